@@ -1,0 +1,16 @@
+# sql2c.cmake - turn DIR/*.sql into OUT.c and OUT.h, one `const struct sql sql_<stem>` per file.
+file(GLOB files ${DIR}/*.sql)
+list(SORT files)
+set(c "/* generated from engine/mm/sql */\n#include \"mm_sql.h\"\n")
+set(h "/* generated from engine/mm/sql */\n#ifndef MM_SQL_H\n#define MM_SQL_H\n#include <mmretain/db.h>\n")
+foreach(file IN LISTS files)
+  get_filename_component(stem ${file} NAME_WE)
+  # Hex, not text: CMake lists would eat semicolons and brackets of the SQL.
+  file(READ ${file} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND c "static const char text_${stem}[] = {${bytes}0};\nconst struct sql sql_${stem} = {\"${stem}\", text_${stem}};\n")
+  string(APPEND h "extern const struct sql sql_${stem};\n")
+endforeach()
+string(APPEND h "#endif\n")
+file(WRITE ${OUT}.c "${c}")
+file(WRITE ${OUT}.h "${h}")

@@ -1,0 +1,249 @@
+/*
+ * base.h - floor 0: errors, memory, bytes, files, hash, JSON lines, time,
+ * log, stop, fault points.
+ *
+ * For: what every room needs and no library of the project gives.
+ * Not for: anything that knows a database, a policy or an archive.
+ * Includes: libc, talloc, libcrypto only.  Every other room may include it.
+ * The only room that reads the clock, writes files and handles signals.
+ *
+ * Conventions used in all headers: a function that can fail returns 0 or a
+ * negative error code (-ERR_x) and fills the caller's `struct err`, the last
+ * parameter.  Outputs are named ret_* and are untouched on failure.  Times are
+ * int64_t milliseconds since the epoch, UTC, named *_ms.
+ */
+#ifndef MMRETAIN_BASE_H
+#define MMRETAIN_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <talloc.h>
+
+#define MMR_CHECKED __attribute__((warn_unused_result))
+#define MMR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- errors ------------------------------------------------------------ */
+
+enum err_code {
+	ERR_NONE = 0,
+#define X(name, status, retry, text) ERR_##name,
+#include <mmretain/errors.def>
+#undef X
+};
+
+struct err {
+	int code;         /* 0 or -ERR_x, as returned */
+	char sqlstate[6]; /* "" when the server gave none */
+	int sys_errno;    /* 0 when no system call failed */
+	char msg[1024];   /* one line, lower case, no full stop */
+	char hint[512];   /* a sentence with an action, or "" */
+};
+
+/* Fill err; each returns -code so that callers can `return err_set(...)`. */
+int err_set(struct err *err, enum err_code code, const char *fmt, ...) MMR_PRINTF(3, 4);
+/* As err_set, adds ": <strerror(errnum)>" and stores errnum. */
+int err_sys(struct err *err, enum err_code code, int errnum, const char *fmt, ...) MMR_PRINTF(4, 5);
+/* Add the action to take; returns err->code. */
+int err_hint(struct err *err, const char *fmt, ...) MMR_PRINTF(2, 3);
+/* Put "context: " before the message at a room boundary; returns err->code. */
+int err_prefix(struct err *err, const char *fmt, ...) MMR_PRINTF(2, 3);
+void err_clear(struct err *err);
+int err_exit_status(int code);      /* exit status of a (negative) code */
+bool err_retryable(int code);
+const char *err_name(int code);     /* "POLICY" ... */
+const char *err_meaning(int code);
+
+/* ---- memory ------------------------------------------------------------ */
+/* talloc contexts by lifetime: process, run, batch.  Out of memory ends the
+ * process with one message: all durable state survives a crash anywhere. */
+
+void mem_setup(void); /* once, in main */
+void *mem_check(void *p); /* p, or end the process when NULL */
+#define mem_new(ctx, type) ((type *)mem_check(talloc_zero(ctx, type)))
+#define mem_array(ctx, type, n) ((type *)mem_check(talloc_zero_array(ctx, type, n)))
+#define mem_grow(ctx, p, type, n) ((type *)mem_check(talloc_realloc(ctx, p, type, n)))
+#define mem_strdup(ctx, s) ((char *)mem_check(talloc_strdup(ctx, s)))
+#define mem_strndup(ctx, s, n) ((char *)mem_check(talloc_strndup(ctx, s, n)))
+#define mem_printf(ctx, ...) ((char *)mem_check(talloc_asprintf(ctx, __VA_ARGS__)))
+#define mem_context(ctx, name) mem_check(talloc_named_const(ctx, 0, name))
+void mem_free_p(void *pp);          /* for auto_mem */
+#define auto_mem __attribute__((cleanup(mem_free_p))) /* TALLOC_CTX *x */
+void fd_close_p(int *fd);
+#define auto_fd __attribute__((cleanup(fd_close_p)))  /* int fd = -1 */
+
+/* ---- bytes ------------------------------------------------------------- */
+/* A growing buffer with a ceiling.  Puts never fail at the call: passing the
+ * ceiling sets `overflow`, which the caller checks once at the end. */
+
+struct buf {
+	char *data;      /* NUL-terminated while len < cap; may be NULL when empty */
+	size_t len, cap;
+	size_t max_bytes;
+	bool overflow;
+	void *ctx;       /* talloc parent of data */
+};
+
+void buf_init(struct buf *b, void *ctx, size_t max_bytes);
+void buf_put(struct buf *b, const void *data, size_t len);
+void buf_puts(struct buf *b, const char *s);
+void buf_byte(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *fmt, ...) MMR_PRINTF(2, 3);
+void buf_clear(struct buf *b);      /* len = 0, keeps memory */
+void buf_reset(struct buf *b);      /* frees memory */
+/* Room for `extra` more bytes; false (and overflow) when over the ceiling. */
+bool buf_reserve(struct buf *b, size_t extra);
+
+/* ---- hash -------------------------------------------------------------- */
+
+#define DIGEST_BYTES 32
+#define DIGEST_HEX 64
+struct digest { uint8_t b[DIGEST_BYTES]; };
+
+struct hash;                                     /* SHA-256 (FIPS 180-4), libcrypto */
+struct hash *hash_new(void *ctx);                /* ready for updates */
+void hash_update(struct hash *h, const void *data, size_t len);
+void hash_final(struct hash *h, struct digest *ret); /* and ready again */
+void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret); /* one shot, reuses h */
+/* HMAC-SHA-256, RFC 2104. */
+void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *ret);
+void hex_encode(const void *data, size_t len, char *ret_hex /* 2*len+1 */);
+bool hex_decode(const char *hex, size_t n_bytes, void *ret_data);
+void digest_hex(const struct digest *d, char ret_hex[DIGEST_HEX + 1]);
+int random_bytes(void *ret, size_t len, struct err *err) MMR_CHECKED;
+
+/* ---- files ------------------------------------------------------------- */
+
+int file_write_all(int fd, const void *data, size_t len, const char *name, struct err *err) MMR_CHECKED;
+int file_pwrite_all(int fd, const void *data, size_t len, off_t at, const char *name, struct err *err) MMR_CHECKED;
+/* Reads exactly len bytes; a short file is an ERR_STORE. */
+int file_pread_all(int fd, void *ret, size_t len, off_t at, const char *name, struct err *err) MMR_CHECKED;
+/* fdatasync / fsync; a failure is never retried (the kernel may have dropped the pages). */
+int file_sync(int fd, const char *name, struct err *err) MMR_CHECKED;
+int file_sync_dir(int dirfd, const char *name, struct err *err) MMR_CHECKED;
+int file_close(int *fd, const char *name, struct err *err) MMR_CHECKED; /* sets *fd = -1 */
+/* open(2) for a folder, close-on-exec. */
+int file_open_dir(const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
+/* mkdir -p below dirfd, 0750, fsyncs each new parent. */
+int file_make_dirs(int dirfd, const char *path, struct err *err) MMR_CHECKED;
+/* Write name.tmp, fsync, rename over name, fsync folder: old or new, never torn. */
+int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err) MMR_CHECKED;
+/* Rename without overwriting (renameat2 RENAME_NOREPLACE, else link+unlink), then fsync both folders.
+ * ERR_STORE with sys_errno EEXIST when `to` exists. */
+int file_publish(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err) MMR_CHECKED;
+/* Whole file, NUL-terminated after ret_len; over max_bytes is an error. */
+int file_read(void *ctx, int dirfd, const char *name, size_t max_bytes, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
+/* Open a path strictly below dirfd (openat2 RESOLVE_BENEATH, no symlinks, no mount crossing); refuses
+ * absolute paths, "..", empty and NUL-holding components first.  Regular files only; never blocks on a FIFO.
+ * sys_errno tells ENOENT from the rest. */
+int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
+/* Open the folder that holds `path` in the same way; *ret_leaf points into path. */
+int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const char **ret_leaf, struct err *err) MMR_CHECKED;
+/* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp). */
+int file_temp(const char *dir, int *ret_fd, struct err *err) MMR_CHECKED;
+
+/* ---- spool: fixed-size records on disk, sorted ---------------------------- */
+/* Memory stays flat (one chunk of records) whatever the number of records. */
+
+struct spool;
+typedef int (*spool_cmp)(const void *a, const void *b);
+int spool_new(void *ctx, size_t record_bytes, struct spool **ret, struct err *err) MMR_CHECKED;
+int spool_add(struct spool *s, const void *record, struct err *err) MMR_CHECKED;
+/* Sort all records (external merge sort) and rewind. */
+int spool_sort(struct spool *s, spool_cmp cmp, struct err *err) MMR_CHECKED;
+int spool_rewind(struct spool *s, struct err *err) MMR_CHECKED;
+/* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
+int spool_next(struct spool *s, const void **ret, struct err *err) MMR_CHECKED;
+uint64_t spool_count(const struct spool *s);
+
+/* ---- JSON lines ----------------------------------------------------------- */
+
+/* Append a JSON string with quotes; escapes ", \, and control characters below 0x20 (RFC 8259); other bytes as they are. */
+void json_put_string(struct buf *b, const char *s, size_t len);
+/* Strict UTF-8 check (RFC 3629). */
+bool utf8_valid(const char *s, size_t len);
+
+enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STR, JSON_OBJ, JSON_ARR };
+/* A cursor over the top-level members of one JSON object on one line; values are slices of the line. */
+struct json_scan {
+	const char *p, *end;
+	const char *key; size_t key_len;     /* raw, without quotes */
+	const char *val; size_t val_len;     /* raw; of a string: without quotes, still escaped */
+	enum json_type type;
+	bool bad, started;
+};
+void json_scan_init(struct json_scan *s, const char *line, size_t len);
+bool json_scan_next(struct json_scan *s);   /* false at the end or when bad; strict: rejects trailing bytes, nesting > 512 */
+/* Unescape a raw string value into b. false when not valid JSON/UTF-8. */
+bool json_unescape(struct buf *b, const char *raw, size_t len);
+
+/* ---- time ----------------------------------------------------------------- */
+
+int64_t time_now_ms(void);            /* wall clock, or the --now override */
+void time_override_ms(int64_t now_ms);/* tests; 0 = off */
+int64_t time_mono_ms(void);
+int64_t time_mono_us(void);
+void time_sleep_ms(int64_t ms);       /* ends early on a stop request */
+#define TIME_TEXT 32
+/* 2026-11-24T18:55:55.123Z (ms shown only when not zero). */
+void time_format(int64_t ms, char ret[TIME_TEXT]);
+/* RFC 3339 date or date-time ("2025-01-01" = midnight UTC), or bare ms with suffix "ms". */
+bool time_parse(const char *text, int64_t *ret_ms);
+
+struct duration { int32_t months; int64_t ms; };   /* one of the two is 0 */
+/* 30d 12w 6mo 5y 36h 90min 10s 5ms; a bare number is refused. */
+bool duration_parse(const char *text, struct duration *ret);
+void duration_format(const struct duration *d, char ret[TIME_TEXT]);
+/* now minus d, calendar months in UTC; a day that the target month lacks becomes its last day. */
+int64_t duration_before(int64_t now_ms, const struct duration *d);
+int64_t duration_after(int64_t from_ms, const struct duration *d);
+/* 500MiB 2GB 10kB 512B; a bare number is refused. */
+bool bytes_parse(const char *text, uint64_t *ret_bytes);
+void bytes_format(uint64_t bytes, char ret[TIME_TEXT]); /* 1.5 MiB, for people */
+
+/* ---- log, stop, progress --------------------------------------------------- */
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+void log_level_set(enum log_level level);
+/* To stderr, one line, control characters escaped. Never message text, names or secrets. */
+void log_put(enum log_level level, const char *fmt, ...) MMR_PRINTF(2, 3);
+#define log_warn(...) log_put(LOG_WARN, __VA_ARGS__)
+#define log_info(...) log_put(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_put(LOG_DEBUG, __VA_ARGS__)
+
+void stop_install(void);              /* SIGINT, SIGTERM set a flag, the second quits at once; SIGPIPE ignored */
+int stop_requested(void);             /* 0 or the signal number */
+void stop_request(int signum);        /* tests */
+/* 0, or ERR_INTERRUPTED. */
+int stop_check(struct err *err) MMR_CHECKED;
+
+/* Long work reports here; cli draws.  total 0 = unknown. */
+struct progress {
+	void (*update)(void *payload, const char *phase, uint64_t done, uint64_t total, const char *unit);
+	void *payload;
+};
+void progress_update(const struct progress *p, const char *phase, uint64_t done, uint64_t total, const char *unit);
+
+/* ---- fault points ----------------------------------------------------------- */
+/* Built with -DMMR_FAULTS=ON: environment MMR_FAULT=point:action[:nth] with action kill, or an errno name
+ * (EIO, ENOSPC) hits the nth (default first) passage; "point:EIO:2+" hits from the second on.
+ * Without that build option the macro is 0.  faults.def lists every point. */
+
+enum fault_id {
+#define X(name, text) FAULT_##name,
+#include <mmretain/faults.def>
+#undef X
+	FAULT_COUNT,
+};
+#ifdef MMR_FAULTS
+int fault_hit(enum fault_id id);      /* 0, or an errno to pretend; does not return on kill */
+#else
+#define fault_hit(id) 0
+#endif
+const char *fault_name(enum fault_id id);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * bundle.h - floor 1: one archive file, format mmr1 (docs/formats.md).
+ *
+ * For: write, publish, verify and read one seekable .tar.zst bundle.
+ * Not for: the database (rows come from a callback), choosing threads, the ledger.
+ * Includes: base only; the only room that may touch zstd and libarchive.
+ * Order of writing: bundle_create, (bundle_thread_begin, bundle_row...)..., bundle_blob..., bundle_name...,
+ * bundle_finish, bundle_publish or bundle_waive.
+ */
+#ifndef MMRETAIN_BUNDLE_H
+#define MMRETAIN_BUNDLE_H
+
+#include <mmretain/base.h>
+
+/* ---- row kinds and columns ---- */
+
+enum bundle_type { BT_TEXT, BT_INT, BT_BOOL, BT_JSON /* json, jsonb: embedded as JSON */, BT_BYTES /* bytea: hex text of the
+		   server, stored as it came, e.g. "\\x0a" */, BT_ARRAY /* one-dimensional text array in the server's text form,
+		   stored as a string */, BT_REAL /* stored as a number when finite, else a string */ };
+
+struct bundle_column {
+	const char *name;          /* database column name */
+	const char *pg_type;       /* format_type(), for schema.json */
+	enum bundle_type type;
+	const char *default_text;  /* the value an absent key stands for, in the server's text form; NULL: absent key = SQL NULL */
+};
+
+struct bundle_kind {
+	const char *kind;          /* post, reaction, file, thread, member, priority, ack, pnotify, pref, ... */
+	const char *table;
+	const struct bundle_column *column;
+	size_t n_columns;
+	int owner_column;          /* userid/creatorid, -1 = none: whose salt the row's digest takes */
+};
+
+struct bundle_field { const char *data; size_t len; bool null; };
+
+/* ---- writing ---- */
+
+struct bundle_source {             /* goes to data/bundle.json and bag-info.txt; all borrowed during the call */
+	const char *rule, *policy_digest_hex;
+	const char *team_id, *team_label;     /* "" and "direct" for direct and group messages */
+	int64_t cutoff_ms;
+	int64_t expires_ms;                   /* 0 = never; the name carries its month, or "never" */
+	bool held;                            /* the bundle's expiry class includes a hold */
+	const char *cluster_id, *database, *pg_version, *schema_digest_hex, *tool_version;
+};
+
+struct bundle_options {
+	int level;                            /* zstd level, 0 = 6 */
+	size_t frame_bytes;                   /* 0 = 256 KiB raw */
+	int workers;                          /* compressor threads beside the caller: 0 = none */
+	uint8_t salt_secret[32];              /* of the archive root (store); salt(owner) = HMAC(secret, bundle identity || owner) */
+	uint32_t seq;                         /* number of the bundle within the archive */
+	const char *previous_digest_hex;      /* row digest of the bundle published before, or "" */
+	const struct bundle_kind *kind;       /* every kind that may occur */
+	size_t n_kinds;
+};
+
+struct bundle_writer;
+/* Creates <work name>.part in partial_dirfd.  Nothing outside partial/ is touched before bundle_publish. */
+int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
+		  struct bundle_writer **ret, struct err *err) MMR_CHECKED;
+/* Threads must come in the order channel id, root createat, root id. */
+int bundle_thread_begin(struct bundle_writer *w, const char *channel_id, const char *root_id, int64_t root_create_ms,
+			struct err *err) MMR_CHECKED;
+/* One row of the open thread: fields in the kind's column order. Encoded, hashed and compressed; borrowed. */
+int bundle_row(struct bundle_writer *w, size_t kind, const struct bundle_field *fields, struct err *err) MMR_CHECKED;
+/* An attachment's content, once per SHA-256 (a digest seen before stores nothing and returns 0). fd is read from 0 to its end;
+ * ERR_STORE with sys_errno ESTALE when the content no longer has that digest or size. */
+int bundle_blob(struct bundle_writer *w, int fd, const struct digest *sha256, uint64_t size_bytes, struct err *err) MMR_CHECKED;
+/* One line of data/files.jsonl: state "stored", "dropped", "kept" (left in the file store) or "missing". sha256 may be NULL. */
+int bundle_file(struct bundle_writer *w, const char *file_id, const char *state, const struct digest *sha256,
+		uint64_t size_bytes, struct err *err) MMR_CHECKED;
+/* One line of data/names/<what>.jsonl (teams, channels, users); extra is a ready JSON object text without braces, or "". */
+int bundle_name(struct bundle_writer *w, const char *what, const char *id, const char *name, const char *display_name,
+		const char *extra_json, struct err *err) MMR_CHECKED;
+uint64_t bundle_raw_bytes(const struct bundle_writer *w);  /* raw row bytes so far */
+/* Writes the rest, seek table, fdatasync, close.  After it the file in partial/ is complete and nothing is published. */
+int bundle_finish(struct bundle_writer *w, struct err *err) MMR_CHECKED;
+void bundle_abort(struct bundle_writer *w);                /* removes the .part file */
+
+/* ---- the receipt ---- */
+
+struct receipt;  /* opaque: the proof that a bundle is published and was read back, or that the rule waives the archive.
+		    Only bundle_publish, bundle_reopen and bundle_waive make one. */
+const char *receipt_bundle(const struct receipt *r);       /* file name without folder; "" for a waiver */
+const char *receipt_rel_path(const struct receipt *r);     /* below the archive root, e.g. bundles/2026/11/mmr1-...tar.zst */
+const struct digest *receipt_rows_digest(const struct receipt *r); /* data root over all rows */
+const struct digest *receipt_file_digest(const struct receipt *r); /* SHA-256 of the whole file */
+uint64_t receipt_threads(const struct receipt *r);
+uint64_t receipt_rows(const struct receipt *r);
+uint64_t receipt_posts(const struct receipt *r);
+uint64_t receipt_file_bytes(const struct receipt *r);
+uint64_t receipt_blobs(const struct receipt *r);
+bool receipt_waived(const struct receipt *r);
+const char *receipt_because(const struct receipt *r);      /* the rule's words for a waiver */
+
+/* Re-opens the file in partial/, reads ALL of it back (page cache dropped first), re-hashes every member, row and frame and compares with what was
+ * streamed (counts, data root); renames it without overwriting into bundles/<yyyy>/<mm>/ (created as needed) below root_dirfd,
+ * fsyncs the folders.  Durable afterwards: the bundle under its final name.  Not durable: any ledger line (the caller's next step).
+ * ERR_VERIFY (file moved to partial/<name>.bad), ERR_STORE.  yyyy/mm are of publish_month_ms. */
+int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
+		   struct err *err) MMR_CHECKED;
+/* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
+ * what may be deleted and is removed by the caller afterwards. */
+int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
+/* A receipt for a bundle that is already published (recovery): full verification against the digests that the ledger names. */
+int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct digest *file_digest,
+		  const struct digest *rows_digest, struct receipt **ret, struct err *err) MMR_CHECKED;
+
+/* ---- reading ---- */
+
+struct bundle_reader;
+int bundle_open(void *ctx, int root_dirfd, const char *rel_path, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
+int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* also partial/ of a waiver */
+/* Rows in file order.  1 and *line (without "\n", valid until the next call), 0 at the end, or a negative code. */
+int bundle_read_row(struct bundle_reader *r, const char **line, size_t *len, struct err *err) MMR_CHECKED;
+/* Raw bytes of a member (data/bundle.json, data/names/users.jsonl ...). ERR_NOT_FOUND; capped at max_bytes. */
+int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret, size_t *ret_len,
+		       struct err *err) MMR_CHECKED;
+/* Writes the content of a stored blob to fd. */
+int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int fd, struct err *err) MMR_CHECKED;
+/* Frames for look-ups by other rooms (audit, catalog). */
+struct bundle_frame { uint64_t offset; uint32_t clen, rlen; uint32_t no; char member[96]; char first_channel[27], last_channel[27];
+		      int64_t min_ms, max_ms; uint32_t rows; };
+size_t bundle_frames(const struct bundle_reader *r);
+const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t i);
+/* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */
+int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
+
+struct bundle_check { uint64_t threads, rows, posts, blobs, frames, raw_bytes; struct digest rows_digest, file_digest; char damage[512]; };
+/* Full verification of a published file: seek table, frames, tar structure, BagIt manifests, row tree, counts, caps of security.md 8.5.
+ * ERR_VERIFY with damage filled. */
+int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret, const struct progress *progress,
+		  struct err *err) MMR_CHECKED;
+
+#endif

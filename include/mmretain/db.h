@@ -1,0 +1,109 @@
+/*
+ * db.h - floor 1: a PostgreSQL connection.
+ *
+ * For: connect, run a statement, stream rows, transaction, lock.
+ * Not for: anything that knows Mattermost (no table names here).
+ * Includes: base only; the only room that may touch libpq.
+ * Order: db_open, then any number of statements, db_close (talloc_free).
+ *
+ * Statements are `struct sql`: a name for messages and the text of one .sql
+ * file.  Parameters are bound text values, never pasted.
+ */
+#ifndef MMRETAIN_DB_H
+#define MMRETAIN_DB_H
+
+#include <mmretain/base.h>
+
+struct sql {
+	const char *name; /* file stem, for messages */
+	const char *text;
+};
+
+struct db;
+
+struct db_options {
+	const char *conninfo;          /* libpq key=value string, already cleaned by mm */
+	int64_t statement_timeout_ms;  /* 0 = none */
+	int64_t lock_timeout_ms;       /* 0 = none */
+	int64_t connect_timeout_s;     /* 0 = 10 */
+};
+
+/* Connects and sets the session: application_name mmretain, UTF8, UTC, empty-ish search_path
+ * (pg_catalog, then the schema found), timeouts.  PG* environment variables are not used.
+ * Errors: ERR_DATABASE (hint says what to do), ERR_DB_GONE. Freed with talloc_free. */
+int db_open(void *ctx, const struct db_options *options, struct db **ret, struct err *err) MMR_CHECKED;
+/* A second session with the same options (the lock keeps its own). */
+int db_open_again(void *ctx, const struct db *like, struct db **ret, struct err *err) MMR_CHECKED;
+const char *db_schema(const struct db *db);      /* schema of the Mattermost tables: current_schema() */
+int db_server_version(const struct db *db);      /* 150018 */
+bool db_in_recovery(const struct db *db);        /* a standby */
+const char *db_text_safe(const struct db *db);   /* host/port/dbname for messages, no password */
+bool db_alive(const struct db *db);
+
+/* ---- results ---- */
+struct db_result;                                 /* freed with talloc_free */
+int64_t db_rows(const struct db_result *r);
+int db_columns(const struct db_result *r);
+const char *db_column_name(const struct db_result *r, int col);
+const char *db_text(const struct db_result *r, int64_t row, int col); /* "" for NULL */
+size_t db_len(const struct db_result *r, int64_t row, int col);
+bool db_null(const struct db_result *r, int64_t row, int col);
+int64_t db_i64(const struct db_result *r, int64_t row, int col);      /* 0 for NULL */
+bool db_bool(const struct db_result *r, int64_t row, int col);
+
+enum db_shape { DB_NONE, DB_ONE, DB_ANY };        /* no row set, exactly one row, any number of rows */
+/* Runs one statement with text parameters (NULL element = SQL NULL). ret may be NULL for DB_NONE.
+ * *ret's parent is ctx. Errors: ERR_DATABASE, ERR_DB_BUSY (40001, 40P01, 55P03), ERR_DB_GONE, ERR_PERMISSION (42501). */
+int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
+	     const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
+/* Number of rows the last DELETE/UPDATE/INSERT of this handle changed. */
+int64_t db_affected(const struct db *db);
+
+/* Streams the rows of a statement in single-row mode: fn is called per row with borrowed fields.
+ * fn returns 0 to go on, 1 to stop early without an error, or a negative code. */
+struct db_row {
+	int columns;
+	const char *const *value; /* NULL for SQL NULL */
+	const size_t *len;
+};
+typedef int (*db_row_fn)(void *payload, const struct db_row *row, struct err *err);
+int db_stream(struct db *db, const struct sql *sql, int n_params, const char *const *params, db_row_fn fn,
+	      void *payload, struct err *err) MMR_CHECKED;
+
+/* Server-side cursors, to merge several streams in one transaction: the statement text is wrapped in
+ * DECLARE <name> NO SCROLL CURSOR FOR. Names are compiled in, never user text. */
+struct db_cursor;
+int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
+		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err) MMR_CHECKED;
+/* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
+int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err) MMR_CHECKED;
+int db_cursor_close(struct db_cursor *c, struct err *err) MMR_CHECKED;
+
+/* COPY <table> FROM STDIN (text format); rows given as ready COPY text lines. */
+int db_copy_in_begin(struct db *db, const struct sql *copy_sql, struct err *err) MMR_CHECKED;
+int db_copy_in_data(struct db *db, const char *data, size_t len, struct err *err) MMR_CHECKED;
+int db_copy_in_end(struct db *db, struct err *err) MMR_CHECKED;
+
+/* ---- transactions ---- */
+enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPSHOT /* REPEATABLE READ, may fill temporary tables */,
+	       DB_READ_COMMITTED };
+int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
+/* ERR_COMMIT_UNKNOWN when the connection broke before the answer. */
+int db_commit(struct db *db, struct err *err) MMR_CHECKED;
+void db_rollback(struct db *db); /* never fails: a broken connection has rolled back */
+
+/* ---- the advisory lock of a run ---- */
+/* On a session of its own (db_open_again). ERR_LOCKED when another run holds it (message names its pid, host, start). */
+int db_lock(struct db *db, int64_t key, struct err *err) MMR_CHECKED;
+/* Still held by this very session?  ERR_LOCKED or ERR_DB_GONE when not. */
+int db_lock_check(struct db *db, int64_t key, struct err *err) MMR_CHECKED;
+
+/* ---- array parameters: builds {"a","b"} with quoting ---- */
+struct db_array { struct buf b; uint64_t n; };
+void db_array_init(struct db_array *a, void *ctx);
+void db_array_add(struct db_array *a, const char *text, size_t len); /* NULL text = NULL */
+void db_array_add_i64(struct db_array *a, int64_t v);
+const char *db_array_text(struct db_array *a); /* closes the brace; the array may not be added to afterwards */
+void db_array_clear(struct db_array *a);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * mm.h - floor 2: everything that knows Mattermost.
+ *
+ * For: config.json and DSN, schema probe, scopes, users, thread facts, protections, the closure of threads, file store.
+ * Not for: deciding (plan), deleting (purge).
+ * Includes: base, db.  The only room that may know table and column names and the attachment folder; all SQL is in
+ * engine/mm/sql/<name>.sql and reached as `sql_<name>` (generated mm_sql.h).
+ * Order: mm_open, mm_probe, then the rest.
+ */
+#ifndef MMRETAIN_MM_H
+#define MMRETAIN_MM_H
+
+#include <mmretain/base.h>
+#include <mmretain/db.h>
+
+#define MM_ID 26
+typedef char mm_id[MM_ID + 1];
+
+/* ---- open (mm_config.c, mm_dsn.c) ------------------------------------------ */
+
+struct mm_source { const char *mattermost_config, *service, *url; }; /* exactly one is set */
+
+struct mm_config {                /* what we read from config.json and MM_* (environment wins) */
+	char *conninfo;           /* libpq key=value, ready for db_open */
+	char *file_driver;        /* "local", "amazons3", "" when unknown (service/url: no file store known) */
+	char *data_path;          /* FileSettings.Directory made absolute; NULL when unknown */
+	char *teammate_name_display;
+};
+/* config.json and MM_SQLSETTINGS_DATASOURCE / MM_FILESETTINGS_DIRECTORY / MM_FILESETTINGS_DRIVERNAME; a relative Directory is
+ * relative to the server's folder (parent of config/).  With service/url the data path comes from MM_FILESETTINGS_DIRECTORY or is unknown.
+ * Refuses DriverName other than postgres, a non-local host without sslmode=verify-full (facts 8, security 8.2). ERR_POLICY/ERR_DATABASE. */
+int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config **ret, struct err *err) MMR_CHECKED;
+/* A lib/pq URL or key=value DSN -> libpq key=value conninfo (facts 8.2). */
+int mm_dsn_convert(void *ctx, const char *dsn, char **ret_conninfo, struct err *err) MMR_CHECKED;
+
+/* ---- schema probe (mm_probe.c) ----------------------------------------------- */
+
+/* The closure: rows of these tables go with a thread.  Order = order of kinds in a bundle's schema.json. */
+enum mm_kind {
+	MM_THREAD, MM_POST, MM_REACTION, MM_FILE, MM_MEMBER, MM_PRIORITY, MM_ACK, MM_PNOTIFY, MM_PREF, MM_REMINDER, MM_DRAFT,
+	MM_READ_RECEIPT, MM_TEMPORARY, MM_TRANSLATION, MM_PROPERTY, MM_SHARED_FILE, MM_KINDS,
+};
+struct mm_column { char *name, *pg_type, *default_text /* constant defaults in text form, NULL = none */; bool not_null; };
+struct mm_table {
+	enum mm_kind kind;
+	const char *kind_name;    /* "post", ... as in the bundle */
+	const char *table;        /* "posts" */
+	const char *owner;        /* column that names the person the row belongs to, or NULL */
+	bool present;             /* the table exists here; absent tables are fine, except posts, fileinfo, reactions, threads,
+				     threadmemberships, preferences */
+	struct mm_column *column; size_t n_columns; /* attnum order = order of SELECT t.* */
+};
+struct mm_schema {
+	struct mm_table table[MM_KINDS];
+	char **unknown; size_t n_unknown;  /* why deletion is refused (exit 13): unknown tables/columns with post ids, foreign keys at
+					      posts/fileinfo (cascade ones included unless known), triggers/rules/policies on closure
+					      tables, a running migration (db_lock), the server's own retention job in progress */
+	char **note; size_t n_notes;       /* worth telling, not a reason to refuse (extra plain columns, llm_* cascade tables ...) */
+	struct digest digest;              /* over tables, columns and types of the closure */
+	char *system_identifier, *database;/* pg_control_system() when allowed, else "" */
+};
+
+struct mm {
+	struct mm_config *config;
+	struct db *db;
+	struct mm_schema *schema;          /* after mm_probe */
+	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
+	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
+};
+int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
+int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
+/* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. */
+int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
+
+/* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */
+
+struct mm_scope {
+	mm_id channel_id, team_id;         /* team_id "" for direct and group */
+	char *channel_name, *channel_display, *team_name, *team_display;
+	char type;                         /* 'O' 'P' 'D' 'G', '?' for anything else */
+	bool channel_archived, team_archived;
+};
+/* All channels, sorted by channel id (C collation). */
+int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+/* Rows that belong to no channel row / no root / no original: counts for the report, never deleted. */
+struct mm_strays { uint64_t no_channel, no_root, no_original, other_channel, odd_time; };
+int mm_strays(struct mm *mm, struct mm_strays *ret, struct err *err) MMR_CHECKED;
+/* Account names or ids -> ids.  ret_missing (may be NULL) lists names that do not exist. */
+int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n, char ***ret_missing,
+		size_t *ret_n_missing, struct err *err) MMR_CHECKED;
+
+/* ---- thread facts and protections (mm_thread.c, mm_protect.c) -------------------- */
+
+enum mm_order { MM_BY_LAST_REPLY, MM_BY_ROOT, MM_BY_LAST_EDIT };
+struct mm_thread {
+	mm_id root, channel_id;
+	int64_t root_create_ms;
+	int64_t last_reply_ms;     /* newest createat of any row of the thread, soft-deleted ones too */
+	int64_t last_edit_ms;      /* newest of createat and editat of any row */
+	uint64_t posts;            /* rows: live, soft-deleted, edit copies */
+	uint64_t bytes;            /* message + props text + file sizes; 0 unless asked for */
+	bool root_deleted;         /* root's deleteat > 0 */
+};
+struct mm_thread_query {
+	const char *const *channel_ids; size_t n_channels;
+	enum mm_order order;
+	int64_t before_ms;         /* only threads whose age key (by order) is < this; INT64_MAX = all */
+	bool by_age;               /* rows come oldest age key first, then root id (C collation); else in any order */
+	bool with_bytes;
+};
+/* Damaged shapes (strays, odd createat) never come out of here. fn as in db_row_fn. */
+typedef int (*mm_thread_fn)(void *payload, const struct mm_thread *t, struct err *err);
+int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
+/* Rows and bytes that a scope holds now, strays included, for limits. */
+struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,
+	     size_t *ret_n, struct err *err) MMR_CHECKED;
+
+/* Why a thread must stay.  Bits, because several can hold. */
+enum mm_protection {
+	MM_PINNED = 1, MM_FLAGGED = 2, MM_AUTHOR = 4, MM_HASHTAG = 8,   /* spares, asked for by the rule */
+	MM_HOLD = 16,                                                  /* policy hold */
+	MM_LEGAL_HOLD = 32,                                            /* the legal-hold plugin's store */
+	MM_CONTENT_FLAG = 64,                                          /* content flagging pending or assigned */
+	MM_COMPLIANCE = 128,                                           /* not yet in the server's compliance export */
+	MM_BURN_ON_READ = 256,                                         /* never archived with content */
+	MM_TOO_YOUNG = 512, MM_CHANGED = 1024, MM_FILE_MISSING = 2048, MM_DAMAGED = 4096,
+};
+struct mm_hold_query {             /* one policy hold, resolved */
+	const char *name;
+	const char *const *user_ids; size_t n_users;
+	const char *const *channel_ids; size_t n_channels; /* channels covered as a whole (teams expanded) */
+	int64_t since_ms, until_ms; /* INT64_MIN / INT64_MAX = open; a post is covered when since <= createat < until */
+};
+struct mm_protect_query {
+	bool pinned, flagged;
+	const char *const *author_ids; size_t n_authors;
+	const char *const *hashtags; size_t n_hashtags;
+	const struct mm_hold_query *hold; size_t n_holds;
+};
+/* For a page of roots (up to some thousand): bits per root, in the order of `roots`.  Uses posts of the whole closure. ret_hold[i] (may be NULL)
+ * is the index of the first hold that covers root i, or -1. Cost: proportional to the page. Runs in any transaction, also the deleting one. */
+int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
+		   int *ret_hold, struct err *err) MMR_CHECKED;
+
+/* ---- export of closures (mm_export.c, mm_closure.c) ------------------------------- */
+/* Declared in engine/mm/… by the run: see mm_export.h section below. */
+
+struct mm_export;                  /* one work unit of threads in one snapshot */
+struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; };
+struct mm_export_row {
+	enum mm_kind kind;
+	const struct db_row *row;  /* columns of the table in attnum order; row->value[0..n_columns-1] */
+	uint64_t thread;           /* index into the unit's threads */
+	char ctid[24];             /* "(123,4)" as the snapshot saw it: a hint only */
+};
+typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
+/* Begins the snapshot and fills temporary work tables with the threads (given in bundle order) and their posts. */
+int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
+int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
+int mm_export_ready(struct mm_export *x, struct err *err) MMR_CHECKED;
+int64_t mm_export_snapshot_ms(const struct mm_export *x);
+/* File rows of the unit, to check blobs before rows are written. value order: thread index, fileinfo id, path, thumbnailpath, previewpath, size. */
+int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Take threads out again (missing blob, ...). */
+int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
+/* All rows: thread by thread; inside: thread row, members, then per post by createat, id: the post and its dependants. */
+int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* id -> names for the bundle. columns: id, name, display name, extra JSON members. what: teams, channels, users. */
+int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+void mm_export_end(struct mm_export *x); /* ends the snapshot */
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * plan.h - floor 3: decide.
+ *
+ * For: thread facts + rule + time -> due or kept, with the reason; the plan and its file.
+ * Not for: archiving or deleting.
+ * Includes: base, policy, mm.
+ * plan_decide is pure.  plan_build runs in one read-only snapshot; `run` uses the same code.
+ */
+#ifndef MMRETAIN_PLAN_H
+#define MMRETAIN_PLAN_H
+
+#include <mmretain/base.h>
+#include <mmretain/mm.h>
+#include <mmretain/policy.h>
+
+enum plan_verdict { PLAN_KEEP, PLAN_DUE };
+enum plan_reason {   /* of a due thread */
+	DUE_AGE, DUE_POSTS, DUE_BYTES, DUE_DELETED,
+	/* of a kept one that age or limit wanted */
+	KEPT_PINNED, KEPT_FLAGGED, KEPT_AUTHOR, KEPT_HASHTAG, KEPT_FLOOR, KEPT_HOLD, KEPT_LEGAL_HOLD, KEPT_CONTENT_FLAG, KEPT_COMPLIANCE,
+	KEPT_BURN_ON_READ, KEPT_DAMAGED, KEPT_YOUNG /* nothing wants it */, KEPT_CHANGED, KEPT_FILE_MISSING, KEPT_LOCKED, PLAN_REASONS,
+};
+const char *plan_reason_name(enum plan_reason r); /* "age", "pinned", ... */
+
+struct plan_limits { uint64_t posts_left, bytes_left; }; /* of the scope, before this thread goes; strays included */
+
+/* Pure. cut_ms: exclusive; INT64_MIN when the rule has no age. floor_ms: INT64_MAX when none (a thread whose last_reply_ms >= floor_ms stays). */
+enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_thread *t, unsigned protections, int64_t cut_ms,
+			      int64_t floor_ms, const struct plan_limits *left, enum plan_reason *ret_reason);
+
+struct plan_thread {          /* one due thread; fixed size, lives in a spool */
+	mm_id root, channel_id;
+	int64_t root_create_ms;
+	uint64_t posts, bytes;
+	uint32_t scope;       /* index into plan->scope */
+	uint8_t reason;
+};
+
+struct plan_scope {
+	struct mm_scope mm;
+	const struct policy_rule *rule;   /* winner, or NULL */
+	uint64_t due_threads, due_posts, due_bytes;
+	uint64_t size_posts, size_bytes;  /* now, where a limit asked */
+	bool limit_unreached;             /* protections keep it above the limit */
+	uint64_t reason[PLAN_REASONS];
+};
+
+struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uint64_t scopes, due_threads, due_posts, due_bytes;
+		   uint64_t reason[PLAN_REASONS]; uint64_t total_posts /* of its scopes; 0 unless guard or limit asked */; };
+
+struct plan {
+	struct digest policy_digest;
+	int64_t taken_ms;                 /* database clock */
+	char *system_identifier, *database;
+	struct plan_scope *scope; size_t n_scopes;
+	struct plan_rule *rule; size_t n_rules;   /* as in the policy */
+	struct mm_strays strays;
+	char **warning; size_t n_warnings;        /* a selector that matches nothing, a limit that cannot be reached ... */
+	struct spool *due;                /* struct plan_thread, sorted: rule, team id, channel id, root_create_ms, root */
+	uint64_t due_threads, due_posts, due_bytes;
+	struct digest digest;             /* over scopes, cut-offs and due threads in order */
+};
+
+struct plan_options { const char *rule, *team, *channel; /* restrict, may be NULL */ bool sizes; /* bytes of every due thread too */
+		      const struct progress *progress; };
+/* ERR_POLICY on ties; ERR_DATABASE. Guards are not applied here. */
+int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options, struct plan **ret,
+	       struct err *err) MMR_CHECKED;
+/* ERR_GUARD naming rule, numbers and the key to change. */
+int plan_guard(const struct plan *plan, struct err *err) MMR_CHECKED;
+/* Resolve the policy's holds and a rule's spares against the database; parent ctx. Also for the guard inside the deleting transaction. */
+int plan_protect_query(void *ctx, const struct policy *policy, const struct policy_rule *rule /* NULL: holds only */, struct mm *mm,
+		       const struct plan_scope *scopes, size_t n_scopes, struct mm_protect_query **ret, struct err *err) MMR_CHECKED;
+
+/* JSON lines: header object, one line per scope, one per due thread, a last line with counts and digest. */
+int plan_write(struct plan *plan, const char *path, struct err *err) MMR_CHECKED;
+/* ERR_POLICY when it is of another policy, ERR_GUARD of another database, ERR_VERIFY when damaged. */
+int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err) MMR_CHECKED;
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * policy.h - floor 1: the policy file.
+ *
+ * For: YAML -> checked rules; which rule wins for a scope; reference output.
+ * Not for: reading the database (names are resolved against scopes the caller gives).
+ * Includes: base only; the only room that may touch libyaml.
+ * Order: policy_load, then policy_winner per scope.
+ */
+#ifndef MMRETAIN_POLICY_H
+#define MMRETAIN_POLICY_H
+
+#include <mmretain/base.h>
+
+enum policy_from { FROM_LAST_REPLY, FROM_ROOT, FROM_LAST_EDIT };
+enum policy_files { FILES_ARCHIVE, FILES_DROP, FILES_KEEP };
+enum policy_per { PER_CHANNEL, PER_TEAM };
+enum policy_flag { FLAG_UNSET = -1, FLAG_NO = 0, FLAG_YES = 1 };
+enum scope_type { SCOPE_PUBLIC = 1, SCOPE_PRIVATE = 2, SCOPE_DIRECT = 4, SCOPE_GROUP = 8, SCOPE_OTHER = 16 };
+
+struct policy_list { size_t n; char **item; uint32_t *line; };
+
+struct policy_match {
+	struct policy_list team, channel; /* name, id or glob (fnmatch: * ? [..]) */
+	unsigned types;                   /* mask of enum scope_type, 0 = any */
+	enum policy_flag archived;        /* channel or its team archived */
+};
+
+enum spare_scope { SPARE_NONE, SPARE_THREAD /* pinned: thread, flagged: yes */ };
+
+struct policy_rule {
+	char *name, *description;
+	uint32_t line;                    /* of the rule in the file, for messages */
+	struct policy_match match;
+	int32_t priority;                 /* default 0, higher wins on one rung */
+	bool keep_forever;
+	bool has_age; struct duration age; enum policy_from from;
+	bool has_limit; enum policy_per per;
+	uint64_t limit_posts, limit_bytes;/* 0 = not limited by it */
+	bool spare_pinned, spare_flagged;
+	struct policy_list spare_authors, spare_hashtags; /* account names; tags as written, with # */
+	bool has_floor; struct duration floor;
+	enum policy_files files;          /* default FILES_ARCHIVE */
+	bool archive_none; char *because; /* archive: none needs because: in the same rule */
+	bool has_keep_for; struct duration keep_for; /* unset: kept without end */
+	uint64_t guard_threads; uint32_t guard_percent; /* 0 = no guard of that kind */
+};
+
+struct policy_hold {
+	char *name, *because;
+	uint32_t line;
+	struct policy_list users, channels, teams; /* all empty is invalid: match everything must be written teams: ["*"], channels: ["*"] */
+	bool has_since, has_until;        /* unset: open on that side */
+	int64_t since_ms, until_ms;       /* since inclusive, until exclusive (a date means its end of day) */
+};
+
+struct policy_database { char *mattermost_config, *service, *url; };  /* exactly one set */
+
+struct policy_archive {
+	char *store;                      /* folder, or s3://bucket/prefix */
+	uint64_t bundle_size_bytes;       /* default 256 MiB */
+};
+
+struct policy_throttle {              /* optional top-level key throttle: */
+	int32_t target_ms;                /* per transaction, default 5 */
+	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
+	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
+};
+
+struct policy {
+	char *path;
+	struct digest digest;             /* SHA-256 of the file's bytes */
+	struct policy_database database;
+	struct policy_archive archive;
+	struct policy_throttle throttle;
+	struct policy_rule *rule; size_t n_rules;
+	struct policy_hold *hold; size_t n_holds;
+};
+
+/* One complaint; all of a file come in one pass, in file order. */
+struct policy_problem { uint32_t line, column; bool warning; char *text; char *hint; };
+struct policy_problems { struct policy_problem *item; size_t n, n_errors; };
+
+/* Reads and checks a policy.  ERR_POLICY when it has errors: then *ret_problems lists every one
+ * ("file:line:column: text" is for the caller to print) and *ret is untouched. Both freed with ctx. */
+int policy_load(void *ctx, const char *path, struct policy **ret, struct policy_problems **ret_problems,
+		struct err *err) MMR_CHECKED;
+int policy_parse(void *ctx, const char *name, const char *text, size_t len, struct policy **ret,
+		 struct policy_problems **ret_problems, struct err *err) MMR_CHECKED;
+
+/* What a scope must tell for rules and holds to be matched. */
+struct policy_scope {
+	const char *channel_id, *channel_name, *team_id, *team_name; /* team "" for direct and group */
+	enum scope_type type;
+	bool archived;
+};
+
+enum policy_rung { RUNG_ALL, RUNG_TYPE, RUNG_TEAM, RUNG_CHANNEL };
+enum policy_loss { WON, LOST_NO_MATCH, LOST_RUNG, LOST_PRIORITY, LOST_TIE };
+struct policy_candidate { const struct policy_rule *rule; enum policy_rung rung; enum policy_loss loss; };
+
+bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s);
+enum policy_rung policy_rung_of(const struct policy_match *m);
+/* The winner, or NULL when no rule matches (nothing is deleted then). ERR_POLICY on a tie, naming both rules and the
+ * channel: nothing is deleted there.  ret_candidates (may be NULL): one entry per rule, in file order. */
+int policy_winner(void *ctx, const struct policy *p, const struct policy_scope *s, const struct policy_rule **ret,
+		  struct policy_candidate **ret_candidates, struct err *err) MMR_CHECKED;
+/* Does the hold cover the scope as a whole (by team or channel)?  Users are matched on posts, elsewhere. */
+bool policy_hold_covers(const struct policy_hold *h, const struct policy_scope *s);
+bool policy_glob(const char *pattern, const char *id, const char *name); /* id equal, name equal or glob */
+
+/* Expands the same table as the binder. */
+int policy_schema_json(struct buf *out, struct err *err) MMR_CHECKED;   /* JSON Schema 2020-12 */
+int policy_reference_md(struct buf *out, struct err *err) MMR_CHECKED;  /* docs/policy-reference.md */
+
+#endif

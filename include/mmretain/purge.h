@@ -1,0 +1,53 @@
+/*
+ * purge.h - floor 3: guard and delete.
+ *
+ * For: deleting exactly the rows of a receipt; closing sweep; unlinking attachments from a journal.
+ * Not for: choosing threads, writing bundles.
+ * Includes: base, bundle, ledger-free; mm.  The only room that may hold the statements that delete.
+ * No receipt, no delete: every function that deletes takes one.
+ */
+#ifndef MMRETAIN_PURGE_H
+#define MMRETAIN_PURGE_H
+
+#include <mmretain/base.h>
+#include <mmretain/bundle.h>
+#include <mmretain/mm.h>
+
+/* Row locations that the export saw, one per bundle row in file order.  Hints only. */
+struct purge_hints;
+int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err) MMR_CHECKED;
+int purge_hints_add(struct purge_hints *h, const char *ctid, struct err *err) MMR_CHECKED;
+
+struct purge_counts {
+	uint64_t threads, posts, rows[MM_KINDS], batches;
+	uint64_t kept_changed, kept_held, kept_locked, kept_gone; /* threads */
+	uint64_t late_restored, late_removed;
+	uint64_t blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked;
+	int64_t pause_ms;
+};
+
+typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /* enum mm_protection */, struct err *err);
+
+struct purge_options {
+	int32_t target_ms, pause_factor;       /* throttle */
+	int64_t deadline_mono_ms;              /* 0 = none */
+	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
+	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
+	bool unlink_files;                     /* false: files: keep */
+	int journal_dirfd; const char *journal_name; /* the unlink journal */
+	purge_kept_fn kept; void *kept_payload;
+	const struct progress *progress;
+};
+
+/* Deletes the receipt's rows in batches of whole threads, one transaction each.  hints may be NULL (recovery).
+ * Idempotent: threads that are gone are counted in kept_gone.  ERR_WORK_LEFT on a stop request or deadline: the rest stays. */
+int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *options,
+		  struct purge_counts *counts, struct err *err) MMR_CHECKED;
+/* Late replies (their thread is put back from the bundle) and late dependants (removed and counted) of deleted threads. */
+int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, int64_t snapshot_ms,
+		struct purge_counts *counts, struct err *err) MMR_CHECKED;
+/* Unlinks what the journal names and whose fileinfo row is gone and path unused; the journal is removed at the end. */
+int purge_unlink(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, struct purge_counts *counts,
+		 struct err *err) MMR_CHECKED;
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * store.h - floor 1: where bundles live.
+ *
+ * For: the archive root: create, open, lay out, list; its sentinel and secret.
+ * Not for: what is inside a bundle or a ledger line.
+ * Includes: base only.
+ */
+#ifndef MMRETAIN_STORE_H
+#define MMRETAIN_STORE_H
+
+#include <mmretain/base.h>
+
+struct store {
+	char *path;               /* as in the policy */
+	int root_dirfd;           /* the archive root */
+	int partial_dirfd;        /* partial/ */
+	int ledger_dirfd;         /* ledger/ */
+	uint8_t salt_secret[32];  /* keys/salt-secret, 0600, random, made at init */
+};
+
+/* Makes the layout of the design section 5 (0=mmretain_archive_1, README.txt, FORMAT.md, bundles/, ledger/, partial/, keys/) in an
+ * empty or missing folder.  ERR_STORE when the folder holds something else. */
+int store_init(const char *path, struct err *err) MMR_CHECKED;
+/* Opens an archive root; ERR_STORE with a hint when the sentinel is missing (not mounted?), ERR_PERMISSION when others may read
+ * or write it.  Closed with talloc_free. An s3:// path is refused with a clear message. */
+int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err) MMR_CHECKED;
+/* Free bytes on the file system of the root. */
+int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
+/* Every published bundle below bundles/, sorted by path; fn as in db_row_fn. */
+typedef int (*store_bundle_fn)(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err);
+int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Next free bundle number: one more than the highest found in bundles/. */
+int store_next_seq(const struct store *s, uint32_t *ret, struct err *err) MMR_CHECKED;
+/* Removes everything in partial/ (nothing in there is an archive). ret counts files. */
+int store_clear_partial(const struct store *s, uint32_t *ret_removed, struct err *err) MMR_CHECKED;
+
+#endif
