@@ -1,0 +1,77 @@
+/* base_buf.c - a growing byte buffer with a ceiling. */
+#include <mmretain/base.h>
+
+#include <string.h>
+
+void buf_init(struct buf *b, void *ctx, size_t max_bytes)
+{
+	*b = (struct buf){.ctx = ctx, .max_bytes = max_bytes};
+}
+
+bool buf_reserve(struct buf *b, size_t extra)
+{
+	size_t need = b->len + extra + 1, cap;
+
+	if (extra > b->max_bytes || need - 1 > b->max_bytes) {
+		b->overflow = true;
+		return false;
+	}
+	if (need <= b->cap)
+		return true;
+	for (cap = b->cap ? b->cap : 256; cap < need;)
+		cap *= 2;
+	b->data = mem_grow(b->ctx, b->data, char, cap);
+	b->cap = cap;
+	return true;
+}
+
+void buf_put(struct buf *b, const void *data, size_t len)
+{
+	if (!buf_reserve(b, len))
+		return;
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+
+void buf_puts(struct buf *b, const char *s)
+{
+	buf_put(b, s, strlen(s));
+}
+
+void buf_byte(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0 || !buf_reserve(b, (size_t)n))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+}
+
+void buf_clear(struct buf *b)
+{
+	b->len = 0;
+	b->overflow = false;
+	if (b->data)
+		b->data[0] = '\0';
+}
+
+void buf_reset(struct buf *b)
+{
+	TALLOC_FREE(b->data);
+	b->len = b->cap = 0;
+	b->overflow = false;
+}

@@ -1,0 +1,109 @@
+/* base_hash.c - SHA-256 and HMAC by libcrypto, hex, random bytes. */
+#include <mmretain/base.h>
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct hash {
+	EVP_MD_CTX *evp;
+	EVP_MD *md; /* fetched once: a fetch per digest costs more than hashing a row */
+};
+
+static int hash_destroy(struct hash *h)
+{
+	EVP_MD_CTX_free(h->evp);
+	EVP_MD_free(h->md);
+	return 0;
+}
+
+/* libcrypto fails here only when out of memory or broken: the process ends. */
+static void must(int ok)
+{
+	if (ok != 1)
+		mem_check(NULL);
+}
+
+struct hash *hash_new(void *ctx)
+{
+	struct hash *h = mem_new(ctx, struct hash);
+
+	h->evp = mem_check(EVP_MD_CTX_new());
+	h->md = mem_check(EVP_MD_fetch(NULL, "SHA256", NULL));
+	talloc_set_destructor(h, hash_destroy);
+	must(EVP_DigestInit_ex2(h->evp, h->md, NULL));
+	return h;
+}
+
+void hash_update(struct hash *h, const void *data, size_t len)
+{
+	must(EVP_DigestUpdate(h->evp, data, len));
+}
+
+void hash_final(struct hash *h, struct digest *ret)
+{
+	must(EVP_DigestFinal_ex(h->evp, ret->b, NULL));
+	must(EVP_DigestInit_ex2(h->evp, NULL, NULL));
+}
+
+void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret)
+{
+	hash_update(h, data, len);
+	hash_final(h, ret);
+}
+
+void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *ret)
+{
+	mem_check(HMAC(EVP_sha256(), key, (int)key_len, data, len, ret->b, NULL));
+}
+
+void hex_encode(const void *data, size_t len, char *ret_hex)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++) {
+		ret_hex[2 * i] = digits[p[i] >> 4];
+		ret_hex[2 * i + 1] = digits[p[i] & 15];
+	}
+	ret_hex[2 * len] = '\0';
+}
+
+static int nibble(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+bool hex_decode(const char *hex, size_t n_bytes, void *ret_data)
+{
+	uint8_t *out = ret_data;
+
+	for (size_t i = 0; i < n_bytes; i++) {
+		int hi = nibble(hex[2 * i]), lo = hi < 0 ? -1 : nibble(hex[2 * i + 1]);
+
+		if (lo < 0)
+			return false;
+		out[i] = (uint8_t)(hi << 4 | lo);
+	}
+	return true;
+}
+
+void digest_hex(const struct digest *d, char ret_hex[DIGEST_HEX + 1])
+{
+	hex_encode(d->b, DIGEST_BYTES, ret_hex);
+}
+
+int random_bytes(void *ret, size_t len, struct err *err)
+{
+	ssize_t n = getrandom(ret, len, 0);
+
+	if (n < 0 || (size_t)n != len)
+		return err_sys(err, ERR_INTERNAL, n < 0 ? errno : EIO, "cannot get random bytes");
+	return 0;
+}

@@ -1,0 +1,204 @@
+/*
+ * base_spool.c - fixed-size records in an unnamed work file, with an external merge sort.
+ *
+ * Memory: one chunk while adding and sorting, one block per run while merging; both bounded by constants.
+ */
+#include <mmretain/base.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	CHUNK_BYTES = 4 << 20, /* sorted in memory */
+	BLOCK_BYTES = 64 << 10, /* read-ahead per run while merging, and of the reader */
+};
+
+struct run {
+	uint64_t next, end; /* record numbers in the file */
+	char *block;
+	size_t have, at;    /* records in block */
+};
+
+struct spool {
+	int fd;
+	size_t record;      /* bytes */
+	uint64_t count, written;
+	char *out;          /* records not yet in the file */
+	size_t out_n, out_max;
+	struct run reader;
+};
+
+static int spool_destroy(struct spool *s)
+{
+	if (s->fd >= 0)
+		close(s->fd); /* unnamed: its content is gone with it */
+	return 0;
+}
+
+int spool_new(void *ctx, size_t record_bytes, struct spool **ret, struct err *err)
+{
+	struct spool *s = mem_new(ctx, struct spool);
+	int rc;
+
+	s->fd = -1;
+	s->record = record_bytes;
+	s->out_max = BLOCK_BYTES / record_bytes + 1;
+	talloc_set_destructor(s, spool_destroy);
+	if ((rc = file_temp(NULL, &s->fd, err)) < 0) {
+		talloc_free(s);
+		return rc;
+	}
+	s->out = mem_array(s, char, s->out_max * record_bytes);
+	*ret = s;
+	return 0;
+}
+
+static int flush(struct spool *s, struct err *err)
+{
+	int rc = 0;
+
+	if (s->out_n) {
+		rc = file_pwrite_all(s->fd, s->out, s->out_n * s->record, (off_t)(s->written * s->record), "work file", err);
+		s->written += s->out_n;
+		s->out_n = 0;
+	}
+	return rc;
+}
+
+int spool_add(struct spool *s, const void *record, struct err *err)
+{
+	memcpy(s->out + s->out_n * s->record, record, s->record);
+	s->count++;
+	if (++s->out_n == s->out_max)
+		return flush(s, err);
+	return 0;
+}
+
+uint64_t spool_count(const struct spool *s)
+{
+	return s->count;
+}
+
+/* Next record of a run, or NULL at its end; *rc < 0 on failure. */
+static const void *run_peek(struct spool *s, struct run *r, int *rc, struct err *err)
+{
+	size_t max = BLOCK_BYTES / s->record + 1, n;
+
+	*rc = 0;
+	if (r->at < r->have)
+		return r->block + r->at * s->record;
+	if (r->next >= r->end)
+		return NULL;
+	if (!r->block)
+		r->block = mem_array(s, char, max * s->record);
+	n = r->end - r->next < max ? (size_t)(r->end - r->next) : max;
+	*rc = file_pread_all(s->fd, r->block, n * s->record, (off_t)(r->next * s->record), "work file", err);
+	if (*rc < 0)
+		return NULL;
+	r->next += n;
+	r->have = n;
+	r->at = 0;
+	return r->block;
+}
+
+int spool_rewind(struct spool *s, struct err *err)
+{
+	char *block = s->reader.block;
+
+	s->reader = (struct run){.end = s->count, .block = block};
+	return flush(s, err);
+}
+
+int spool_next(struct spool *s, const void **ret, struct err *err)
+{
+	int rc;
+	const void *p = run_peek(s, &s->reader, &rc, err);
+
+	if (rc < 0)
+		return rc;
+	if (!p)
+		return 0;
+	s->reader.at++;
+	*ret = p;
+	return 1;
+}
+
+/* Sort the file in place, chunk by chunk. */
+static int sort_chunks(struct spool *s, size_t chunk, spool_cmp cmp, struct err *err)
+{
+	auto_mem char *mem = mem_array(s, char, (s->count < chunk ? (size_t)s->count : chunk) * s->record);
+	int rc;
+
+	for (uint64_t at = 0; at < s->count; at += chunk) {
+		size_t n = s->count - at < chunk ? (size_t)(s->count - at) : chunk;
+		off_t off = (off_t)(at * s->record);
+
+		if ((rc = file_pread_all(s->fd, mem, n * s->record, off, "work file", err)) < 0)
+			return rc;
+		qsort(mem, n, s->record, cmp);
+		if ((rc = file_pwrite_all(s->fd, mem, n * s->record, off, "work file", err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Merge sorted runs into a new file; a linear pass over the heads is enough for some dozens of runs. */
+static int merge(struct spool *s, size_t chunk, size_t n_runs, spool_cmp cmp, struct err *err)
+{
+	struct spool *to;
+	struct run *run;
+	int rc, fd;
+
+	if ((rc = spool_new(s, s->record, &to, err)) < 0)
+		return rc;
+	run = mem_array(to, struct run, n_runs);
+	for (size_t i = 0; i < n_runs; i++) {
+		run[i].next = i * chunk;
+		run[i].end = (i + 1) * chunk < s->count ? (i + 1) * chunk : s->count;
+	}
+	for (;;) {
+		const void *best = NULL;
+		size_t best_i = 0;
+
+		for (size_t i = 0; i < n_runs; i++) {
+			const void *p = run_peek(s, &run[i], &rc, err);
+
+			if (rc < 0)
+				return rc;
+			if (p && (!best || cmp(p, best) < 0)) {
+				best = p;
+				best_i = i;
+			}
+		}
+		if (!best)
+			break;
+		if ((rc = spool_add(to, best, err)) < 0)
+			return rc;
+		run[best_i].at++;
+	}
+	if ((rc = flush(to, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < n_runs; i++)
+		talloc_free(run[i].block);
+	fd = s->fd;
+	s->fd = to->fd;
+	to->fd = fd;
+	talloc_free(to);
+	return 0;
+}
+
+int spool_sort(struct spool *s, spool_cmp cmp, struct err *err)
+{
+	size_t chunk = CHUNK_BYTES / s->record + 1;
+	size_t n_runs = (size_t)((s->count + chunk - 1) / chunk);
+	int rc;
+
+	if ((rc = flush(s, err)) < 0 || s->count == 0)
+		return rc < 0 ? rc : spool_rewind(s, err);
+	if ((rc = sort_chunks(s, chunk, cmp, err)) < 0)
+		return rc;
+	if (n_runs > 1 && (rc = merge(s, chunk, n_runs, cmp, err)) < 0)
+		return rc;
+	return spool_rewind(s, err);
+}

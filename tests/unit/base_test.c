@@ -1,0 +1,279 @@
+/* base_test.c - unit tests of the base room. */
+#include <mmretain/base.h>
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct { const char *text; bool ok; int32_t months; int64_t ms; } durations[] = {
+	{"30d", true, 0, 30LL * 86400000}, {"12w", true, 0, 84LL * 86400000}, {"6mo", true, 6, 0}, {"5y", true, 60, 0},
+	{"36h", true, 0, 36LL * 3600000}, {"90min", true, 0, 5400000}, {"10s", true, 0, 10000}, {"5ms", true, 0, 5},
+	{"0d", true, 0, 0}, {"30", false, 0, 0}, {"", false, 0, 0}, {"d", false, 0, 0}, {"-3d", false, 0, 0}, {"+3d", false, 0, 0},
+	{" 3d", false, 0, 0}, {"3 d", false, 0, 0}, {"3.5d", false, 0, 0}, {"3D", false, 0, 0}, {"3m", false, 0, 0},
+	{"99999999999999999999d", false, 0, 0}, {"1000000001d", false, 0, 0}, {"20000y", false, 0, 0},
+};
+
+START_TEST(test_duration)
+{
+	struct duration d = {0, 0};
+
+	ck_assert_int_eq(duration_parse(durations[_i].text, &d), durations[_i].ok);
+	if (durations[_i].ok) {
+		ck_assert_int_eq(d.months, durations[_i].months);
+		ck_assert_int_eq(d.ms, durations[_i].ms);
+	}
+}
+END_TEST
+
+static const struct { const char *now, *dur, *want; } cutoffs[] = {
+	{"2026-03-31", "1mo", "2026-02-28T00:00:00Z"}, {"2024-03-31", "1mo", "2024-02-29T00:00:00Z"},
+	{"2024-02-29", "1y", "2023-02-28T00:00:00Z"}, {"2026-01-15T12:30:00Z", "2mo", "2025-11-15T12:30:00Z"},
+	{"2026-11-24T18:55:55.123Z", "90d", "2026-08-26T18:55:55.123Z"}, {"2100-03-01", "1d", "2100-02-28T00:00:00Z"},
+	{"1970-01-01", "1mo", "1969-12-01T00:00:00Z"}, {"2026-11-01", "5y", "2021-11-01T00:00:00Z"},
+};
+
+START_TEST(test_cutoff)
+{
+	struct duration d;
+	int64_t now;
+	char text[TIME_TEXT];
+
+	ck_assert(time_parse(cutoffs[_i].now, &now));
+	ck_assert(duration_parse(cutoffs[_i].dur, &d));
+	time_format(duration_before(now, &d), text);
+	ck_assert_str_eq(text, cutoffs[_i].want);
+}
+END_TEST
+
+static const struct { const char *text; bool ok; uint64_t bytes; } sizes[] = {
+	{"500MiB", true, 500ULL << 20}, {"2GB", true, 2000000000}, {"10kB", true, 10000}, {"1B", true, 1}, {"1TiB", true, 1ULL << 40},
+	{"500", false, 0}, {"MiB", false, 0}, {"-1MiB", false, 0}, {"1mib", false, 0}, {"99999999TiB", false, 0}, {"1 MiB", false, 0},
+};
+
+START_TEST(test_bytes)
+{
+	uint64_t v = 0;
+
+	ck_assert_int_eq(bytes_parse(sizes[_i].text, &v), sizes[_i].ok);
+	ck_assert(!sizes[_i].ok || v == sizes[_i].bytes);
+}
+END_TEST
+
+static const struct { const char *text; bool ok; const char *want; } times[] = {
+	{"2025-01-01", true, "2025-01-01T00:00:00Z"}, {"2025-01-01T10:00:00+02:00", true, "2025-01-01T08:00:00Z"},
+	{"2025-01-01T10:00Z", true, "2025-01-01T10:00:00Z"}, {"1234ms", true, "1970-01-01T00:00:01.234Z"},
+	{"2025-02-30", false, ""}, {"2025-13-01", false, ""}, {"2025-01-01T25:00:00Z", false, ""}, {"2025-1-1", false, ""},
+	{"1234", false, ""}, {"", false, ""}, {"2025-01-01T10:00:00", false, ""}, {"2025-01-01x", false, ""},
+};
+
+START_TEST(test_time)
+{
+	int64_t ms = 0;
+	char text[TIME_TEXT];
+
+	ck_assert_int_eq(time_parse(times[_i].text, &ms), times[_i].ok);
+	if (times[_i].ok) {
+		time_format(ms, text);
+		ck_assert_str_eq(text, times[_i].want);
+	}
+}
+END_TEST
+
+static const struct { const char *line; int members; bool bad; } objects[] = {
+	{"{}", 0, false}, {"{\"a\":1}", 1, false}, {"{\"a\":\"x\\\"y\",\"b\":[1,{\"c\":\"]\"}],\"d\":null}", 3, false},
+	{"{\"a\":\"\\\\\",\"b\":true}", 2, false}, {"", 0, true}, {"{", 0, true}, {"{\"a\":1", 0, true}, {"{\"a\":1}x", 1, true},
+	{"{\"a\":1,}", 1, true}, {"{\"a\" 1}", 0, true}, {"[1]", 0, true}, {"{\"a\":}", 0, true}, {"{\"a\":\"x}", 0, true},
+	{"{\"a\":[1}}", 0, true}, {"{\"a\":1\"b\":2}", 0, true}, {"{a:1}", 0, true},
+};
+
+START_TEST(test_scan)
+{
+	struct json_scan s;
+	int n = 0;
+
+	json_scan_init(&s, objects[_i].line, strlen(objects[_i].line));
+	while (json_scan_next(&s))
+		n++;
+	ck_assert_int_eq(s.bad, objects[_i].bad);
+	ck_assert_int_eq(n, objects[_i].members);
+}
+END_TEST
+
+START_TEST(test_json_round_trip)
+{
+	auto_mem void *ctx = talloc_new(NULL);
+	struct buf enc, dec;
+	char in[400];
+
+	buf_init(&enc, ctx, 1 << 20);
+	buf_init(&dec, ctx, 1 << 20);
+	for (int i = 0; i < 127; i++)
+		in[i] = (char)(i + 1);
+	memcpy(in + 127, "\xc3\xa4\xf0\x9f\x98\x80\xe2\x80\xa8", 9);
+	json_put_string(&enc, in, 136);
+	ck_assert(json_unescape(&dec, enc.data + 1, enc.len - 2));
+	ck_assert_uint_eq(dec.len, 136);
+	ck_assert_mem_eq(dec.data, in, 136);
+	buf_clear(&dec);
+	ck_assert(json_unescape(&dec, "\\ud83d\\ude00", 12));
+	ck_assert_str_eq(dec.data, "\xf0\x9f\x98\x80");
+	ck_assert(!json_unescape(&dec, "\\ud83d", 6));
+	ck_assert(!json_unescape(&dec, "\\x", 2));
+	ck_assert(!json_unescape(&dec, "\\", 1));
+}
+END_TEST
+
+static const struct { const char *s; size_t len; bool ok; } utf8[] = {
+	{"abcdefgh\xc3\xa4", 10, true}, {"\xc0\xaf", 2, false}, {"\xed\xa0\x80", 3, false}, {"\xf4\x90\x80\x80", 4, false},
+	{"\xe2\x82", 2, false}, {"\x80", 1, false}, {"\xf0\x9f\x98\x80", 4, true}, {"", 0, true}, {"\xff", 1, false},
+};
+
+START_TEST(test_utf8)
+{
+	ck_assert_int_eq(utf8_valid(utf8[_i].s, utf8[_i].len), utf8[_i].ok);
+}
+END_TEST
+
+START_TEST(test_buf_ceiling)
+{
+	auto_mem void *ctx = talloc_new(NULL);
+	struct buf b;
+
+	buf_init(&b, ctx, 10);
+	buf_puts(&b, "12345");
+	ck_assert(!b.overflow);
+	buf_puts(&b, "678901");
+	ck_assert(b.overflow);
+	ck_assert_uint_eq(b.len, 5);
+}
+END_TEST
+
+START_TEST(test_sha256)
+{
+	auto_mem void *ctx = talloc_new(NULL);
+	struct hash *h = hash_new(ctx);
+	struct digest d;
+	char hex[DIGEST_HEX + 1];
+
+	/* FIPS 180-4 example, twice: the context must be ready again. */
+	for (int i = 0; i < 2; i++) {
+		hash_bytes(h, "abc", 3, &d);
+		digest_hex(&d, hex);
+		ck_assert_str_eq(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	}
+	hash_hmac("key", 3, "The quick brown fox jumps over the lazy dog", 43, &d);
+	digest_hex(&d, hex);
+	ck_assert_str_eq(hex, "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
+}
+END_TEST
+
+static int cmp_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+START_TEST(test_spool)
+{
+	static const uint64_t counts[] = {0, 1, 1000, 3000000};
+	auto_mem void *ctx = talloc_new(NULL);
+	struct spool *s;
+	struct err err;
+	const void *p;
+	uint64_t x = 88172645463325252ULL, last = 0, n = 0;
+
+	ck_assert_int_eq(spool_new(ctx, 8, &s, &err), 0);
+	for (uint64_t i = 0; i < counts[_i]; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		ck_assert_int_eq(spool_add(s, &x, &err), 0);
+	}
+	ck_assert_int_eq(spool_sort(s, cmp_u64, &err), 0);
+	while (spool_next(s, &p, &err) == 1) {
+		ck_assert_uint_le(last, *(const uint64_t *)p);
+		last = *(const uint64_t *)p;
+		n++;
+	}
+	ck_assert_uint_eq(n, counts[_i]);
+}
+END_TEST
+
+static const char *const bad_paths[] = {"", "/etc/passwd", "../x", "a/../x", "a//b", "./a", "a/.", "a/", "..", "link", "dirlink/f", "fifo", "dir"};
+
+START_TEST(test_beneath)
+{
+	char dir[] = "/tmp/mmr-base-XXXXXX", path[512];
+	auto_fd int dirfd = -1;
+	struct err err;
+	int fd = -1;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(file_open_dir(dir, &dirfd, &err), 0);
+	ck_assert_int_eq(file_make_dirs(dirfd, "dir/sub", &err), 0);
+	ck_assert_int_eq(file_replace(dirfd, "dir/sub/f", "x", 1, 0600, &err), 0);
+	ck_assert_int_eq(symlinkat("/etc/passwd", dirfd, "link"), 0);
+	ck_assert_int_eq(symlinkat("dir/sub", dirfd, "dirlink"), 0);
+	snprintf(path, sizeof path, "%s/fifo", dir);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_lt(file_open_beneath(dirfd, bad_paths[_i], &fd, &err), 0);
+	ck_assert_int_eq(file_open_beneath(dirfd, "dir/sub/f", &fd, &err), 0);
+	close(fd);
+	ck_assert_int_lt(file_open_beneath(dirfd, "none", &fd, &err), 0);
+	ck_assert_int_eq(err.sys_errno, ENOENT);
+	snprintf(path, sizeof path, "rm -rf %s", dir);
+	ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+START_TEST(test_publish_never_overwrites)
+{
+	char dir[] = "/tmp/mmr-base-XXXXXX", path[512];
+	auto_fd int dirfd = -1;
+	struct err err;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(file_open_dir(dir, &dirfd, &err), 0);
+	ck_assert_int_eq(file_replace(dirfd, "a", "a", 1, 0600, &err), 0);
+	ck_assert_int_eq(file_replace(dirfd, "b", "b", 1, 0600, &err), 0);
+	ck_assert_int_eq(file_publish(dirfd, "a", dirfd, "b", &err), -ERR_STORE);
+	ck_assert_int_eq(err.sys_errno, EEXIST);
+	ck_assert_int_eq(file_publish(dirfd, "a", dirfd, "c", &err), 0);
+	ck_assert_int_ne(faccessat(dirfd, "a", F_OK, 0), 0);
+	snprintf(path, sizeof path, "rm -rf %s", dir);
+	ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tc = tcase_create("base");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, test_duration, 0, (int)ARRAY_LEN(durations));
+	tcase_add_loop_test(tc, test_cutoff, 0, (int)ARRAY_LEN(cutoffs));
+	tcase_add_loop_test(tc, test_bytes, 0, (int)ARRAY_LEN(sizes));
+	tcase_add_loop_test(tc, test_time, 0, (int)ARRAY_LEN(times));
+	tcase_add_loop_test(tc, test_scan, 0, (int)ARRAY_LEN(objects));
+	tcase_add_test(tc, test_json_round_trip);
+	tcase_add_loop_test(tc, test_utf8, 0, (int)ARRAY_LEN(utf8));
+	tcase_add_test(tc, test_buf_ceiling);
+	tcase_add_test(tc, test_sha256);
+	tcase_add_loop_test(tc, test_spool, 0, 4);
+	tcase_add_loop_test(tc, test_beneath, 0, (int)ARRAY_LEN(bad_paths));
+	tcase_add_test(tc, test_publish_never_overwrites);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
