@@ -5,6 +5,27 @@
  * line before, 64 hex; zeros for the first), `type`, then the fields of the type, last key `hash`: SHA-256 over the line's bytes up to
  * (not including) `,"hash":`.  Never message text, never names of persons.
  * Includes: base only.
+ * Order: ledger_open, (ledger_begin, ledger_str..., ledger_append)..., talloc_free.  Readers: ledger_read or ledger_fold, no lock.
+ *
+ * Lines and their fields (every line of a run has `run`; digests are 64 hex digits, *_ms are numbers):
+ *
+ *   recovered    cut_bytes, completed          written by ledger_open after a torn last line
+ *   run-begin    run, tool, host, system_identifier, database, trigger (timer | person), uid, policy_digest, purge (bool)
+ *   plan         run, digest, taken_ms, rules: [{rule, cut_ms, scopes, due_threads, due_posts, due_bytes}],
+ *                due_threads, due_posts, due_bytes
+ *   published    run, rule, bundle, rel_path, file_digest, rows_digest, previous_digest, policy_digest, threads, posts, rows,
+ *                blobs, file_bytes, snapshot_ms, expires_ms (0 = never)
+ *   waived       run, rule, bundle ("waived-" and 12 digits of rows_digest), because, file_digest, rows_digest, policy_digest,
+ *                threads, posts, rows, snapshot_ms
+ *   purging      run, bundle
+ *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
+ *   sweep        run, bundle, late_restored, late_removed
+ *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
+ *   bundle-done  run, bundle
+ *   kept         run, rule, reason, threads
+ *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, error (name of the code, when not complete)
+ *
+ * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
  */
 #ifndef MMRETAIN_LEDGER_H
 #define MMRETAIN_LEDGER_H
@@ -13,8 +34,12 @@
 
 struct ledger;
 
-/* Opens (creates) the ledger of an archive; a torn last line is cut back to the last whole record, a `recovered` line says so.
- * flock on the file: ERR_LOCKED when another process writes.  ERR_VERIFY when the chain is broken. */
+#define LEDGER_FILE "entries.jsonl"
+#define LEDGER_LINE_MAX ((size_t)1 << 20) /* bytes; a longer line is damage */
+
+/* Opens (creates) the ledger of an archive; a torn last line is cut back to the last whole record (a whole record that lacks only
+ * its newline is completed instead), a `recovered` line says so.
+ * flock on the file: ERR_LOCKED when another process writes.  ERR_VERIFY when the chain is broken.  Freed with talloc_free. */
 int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err) MMR_CHECKED;
 
 /* A record under construction: fields appended in order. */
@@ -27,7 +52,9 @@ void ledger_raw(struct ledger_entry *e, const char *key, const char *json); /* r
 /* Appends and fdatasyncs.  Durable when it returns 0; on failure the ledger refuses further appends. */
 int ledger_append(struct ledger *l, struct ledger_entry *e, struct err *err) MMR_CHECKED;
 
-/* Walks the chain from the start, read only, no lock. fn gets each whole line (without "\n"). ERR_VERIFY names the first bad line. */
+/* Walks the chain from the start, read only, no lock. fn gets each whole line (without "\n"); as in db_row_fn, 1 stops early.
+ * ERR_VERIFY names the first bad line.  A missing file is an empty ledger; a last line without its newline (a writer at work, or a
+ * crash) is not yet a record and is left out. */
 typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t len, struct err *err);
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
 

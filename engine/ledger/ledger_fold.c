@@ -1,0 +1,197 @@
+/*
+ * ledger_fold.c - the state of the runs, folded from the lines.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger_internal.h"
+
+struct fold {
+	struct ledger_state *state;
+	char *newest_run;      /* the newest run that published any */
+	void *scratch;         /* emptied for each line */
+};
+
+/* The fields of one line that the fold looks at. */
+struct fields {
+	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest;
+	int64_t snapshot_ms, threads, posts, rows;
+};
+
+/* Where a field of that name goes; NULL for others. */
+static char **text_slot(struct fields *f, const struct json_scan *s)
+{
+	const struct { const char *key; char **slot; } slots[] = {
+		{"type", &f->type}, {"run", &f->run}, {"rule", &f->rule}, {"bundle", &f->bundle}, {"rel_path", &f->rel_path},
+		{"policy_digest", &f->policy_digest}, {"rows_digest", &f->rows_digest}, {"file_digest", &f->file_digest},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
+		if (s->key_len == strlen(slots[i].key) && memcmp(s->key, slots[i].key, s->key_len) == 0)
+			return slots[i].slot;
+	return NULL;
+}
+
+static int64_t *number_slot(struct fields *f, const struct json_scan *s)
+{
+	const struct { const char *key; int64_t *slot; } slots[] = {
+		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
+		if (s->key_len == strlen(slots[i].key) && memcmp(s->key, slots[i].key, s->key_len) == 0)
+			return slots[i].slot;
+	return NULL;
+}
+
+static char *unescaped(void *ctx, const struct json_scan *s)
+{
+	struct buf b;
+
+	buf_init(&b, ctx, LEDGER_LINE_MAX);
+	/* The walk has seen that the line is JSON. */
+	(void)json_unescape(&b, s->val, s->val_len);
+	return mem_strndup(ctx, b.data ? b.data : "", b.len);
+}
+
+static void scan_line(void *ctx, const char *line, size_t len, struct fields *f)
+{
+	struct json_scan s;
+
+	*f = (struct fields){0};
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s)) {
+		char **text = s.type == JSON_STR ? text_slot(f, &s) : NULL;
+		int64_t *number = s.type == JSON_NUMBER ? number_slot(f, &s) : NULL;
+
+		if (text)
+			*text = unescaped(ctx, &s);
+		if (number)
+			*number = strtoll(s.val, NULL, 10);
+	}
+}
+
+static void copy_digest(char to[DIGEST_HEX + 1], const char *from)
+{
+	if (from && strlen(from) == DIGEST_HEX)
+		memcpy(to, from, DIGEST_HEX + 1);
+}
+
+static char *copy(void *ctx, const char *s)
+{
+	return mem_strdup(ctx, s ? s : "");
+}
+
+static void add_bundle(struct ledger_state *st, struct ledger_bundle **list, size_t *n, const struct fields *f)
+{
+	struct ledger_bundle *b;
+
+	*list = mem_grow(st, *list, struct ledger_bundle, *n + 1);
+	b = &(*list)[(*n)++];
+	*b = (struct ledger_bundle){.run = copy(st, f->run), .rule = copy(st, f->rule), .bundle = copy(st, f->bundle),
+				    .rel_path = copy(st, f->rel_path), .policy_digest = copy(st, f->policy_digest),
+				    .snapshot_ms = f->snapshot_ms, .waived = strcmp(f->type, "waived") == 0,
+				    .threads = (uint64_t)f->threads, .posts = (uint64_t)f->posts, .rows = (uint64_t)f->rows};
+	copy_digest(b->rows_digest, f->rows_digest);
+	copy_digest(b->file_digest, f->file_digest);
+}
+
+/* A ledger of many years has many bundles: keep the memory of those that matter. */
+static void release_bundle(struct ledger_bundle *b)
+{
+	talloc_free(b->run);
+	talloc_free(b->rule);
+	talloc_free(b->bundle);
+	talloc_free(b->rel_path);
+	talloc_free(b->policy_digest);
+}
+
+static void on_published(struct fold *fold, const struct fields *f)
+{
+	struct ledger_state *st = fold->state;
+
+	add_bundle(st, &st->bundle, &st->n_bundles, f);
+	if (!fold->newest_run || strcmp(fold->newest_run, f->run) != 0) {
+		talloc_free(fold->newest_run);
+		fold->newest_run = copy(st, f->run);
+		while (st->n_last_run)
+			release_bundle(&st->last_run[--st->n_last_run]);
+	}
+	add_bundle(st, &st->last_run, &st->n_last_run, f);
+	if (strcmp(f->type, "published") == 0)
+		copy_digest(st->last_rows_digest, f->rows_digest);
+}
+
+static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].bundle, f->bundle) != 0)
+			continue;
+		list[i].purge_started |= strcmp(f->type, "purging") == 0;
+		list[i].purged |= strcmp(f->type, "purged") == 0;
+		list[i].done |= strcmp(f->type, "bundle-done") == 0;
+	}
+}
+
+static void drop_done(struct ledger_state *st)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < st->n_bundles; i++) {
+		if (st->bundle[i].done)
+			release_bundle(&st->bundle[i]);
+		else
+			st->bundle[kept++] = st->bundle[i];
+	}
+	st->n_bundles = kept;
+}
+
+static void note_run(struct ledger_state *st, const struct fields *f)
+{
+	bool begin = strcmp(f->type, "run-begin") == 0;
+	bool end = strcmp(f->type, "run-end") == 0 && st->open_run && strcmp(st->open_run, f->run) == 0;
+
+	if (!begin && !end)
+		return;
+	talloc_free(st->open_run);
+	st->open_run = begin ? copy(st, f->run) : NULL;
+}
+
+static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
+{
+	struct fold *fold = payload;
+	struct ledger_state *st = fold->state;
+	struct fields f;
+
+	(void)err;
+	talloc_free_children(fold->scratch);
+	scan_line(fold->scratch, line, len, &f);
+	st->entries = seq;
+	if (!f.run)
+		return 0;
+	note_run(st, &f);
+	if (!f.bundle)
+		return 0;
+	if (strcmp(f.type, "published") == 0 || strcmp(f.type, "waived") == 0) {
+		on_published(fold, &f);
+		return 0;
+	}
+	mark(st->bundle, st->n_bundles, &f);
+	mark(st->last_run, st->n_last_run, &f);
+	drop_done(st);
+	return 0;
+}
+
+int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err)
+{
+	auto_mem void *scratch = mem_context(NULL, "ledger fold");
+	struct fold fold = {.state = mem_new(ctx, struct ledger_state), .scratch = scratch};
+	int r = ledger_read(ledger_dirfd, fold_line, &fold, err);
+
+	if (r < 0) {
+		talloc_free(fold.state);
+		return r;
+	}
+	*ret = fold.state;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/*
+ * ledger_internal.h - what the files of this room share.
+ */
+#ifndef LEDGER_INTERNAL_H
+#define LEDGER_INTERNAL_H
+
+#include <mmretain/ledger.h>
+
+/* `,"hash":"` + 64 digits + `"}` */
+#define LEDGER_HASH_KEY ",\"hash\":\""
+#define LEDGER_SEAL (sizeof(LEDGER_HASH_KEY) - 1 + DIGEST_HEX + 2)
+
+/* Where a walk ended. */
+struct ledger_end {
+	uint64_t entries;           /* whole records, = seq of the last one */
+	off_t bytes;                /* offset behind the last whole record */
+	char hash[DIGEST_HEX + 1];  /* of the last one; zeros when there is none */
+	size_t tail_bytes;          /* behind it, without a newline: a torn record ... */
+	bool tail_whole;            /* ... or one that lacks only its newline (padding counted in tail_bytes) */
+	size_t tail_record_bytes;   /* its length then, without padding */
+};
+
+/* Verifies every line of fd, calls fn (may be NULL), and says where the whole records end. */
+int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, struct err *err) MMR_CHECKED;
+
+#endif
