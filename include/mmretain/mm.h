@@ -89,6 +89,9 @@ int mm_strays(struct mm *mm, struct mm_strays *ret, struct err *err) MMR_CHECKED
 int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n, char ***ret_missing,
 		size_t *ret_n_missing, struct err *err) MMR_CHECKED;
 
+/* id -> names for the bundle (mm_names.c). columns: id, name, display name, extra JSON members. what: teams, channels, users. */
+int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
 /* ---- thread facts and protections (mm_thread.c, mm_protect.c) -------------------- */
 
 enum mm_order { MM_BY_LAST_REPLY, MM_BY_ROOT, MM_BY_LAST_EDIT };
@@ -144,31 +147,33 @@ struct mm_protect_query {
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
 
-/* ---- export of closures (mm_export.c, mm_closure.c) ------------------------------- */
-/* Declared in engine/mm/… by the run: see mm_export.h section below. */
+/* ---- export of closures (mm_export.c) --------------------------------------------- */
 
-struct mm_export;                  /* one work unit of threads in one snapshot */
+/* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, files, drop, rows, end. */
+struct mm_export;
 struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; };
 struct mm_export_row {
 	enum mm_kind kind;
-	const struct db_row *row;  /* columns of the table in attnum order; row->value[0..n_columns-1] */
-	uint64_t thread;           /* index into the unit's threads */
-	char ctid[24];             /* "(123,4)" as the snapshot saw it: a hint only */
+	struct db_row row;         /* the table's columns in attnum order, borrowed until the callback returns */
+	uint64_t thread;           /* index into the unit's threads, in the order they were added */
+	const char *ctid, *xmin;   /* location and version "(123,4)", "4711" as the snapshot saw them */
 };
 typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
-/* Begins the snapshot and fills temporary work tables with the threads (given in bundle order) and their posts. */
+/* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end. */
 int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
+/* Finds the posts of all threads and their order. */
 int mm_export_ready(struct mm_export *x, struct err *err) MMR_CHECKED;
-int64_t mm_export_snapshot_ms(const struct mm_export *x);
-/* File rows of the unit, to check blobs before rows are written. value order: thread index, fileinfo id, path, thumbnailpath, previewpath, size. */
+int64_t mm_export_snapshot_ms(const struct mm_export *x); /* database clock at its start */
+uint64_t mm_export_posts(const struct mm_export *x);
+/* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */
+enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREVIEW, MM_FILE_SIZE };
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
-/* All rows: thread by thread; inside: thread row, members, then per post by createat, id: the post and its dependants. */
+/* All rows, thread by thread: thread row, members, then per post its row, edit copies after it, and its dependants.  The same rows
+ * always come in the same order.  ERR_SCHEMA when a table changed since the probe. */
 int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* id -> names for the bundle. columns: id, name, display name, extra JSON members. what: teams, channels, users. */
-int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
-void mm_export_end(struct mm_export *x); /* ends the snapshot */
+void mm_export_end(struct mm_export *x); /* ends the snapshot; the handle is freed */
 
 #endif

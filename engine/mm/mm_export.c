@@ -1,0 +1,237 @@
+/*
+ * mm_export.c - the closure of a unit of threads, read in one snapshot and merged into bundle order.
+ *
+ * Every table is one server-side cursor sorted by the post's place in the unit; the merge takes the smallest place first.
+ * Memory is one fetch per cursor, whatever the size of the unit or of a thread.
+ */
+#include <mmretain/mm.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm_sql.h"
+
+enum { FETCH_POSTS = 2000, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
+
+struct mm_export {
+	struct mm *mm;
+	bool open;            /* the transaction */
+	bool copying;
+	int64_t snapshot_ms;
+	uint64_t threads, posts;
+	struct buf copy;
+};
+
+struct stream {
+	enum mm_kind kind;
+	int phase;            /* order among rows of one post */
+	struct db_cursor *cursor;
+	struct db_row row;
+	int64_t seq;
+	bool end;
+};
+
+/* Order of kinds at one post; thread row and members of a root come before it. */
+static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; } parts[] = {
+	{MM_THREAD, &sql_export_thread, "mmr_thread_rows"},       {MM_MEMBER, &sql_export_member, "mmr_member_rows"},
+	{MM_POST, &sql_export_post, "mmr_post_rows"},             {MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
+	{MM_FILE, &sql_export_file, "mmr_file_rows"},             {MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows"},
+	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows"}, {MM_ACK, &sql_export_ack, "mmr_ack_rows"},
+	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows"},    {MM_PREF, &sql_export_pref, "mmr_pref_rows"},
+	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows"}, {MM_DRAFT, &sql_export_draft, "mmr_draft_rows"},
+	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows"},
+	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows"},
+	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows"},
+	{MM_PROPERTY, &sql_export_property, "mmr_property_rows"},
+};
+
+static int export_destroy(struct mm_export *x)
+{
+	if (x->open)
+		db_rollback(x->mm->db); /* ends the snapshot; the work tables go with it */
+	return 0;
+}
+
+static int run_sql(struct mm_export *x, const struct sql *sql, struct err *err)
+{
+	return db_query(x, x->mm->db, sql, DB_NONE, 0, NULL, NULL, err);
+}
+
+int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err)
+{
+	static const struct sql *const setup[] = {&sql_export_settings, &sql_export_work, &sql_export_work_post};
+	struct mm_export *x = mem_new(ctx, struct mm_export);
+	struct db_result *r;
+	int rc;
+
+	x->mm = mm;
+	buf_init(&x->copy, x, 1 << 20);
+	if ((rc = db_begin(mm->db, DB_EXPORT_SNAPSHOT, err)) < 0)
+		goto fail;
+	x->open = true;
+	talloc_set_destructor(x, export_destroy);
+	if ((rc = db_query(x, mm->db, &sql_export_now, DB_ONE, 0, NULL, &r, err)) < 0)
+		goto fail;
+	x->snapshot_ms = db_i64(r, 0, 0);
+	talloc_free(r);
+	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
+		if ((rc = run_sql(x, setup[i], err)) < 0)
+			goto fail;
+	if ((rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
+		goto fail;
+	x->copying = true;
+	*ret = x;
+	return 0;
+fail:
+	talloc_free(x);
+	return rc;
+}
+
+static int flush_copy(struct mm_export *x, struct err *err)
+{
+	int rc = x->copy.len ? db_copy_in_data(x->mm->db, x->copy.data, x->copy.len, err) : 0;
+
+	buf_clear(&x->copy);
+	return rc;
+}
+
+int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err)
+{
+	/* ids are [A-Za-z0-9]; anything else could not have come out of the plan */
+	if (strspn(t->root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(t->root))
+		return err_set(err, ERR_DATABASE, "post id with characters that no Mattermost id has");
+	buf_printf(&x->copy, "%llu\t%s\n", (unsigned long long)x->threads++, t->root);
+	return x->copy.len >= COPY_FLUSH_BYTES ? flush_copy(x, err) : 0;
+}
+
+int mm_export_ready(struct mm_export *x, struct err *err)
+{
+	int rc;
+
+	if ((rc = flush_copy(x, err)) < 0 || (rc = db_copy_in_end(x->mm->db, err)) < 0)
+		return rc;
+	x->copying = false;
+	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = run_sql(x, &sql_export_posts_fill, err)) < 0)
+		return rc;
+	x->posts = (uint64_t)db_affected(x->mm->db);
+	return run_sql(x, &sql_export_analyze_post, err);
+}
+
+int64_t mm_export_snapshot_ms(const struct mm_export *x)
+{
+	return x->snapshot_ms;
+}
+
+uint64_t mm_export_posts(const struct mm_export *x)
+{
+	return x->posts;
+}
+
+int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
+{
+	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
+}
+
+int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
+{
+	struct db_array a;
+	const char *param;
+	int rc;
+
+	db_array_init(&a, x);
+	for (size_t i = 0; i < n; i++)
+		db_array_add_i64(&a, (int64_t)threads[i]);
+	param = db_array_text(&a);
+	rc = db_query(x, x->mm->db, &sql_export_drop, DB_NONE, 1, &param, NULL, err);
+	db_array_clear(&a);
+	if (rc == 0)
+		x->posts -= (uint64_t)db_affected(x->mm->db);
+	return rc;
+}
+
+static int stream_next(struct stream *s, struct err *err)
+{
+	int rc = db_cursor_next(s->cursor, &s->row, err);
+
+	if (rc < 0)
+		return rc;
+	s->end = rc == 0;
+	s->seq = s->end ? INT64_MAX : strtoll(s->row.value[0], NULL, 10);
+	return 0;
+}
+
+static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t *ret_n, struct err *err)
+{
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const struct mm_table *t = &x->mm->schema->table[parts[i].kind];
+
+		if (!t->present)
+			continue;
+		s[n] = (struct stream){.kind = parts[i].kind, .phase = (int)i};
+		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, parts[i].sql, 0, NULL,
+				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
+		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
+			return rc;
+		n++;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static struct stream *smallest(struct stream *s, size_t n)
+{
+	struct stream *best = NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (!s[i].end && (!best || s[i].seq < best->seq)) /* equal places: the earlier part goes first */
+			best = &s[i];
+	return best;
+}
+
+static int emit(struct mm_export *x, struct stream *s, mm_export_fn fn, void *payload, struct err *err)
+{
+	const struct mm_table *t = &x->mm->schema->table[s->kind];
+	struct mm_export_row out;
+
+	if ((size_t)s->row.columns != t->n_columns + 4) {
+		err_set(err, ERR_SCHEMA, "table %s has changed during the run", t->table);
+		return err_hint(err, "Wait until the server's upgrade is finished and run again; nothing was deleted.");
+	}
+	out = (struct mm_export_row){
+		.kind = s->kind,
+		.row = {(int)t->n_columns, s->row.value + 4, s->row.len + 4},
+		.thread = strtoull(s->row.value[1], NULL, 10),
+		.ctid = s->row.value[2],
+		.xmin = s->row.value[3],
+	};
+	return fn(payload, &out, err);
+}
+
+int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct err *err)
+{
+	auto_mem void *ctx = mem_context(x, "export streams");
+	struct stream s[MM_KINDS], *best;
+	size_t n = 0;
+	int rc;
+
+	if ((rc = streams_open(x, ctx, s, &n, err)) < 0)
+		return rc;
+	while ((best = smallest(s, n))) {
+		if ((rc = emit(x, best, fn, payload, err)) != 0)
+			return rc < 0 ? rc : 0;
+		if ((rc = stream_next(best, err)) < 0)
+			return rc;
+	}
+	for (size_t i = 0; i < n; i++)
+		if ((rc = db_cursor_close(s[i].cursor, err)) < 0)
+			return rc;
+	return 0;
+}
+
+void mm_export_end(struct mm_export *x)
+{
+	talloc_free(x);
+}

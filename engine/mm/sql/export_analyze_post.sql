@@ -1,0 +1,2 @@
+-- Tell the planner how many posts the unit has.
+ANALYZE pg_temp.mmr_post
