@@ -46,8 +46,8 @@ class Threads:
         if draw < 0.89:
             return 1
         if draw < 0.99:
-            return min(15, 2 + int(self.rng.expovariate(0.45)))
-        return min(int(15 + self.rng.paretovariate(1.25)), max(60, self.posts // 40), 4000)
+            return min(15, 2 + int(self.rng.expovariate(0.33)))
+        return min(1 + int(15 * self.rng.paretovariate(1.9)), max(60, self.posts // 30), 4000)
 
     def when(self, begin, end):
         """A moment; mostly working days and hours, more in later years."""
@@ -451,7 +451,7 @@ class Threads:
             out.row("drafts", createat=self.now - DAY, updateat=self.now - DAY // 2, userid=users[index].id, channelid=c.id, rootid=p.id,
                     message="Entwurf: " + p.message[:200], props="{}", fileids="[]", priority="null", type="")
         elif draw < 0.038 and not p.type:
-            out.row("scheduledposts", id=out.id("scheduled", number), createat=self.now - DAY, updateat=self.now - DAY, userid=users[c.pool[0]].id, channelid=c.id,
+            out.row("scheduledposts", id=out.id("scheduled", p.id), createat=self.now - DAY, updateat=self.now - DAY, userid=users[c.pool[0]].id, channelid=c.id,
                     rootid=p.id if not p.root else p.root, message="Später: " + p.message[:100], props="{}", fileids="[]", priority="{}", scheduledat=self.now + DAY, type="")
 
     def line(self, order, pid, createat, updateat, deleteat, user, channel, root, original, message, kind, props, tags, fileids, reacted, editat, pinned, remote):

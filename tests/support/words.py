@@ -89,7 +89,7 @@ def plain(name):
     table = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "o", "ł": "l", "å": "a", "ş": "s", "é": "e",
                            "è": "e", "ç": "c", "ñ": "n", "ó": "o", "á": "a", "ë": "e", "í": "i", "ě": "e", "'": "", "-": ""})
     text = name.lower().translate(table)
-    return "".join(c for c in text if c in "abcdefghijklmnopqrstuvwxyz0123456789")
+    return "".join(c for c in text if c in "abcdefghijklmnopqrstuvwxyz0123456789")[:40]
 
 
 def _zipf(function, words):
@@ -112,7 +112,7 @@ class Text:
         rng.shuffle(suffixed)
         self.languages = {"de": _zipf(DE_FUNCTION, DE_WORDS + compounds), "en": _zipf(EN_FUNCTION, EN_WORDS + suffixed)}
         self.buffers = {"de": [], "en": []}
-        self.median, self.sigma = math.log(48), 1.2
+        self.median, self.sigma = math.log(43), 1.25
 
     def words(self, language, count):
         """The next `count` words."""
