@@ -31,10 +31,10 @@ struct stream {
 	bool end;
 };
 
-/* Order of kinds at one post; thread row and members of a root come before it. */
+/* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it. */
 static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; } parts[] = {
-	{MM_THREAD, &sql_export_thread, "mmr_thread_rows"},       {MM_MEMBER, &sql_export_member, "mmr_member_rows"},
-	{MM_POST, &sql_export_post, "mmr_post_rows"},             {MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
+	{MM_POST, &sql_export_post, "mmr_post_rows"},             {MM_THREAD, &sql_export_thread, "mmr_thread_rows"},
+	{MM_MEMBER, &sql_export_member, "mmr_member_rows"},       {MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
 	{MM_FILE, &sql_export_file, "mmr_file_rows"},             {MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows"},
 	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows"}, {MM_ACK, &sql_export_ack, "mmr_ack_rows"},
 	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows"},    {MM_PREF, &sql_export_pref, "mmr_pref_rows"},

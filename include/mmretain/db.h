@@ -25,14 +25,20 @@ struct db_options {
 	const char *conninfo;          /* libpq key=value string, already cleaned by mm */
 	int64_t statement_timeout_ms;  /* 0 = none */
 	int64_t lock_timeout_ms;       /* 0 = none */
-	int64_t connect_timeout_s;     /* 0 = 10 */
+	int64_t idle_timeout_ms;       /* idle in a transaction; 0 = 15 minutes */
+	int64_t connect_timeout_s;     /* 0 = as conninfo says, else 10 */
 };
 
-/* Connects and sets the session: application_name mmretain, UTF8, UTC, empty-ish search_path
- * (pg_catalog, then the schema found), timeouts.  PG* environment variables are not used.
- * Errors: ERR_DATABASE (hint says what to do), ERR_DB_GONE. Freed with talloc_free. */
+/* Connects and sets the session: application_name mmretain, UTF8, UTC, search_path = the schema found and pg_temp,
+ * timeouts.  PG* environment variables are taken out of the process's environment and not used (of a service: only where
+ * its file is).  Hosts that are not local need sslmode=verify-full; a pooler in between is refused.
+ * Errors: ERR_DATABASE (hint says what to do), ERR_SCHEMA (server too old, no schema), ERR_PERMISSION (password file open
+ * to others), ERR_DB_GONE. Freed with talloc_free. */
 int db_open(void *ctx, const struct db_options *options, struct db **ret, struct err *err) MMR_CHECKED;
-/* A second session with the same options (the lock keeps its own). */
+/* The part that needs no server: readable, and verify-full for every host that is not local. */
+int db_conninfo_check(const char *conninfo, struct err *err) MMR_CHECKED;
+/* A second session with the same options (the lock keeps its own), on the same server while `like` is alive: ERR_DB_GONE
+ * when another one answers. */
 int db_open_again(void *ctx, const struct db *like, struct db **ret, struct err *err) MMR_CHECKED;
 const char *db_schema(const struct db *db);      /* schema of the Mattermost tables: current_schema() */
 int db_server_version(const struct db *db);      /* 150018 */
@@ -56,11 +62,17 @@ enum db_shape { DB_NONE, DB_ONE, DB_ANY };        /* no row set, exactly one row
  * *ret's parent is ctx. Errors: ERR_DATABASE, ERR_DB_BUSY (40001, 40P01, 55P03), ERR_DB_GONE, ERR_PERMISSION (42501). */
 int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 	     const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
+/* The same, prepared once per session (by the address of sql) and always run with its generic plan: for statements by
+ * row location, which must not tip into a scan. Not for `= ANY(array)` of ids (there the generic plan is the trap).
+ * Statements of db_query are planned for their own parameters every time. One statement per .sql file. */
+int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
+		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
 /* Number of rows the last DELETE/UPDATE/INSERT of this handle changed. */
 int64_t db_affected(const struct db *db);
 
 /* Streams the rows of a statement in single-row mode: fn is called per row with borrowed fields.
- * fn returns 0 to go on, 1 to stop early without an error, or a negative code. */
+ * fn returns 0 to go on, 1 to stop early without an error, or a negative code. Inside a transaction an early stop reads
+ * the rest and drops it (a cancel would end the transaction). No other statement of this session inside fn. */
 struct db_row {
 	int columns;
 	const char *const *value; /* NULL for SQL NULL */
@@ -88,7 +100,7 @@ int db_copy_in_end(struct db *db, struct err *err) MMR_CHECKED;
 enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPSHOT /* REPEATABLE READ, may fill temporary tables */,
 	       DB_READ_COMMITTED };
 int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
-/* ERR_COMMIT_UNKNOWN when the connection broke before the answer. */
+/* ERR_COMMIT_UNKNOWN when the connection broke before the answer; any other code: rolled back (call db_rollback). */
 int db_commit(struct db *db, struct err *err) MMR_CHECKED;
 void db_rollback(struct db *db); /* never fails: a broken connection has rolled back */
 
@@ -103,7 +115,9 @@ struct db_array { struct buf b; uint64_t n; };
 void db_array_init(struct db_array *a, void *ctx);
 void db_array_add(struct db_array *a, const char *text, size_t len); /* NULL text = NULL */
 void db_array_add_i64(struct db_array *a, int64_t v);
-const char *db_array_text(struct db_array *a); /* closes the brace; the array may not be added to afterwards */
-void db_array_clear(struct db_array *a);
+/* Closes the brace; the array may not be added to afterwards. An array that passed 256 MiB or got a NUL byte gives a text
+ * that the server refuses. */
+const char *db_array_text(struct db_array *a);
+void db_array_clear(struct db_array *a); /* empty again, keeps memory */
 
 #endif

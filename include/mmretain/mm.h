@@ -171,7 +171,7 @@ enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREV
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
-/* All rows, thread by thread: thread row, members, then per post its row, edit copies after it, and its dependants.  The same rows
+/* All rows, thread by thread, the root post first; per post its row and its dependants, edit copies behind their post.  The same rows
  * always come in the same order.  ERR_SCHEMA when a table changed since the probe. */
 int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct err *err) MMR_CHECKED;
 void mm_export_end(struct mm_export *x); /* ends the snapshot; the handle is freed */

@@ -13,10 +13,11 @@
 #include <mmretain/bundle.h>
 #include <mmretain/mm.h>
 
-/* Row locations that the export saw, one per bundle row in file order.  Hints only. */
+/* Location (ctid) and version (xmin) of each bundle row in file order, as the export saw them.  A location is only a hint: a row is
+ * deleted when key, version columns and xmin agree; what is not found there is read again by id and compared with the bundle. */
 struct purge_hints;
 int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err) MMR_CHECKED;
-int purge_hints_add(struct purge_hints *h, const char *ctid, struct err *err) MMR_CHECKED;
+int purge_hints_add(struct purge_hints *h, enum mm_kind kind, const char *ctid, const char *xmin, struct err *err) MMR_CHECKED;
 
 struct purge_counts {
 	uint64_t threads, posts, rows[MM_KINDS], batches;
