@@ -1,0 +1,161 @@
+/*
+ * db_connect.c - open and close a session, and what is known about it.
+ */
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_internal.h"
+
+/* Server notices may quote content; nobody may see them on stderr. */
+static void ignore_notice(void *arg, const PGresult *r)
+{
+	(void)arg;
+	(void)r;
+}
+
+static int db_destroy(struct db *db)
+{
+	if (db->conninfo)
+		explicit_bzero(db->conninfo, strlen(db->conninfo));
+	PQfinish(db->pg);
+	return 0;
+}
+
+/* libpq's text on one line; it names host, port, user and file, never a password. */
+static int connect_error(PGconn *pg, struct err *err)
+{
+	char text[700];
+	size_t n = 0;
+
+	for (const char *p = PQerrorMessage(pg); *p && n + 3 < sizeof(text); p++) {
+		if (*p != '\n')
+			text[n++] = *p;
+		else if (p[1])
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "; ");
+	}
+	text[n] = '\0';
+	err_set(err, ERR_DATABASE, "cannot connect: %s", n ? text : "no answer");
+	if (PQconnectionNeedsPassword(pg) && !PQconnectionUsedPassword(pg))
+		return err_hint(err, "The server wants a password: give it in a password file (passfile=FILE, mode 0600).");
+	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection settings.");
+}
+
+static char *describe(struct db *db)
+{
+	const char *host = PQhost(db->pg), *port = PQport(db->pg);
+
+	return mem_printf(db, "%s:%s/%s", host && host[0] ? host : "local", port ? port : "", PQdb(db->pg));
+}
+
+static int connect_params(struct db *db, struct db_params *p, struct err *err)
+{
+	char seconds[16];
+
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)(db->options.connect_timeout_s ?: DB_CONNECT_S));
+	if (db->options.connect_timeout_s || !db_params_get(p, "connect_timeout")[0])
+		db_params_set(p, "connect_timeout", seconds);
+	db->pg = PQconnectdbParams(p->key, p->value, 0);
+	if (!db->pg)
+		return err_set(err, ERR_INTERNAL, "out of memory");
+	PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
+	if (PQstatus(db->pg) != CONNECTION_OK)
+		return connect_error(db->pg, err);
+	db->safe = describe(db);
+	return db_session_start(db, err);
+}
+
+static struct db *db_new(void *ctx, const struct db_options *options)
+{
+	struct db *db = mem_new(ctx, struct db);
+
+	talloc_set_destructor(db, db_destroy);
+	db->options = *options;
+	db->conninfo = mem_strdup(db, options->conninfo ? options->conninfo : "");
+	db->options.conninfo = db->conninfo;
+	return db;
+}
+
+/* host, hostaddr and port of `like` (may be NULL) instead of the configured list: the very same server. */
+static int open_session(struct db *db, const struct db *like, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "connect");
+	struct db_params p;
+	int r = db_params_resolve(tmp, db->conninfo, &p, err);
+
+	if (r == 0)
+		r = db_params_check(&p, err);
+	if (r == 0)
+		r = db_params_passfile(tmp, &p, err);
+	if (r < 0)
+		return r;
+	if (like) {
+		db_params_set(&p, "host", mem_strdup(tmp, PQhost(like->pg)));
+		db_params_set(&p, "port", mem_strdup(tmp, PQport(like->pg)));
+		if (db_params_get(&p, "hostaddr")[0])
+			db_params_set(&p, "hostaddr", mem_strdup(tmp, PQhostaddr(like->pg)));
+	}
+	return connect_params(db, &p, err);
+}
+
+int db_open(void *ctx, const struct db_options *options, struct db **ret, struct err *err)
+{
+	struct db *db = db_new(ctx, options);
+	int r = open_session(db, /* like= */ NULL, err);
+
+	if (r < 0) {
+		talloc_free(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+int db_open_again(void *ctx, const struct db *like, struct db **ret, struct err *err)
+{
+	struct db *db = db_new(ctx, &like->options);
+	bool alive = db_alive(like);
+	int r = open_session(db, alive ? like : NULL, err);
+
+	/* A lock taken on another server of a host list would guard nothing. */
+	if (r == 0 && alive && strcmp(db->server_start, like->server_start))
+		r = err_set(err, ERR_DB_GONE, "the database server at %s was restarted or exchanged", db->safe);
+	if (r < 0) {
+		talloc_free(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+const char *db_schema(const struct db *db)
+{
+	return db->schema;
+}
+
+int db_server_version(const struct db *db)
+{
+	return db->version;
+}
+
+bool db_in_recovery(const struct db *db)
+{
+	return db->recovery;
+}
+
+const char *db_text_safe(const struct db *db)
+{
+	return db->safe;
+}
+
+/* An idle session whose socket has something to say has usually been ended by the server. */
+bool db_alive(const struct db *db)
+{
+	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
+
+	if (PQstatus(db->pg) != CONNECTION_OK)
+		return false;
+	if (!db->busy && poll(&p, 1, 0) > 0 && !PQconsumeInput(db->pg))
+		return false;
+	return PQstatus(db->pg) == CONNECTION_OK;
+}

@@ -1,0 +1,109 @@
+/*
+ * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
+ */
+#include <string.h>
+
+#include "db_internal.h"
+
+struct db_cursor {
+	struct db *db;
+	const struct sql *sql;
+	char *fetch, *close;
+	int fetch_rows;
+	PGresult *page;
+	int at, rows, columns;
+	bool last_page;
+	const char **value;
+	size_t *len;
+};
+
+static int cursor_destroy(struct db_cursor *c)
+{
+	PQclear(c->page);
+	return 0;
+}
+
+int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
+		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err)
+{
+	struct db_cursor *c = mem_new(ctx, struct db_cursor);
+	struct sql declare = {.name = sql->name};
+	int r;
+
+	talloc_set_destructor(c, cursor_destroy);
+	c->db = db;
+	c->sql = sql;
+	c->fetch_rows = fetch_rows > 0 ? fetch_rows : 1000;
+	c->fetch = mem_printf(c, "FETCH FORWARD %d FROM %s", c->fetch_rows, name);
+	c->close = mem_printf(c, "CLOSE %s", name);
+	declare.text = mem_printf(c, "DECLARE %s NO SCROLL CURSOR FOR\n%s", name, sql->text);
+	r = db_query(c, db, &declare, DB_NONE, n_params, params, NULL, err);
+	if (r < 0) {
+		talloc_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static int fetch_page(struct db_cursor *c, struct err *err)
+{
+	struct db_wait w;
+	int r = db_begin_statement(c->db, c->sql->name, &w, err);
+
+	if (r < 0)
+		return r;
+	PQclear(c->page);
+	c->page = NULL;
+	c->at = c->rows = 0;
+	if (!PQsendQuery(c->db->pg, c->fetch)) {
+		c->db->busy = NULL;
+		return db_fail(c->db, NULL, c->sql->name, &w, err);
+	}
+	c->page = db_collect(c->db, &w);
+	if (!c->page || PQresultStatus(c->page) != PGRES_TUPLES_OK)
+		return db_fail(c->db, c->page, c->sql->name, &w, err);
+	c->rows = PQntuples(c->page);
+	c->last_page = c->rows < c->fetch_rows;
+	return 0;
+}
+
+static void load_row(struct db_cursor *c)
+{
+	if (!c->value) {
+		c->columns = PQnfields(c->page);
+		c->value = mem_array(c, const char *, (unsigned)c->columns + 1);
+		c->len = mem_array(c, size_t, (unsigned)c->columns + 1);
+	}
+	for (int i = 0; i < c->columns; i++) {
+		c->value[i] = PQgetisnull(c->page, c->at, i) ? NULL : PQgetvalue(c->page, c->at, i);
+		c->len[i] = (size_t)PQgetlength(c->page, c->at, i);
+	}
+}
+
+int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err)
+{
+	int r;
+
+	if (c->at == c->rows) {
+		if (c->last_page)
+			return 0;
+		r = fetch_page(c, err);
+		if (r < 0)
+			return r;
+		if (c->rows == 0)
+			return 0;
+	}
+	load_row(c);
+	c->at++;
+	*ret = (struct db_row){.columns = c->columns, .value = c->value, .len = c->len};
+	return 1;
+}
+
+int db_cursor_close(struct db_cursor *c, struct err *err)
+{
+	int r = db_exec(c->db, c->sql->name, c->close, err);
+
+	talloc_free(c);
+	return r;
+}

@@ -1,0 +1,84 @@
+/*
+ * db_internal.h - what the files of the db room share.
+ */
+#ifndef MMRETAIN_DB_INTERNAL_H
+#define MMRETAIN_DB_INTERNAL_H
+
+#include <libpq-fe.h>
+#include <mmretain/db.h>
+
+/* Ceilings and clocks, together (each with its unit and reason). */
+enum {
+	DB_SERVER_MIN = 130000,          /* older servers are out of support and out of test */
+	DB_CONNECT_S = 10,               /* seconds per host, when nobody said otherwise */
+	DB_IDLE_MS = 15 * 60 * 1000,     /* idle in a transaction: a snapshot held longer stops vacuum */
+	DB_POLL_MS = 250,                /* how often a wait looks at the stop flag */
+	DB_STOP_GRACE_MS = 2000,         /* a statement may end by itself this long after a stop request */
+	DB_LOCK_PATIENCE_MS = 400,       /* a killed run's backend needs a moment to notice */
+	DB_ARRAY_BYTES = 256 << 20,      /* one array parameter */
+};
+
+enum db_plan_mode { DB_PLAN_UNKNOWN, DB_PLAN_AUTO, DB_PLAN_GENERIC };
+
+struct db {
+	PGconn *pg;
+	char *conninfo;            /* may hold a password: wiped when freed */
+	struct db_options options;
+	char *schema, *safe, *server_start;
+	int version;
+	bool recovery;
+	int64_t affected;
+	const char *busy;          /* name of the statement under way, or NULL */
+	enum db_plan_mode plan_mode;
+	const struct sql **prepared;
+	size_t n_prepared;
+};
+
+/* One wait for the answers of one statement. */
+struct db_wait {
+	int stop_before;           /* a stop that was already known when the statement began does not cancel it */
+	int64_t stop_seen_ms;
+	bool cancelled, never_cancel;
+};
+
+/* Parameters of a connection, all of them explicit (db_params.c). */
+#define DB_MAX_PARAMS 64
+struct db_params {
+	const char *key[DB_MAX_PARAMS + 1];
+	const char *value[DB_MAX_PARAMS + 1];
+	int n;
+};
+int db_params_resolve(void *ctx, const char *conninfo, struct db_params *ret, struct err *err) MMR_CHECKED;
+const char *db_params_get(const struct db_params *p, const char *key); /* "" when unset */
+void db_params_set(struct db_params *p, const char *key, const char *value);
+int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* TLS for hosts that are not local */
+int db_params_passfile(void *ctx, const struct db_params *p, struct err *err) MMR_CHECKED;
+
+/* Settings of a new session, facts about the server (db_session.c). */
+int db_session_start(struct db *db, struct err *err) MMR_CHECKED;
+
+/* Begin a statement: refuses a dead connection and a statement inside a stream. */
+int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, struct err *err) MMR_CHECKED;
+/* The next result, or NULL when the statement is over; waits with poll, cancels after a stop request. */
+PGresult *db_next_result(struct db *db, struct db_wait *w);
+void db_cancel(struct db *db);
+/* Reads and forgets what is left of the statement and marks the session free again. */
+void db_drain(struct db *db, struct db_wait *w);
+/* All results of a statement; *ret is the only one, or the first that failed. */
+PGresult *db_collect(struct db *db, struct db_wait *w);
+
+/* Fill err from a failed result (may be NULL); returns the code. */
+int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_wait *w, struct err *err);
+
+/* A command without parameters and without rows, by the simple protocol. */
+int db_exec(struct db *db, const char *name, const char *text, struct err *err) MMR_CHECKED;
+/* Make sure that the next statement is planned as wanted. */
+int db_plan_mode(struct db *db, enum db_plan_mode mode, struct err *err) MMR_CHECKED;
+/* Sends one statement with an unnamed parse: planned for its own parameters every time. */
+int db_send(struct db *db, const struct sql *sql, int n_params, const char *const *params, struct db_wait *ret,
+	    struct err *err) MMR_CHECKED;
+
+void db_result_clear_p(PGresult **r);
+#define auto_pgresult __attribute__((cleanup(db_result_clear_p)))
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * db_session.c - the settings of a new session and the facts about the server.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_internal.h"
+
+/* Every name is qualified: the search path of the role is not ours yet. */
+static const struct sql sql_facts = {
+	"db_facts",
+	"SELECT pg_catalog.current_schema(), pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid(),"
+	" pg_catalog.pg_postmaster_start_time()::pg_catalog.text,"
+	" pg_catalog.quote_ident(pg_catalog.current_schema()) OPERATOR(pg_catalog.||) ', pg_temp'"};
+
+struct setting {
+	const char *name, *value;
+	int since; /* first server version that knows it */
+};
+
+static const struct setting settings[] = {
+	{"DateStyle", "ISO, YMD", 0},
+	{"TimeZone", "UTC", 0},
+	{"bytea_output", "hex", 0},
+	{"client_connection_check_interval", "10s", 140000}, /* a killed run lets go of its locks */
+	{"cursor_tuple_fraction", "1", 0},                   /* our cursors are read to the end */
+	{"extra_float_digits", "3", 0},
+	{"idle_session_timeout", "0", 140000},               /* the session of the lock idles */
+	{"jit", "off", 0},
+	{"row_security", "off", 0},                          /* hidden rows are an error, not a smaller result */
+	{"standard_conforming_strings", "on", 0},
+	{"synchronous_commit", "on", 0},
+};
+
+/* PostgreSQL itself tells its pid at connect; a pooler makes one up. */
+static int check_pooler(const struct db *db, int64_t pid, struct err *err)
+{
+	if (pid == PQbackendPID(db->pg))
+		return 0;
+	err_set(err, ERR_DATABASE, "a connection pooler answers at %s: session locks and settings would not hold", db->safe);
+	return err_hint(err, "Connect to PostgreSQL itself, not to the pooler's port.");
+}
+
+static int check_server(const struct db *db, struct err *err)
+{
+	const char *encoding = PQparameterStatus(db->pg, "server_encoding");
+
+	if (db->version < DB_SERVER_MIN) {
+		err_set(err, ERR_SCHEMA, "PostgreSQL %d.%d is too old, 13 is the oldest supported", db->version / 10000,
+			db->version % 10000);
+		return err_hint(err, "Upgrade the database server.");
+	}
+	if (!encoding || strcmp(encoding, "UTF8")) {
+		err_set(err, ERR_DATABASE, "database encoding is %s, only UTF8 is safe to archive", encoding ? encoding : "unknown");
+		return err_hint(err, "Dump the database and restore it into one created with ENCODING 'UTF8'.");
+	}
+	return 0;
+}
+
+static int learn_facts(struct db *db, char **ret_path, struct err *err)
+{
+	struct db_result *res auto_mem = NULL;
+	int r = db_query(NULL, db, &sql_facts, DB_ONE, 0, NULL, &res, err);
+
+	if (r < 0)
+		return r;
+	r = check_pooler(db, db_i64(res, 0, 2), err);
+	if (r < 0)
+		return r;
+	if (db_null(res, 0, 0)) {
+		err_set(err, ERR_SCHEMA, "no schema of the search path exists in database \"%s\"", PQdb(db->pg));
+		return err_hint(err, "Name Mattermost's database, and its schema with search_path when it is not public.");
+	}
+	db->schema = mem_strdup(db, db_text(res, 0, 0));
+	db->recovery = db_bool(res, 0, 1);
+	db->server_start = mem_strdup(db, db_text(res, 0, 3));
+	*ret_path = mem_strdup(db, db_text(res, 0, 4));
+	return 0;
+}
+
+static int set_one(struct db *db, const char *name, const char *value, struct err *err)
+{
+	static const struct sql set = {"db_setting", "SELECT pg_catalog.set_config($1, $2, false)"};
+	const char *params[] = {name, value};
+	struct db_result *res auto_mem = NULL;
+	int r = db_query(NULL, db, &set, DB_ONE, 2, params, &res, err);
+
+	return r < 0 ? err_prefix(err, "setting %s", name) : 0;
+}
+
+static int set_ms(struct db *db, const char *name, int64_t ms, struct err *err)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lld", (long long)(ms > INT32_MAX ? INT32_MAX : ms));
+	return set_one(db, name, text, err);
+}
+
+static int set_timeouts(struct db *db, struct err *err)
+{
+	const struct db_options *o = &db->options;
+	int r = set_ms(db, "statement_timeout", o->statement_timeout_ms, err);
+
+	if (r == 0)
+		r = set_ms(db, "lock_timeout", o->lock_timeout_ms, err);
+	if (r == 0)
+		r = set_ms(db, "idle_in_transaction_session_timeout", o->idle_timeout_ms ? o->idle_timeout_ms : DB_IDLE_MS, err);
+	return r;
+}
+
+int db_session_start(struct db *db, struct err *err)
+{
+	char *path = NULL;
+	int r;
+
+	db->version = PQserverVersion(db->pg);
+	r = check_server(db, err);
+	if (r == 0)
+		r = learn_facts(db, &path, err);
+	if (r == 0)
+		r = set_one(db, "search_path", path, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
+		if (db->version >= settings[i].since)
+			r = set_one(db, settings[i].name, settings[i].value, err);
+	if (r == 0)
+		r = set_timeouts(db, err);
+	talloc_free(path);
+	return r;
+}

@@ -1,0 +1,71 @@
+/*
+ * db_txn.c - transactions.
+ */
+#include <string.h>
+
+#include "db_internal.h"
+
+int db_begin(struct db *db, enum db_mode mode, struct err *err)
+{
+	const char *text = NULL;
+	int r = db->busy ? 0 : db_plan_mode(db, DB_PLAN_AUTO, err); /* outside, so that a rollback does not undo it */
+
+	if (r < 0)
+		return r;
+	switch (mode) {
+	case DB_READ_SNAPSHOT:
+		text = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+		break;
+	case DB_EXPORT_SNAPSHOT:
+		text = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+		break;
+	case DB_READ_COMMITTED:
+		text = "BEGIN ISOLATION LEVEL READ COMMITTED";
+		break;
+	}
+	return db_exec(db, "begin", text, err);
+}
+
+/* Crash just before: the server rolls back.  Crash just after sending: it may have committed or not, which only the
+ * rows can tell; recovery looks at them. */
+int db_commit(struct db *db, struct err *err)
+{
+	PGresult *res auto_pgresult = NULL;
+	struct db_wait w;
+	int r = db_begin_statement(db, "commit", &w, err);
+
+	if (r < 0)
+		return r; /* broken before COMMIT was sent: rolled back */
+	w.never_cancel = true;
+	if (PQsendQuery(db->pg, "COMMIT"))
+		res = db_collect(db, &w);
+	db->busy = NULL;
+	if (PQstatus(db->pg) != CONNECTION_OK) {
+		err_set(err, ERR_COMMIT_UNKNOWN, "the connection to %s broke before the answer to COMMIT", db->safe);
+		return err_hint(err, "Run again: the next start looks which rows are there before it does anything else.");
+	}
+	if (!res || PQresultStatus(res) != PGRES_COMMAND_OK)
+		return db_fail(db, res, "commit", &w, err);
+	if (strcmp(PQcmdStatus(res), "COMMIT"))
+		return err_set(err, ERR_DATABASE, "the server rolled back instead of committing");
+	return 0;
+}
+
+void db_rollback(struct db *db)
+{
+	struct err ignored = {.code = 0};
+	struct db_wait w = {.never_cancel = true};
+
+	db->plan_mode = DB_PLAN_UNKNOWN; /* a setting made inside is undone with the rest */
+	if (PQstatus(db->pg) != CONNECTION_OK)
+		return;
+	if (db->busy) { /* a stream or a COPY that was left half way */
+		if (PQputCopyEnd(db->pg, "abandoned") < 0)
+			db_cancel(db);
+		db_drain(db, &w);
+	}
+	if (PQtransactionStatus(db->pg) == PQTRANS_IDLE)
+		return;
+	if (db_exec(db, "rollback", "ROLLBACK", &ignored) < 0)
+		log_debug("rollback: %s, ignoring: a connection that breaks here has rolled back as well", ignored.msg);
+}

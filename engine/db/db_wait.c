@@ -1,0 +1,115 @@
+/*
+ * db_wait.c - one statement from sending to the last result.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "db_internal.h"
+
+void db_result_clear_p(PGresult **r)
+{
+	PQclear(*r);
+}
+
+int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, struct err *err)
+{
+	if (db->busy)
+		return err_set(err, ERR_INTERNAL, "statement %s inside statement %s", name, db->busy);
+	if (PQstatus(db->pg) != CONNECTION_OK)
+		return db_fail(db, NULL, name, NULL, err);
+	db->busy = name;
+	*ret = (struct db_wait){.stop_before = stop_requested()};
+	return 0;
+}
+
+void db_cancel(struct db *db)
+{
+	char ignored[256];
+	PGcancel *cancel = PQgetCancel(db->pg);
+
+	if (!cancel)
+		return;
+	/* When the request does not arrive the statement runs on and is waited for. */
+	(void)PQcancel(cancel, ignored, sizeof(ignored));
+	PQfreeCancel(cancel);
+}
+
+/* A short statement may finish; a long one is cancelled. */
+static void watch_stop(struct db *db, struct db_wait *w)
+{
+	if (w->cancelled || w->never_cancel || !stop_requested() || w->stop_before)
+		return;
+	if (!w->stop_seen_ms)
+		w->stop_seen_ms = time_mono_ms();
+	if (time_mono_ms() - w->stop_seen_ms < DB_STOP_GRACE_MS)
+		return;
+	w->cancelled = true;
+	db_cancel(db);
+}
+
+PGresult *db_next_result(struct db *db, struct db_wait *w)
+{
+	while (PQisBusy(db->pg)) {
+		struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
+
+		if (p.fd < 0)
+			break;
+		watch_stop(db, w);
+		if (poll(&p, 1, DB_POLL_MS) > 0 && !PQconsumeInput(db->pg))
+			break; /* PQgetResult makes the error result */
+	}
+	return PQgetResult(db->pg);
+}
+
+/* A COPY that nobody asked for is ended, or PQgetResult would return it for ever. */
+static void end_copy(struct db *db, const PGresult *r)
+{
+	char *line = NULL;
+
+	if (PQresultStatus(r) == PGRES_COPY_IN)
+		(void)PQputCopyEnd(db->pg, "abandoned"); /* the next result tells */
+	if (PQresultStatus(r) == PGRES_COPY_OUT)
+		while (PQgetCopyData(db->pg, &line, 0) > 0)
+			PQfreemem(line);
+}
+
+void db_drain(struct db *db, struct db_wait *w)
+{
+	PGresult *r;
+
+	while ((r = db_next_result(db, w)) != NULL) {
+		end_copy(db, r);
+		PQclear(r);
+		if (PQstatus(db->pg) != CONNECTION_OK)
+			break;
+	}
+	db->busy = NULL;
+}
+
+PGresult *db_collect(struct db *db, struct db_wait *w)
+{
+	PGresult *first = db_next_result(db, w);
+
+	if (first)
+		end_copy(db, first);
+	db_drain(db, w);
+	return first;
+}
+
+int db_exec(struct db *db, const char *name, const char *text, struct err *err)
+{
+	PGresult *res auto_pgresult = NULL;
+	struct db_wait w;
+	int r = db_begin_statement(db, name, &w, err);
+
+	if (r < 0)
+		return r;
+	if (!PQsendQuery(db->pg, text)) {
+		db->busy = NULL;
+		return db_fail(db, NULL, name, &w, err);
+	}
+	res = db_collect(db, &w);
+	if (!res || PQresultStatus(res) != PGRES_COMMAND_OK)
+		return db_fail(db, res, name, &w, err);
+	return 0;
+}
