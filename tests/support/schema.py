@@ -4,8 +4,11 @@
     schema.py --ddl                    print the DDL
     schema.py --db CONNINFO            install it
     schema.py --db CONNINFO --verify   compare the database with the CSV files; exit 1 and a list when they differ
+    schema.py --db CONNINFO --release 9.11|10.5|10.11|11.10    turn an installed (and filled) schema into another release's
+    schema.py --db CONNINFO --plugin agents|agents-old|playbooks|calls    add a plugin's tables
 
-Library: ddl(), install(conninfo), installed(conninfo), verify(conninfo) -> list of differences.
+Library: ddl(), install(conninfo), installed(conninfo), verify(conninfo) -> list of differences, release(conninfo, name),
+plugin(conninfo, name).
 The CSV files name the materialised views only; their definitions here are our own and merely plausible.
 """
 import argparse
@@ -136,6 +139,102 @@ def install(conninfo):
     conn.close()
 
 
+OLDER = {  # release: its last migration, what it does not have yet
+    "10.11": (141, """
+        DROP TABLE contentflaggingcommonreviewers, contentflaggingteamreviewers, contentflaggingteamsettings,
+                   translations, readreceipts, temporaryposts, recapchannels, recaps;
+        ALTER TABLE drafts DROP COLUMN type;
+        ALTER TABLE scheduledposts DROP COLUMN type;
+        ALTER TABLE channels DROP COLUMN autotranslation;
+        ALTER TABLE channelmembers DROP COLUMN autotranslation, DROP COLUMN autotranslationdisabled;
+        ALTER TABLE roles DROP COLUMN schemeid;
+        ALTER TABLE oauthapps DROP COLUMN isdynamicallyregistered;
+        ALTER TABLE oauthaccessdata DROP COLUMN audience;
+        ALTER TABLE oauthauthdata DROP COLUMN codechallenge, DROP COLUMN codechallengemethod, DROP COLUMN resource;"""),
+    "10.5": (129, """
+        DROP MATERIALIZED VIEW posts_by_team_day, bot_posts_by_team_day, file_stats, attributeview;
+        DROP TABLE accesscontrolpolicies, accesscontrolpolicyhistory;
+        ALTER TABLE channels DROP COLUMN bannerinfo, DROP COLUMN defaultcategoryname;
+        ALTER TABLE postacknowledgements DROP COLUMN remoteid, DROP COLUMN channelid;"""),
+    "9.11": (126, """
+        DROP TABLE propertyvalues, propertyfields, propertygroups, scheduledposts;
+        DROP TYPE property_field_type;
+        ALTER TABLE users DROP COLUMN mfausedtimestamps;"""),
+}
+NEWER = {
+    "11.10": (203, """
+        CREATE TYPE permission_level AS ENUM ('none', 'sysadmin', 'member');
+        ALTER TABLE propertyfields ADD createdby varchar(26) NOT NULL DEFAULT '', ADD updatedby varchar(26) NOT NULL DEFAULT '',
+              ADD objecttype varchar(255) NOT NULL DEFAULT '', ADD protected boolean NOT NULL DEFAULT false,
+              ADD permissionfield permission_level, ADD permissionvalues permission_level, ADD linkedfieldid varchar(26);
+        ALTER TABLE propertyvalues ADD createdby varchar(26) NOT NULL DEFAULT '', ADD updatedby varchar(26) NOT NULL DEFAULT '';
+        ALTER TABLE propertygroups ADD schemaversion integer NOT NULL DEFAULT 1;
+        CREATE TABLE views (id varchar(26) PRIMARY KEY, channelid varchar(26) NOT NULL, type varchar(32) NOT NULL,
+              creatorid varchar(26) NOT NULL, title varchar(256) NOT NULL, props jsonb, createat bigint NOT NULL,
+              updateat bigint NOT NULL, deleteat bigint NOT NULL);
+        ALTER TYPE channel_type ADD VALUE 'BO';
+        ALTER TYPE channel_type ADD VALUE 'BP';
+        ALTER TYPE channel_bookmark_type ADD VALUE 'board';
+        ALTER TABLE channelbookmarks ADD targetid varchar(26);
+        ALTER TABLE recaps ADD viewedat bigint NOT NULL DEFAULT 0;
+        ALTER TABLE channels ADD discoverable boolean NOT NULL DEFAULT false;
+        CREATE TABLE channeljoinrequests (id varchar(26) PRIMARY KEY, channelid varchar(26) NOT NULL, userid varchar(26) NOT NULL,
+              message text, denialreason text, status varchar(32) NOT NULL, createat bigint NOT NULL, updateat bigint NOT NULL);
+        ALTER TABLE useraccesstokens ADD expiresat bigint NOT NULL DEFAULT 0, ADD lastnotifiedat bigint NOT NULL DEFAULT 0;
+        ALTER TABLE sessions ADD voipdeviceid varchar(512) NOT NULL DEFAULT '';
+        ALTER TABLE incomingwebhooks ADD lastused bigint NOT NULL DEFAULT 0;"""),
+}
+PLUGINS = {
+    "agents": """
+        CREATE TABLE llm_postmeta (rootpostid text NOT NULL REFERENCES posts(id) ON DELETE CASCADE PRIMARY KEY, title text NOT NULL);
+        CREATE TABLE llm_posts_embeddings (id text PRIMARY KEY, post_id text NOT NULL REFERENCES posts(id) ON DELETE CASCADE,
+              team_id text NOT NULL, channel_id text NOT NULL, user_id text NOT NULL, created_at bigint NOT NULL,
+              content text NOT NULL, is_chunk boolean NOT NULL DEFAULT false);""",
+    "agents-old": "CREATE TABLE llm_threads (rootpostid text NOT NULL REFERENCES posts(id) PRIMARY KEY, title text NOT NULL);",
+    "playbooks": """
+        CREATE TABLE ir_incident (id text PRIMARY KEY, name text NOT NULL, channelid text NOT NULL, commanderuserid text NOT NULL,
+              reporteruserid text NOT NULL DEFAULT '', postid text NOT NULL DEFAULT '', reminderpostid text, createat bigint NOT NULL);
+        CREATE TABLE ir_statusposts (incidentid text NOT NULL REFERENCES ir_incident(id), postid text NOT NULL,
+              UNIQUE (incidentid, postid));
+        CREATE TABLE ir_timelineevent (id text PRIMARY KEY, incidentid text NOT NULL REFERENCES ir_incident(id),
+              createat bigint NOT NULL, eventtype text NOT NULL DEFAULT '', summary text NOT NULL DEFAULT '',
+              postid text NOT NULL DEFAULT '', subjectuserid text NOT NULL DEFAULT '', creatoruserid text NOT NULL DEFAULT '');""",
+    "calls": """
+        CREATE TABLE calls (id varchar(26) PRIMARY KEY, channelid varchar(26), startat bigint, endat bigint, createat bigint,
+              deleteat bigint, title varchar(256), postid varchar(26), threadid varchar(26), ownerid varchar(26),
+              participants jsonb NOT NULL DEFAULT '[]', stats jsonb NOT NULL DEFAULT '{}', props jsonb NOT NULL DEFAULT '{}');
+        CREATE TABLE calls_sessions (id varchar(26) PRIMARY KEY, callid varchar(26), userid varchar(26), joinat bigint);""",
+}
+
+
+
+def _run(conninfo, sql):
+    conn = psycopg2.connect(conninfo)
+    conn.autocommit = True
+    with conn.cursor() as cur:
+        for statement in filter(str.strip, sql.split(";")):
+            cur.execute(statement)
+    conn.close()
+
+
+def release(conninfo, name):
+    """Make the installed schema that of another release (roughly: what appeared in between)."""
+    if name in NEWER:
+        last, sql = NEWER[name]
+        sql += f"INSERT INTO db_migrations SELECT v, 'step_' || lpad(v::text, 6, '0') FROM generate_series(160, {last}) v"
+    else:
+        names = list(OLDER)
+        steps = names[:names.index(name) + 1]
+        last = OLDER[name][0]
+        sql = "".join(OLDER[step][1] for step in steps) + f"DELETE FROM db_migrations WHERE version > {last}"
+    _run(conninfo, sql)
+
+
+def plugin(conninfo, name):
+    """Add the tables of a plugin, empty."""
+    _run(conninfo, PLUGINS[name])
+
+
 ACTUAL = {
     "columns": """
         SELECT table_name, ordinal_position, column_name,
@@ -188,11 +287,17 @@ def main(argv):
     parser.add_argument("--db", help="libpq connection text")
     parser.add_argument("--ddl", action="store_true", help="print the DDL")
     parser.add_argument("--verify", action="store_true", help="compare with the CSV files")
+    parser.add_argument("--release", choices=[*OLDER, *NEWER])
+    parser.add_argument("--plugin", choices=list(PLUGINS))
     args = parser.parse_args(argv)
     if args.ddl:
         sys.stdout.write(ddl())
     elif not args.db:
         parser.error("--db or --ddl is needed")
+    elif args.release:
+        release(args.db, args.release)
+    elif args.plugin:
+        plugin(args.db, args.plugin)
     elif args.verify:
         problems = verify(args.db)
         print("\n".join(problems) if problems else "schema equals the CSV files")

@@ -11,6 +11,7 @@ import argparse
 import base64
 import hashlib
 import io
+import json
 import os
 import random
 import shutil
@@ -178,6 +179,20 @@ def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all",
     seconds = time.monotonic() - begin
     say("done")
     return {"posts": maker.made, "copies": maker.copies, "threads": maker.threads, "files": maker.files, "users": len(world.users), "channels": len(world.channels), "seconds": round(seconds, 1)}
+
+
+def legal_hold(conninfo, users, name="case", starts_at=0, ends_at=0, public=False, done=0):
+    """A hold as the legal hold plugin keeps it: JSON in the plugin's key-value store."""
+    number = hashlib.sha256(name.encode()).hexdigest()[:26]
+    value = {"id": number, "name": name, "display_name": name.title(), "create_at": starts_at or 1, "update_at": starts_at or 1,
+             "user_ids": list(users), "group_ids": [], "starts_at": starts_at, "ends_at": ends_at, "include_public_channels": public,
+             "last_execution_ended_at": done, "execution_length": 86_400_000, "secret": "must-never-appear", "has_messages": True}
+    conn = psycopg2.connect(conninfo)
+    with conn, conn.cursor() as cur:
+        cur.execute("INSERT INTO pluginkeyvaluestore VALUES ('com.mattermost.plugin-legal-hold', %s, %s, 0)",
+                    (f"kvstore_legal_hold_{number}", psycopg2.Binary(json.dumps(value).encode())))
+    conn.close()
+    return number
 
 
 def clone(cluster, name, data_dir=None, **options):

@@ -203,6 +203,20 @@ class ToolTest(Base):
         for name in ("replies without root", "reactions", "threadmemberships"):
             self.assertEqual(self.one(NO_ORPHANS[name]), 0)
 
+    def test_releases_and_plugins(self):
+        for name in (*schema.OLDER, *schema.NEWER):
+            with self.subTest(name):
+                seed.clone(self.pg, "release", posts=300, seed=5)
+                schema.release(self.pg.conninfo("release"), name)
+                self.assertGreater(self.one("SELECT count(*) FROM posts", "release"), 299)
+                self.pg.dropdb("release")
+        seed.clone(self.pg, "plugins", posts=300, seed=5)
+        for name in schema.PLUGINS:
+            schema.plugin(self.pg.conninfo("plugins"), name)
+        seed.legal_hold(self.pg.conninfo("plugins"), ["x"])
+        self.assertEqual(self.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'posts'::regclass", "plugins"), 3)
+        self.assertEqual(self.one("SELECT count(*) FROM pluginkeyvaluestore WHERE pkey LIKE 'kvstore_legal_hold_%'", "plugins"), 1)
+
     def test_crash_and_restart(self):
         self.pg.createdb("crash")
         self.pg.psql("CREATE TABLE t AS SELECT 1 AS x", db="crash")
