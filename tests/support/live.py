@@ -24,7 +24,8 @@ import psycopg2
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from seed import ALPHABET  # noqa: E402
 
-INSERT = ("INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, editat, ispinned, remoteid)"
+INSERT = ("INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type,"
+          " props, hashtags, filenames, fileids, hasreactions, editat, ispinned, remoteid)"
           " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}', '', '[]', %s, false, %s, %s, '')")
 WEIGHTS = {"root": 45, "reply": 30, "edit": 8, "react": 12, "delete": 3, "unreact": 2}
 
@@ -71,7 +72,8 @@ class Live:
         """Connect and learn roots, users, channels (no thread): enough for single operations."""
         self.conn = psycopg2.connect(self.conninfo)
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("SELECT id, channelid FROM posts WHERE rootid = '' AND originalid = '' AND deleteat = 0 AND type = ''"
+            cur.execute("SELECT id, channelid FROM posts WHERE rootid = '' AND originalid = '' AND deleteat = 0 AND"
+                        " type = ''"
                         " ORDER BY hashtext(id), id LIMIT %s", (self.roots_wanted,))
             self.old_roots = cur.fetchall()
             cur.execute("SELECT id FROM users WHERE deleteat = 0 ORDER BY id LIMIT 500")
@@ -121,9 +123,11 @@ class Live:
         """A new root: one transaction for the post, one for the channel's counters."""
         at, post, channel = self.clock(), self.id(), channel or self.rng.choice(self.channels)
         with self.conn, self.conn.cursor() as cur:
-            cur.execute(INSERT, (post, at, at, 0, self.rng.choice(self.users), channel, "", "", f"{message} {at}", "[]", 0, False))
+            cur.execute(INSERT, (post, at, at, 0, self.rng.choice(self.users), channel, "", "", f"{message} {at}", "[]",
+                                 0, False))
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("UPDATE channels SET lastpostat = GREATEST(%s, lastpostat), totalmsgcount = totalmsgcount + 1, lastrootpostat = GREATEST(%s, lastrootpostat),"
+            cur.execute("UPDATE channels SET lastpostat = GREATEST(%s, lastpostat), totalmsgcount = totalmsgcount + 1,"
+                        " lastrootpostat = GREATEST(%s, lastrootpostat),"
                         " totalmsgcountroot = totalmsgcountroot + 1 WHERE id = %s", (at, at, channel))
         self.new_roots.append((post, channel))
         self.mine.append(post)
@@ -148,7 +152,8 @@ class Live:
         with self.conn, self.conn.cursor() as cur:
             cur.execute("UPDATE posts SET updateat = %s WHERE id = %s", (at, root))
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("UPDATE channels SET lastpostat = GREATEST(%s, lastpostat), totalmsgcount = totalmsgcount + 1 WHERE id = %s", (at, channel))
+            cur.execute("UPDATE channels SET lastpostat = GREATEST(%s, lastpostat), totalmsgcount = totalmsgcount + 1"
+                        " WHERE id = %s", (at, channel))
         self.follow(root, user, at)
         self.mine.append(post)
         self._note("reply", post, root, at)
@@ -161,27 +166,34 @@ class Live:
         row = cur.fetchone()
         if row:
             people = [p for p in row[1] or [] if p != user] + [user]
-            cur.execute("UPDATE threads SET replycount = replycount + 1, lastreplyat = %s, participants = %s WHERE postid = %s", (at, json.dumps(people), root))
+            cur.execute("UPDATE threads SET replycount = replycount + 1, lastreplyat = %s, participants = %s WHERE"
+                        " postid = %s", (at, json.dumps(people), root))
         else:
-            cur.execute("INSERT INTO threads (postid, channelid, lastreplyat, replycount, participants, threaddeleteat, threadteamid)"
-                        " VALUES (%s, %s, %s, 1, %s, 0, (SELECT teamid FROM channels WHERE id = %s)) ON CONFLICT (postid) DO NOTHING", (root, channel, at, json.dumps([user]), channel))
+            cur.execute("INSERT INTO threads (postid, channelid, lastreplyat, replycount, participants,"
+                        " threaddeleteat, threadteamid)"
+                        " VALUES (%s, %s, %s, 1, %s, 0, (SELECT teamid FROM channels WHERE id = %s)) ON CONFLICT"
+                        " (postid) DO NOTHING", (root, channel, at, json.dumps([user]), channel))
 
     def follow(self, root, user, at):
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("INSERT INTO threadmemberships (postid, userid, following, lastviewed, lastupdated, unreadmentions) VALUES (%s, %s, true, %s, %s, 0)"
-                        " ON CONFLICT (postid, userid) DO UPDATE SET following = true, lastviewed = EXCLUDED.lastviewed, lastupdated = EXCLUDED.lastupdated", (root, user, at, at))
+            cur.execute("INSERT INTO threadmemberships (postid, userid, following, lastviewed, lastupdated,"
+                        " unreadmentions) VALUES (%s, %s, true, %s, %s, 0)"
+                        " ON CONFLICT (postid, userid) DO UPDATE SET following = true, lastviewed ="
+                        " EXCLUDED.lastviewed, lastupdated = EXCLUDED.lastupdated", (root, user, at, at))
 
     def edit(self, post=None, message=None):
         """The live row changes, the old content becomes a new row with originalid; one transaction."""
         post = post or self._any()
         at = self.clock()
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("SELECT createat, editat, userid, channelid, rootid, message, fileids, ispinned FROM posts WHERE id = %s AND deleteat = 0", (post,))
+            cur.execute("SELECT createat, editat, userid, channelid, rootid, message, fileids, ispinned FROM posts"
+                        " WHERE id = %s AND deleteat = 0", (post,))
             row = cur.fetchone()
             if not row:
                 return None
             createat, editat, user, channel, root, old, files, pinned = row
-            cur.execute("UPDATE posts SET message = %s, editat = %s, updateat = %s WHERE id = %s", (message or old[:60000] + " (neu)", at, at, post))
+            cur.execute("UPDATE posts SET message = %s, editat = %s, updateat = %s WHERE id = %s",
+                        (message or old[:60000] + " (neu)", at, at, post))
             copy = self.id()
             cur.execute(INSERT, (copy, createat, at, at, user, channel, root, post, old, files, editat, pinned))
         self._note("edit", post, root or post, at)
@@ -194,8 +206,10 @@ class Live:
         if channel is None:
             return None
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid, channelid) VALUES (%s, %s, %s, %s, %s, 0, '', %s)"
-                        " ON CONFLICT (postid, userid, emojiname) DO UPDATE SET updateat = EXCLUDED.updateat, deleteat = 0", (user, post, emoji, at, at, channel))
+            cur.execute("INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid,"
+                        " channelid) VALUES (%s, %s, %s, %s, %s, 0, '', %s)"
+                        " ON CONFLICT (postid, userid, emojiname) DO UPDATE SET updateat = EXCLUDED.updateat, deleteat"
+                        " = 0", (user, post, emoji, at, at, channel))
             cur.execute("UPDATE posts SET hasreactions = true, updateat = %s WHERE id = %s", (at, post))
         self._note("react", post, "", at)
         return post
@@ -206,8 +220,10 @@ class Live:
         at = self.clock()
         with self.conn, self.conn.cursor() as cur:
             cur.execute("UPDATE reactions SET updateat = %s, deleteat = %s WHERE (postid, userid, emojiname) IN"
-                        " (SELECT postid, userid, emojiname FROM reactions WHERE postid = %s AND deleteat = 0 LIMIT 1)", (at, at, post))
-            cur.execute("UPDATE posts SET updateat = %s, hasreactions = (SELECT count(*) > 0 FROM reactions WHERE postid = %s AND deleteat = 0) WHERE id = %s", (at, post, post))
+                        " (SELECT postid, userid, emojiname FROM reactions WHERE postid = %s AND deleteat = 0 LIMIT 1)",
+                        (at, at, post))
+            cur.execute("UPDATE posts SET updateat = %s, hasreactions = (SELECT count(*) > 0 FROM reactions WHERE"
+                        " postid = %s AND deleteat = 0) WHERE id = %s", (at, post, post))
         return post
 
     def delete(self, post=None, user=None):
@@ -220,7 +236,8 @@ class Live:
             if not row:
                 return None
             root, author, _ = row
-            cur.execute("UPDATE posts SET deleteat = %s, updateat = %s, props = jsonb_set(props, '{deleteBy}', to_jsonb(%s::text)) WHERE id = %s OR rootid = %s",
+            cur.execute("UPDATE posts SET deleteat = %s, updateat = %s, props = jsonb_set(props, '{deleteBy}',"
+                        " to_jsonb(%s::text)) WHERE id = %s OR rootid = %s",
                         (at, at, user or author, post, post))
             if root:
                 self._recount(cur, root, author, at)
@@ -233,9 +250,11 @@ class Live:
         return post
 
     def _recount(self, cur, root, author, at):
-        cur.execute("SELECT count(*), COALESCE(max(createat), 0), bool_or(userid = %s) FROM posts WHERE rootid = %s AND deleteat = 0", (author, root))
+        cur.execute("SELECT count(*), COALESCE(max(createat), 0), bool_or(userid = %s) FROM posts WHERE rootid = %s"
+                    " AND deleteat = 0", (author, root))
         count, last, still = cur.fetchone()
-        cur.execute("UPDATE threads SET replycount = %s, lastreplyat = %s WHERE postid = %s AND replycount > 0", (count, last, root))
+        cur.execute("UPDATE threads SET replycount = %s, lastreplyat = %s WHERE postid = %s AND replycount > 0",
+                    (count, last, root))
         if not still:
             cur.execute("UPDATE threads SET participants = participants - %s WHERE postid = %s", (author, root))
         cur.execute("UPDATE posts SET updateat = %s WHERE id = %s", (at, root))
@@ -244,8 +263,10 @@ class Live:
         """Save a message for later."""
         post = post or self._any()
         with self.conn, self.conn.cursor() as cur:
-            cur.execute("INSERT INTO preferences (userid, category, name, value) VALUES (%s, 'flagged_post', %s, 'true')"
-                        " ON CONFLICT (userid, category, name) DO UPDATE SET value = 'true'", (user or self.rng.choice(self.users), post))
+            cur.execute("INSERT INTO preferences (userid, category, name, value) VALUES (%s, 'flagged_post', %s,"
+                        " 'true')"
+                        " ON CONFLICT (userid, category, name) DO UPDATE SET value = 'true'",
+                        (user or self.rng.choice(self.users), post))
         return post
 
     def pin(self, post=None, pinned=True):

@@ -190,7 +190,8 @@ PLUGINS = {
         CREATE TABLE llm_posts_embeddings (id text PRIMARY KEY, post_id text NOT NULL REFERENCES posts(id) ON DELETE CASCADE,
               team_id text NOT NULL, channel_id text NOT NULL, user_id text NOT NULL, created_at bigint NOT NULL,
               content text NOT NULL, is_chunk boolean NOT NULL DEFAULT false);""",
-    "agents-old": "CREATE TABLE llm_threads (rootpostid text NOT NULL REFERENCES posts(id) PRIMARY KEY, title text NOT NULL);",
+    "agents-old": "CREATE TABLE llm_threads (rootpostid text NOT NULL REFERENCES posts(id) PRIMARY KEY, title text NOT"
+                  " NULL);",
     "playbooks": """
         CREATE TABLE ir_incident (id text PRIMARY KEY, name text NOT NULL, channelid text NOT NULL, commanderuserid text NOT NULL,
               reporteruserid text NOT NULL DEFAULT '', postid text NOT NULL DEFAULT '', reminderpostid text, createat bigint NOT NULL);

@@ -29,8 +29,10 @@ from world import World  # noqa: E402
 NOW = 1_793_491_200_000  # 2026-11-01T00:00:00Z
 ALPHABET = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"ybndrfg8ejkmcpqxot1uwisza345h769")
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-ORDER = {"posts": '"order", id', "audits": "createat, id", "channelmemberhistory": "jointime, channelid, userid", "threadmemberships": "lastupdated, postid, userid",
-         "reactions": "createat, postid, userid, emojiname", "fileinfo": "createat, id", "threads": "lastreplyat, postid", "recapchannels": "id"}
+ORDER = {"posts": '"order", id', "audits": "createat, id", "channelmemberhistory": "jointime, channelid, userid",
+         "threadmemberships": "lastupdated, postid, userid",
+         "reactions": "createat, postid, userid, emojiname", "fileinfo": "createat, id",
+         "threads": "lastreplyat, postid", "recapchannels": "id"}
 LAST = ("recapchannels",)  # has a foreign key
 CHUNK = 4 << 20
 
@@ -44,7 +46,8 @@ class Out:
         for row in schema.rows("columns"):
             self.columns.setdefault(row["table_name"], []).append(row["column_name"])
             kind = row["type"]
-            empty = {"bigint": "0", "integer": "0", "smallint": "0", "boolean": "f", "jsonb": "{}", "bytea": "\\\\x", "real": "0"}.get(kind, "")
+            empty = {"bigint": "0", "integer": "0", "smallint": "0", "boolean": "f", "jsonb": "{}", "bytea": "\\\\x",
+                     "real": "0"}.get(kind, "")
             self.empty.setdefault(row["table_name"], []).append(empty)
         self.columns["posts"].insert(0, "order")
         self.empty["posts"].insert(0, "0")
@@ -119,7 +122,8 @@ class Out:
                 cur.execute(f'DROP TABLE pg_temp."stage_{table}"')
 
 
-def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all", legacy=False, hostile=False, fast=None, analyze=True, quiet=True):
+def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all", legacy=False, hostile=False, fast=None,
+         analyze=True, quiet=True):
     """Fill the database (schema installed when missing). Returns figures: posts, copies, threads, files, seconds."""
     begin = time.monotonic()
 
@@ -134,7 +138,8 @@ def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all",
     rng = random.Random(f"mattermost {seed}")
     conn = psycopg2.connect(conninfo)
     with conn.cursor() as cur:
-        cur.execute("SET client_min_messages = error; SET synchronous_commit = off; SET timezone = 'UTC'; SET client_encoding = 'UTF8'; SET work_mem = '128MB'; SET temp_buffers = '64MB'")
+        cur.execute("SET client_min_messages = error; SET synchronous_commit = off; SET timezone = 'UTC'; SET"
+                    " client_encoding = 'UTF8'; SET work_mem = '128MB'; SET temp_buffers = '64MB'")
         cur.execute("SELECT EXISTS (SELECT FROM posts)")
         if cur.fetchone()[0]:
             raise SystemExit("seed: the database already has posts")
@@ -160,7 +165,8 @@ def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all",
     world.write()
     say(f"{maker.made} posts, {maker.copies} edit copies, {maker.threads} threads, {maker.files} files made")
     with conn.cursor() as cur:
-        indexes = {name: ddl for name, ddl in schema.gin_indexes().items() if "posts" in name or "fileinfo" in name} if fast else {}
+        indexes = {name: ddl for name,
+                   ddl in schema.gin_indexes().items() if "posts" in name or "fileinfo" in name} if fast else {}
         for name in indexes:
             cur.execute(f'DROP INDEX "{name}"')
         out.pour(lambda table: say(f"insert {table}") if table in ("posts", "fileinfo", "reactions") else None)
@@ -178,15 +184,19 @@ def seed(conninfo, posts=10_000, seed=1, data_dir=None, now_ms=NOW, blobs="all",
     conn.close()
     seconds = time.monotonic() - begin
     say("done")
-    return {"posts": maker.made, "copies": maker.copies, "threads": maker.threads, "files": maker.files, "users": len(world.users), "channels": len(world.channels), "seconds": round(seconds, 1)}
+    return {"posts": maker.made, "copies": maker.copies, "threads": maker.threads, "files": maker.files,
+            "users": len(world.users), "channels": len(world.channels), "seconds": round(seconds, 1)}
 
 
 def legal_hold(conninfo, users, name="case", starts_at=0, ends_at=0, public=False, done=0):
     """A hold as the legal hold plugin keeps it: JSON in the plugin's key-value store."""
     number = hashlib.sha256(name.encode()).hexdigest()[:26]
-    value = {"id": number, "name": name, "display_name": name.title(), "create_at": starts_at or 1, "update_at": starts_at or 1,
-             "user_ids": list(users), "group_ids": [], "starts_at": starts_at, "ends_at": ends_at, "include_public_channels": public,
-             "last_execution_ended_at": done, "execution_length": 86_400_000, "secret": "must-never-appear", "has_messages": True}
+    value = {"id": number, "name": name, "display_name": name.title(), "create_at": starts_at or 1,
+             "update_at": starts_at or 1,
+             "user_ids": list(users), "group_ids": [], "starts_at": starts_at, "ends_at": ends_at,
+             "include_public_channels": public,
+             "last_execution_ended_at": done, "execution_length": 86_400_000, "secret": "must-never-appear",
+             "has_messages": True}
     conn = psycopg2.connect(conninfo)
     with conn, conn.cursor() as cur:
         cur.execute("INSERT INTO pluginkeyvaluestore VALUES ('com.mattermost.plugin-legal-hold', %s, %s, 0)",
@@ -222,7 +232,8 @@ def main(argv):
     parser.add_argument("--fast", action="store_true", default=None, help="build full text indexes last")
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args(argv)
-    figures = seed(args.db, args.posts, args.seed, args.data, args.now, args.blobs, args.legacy, args.hostile, args.fast, quiet=args.quiet)
+    figures = seed(args.db, args.posts, args.seed, args.data, args.now, args.blobs, args.legacy, args.hostile,
+                   args.fast, quiet=args.quiet)
     print(" ".join(f"{k}={v}" for k, v in figures.items()))
     return 0
 

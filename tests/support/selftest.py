@@ -18,60 +18,85 @@ from live import Live  # noqa: E402
 
 POSTS = 10_000
 NO_ORPHANS = {
-    "replies without root": "SELECT count(*) FROM posts r LEFT JOIN posts p ON p.id = r.rootid WHERE r.rootid <> '' AND p.id IS NULL",
-    "replies in another channel": "SELECT count(*) FROM posts r JOIN posts p ON p.id = r.rootid WHERE r.channelid <> p.channelid",
+    "replies without root": "SELECT count(*) FROM posts r LEFT JOIN posts p ON p.id = r.rootid WHERE r.rootid <> ''"
+                            " AND p.id IS NULL",
+    "replies in another channel": "SELECT count(*) FROM posts r JOIN posts p ON p.id = r.rootid WHERE r.channelid <>"
+                                  " p.channelid",
     "replies to replies": "SELECT count(*) FROM posts r JOIN posts p ON p.id = r.rootid WHERE p.rootid <> ''",
-    "copies without original": "SELECT count(*) FROM posts r LEFT JOIN posts p ON p.id = r.originalid WHERE r.originalid <> '' AND p.id IS NULL",
-    "posts without channel": "SELECT count(*) FROM posts p LEFT JOIN channels c ON c.id = p.channelid WHERE c.id IS NULL",
+    "copies without original": "SELECT count(*) FROM posts r LEFT JOIN posts p ON p.id = r.originalid WHERE"
+                               " r.originalid <> '' AND p.id IS NULL",
+    "posts without channel": "SELECT count(*) FROM posts p LEFT JOIN channels c ON c.id = p.channelid WHERE c.id IS"
+                             " NULL",
     "posts without user": "SELECT count(*) FROM posts p LEFT JOIN users u ON u.id = p.userid WHERE u.id IS NULL",
-    "files without post": "SELECT count(*) FROM fileinfo f LEFT JOIN posts p ON p.id = f.postid WHERE f.postid <> '' AND p.id IS NULL",
-    "files in another channel": "SELECT count(*) FROM fileinfo f JOIN posts p ON p.id = f.postid WHERE p.channelid <> f.channelid",
-    "empty postid of unknown kind": "SELECT count(*) FROM fileinfo f WHERE postid = '' AND creatorid NOT IN ('bookmark', 'boards')"
+    "files without post": "SELECT count(*) FROM fileinfo f LEFT JOIN posts p ON p.id = f.postid WHERE f.postid <> ''"
+                          " AND p.id IS NULL",
+    "files in another channel": "SELECT count(*) FROM fileinfo f JOIN posts p ON p.id = f.postid WHERE p.channelid <>"
+                                " f.channelid",
+    "empty postid of unknown kind": "SELECT count(*) FROM fileinfo f WHERE postid = '' AND creatorid NOT IN"
+                                    " ('bookmark', 'boards')"
                                     " AND NOT EXISTS (SELECT FROM drafts d WHERE d.fileids LIKE '%' || f.id || '%')",
-    "flags": "SELECT count(*) FROM preferences f LEFT JOIN posts p ON p.id = f.name WHERE f.category = 'flagged_post' AND p.id IS NULL",
-    "drafts": "SELECT count(*) FROM drafts d LEFT JOIN posts p ON p.id = d.rootid WHERE d.rootid <> '' AND (p.id IS NULL OR p.rootid <> '')",
-    "scheduled": "SELECT count(*) FROM scheduledposts d LEFT JOIN posts p ON p.id = d.rootid WHERE d.rootid <> '' AND (p.id IS NULL OR p.rootid <> '')",
-    "translations": "SELECT count(*) FROM translations t LEFT JOIN posts p ON p.id = t.objectid WHERE t.objecttype = 'post' AND p.id IS NULL",
-    "property values": "SELECT count(*) FROM propertyvalues t LEFT JOIN posts p ON p.id = t.targetid WHERE t.targettype = 'post' AND p.id IS NULL",
-    "members without channel": "SELECT count(*) FROM channelmembers m LEFT JOIN channels c ON c.id = m.channelid WHERE c.id IS NULL",
-    "channels without team": "SELECT count(*) FROM channels c LEFT JOIN teams t ON t.id = c.teamid WHERE c.type IN ('O', 'P') AND t.id IS NULL",
+    "flags": "SELECT count(*) FROM preferences f LEFT JOIN posts p ON p.id = f.name WHERE f.category = 'flagged_post'"
+             " AND p.id IS NULL",
+    "drafts": "SELECT count(*) FROM drafts d LEFT JOIN posts p ON p.id = d.rootid WHERE d.rootid <> '' AND (p.id IS"
+              " NULL OR p.rootid <> '')",
+    "scheduled": "SELECT count(*) FROM scheduledposts d LEFT JOIN posts p ON p.id = d.rootid WHERE d.rootid <> '' AND"
+                 " (p.id IS NULL OR p.rootid <> '')",
+    "translations": "SELECT count(*) FROM translations t LEFT JOIN posts p ON p.id = t.objectid WHERE t.objecttype ="
+                    " 'post' AND p.id IS NULL",
+    "property values": "SELECT count(*) FROM propertyvalues t LEFT JOIN posts p ON p.id = t.targetid WHERE"
+                       " t.targettype = 'post' AND p.id IS NULL",
+    "members without channel": "SELECT count(*) FROM channelmembers m LEFT JOIN channels c ON c.id = m.channelid WHERE"
+                               " c.id IS NULL",
+    "channels without team": "SELECT count(*) FROM channels c LEFT JOIN teams t ON t.id = c.teamid WHERE c.type IN"
+                             " ('O', 'P') AND t.id IS NULL",
     "direct channels with a team": "SELECT count(*) FROM channels WHERE type IN ('D', 'G') AND teamid <> ''",
 }
-for _table in ("reactions", "threads", "threadmemberships", "postspriority", "postacknowledgements", "persistentnotifications", "postreminders", "readreceipts", "temporaryposts"):
+for _table in ("reactions", "threads", "threadmemberships", "postspriority", "postacknowledgements",
+               "persistentnotifications", "postreminders", "readreceipts", "temporaryposts"):
     NO_ORPHANS[_table] = f"SELECT count(*) FROM {_table} d LEFT JOIN posts p ON p.id = d.postid WHERE p.id IS NULL"
 SHAPES = {
     "a copy has the original's createat, root, channel, user, pin": """SELECT count(*) FROM posts h JOIN posts p ON p.id = h.originalid
         WHERE (h.createat, h.rootid, h.channelid, h.userid, h.ispinned) IS DISTINCT FROM (p.createat, p.rootid, p.channelid, p.userid, p.ispinned)""",
-    "a copy is deleted at its edit": "SELECT count(*) FROM posts WHERE originalid <> '' AND (deleteat = 0 OR deleteat <> updateat)",
-    "the original has editat": "SELECT count(*) FROM posts h JOIN posts p ON p.id = h.originalid WHERE p.editat = 0 OR p.originalid <> ''",
+    "a copy is deleted at its edit": "SELECT count(*) FROM posts WHERE originalid <> '' AND (deleteat = 0 OR deleteat"
+                                     " <> updateat)",
+    "the original has editat": "SELECT count(*) FROM posts h JOIN posts p ON p.id = h.originalid WHERE p.editat = 0 OR"
+                               " p.originalid <> ''",
     "a deleted post names who": """SELECT count(*) FROM posts WHERE originalid = '' AND deleteat > 0 AND NOT props ? 'deleteBy' AND message <> ''""",
-    "a deleted root takes its thread": "SELECT count(*) FROM posts r JOIN posts p ON p.id = r.rootid WHERE p.deleteat > 0 AND r.deleteat = 0",
+    "a deleted root takes its thread": "SELECT count(*) FROM posts r JOIN posts p ON p.id = r.rootid WHERE p.deleteat"
+                                       " > 0 AND r.deleteat = 0",
     "threads.replycount": """SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE p.deleteat = 0 AND t.replycount <>
         (SELECT count(*) FROM posts r WHERE r.rootid = t.postid AND r.deleteat = 0)""",
     "threads.lastreplyat": """SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE p.deleteat = 0 AND t.lastreplyat <>
         (SELECT COALESCE(max(createat), 0) FROM posts r WHERE r.rootid = t.postid AND r.deleteat = 0)""",
     "threads.participants": """SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE p.deleteat = 0 AND jsonb_array_length(t.participants) <>
         (SELECT count(DISTINCT userid) FROM posts r WHERE r.rootid = t.postid AND r.deleteat = 0)""",
-    "threads.threaddeleteat": "SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE COALESCE(t.threaddeleteat, 0) <> p.deleteat",
+    "threads.threaddeleteat": "SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE"
+                              " COALESCE(t.threaddeleteat, 0) <> p.deleteat",
     "a thread for every root with replies": """SELECT count(*) FROM posts r LEFT JOIN threads t ON t.postid = r.rootid WHERE r.rootid <> '' AND t.postid IS NULL""",
     "posts.fileids in step": """SELECT count(*) FROM posts p WHERE originalid = '' AND deleteat = 0 AND jsonb_array_length(fileids::jsonb) <>
         (SELECT count(*) FROM fileinfo f WHERE f.postid = p.id AND f.deleteat = 0)""",
     "hasreactions": """SELECT count(*) FROM posts p WHERE originalid = '' AND deleteat = 0 AND hasreactions <>
         EXISTS (SELECT FROM reactions r WHERE r.postid = p.id AND r.deleteat = 0)""",
-    "reactions after the post": "SELECT count(*) FROM reactions r JOIN posts p ON p.id = r.postid WHERE r.createat < p.createat",
+    "reactions after the post": "SELECT count(*) FROM reactions r JOIN posts p ON p.id = r.postid WHERE r.createat <"
+                                " p.createat",
     "updateat is the newest": "SELECT count(*) FROM posts WHERE updateat < GREATEST(createat, editat, deleteat)",
     "nothing after now": f"SELECT count(*) FROM posts WHERE GREATEST(createat, updateat) >= {seed.NOW}",
-    "burn on read has no content here": "SELECT count(*) FROM posts WHERE type = 'burn_on_read' AND (message <> '' OR rootid <> '' OR fileids <> '[]')",
+    "burn on read has no content here": "SELECT count(*) FROM posts WHERE type = 'burn_on_read' AND (message <> '' OR"
+                                        " rootid <> '' OR fileids <> '[]')",
     "direct names": """SELECT count(*) FROM channels WHERE type = 'D' AND (name !~ '^[a-z0-9]{26}__[a-z0-9]{26}$' OR split_part(name, '__', 1) COLLATE "C" > split_part(name, '__', 2))""",
     "group names": "SELECT count(*) FROM channels WHERE type = 'G' AND name !~ '^[0-9a-f]{40}$'",
     "ids": "SELECT count(*) FROM posts WHERE id !~ '^[ybndrfg8ejkmcpqxot1uwisza345h769]{26}$'",
-    "hashtags are in the text": "SELECT count(*) FROM posts WHERE hashtags <> '' AND position(split_part(hashtags, ' ', 1) IN message) = 0 AND originalid = ''",
+    "hashtags are in the text": "SELECT count(*) FROM posts WHERE hashtags <> '' AND position(split_part(hashtags, '"
+                                " ', 1) IN message) = 0 AND originalid = ''",
     "counters": """SELECT count(*) FROM channels c WHERE lastpostat <> COALESCE((SELECT max(createat) FROM posts p WHERE p.channelid = c.id AND p.originalid = ''
         AND p.type NOT IN ('system_join_channel', 'system_add_to_channel', 'system_leave_channel', 'system_remove_from_channel', 'system_join_team')), 0)""",
 }
-PRESENT = ("reactions", "threads", "threadmemberships", "fileinfo", "preferences", "postspriority", "postacknowledgements", "persistentnotifications", "postreminders", "drafts",
-           "scheduledposts", "readreceipts", "temporaryposts", "translations", "propertyvalues", "recaps", "recapchannels", "channelbookmarks", "sharedchannelattachments",
-           "bots", "sessions", "tokens", "useraccesstokens", "audits", "status", "sidebarcategories", "sidebarchannels", "channelmemberhistory", "publicchannels", "teammembers")
+PRESENT = ("reactions", "threads", "threadmemberships", "fileinfo", "preferences", "postspriority",
+           "postacknowledgements", "persistentnotifications", "postreminders", "drafts",
+           "scheduledposts", "readreceipts", "temporaryposts", "translations", "propertyvalues", "recaps",
+           "recapchannels", "channelbookmarks", "sharedchannelattachments",
+           "bots", "sessions", "tokens", "useraccesstokens", "audits", "status", "sidebarcategories", "sidebarchannels",
+           "channelmemberhistory", "publicchannels", "teammembers")
 
 
 class Base(unittest.TestCase):
@@ -114,7 +139,8 @@ class SeedTest(Base):
     def test_other_seed_other_rows(self):
         seed.seed(self.pg.conninfo("other"), 500, 2)
         self.assertEqual(self.one("SELECT count(*) FROM posts WHERE originalid = ''", "other"), 500)
-        self.assertEqual(self.one("SELECT count(*) FROM posts WHERE id = '%s'" % self.one("SELECT min(id) FROM posts"), "other"), 0)
+        self.assertEqual(self.one("SELECT count(*) FROM posts WHERE id = '%s'" % self.one("SELECT min(id) FROM posts"),
+                                  "other"), 0)
 
     def test_no_orphans(self):
         for name, sql in NO_ORPHANS.items():
@@ -130,16 +156,27 @@ class SeedTest(Base):
         for table in PRESENT:
             with self.subTest(table):
                 self.assertGreater(self.one(f"SELECT count(*) FROM {table}"), 0)
-        for name, sql in {"copies": "SELECT count(*) FROM posts WHERE originalid <> ''", "pins": "SELECT count(*) FROM posts WHERE ispinned",
-                          "deleted threads": "SELECT count(*) FROM threads WHERE threaddeleteat > 0", "hashtags": "SELECT count(*) FROM posts WHERE hashtags <> ''",
-                          "removed reactions": "SELECT count(*) FROM reactions WHERE deleteat > 0", "deleted files": "SELECT count(*) FROM fileinfo WHERE deleteat > 0",
-                          "shared paths": "SELECT count(*) FROM (SELECT FROM fileinfo GROUP BY path HAVING count(*) > 1) x", "boards": "SELECT count(*) FROM fileinfo WHERE creatorid = 'boards'",
-                          "archived channels": "SELECT count(*) FROM channels WHERE deleteat > 0", "archived teams": "SELECT count(*) FROM teams WHERE deleteat > 0",
-                          "huge": "SELECT count(*) FROM posts WHERE length(message) = 65535", "control": "SELECT count(*) FROM posts WHERE message ~ E'\\x01|\\x1b|\u202e|\u2028'",
-                          "late replies": "SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE t.lastreplyat > p.createat + 20 * 86400000::bigint",
-                          "pending": "SELECT count(*) FROM propertyvalues WHERE value IN ('\"pending\"', '\"assigned\"')",
-                          "departed": "SELECT count(*) FROM users WHERE deleteat > 0", "bots": "SELECT count(*) FROM bots", "guests": "SELECT count(*) FROM users WHERE roles LIKE '%system_guest%'",
-                          "remote": "SELECT count(*) FROM users WHERE remoteid <> ''", "self": "SELECT count(*) FROM channels WHERE type IN ('D', 'G')"}.items():
+        for name, sql in {"copies": "SELECT count(*) FROM posts WHERE originalid <> ''",
+                          "pins": "SELECT count(*) FROM posts WHERE ispinned",
+                          "deleted threads": "SELECT count(*) FROM threads WHERE threaddeleteat > 0",
+                          "hashtags": "SELECT count(*) FROM posts WHERE hashtags <> ''",
+                          "removed reactions": "SELECT count(*) FROM reactions WHERE deleteat > 0",
+                          "deleted files": "SELECT count(*) FROM fileinfo WHERE deleteat > 0",
+                          "shared paths": "SELECT count(*) FROM (SELECT FROM fileinfo GROUP BY path HAVING count(*) >"
+                              " 1) x", "boards": "SELECT count(*) FROM fileinfo WHERE creatorid = 'boards'",
+                          "archived channels": "SELECT count(*) FROM channels WHERE deleteat > 0",
+                          "archived teams": "SELECT count(*) FROM teams WHERE deleteat > 0",
+                          "huge": "SELECT count(*) FROM posts WHERE length(message) = 65535",
+                          "control": "SELECT count(*) FROM posts WHERE message ~ E'\\x01|\\x1b|\u202e|\u2028'",
+                          "late replies": "SELECT count(*) FROM threads t JOIN posts p ON p.id = t.postid WHERE"
+                              " t.lastreplyat > p.createat + 20 * 86400000::bigint",
+                          "pending": "SELECT count(*) FROM propertyvalues WHERE value IN ('\"pending\"',"
+                                     " '\"assigned\"')",
+                          "departed": "SELECT count(*) FROM users WHERE deleteat > 0",
+                          "bots": "SELECT count(*) FROM bots",
+                          "guests": "SELECT count(*) FROM users WHERE roles LIKE '%system_guest%'",
+                          "remote": "SELECT count(*) FROM users WHERE remoteid <> ''",
+                          "self": "SELECT count(*) FROM channels WHERE type IN ('D', 'G')"}.items():
             with self.subTest(name):
                 self.assertGreater(self.one(sql), 0)
 
@@ -176,8 +213,10 @@ class SeedTest(Base):
         self.assertGreater(self.one(NO_ORPHANS["replies without root"], "odd"), 0)
         self.assertGreater(self.one(NO_ORPHANS["posts without channel"], "odd"), 0)
         self.assertEqual(self.one("SELECT count(*) FROM posts WHERE createat IS NULL", "odd"), 1)
-        self.assertGreater(self.one("SELECT count(*) FROM users WHERE nickname LIKE '%DROP TABLE%' OR lastname LIKE E'%\\n%'", "odd"), 0)
-        self.assertGreater(self.one("SELECT count(*) FROM fileinfo WHERE path LIKE '%../%' OR name LIKE E'%\\n%'", "odd"), 1)
+        self.assertGreater(self.one("SELECT count(*) FROM users WHERE nickname LIKE '%DROP TABLE%' OR lastname LIKE"
+                                    " E'%\\n%'", "odd"), 0)
+        self.assertGreater(self.one("SELECT count(*) FROM fileinfo WHERE path LIKE '%../%' OR name LIKE E'%\\n%'",
+                                    "odd"), 1)
 
     def test_clone(self):
         for name in ("clone1", "clone2"):
@@ -188,7 +227,8 @@ class SeedTest(Base):
 class ToolTest(Base):
     def test_diff(self):
         before = dump.dump(self.pg.conninfo("one"))
-        self.pg.psql("UPDATE users SET email = 'x' WHERE username = 'sysadmin'; DELETE FROM systems WHERE name = 'DiagnosticId'", db="one")
+        self.pg.psql("UPDATE users SET email = 'x' WHERE username = 'sysadmin'; DELETE FROM systems WHERE name ="
+                     " 'DiagnosticId'", db="one")
         changes = dump.diff(before, dump.dump(self.pg.conninfo("one")))
         self.assertEqual({t: (len(r), len(a)) for t, (r, a) in changes.items()}, {"systems": (1, 0), "users": (1, 1)})
 
@@ -197,7 +237,9 @@ class ToolTest(Base):
             time.sleep(2)
         self.assertEqual(load.errors, [])
         self.assertGreater(sum(load.counts.values()), 150)
-        for name in ("threads.replycount", "threads.lastreplyat", "threads.participants", "a copy is deleted at its edit", "a deleted root takes its thread", "a thread for every root with replies"):
+        for name in ("threads.replycount", "threads.lastreplyat", "threads.participants",
+                     "a copy is deleted at its edit", "a deleted root takes its thread",
+                     "a thread for every root with replies"):
             with self.subTest(name):
                 self.assertEqual(self.one(SHAPES[name]), 0)
         for name in ("replies without root", "reactions", "threadmemberships"):
@@ -214,8 +256,10 @@ class ToolTest(Base):
         for name in schema.PLUGINS:
             schema.plugin(self.pg.conninfo("plugins"), name)
         seed.legal_hold(self.pg.conninfo("plugins"), ["x"])
-        self.assertEqual(self.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid = 'posts'::regclass", "plugins"), 3)
-        self.assertEqual(self.one("SELECT count(*) FROM pluginkeyvaluestore WHERE pkey LIKE 'kvstore_legal_hold_%'", "plugins"), 1)
+        self.assertEqual(self.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confrelid ="
+                                  " 'posts'::regclass", "plugins"), 3)
+        self.assertEqual(self.one("SELECT count(*) FROM pluginkeyvaluestore WHERE pkey LIKE 'kvstore_legal_hold_%'",
+                                  "plugins"), 1)
 
     def test_crash_and_restart(self):
         self.pg.createdb("crash")

@@ -79,15 +79,19 @@ LAST_NAMES = """Müller Schröder Größer Schäfer Özdemir O'Neill Weiß Jäge
 Lehmann Schulze Maier Köhler Walter König Mayer Huber Kaiser Vogel Stein Jung Hahn Schubert Roth Beck Lorenz Baumann
 Franke Albrecht Winter Simon Kraus Martin Graf Schuster Jansen Wolff Voß Sommer Haas Schreiber Dietrich Ziegler Kühn
 Engel Horn Busch Bergmann Pohl Sauer Arnold Pfeiffer Wójcik Nováková Ångström García Lindqvist van-der-Berg""".split()
-NASTY = ["\t", "\x01", "\x1b[31mrot\x1b[0m", "\u202eabgetrennt\u202c", "\u2028", "\u2029", "\u200b", "\ufeff", "\x7f", "\u0085",
-         "\\N", "\\.", "\\\\", "'; DROP TABLE posts; --", '"quoted"', "'einfach'", "{{x}}", "%s%n", "<script>alert(1)</script>",
-         "=cmd|' /C calc'!A0", "\\u0000", "e\u0301\u0323", "\U0001F468\u200d\U0001F469", "\ufffd", "\uffff", "a\rb", "\r\n"]
+NASTY = ["\t", "\x01", "\x1b[31mrot\x1b[0m", "\u202eabgetrennt\u202c", "\u2028", "\u2029", "\u200b", "\ufeff", "\x7f",
+         "\u0085",
+         "\\N", "\\.", "\\\\", "'; DROP TABLE posts; --", '"quoted"', "'einfach'", "{{x}}", "%s%n",
+         "<script>alert(1)</script>",
+         "=cmd|' /C calc'!A0", "\\u0000", "e\u0301\u0323", "\U0001F468\u200d\U0001F469", "\ufffd", "\uffff", "a\rb",
+         "\r\n"]
 
 
 def plain(name):
     """A name as it appears in an account name."""
     table = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "o", "ł": "l", "å": "a", "ş": "s", "é": "e",
-                           "è": "e", "ç": "c", "ñ": "n", "ó": "o", "á": "a", "ë": "e", "í": "i", "ě": "e", "'": "", "-": ""})
+                           "è": "e", "ç": "c", "ñ": "n", "ó": "o", "á": "a", "ë": "e", "í": "i", "ě": "e", "'": "",
+                           "-": ""})
     text = name.lower().translate(table)
     return "".join(c for c in text if c in "abcdefghijklmnopqrstuvwxyz0123456789")[:40]
 
@@ -132,7 +136,8 @@ class Text:
         while at < count:
             step = 4 + int(rng.random() * 14)
             part = " ".join(words[at:at + step])
-            out.append(part[0].upper() + part[1:] + (". ", "? ", "! ", ".\n", ".\n\n")[min(4, int(rng.random() ** 3 * 5))])
+            out.append(part[0].upper() + part[1:] + (". ", "? ", "! ", ".\n",
+                    ".\n\n")[min(4, int(rng.random() ** 3 * 5))])
             at += step
         return "".join(out).rstrip()
 
