@@ -1,0 +1,23 @@
+/*
+ * cli_cmd_schema.c - the policy's JSON Schema, for editors.
+ */
+#include <mmretain/policy.h>
+
+#include "cli.h"
+
+#define SCHEMA_MAX ((size_t)1 << 20)
+
+int cli_cmd_schema(struct cli *cli, struct err *err)
+{
+	struct buf out;
+	int r;
+
+	buf_init(&out, cli->ctx, SCHEMA_MAX);
+	r = policy_schema_json(&out, err);
+	if (r < 0)
+		return r;
+	fwrite(out.data, 1, out.len, stdout);
+	if (out.len && out.data[out.len - 1] != '\n')
+		fputc('\n', stdout);
+	return 0;
+}

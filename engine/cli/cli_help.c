@@ -1,0 +1,154 @@
+/*
+ * cli_help.c - help on the terminal, from the tables.
+ */
+#include <string.h>
+
+#include "cli.h"
+
+#define HELP_COLUMNS 100
+
+const char *cli_version(void)
+{
+	return MMR_VERSION;
+}
+
+void cli_option_usage(const struct cli_option *o, char ret[64])
+{
+	int n = o->letter ? snprintf(ret, 64, "-%c, ", o->letter) : snprintf(ret, 64, "    ");
+
+	snprintf(ret + n, 64 - (size_t)n, "--%s%s%s", o->name, o->value_name ? " " : "", o->value_name ? o->value_name : "");
+}
+
+/* One paragraph, wrapped, every line indented; `backticks` are for other outputs. */
+static void put_wrapped(FILE *out, const char *text, size_t len, size_t indent)
+{
+	size_t column = indent;
+
+	fprintf(out, "%*s", (int)indent, "");
+	for (size_t i = 0; i < len;) {
+		size_t word = strcspn(text + i, " \n");
+
+		if (word > len - i)
+			word = len - i;
+		if (column > indent && column + 1 + word > HELP_COLUMNS) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			fputc(' ', out);
+			column++;
+		}
+		fwrite(text + i, 1, word, out);
+		column += word;
+		i += word + (i + word < len);
+	}
+	fputc('\n', out);
+}
+
+static void put_prose(FILE *out, const char *prose)
+{
+	for (const char *p = prose; *p;) {
+		const char *end = strstr(p, "\n\n");
+		size_t len = end ? (size_t)(end - p) : strlen(p);
+
+		put_wrapped(out, p, len, 2);
+		fputc('\n', out);
+		p += len + (end ? 2 : 0);
+	}
+}
+
+static void put_option(FILE *out, const struct cli_option *o)
+{
+	char usage[64];
+
+	cli_option_usage(o, usage);
+	fprintf(out, "  %-26s %s\n", usage, o->help);
+}
+
+static bool is_common(int id)
+{
+	return cli_options[id].commands == UINT32_MAX;
+}
+
+void cli_help_list(FILE *out)
+{
+	fprintf(out, "mmretain %s - retention and archive for Mattermost\n\n", cli_version());
+	fputs("usage: mmretain COMMAND [OPTIONS]\n\ncommands:\n", out);
+	for (int i = 0; i < CMD_COUNT; i++)
+		if (cli_commands[i].run)
+			fprintf(out, "  %-12s %s\n", cli_commands[i].word, cli_commands[i].summary);
+	fputs("\nnot in this version:", out);
+	for (int i = 0; i < CMD_COUNT; i++)
+		if (!cli_commands[i].run)
+			fprintf(out, " %s", cli_commands[i].word);
+	fputs("\n\noptions of every command:\n", out);
+	for (int i = 0; i < OPT_COUNT; i++)
+		if (is_common(i))
+			put_option(out, &cli_options[i]);
+	fputs("\n`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` the exit status.\n", out);
+}
+
+void cli_help_command(FILE *out, enum cli_command_id id)
+{
+	const struct cli_command *c = &cli_commands[id];
+
+	fprintf(out, "usage: mmretain %s [OPTIONS]%s%s\n\n", c->word, *c->operands ? " " : "", c->operands);
+	if (!c->run) {
+		fprintf(out, "  %s: not available in this version\n", c->summary);
+		return;
+	}
+	put_prose(out, c->prose);
+	fputs("options:\n", out);
+	for (int i = 0; i < OPT_COUNT; i++)
+		if (cli_option_fits((enum cli_option_id)i, id) && !is_common(i))
+			put_option(out, &cli_options[i]);
+	for (int i = 0; i < OPT_COUNT; i++)
+		if (is_common(i))
+			put_option(out, &cli_options[i]);
+	fprintf(out, "\nexample:\n  %s\n", c->example);
+	if (c->json) {
+		fputs("\nwith --json:\n", out);
+		put_wrapped(out, c->json, strlen(c->json), 2);
+	}
+}
+
+static enum cli_command_id find(const char *word)
+{
+	int i = 0;
+
+	while (i < CMD_COUNT && strcmp(cli_commands[i].word, word) != 0)
+		i++;
+	return (enum cli_command_id)i;
+}
+
+int cli_cmd_help(struct cli *cli, struct err *err)
+{
+	const struct cli_args *a = cli->args;
+	const char *format = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "text";
+	enum cli_command_id id = a->n_operands ? find(a->operand[0]) : CMD_COUNT;
+
+	if (a->n_operands && id == CMD_COUNT) {
+		err_set(err, ERR_USAGE, "unknown command \"%s\"", a->operand[0]);
+		return err_hint(err, "See `mmretain help` for the list of commands.");
+	}
+	if (a->n_operands && strcmp(format, "text") != 0)
+		return err_set(err, ERR_USAGE, "--format prints the whole manual, not one command");
+	if (strcmp(format, "man") == 0)
+		cli_manual_man(stdout);
+	else if (strcmp(format, "markdown") == 0)
+		cli_manual_markdown(stdout);
+	else if (strcmp(format, "exit-codes") == 0)
+		cli_manual_exit_codes(stdout);
+	else if (id < CMD_COUNT)
+		cli_help_command(stdout, id);
+	else
+		cli_help_list(stdout);
+	return 0;
+}
+
+int cli_cmd_version(struct cli *cli, struct err *err)
+{
+	(void)cli;
+	(void)err;
+	printf("mmretain %s\n", cli_version());
+	return 0;
+}

@@ -1,0 +1,95 @@
+/*
+ * cli_json.c - results as JSON documents, by jansson.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+json_t *cli_json_check(json_t *j)
+{
+	mem_check(j);
+	return j;
+}
+
+void cli_json_put(json_t *obj, const char *key, json_t *value)
+{
+	if (json_object_set_new(obj, key, cli_json_check(value)) < 0)
+		mem_check(NULL);
+}
+
+static void put_base64(json_t *obj, const char *key, const char *text, size_t len)
+{
+	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	auto_mem char *out = mem_array(NULL, char, (len + 2) / 3 * 4 + 1);
+	auto_mem char *twin = mem_printf(NULL, "%s_b64", key);
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i += 3) {
+		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < len ? p[i + 2] : 0);
+
+		out[n++] = digit[v >> 18];
+		out[n++] = digit[v >> 12 & 63];
+		out[n++] = i + 1 < len ? digit[v >> 6 & 63] : '=';
+		out[n++] = i + 2 < len ? digit[v & 63] : '=';
+	}
+	cli_json_put(obj, twin, json_stringn(out, n));
+}
+
+void cli_json_text(json_t *obj, const char *key, const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text) {
+		cli_json_put(obj, key, json_null());
+	} else if (utf8_valid(text, len)) {
+		cli_json_put(obj, key, json_stringn(text, len));
+	} else {
+		auto_mem char *safe = cli_safe(NULL, text);
+
+		cli_json_put(obj, key, json_string(safe));
+		put_base64(obj, key, text, len);
+	}
+}
+
+void cli_json_int(json_t *obj, const char *key, uint64_t value)
+{
+	cli_json_put(obj, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+void cli_json_bool(json_t *obj, const char *key, bool value)
+{
+	cli_json_put(obj, key, json_boolean(value));
+}
+
+void cli_json_time(json_t *obj, const char *key, int64_t ms)
+{
+	char text[TIME_TEXT];
+
+	if (ms == INT64_MIN || ms == INT64_MAX) {
+		cli_json_put(obj, key, json_null());
+		return;
+	}
+	time_format(ms, text);
+	cli_json_put(obj, key, json_string(text));
+}
+
+void cli_json_digest(json_t *obj, const char *key, const struct digest *d)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(d, hex);
+	cli_json_put(obj, key, json_string(hex));
+}
+
+int cli_json_print(json_t *root, struct err *err)
+{
+	/* A terminal would obey what JSON does not escape; a pipe gets the text as it is. */
+	size_t flags = JSON_INDENT(2) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+	int r = json_dumpf(root, stdout, flags);
+
+	json_decref(root);
+	fputc('\n', stdout);
+	return r < 0 && !ferror(stdout) ? err_set(err, ERR_INTERNAL, "cannot print the JSON document") : 0;
+}

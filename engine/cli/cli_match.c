@@ -1,0 +1,158 @@
+/*
+ * cli_match.c - the policy's names against the database.
+ */
+#include <string.h>
+
+#include <mmretain/mm.h>
+
+#include "cli_match.h"
+
+struct match {
+	struct cli *cli;
+	const struct policy *policy;
+	struct policy_problems *problems;
+	struct mm_scope *scope;
+	size_t n_scopes;
+};
+
+static void MMR_PRINTF(4, 5) add(struct match *m, uint32_t line, bool warning, const char *fmt, ...)
+{
+	struct policy_problems *list = m->problems;
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = mem_check(talloc_vasprintf(m->cli->ctx, fmt, ap));
+	va_end(ap);
+	/* Many channels may meet the same two rules: say it once. */
+	for (size_t i = 0; i < list->n; i++)
+		if (list->item[i].line == line && strcmp(list->item[i].text, text) == 0)
+			return;
+	list->item = mem_grow(m->cli->ctx, list->item, struct policy_problem, list->n + 1);
+	list->item[list->n++] = (struct policy_problem){.line = line, .column = 1, .warning = warning, .text = text};
+	list->n_errors += !warning;
+}
+
+struct policy_scope cli_policy_scope(const struct mm_scope *s)
+{
+	static const struct { char letter; enum scope_type type; } types[] = {
+		{'O', SCOPE_PUBLIC}, {'P', SCOPE_PRIVATE}, {'D', SCOPE_DIRECT}, {'G', SCOPE_GROUP},
+	};
+	struct policy_scope scope = {.channel_id = s->channel_id, .channel_name = s->channel_name ? s->channel_name : "",
+				     .team_id = s->team_id, .team_name = s->team_name ? s->team_name : "",
+				     .type = SCOPE_OTHER, .archived = s->channel_archived || s->team_archived};
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (types[i].letter == s->type)
+			scope.type = types[i].type;
+	return scope;
+}
+
+/* The line of the first rule that takes part in the tie. */
+static uint32_t tie_line(const struct match *m, const struct policy_candidate *candidate)
+{
+	for (size_t i = 0; candidate && i < m->policy->n_rules; i++)
+		if (candidate[i].loss == LOST_TIE)
+			return candidate[i].rule->line;
+	return 1;
+}
+
+static int check_winners(struct match *m, struct cli_match_result *ret)
+{
+	for (size_t i = 0; i < m->n_scopes; i++) {
+		struct policy_scope scope = cli_policy_scope(&m->scope[i]);
+		struct policy_candidate *candidate = NULL;
+		const struct policy_rule *rule = NULL;
+		struct err tie = {0};
+		int r = policy_winner(m->cli->ctx, m->policy, &scope, &rule, &candidate, &tie);
+
+		if (r < 0)
+			add(m, tie_line(m, candidate), /* warning= */ false, "%s", tie.msg);
+		else if (!rule)
+			ret->ungoverned++;
+	}
+	ret->channels = m->n_scopes;
+	return 0;
+}
+
+static bool list_item_matches(const struct match *m, const char *pattern, bool team)
+{
+	for (size_t i = 0; i < m->n_scopes; i++) {
+		const struct mm_scope *s = &m->scope[i];
+		const char *name = team ? s->team_name : s->channel_name;
+
+		if (policy_glob(pattern, team ? s->team_id : s->channel_id, name ? name : ""))
+			return true;
+	}
+	return false;
+}
+
+static void check_list(struct match *m, const struct policy_list *list, bool team, const char *where)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!list_item_matches(m, list->item[i], team))
+			add(m, list->line ? list->line[i] : 1, /* warning= */ true, "%s: no %s matches \"%s\"", where,
+			    team ? "team" : "channel", list->item[i]);
+}
+
+static int check_accounts(struct match *m, const struct policy_list *list, const char *where, struct err *err)
+{
+	char **missing = NULL;
+	size_t n = 0, n_missing = 0;
+	mm_id *ids = NULL;
+	int r;
+
+	if (!list->n)
+		return 0;
+	r = mm_user_ids(m->cli->ctx, m->cli->mm, (const char *const *)list->item, list->n, &ids, &n, &missing, &n_missing, err);
+	for (size_t i = 0; r == 0 && i < n_missing; i++)
+		for (size_t j = 0; j < list->n; j++)
+			if (strcmp(list->item[j], missing[i]) == 0)
+				add(m, list->line ? list->line[j] : 1, /* warning= */ true,
+				    "%s: there is no account \"%s\"", where, missing[i]);
+	return r;
+}
+
+static int check_rules(struct match *m, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->policy->n_rules; i++) {
+		const struct policy_rule *rule = &m->policy->rule[i];
+		auto_mem char *where = mem_printf(NULL, "rule \"%s\"", rule->name);
+
+		check_list(m, &rule->match.team, /* team= */ true, where);
+		check_list(m, &rule->match.channel, /* team= */ false, where);
+		r = check_accounts(m, &rule->spare_authors, where, err);
+	}
+	return r;
+}
+
+static int check_holds(struct match *m, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->policy->n_holds; i++) {
+		const struct policy_hold *hold = &m->policy->hold[i];
+		auto_mem char *where = mem_printf(NULL, "hold \"%s\"", hold->name);
+
+		check_list(m, &hold->teams, /* team= */ true, where);
+		check_list(m, &hold->channels, /* team= */ false, where);
+		r = check_accounts(m, &hold->users, where, err);
+	}
+	return r;
+}
+
+int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)
+{
+	struct match m = {.cli = cli, .policy = cli->policy, .problems = problems};
+	int r = mm_scopes(cli->ctx, cli->mm, &m.scope, &m.n_scopes, err);
+
+	if (r == 0)
+		r = check_winners(&m, ret);
+	if (r == 0)
+		r = check_rules(&m, err);
+	if (r == 0)
+		r = check_holds(&m, err);
+	return r;
+}

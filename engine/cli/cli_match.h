@@ -1,0 +1,16 @@
+/*
+ * cli_match.h - the policy's names against the database (check --db).
+ */
+#ifndef CLI_MATCH_H
+#define CLI_MATCH_H
+
+#include <mmretain/policy.h>
+
+#include "cli.h"
+
+struct cli_match_result { size_t channels, ungoverned; };
+
+/* Adds an error for every tie and a warning for every selector that matches nothing and every account that does not exist. */
+int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err) MMR_CHECKED;
+
+#endif

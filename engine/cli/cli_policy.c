@@ -1,0 +1,32 @@
+/*
+ * cli_policy.c - load the policy and show its problems.
+ */
+#include <mmretain/policy.h>
+
+#include "cli.h"
+
+static void print_problem(const char *path, const struct policy_problem *p)
+{
+	auto_mem void *ctx = mem_context(NULL, "problem");
+
+	fprintf(stderr, "%s:%u:%u: %s: %s\n", cli_safe(ctx, path), p->line, p->column, p->warning ? "warning" : "error",
+		cli_safe(ctx, p->text));
+	if (p->hint && *p->hint)
+		fprintf(stderr, "  hint: %s\n", cli_safe(ctx, p->hint));
+}
+
+void cli_print_problems(const struct cli *cli, const struct policy_problems *problems)
+{
+	for (size_t i = 0; problems && i < problems->n; i++)
+		if (!cli->quiet || !problems->item[i].warning)
+			print_problem(cli_policy_path(cli), &problems->item[i]);
+}
+
+int cli_load_policy(struct cli *cli, struct err *err)
+{
+	struct policy_problems *problems = NULL;
+	int r = policy_load(cli->ctx, cli_policy_path(cli), &cli->policy, &problems, err);
+
+	cli_print_problems(cli, problems);
+	return r;
+}
