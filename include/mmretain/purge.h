@@ -3,7 +3,7 @@
  *
  * For: deleting exactly the rows of a receipt; closing sweep; unlinking attachments from a journal.
  * Not for: choosing threads, writing bundles.
- * Includes: base, bundle, ledger-free; mm.  The only room that may hold the statements that delete.
+ * Includes: base, bundle, mm.  The only room that may hold the statements that delete.
  * No receipt, no delete: every function that deletes takes one.
  */
 #ifndef MMRETAIN_PURGE_H
@@ -25,6 +25,7 @@ struct purge_counts {
 	uint64_t late_restored, late_removed;
 	uint64_t blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked;
 	int64_t pause_ms;
+	bool sweep_open;  /* an older transaction was still running: the next run sweeps once more */
 };
 
 typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /* enum mm_protection */, struct err *err);
@@ -32,6 +33,8 @@ typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /*
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
 	int64_t deadline_mono_ms;              /* 0 = none */
+	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
+	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
 	bool unlink_files;                     /* false: files: keep */
@@ -44,11 +47,17 @@ struct purge_options {
  * Idempotent: threads that are gone are counted in kept_gone.  ERR_WORK_LEFT on a stop request or deadline: the rest stays. */
 int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *options,
 		  struct purge_counts *counts, struct err *err) MMR_CHECKED;
-/* Late replies (their thread is put back from the bundle) and late dependants (removed and counted) of deleted threads. */
-int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, int64_t snapshot_ms,
-		struct purge_counts *counts, struct err *err) MMR_CHECKED;
-/* Unlinks what the journal names and whose fileinfo row is gone and path unused; the journal is removed at the end. */
-int purge_unlink(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, struct purge_counts *counts,
-		 struct err *err) MMR_CHECKED;
+/* Late replies (their thread is put back from the bundle) and late dependants (written to late-<digest>-<n>.jsonl in the journal folder,
+ * then removed and counted) of deleted threads.  Waits for older transactions first. */
+int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, struct purge_counts *counts,
+		struct err *err) MMR_CHECKED;
+/* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
+ * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */
+int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;
+
+/* The closure's tables as kinds of a bundle, indexed by enum mm_kind (absent tables have no columns). */
+int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struct err *err) MMR_CHECKED;
+/* Borrowed view of a row's fields; ret has row->columns entries. */
+void purge_fields(const struct db_row *row, struct bundle_field *ret);
 
 #endif

@@ -1,0 +1,2 @@
+-- Tell the planner how many.
+ANALYZE pg_temp.mmr_unlink

@@ -1,0 +1,152 @@
+/* purge_batch.c - whole threads out of a bundle, as keys, versions and locations. */
+#include "purge_internal.h"
+
+#include <string.h>
+
+static char *unescape(void *ctx, const char *raw, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, ctx, 1 << 16);
+	if (len && json_unescape(&b, raw, len) && strlen(b.data) == b.len)
+		return b.data;
+	return mem_strdup(ctx, "");
+}
+
+static void add_file(struct purge_batch *b, const struct purge_line *l)
+{
+	struct purge_file *f;
+
+	if (b->n_files == b->cap_files) {
+		b->cap_files = b->cap_files ? 2 * b->cap_files : 64;
+		b->file = mem_grow(b->ctx, b->file, struct purge_file, b->cap_files);
+	}
+	f = &b->file[b->n_files++];
+	*f = (struct purge_file){.thread = b->n_threads - 1, .size_bytes = l->size_bytes};
+	f->id = mem_strndup(b->ctx, l->key, l->key_len);
+	for (int i = 0; i < 3; i++)
+		f->path[i] = unescape(b->ctx, l->path[i], l->path_len[i]);
+}
+
+static void add_row(struct purge_batch *b, const struct purge_line *l, const struct purge_hint *hint)
+{
+	struct purge_thread *t = &b->thread[b->n_threads - 1];
+	struct purge_row *r;
+
+	if (b->n_rows == b->cap_rows) {
+		b->cap_rows = b->cap_rows ? 2 * b->cap_rows : 1024;
+		b->row = mem_grow(b->ctx, b->row, struct purge_row, b->cap_rows);
+	}
+	r = &b->row[b->n_rows++];
+	*r = (struct purge_row){
+		.kind = (uint8_t)l->kind, .at = *hint,
+		.updateat = l->updateat, .editat = l->editat, .deleteat = l->deleteat,
+		.null_updateat = l->null_updateat, .null_editat = l->null_editat, .null_deleteat = l->null_deleteat,
+	};
+	memcpy(r->key, l->key, l->key_len);
+	t->n_rows++;
+	if (l->kind == MM_POST) {
+		t->posts++;
+		b->posts++;
+	}
+	if (l->kind == MM_FILE)
+		add_file(b, l);
+}
+
+static void begin_thread(struct purge_batch *b, const struct purge_line *l)
+{
+	struct purge_thread *t;
+
+	if (b->n_threads == b->cap_threads) {
+		b->cap_threads = b->cap_threads ? 2 * b->cap_threads : 256;
+		b->thread = mem_grow(b->ctx, b->thread, struct purge_thread, b->cap_threads);
+	}
+	t = &b->thread[b->n_threads++];
+	*t = (struct purge_thread){.row = b->n_rows};
+	memcpy(t->root, l->key, l->key_len);
+}
+
+/* Reads one row ahead, with its hint. */
+static int advance(struct purge_source *s, struct err *err)
+{
+	const char *line;
+	size_t len;
+	int rc = bundle_read_row(s->reader, &line, &len, err);
+
+	if (rc < 0)
+		return rc;
+	s->have_next = rc == 1;
+	s->end = rc == 0;
+	if (s->end)
+		return 0;
+	if (!s->line || talloc_get_size(s->line) < len + 1)
+		s->line = mem_grow(s->ctx, s->line, char, len + len / 2 + 1);
+	memcpy(s->line, line, len);
+	s->line_len = len;
+	if ((rc = purge_line_parse(s->line, len, &s->next, err)) < 0)
+		return rc;
+	if (!s->hints)
+		return 0;
+	if ((rc = purge_hints_next(s->hints, &s->next_hint, err)) < 0)
+		return rc;
+	if (rc == 0 || s->next_hint.kind != s->next.kind)
+		return err_set(err, ERR_INTERNAL, "row locations do not belong to this bundle");
+	return 0;
+}
+
+int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,
+		      struct err *err)
+{
+	struct purge_source *s = mem_new(ctx, struct purge_source);
+	int rc;
+
+	s->ctx = s;
+	s->hints = hints;
+	s->hash = hash_new(s);
+	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (hints && (rc = purge_hints_rewind(hints, err)) < 0) ||
+	    (rc = advance(s, err)) < 0) {
+		talloc_free(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* One whole thread: its root post and every row up to the next root. */
+static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err *err)
+{
+	static const struct purge_hint none;
+	int rc;
+
+	if (!s->next.root)
+		return err_set(err, ERR_VERIFY, "bundle does not begin a thread with its root post");
+	begin_thread(b, &s->next);
+	do {
+		hash_update(s->hash, s->line, s->line_len);
+		hash_update(s->hash, "\n", 1);
+		add_row(b, &s->next, s->hints ? &s->next_hint : &none);
+		if ((rc = advance(s, err)) < 0)
+			return rc;
+	} while (s->have_next && !s->next.root);
+	hash_final(s->hash, &b->thread[b->n_threads - 1].lines);
+	return 0;
+}
+
+int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err)
+{
+	int rc;
+
+	memset(b, 0, sizeof *b);
+	b->ctx = mem_context(parent, "purge batch");
+	b->located = s->hints != NULL;
+	while (s->have_next && b->posts < posts)
+		if ((rc = fill_thread(b, s, err)) < 0)
+			return rc;
+	return 0;
+}
+
+void purge_batch_clear(struct purge_batch *b)
+{
+	TALLOC_FREE(b->ctx);
+	memset(b, 0, sizeof *b);
+}

@@ -1,0 +1,175 @@
+/*
+ * purge_delete.c - the one transaction that deletes.
+ *
+ * Posts first, as the server's own delete does (the other order deadlocked with it).  READ COMMITTED: an edit in flight makes
+ * our delete wait, look again and skip the row; then the count is short and everything is rolled back.
+ */
+#include "purge_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct arrays { struct db_array tid, version, key, updateat, editat, deleteat; int64_t n; };
+
+static void arrays_init(struct arrays *a, void *ctx)
+{
+	db_array_init(&a->tid, ctx);
+	db_array_init(&a->version, ctx);
+	db_array_init(&a->key, ctx);
+	db_array_init(&a->updateat, ctx);
+	db_array_init(&a->editat, ctx);
+	db_array_init(&a->deleteat, ctx);
+	a->n = 0;
+}
+
+static void add_time(struct db_array *a, int64_t ms, bool null)
+{
+	if (null)
+		db_array_add(a, NULL, 0);
+	else
+		db_array_add_i64(a, ms);
+}
+
+static void arrays_add(struct arrays *a, const struct purge_row *r)
+{
+	char tid[32];
+	int n = snprintf(tid, sizeof tid, "(%u,%u)", r->at.block, r->at.offset);
+
+	db_array_add(&a->tid, tid, (size_t)n);
+	db_array_add_i64(&a->version, r->at.version);
+	db_array_add(&a->key, r->key, strlen(r->key));
+	if (r->kind == MM_POST) {
+		add_time(&a->updateat, r->updateat, r->null_updateat);
+		add_time(&a->editat, r->editat, r->null_editat);
+		add_time(&a->deleteat, r->deleteat, r->null_deleteat);
+	}
+	a->n++;
+}
+
+/* 1: as many rows as the bundle has; 0: fewer. */
+static int delete_kind(struct mm *mm, enum mm_kind kind, struct arrays *a, void *ctx, struct err *err)
+{
+	const char *param[6] = {db_array_text(&a->tid), db_array_text(&a->version), db_array_text(&a->key)};
+	int rc;
+
+	if (kind == MM_POST) {
+		param[3] = db_array_text(&a->updateat);
+		param[4] = db_array_text(&a->editat);
+		param[5] = db_array_text(&a->deleteat);
+	}
+	/* Just before: the row is in the database and in the receipt's bundle.  Just after: it is gone for this transaction only;
+	 * a crash rolls it back. */
+	rc = db_query_prepared(ctx, mm->db, purge_sql(kind), DB_NONE, kind == MM_POST ? 6 : 3, param, NULL, err);
+	if (rc < 0)
+		return rc;
+	return db_affected(mm->db) == a->n;
+}
+
+static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *err)
+{
+	/* posts before threads and the rest */
+	static const enum mm_kind order[] = {MM_POST, MM_THREAD, MM_MEMBER, MM_REACTION, MM_FILE, MM_SHARED_FILE, MM_PRIORITY, MM_ACK,
+					     MM_PNOTIFY, MM_PREF, MM_REMINDER, MM_DRAFT, MM_READ_RECEIPT, MM_TEMPORARY,
+					     MM_TRANSLATION, MM_PROPERTY};
+	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
+	struct arrays a[MM_KINDS];
+	int rc = 1;
+
+	for (int k = 0; k < MM_KINDS; k++)
+		arrays_init(&a[k], ctx);
+	for (size_t i = 0; i < b->n_threads; i++)
+		for (size_t j = 0; !b->thread[i].why && j < b->thread[i].n_rows; j++)
+			arrays_add(&a[b->row[b->thread[i].row + j].kind], &b->row[b->thread[i].row + j]);
+	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 1; i++)
+		if (a[order[i]].n)
+			rc = delete_kind(mm, order[i], &a[order[i]], ctx, err);
+	return rc;
+}
+
+/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is marked. */
+static int check_protections(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+{
+	auto_mem void *ctx = mem_context(b->ctx, "protections");
+	const char **root = mem_array(ctx, const char *, b->n_threads);
+	unsigned *bits = mem_array(ctx, unsigned, b->n_threads);
+	size_t *at = mem_array(ctx, size_t, b->n_threads), n = 0;
+	int rc, free_of = 1;
+
+	for (size_t i = 0; i < b->n_threads; i++)
+		if (!b->thread[i].why) {
+			at[n] = i;
+			root[n++] = b->thread[i].root;
+		}
+	if ((rc = mm_protections(mm, o->protect, root, n, bits, NULL, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if (bits[i]) {
+			b->thread[at[i]].why = bits[i];
+			free_of = 0;
+		}
+	return free_of;
+}
+
+static void count(const struct purge_batch *b, struct purge_counts *c)
+{
+	c->batches++;
+	for (size_t i = 0; i < b->n_threads; i++) {
+		const struct purge_thread *t = &b->thread[i];
+
+		if (t->why)
+			continue;
+		c->threads++;
+		c->posts += t->posts;
+		for (size_t j = t->row; j < t->row + t->n_rows; j++)
+			c->rows[b->row[j].kind]++;
+	}
+}
+
+static int fault(enum fault_id id, struct err *err)
+{
+	int e = fault_hit(id);
+
+	(void)id;
+	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
+}
+
+static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+{
+	int rc;
+
+	/* The lock may have been lost with its session: another run could be at work. */
+	if (o->lock_db && (rc = db_lock_check(o->lock_db, o->lock_key, err)) < 0)
+		return rc;
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0)
+		return rc;
+	if (o->protect && (rc = check_protections(mm, o, b, err)) != 1)
+		return rc;
+	if ((rc = delete_rows(mm, b, err)) != 1)
+		return rc;
+	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0)
+		return rc;
+	/* The paths are durable before the commit: a crash between leaves a journal entry, never a forgotten blob. */
+	if (o->unlink_files && (rc = purge_journal_add(mm, o, b, err)) < 0)
+		return rc;
+	return (rc = fault(FAULT_PURGE_BEFORE_COMMIT, err)) < 0 ? rc : 1;
+}
+
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err)
+{
+	int rc = transaction(mm, o, b, err);
+
+	if (rc != 1) {
+		db_rollback(mm->db);
+		return rc;
+	}
+	/* Irreversible.  Just before: all rows are in the database and in a published bundle that was read back.  Just after: they
+	 * are only in the bundle; the ledger still says purging, and the next start finds them gone by id.  A lost answer is
+	 * settled there too. */
+	if ((rc = db_commit(mm->db, err)) < 0) {
+		db_rollback(mm->db);
+		return rc;
+	}
+	count(b, c);
+	rc = fault(FAULT_PURGE_AFTER_COMMIT, err);
+	return rc < 0 ? rc : 1;
+}

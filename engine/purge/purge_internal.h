@@ -1,0 +1,104 @@
+/*
+ * purge_internal.h - what the files of this room share.
+ *
+ * purge_receipt.c  the loop: batches out of the bundle, throttle, what is kept
+ * purge_batch.c    rows of whole threads as keys, versions and locations
+ * purge_watch.c    replies that arrive meanwhile
+ * purge_delete.c   the deleting transaction
+ * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
+ * purge_journal.c  paths to unlink, durable before the commit
+ * purge_unlink.c   after the sweep: unlink what the journal names
+ * purge_sweep.c    late replies and late dependants;  purge_restore.c puts a thread back
+ */
+#ifndef PURGE_INTERNAL_H
+#define PURGE_INTERNAL_H
+
+#include <mmretain/purge.h>
+
+#include "mm_sql.h"
+
+struct purge_hint { uint32_t block, version; uint16_t offset; uint8_t kind, pad; };
+
+struct purge_row {
+	mm_id key;                 /* id, postid, name ... by kind */
+	uint8_t kind;
+	bool null_updateat, null_editat, null_deleteat;
+	int64_t updateat, editat, deleteat; /* posts only */
+	struct purge_hint at;
+};
+
+struct purge_file { size_t thread; char *id, *path[3]; int64_t size_bytes; };
+
+struct purge_thread {
+	mm_id root;
+	size_t row, n_rows;        /* slice of the batch's rows */
+	size_t posts;
+	struct digest lines;       /* SHA-256 over the thread's lines, each with its newline */
+	unsigned why;              /* 0, or why it stays (enum mm_protection), or PURGE_GONE */
+	unsigned tries;
+};
+#define PURGE_GONE (1u << 30)
+#define PURGE_LOCKED (1u << 29)
+#define PURGE_TRIES 3
+#define PURGE_COLUMNS_MAX 128  /* of one table; more is refused by purge_bundle_kinds */
+
+struct purge_batch {
+	void *ctx;                 /* emptied with the batch */
+	struct purge_thread *thread; size_t n_threads, cap_threads;
+	struct purge_row *row; size_t n_rows, cap_rows;
+	struct purge_file *file; size_t n_files, cap_files;
+	size_t posts;
+	bool located;              /* rows carry locations */
+};
+
+/* What one line of a bundle says about its row (purge_kind.c). */
+struct purge_line {
+	enum mm_kind kind;
+	const char *key; size_t key_len;
+	bool root;                 /* a root post: a thread begins */
+	const char *owner; size_t owner_len;
+	int64_t updateat, editat, deleteat;
+	bool null_updateat, null_editat, null_deleteat;
+	const char *path[3]; size_t path_len[3]; /* raw JSON, of a file */
+	int64_t size_bytes;
+};
+int purge_line_parse(const char *line, size_t len, struct purge_line *ret, struct err *err) MMR_CHECKED;
+const struct sql *purge_sql(enum mm_kind kind);
+
+/* Reads whole threads out of a bundle. */
+struct purge_source {
+	struct bundle_reader *reader;
+	struct purge_hints *hints; /* may be NULL */
+	struct hash *hash;
+	void *ctx;
+	char *line; size_t line_len; /* a row read ahead: the first of the next thread */
+	struct purge_line next; bool have_next, end;
+	struct purge_hint next_hint;
+};
+int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,
+		      struct err *err) MMR_CHECKED;
+/* Fills b with threads until it has about `posts` posts; b->n_threads 0 at the end of the bundle. */
+int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err) MMR_CHECKED;
+void purge_batch_clear(struct purge_batch *b);
+int purge_hints_rewind(struct purge_hints *h, struct err *err) MMR_CHECKED;
+int purge_hints_next(struct purge_hints *h, struct purge_hint *ret, struct err *err) MMR_CHECKED;
+int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret, struct err *err) MMR_CHECKED;
+
+struct purge_watch;
+struct purge_watch *purge_watch_new(void *ctx, int64_t since_ms);
+/* Looks for replies at most once a second. */
+int purge_watch_look(struct purge_watch *w, struct mm *mm, struct err *err) MMR_CHECKED;
+/* Marks threads of the batch that got a reply which the batch does not hold. */
+void purge_watch_mark(const struct purge_watch *w, struct purge_batch *b);
+
+/* One transaction over the threads with why == 0.  1: deleted and committed; 0: rolled back because a row was not found as
+ * archived; or an error. */
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err) MMR_CHECKED;
+/* Reads the batch's threads again by id: equal ones get fresh locations, the rest get a reason to stay. */
+int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
+/* Makes the file rows of the batch durable in the journal. */
+int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
+/* Puts the threads with these roots back from the bundle, in the open transaction. */
+int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
+
+#endif

@@ -1,0 +1,163 @@
+/* purge_kind.c - which column of a bundle line names a row, and which statement deletes it. */
+#include "purge_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct { const char *kind, *key; const struct sql *sql; } kinds[MM_KINDS] = {
+	[MM_THREAD] = {"thread", "postid", &sql_purge_thread},
+	[MM_POST] = {"post", "id", &sql_purge_post},
+	[MM_REACTION] = {"reaction", "postid", &sql_purge_reaction},
+	[MM_FILE] = {"file", "id", &sql_purge_file},
+	[MM_MEMBER] = {"member", "postid", &sql_purge_member},
+	[MM_PRIORITY] = {"priority", "postid", &sql_purge_priority},
+	[MM_ACK] = {"ack", "postid", &sql_purge_ack},
+	[MM_PNOTIFY] = {"pnotify", "postid", &sql_purge_pnotify},
+	[MM_PREF] = {"pref", "name", &sql_purge_pref},
+	[MM_REMINDER] = {"reminder", "postid", &sql_purge_reminder},
+	[MM_DRAFT] = {"draft", "rootid", &sql_purge_draft},
+	[MM_READ_RECEIPT] = {"read_receipt", "postid", &sql_purge_read_receipt},
+	[MM_TEMPORARY] = {"temporary", "postid", &sql_purge_temporary},
+	[MM_TRANSLATION] = {"translation", "objectid", &sql_purge_translation},
+	[MM_PROPERTY] = {"property", "id", &sql_purge_property},
+	[MM_SHARED_FILE] = {"shared_file", "id", &sql_purge_shared_file},
+};
+
+const struct sql *purge_sql(enum mm_kind kind)
+{
+	return kinds[kind].sql;
+}
+
+static bool is(const struct json_scan *s, const char *word)
+{
+	return s->key_len == strlen(word) && memcmp(s->key, word, s->key_len) == 0;
+}
+
+static int kind_of(const char *name, size_t len)
+{
+	for (int k = 0; k < MM_KINDS; k++)
+		if (strlen(kinds[k].kind) == len && memcmp(kinds[k].kind, name, len) == 0)
+			return k;
+	return -1;
+}
+
+/* Absent means the default 0; JSON null means SQL NULL. */
+static void number(const struct json_scan *s, int64_t *ret, bool *ret_null)
+{
+	*ret_null = s->type == JSON_NULL;
+	*ret = s->type == JSON_NUMBER ? strtoll(s->val, NULL, 10) : 0;
+}
+
+static void post_member(const struct json_scan *s, struct purge_line *l, bool *rootid, bool *originalid)
+{
+	if (is(s, "updateat"))
+		number(s, &l->updateat, &l->null_updateat);
+	else if (is(s, "editat"))
+		number(s, &l->editat, &l->null_editat);
+	else if (is(s, "deleteat"))
+		number(s, &l->deleteat, &l->null_deleteat);
+	else if (is(s, "rootid"))
+		*rootid = s->type == JSON_STR && s->val_len > 0;
+	else if (is(s, "originalid"))
+		*originalid = s->type == JSON_STR && s->val_len > 0;
+}
+
+static void file_member(const struct json_scan *s, struct purge_line *l)
+{
+	static const char *const names[] = {"path", "thumbnailpath", "previewpath"};
+	bool null;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (is(s, names[i]) && s->type == JSON_STR) {
+			l->path[i] = s->val;
+			l->path_len[i] = s->val_len;
+		}
+	if (is(s, "size"))
+		number(s, &l->size_bytes, &null);
+}
+
+int purge_line_parse(const char *line, size_t len, struct purge_line *ret, struct err *err)
+{
+	struct json_scan s;
+	bool rootid = false, originalid = false;
+	int kind;
+
+	memset(ret, 0, sizeof *ret);
+	json_scan_init(&s, line, len);
+	if (!json_scan_next(&s) || !is(&s, "k") || (kind = kind_of(s.val, s.val_len)) < 0)
+		return err_set(err, ERR_VERIFY, "bundle row of a kind that this program does not delete");
+	ret->kind = (enum mm_kind)kind;
+	while (json_scan_next(&s)) {
+		if (is(&s, kinds[kind].key) && s.type == JSON_STR) {
+			ret->key = s.val;
+			ret->key_len = s.val_len;
+		} else if (kind == MM_POST) {
+			post_member(&s, ret, &rootid, &originalid);
+		} else if (kind == MM_FILE) {
+			file_member(&s, ret);
+		}
+	}
+	if (s.bad || !ret->key || ret->key_len == 0 || ret->key_len > MM_ID)
+		return err_set(err, ERR_VERIFY, "bundle row without a usable key");
+	ret->root = kind == MM_POST && !rootid && !originalid;
+	return 0;
+}
+
+static enum bundle_type type_of(const char *pg_type)
+{
+	static const struct { const char *pg; enum bundle_type type; } types[] = {
+		{"bigint", BT_INT}, {"integer", BT_INT}, {"smallint", BT_INT}, {"boolean", BT_BOOL}, {"jsonb", BT_JSON},
+		{"json", BT_JSON}, {"bytea", BT_BYTES}, {"real", BT_REAL}, {"double precision", BT_REAL},
+	};
+	size_t n = strlen(pg_type);
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (strcmp(types[i].pg, pg_type) == 0)
+			return types[i].type;
+	return n > 2 && strcmp(pg_type + n - 2, "[]") == 0 ? BT_ARRAY : BT_TEXT;
+}
+
+/* The value most rows have, so that slim lines leave it out; it says nothing about the column's SQL default. */
+static const char *common_value(enum bundle_type type)
+{
+	switch (type) {
+	case BT_TEXT: return "";
+	case BT_INT: return "0";
+	case BT_BOOL: return "f";
+	case BT_JSON: return "{}";
+	case BT_BYTES:
+	case BT_ARRAY:
+	case BT_REAL: return NULL;
+	}
+	return NULL;
+}
+
+int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struct err *err)
+{
+	struct bundle_kind *all = mem_array(ctx, struct bundle_kind, MM_KINDS);
+
+	for (int k = 0; k < MM_KINDS; k++) {
+		const struct mm_table *t = &mm->schema->table[k];
+		struct bundle_column *c = mem_array(all, struct bundle_column, t->n_columns + 1);
+
+		if (t->n_columns > PURGE_COLUMNS_MAX)
+			return err_set(err, ERR_SCHEMA, "table %s has more than %d columns", t->table, PURGE_COLUMNS_MAX);
+		all[k] = (struct bundle_kind){.kind = t->kind_name, .table = t->table, .column = c, .n_columns = t->n_columns,
+					      .owner_column = -1};
+		for (size_t i = 0; i < t->n_columns; i++) {
+			c[i] = (struct bundle_column){.name = t->column[i].name, .pg_type = t->column[i].pg_type,
+						      .type = type_of(t->column[i].pg_type)};
+			c[i].default_text = common_value(c[i].type);
+			if (t->owner && strcmp(t->owner, t->column[i].name) == 0)
+				all[k].owner_column = (int)i;
+		}
+	}
+	*ret = all;
+	return 0;
+}
+
+void purge_fields(const struct db_row *row, struct bundle_field *ret)
+{
+	for (int i = 0; i < row->columns; i++)
+		ret[i] = (struct bundle_field){.data = row->value[i], .len = row->len[i], .null = row->value[i] == NULL};
+}

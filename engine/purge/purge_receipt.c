@@ -1,0 +1,155 @@
+/*
+ * purge_receipt.c - the loop over a bundle: batches of whole threads, throttled.
+ *
+ * What stands in the bundle, as it was read back, is the only list of what may be deleted.
+ */
+#include "purge_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000 };
+
+struct pace { size_t posts; int64_t work_us; };
+
+/* Next size = size x target / measured, within x 0.3 to x 1.5: the burst, not the amount, is what users of the chat notice. */
+static void pace_adapt(struct pace *p, const struct purge_options *o, int64_t work_us)
+{
+	int64_t target_us = (int64_t)(o->target_ms > 0 ? o->target_ms : 5) * 1000;
+	double factor = (double)target_us / (double)(work_us > 0 ? work_us : 1);
+
+	factor = factor < 0.3 ? 0.3 : factor > 1.5 ? 1.5 : factor;
+	p->posts = (size_t)((double)p->posts * factor);
+	p->posts = p->posts < POSTS_MIN ? POSTS_MIN : p->posts > POSTS_MAX ? POSTS_MAX : p->posts;
+}
+
+static void pause_after(const struct purge_options *o, struct purge_counts *c, int64_t work_us)
+{
+	int64_t ms = work_us * o->pause_factor / 1000;
+
+	if (o->pause_factor > 0 && ms > 0) {
+		c->pause_ms += ms;
+		time_sleep_ms(ms);
+	}
+}
+
+static size_t remaining(const struct purge_batch *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_threads; i++)
+		n += b->thread[i].why == 0;
+	return n;
+}
+
+static void mark_rest(struct purge_batch *b, unsigned why)
+{
+	for (size_t i = 0; i < b->n_threads; i++)
+		if (!b->thread[i].why)
+			b->thread[i].why = why;
+}
+
+static int report_kept(const struct purge_batch *b, const struct purge_options *o, struct purge_counts *c, struct err *err)
+{
+	int rc;
+
+	for (size_t i = 0; i < b->n_threads; i++) {
+		unsigned why = b->thread[i].why;
+
+		if (!why)
+			continue;
+		if (why & PURGE_GONE)
+			c->kept_gone++;
+		else if (why & PURGE_LOCKED)
+			c->kept_locked++;
+		else if (why & (MM_CHANGED | MM_DAMAGED | MM_TOO_YOUNG))
+			c->kept_changed++;
+		else
+			c->kept_held++;
+		if (!(why & PURGE_GONE) && o->kept && (rc = o->kept(o->kept_payload, b->thread[i].root, why, err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* Tries until the batch is deleted or nothing of it remains to be deleted. */
+static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err)
+{
+	int rc;
+
+	for (int tries = 0; remaining(b) > 0; tries++) {
+		if (tries > 2 * PURGE_TRIES) {
+			mark_rest(b, PURGE_LOCKED); /* rows move faster than we can follow: leave them for another night */
+			return 0;
+		}
+		if (!b->located && (rc = purge_refresh(mm, b, err)) < 0)
+			return rc;
+		if (remaining(b) == 0)
+			return 0;
+		rc = purge_delete(mm, o, b, c, err);
+		if (rc == 1)
+			return 0;
+		if (rc < 0 && !err_retryable(rc))
+			return rc;
+		if (rc == -ERR_DB_GONE)
+			return rc; /* the next start settles by id what this batch became */
+		if (rc < 0)
+			time_sleep_ms(20 << (tries < 4 ? tries : 4));
+		b->located = false;
+	}
+	return 0;
+}
+
+static int check_budget(const struct purge_options *o, struct err *err)
+{
+	if (stop_requested() || (o->deadline_mono_ms && time_mono_ms() >= o->deadline_mono_ms))
+		return err_set(err, ERR_WORK_LEFT, "%s; the rest of the bundle stays in the database",
+			       stop_requested() ? "stop requested" : "time budget used up");
+	return 0;
+}
+
+static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *w, const struct purge_options *o, struct pace *p,
+		     struct purge_counts *c, struct err *err)
+{
+	struct purge_batch b;
+	int64_t from;
+	int rc = purge_batch_fill(&b, s, s, p->posts, err);
+
+	if (rc == 0 && b.n_threads == 0)
+		rc = 1;
+	if (rc == 0 && (rc = purge_watch_look(w, mm, err)) == 0) {
+		purge_watch_mark(w, &b);
+		from = time_mono_us();
+		rc = settle_batch(mm, o, &b, c, err);
+		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
+			from = time_mono_us() - from;
+			pace_adapt(p, o, from);
+			pause_after(o, c, from);
+		}
+	}
+	purge_batch_clear(&b);
+	return rc;
+}
+
+int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
+		  struct purge_counts *c, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
+	struct pace pace = {.posts = POSTS_FIRST};
+	struct purge_source *s;
+	struct purge_watch *w = purge_watch_new(ctx, o->snapshot_ms);
+	int rc;
+
+	if (mm->schema->n_unknown)
+		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was deleted");
+	if ((rc = purge_source_open(ctx, receipt, hints, &s, err)) < 0)
+		return rc;
+	for (;;) {
+		if ((rc = check_budget(o, err)) < 0)
+			return rc;
+		rc = one_batch(mm, s, w, o, &pace, c, err);
+		if (rc != 0)
+			return rc < 0 ? rc : 0;
+		progress_update(o->progress, "delete", c->posts, receipt_posts(receipt), "posts");
+	}
+}

@@ -1,0 +1,196 @@
+/*
+ * purge_sweep.c - what no lock can catch.
+ *
+ * Mattermost has no foreign key from reply to root, so a reply, reaction or flag that was in flight when its thread was deleted
+ * commits as an orphan.  When every transaction that could have missed the delete has ended, the threads with late replies are
+ * put back from the bundle and late dependants are written beside the bundle and removed.
+ */
+#include "purge_internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { SWEEP_POLL_MS = 50, COPY_FLUSH_BYTES = 64 << 10, LATE_MAX_BYTES = 64 << 20 };
+
+static const struct { enum mm_kind kind; const struct sql *sql; } late[] = {
+	{MM_REACTION, &sql_sweep_reaction}, {MM_MEMBER, &sql_sweep_member},     {MM_THREAD, &sql_sweep_thread},
+	{MM_PRIORITY, &sql_sweep_priority}, {MM_ACK, &sql_sweep_ack},           {MM_PNOTIFY, &sql_sweep_pnotify},
+	{MM_PREF, &sql_sweep_pref},         {MM_REMINDER, &sql_sweep_reminder}, {MM_DRAFT, &sql_sweep_draft},
+	{MM_READ_RECEIPT, &sql_sweep_read_receipt}, {MM_TEMPORARY, &sql_sweep_temporary},
+	{MM_TRANSLATION, &sql_sweep_translation}, {MM_PROPERTY, &sql_sweep_property},
+};
+
+/* Waits until every transaction that began before now has ended, at most wait_ms. */
+static int wait_horizon(struct mm *mm, int64_t wait_ms, bool *ret_reached, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "horizon");
+	int64_t until = time_mono_ms() + wait_ms;
+	struct db_result *r;
+	const char *xid;
+	int rc;
+
+	if ((rc = db_query(ctx, mm->db, &sql_purge_xid, DB_ONE, 0, NULL, &r, err)) < 0)
+		return rc;
+	xid = mem_strdup(ctx, db_text(r, 0, 0));
+	for (;;) {
+		if ((rc = db_query(ctx, mm->db, &sql_purge_horizon, DB_ONE, 1, &xid, &r, err)) < 0)
+			return rc;
+		*ret_reached = db_bool(r, 0, 0);
+		talloc_free(r);
+		if (*ret_reached || time_mono_ms() >= until || stop_requested())
+			return 0;
+		time_sleep_ms(SWEEP_POLL_MS);
+	}
+}
+
+/* Every post of the bundle into the work table. */
+static int load_posts(struct mm *mm, const struct receipt *receipt, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
+	struct bundle_reader *reader;
+	struct purge_line l;
+	struct buf copy;
+	const char *line;
+	size_t len;
+	int rc;
+
+	buf_init(&copy, ctx, 1 << 20);
+	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 ||
+	    (rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err)) < 0)
+		return rc;
+	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
+		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
+			return rc;
+		if (l.kind != MM_POST)
+			continue;
+		buf_printf(&copy, "%.*s\t%c\n", (int)l.key_len, l.key, l.root ? 't' : 'f');
+		if (copy.len < COPY_FLUSH_BYTES)
+			continue;
+		if ((rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0)
+			return rc;
+		buf_clear(&copy);
+	}
+	if (rc < 0 || (copy.len && (rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0))
+		return rc;
+	return db_copy_in_end(mm->db, err);
+}
+
+struct roots { void *ctx; mm_id *id; size_t n; };
+
+static int on_root(void *payload, const struct db_row *row, struct err *err)
+{
+	struct roots *r = payload;
+
+	(void)err;
+	if (row->len[0] > MM_ID)
+		return 0;
+	r->id = mem_grow(r->ctx, r->id, mm_id, r->n + 1);
+	memset(r->id[r->n], 0, sizeof(mm_id));
+	memcpy(r->id[r->n++], row->value[0], row->len[0]);
+	return 0;
+}
+
+/* Threads with late replies come back whole; the next plan decides about them with the new reply. */
+static int put_back(struct mm *mm, const struct receipt *receipt, struct purge_counts *c, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
+	struct roots r = {.ctx = ctx};
+	int rc;
+
+	if ((rc = db_stream(mm->db, &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 || r.n == 0)
+		return rc;
+	if ((rc = purge_restore(mm, receipt, r.id, r.n, err)) < 0)
+		return rc;
+	c->late_restored += r.n;
+	return db_query(ctx, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err);
+}
+
+struct late_rows { struct buf text; const char *kind; uint64_t n; };
+
+static int on_late(void *payload, const struct db_row *row, struct err *err)
+{
+	struct late_rows *l = payload;
+
+	buf_printf(&l->text, "{\"k\":\"%s\",\"row\":", l->kind);
+	buf_put(&l->text, row->value[0], row->len[0]);
+	buf_puts(&l->text, "}\n");
+	l->n++;
+	return l->text.overflow ? err_set(err, ERR_STORE, "too many late rows for one sweep") : 0;
+}
+
+static int remove_late(struct mm *mm, const struct purge_options *o, const struct receipt *receipt, struct purge_counts *c,
+		       struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep late");
+	struct late_rows l = {.n = 0};
+	char name[64];
+	int rc;
+
+	buf_init(&l.text, ctx, LATE_MAX_BYTES);
+	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+		if (!mm->schema->table[late[i].kind].present)
+			continue;
+		l.kind = mm->schema->table[late[i].kind].kind_name;
+		/* Rolled back unless the commit below follows; by then the rows are durable beside the ledger. */
+		if ((rc = db_stream(mm->db, late[i].sql, 0, NULL, on_late, &l, err)) < 0)
+			return rc;
+	}
+	if (l.n == 0)
+		return 0;
+	c->late_removed += l.n;
+	if (receipt_waived(receipt))
+		return 0;
+	/* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */
+	for (unsigned i = 1; i < 1000; i++) {
+		char hex[DIGEST_HEX + 1];
+
+		digest_hex(receipt_rows_digest(receipt), hex);
+		snprintf(name, sizeof name, "late-%.12s-%u.jsonl", hex, i);
+		if (faccessat(o->journal_dirfd, name, F_OK, 0) != 0)
+			break;
+	}
+	return file_replace(o->journal_dirfd, name, l.text.data, l.text.len, 0600, err);
+}
+
+static int sweep_transaction(struct mm *mm, const struct receipt *receipt, const struct purge_options *o, struct purge_counts *c,
+			     struct err *err)
+{
+	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
+	int rc;
+
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 ||
+	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
+	    (rc = load_posts(mm, receipt, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
+		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
+			return rc;
+	if ((rc = put_back(mm, receipt, c, err)) < 0)
+		return rc;
+	return remove_late(mm, o, receipt, c, err);
+}
+
+int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *o, struct purge_counts *c, struct err *err)
+{
+	struct purge_counts before = *c;
+	bool reached;
+	int rc;
+
+	if ((rc = wait_horizon(mm, o->sweep_wait_ms, &reached, err)) < 0)
+		return rc;
+	c->sweep_open |= !reached;
+	for (int tries = 0;; tries++) {
+		rc = sweep_transaction(mm, receipt, o, c, err);
+		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the ledger. */
+		if (rc == 0)
+			rc = db_commit(mm->db, err);
+		if (rc == 0)
+			return 0;
+		db_rollback(mm->db);
+		*c = before;
+		c->sweep_open |= !reached;
+		if (!err_retryable(rc) || rc == -ERR_DB_GONE || tries >= PURGE_TRIES)
+			return rc;
+		time_sleep_ms(100 << tries);
+	}
+}
