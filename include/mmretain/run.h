@@ -1,0 +1,55 @@
+/*
+ * run.h - floor 4: the nightly run.
+ *
+ * For: lock, recover, plan, archive, purge, report; the order of steps and nothing else.
+ * Not for: printing, parsing options.
+ * Includes: everything below.
+ * Order: run_night once per process.
+ */
+#ifndef MMRETAIN_RUN_H
+#define MMRETAIN_RUN_H
+
+#include <mmretain/base.h>
+#include <mmretain/bundle.h>
+#include <mmretain/plan.h>
+#include <mmretain/policy.h>
+#include <mmretain/purge.h>
+
+struct run_options {
+	const char *plan_file;             /* carry out exactly this plan, or NULL: plan now */
+	bool no_purge;                     /* archive only */
+	int64_t deadline_mono_ms;          /* monotonic clock; 0 = none */
+	const char *rule, *team, *channel; /* restrict, may be NULL */
+	const struct progress *progress;
+};
+
+struct run_bundle {
+	char *rule, *team;                 /* team: label as in the bundle's name */
+	char *bundle, *rel_path;           /* of a waiver: "waived-...", "" */
+	bool waived, recovered;            /* recovered: published by an earlier run that did not finish */
+	uint64_t threads, posts, rows, blobs, file_bytes, raw_bytes;
+	struct purge_counts purge;
+};
+
+struct run_report {
+	char id[32];                       /* 20261124T185555Z-4f2a */
+	int64_t began_ms, ended_ms;
+	const char *outcome;               /* complete, partial, refused, failed */
+	struct plan *plan;                 /* NULL when it was not reached */
+	struct run_bundle *bundle; size_t n_bundles;
+	uint64_t kept[PLAN_REASONS];       /* threads that were due and stay, by reason */
+	struct purge_counts total;         /* of this run, recovery included */
+	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
+	uint32_t cleared_partial, recovered_bundles;
+};
+
+/* The whole night.  *ret is filled as far as the run came, also on errors (parent ctx).
+ * 0; ERR_KEPT (some items kept back), ERR_WORK_LEFT (budget or stop), ERR_SCHEMA, ERR_LOCKED, ERR_GUARD, ERR_STORE, ERR_VERIFY,
+ * ERR_DATABASE, ERR_PERMISSION.  Durable afterwards: every bundle, every ledger line; rows are gone only where the report says so. */
+int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
+	      struct err *err) MMR_CHECKED;
+
+/* The key of the advisory lock: one run per database. */
+#define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */
+
+#endif
