@@ -110,6 +110,15 @@ int spool_rewind(struct spool *s, struct err *err)
 	return flush(s, err);
 }
 
+int spool_seek(struct spool *s, uint64_t record, struct err *err)
+{
+	int rc = spool_rewind(s, err);
+
+	if (rc == 0)
+		s->reader.next = record < s->count ? record : s->count;
+	return rc;
+}
+
 int spool_next(struct spool *s, const void **ret, struct err *err)
 {
 	int rc;

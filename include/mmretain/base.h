@@ -156,6 +156,7 @@ int spool_add(struct spool *s, const void *record, struct err *err) MMR_CHECKED;
 /* Sort all records (external merge sort) and rewind. */
 int spool_sort(struct spool *s, spool_cmp cmp, struct err *err) MMR_CHECKED;
 int spool_rewind(struct spool *s, struct err *err) MMR_CHECKED;
+int spool_seek(struct spool *s, uint64_t record, struct err *err) MMR_CHECKED; /* the next record to come, counted from 0 */
 /* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
 int spool_next(struct spool *s, const void **ret, struct err *err) MMR_CHECKED;
 uint64_t spool_count(const struct spool *s);
