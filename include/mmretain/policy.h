@@ -60,7 +60,10 @@ struct policy_archive {
 	uint64_t bundle_size_bytes;       /* default 256 MiB */
 };
 
+enum policy_preset { PRESET_NORMAL, PRESET_GENTLE, PRESET_FAST };
+
 struct policy_throttle {              /* optional top-level key throttle: */
+	enum policy_preset preset;        /* already applied to the values below */
 	int32_t target_ms;                /* per transaction, default 5 */
 	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
@@ -68,6 +71,7 @@ struct policy_throttle {              /* optional top-level key throttle: */
 
 struct policy {
 	char *path;
+	uint32_t version;                 /* of the format: 1 */
 	struct digest digest;             /* SHA-256 of the file's bytes */
 	struct policy_database database;
 	struct policy_archive archive;

@@ -1,0 +1,147 @@
+/* What keys mean together: the file as a whole. The bound structs say what was understood, the nodes where it stands. */
+#include "policy_internal.h"
+
+#include <string.h>
+
+static const struct node *child(const struct node *list, size_t i)
+{
+	const struct node *n = list ? list->first : NULL;
+
+	while (n && i--)
+		n = n->next;
+	return n;
+}
+
+static void check_database(struct problem_list *l, const struct policy *p, const struct node *n)
+{
+	unsigned given = 0;
+
+	(void)p; /* what could not be bound still counts as given */
+	if (!n || n->kind != NODE_MAP)
+		return;
+	for (const struct node *v = n->first; v; v = v->next)
+		given += strcmp(v->key->text, "mattermost_config") == 0 || strcmp(v->key->text, "service") == 0 ||
+			 strcmp(v->key->text, "url") == 0;
+	if (given == 0 && n->n == 0) {
+		policy_problem(l, n, "`database` is empty");
+		policy_hint(l, "Write one of `mattermost_config`, `service` or `url`.");
+	} else if (given > 1) {
+		policy_problem(l, n, "`database` has %u of `mattermost_config`, `service` and `url`", given);
+		policy_hint(l, "Keep exactly one of them.");
+	}
+}
+
+static void check_url(struct problem_list *l, const char *url, const struct node *n)
+{
+	const char *host, *at, *colon;
+
+	if (!url || !n)
+		return;
+	host = strstr(url, "://");
+	if (!host || (strncmp(url, "postgres://", 11) != 0 && strncmp(url, "postgresql://", 13) != 0)) {
+		policy_problem(l, n, "`url` is no PostgreSQL URL");
+		policy_hint(l, "Write it as in `url: postgres://mmretain@db.example.org/mattermost`.");
+		return;
+	}
+	host += 3;
+	at = memchr(host, '@', strcspn(host, "/?"));
+	colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
+	if (!colon && !strstr(url, "password="))
+		return;
+	policy_warning(l, n, "`url` holds a password");
+	policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it here.");
+}
+
+static bool list_equal(const struct policy_list *a, const struct policy_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->item[i], b->item[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool match_equal(const struct policy_match *a, const struct policy_match *b)
+{
+	return a->types == b->types && a->archived == b->archived && list_equal(&a->team, &b->team) &&
+	       list_equal(&a->channel, &b->channel);
+}
+
+/* Names are unique; two rules that always tie are told here, the others when scopes are known. */
+static void check_rule_pairs(struct problem_list *l, const struct policy *p, const struct node *rules, size_t i)
+{
+	const struct policy_rule *r = &p->rule[i];
+	const struct node *n = child(rules, i);
+
+	for (size_t j = 0; j < i; j++) {
+		const struct policy_rule *old = &p->rule[j];
+		const struct node *old_match = policy_node_get(child(rules, j), "match");
+
+		if (r->name && old->name && strcmp(r->name, old->name) == 0) {
+			policy_problem(l, policy_node_get(n, "name"), "rule name `%s` is already used in line %u", r->name,
+				       old->line);
+			policy_hint(l, "Give each rule a name of its own.");
+			return;
+		}
+		if (!r->name || !old->name || !policy_node_get(n, "match") || !old_match ||
+		    r->priority != old->priority || !match_equal(&r->match, &old->match))
+			continue;
+		policy_problem(l, policy_node_get(n, "match"), "rules `%s` and `%s` match the same and tie", old->name,
+			       r->name);
+		policy_hint(l, "Give one of them a higher `priority`, or merge them.");
+		return;
+	}
+}
+
+static void check_hold_pairs(struct problem_list *l, const struct policy *p, const struct node *holds, size_t i)
+{
+	const struct policy_hold *h = &p->hold[i];
+
+	for (size_t j = 0; h->name && j < i; j++) {
+		if (!p->hold[j].name || strcmp(h->name, p->hold[j].name) != 0)
+			continue;
+		policy_problem(l, policy_node_get(child(holds, i), "name"), "hold name `%s` is already used in line %u", h->name,
+			       p->hold[j].line);
+		policy_hint(l, "Give each hold a name of its own.");
+		return;
+	}
+}
+
+static void apply_preset(struct policy_throttle *t)
+{
+	static const struct policy_throttle preset[] = {
+		[PRESET_NORMAL] = {PRESET_NORMAL, 5, 4, 3},
+		[PRESET_GENTLE] = {PRESET_GENTLE, 5, 9, 6},
+		[PRESET_FAST] = {PRESET_FAST, 10, 3, 1},
+	};
+	const struct policy_throttle *base = &preset[t->preset];
+
+	t->target_ms = t->target_ms < 0 ? base->target_ms : t->target_ms;
+	t->pause_factor = t->pause_factor < 0 ? base->pause_factor : t->pause_factor;
+	t->export_pause_factor = t->export_pause_factor < 0 ? base->export_pause_factor : t->export_pause_factor;
+}
+
+void policy_check(struct problem_list *l, struct policy *p, const struct node *root)
+{
+	const struct node *database = policy_node_get(root, "database"), *n;
+	const struct node *rules = policy_node_get(root, "rules"), *holds = policy_node_get(root, "holds");
+
+	check_database(l, p, database);
+	check_url(l, p->database.url, policy_node_get(database, "url"));
+	apply_preset(&p->throttle);
+	n = rules ? rules->first : NULL;
+	for (size_t i = 0; i < p->n_rules; i++, n = n->next) {
+		if (n->kind != NODE_MAP)
+			continue;
+		policy_check_rule(l, &p->rule[i], n);
+		check_rule_pairs(l, p, rules, i);
+	}
+	n = holds ? holds->first : NULL;
+	for (size_t i = 0; i < p->n_holds; i++, n = n->next) {
+		if (n->kind != NODE_MAP)
+			continue;
+		policy_check_hold(l, &p->hold[i], n);
+		check_hold_pairs(l, p, holds, i);
+	}
+}

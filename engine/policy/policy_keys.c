@@ -1,0 +1,241 @@
+/*
+ * The key table: every key of a policy file, once.  Binder, suggestions, JSON Schema and reference page expand from it.
+ *
+ * To add a key: a field in policy.h, an entry here, its meaning in policy_check*.c when it depends on others.
+ * To enable a key that is not built yet: drop `.not_built`, give it a kind.
+ */
+#include "policy_internal.h"
+
+#define AT(type, field) .at = offsetof(struct type, field), .width = sizeof(((struct type *)0)->field)
+#define HAS(type, field) .has = offsetof(struct type, field)
+#define WORD(w, type, field) .word = (w), .word_at = offsetof(struct type, field)
+#define KEYS(table) .key = (table), .n_keys = ARRAY_LEN(table)
+
+static const struct key_word type_words[] = {
+	{"public", SCOPE_PUBLIC}, {"private", SCOPE_PRIVATE}, {"direct", SCOPE_DIRECT}, {"group", SCOPE_GROUP}, {NULL, 0},
+};
+static const struct key_word from_words[] = {
+	{"last_reply", FROM_LAST_REPLY}, {"root", FROM_ROOT}, {"last_edit", FROM_LAST_EDIT}, {NULL, 0},
+};
+static const struct key_word files_words[] = {
+	{"archive", FILES_ARCHIVE}, {"drop", FILES_DROP}, {"keep", FILES_KEEP}, {NULL, 0},
+};
+static const struct key_word per_words[] = {{"channel", PER_CHANNEL}, {"team", PER_TEAM}, {NULL, 0}};
+static const struct key_word spare_words[] = {{"thread", 1}, {"yes", 1}, {"true", 1}, {"no", 0}, {"false", 0}, {NULL, 0}};
+static const struct key_word preset_words[] = {
+	{"gentle", PRESET_GENTLE}, {"normal", PRESET_NORMAL}, {"fast", PRESET_FAST}, {NULL, 0},
+};
+
+static const struct policy_key match_keys[] = {
+	{.name = "team", .kind = KIND_SELECTORS, AT(policy_match, team), .filled = true, .also = "teams",
+	 .example = "accelerator",
+	 .about = "Teams, by name (the one in the address), id, or glob. Direct and group messages have no team."},
+	{.name = "channel", .kind = KIND_SELECTORS, AT(policy_match, channel), .filled = true, .also = "channels",
+	 .example = "[\"alarm-*\", town-square]",
+	 .about = "Channels, by name, id, or glob. Together with `team`: channels of those teams."},
+	{.name = "type", .kind = KIND_CHOICES, AT(policy_match, types), .words = type_words, .filled = true,
+	 .also = "types kind channel_type", .example = "[direct, group]", .about = "Types of channel."},
+	{.name = "archived", .kind = KIND_YESNO, AT(policy_match, archived), .example = "yes",
+	 .about = "`yes`: only channels that are archived in Mattermost, or whose team is; `no`: only the others."},
+};
+static const struct policy_section match_section = {
+	.name = "`match`", .title = "match", KEYS(match_keys),
+	.about = "Which channels the rule is about; all that is written must hold. `match: {}` is the whole server. Names are "
+		 "case-sensitive; in a glob `*` is any text, `?` one character, `[a-f]` one of a range."};
+
+static const struct policy_key keep_keys[] = {
+	{.name = "for", .kind = KIND_DURATION, AT(policy_rule, age), HAS(policy_rule, has_age), .required = true,
+	 .also = "age days duration time period older_than", .missing = "Write `keep: {for: 90d}`, or `keep: forever`.", .example = "90d",
+	 .about = "How long a thread stays. It is due when it is older at the time of the run."},
+	{.name = "from", .kind = KIND_CHOICE, AT(policy_rule, from), .words = from_words, .fallback = "last_reply",
+	 .also = "since start", .example = "root",
+	 .about = "Where a thread's age begins: its last reply, its root post, or the last edit of any of its posts."},
+};
+static const struct policy_section keep_section = {
+	.name = "`keep`", .title = "keep", KEYS(keep_keys),
+	.about = "`keep: forever`, or how long. There is no default age."};
+
+static const struct policy_key limit_keys[] = {
+	{.name = "per", .kind = KIND_CHOICE, AT(policy_rule, per), .words = per_words, .required = true, .also = "scope",
+	 .missing = "Write `per: channel`, or `per: team` for all channels of a team that the rule won, together.",
+	 .example = "channel", .about = "What is measured: each channel by itself, or the channels of one team that the rule won, together."},
+	{.name = "posts", .kind = KIND_NUMBER, AT(policy_rule, limit_posts), .min = 1, .max = INT64_MAX,
+	 .also = "messages count rows number max_posts", .example = "50000",
+	 .about = "At most this many posts: live and soft-deleted ones and edit copies."},
+	{.name = "bytes", .kind = KIND_SIZE, AT(policy_rule, limit_bytes), .min = 1, .max = INT64_MAX,
+	 .also = "size space max_bytes", .example = "500MiB",
+	 .about = "At most this much: message text, properties and file sizes."},
+};
+static const struct policy_section limit_section = {
+	.name = "`limit`", .title = "limit", KEYS(limit_keys),
+	.about = "How much may stay. The oldest threads (by the rule's `from`) are due until the rest fits; what a hold, `spare` or "
+		 "`floor` protects never goes, and a limit that cannot be reached is reported."};
+
+static const struct policy_key spare_keys[] = {
+	{.name = "pinned", .kind = KIND_CHOICE, AT(policy_rule, spare_pinned), .words = spare_words, .fallback = "no",
+	 .also = "pins", .example = "thread", .about = "`thread`: a thread with a pinned post stays, whole."},
+	{.name = "flagged", .kind = KIND_CHOICE, AT(policy_rule, spare_flagged), .words = spare_words, .fallback = "no",
+	 .also = "saved starred bookmarked", .example = "yes", .about = "A thread with a post that somebody saved (flagged) stays."},
+	{.name = "authors", .kind = KIND_USERS, AT(policy_rule, spare_authors), .also = "users from by", .example = "[safety-bot]",
+	 .about = "Account names; a thread with a post of one of them stays."},
+	{.name = "hashtags", .kind = KIND_TAGS, AT(policy_rule, spare_hashtags), .also = "tags", .example = "[\"#keep\"]",
+	 .about = "Tags with their `#`, in quotes (YAML takes a bare `#` for a comment); a thread with such a post stays."},
+};
+static const struct policy_section spare_section = {
+	.name = "`spare`", .title = "spare", KEYS(spare_keys), .about = "What protects a thread inside the rule."};
+
+static const struct policy_key rule_archive_keys[] = {
+	{.name = "keep_for", .kind = KIND_DURATION, AT(policy_rule, keep_for), HAS(policy_rule, has_keep_for), .required = true,
+	 .also = "for keep expire expire_after retention", .missing = "Write `archive: {keep_for: 10y}`; without `archive` bundles are kept without end.",
+	 .example = "10y", .about = "How long a bundle is kept, counted from the time it was written. Holds lengthen it."},
+};
+static const struct policy_section rule_archive_section = {
+	.name = "the `archive` of a rule", .title = "archive (of a rule)", KEYS(rule_archive_keys),
+	.about = "How long the bundles are kept; without this key they are kept without end. `archive: none` deletes without an "
+		 "archive and needs `because`."};
+
+static const struct policy_key guard_keys[] = {
+	{.name = "threads", .kind = KIND_NUMBER, AT(policy_rule, guard_threads), .min = 1, .max = INT64_MAX, .also = "posts max_threads count",
+	 .example = "100000", .about = "More due threads than this stop the run."},
+	{.name = "percent", .kind = KIND_NUMBER, AT(policy_rule, guard_percent), .min = 1, .max = 100, .also = "percentage max_percent share",
+	 .example = "40", .about = "More than this share of the posts in the rule's channels stops the run."},
+};
+static const struct policy_section guard_section = {
+	.name = "`guard`", .title = "guard", KEYS(guard_keys),
+	.about = "The most that one run may take by this rule; more stops the run before anything is touched (exit 16). There is no "
+		 "guard unless one is written."};
+
+static const struct policy_key rule_keys[] = {
+	{.name = "name", .kind = KIND_NAME, AT(policy_rule, name), .required = true, .max = POLICY_NAME_MAX, .also = "id title rule",
+	 .missing = "Give each rule a name of its own, such as `name: alarms`.", .example = "alarms",
+	 .about = "The name in plans, reports and the ledger. Letters, digits, `.`, `_`, `-`; unique."},
+	{.name = "description", .kind = KIND_NOTE, AT(policy_rule, description), .max = POLICY_NOTE_MAX, .also = "comment note text",
+	 .example = "Machine alarms lose their value within a quarter", .about = "Why the rule exists, for people."},
+	{.name = "match", .kind = KIND_SECTION, .section = &match_section, AT(policy_rule, match), .required = true,
+	 .also = "scope select selector where channels teams for",
+	 .missing = "Name teams or channels, such as `match: {team: accelerator}`; `match: {}` is the whole server.",
+	 .about = "Which channels the rule is about."},
+	{.name = "priority", .kind = KIND_NUMBER, AT(policy_rule, priority), .min = -1000000, .max = 1000000, .fallback = "0",
+	 .also = "order weight rank", .example = "10", .about = "Decides between rules on one rung of the ladder; the higher wins."},
+	{.name = "keep", .kind = KIND_SECTION, .section = &keep_section, WORD("forever", policy_rule, keep_forever), .required = true,
+	 .also = "retain retention delete_after older_than max_age age ttl",
+	 .missing = "Write `keep: forever`, or how long, such as `keep: {for: 90d}`.",
+	 .about = "How long threads stay; with `limit`, `forever` means that only the limit takes threads."},
+	{.name = "limit", .kind = KIND_SECTION, .section = &limit_section, HAS(policy_rule, has_limit), .also = "max quota cap budget",
+	 .about = "How much may stay."},
+	{.name = "spare", .kind = KIND_SECTION, .section = &spare_section, .also = "except exclude protect exceptions",
+	 .about = "What protects a thread inside the rule."},
+	{.name = "floor", .kind = KIND_DURATION, AT(policy_rule, floor), HAS(policy_rule, has_floor), .also = "minimum min min_age at_least",
+	 .example = "30d", .about = "Nothing younger goes, whatever a limit says."},
+	{.name = "files", .kind = KIND_CHOICE, AT(policy_rule, files), .words = files_words, .fallback = "archive", .also = "attachments",
+	 .example = "drop",
+	 .about = "Attachments of threads that go: `archive` puts them into the bundle and deletes them, `drop` deletes them without a "
+		  "copy, `keep` leaves them on disk."},
+	{.name = "archive", .kind = KIND_SECTION, .section = &rule_archive_section, WORD("none", policy_rule, archive_none),
+	 .missing = "Write `archive: {keep_for: 10y}` or `archive: none`.", .about = "How long the bundles are kept, or `none`."},
+	{.name = "because", .kind = KIND_NOTE, AT(policy_rule, because), .max = POLICY_NOTE_MAX, .also = "reason why",
+	 .example = "\"works council agreement 12/2025\"", .about = "The reason; required with `archive: none`."},
+	{.name = "guard", .kind = KIND_SECTION, .section = &guard_section, .also = "safety stop",
+	 .about = "The most that one run may take by this rule."},
+};
+
+static void rule_init(void *rule)
+{
+	((struct policy_rule *)rule)->match.archived = FLAG_UNSET;
+}
+
+static const struct policy_section rule_section = {
+	.name = "a rule", .title = "rules", KEYS(rule_keys), .size = sizeof(struct policy_rule), .init = rule_init,
+	.about = "One rule wins for a channel: **channel > team > type > `{}`**, by the most specific key in its `match` (`archived` "
+		 "counts as type). On one rung the higher `priority` wins; a tie is an error, and nothing is deleted there. A channel "
+		 "that no rule matches keeps everything."};
+
+static const struct policy_key hold_match_keys[] = {
+	{.name = "users", .kind = KIND_USERS, AT(policy_hold, users), .also = "user authors people", .example = "[j.doe]",
+	 .about = "Account names; covers the threads they wrote in."},
+	{.name = "channels", .kind = KIND_SELECTORS, AT(policy_hold, channels), .also = "channel", .example = "[\"case-*\"]",
+	 .about = "Channels, by name, id, or glob, of any team and type."},
+	{.name = "teams", .kind = KIND_SELECTORS, AT(policy_hold, teams), .also = "team", .example = "[legal]",
+	 .about = "Teams, by name, id, or glob."},
+};
+static const struct policy_section hold_match_section = {
+	.name = "the `match` of a hold", .title = "match (of a hold)", KEYS(hold_match_keys),
+	.about = "What is held; any of them is enough. Everything is `{teams: [\"*\"], channels: [\"*\"]}`."};
+
+static const struct policy_key hold_keys[] = {
+	{.name = "name", .kind = KIND_NAME, AT(policy_hold, name), .required = true, .max = POLICY_NAME_MAX, .also = "id case",
+	 .missing = "Give each hold a name of its own, such as `name: case-2026-17`.", .example = "case-2026-17",
+	 .about = "The name in reports. Letters, digits, `.`, `_`, `-`; unique."},
+	{.name = "match", .kind = KIND_SECTION, .section = &hold_match_section, .required = true, .also = "users channels teams scope",
+	 .missing = "Write what is held, such as `match: {users: [j.doe]}`.", .about = "What is held."},
+	{.name = "since", .kind = KIND_TIME, AT(policy_hold, since_ms), HAS(policy_hold, has_since), .also = "from start begin",
+	 .example = "2025-01-01", .about = "From this day (its beginning, UTC) or instant on; without it the hold covers all time."},
+	{.name = "until", .kind = KIND_TIME, AT(policy_hold, until_ms), HAS(policy_hold, has_until), .word = "open",
+	 .also = "to end till", .fallback = "open", .example = "2026-12-31",
+	 .about = "Up to this day (its end, UTC) or instant; `open`, or no `until`: without end."},
+	{.name = "because", .kind = KIND_NOTE, AT(policy_hold, because), .max = POLICY_NOTE_MAX, .also = "reason why description",
+	 .example = "\"file reference 17/26\"", .about = "The reason, for the report."},
+};
+static const struct policy_section hold_section = {
+	.name = "a hold", .title = "holds", KEYS(hold_keys), .size = sizeof(struct policy_hold),
+	.about = "Legal holds. A hold protects from deletion, from depersonalising and from expiry of bundles, and beats every rule."};
+
+static const struct policy_key database_keys[] = {
+	{.name = "mattermost_config", .kind = KIND_PATH, AT(policy_database, mattermost_config), .max = POLICY_PATH_MAX, .also = "config config_json",
+	 .example = "/opt/mattermost/config/config.json",
+	 .about = "Mattermost's own configuration file; its SqlSettings and FileSettings are used."},
+	{.name = "service", .kind = KIND_TEXT, AT(policy_database, service), .max = POLICY_SELECTOR_MAX, .example = "mattermost",
+	 .about = "A service of libpq's `pg_service.conf`."},
+	{.name = "url", .kind = KIND_TEXT, AT(policy_database, url), .max = POLICY_PATH_MAX, .also = "dsn uri connection",
+	 .example = "postgres://mmretain@db.example.org/mattermost",
+	 .about = "A libpq connection URL. Put the password into `~/.pgpass`, not here."},
+};
+static const struct policy_section database_section = {
+	.name = "`database`", .title = "database", KEYS(database_keys), .about = "How to reach the database: exactly one of these."};
+
+static const struct policy_key archive_keys[] = {
+	{.name = "store", .kind = KIND_PATH, AT(policy_archive, store), .required = true, .max = POLICY_PATH_MAX, .also = "path folder directory dir root",
+	 .missing = "Write where bundles go, such as `store: /var/lib/mmretain/archive`.", .example = "/var/lib/mmretain/archive",
+	 .about = "The folder of the archive, absolute."},
+	{.name = "bundle_size", .kind = KIND_SIZE, AT(policy_archive, bundle_size_bytes), .min = 1 << 16, .max = 1LL << 34, .fallback = "256MiB",
+	 .also = "size max_size", .example = "256MiB", .about = "Raw rows per bundle, at most: 64KiB to 16GiB."},
+	{.name = "endpoint", .not_built = true, .kind = KIND_TEXT},
+	{.name = "region", .not_built = true, .kind = KIND_TEXT},
+	{.name = "credentials", .not_built = true, .kind = KIND_TEXT},
+};
+static const struct policy_section archive_section = {
+	.name = "`archive`", .title = "archive", KEYS(archive_keys), .about = "Where bundles live."};
+
+static const struct policy_key throttle_keys[] = {
+	{.name = "preset", .kind = KIND_CHOICE, AT(policy_throttle, preset), .words = preset_words, .fallback = "normal",
+	 .also = "speed mode profile", .example = "gentle",
+	 .about = "`gentle`: target 5ms, pauses 9 and 6; `normal`: 5ms, 4 and 3; `fast`: 10ms, 3 and 1. The keys below override it."},
+	{.name = "target", .kind = KIND_MILLIS, AT(policy_throttle, target_ms), .min = 1, .max = 1000, .also = "target_ms",
+	 .example = "5ms", .about = "Time that one deleting transaction should take: 1ms to 1s."},
+	{.name = "pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, pause_factor), .min = 0, .max = 100, .also = "pause",
+	 .example = "4", .about = "Pause after each transaction, as a multiple of its time; 0 is full speed."},
+	{.name = "export_pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, export_pause_factor), .min = 0, .max = 100,
+	 .also = "export_pause", .example = "3", .about = "The same for reading and compressing."},
+};
+static const struct policy_section throttle_section = {
+	.name = "`throttle`", .title = "throttle", KEYS(throttle_keys), .about = "How hard a run may push the database host."};
+
+static const struct policy_key root_keys[] = {
+	{.name = "version", .kind = KIND_NUMBER, AT(policy, version), .required = true, .min = 1, .max = 1,
+	 .missing = "Begin the file with `version: 1`.", .example = "1", .about = "The version of this format."},
+	{.name = "database", .kind = KIND_SECTION, .section = &database_section, AT(policy, database), .required = true, .also = "db",
+	 .missing = "Write `database: {mattermost_config: /opt/mattermost/config/config.json}`.", .about = "How to reach the database."},
+	{.name = "archive", .kind = KIND_SECTION, .section = &archive_section, AT(policy, archive), .required = true, .also = "store storage",
+	 .missing = "Write `archive: {store: /var/lib/mmretain/archive}`.", .about = "Where bundles live."},
+	{.name = "throttle", .kind = KIND_SECTION, .section = &throttle_section, AT(policy, throttle), .also = "speed pace",
+	 .about = "How hard a run may push the database host."},
+	{.name = "rules", .kind = KIND_SECTIONS, .section = &rule_section, AT(policy, rule), .count = offsetof(struct policy, n_rules),
+	 .line = offsetof(struct policy_rule, line), .required = true, .filled = true, .also = "policies",
+	 .missing = "Nothing is deleted unless a rule says so; `policies/unlimited.yaml` is a good start.", .about = "What goes, and when."},
+	{.name = "holds", .kind = KIND_SECTIONS, .section = &hold_section, AT(policy, hold), .count = offsetof(struct policy, n_holds),
+	 .line = offsetof(struct policy_hold, line), .also = "legal_holds", .about = "Legal holds."},
+	{.name = "deleted_posts", .not_built = true, .kind = KIND_TEXT},
+	{.name = "departed_users", .not_built = true, .kind = KIND_TEXT},
+};
+const struct policy_section policy_root = {
+	.name = "the policy", .title = "The file", KEYS(root_keys), .about = "The keys of the file itself."};
