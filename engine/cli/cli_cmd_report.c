@@ -1,0 +1,254 @@
+/*
+ * cli_cmd_report.c - the deletion protocol of one run, from the ledger alone.
+ *
+ * The seventeen points are those that a deletion protocol after DIN 66398 and the German data protection authorities' module
+ * 60 must contain; a point that the ledger does not know says so.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "cli_protocol.h"
+
+struct report {
+	struct cli *cli;
+	json_t *doc;
+	const json_t *begin, *plan, *end, *totals;
+};
+
+static void MMR_PRINTF(4, 5) point(const struct report *rp, int number, const char *label, const char *fmt, ...)
+{
+	auto_mem void *ctx = mem_context(NULL, "point");
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = mem_check(talloc_vasprintf(ctx, fmt, ap));
+	va_end(ap);
+	if (number)
+		printf("%s%2d  %-12s%s  %s\n", cli_tint(rp->cli->color, CLI_BOLD), number, label,
+		       cli_tint(rp->cli->color, CLI_PLAIN), cli_safe(ctx, text));
+	else
+		printf("                  %s\n", cli_safe(ctx, text));
+}
+
+static const char *known(const char *text)
+{
+	return *text ? text : "not recorded";
+}
+
+/* The host's zone, beside UTC, as a reader on the spot will look for it. */
+static void local_time(const char *utc, char *ret, size_t size)
+{
+	int64_t ms;
+	struct tm tm;
+	time_t seconds;
+
+	ret[0] = '\0';
+	if (!time_parse(utc, &ms))
+		return;
+	seconds = (time_t)(ms / 1000);
+	if (localtime_r(&seconds, &tm))
+		strftime(ret, size, "%Y-%m-%d %H:%M:%S %z", &tm);
+}
+
+static void who_and_when(const struct report *rp)
+{
+	const char *began = protocol_str(rp->doc, "began"), *ended = protocol_str(rp->doc, "ended");
+	char took[TIME_TEXT], from[64], to[64];
+
+	point(rp, 1, "run", "%s, mmretain %s on %s", protocol_str(rp->doc, "run"), known(protocol_str(rp->begin, "tool")),
+	      known(protocol_str(rp->begin, "host")));
+	point(rp, 0, "", "database %s, system identifier %s", known(protocol_str(rp->begin, "database")),
+	      known(protocol_str(rp->begin, "system_identifier")));
+	protocol_took(protocol_int(rp->end, "duration_ms"), took);
+	local_time(began, from, sizeof(from));
+	local_time(ended, to, sizeof(to));
+	if (*ended)
+		point(rp, 2, "time", "%s to %s, took %s", began, ended, took);
+	else
+		point(rp, 2, "time", "%s, not ended", began);
+	point(rp, 0, "", "local: %s%s%s", from, *to ? " to " : "", to);
+	if (strcmp(protocol_str(rp->begin, "trigger"), "person") == 0)
+		point(rp, 3, "trigger", "a person, uid %llu", (unsigned long long)protocol_int(rp->begin, "uid"));
+	else
+		point(rp, 3, "trigger", "%s", known(protocol_str(rp->begin, "trigger")));
+}
+
+static void rules(const struct report *rp)
+{
+	json_t *rule;
+	size_t i;
+	uint64_t scopes = 0;
+
+	point(rp, 4, "policy", "SHA-256 %s", known(protocol_str(rp->begin, "policy_digest")));
+	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
+		point(rp, 0, "", "rule %s: %llu channels, %llu threads due", protocol_str(rule, "rule"),
+		      (unsigned long long)protocol_int(rule, "scopes"), (unsigned long long)protocol_int(rule, "due_threads"));
+		scopes += protocol_int(rule, "scopes");
+	}
+	point(rp, 5, "scope", "messages of %llu channels with their files, reactions and memberships",
+	      (unsigned long long)scopes);
+	point(rp, 6, "cut-off", "%s", rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
+	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
+		json_int_t cut_ms = json_integer_value(json_object_get(rule, "cut_ms"));
+		char text[TIME_TEXT] = "no age";
+
+		if (json_is_integer(json_object_get(rule, "cut_ms")) && cut_ms > INT64_MIN)
+			time_format(cut_ms, text);
+		point(rp, 0, "", "rule %s: %s", protocol_str(rule, "rule"), text);
+	}
+}
+
+static uint64_t sum(const struct report *rp, const char *part, const char *key)
+{
+	json_t *entry;
+	size_t i;
+	uint64_t n = 0;
+
+	json_array_foreach(json_object_get(rp->doc, "bundles"), i, entry)
+		n += protocol_int(json_object_get(entry, part), key);
+	return n;
+}
+
+static void rows_by_kind(const struct report *rp)
+{
+	json_t *kinds = cli_json_check(json_object()), *entry, *value;
+	const char *kind;
+	size_t i;
+
+	json_array_foreach(json_object_get(rp->doc, "bundles"), i, entry)
+		json_object_foreach(json_object_get(json_object_get(entry, "purged"), "rows"), kind, value)
+			cli_json_int(kinds, kind, protocol_int(kinds, kind) + (uint64_t)json_integer_value(value));
+	json_object_foreach(kinds, kind, value)
+		if (json_integer_value(value))
+			point(rp, 0, "", "deleted rows, %s: %lld", kind, (long long)json_integer_value(value));
+	json_decref(kinds);
+}
+
+static void result(const struct report *rp)
+{
+	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
+	json_t *value;
+	const char *reason;
+	char bytes[TIME_TEXT], unlinked[TIME_TEXT];
+	bool any = false;
+
+	bytes_format(protocol_int(archived, "bytes"), bytes);
+	bytes_format(sum(rp, "unlinked", "bytes_unlinked"), unlinked);
+	point(rp, 7, "result", "selected: %llu threads, %llu posts", (unsigned long long)protocol_int(rp->plan, "due_threads"),
+	      (unsigned long long)protocol_int(rp->plan, "due_posts"));
+	point(rp, 0, "", "archived: %llu threads, %llu posts, %llu bundles, %s",
+	      (unsigned long long)protocol_int(archived, "threads"), (unsigned long long)protocol_int(archived, "posts"),
+	      (unsigned long long)protocol_int(archived, "bundles"), bytes);
+	point(rp, 0, "", "deleted: %llu threads, %llu posts", (unsigned long long)protocol_int(deleted, "threads"),
+	      (unsigned long long)protocol_int(deleted, "posts"));
+	rows_by_kind(rp);
+	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
+	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,
+	      (unsigned long long)sum(rp, "unlinked", "blobs_shared"), (unsigned long long)sum(rp, "unlinked", "blobs_failed"));
+	json_object_foreach(json_object_get(rp->totals, "kept"), reason, value) {
+		point(rp, any ? 0 : 8, "kept", "%s: %lld threads", reason, (long long)json_integer_value(value));
+		any = true;
+	}
+	if (!any)
+		point(rp, 8, "kept", "nothing");
+}
+
+static void evidence_of(const struct report *rp, const json_t *entry)
+{
+	int64_t expires_ms = (int64_t)protocol_int(entry, "expires_ms");
+	char until[TIME_TEXT] = "without end";
+
+	if (expires_ms)
+		time_format(expires_ms, until);
+	if (protocol_bool(entry, "waived"))
+		point(rp, 0, "", "no archive wanted by rule %s, because: %s", protocol_str(entry, "rule"),
+		      protocol_str(entry, "because"));
+	else if (json_object_get(entry, "rel_path"))
+		point(rp, 0, "", "%s, kept until %s", protocol_str(entry, "rel_path"), until);
+	else
+		point(rp, 0, "", "%s, published by an earlier run", protocol_str(entry, "bundle"));
+	if (*protocol_str(entry, "file_digest") && !protocol_bool(entry, "waived"))
+		point(rp, 0, "", "  file SHA-256 %s", protocol_str(entry, "file_digest"));
+	if (*protocol_str(entry, "rows_digest"))
+		point(rp, 0, "", "  rows digest  %s", protocol_str(entry, "rows_digest"));
+	if (!protocol_bool(entry, "done"))
+		point(rp, 0, "", "  not finished");
+}
+
+static void evidence(const struct report *rp)
+{
+	json_t *list = json_object_get(rp->doc, "bundles"), *entry;
+	size_t i;
+
+	point(rp, 9, "evidence", "%zu bundle%s", json_array_size(list), json_array_size(list) == 1 ? "" : "s");
+	json_array_foreach(list, i, entry)
+		evidence_of(rp, entry);
+	point(rp, 10, "method", "deletion of database rows, removal of attachment files");
+	point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems reuse it");
+	point(rp, 11, "check", "each bundle was read back in full and compared before its rows were deleted");
+	point(rp, 0, "", "closing sweep: %llu late threads put back, %llu late rows removed",
+	      (unsigned long long)sum(rp, "sweep", "late_restored"), (unsigned long long)sum(rp, "sweep", "late_removed"));
+	point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own periods; "
+				      "their operators are responsible");
+}
+
+static void outcome(const struct report *rp)
+{
+	const json_t *ledger = json_object_get(rp->doc, "ledger");
+	uint64_t due = protocol_int(rp->plan, "due_threads"),
+		 gone = protocol_int(json_object_get(rp->totals, "deleted"), "threads");
+	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
+
+	point(rp, 13, "left", "%llu threads that were due", (unsigned long long)(due > gone ? due - gone : 0));
+	point(rp, 14, "errors", "%s", *error ? error : "none");
+	if (protocol_int(rp->doc, "recovered"))
+		point(rp, 0, "", "a torn ledger line of an interrupted run was recovered");
+	point(rp, 15, "outcome", "%s", *word ? word : "not ended: interrupted, or still running");
+	point(rp, 16, "integrity", "ledger lines %llu to %llu", (unsigned long long)protocol_int(ledger, "first_seq"),
+	      (unsigned long long)protocol_int(ledger, "last_seq"));
+	point(rp, 0, "", "from hash %s", protocol_str(ledger, "first_prev"));
+	point(rp, 0, "", "to hash   %s", protocol_str(ledger, "last_hash"));
+	point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons");
+}
+
+static int print_report(struct cli *cli, json_t *doc, struct err *err)
+{
+	struct report rp = {.cli = cli, .doc = doc, .begin = json_object_get(doc, "begin"), .plan = json_object_get(doc, "plan"),
+			    .end = json_object_get(doc, "end"), .totals = json_object_get(doc, "totals")};
+
+	if (cli->json)
+		return cli_json_print(json_incref(doc), err);
+	printf("%sDeletion protocol%s\n\n", cli_tint(cli->color, CLI_BOLD), cli_tint(cli->color, CLI_PLAIN));
+	if (!json_is_object(rp.plan))
+		rp.plan = NULL;
+	who_and_when(&rp);
+	rules(&rp);
+	result(&rp);
+	evidence(&rp);
+	outcome(&rp);
+	return 0;
+}
+
+int cli_cmd_report(struct cli *cli, struct err *err)
+{
+	const char *run = cli->args->operand[0];
+	bool last = strcmp(run, "last") == 0;
+	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1};
+	struct protocol *p = NULL;
+	int r = cli_load_policy(cli, err);
+
+	if (r == 0)
+		r = cli_open_store(cli, /* writable= */ false, err);
+	if (r == 0)
+		r = protocol_read(cli, &q, &p, err);
+	if (r < 0)
+		return r;
+	if (!json_array_size(p->runs)) {
+		if (last)
+			return err_set(err, ERR_NOT_FOUND, "the ledger has no run yet");
+		err_set(err, ERR_NOT_FOUND, "the ledger has no run \"%s\"", run);
+		return err_hint(err, "`mmretain status` lists the last runs.");
+	}
+	return print_report(cli, json_array_get(p->runs, 0), err);
+}

@@ -1,0 +1,212 @@
+/*
+ * cli_cmd_status.c - the last runs, what is unfinished or overdue, the size of the archive.
+ */
+#include <string.h>
+
+#include <mmretain/ledger.h>
+#include <mmretain/store.h>
+
+#include "cli_protocol.h"
+
+#define RUNS_SHOWN 10
+
+struct status {
+	struct cli *cli;
+	struct protocol *protocol;
+	struct ledger_state *state;
+	uint64_t bundles, bytes, free_bytes;
+};
+
+static int count_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct status *st = payload;
+
+	(void)rel_path;
+	st->bundles++;
+	st->bytes += size_bytes;
+	return stop_check(err);
+}
+
+static const char *bundle_state(const struct ledger_bundle *b)
+{
+	if (b->purged)
+		return "deleted, not swept and closed";
+	if (b->purge_started)
+		return "deletion begun";
+	return b->waived ? "listed, nothing deleted" : "published, nothing deleted";
+}
+
+static uint64_t total(const json_t *run, const char *part, const char *key)
+{
+	return protocol_int(json_object_get(json_object_get(run, "totals"), part), key);
+}
+
+static uint64_t kept(const json_t *run)
+{
+	json_t *value;
+	const char *reason;
+	uint64_t n = 0;
+
+	json_object_foreach(json_object_get(json_object_get(run, "totals"), "kept"), reason, value)
+		n += (uint64_t)json_integer_value(value);
+	return n;
+}
+
+static const char *outcome(const json_t *run)
+{
+	const char *word = protocol_str(json_object_get(run, "end"), "outcome");
+
+	return *word ? word : "not ended";
+}
+
+/* ---- JSON ---- */
+
+static json_t *run_json(const json_t *run)
+{
+	const json_t *end = json_object_get(run, "end"), *plan = json_object_get(run, "plan");
+	json_t *obj = cli_json_check(json_object()), *due = cli_json_check(json_object());
+	const json_t *totals = json_object_get(run, "totals");
+
+	cli_json_text(obj, "run", protocol_str(run, "run"));
+	cli_json_put(obj, "began", json_incref(json_object_get(run, "began")));
+	cli_json_put(obj, "ended", json_incref(json_object_get(run, "ended")));
+	cli_json_text(obj, "trigger", protocol_str(json_object_get(run, "begin"), "trigger"));
+	cli_json_text(obj, "outcome", outcome(run));
+	cli_json_put(obj, "exit", json_is_object(end) ? json_integer((json_int_t)protocol_int(end, "exit")) : json_null());
+	cli_json_int(due, "threads", protocol_int(plan, "due_threads"));
+	cli_json_int(due, "posts", protocol_int(plan, "due_posts"));
+	cli_json_int(due, "bytes", protocol_int(plan, "due_bytes"));
+	cli_json_put(obj, "due", due);
+	cli_json_put(obj, "archived", json_incref(json_object_get(totals, "archived")));
+	cli_json_put(obj, "deleted", json_incref(json_object_get(totals, "deleted")));
+	cli_json_put(obj, "kept", json_incref(json_object_get(totals, "kept")));
+	cli_json_int(obj, "duration_ms", protocol_int(end, "duration_ms"));
+	return obj;
+}
+
+static void append(json_t *list, json_t *value)
+{
+	if (json_array_append_new(list, cli_json_check(value)) < 0)
+		mem_check(NULL);
+}
+
+static int print_json(const struct status *st, struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *archive = cli_json_check(json_object());
+	json_t *runs = cli_json_check(json_array()), *unfinished = cli_json_check(json_array());
+	json_t *overdue = cli_json_check(json_object()), *ledger = cli_json_check(json_object()), *run;
+	size_t i;
+
+	cli_json_text(archive, "path", st->cli->store->path);
+	cli_json_int(archive, "bundles", st->bundles);
+	cli_json_int(archive, "bytes", st->bytes);
+	cli_json_int(archive, "free_bytes", st->free_bytes);
+	cli_json_put(doc, "archive", archive);
+	cli_json_int(ledger, "entries", st->state->entries);
+	cli_json_put(doc, "ledger", ledger);
+	json_array_foreach(st->protocol->runs, i, run)
+		append(runs, run_json(run));
+	cli_json_put(doc, "runs", runs);
+	cli_json_text(doc, "open_run", st->state->open_run);
+	for (i = 0; i < st->state->n_bundles; i++) {
+		const struct ledger_bundle *b = &st->state->bundle[i];
+
+		append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
+	}
+	cli_json_put(doc, "unfinished", unfinished);
+	cli_json_int(overdue, "bundles", st->protocol->overdue);
+	cli_json_time(overdue, "oldest", st->protocol->overdue ? st->protocol->oldest_overdue_ms : INT64_MAX);
+	cli_json_put(doc, "overdue", overdue);
+	return cli_json_print(doc, err);
+}
+
+/* ---- text ---- */
+
+static int print_runs(const struct status *st, struct err *err)
+{
+	static const struct cli_column columns[] = {
+		{"RUN", CLI_LEFT},       {"BEGAN", CLI_LEFT},     {"TOOK", CLI_RIGHT},   {"TRIGGER", CLI_LEFT}, {"OUTCOME", CLI_LEFT},
+		{"DUE", CLI_RIGHT},      {"ARCHIVED", CLI_RIGHT}, {"DELETED", CLI_RIGHT}, {"KEPT", CLI_RIGHT},
+	};
+	struct cli_table *t = cli_table_new(st->cli, columns, ARRAY_LEN(columns));
+	json_t *run;
+	size_t i;
+
+	json_array_foreach(st->protocol->runs, i, run) {
+		const json_t *end = json_object_get(run, "end");
+		char took[TIME_TEXT] = "-";
+
+		if (json_is_object(end))
+			protocol_took(protocol_int(end, "duration_ms"), took);
+		cli_table_row(t);
+		cli_table_text(t, protocol_str(run, "run"));
+		cli_table_text(t, protocol_str(run, "began"));
+		cli_table_text(t, took);
+		cli_table_text(t, protocol_str(json_object_get(run, "begin"), "trigger"));
+		cli_table_text(t, outcome(run));
+		cli_table_int(t, protocol_int(json_object_get(run, "plan"), "due_threads"));
+		cli_table_int(t, total(run, "archived", "threads"));
+		cli_table_int(t, total(run, "deleted", "threads"));
+		cli_table_int(t, kept(run));
+	}
+	return cli_table_print(t, err);
+}
+
+static void print_unfinished(const struct status *st)
+{
+	const struct ledger_state *state = st->state;
+	char oldest[TIME_TEXT];
+
+	if (state->open_run)
+		printf("\nrun %s has not ended; the next run takes it up\n", cli_safe(st->cli->ctx, state->open_run));
+	for (size_t i = 0; i < state->n_bundles; i++)
+		printf("unfinished: %s of run %s: %s\n", cli_safe(st->cli->ctx, state->bundle[i].bundle),
+		       cli_safe(st->cli->ctx, state->bundle[i].run), bundle_state(&state->bundle[i]));
+	if (!st->protocol->overdue)
+		return;
+	time_format(st->protocol->oldest_overdue_ms, oldest);
+	printf("overdue: %llu bundles are past their time, the oldest since %s\n", (unsigned long long)st->protocol->overdue,
+	       oldest);
+}
+
+static int print_text(const struct status *st, struct err *err)
+{
+	char bytes[TIME_TEXT], free_bytes[TIME_TEXT];
+	int r = 0;
+
+	bytes_format(st->bytes, bytes);
+	bytes_format(st->free_bytes, free_bytes);
+	printf("archive %s: %llu bundles, %s; %s free\n", cli_safe(st->cli->ctx, st->cli->store->path),
+	       (unsigned long long)st->bundles, bytes, free_bytes);
+	printf("ledger: %llu lines, chain whole\n", (unsigned long long)st->state->entries);
+	if (json_array_size(st->protocol->runs)) {
+		printf("\n");
+		r = print_runs(st, err);
+	} else {
+		printf("no run yet\n");
+	}
+	if (r == 0)
+		print_unfinished(st);
+	return r;
+}
+
+int cli_cmd_status(struct cli *cli, struct err *err)
+{
+	struct status st = {.cli = cli};
+	const struct protocol_query q = {.newest = RUNS_SHOWN};
+	int r = cli_load_policy(cli, err);
+
+	if (r == 0)
+		r = cli_open_store(cli, /* writable= */ false, err);
+	if (r == 0)
+		r = store_free_bytes(cli->store, &st.free_bytes, err);
+	if (r == 0)
+		r = store_each_bundle(cli->store, count_bundle, &st, err);
+	if (r == 0)
+		r = protocol_read(cli, &q, &st.protocol, err);
+	if (r == 0)
+		r = ledger_fold(cli->ctx, cli->store->ledger_dirfd, &st.state, err);
+	if (r < 0)
+		return r;
+	return cli->json ? print_json(&st, err) : print_text(&st, err);
+}

@@ -1,0 +1,264 @@
+/*
+ * cli_cmd_verify.c - read every bundle back, walk the ledger, compare both.
+ */
+#include <string.h>
+
+#include <mmretain/bundle.h>
+#include <mmretain/ledger.h>
+#include <mmretain/store.h>
+
+#include "cli_protocol.h"
+
+struct entry {                /* a bundle, as the ledger, the folder or both know it */
+	char *rel_path;
+	bool in_ledger, on_disk, wanted;
+	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
+	uint64_t size_bytes;
+	bool ok;
+	struct bundle_check check;
+	char *damage;
+};
+
+struct verify {
+	struct cli *cli;
+	struct entry *entry;
+	size_t n;
+	uint64_t ledger_entries, published, missing, unknown, damaged, checked;
+};
+
+static struct entry *find(struct verify *v, const char *rel_path)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->entry[i].rel_path, rel_path) == 0)
+			return &v->entry[i];
+	v->entry = mem_grow(v->cli->ctx, v->entry, struct entry, v->n + 1);
+	v->entry[v->n] = (struct entry){.rel_path = mem_strdup(v->cli->ctx, rel_path), .wanted = true};
+	return &v->entry[v->n++];
+}
+
+static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
+{
+	struct verify *v = payload;
+	json_error_t fault;
+	json_t *line;
+
+	v->ledger_entries = seq;
+	if (!memmem(text, len, "\"type\":\"published\"", 18))
+		return 0;
+	line = json_loadb(text, len, 0, &fault);
+	if (!json_is_object(line))
+		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
+	if (strcmp(protocol_str(line, "type"), "published") == 0) {
+		struct entry *e = find(v, protocol_str(line, "rel_path"));
+
+		v->published++;
+		e->in_ledger = true;
+		snprintf(e->rows_digest, sizeof(e->rows_digest), "%s", protocol_str(line, "rows_digest"));
+		snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
+	}
+	json_decref(line);
+	return 0;
+}
+
+static int take_file(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct verify *v = payload;
+	struct entry *e = find(v, rel_path);
+
+	e->on_disk = true;
+	e->size_bytes = size_bytes;
+	return stop_check(err);
+}
+
+/* Operands name a bundle by file name or by path below the archive root. */
+static int choose(struct verify *v, struct err *err)
+{
+	const struct cli_args *a = v->cli->args;
+
+	for (size_t i = 0; a->n_operands && i < v->n; i++)
+		v->entry[i].wanted = false;
+	for (size_t o = 0; o < a->n_operands; o++) {
+		bool found = false;
+
+		for (size_t i = 0; i < v->n; i++) {
+			const char *slash = strrchr(v->entry[i].rel_path, '/');
+
+			if (strcmp(v->entry[i].rel_path, a->operand[o]) == 0 ||
+			    (slash && strcmp(slash + 1, a->operand[o]) == 0))
+				found = v->entry[i].wanted = true;
+		}
+		if (!found) {
+			err_set(err, ERR_NOT_FOUND, "the archive has no bundle \"%s\"", a->operand[o]);
+			return err_hint(err, "Name it by its file name, or by its path below the archive root.");
+		}
+	}
+	return 0;
+}
+
+static const char *compare(const struct entry *e)
+{
+	char hex[DIGEST_HEX + 1];
+
+	if (!e->in_ledger)
+		return "the ledger does not know it";
+	digest_hex(&e->check.file_digest, hex);
+	if (strcmp(hex, e->file_digest) != 0)
+		return "sound in itself, but not the file that the ledger names";
+	digest_hex(&e->check.rows_digest, hex);
+	if (strcmp(hex, e->rows_digest) != 0)
+		return "its rows are not those that the ledger names";
+	return NULL;
+}
+
+/* Damage is a finding, not a failure: the rest is still looked at. */
+static int check_one(struct verify *v, struct entry *e, struct err *err)
+{
+	const char *fault;
+	int r;
+
+	if (!e->on_disk) {
+		e->damage = mem_strdup(v->cli->ctx, "the file is missing");
+		v->missing++;
+		return 0;
+	}
+	r = bundle_verify(v->cli->store->root_dirfd, e->rel_path, &e->check, &v->cli->progress, err);
+	if (r < 0 && r != -ERR_VERIFY)
+		return r;
+	v->checked++;
+	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(e);
+	if (r < 0)
+		v->damaged++;
+	else if (fault && !e->in_ledger)
+		v->unknown++;
+	else if (fault)
+		v->damaged++;
+	if (fault)
+		e->damage = mem_strdup(v->cli->ctx, fault);
+	e->ok = !fault;
+	err_clear(err);
+	return stop_check(err);
+}
+
+/* ---- output ---- */
+
+static void put_name(json_t *list, const char *name)
+{
+	if (json_array_append_new(list, cli_json_check(json_string(name))) < 0)
+		mem_check(NULL);
+}
+
+static json_t *entry_json(const struct entry *e)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_text(obj, "bundle", e->rel_path);
+	cli_json_bool(obj, "ok", e->ok);
+	cli_json_int(obj, "threads", e->check.threads);
+	cli_json_int(obj, "posts", e->check.posts);
+	cli_json_int(obj, "rows", e->check.rows);
+	cli_json_int(obj, "blobs", e->check.blobs);
+	cli_json_int(obj, "bytes", e->size_bytes);
+	cli_json_digest(obj, "rows_digest", &e->check.rows_digest);
+	cli_json_digest(obj, "file_digest", &e->check.file_digest);
+	cli_json_text(obj, "damage", e->damage);
+	return obj;
+}
+
+static int print_json(const struct verify *v, bool ok, struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
+	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array());
+
+	cli_json_bool(doc, "ok", ok);
+	cli_json_put(doc, "ledger", json_pack("{s:I,s:I}", "entries", (json_int_t)v->ledger_entries, "published",
+					      (json_int_t)v->published));
+	for (size_t i = 0; i < v->n; i++) {
+		const struct entry *e = &v->entry[i];
+
+		if (!e->wanted)
+			continue;
+		if (!e->on_disk)
+			put_name(missing, e->rel_path);
+		else if (json_array_append_new(list, entry_json(e)) < 0)
+			mem_check(NULL);
+		if (!e->in_ledger)
+			put_name(unknown, e->rel_path);
+	}
+	cli_json_put(doc, "bundles", list);
+	cli_json_put(doc, "missing", missing);
+	cli_json_put(doc, "unknown", unknown);
+	return cli_json_print(doc, err);
+}
+
+static int print_text(const struct verify *v, struct err *err)
+{
+	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
+						    {"FILES", CLI_RIGHT}, {"SIZE", CLI_RIGHT},    {"RESULT", CLI_LEFT}};
+	struct cli_table *t = cli_table_new(v->cli, columns, ARRAY_LEN(columns));
+	bool any = false;
+
+	for (size_t i = 0; i < v->n; i++) {
+		const struct entry *e = &v->entry[i];
+
+		if (!e->wanted)
+			continue;
+		any = true;
+		cli_table_row(t);
+		cli_table_text(t, e->rel_path);
+		cli_table_int(t, e->check.threads);
+		cli_table_int(t, e->check.posts);
+		cli_table_int(t, e->check.blobs);
+		cli_table_bytes(t, e->size_bytes);
+		cli_table_text(t, e->ok ? "ok" : e->damage);
+	}
+	printf("ledger: %llu lines, chain whole, %llu bundles published\n", (unsigned long long)v->ledger_entries,
+	       (unsigned long long)v->published);
+	if (any)
+		return cli_table_print(t, err);
+	printf("no bundles\n");
+	return 0;
+}
+
+static int judge(const struct verify *v, struct err *err)
+{
+	if (!v->missing && !v->unknown && !v->damaged)
+		return 0;
+	err_set(err, ERR_VERIFY, "%llu bundles damaged, %llu missing, %llu unknown to the ledger",
+		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
+	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound." :
+							"A run that crashed after publishing leaves one; the next run adopts or reports it.");
+}
+
+static int collect(struct verify *v, struct err *err)
+{
+	int r = cli_load_policy(v->cli, err);
+
+	if (r == 0)
+		r = cli_open_store(v->cli, /* writable= */ false, err);
+	if (r == 0)
+		r = ledger_read(v->cli->store->ledger_dirfd, take_line, v, err);
+	if (r == 0)
+		r = store_each_bundle(v->cli->store, take_file, v, err);
+	if (r == 0)
+		r = choose(v, err);
+	return r;
+}
+
+int cli_cmd_verify(struct cli *cli, struct err *err)
+{
+	struct verify v = {.cli = cli};
+	int r = collect(&v, err), printed;
+	struct err print_err = {0};
+
+	for (size_t i = 0; r == 0 && i < v.n; i++)
+		if (v.entry[i].wanted)
+			r = check_one(&v, &v.entry[i], err);
+	if (r < 0)
+		return r;
+	cli_progress_clear();
+	r = judge(&v, err);
+	printed = cli->json ? print_json(&v, r == 0, &print_err) : print_text(&v, &print_err);
+	if (printed < 0 && r == 0)
+		*err = print_err;
+	return r < 0 ? r : printed;
+}

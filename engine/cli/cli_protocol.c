@@ -1,0 +1,244 @@
+/*
+ * cli_protocol.c - fold the ledger's lines into one document per run.
+ */
+#include <string.h>
+
+#include <mmretain/ledger.h>
+#include <mmretain/store.h>
+
+#include "cli_protocol.h"
+
+struct reader {
+	struct cli *cli;
+	const struct protocol_query *query;
+	struct protocol *out;
+	uint64_t recovered;  /* torn lines met since the last run began */
+};
+
+uint64_t protocol_int(const json_t *obj, const char *key)
+{
+	json_int_t v = json_integer_value(json_object_get(obj, key));
+
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+const char *protocol_str(const json_t *obj, const char *key)
+{
+	const char *s = json_string_value(json_object_get(obj, key));
+
+	return s ? s : "";
+}
+
+bool protocol_bool(const json_t *obj, const char *key)
+{
+	const json_t *v = json_object_get(obj, key);
+
+	return v && json_typeof(v) == JANSSON_TRUE;
+}
+
+void protocol_took(uint64_t ms, char ret[TIME_TEXT])
+{
+	unsigned long long s = ms / 1000;
+
+	if (s >= 3600)
+		snprintf(ret, TIME_TEXT, "%lluh %llumin", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(ret, TIME_TEXT, "%llumin %llus", s / 60, s % 60);
+	else
+		snprintf(ret, TIME_TEXT, "%llu.%llus", s, (unsigned long long)ms / 100 % 10);
+}
+
+/* ---- documents ---- */
+
+static json_t *new_run(struct reader *rd, const char *run, json_t *line)
+{
+	json_t *doc = cli_json_check(json_object());
+
+	cli_json_text(doc, "run", run);
+	cli_json_put(doc, "began", json_incref(json_object_get(line, "at")));
+	cli_json_put(doc, "ended", json_null());
+	for (size_t i = 0; i < 3; i++)
+		cli_json_put(doc, ((const char *const[]){"begin", "plan", "end"})[i], json_null());
+	cli_json_put(doc, "bundles", json_array());
+	cli_json_put(doc, "kept", json_array());
+	cli_json_int(doc, "recovered", rd->recovered);
+	rd->recovered = 0;
+	cli_json_put(doc, "ledger", json_pack("{s:O,s:O,s:O,s:O}", "first_seq", json_object_get(line, "seq"), "last_seq",
+					      json_object_get(line, "seq"), "first_prev", json_object_get(line, "prev"),
+					      "last_hash", json_object_get(line, "hash")));
+	if (json_array_append_new(rd->out->runs, doc) < 0)
+		mem_check(NULL);
+	if (rd->query->newest && json_array_size(rd->out->runs) > rd->query->newest)
+		json_array_remove(rd->out->runs, 0);
+	return doc;
+}
+
+static json_t *find_run(struct reader *rd, const char *run)
+{
+	/* The newest is the likely one. */
+	for (size_t i = json_array_size(rd->out->runs); i-- > 0;) {
+		json_t *doc = json_array_get(rd->out->runs, i);
+
+		if (strcmp(protocol_str(doc, "run"), run) == 0)
+			return doc;
+	}
+	return NULL;
+}
+
+/* A later run may settle a bundle of a crashed one: then its entry here has no `published`. */
+static json_t *find_bundle(json_t *doc, const char *bundle)
+{
+	json_t *list = json_object_get(doc, "bundles"), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry)
+		if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
+			return entry;
+	entry = cli_json_check(json_object());
+	cli_json_text(entry, "bundle", bundle);
+	cli_json_bool(entry, "done", false);
+	if (json_array_append_new(list, entry) < 0)
+		mem_check(NULL);
+	return entry;
+}
+
+/* The line's own fields; chain and key fields go. */
+static json_t *fields_of(const json_t *line)
+{
+	static const char *const drop[] = {"seq", "prev", "hash", "type", "run", "bundle"};
+	json_t *copy = cli_json_check(json_copy((json_t *)(uintptr_t)line));
+
+	for (size_t i = 0; i < ARRAY_LEN(drop); i++)
+		(void)json_object_del(copy, drop[i]); /* absent is fine */
+	return copy;
+}
+
+static void take_bundle_line(json_t *doc, const char *type, json_t *line)
+{
+	json_t *entry = find_bundle(doc, protocol_str(line, "bundle"));
+
+	if (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0) {
+		json_t *fields = fields_of(line);
+
+		if (json_object_update_missing(entry, fields) < 0)
+			mem_check(NULL);
+		json_decref(fields);
+		cli_json_bool(entry, "waived", type[0] == 'w');
+	} else if (strcmp(type, "bundle-done") == 0) {
+		cli_json_bool(entry, "done", true);
+	} else {
+		cli_json_put(entry, type, fields_of(line)); /* purging, purged, sweep, unlinked */
+	}
+}
+
+static void take_run_line(json_t *doc, const char *type, json_t *line)
+{
+	json_t *ledger = json_object_get(doc, "ledger");
+
+	cli_json_put(ledger, "last_seq", json_incref(json_object_get(line, "seq")));
+	cli_json_put(ledger, "last_hash", json_incref(json_object_get(line, "hash")));
+	if (json_object_get(line, "bundle")) {
+		take_bundle_line(doc, type, line);
+	} else if (strcmp(type, "run-begin") == 0) {
+		cli_json_put(doc, "begin", fields_of(line));
+	} else if (strcmp(type, "plan") == 0) {
+		cli_json_put(doc, "plan", fields_of(line));
+	} else if (strcmp(type, "run-end") == 0) {
+		cli_json_put(doc, "end", fields_of(line));
+		cli_json_put(doc, "ended", json_incref(json_object_get(line, "at")));
+	} else if (strcmp(type, "kept") == 0) {
+		if (json_array_append_new(json_object_get(doc, "kept"), fields_of(line)) < 0)
+			mem_check(NULL);
+	}
+}
+
+static void note_overdue(struct reader *rd, const json_t *line)
+{
+	int64_t expires_ms = (int64_t)protocol_int(line, "expires_ms");
+
+	if (!expires_ms || expires_ms >= time_now_ms())
+		return;
+	if (!rd->out->overdue || expires_ms < rd->out->oldest_overdue_ms)
+		rd->out->oldest_overdue_ms = expires_ms;
+	rd->out->overdue++;
+}
+
+static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
+{
+	struct reader *rd = payload;
+	json_error_t fault;
+	json_t *line = json_loadb(text, len, 0, &fault), *doc;
+	const char *type = protocol_str(line, "type"), *run = protocol_str(line, "run");
+
+	if (!json_is_object(line))
+		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
+	rd->out->entries = seq;
+	if (strcmp(type, "published") == 0)
+		note_overdue(rd, line);
+	rd->recovered += strcmp(type, "recovered") == 0;
+	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
+		doc = find_run(rd, run);
+		if (!doc && strcmp(type, "run-begin") == 0)
+			doc = new_run(rd, run, line);
+		if (doc)
+			take_run_line(doc, type, line);
+	}
+	json_decref(line);
+	return 0;
+}
+
+/* ---- totals ---- */
+
+static void add_totals(json_t *doc)
+{
+	json_t *bundles = json_object_get(doc, "bundles"), *kept = cli_json_check(json_object()), *entry;
+	uint64_t threads = 0, posts = 0, bytes = 0, gone_threads = 0, gone_posts = 0, count = 0;
+	size_t i;
+
+	json_array_foreach(bundles, i, entry) {
+		const json_t *purged = json_object_get(entry, "purged");
+
+		if (json_object_get(entry, "rel_path")) {
+			count++;
+			threads += protocol_int(entry, "threads");
+			posts += protocol_int(entry, "posts");
+			bytes += protocol_int(entry, "file_bytes");
+		}
+		gone_threads += protocol_int(purged, "threads");
+		gone_posts += protocol_int(purged, "posts");
+	}
+	json_array_foreach(json_object_get(doc, "kept"), i, entry) {
+		const char *reason = protocol_str(entry, "reason");
+
+		cli_json_int(kept, reason, protocol_int(kept, reason) + protocol_int(entry, "threads"));
+	}
+	cli_json_put(doc, "totals",
+		     json_pack("{s:{s:I,s:I,s:I,s:I},s:{s:I,s:I},s:o}", "archived", "bundles", (json_int_t)count, "threads",
+			       (json_int_t)threads, "posts", (json_int_t)posts, "bytes", (json_int_t)bytes, "deleted",
+			       "threads", (json_int_t)gone_threads, "posts", (json_int_t)gone_posts, "kept", kept));
+}
+
+static int release(struct protocol *p)
+{
+	json_decref(p->runs);
+	return 0;
+}
+
+int protocol_read(struct cli *cli, const struct protocol_query *q, struct protocol **ret, struct err *err)
+{
+	struct protocol *p = mem_new(cli->ctx, struct protocol);
+	struct reader rd = {.cli = cli, .query = q, .out = p};
+	json_t *doc;
+	size_t i;
+	int r;
+
+	p->runs = cli_json_check(json_array());
+	talloc_set_destructor(p, release);
+	r = ledger_read(cli->store->ledger_dirfd, take_line, &rd, err);
+	if (r < 0)
+		return r;
+	json_array_foreach(p->runs, i, doc)
+		add_totals(doc);
+	*ret = p;
+	return 0;
+}

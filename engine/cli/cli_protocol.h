@@ -1,0 +1,31 @@
+/*
+ * cli_protocol.h - runs as the ledger tells them, for status and report.
+ */
+#ifndef CLI_PROTOCOL_H
+#define CLI_PROTOCOL_H
+
+#include "cli.h"
+
+struct protocol_query {
+	const char *run;     /* only this one; NULL: any */
+	size_t newest;       /* keep so many, the newest; 0 = all */
+};
+
+struct protocol {
+	json_t *runs;        /* array of documents as in `report --json`, oldest first; freed with the context */
+	uint64_t entries;
+	uint64_t overdue;    /* bundles past their time */
+	int64_t oldest_overdue_ms;
+};
+
+/* Walks the ledger once.  *ret has cli->ctx for parent. */
+int protocol_read(struct cli *cli, const struct protocol_query *q, struct protocol **ret, struct err *err) MMR_CHECKED;
+
+/* Reading a document; an absent key counts as 0, "" and NULL. */
+uint64_t protocol_int(const json_t *obj, const char *key);
+const char *protocol_str(const json_t *obj, const char *key);
+bool protocol_bool(const json_t *obj, const char *key);
+/* "3h 12min", "41s" */
+void protocol_took(uint64_t ms, char ret[TIME_TEXT]);
+
+#endif
