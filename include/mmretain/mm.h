@@ -18,7 +18,8 @@ typedef char mm_id[MM_ID + 1];
 
 /* ---- open (mm_config.c, mm_dsn.c) ------------------------------------------ */
 
-struct mm_source { const char *mattermost_config, *service, *url; }; /* exactly one is set */
+/* Exactly one is set.  mattermost_config: a path, or the postgres:// URL of a server that keeps its configuration in the database. */
+struct mm_source { const char *mattermost_config, *service, *url; };
 
 struct mm_config {                /* what we read from config.json and MM_* (environment wins) */
 	char *conninfo;           /* libpq key=value, ready for db_open */
@@ -30,7 +31,7 @@ struct mm_config {                /* what we read from config.json and MM_* (env
  * relative to the server's folder (parent of config/).  With service/url the data path comes from MM_FILESETTINGS_DIRECTORY or is unknown.
  * Refuses DriverName other than postgres, a non-local host without sslmode=verify-full (facts 8, security 8.2). ERR_POLICY/ERR_DATABASE. */
 int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config **ret, struct err *err) MMR_CHECKED;
-/* A lib/pq URL or key=value DSN -> libpq key=value conninfo (facts 8.2). */
+/* A lib/pq URL or key=value DSN -> libpq key=value conninfo (facts 8.2). ERR_DATABASE; messages never quote the DSN. */
 int mm_dsn_convert(void *ctx, const char *dsn, char **ret_conninfo, struct err *err) MMR_CHECKED;
 
 /* ---- schema probe (mm_probe.c) ----------------------------------------------- */
@@ -65,11 +66,15 @@ struct mm {
 	struct db *db;
 	struct mm_schema *schema;          /* after mm_probe */
 	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
+	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
 };
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
-/* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. */
+/* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
+ * the server's own job began). A handful of catalogue queries, some milliseconds. */
+int mm_probe_again(struct mm *mm, struct err *err) MMR_CHECKED;
+/* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
 
 /* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */

@@ -1,0 +1,260 @@
+/*
+ * mm_config.c - Mattermost's own configuration: where its database and its attachments are.
+ *
+ * The environment beats the file, as it does for the server.  Secrets stay in the connection text and are in no message.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mm_internal.h"
+#include "mm_jansson.h"
+#include "mm_sql.h"
+
+enum { CONFIG_BYTES = 16 << 20 };
+
+struct reading {
+	void *tmp;
+	json_t *root;
+	const char *origin;        /* for messages: the path, or "the configuration in the database" */
+	const char *folder;        /* the server's folder, or NULL */
+	const char *fallback_dsn;  /* when the configuration came out of a database */
+};
+
+static const char *env(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && value[0] ? value : NULL;
+}
+
+/* NULL when it is not there; a value of another type is an error. */
+static int text_of(const struct reading *c, const char *section, const char *field, const char **ret, struct err *err)
+{
+	json_t *value = json_object_get(json_object_get(c->root, section), field);
+
+	*ret = NULL;
+	if (!value || json_typeof(value) == JANSSON_NULL)
+		return 0;
+	if (!json_is_string(value))
+		return err_set(err, ERR_POLICY, "%s: %s.%s is not a text", c->origin, section, field);
+	*ret = json_string_value(value);
+	return 0;
+}
+
+static int parse_json(struct reading *c, const char *text, size_t len, struct err *err)
+{
+	json_error_t problem;
+
+	c->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
+	if (!json_is_object(c->root)) /* jansson's text may quote what it stumbled over */
+		return err_set(err, ERR_POLICY, "%s: line %d: not a JSON object", c->origin, problem.line > 0 ? problem.line : 1);
+	return 0;
+}
+
+/* Whoever may write the file chooses where we delete. */
+static int check_mode(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !(st.st_mode & S_IWOTH))
+		return 0; /* a missing file is told by the reading */
+	err_set(err, ERR_PERMISSION, "configuration file \"%s\" may be changed by everybody", path);
+	return err_hint(err, "Run: chmod o-w '%s'", path);
+}
+
+/* /opt/mattermost/config/config.json -> /opt/mattermost */
+static const char *server_folder(void *ctx, const char *path)
+{
+	char *full = realpath(path, NULL), *folder;
+
+	if (!full)
+		return NULL;
+	for (int up = 0; up < 2; up++) {
+		char *slash = strrchr(full, '/');
+
+		if (slash)
+			slash[slash == full] = '\0';
+	}
+	folder = mem_strdup(ctx, full);
+	free(full);
+	return folder;
+}
+
+static int load_file(struct reading *c, const char *path, struct err *err)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r = check_mode(path, err);
+
+	if (r == 0)
+		r = file_read(c->tmp, AT_FDCWD, path, CONFIG_BYTES, &text, &len, err);
+	if (r < 0) {
+		err->code = r == -ERR_PERMISSION ? r : -ERR_POLICY;
+		return err_prefix(err, "Mattermost configuration");
+	}
+	c->origin = path;
+	c->folder = server_folder(c->tmp, path);
+	r = parse_json(c, text, len, err);
+	explicit_bzero(text, len);
+	return r;
+}
+
+static int load_database(struct reading *c, const char *dsn, struct err *err)
+{
+	struct db_options options = {.statement_timeout_ms = 30000, .lock_timeout_ms = 5000};
+	struct db *db = NULL;
+	struct db_result *res = NULL;
+	char *conninfo = NULL;
+	int r = mm_dsn_parse(c->tmp, dsn, MM_DSN_LIB_PQ_GO, &conninfo, err);
+
+	options.conninfo = conninfo;
+	if (r == 0)
+		r = db_open(c->tmp, &options, &db, err);
+	if (r == 0)
+		r = db_query(c->tmp, db, &sql_probe_config, DB_ONE, 0, NULL, &res, err);
+	if (r < 0)
+		return err_prefix(err, "Mattermost configuration in the database");
+	c->origin = "the configuration in the database";
+	c->fallback_dsn = dsn;
+	return parse_json(c, db_text(res, 0, 0), db_len(res, 0, 0), err);
+}
+
+static bool is_url(const char *text)
+{
+	return !strncmp(text, "postgres://", 11) || !strncmp(text, "postgresql://", 13);
+}
+
+/* The policy names one store, the environment of this process another: only one can be the server's. */
+static int check_store(const char *wanted, struct err *err)
+{
+	const char *store = env("MM_CONFIG");
+
+	if (!store || !strcmp(store, wanted) || is_url(store) == is_url(wanted))
+		return 0;
+	err_set(err, ERR_POLICY, "MM_CONFIG names another kind of configuration store than the policy's mattermost_config");
+	return err_hint(err, "Write the value of MM_CONFIG as database.mattermost_config, or unset MM_CONFIG.");
+}
+
+static int read_dsn(const struct reading *c, struct mm_config *config, struct err *err)
+{
+	const char *driver = NULL, *dsn = NULL;
+	int r = text_of(c, "SqlSettings", "DriverName", &driver, err);
+
+	if (r == 0)
+		r = text_of(c, "SqlSettings", "DataSource", &dsn, err);
+	if (r < 0)
+		return r;
+	driver = env("MM_SQLSETTINGS_DRIVERNAME") ?: driver;
+	dsn = env("MM_SQLSETTINGS_DATASOURCE") ?: dsn;
+	if (driver && driver[0] && strcmp(driver, "postgres")) {
+		err_set(err, ERR_POLICY, "%s: SqlSettings.DriverName is \"%.40s\", only postgres is supported", c->origin, driver);
+		return err_hint(err, "Move the Mattermost server to PostgreSQL first.");
+	}
+	if (!dsn || !dsn[0])
+		dsn = c->fallback_dsn;
+	if (!dsn) {
+		err_set(err, ERR_POLICY, "%s: SqlSettings.DataSource is empty", c->origin);
+		return err_hint(err, "Set MM_SQLSETTINGS_DATASOURCE as the server has it, or use database.url in the policy.");
+	}
+	r = mm_dsn_parse(config, dsn, MM_DSN_LIB_PQ_GO, &config->conninfo, err);
+	return r < 0 ? err_prefix(err, "SqlSettings.DataSource") : 0;
+}
+
+/* A relative folder is relative to the server's folder, never to ours. */
+static char *resolve(void *ctx, const char *folder, const char *directory)
+{
+	if (directory[0] == '/')
+		return mem_strdup(ctx, directory);
+	if (!folder)
+		return NULL;
+	while (!strncmp(directory, "./", 2))
+		directory += 2;
+	return mem_printf(ctx, "%s/%s", strcmp(folder, "/") ? folder : "", directory);
+}
+
+static int read_files(const struct reading *c, struct mm_config *config, struct err *err)
+{
+	const char *driver = NULL, *directory = NULL, *names = NULL;
+	int r = text_of(c, "FileSettings", "DriverName", &driver, err);
+
+	if (r == 0)
+		r = text_of(c, "FileSettings", "Directory", &directory, err);
+	if (r == 0)
+		r = text_of(c, "TeamSettings", "TeammateNameDisplay", &names, err);
+	if (r < 0)
+		return r;
+	driver = env("MM_FILESETTINGS_DRIVERNAME") ?: driver;
+	directory = env("MM_FILESETTINGS_DIRECTORY") ?: directory;
+	names = env("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY") ?: names;
+	config->file_driver = mem_strdup(config, driver && driver[0] ? driver : "local");
+	config->teammate_name_display = mem_strdup(config, names && names[0] ? names : "username");
+	if (!strcmp(config->file_driver, "local"))
+		config->data_path = resolve(config, c->folder, directory && directory[0] ? directory : "./data/");
+	return 0;
+}
+
+static int read_mattermost(struct mm_config *config, const char *place, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "mattermost config");
+	struct reading c = {.tmp = tmp, .origin = place};
+	int r = check_store(place, err);
+
+	if (r == 0)
+		r = is_url(place) ? load_database(&c, place, err) : load_file(&c, place, err);
+	if (r == 0)
+		r = read_dsn(&c, config, err);
+	if (r == 0)
+		r = read_files(&c, config, err);
+	json_decref(c.root);
+	return r;
+}
+
+/* Service and URL know nothing about attachments; the environment may. */
+static void files_from_environment(struct mm_config *config)
+{
+	const char *directory = env("MM_FILESETTINGS_DIRECTORY"), *driver = env("MM_FILESETTINGS_DRIVERNAME");
+
+	config->file_driver = mem_strdup(config, driver ? driver : directory ? "local" : "");
+	config->teammate_name_display = mem_strdup(config, env("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY") ?: "username");
+	if (directory && !strcmp(config->file_driver, "local"))
+		config->data_path = resolve(config, NULL, directory);
+}
+
+static int read_plain(struct mm_config *config, const struct mm_source *source, struct err *err)
+{
+	struct buf b;
+
+	files_from_environment(config);
+	if (source->url)
+		return mm_dsn_parse(config, source->url, MM_DSN_LIBPQ, &config->conninfo, err);
+	buf_init(&b, config, 4096);
+	mm_conninfo_add(&b, "service", source->service);
+	if (b.overflow)
+		return err_set(err, ERR_POLICY, "the name of the service is too long");
+	config->conninfo = mem_strndup(config, b.data, b.len);
+	buf_reset(&b);
+	return 0;
+}
+
+int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config **ret, struct err *err)
+{
+	struct mm_config *config = mem_new(ctx, struct mm_config);
+	int r;
+
+	if (!!source->mattermost_config + !!source->service + !!source->url != 1)
+		r = err_set(err, ERR_POLICY, "exactly one of mattermost_config, service and url must name the database");
+	else if (source->mattermost_config)
+		r = read_mattermost(config, source->mattermost_config, err);
+	else
+		r = read_plain(config, source, err);
+	if (r == 0)
+		r = db_conninfo_check(config->conninfo, err);
+	if (r < 0) {
+		talloc_free(config);
+		return r;
+	}
+	*ret = config;
+	return 0;
+}

@@ -1,0 +1,113 @@
+/*
+ * mm_grants.c - every privilege that is missing, at once, before work starts.
+ */
+#include <string.h>
+
+#include "mm_internal.h"
+#include "mm_sql.h"
+
+struct need {
+	const char *table;
+	const char *columns; /* separated by blanks; NULL: the whole table */
+};
+
+/* Read beside the closure.  Of users only what a bundle's names need: no password, token or mail column. */
+static const struct need reads[] = {
+	{"bots", "userid"},
+	{"channelbookmarks", "fileinfoid deleteat"},
+	{"channelmemberhistory", NULL},
+	{"channels", "id teamid type name displayname deleteat"},
+	{"db_lock", NULL},
+	{"groupmembers", NULL},
+	{"jobs", NULL},
+	{"pluginkeyvaluestore", NULL},
+	{"propertyfields", NULL},
+	{"propertygroups", NULL},
+	{"teams", "id type name displayname deleteat"},
+	{"users", "id username nickname firstname lastname deleteat"},
+};
+
+struct wanted {
+	struct db_array table, privilege, column;
+};
+
+static void add(struct wanted *w, const char *table, const char *privilege, const char *column, size_t len)
+{
+	db_array_add(&w->table, table, strlen(table));
+	db_array_add(&w->privilege, privilege, strlen(privilege));
+	db_array_add(&w->column, column, len);
+}
+
+static void add_columns(struct wanted *w, const struct need *need)
+{
+	if (!need->columns)
+		add(w, need->table, "SELECT", NULL, 0);
+	for (const char *p = need->columns; p && *p;) {
+		size_t len = strcspn(p, " ");
+
+		add(w, need->table, "SELECT", p, len);
+		p += len + (p[len] == ' ');
+	}
+}
+
+/* INSERT too: a late reply takes its thread back out of the bundle. */
+static void add_all(struct wanted *w, bool for_delete)
+{
+	static const char *const closure[] = {"SELECT", "DELETE", "INSERT"};
+
+	for (size_t p = 0; p < (for_delete ? ARRAY_LEN(closure) : 1); p++)
+		for (int i = 0; i < MM_KINDS; i++)
+			add(w, mm_known[i].table, closure[p], NULL, 0);
+	for (size_t i = 0; i < ARRAY_LEN(reads); i++)
+		add_columns(w, &reads[i]);
+}
+
+static void join(struct buf *b, const struct db_result *res)
+{
+	for (int64_t i = 0; i < db_rows(res); i++) {
+		if (b->len)
+			buf_puts(b, ", ");
+		buf_puts(b, db_text(res, i, 0));
+	}
+}
+
+static int missing_grants(struct mm *mm, bool for_delete, void *ctx, struct buf *ret, struct err *err)
+{
+	struct db_result *other = NULL, *tables = NULL;
+	struct wanted w;
+	const char *params[3], *temporary = for_delete ? "true" : "false";
+	int r = db_query(ctx, mm->db, &sql_probe_grants_other, DB_ANY, 1, &temporary, &other, err);
+
+	if (r < 0)
+		return r;
+	join(ret, other);
+	db_array_init(&w.table, ctx);
+	db_array_init(&w.privilege, ctx);
+	db_array_init(&w.column, ctx);
+	add_all(&w, for_delete);
+	params[0] = db_array_text(&w.table);
+	params[1] = db_array_text(&w.privilege);
+	params[2] = db_array_text(&w.column);
+	r = db_query(ctx, mm->db, &sql_probe_grants, DB_ANY, 3, params, &tables, err);
+	if (r == 0)
+		join(ret, tables);
+	return r;
+}
+
+int mm_check_grants(struct mm *mm, bool for_delete, struct err *err)
+{
+	void *ctx auto_mem = mem_context(NULL, "grants");
+	struct buf missing;
+	int r;
+
+	if (for_delete && db_in_recovery(mm->db)) {
+		err_set(err, ERR_DATABASE, "%s is a standby server: a plan is possible, a run is not", db_text_safe(mm->db));
+		return err_hint(err, "Connect to the primary server.");
+	}
+	buf_init(&missing, ctx, sizeof(err->msg) * 16);
+	r = missing_grants(mm, for_delete, ctx, &missing, err);
+	if (r < 0 || missing.len == 0)
+		return r;
+	err_set(err, ERR_PERMISSION, "the database role lacks %.*s", (int)missing.len, missing.data);
+	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the database execute them.");
+}

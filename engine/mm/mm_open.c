@@ -1,0 +1,77 @@
+/*
+ * mm_open.c - the database of one Mattermost server and its folder of attachments.
+ */
+#include <string.h>
+
+#include "mm_internal.h"
+#include "mm_sql.h"
+
+/* Long enough for a plan over the largest table; the deleting transactions set their own. */
+enum { STATEMENT_TIMEOUT_MS = 60 * 60 * 1000, LOCK_TIMEOUT_MS = 10 * 1000 };
+
+static int mm_destroy(struct mm *mm)
+{
+	if (mm->data_dirfd >= 0)
+		fd_close_p(&mm->data_dirfd);
+	return 0;
+}
+
+/* A folder that cannot be opened is no reason not to plan; whoever needs attachments asks for data_problem. */
+static void open_data(struct mm *mm)
+{
+	struct err err = {.code = 0};
+
+	if (strcmp(mm->config->file_driver, "local") || !mm->config->data_path) {
+		mm->data_problem = mem_strdup(mm, mm->config->file_driver[0] ? "the attachments are not in a local folder"
+									     : "no attachment folder is configured");
+		return;
+	}
+	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) < 0)
+		mm->data_problem = mem_strdup(mm, err.msg);
+}
+
+/* The override of tests (--now) stands still, the clock does not. */
+static bool clock_is_fixed(int64_t *ret_ms)
+{
+	int64_t start_us = time_mono_us();
+
+	*ret_ms = time_now_ms();
+	while (time_mono_us() - start_us < 2500)
+		if (time_now_ms() != *ret_ms)
+			return false;
+	return time_now_ms() == *ret_ms;
+}
+
+static int learn_now(struct mm *mm, struct err *err)
+{
+	struct db_result *res auto_mem = NULL;
+	int r = db_query(NULL, mm->db, &sql_probe_clock, DB_ONE, 0, NULL, &res, err);
+
+	if (r == 0 && !clock_is_fixed(&mm->now_ms))
+		mm->now_ms = db_i64(res, 0, 0);
+	return r;
+}
+
+int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err)
+{
+	struct db_options options = {.statement_timeout_ms = STATEMENT_TIMEOUT_MS, .lock_timeout_ms = LOCK_TIMEOUT_MS};
+	struct mm *mm = mem_new(ctx, struct mm);
+	int r;
+
+	mm->data_dirfd = -1;
+	talloc_set_destructor(mm, mm_destroy);
+	r = mm_config_read(mm, source, &mm->config, err);
+	if (r == 0) {
+		options.conninfo = mm->config->conninfo;
+		r = db_open(mm, &options, &mm->db, err);
+	}
+	if (r == 0)
+		r = learn_now(mm, err);
+	if (r < 0) {
+		talloc_free(mm);
+		return r;
+	}
+	open_data(mm);
+	*ret = mm;
+	return 0;
+}
