@@ -8,6 +8,10 @@
 
 #include "cli.h"
 
+struct mm_scope;
+/* What the policy wants to know of a channel; borrows from it. */
+struct policy_scope cli_policy_scope(const struct mm_scope *s);
+
 struct cli_match_result { size_t channels, ungoverned; };
 
 /* Adds an error for every tie and a warning for every selector that matches nothing and every account that does not exist. */

@@ -24,9 +24,19 @@ void cli_print_problems(const struct cli *cli, const struct policy_problems *pro
 
 int cli_load_policy(struct cli *cli, struct err *err)
 {
+	enum cli_command_id command = cli->args->command;
+	bool warn = !cli->quiet && (cli->verbose || command == CMD_PLAN || command == CMD_RUN || command == CMD_DOCTOR);
 	struct policy_problems *problems = NULL;
 	int r = policy_load(cli->ctx, cli_policy_path(cli), &cli->policy, &problems, err);
 
-	cli_print_problems(cli, problems);
+	/* Who runs or plans must see the warnings; who only reads the archive has seen them before. */
+	for (size_t i = 0; problems && i < problems->n; i++)
+		if (!problems->item[i].warning || warn)
+			print_problem(cli_policy_path(cli), &problems->item[i]);
+	if (r == 0 && problems && problems->n && cli_given(cli, OPT_STRICT)) {
+		err_set(err, ERR_POLICY, "%s: %zu warning%s, and --strict is given", cli_policy_path(cli), problems->n,
+			problems->n == 1 ? "" : "s");
+		r = err_hint(err, "Correct them, or leave --strict out.");
+	}
 	return r;
 }

@@ -1,0 +1,257 @@
+/*
+ * cli_cmd_doctor.c - everything a run needs, one line each.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <mmretain/ledger.h>
+#include <mmretain/mm.h>
+#include <mmretain/policy.h>
+#include <mmretain/run.h>
+#include <mmretain/store.h>
+
+#include "cli.h"
+
+#define FREE_BUNDLES 4          /* room for so many bundles is the least; less is a warning */
+#define CLOCK_WARN_MS 5000
+#define CLOCK_FAIL_MS 60000
+
+enum state { OK, WARN, FAIL };
+
+struct doctor {
+	struct cli *cli;
+	json_t *list;
+	struct err first;        /* of the first failure: it decides the exit status */
+	unsigned warnings, failures;
+};
+
+static void MMR_PRINTF(4, 0) note(struct doctor *d, const char *check, enum state state, const char *fmt, va_list ap,
+				  const char *hint)
+{
+	static const char *const words[] = {"ok", "warn", "fail"};
+	static const enum cli_tint tints[] = {CLI_GREEN, CLI_YELLOW, CLI_RED};
+	auto_mem void *ctx = mem_context(NULL, "note");
+	char *text = mem_check(talloc_vasprintf(ctx, fmt, ap));
+
+	d->warnings += state == WARN;
+	d->failures += state == FAIL;
+	if (d->cli->json) {
+		json_t *obj = cli_json_check(json_object());
+
+		cli_json_text(obj, "check", check);
+		cli_json_text(obj, "state", words[state]);
+		cli_json_text(obj, "text", text);
+		cli_json_text(obj, "hint", hint && *hint ? hint : NULL);
+		if (json_array_append_new(d->list, obj) < 0)
+			mem_check(NULL);
+		return;
+	}
+	printf("%s%-4s%s  %-12s %s\n", cli_tint(d->cli->color, tints[state]), words[state], cli_tint(d->cli->color, CLI_PLAIN),
+	       check, cli_safe(ctx, text));
+	if (hint && *hint)
+		printf("                    %s\n", cli_safe(ctx, hint));
+}
+
+static void MMR_PRINTF(3, 4) good(struct doctor *d, const char *check, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(d, check, OK, fmt, ap, NULL);
+	va_end(ap);
+}
+
+static void MMR_PRINTF(4, 5) warn(struct doctor *d, const char *check, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(d, check, WARN, fmt, ap, hint);
+	va_end(ap);
+}
+
+static void MMR_PRINTF(4, 5) say_fail(struct doctor *d, const char *check, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	note(d, check, FAIL, fmt, ap, hint);
+	va_end(ap);
+}
+
+static void fail(struct doctor *d, const char *check, struct err *err)
+{
+	if (!d->first.code)
+		d->first = *err;
+	say_fail(d, check, err->hint, "%s", err->msg);
+	err_clear(err);
+}
+
+static bool check_policy(struct doctor *d)
+{
+	struct err err = {0};
+
+	if (cli_load_policy(d->cli, &err) < 0) {
+		fail(d, "policy", &err);
+		return false;
+	}
+	good(d, "policy", "%s: %zu rules, %zu holds", cli_policy_path(d->cli), d->cli->policy->n_rules, d->cli->policy->n_holds);
+	return true;
+}
+
+static void check_schema(struct doctor *d)
+{
+	const struct mm_schema *s = d->cli->mm->schema;
+	struct err err = {0};
+	size_t present = 0;
+
+	for (int i = 0; i < MM_KINDS; i++)
+		present += s->table[i].present;
+	for (size_t i = 0; i < s->n_unknown; i++) {
+		err_set(&err, ERR_SCHEMA, "%s", s->unknown[i]);
+		err_hint(&err, "A run plans only, until this is settled.");
+		fail(d, "schema", &err);
+	}
+	if (!s->n_unknown)
+		good(d, "schema", "%zu of %d known tables of a thread are there, nothing unknown points at posts", present,
+		     MM_KINDS);
+	for (size_t i = 0; d->cli->verbose && i < s->n_notes; i++)
+		good(d, "schema", "%s", s->note[i]);
+}
+
+static void check_clock(struct doctor *d)
+{
+	int64_t difference = d->cli->mm->now_ms - time_now_ms(), size = difference < 0 ? -difference : difference;
+	struct err err = {0};
+
+	if (size > CLOCK_FAIL_MS) {
+		err_set(&err, ERR_GUARD, "the clocks of this host and of the database differ by %lld s", (long long)(size / 1000));
+		err_hint(&err, "Set both by NTP; a run with a wrong clock would delete too much.");
+		fail(d, "clock", &err);
+	} else if (size > CLOCK_WARN_MS) {
+		warn(d, "clock", "Set both by NTP.", "the clocks of this host and of the database differ by %lld s",
+		     (long long)(size / 1000));
+	} else {
+		good(d, "clock", "this host and the database agree to %lld ms", (long long)size);
+	}
+}
+
+static void check_files(struct doctor *d)
+{
+	const struct mm *mm = d->cli->mm;
+
+	if (mm->data_dirfd >= 0)
+		good(d, "attachments", "%s", mm->config->data_path ? mm->config->data_path : "the folder is open");
+	else if (mm->config->file_driver && *mm->config->file_driver && strcmp(mm->config->file_driver, "local") != 0)
+		warn(d, "attachments", "Rules need `files: keep`.", "the file driver is \"%s\": attachments cannot be archived",
+		     mm->config->file_driver);
+	else
+		warn(d, "attachments", "Name Mattermost's config.json in the policy, or set MM_FILESETTINGS_DIRECTORY.",
+		     "the attachment folder is not known or cannot be opened");
+}
+
+/* Taken and let go at once: nobody else can tell whether it is free. */
+static void check_lock(struct doctor *d)
+{
+	struct db *session = NULL;
+	struct err err = {0};
+	int r = db_open_again(d->cli->ctx, d->cli->mm->db, &session, &err);
+
+	if (r == 0)
+		r = db_lock(session, RUN_LOCK_KEY, &err);
+	if (r == 0)
+		good(d, "lock", "no run is going on");
+	else if (r == -ERR_LOCKED)
+		warn(d, "lock", "Wait for it to end.", "%s", err.msg);
+	else
+		fail(d, "lock", &err);
+	talloc_free(session);
+}
+
+static void check_database(struct doctor *d)
+{
+	struct err err = {0};
+
+	if (cli_open_db(d->cli, &err) < 0) {
+		fail(d, "database", &err);
+		return;
+	}
+	good(d, "database", "%s, PostgreSQL %d.%d, schema %s", db_text_safe(d->cli->mm->db),
+	     db_server_version(d->cli->mm->db) / 10000, db_server_version(d->cli->mm->db) % 10000, db_schema(d->cli->mm->db));
+	check_schema(d);
+	if (mm_check_grants(d->cli->mm, /* for_delete= */ true, &err) < 0)
+		fail(d, "rights", &err);
+	else
+		good(d, "rights", "the role may read and delete what a run needs");
+	check_clock(d);
+	check_files(d);
+	check_lock(d);
+}
+
+static void check_space(struct doctor *d)
+{
+	uint64_t free_bytes = 0, wanted = FREE_BUNDLES * d->cli->policy->archive.bundle_size_bytes;
+	char have[TIME_TEXT], need[TIME_TEXT];
+	struct err err = {0};
+
+	if (store_free_bytes(d->cli->store, &free_bytes, &err) < 0) {
+		fail(d, "space", &err);
+		return;
+	}
+	bytes_format(free_bytes, have);
+	bytes_format(wanted, need);
+	if (free_bytes < wanted)
+		warn(d, "space", "Make room, or lower `bundle_size`.", "%s free, less than %s", have, need);
+	else
+		good(d, "space", "%s free", have);
+}
+
+/* Opening the ledger would recover it, and doctor changes nothing: read it, and ask the fold for open ends. */
+static void check_ledger(struct doctor *d)
+{
+	struct ledger_state *state = NULL;
+	struct err err = {0};
+
+	if (ledger_fold(d->cli->ctx, d->cli->store->ledger_dirfd, &state, &err) < 0) {
+		fail(d, "ledger", &err);
+		return;
+	}
+	good(d, "ledger", "%llu lines, chain whole", (unsigned long long)state->entries);
+	if (state->open_run || state->n_bundles)
+		warn(d, "runs", "The next run takes it up.", "run %s is going on, or was interrupted; %zu bundles are unfinished",
+		     state->open_run ? state->open_run : "?", state->n_bundles);
+}
+
+static void check_archive(struct doctor *d)
+{
+	struct err err = {0};
+
+	if (cli_open_store(d->cli, /* writable= */ true, &err) < 0) {
+		fail(d, "archive", &err);
+		return;
+	}
+	good(d, "archive", "%s", d->cli->store->path);
+	check_space(d);
+	check_ledger(d);
+}
+
+int cli_cmd_doctor(struct cli *cli, struct err *err)
+{
+	struct doctor d = {.cli = cli, .list = cli_json_check(json_array())};
+	int r = 0;
+
+	if (check_policy(&d)) {
+		check_database(&d);
+		check_archive(&d);
+	}
+	if (cli->json)
+		r = cli_json_print(d.list, err);
+	else
+		json_decref(d.list);
+	if (r == 0 && d.failures) {
+		err_set(err, (enum err_code)-d.first.code, "%u failure%s, %u warning%s", d.failures, d.failures == 1 ? "" : "s",
+			d.warnings, d.warnings == 1 ? "" : "s");
+		r = err->code;
+	}
+	return r;
+}

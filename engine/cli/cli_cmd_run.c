@@ -1,0 +1,210 @@
+/*
+ * cli_cmd_run.c - the run, its permission to act, and its result.
+ */
+#include <time.h>
+
+#include <mmretain/run.h>
+
+#include "cli_plan.h"
+
+/* The next moment of that local time of day, as milliseconds from now. */
+static int64_t until_ms(int minutes)
+{
+	time_t now = (time_t)(time_now_ms() / 1000), then;
+	struct tm tm;
+
+	if (!localtime_r(&now, &tm))
+		return 0;
+	tm.tm_hour = minutes / 60;
+	tm.tm_min = minutes % 60;
+	tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	then = mktime(&tm);
+	if (then <= now) {
+		tm.tm_mday++;
+		tm.tm_isdst = -1;
+		then = mktime(&tm);
+	}
+	return (int64_t)(then - now) * 1000;
+}
+
+static int64_t deadline(const struct cli_args *a)
+{
+	struct duration d;
+	int minutes;
+
+	if (a->value[OPT_RUN_TIME] && duration_parse(a->value[OPT_RUN_TIME], &d))
+		return time_mono_ms() + duration_after(0, &d);
+	if (a->value[OPT_UNTIL] && cli_clock_parse(a->value[OPT_UNTIL], &minutes))
+		return time_mono_ms() + until_ms(minutes);
+	return 0;
+}
+
+/* Without --yes and without a plan that was looked at before: show what would happen, and how to go on. */
+static int show_only(struct cli *cli, struct err *err)
+{
+	struct plan *plan = NULL;
+	int r = cli_open_db(cli, err);
+
+	if (r == 0)
+		r = cli_plan_build(cli, &plan, err);
+	if (r == 0)
+		r = cli->json ? cli_json_print(cli_plan_json(plan), err) : cli_plan_print_text(cli, plan, err);
+	if (r == 0)
+		r = plan_guard(plan, err);
+	if (r < 0 || cli_given(cli, OPT_DRY_RUN))
+		return r;
+	err_set(err, ERR_USAGE, "nothing was done: `run` acts only with --yes or on a plan file");
+	return err_hint(err, "Run `mmretain run --yes`, or `mmretain plan --out FILE` and then `mmretain run --plan FILE`.");
+}
+
+/* ---- JSON ---- */
+
+static json_t *amounts(uint64_t threads, uint64_t posts, uint64_t bytes)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "threads", threads);
+	cli_json_int(obj, "posts", posts);
+	cli_json_int(obj, "bytes", bytes);
+	return obj;
+}
+
+static json_t *bundle_json(const struct run_bundle *b)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_text(obj, "bundle", b->bundle);
+	cli_json_text(obj, "path", b->rel_path);
+	cli_json_text(obj, "rule", b->rule);
+	cli_json_text(obj, "team", b->team);
+	cli_json_bool(obj, "waived", b->waived);
+	cli_json_bool(obj, "recovered", b->recovered);
+	cli_json_int(obj, "threads", b->threads);
+	cli_json_int(obj, "posts", b->posts);
+	cli_json_int(obj, "rows", b->rows);
+	cli_json_int(obj, "files", b->blobs);
+	cli_json_int(obj, "bytes", b->file_bytes);
+	cli_json_int(obj, "raw_bytes", b->raw_bytes);
+	cli_json_put(obj, "deleted", amounts(b->purge.threads, b->purge.posts, b->purge.bytes_unlinked));
+	return obj;
+}
+
+static json_t *files_json(const struct purge_counts *c)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "unlinked", c->blobs_unlinked);
+	cli_json_int(obj, "shared", c->blobs_shared);
+	cli_json_int(obj, "failed", c->blobs_failed);
+	cli_json_int(obj, "bytes", c->bytes_unlinked);
+	return obj;
+}
+
+static int print_json(const struct run_report *rep, struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
+	const struct plan *plan = rep->plan;
+
+	cli_json_text(doc, "run", rep->id);
+	cli_json_text(doc, "outcome", rep->outcome);
+	cli_json_time(doc, "began", rep->began_ms);
+	cli_json_time(doc, "ended", rep->ended_ms);
+	cli_json_put(doc, "due", plan ? amounts(plan->due_threads, plan->due_posts, plan->due_bytes) : json_null());
+	cli_json_put(doc, "archived", amounts(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
+	cli_json_put(doc, "deleted", amounts(rep->total.threads, rep->total.posts, rep->total.bytes_unlinked));
+	cli_json_put(doc, "kept", cli_reasons_json(rep->kept));
+	for (size_t i = 0; i < rep->n_bundles; i++)
+		if (json_array_append_new(list, bundle_json(&rep->bundle[i])) < 0)
+			mem_check(NULL);
+	cli_json_put(doc, "bundles", list);
+	cli_json_int(late, "restored", rep->total.late_restored);
+	cli_json_int(late, "removed", rep->total.late_removed);
+	cli_json_put(doc, "late", late);
+	cli_json_put(doc, "files", files_json(&rep->total));
+	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
+	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
+	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
+	return cli_json_print(doc, err);
+}
+
+/* ---- text ---- */
+
+static int print_bundles(const struct cli *cli, const struct run_report *rep, struct err *err)
+{
+	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"RULE", CLI_LEFT}, {"THREADS", CLI_RIGHT},
+						    {"POSTS", CLI_RIGHT}, {"SIZE", CLI_RIGHT}, {"DELETED", CLI_RIGHT},
+						    {"KEPT", CLI_RIGHT}};
+	struct cli_table *t;
+
+	if (!rep->n_bundles)
+		return 0;
+	t = cli_table_new(cli, columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < rep->n_bundles; i++) {
+		const struct run_bundle *b = &rep->bundle[i];
+
+		cli_table_row(t);
+		cli_table_text(t, b->bundle);
+		cli_table_text(t, b->rule);
+		cli_table_int(t, b->threads);
+		cli_table_int(t, b->posts);
+		cli_table_bytes(t, b->file_bytes);
+		cli_table_int(t, b->purge.threads);
+		cli_table_int(t, b->purge.kept_changed + b->purge.kept_held + b->purge.kept_locked);
+	}
+	return cli_table_print(t, err);
+}
+
+static int print_text(const struct cli *cli, const struct run_report *rep, struct err *err)
+{
+	const struct purge_counts *c = &rep->total;
+	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, /* only_kept= */ true);
+	double seconds = (double)(rep->ended_ms - rep->began_ms) / 1000.0;
+	int r = print_bundles(cli, rep, err);
+
+	if (r < 0)
+		return r;
+	bytes_format(rep->archived_bytes, bytes);
+	bytes_format(c->bytes_unlinked, freed);
+	if (rep->plan)
+		printf("due       %llu threads, %llu posts\n", (unsigned long long)rep->plan->due_threads,
+		       (unsigned long long)rep->plan->due_posts);
+	printf("archived  %llu threads, %llu posts, %s\n", (unsigned long long)rep->archived_threads,
+	       (unsigned long long)rep->archived_posts, bytes);
+	printf("deleted   %llu threads, %llu posts; %llu files, %s\n", (unsigned long long)c->threads,
+	       (unsigned long long)c->posts, (unsigned long long)c->blobs_unlinked, freed);
+	if (*kept)
+		printf("kept      %s\n", kept);
+	if (c->late_restored || c->late_removed)
+		printf("late      %llu threads put back, %llu rows removed\n", (unsigned long long)c->late_restored,
+		       (unsigned long long)c->late_removed);
+	if (rep->recovered_bundles)
+		printf("recovered %u bundles of an earlier run\n", rep->recovered_bundles);
+	printf("run %s: %s, %.1f s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed",
+	       seconds);
+	return 0;
+}
+
+int cli_cmd_run(struct cli *cli, struct err *err)
+{
+	const char *const *v = cli->args->value;
+	const struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
+					    .deadline_mono_ms = deadline(cli->args), .rule = v[OPT_RULE], .team = v[OPT_TEAM],
+					    .channel = v[OPT_CHANNEL], .progress = &cli->progress};
+	struct run_report *rep = NULL;
+	struct err print_err = {0};
+	int r = cli_load_policy(cli, err), printed = 0;
+
+	if (r < 0)
+		return r;
+	if (cli_given(cli, OPT_DRY_RUN) || (!cli_given(cli, OPT_YES) && !options.plan_file))
+		return show_only(cli, err);
+	r = run_night(cli->ctx, cli->policy, &options, &rep, err);
+	cli_progress_clear();
+	/* What was done is told even when the run ended badly. */
+	if (rep)
+		printed = cli->json ? print_json(rep, &print_err) : print_text(cli, rep, &print_err);
+	if (printed < 0 && r == 0)
+		*err = print_err;
+	return r < 0 ? r : printed;
+}

@@ -1,0 +1,260 @@
+/*
+ * cli_plan.c - a plan on the terminal and as JSON.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli_plan.h"
+
+#define CHANNELS_SHOWN 20
+
+static bool is_due_reason(int reason)
+{
+	return reason <= DUE_DELETED;
+}
+
+/* The rule does not want it: nothing to tell. */
+static bool is_silent(int reason)
+{
+	return reason == KEPT_YOUNG;
+}
+
+char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], bool only_kept)
+{
+	char *text = mem_strdup(ctx, "");
+
+	for (int i = 0; i < PLAN_REASONS; i++) {
+		char *longer;
+
+		if (!reason[i] || is_silent(i) || (only_kept && is_due_reason(i)))
+			continue;
+		longer = mem_printf(ctx, "%s%s%s %llu", text, *text ? ", " : "", plan_reason_name((enum plan_reason)i),
+				    (unsigned long long)reason[i]);
+		talloc_free(text);
+		text = longer;
+	}
+	return text;
+}
+
+json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS])
+{
+	json_t *obj = cli_json_check(json_object());
+
+	for (int i = 0; i < PLAN_REASONS; i++)
+		if (reason[i] && !is_silent(i))
+			cli_json_int(obj, plan_reason_name((enum plan_reason)i), reason[i]);
+	return obj;
+}
+
+int cli_plan_build(struct cli *cli, struct plan **ret, struct err *err)
+{
+	const char *const *v = cli->args->value;
+	const struct plan_options options = {.rule = v[OPT_RULE], .team = v[OPT_TEAM], .channel = v[OPT_CHANNEL], .sizes = true,
+					     .progress = &cli->progress};
+	int r = plan_build(cli->ctx, cli->policy, cli->mm, &options, ret, err);
+
+	if (r < 0)
+		return r;
+	cli_progress_clear();
+	for (size_t i = 0; i < (*ret)->n_warnings; i++)
+		log_warn("%s", cli_safe(cli->ctx, (*ret)->warning[i]));
+	return 0;
+}
+
+/* ---- JSON ---- */
+
+static json_t *amounts(uint64_t threads, uint64_t posts, uint64_t bytes)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "threads", threads);
+	cli_json_int(obj, "posts", posts);
+	cli_json_int(obj, "bytes", bytes);
+	return obj;
+}
+
+static json_t *rule_json(const struct plan_rule *rule)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_text(obj, "rule", rule->rule->name);
+	cli_json_int(obj, "scopes", rule->scopes);
+	cli_json_time(obj, "cutoff", rule->cut_ms);
+	cli_json_time(obj, "floor", rule->floor_ms);
+	cli_json_put(obj, "due", amounts(rule->due_threads, rule->due_posts, rule->due_bytes));
+	cli_json_put(obj, "reasons", cli_reasons_json(rule->reason));
+	return obj;
+}
+
+static json_t *scope_json(const struct plan_scope *s)
+{
+	json_t *obj = cli_json_check(json_object()), *size = cli_json_check(json_object());
+
+	cli_json_text(obj, "channel_id", s->mm.channel_id);
+	cli_json_text(obj, "channel", s->mm.channel_name);
+	cli_json_text(obj, "team", s->mm.team_name);
+	cli_json_text(obj, "rule", s->rule ? s->rule->name : NULL);
+	cli_json_put(obj, "due", amounts(s->due_threads, s->due_posts, s->due_bytes));
+	cli_json_int(size, "posts", s->size_posts);
+	cli_json_int(size, "bytes", s->size_bytes);
+	cli_json_put(obj, "size", size);
+	cli_json_bool(obj, "limit_unreached", s->limit_unreached);
+	cli_json_put(obj, "reasons", cli_reasons_json(s->reason));
+	return obj;
+}
+
+static void append(json_t *list, json_t *value)
+{
+	if (json_array_append_new(list, cli_json_check(value)) < 0)
+		mem_check(NULL);
+}
+
+static json_t *strays_json(const struct mm_strays *s)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "no_channel", s->no_channel);
+	cli_json_int(obj, "no_root", s->no_root);
+	cli_json_int(obj, "no_original", s->no_original);
+	cli_json_int(obj, "other_channel", s->other_channel);
+	cli_json_int(obj, "odd_time", s->odd_time);
+	return obj;
+}
+
+json_t *cli_plan_json(const struct plan *plan)
+{
+	json_t *doc = cli_json_check(json_object()), *rules = cli_json_check(json_array());
+	json_t *scopes = cli_json_check(json_array()), *warnings = cli_json_check(json_array());
+
+	cli_json_digest(doc, "policy_digest", &plan->policy_digest);
+	cli_json_time(doc, "taken", plan->taken_ms);
+	cli_json_text(doc, "database", plan->database);
+	cli_json_text(doc, "system_identifier", plan->system_identifier);
+	cli_json_digest(doc, "digest", &plan->digest);
+	cli_json_put(doc, "due", amounts(plan->due_threads, plan->due_posts, plan->due_bytes));
+	for (size_t i = 0; i < plan->n_rules; i++)
+		append(rules, rule_json(&plan->rule[i]));
+	cli_json_put(doc, "rules", rules);
+	for (size_t i = 0; i < plan->n_scopes; i++)
+		append(scopes, scope_json(&plan->scope[i]));
+	cli_json_put(doc, "scopes", scopes);
+	cli_json_put(doc, "strays", strays_json(&plan->strays));
+	for (size_t i = 0; i < plan->n_warnings; i++) {
+		auto_mem char *safe = cli_safe(NULL, plan->warning[i]);
+
+		append(warnings, json_string(safe));
+	}
+	cli_json_put(doc, "warnings", warnings);
+	return doc;
+}
+
+/* ---- text ---- */
+
+static int print_rules(const struct cli *cli, const struct plan *plan, struct err *err)
+{
+	static const struct cli_column columns[] = {
+		{"RULE", CLI_LEFT},   {"CHANNELS", CLI_RIGHT}, {"CUT-OFF", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT},
+		{"POSTS", CLI_RIGHT}, {"SIZE", CLI_RIGHT},     {"REASONS", CLI_LEFT},
+	};
+	auto_mem void *ctx = mem_context(NULL, "rules");
+	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
+
+	for (size_t i = 0; i < plan->n_rules; i++) {
+		const struct plan_rule *rule = &plan->rule[i];
+
+		cli_table_row(t);
+		cli_table_text(t, rule->rule->name);
+		cli_table_int(t, rule->scopes);
+		cli_table_time(t, rule->cut_ms);
+		cli_table_int(t, rule->due_threads);
+		cli_table_int(t, rule->due_posts);
+		cli_table_bytes(t, rule->due_bytes);
+		cli_table_text(t, cli_reasons_text(ctx, rule->reason, /* only_kept= */ false));
+	}
+	return cli_table_print(t, err);
+}
+
+static int by_due(const void *a, const void *b)
+{
+	const struct plan_scope *const *x = a, *const *y = b;
+
+	if ((*x)->due_posts != (*y)->due_posts)
+		return (*x)->due_posts < (*y)->due_posts ? 1 : -1;
+	return strcmp((*x)->mm.channel_id, (*y)->mm.channel_id);
+}
+
+static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s)
+{
+	bool team = s->mm.team_name && *s->mm.team_name;
+
+	cli_table_row(t);
+	cli_table_text(t, team ? mem_printf(ctx, "%s/%s", s->mm.team_name, s->mm.channel_name) : s->mm.channel_name);
+	cli_table_text(t, s->rule ? s->rule->name : "-");
+	cli_table_int(t, s->due_threads);
+	cli_table_int(t, s->due_posts);
+	cli_table_bytes(t, s->due_bytes);
+	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, s->reason, /* only_kept= */ false),
+				     s->limit_unreached ? " (limit not reached)" : ""));
+}
+
+/* The channels where something happens, the largest first; all of them with -v. */
+static int print_scopes(const struct cli *cli, const struct plan *plan, struct err *err)
+{
+	static const struct cli_column columns[] = {
+		{"CHANNEL", CLI_LEFT}, {"RULE", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT},
+		{"POSTS", CLI_RIGHT},  {"SIZE", CLI_RIGHT}, {"REASONS", CLI_LEFT},
+	};
+	auto_mem void *ctx = mem_context(NULL, "scopes");
+	const struct plan_scope **order = mem_array(ctx, const struct plan_scope *, plan->n_scopes + 1);
+	size_t n = 0, shown;
+	struct cli_table *t;
+	int r;
+
+	for (size_t i = 0; i < plan->n_scopes; i++)
+		if (cli->verbose || plan->scope[i].due_threads || plan->scope[i].limit_unreached)
+			order[n++] = &plan->scope[i];
+	if (!n)
+		return 0;
+	qsort(order, n, sizeof(order[0]), by_due);
+	shown = cli->verbose || n <= CHANNELS_SHOWN ? n : CHANNELS_SHOWN;
+	t = cli_table_new(cli, columns, ARRAY_LEN(columns));
+	for (size_t i = 0; i < shown; i++)
+		put_scope(t, ctx, order[i]);
+	printf("\n");
+	r = cli_table_print(t, err);
+	if (n > shown)
+		printf("and %zu more channels; -v shows them all\n", n - shown);
+	return r;
+}
+
+static void print_strays(const struct mm_strays *s)
+{
+	uint64_t n = s->no_channel + s->no_root + s->no_original + s->other_channel + s->odd_time;
+
+	if (!n)
+		return;
+	printf("\n%llu damaged rows are left alone: %llu without a channel, %llu without a root, %llu without an original, "
+	       "%llu in another channel than their root, %llu with an odd time\n",
+	       (unsigned long long)n, (unsigned long long)s->no_channel, (unsigned long long)s->no_root,
+	       (unsigned long long)s->no_original, (unsigned long long)s->other_channel, (unsigned long long)s->odd_time);
+}
+
+int cli_plan_print_text(const struct cli *cli, const struct plan *plan, struct err *err)
+{
+	char taken[TIME_TEXT], bytes[TIME_TEXT], hex[DIGEST_HEX + 1];
+	int r;
+
+	time_format(plan->taken_ms, taken);
+	bytes_format(plan->due_bytes, bytes);
+	digest_hex(&plan->digest, hex);
+	printf("plan of %s for database %s\n\n", taken, cli_safe(cli->ctx, plan->database));
+	r = print_rules(cli, plan, err);
+	if (r == 0)
+		r = print_scopes(cli, plan, err);
+	if (r < 0)
+		return r;
+	print_strays(&plan->strays);
+	printf("\ndue: %llu threads, %llu posts, %s\nplan digest %s\n", (unsigned long long)plan->due_threads,
+	       (unsigned long long)plan->due_posts, bytes, hex);
+	return 0;
+}
