@@ -108,15 +108,23 @@ struct mm_thread {
 	uint64_t posts;            /* rows: live, soft-deleted, edit copies */
 	uint64_t bytes;            /* message + props text + file sizes; 0 unless asked for */
 	bool root_deleted;         /* root's deleteat > 0 */
+	uint32_t channel;          /* index into the query's channel_ids */
+	unsigned protections;      /* enum mm_protection; 0 unless the query asks */
+	int32_t hold;              /* first policy hold that covers a post of it, or -1 */
 };
+struct mm_protect_query;
 struct mm_thread_query {
 	const char *const *channel_ids; size_t n_channels;
+	bool all_channels;         /* these are all channels of the database (saves a join) */
 	enum mm_order order;
 	int64_t before_ms;         /* only threads whose age key (by order) is < this; INT64_MAX = all */
-	bool by_age;               /* rows come oldest age key first, then root id (C collation); else in any order */
+	const int64_t *before;     /* a cut-off per channel instead of before_ms, or NULL */
 	bool with_bytes;
+	const struct mm_protect_query *protect; /* NULL: protections are not looked up, damaged threads left out */
 };
-/* Damaged shapes (strays, odd createat) never come out of here. fn as in db_row_fn. */
+/* Whole threads, in any order, each once. Threads without a sound root never come out (strays, channel row gone, root's createat odd);
+ * other damage (a row in another channel, an odd createat) comes as MM_DAMAGED. fn as in db_row_fn; it may use the session.
+ * Needs a transaction. Memory is flat; cost follows the candidates where they are few (a twentieth of posts), else one pass over posts. */
 typedef int (*mm_thread_fn)(void *payload, const struct mm_thread *t, struct err *err);
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
@@ -124,6 +132,11 @@ int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, 
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,
 	     size_t *ret_n, struct err *err) MMR_CHECKED;
+/* Rows of posts in channels, counted no further than `stop`. */
+int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err) MMR_CHECKED;
+/* Per channel: the createat below which about posts[i] posts lie, INT64_MAX when the channel holds fewer. Cost follows posts[i]. */
+int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *posts, size_t n, int64_t *ret_before_ms,
+	     struct err *err) MMR_CHECKED;
 
 /* Why a thread must stay.  Bits, because several can hold. */
 enum mm_protection {
@@ -147,8 +160,10 @@ struct mm_protect_query {
 	const char *const *hashtags; size_t n_hashtags;
 	const struct mm_hold_query *hold; size_t n_holds;
 };
-/* For a page of roots (up to some thousand): bits per root, in the order of `roots`.  Uses posts of the whole closure. ret_hold[i] (may be NULL)
- * is the index of the first hold that covers root i, or -1. Cost: proportional to the page. Runs in any transaction, also the deleting one. */
+/* For a page of roots (up to some thousand, each once): bits per root, in the order of `roots`.  Uses posts of the whole closure.
+ * ret_hold[i] (may be NULL) is the index of the first hold that covers root i, or -1. A root that is gone or is no root gives MM_CHANGED.
+ * Cost: proportional to the page. Runs in any transaction, also the deleting one; the legal-hold plugin's records, content flags and the
+ * compliance export's cursor are read anew each time. ERR_HOLD when a legal hold cannot be read. */
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
 

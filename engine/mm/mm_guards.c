@@ -1,0 +1,145 @@
+/*
+ * mm_guards.c - what the server itself wants kept: the legal-hold plugin's records, how far the compliance export has come,
+ * and which tables can protect posts at all.
+ */
+#include "mm_jansson.h"
+#include <string.h>
+
+#include "mm_sql.h"
+#include "mm_thread_internal.h"
+
+#define LEGAL_PREFIX "kvstore_legal_hold_"
+
+struct legal {
+	struct db_array users;
+	int64_t since_ms, until_ms;
+	bool public_too;
+};
+
+static int add_group_members(struct mm *mm, json_t *groups, bool have_table, struct legal *l, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "legal groups");
+	struct db_array a;
+	struct db_result *res;
+	const char *p;
+	int r;
+
+	if (!have_table || json_array_size(groups) == 0)
+		return 0;
+	db_array_init(&a, ctx);
+	for (size_t i = 0; i < json_array_size(groups); i++)
+		if (json_is_string(json_array_get(groups, i)))
+			db_array_add(&a, json_string_value(json_array_get(groups, i)), json_string_length(json_array_get(groups, i)));
+	p = db_array_text(&a);
+	r = db_query(ctx, mm->db, &sql_protect_legal_group, DB_ANY, 1, &p, &res, err);
+	for (int64_t i = 0; r == 0 && i < db_rows(res); i++)
+		db_array_add(&l->users, db_text(res, i, 0), db_len(res, i, 0));
+	return r;
+}
+
+static int add_channels(void *ctx, struct mm *mm, struct legal *l, const char *roots, struct mm_segments *to, struct err *err)
+{
+	char since[24], until[24];
+	const char *p[5] = {db_array_text(&l->users), since, until, l->public_too ? "true" : "false", roots};
+	struct db_result *res;
+	int r;
+
+	snprintf(since, sizeof since, "%lld", (long long)l->since_ms);
+	snprintf(until, sizeof until, "%lld", (long long)l->until_ms);
+	r = db_query(ctx, mm->db, &sql_protect_legal_channels, DB_ANY, ARRAY_LEN(p), p, &res, err);
+	if (r < 0)
+		return r;
+	for (int64_t i = 0; i < db_rows(res); i++)
+		mm_segment_add(ctx, to, db_text(res, i, 0), l->since_ms, l->until_ms == INT64_MAX ? INT64_MAX : l->until_ms + 1, 0);
+	talloc_free(res);
+	return 0;
+}
+
+static int read_legal(void *ctx, struct mm *mm, json_t *doc, bool groups, const char *roots, struct mm_segments *to,
+		      struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "legal hold");
+	json_t *users = json_object_get(doc, "user_ids");
+	int64_t ends = json_integer_value(json_object_get(doc, "ends_at"));
+	struct legal l = {.since_ms = json_integer_value(json_object_get(doc, "starts_at")), .until_ms = ends ? ends : INT64_MAX,
+			  .public_too = json_is_true(json_object_get(doc, "include_public_channels"))};
+	int r;
+
+	db_array_init(&l.users, tmp);
+	for (size_t i = 0; i < json_array_size(users); i++)
+		if (json_is_string(json_array_get(users, i)))
+			db_array_add(&l.users, json_string_value(json_array_get(users, i)), json_string_length(json_array_get(users, i)));
+	r = add_group_members(mm, json_object_get(doc, "group_ids"), groups, &l, err);
+	if (r == 0 && l.users.n > 0)
+		r = add_channels(ctx, mm, &l, roots, to, err);
+	return r;
+}
+
+/* The JSON of one record; NULL when it is none. */
+static json_t *parse(void *ctx, const char *hex, size_t len)
+{
+	char *text = mem_array(ctx, char, len / 2 + 1);
+	json_t *doc = NULL;
+
+	if (hex_decode(hex, len / 2, text))
+		doc = json_loadb(text, len / 2, 0, NULL);
+	explicit_bzero(text, len / 2); /* a secret is in it */
+	talloc_free(text);
+	return doc;
+}
+
+static int read_legals(void *ctx, struct mm *mm, bool groups, const char *roots, struct mm_segments *to, struct err *err)
+{
+	struct db_result *res;
+	int r = db_query(ctx, mm->db, &sql_protect_legal, DB_ANY, 0, NULL, &res, err);
+
+	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
+		json_t *doc = parse(ctx, db_text(res, i, 1), db_len(res, i, 1));
+		bool is_hold = strncmp(db_text(res, i, 0), LEGAL_PREFIX, strlen(LEGAL_PREFIX)) == 0;
+
+		if (json_is_array(json_object_get(doc, "user_ids")) || json_is_array(json_object_get(doc, "group_ids")))
+			r = read_legal(ctx, mm, doc, groups, roots, to, err);
+		else if (is_hold) { /* a hold that cannot be read could protect anything */
+			r = err_set(err, ERR_HOLD, "record %s of the legal-hold plugin cannot be read", db_text(res, i, 0));
+			err_hint(err, "Look at the hold in the plugin's System Console page; nothing is planned or deleted until it is readable.");
+		}
+		json_decref(doc);
+	}
+	return r;
+}
+
+static int read_export(struct mm *mm, struct mm_guards *g, struct err *err)
+{
+	struct db_result *res;
+	int r = db_query(g, mm->db, &sql_protect_export, DB_ONE, 0, NULL, &res, err);
+
+	if (r < 0)
+		return r;
+	g->exports = db_i64(res, 0, 0) > 0;
+	g->exported_ms = db_i64(res, 0, 1); /* 0 when no cursor is readable: all is kept */
+	talloc_free(res);
+	return 0;
+}
+
+int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err)
+{
+	struct mm_guards *g = mem_new(ctx, struct mm_guards);
+	struct db_result *t;
+	int r = db_query(g, mm->db, &sql_protect_tables, DB_ONE, 0, NULL, &t, err);
+
+	if (r == 0) {
+		g->property = db_bool(t, 0, 0);
+		g->temporary = db_bool(t, 0, 1);
+		if (db_bool(t, 0, 2))
+			r = read_legals(g, mm, db_bool(t, 0, 3), roots, &g->legal, err);
+		if (r == 0 && db_bool(t, 0, 4))
+			r = read_export(mm, g, err);
+	}
+	if (r < 0) {
+		talloc_free(g);
+		return r;
+	}
+	mm_segments_settle(g, &g->legal);
+	*ret = g;
+	return 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * mm_protect.c - why a page of threads must stay.
+ *
+ * Also called inside the deleting transaction, so everything is read anew there: a hold set a second ago wins.
+ */
+#include <string.h>
+
+#include "mm_thread_internal.h"
+
+struct page {
+	struct mm_idmap map;
+	unsigned *bits;
+	int *hold;
+};
+
+static int take_thread(void *payload, const struct mm_part *t, struct err *err)
+{
+	struct page *p = payload;
+	uint32_t i = mm_idmap_find(&p->map, t->root, strlen(t->root));
+
+	(void)err;
+	if (i == MM_NO_INDEX)
+		return 0;
+	p->bits[i] = t->bits & (MM_ROW_ROOT - 1u);
+	if (t->hold >= 0)
+		p->bits[i] |= MM_HOLD;
+	if (p->hold)
+		p->hold[i] = t->hold;
+	return 0;
+}
+
+/* Channels only need to be told apart here: each that occurs gets a number. */
+int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
+		   int *ret_hold, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_protections");
+	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = q};
+	struct page page = {.bits = ret_bits, .hold = ret_hold};
+	mm_id *id = mem_array(ctx, mm_id, n + 1);
+	struct mm_guards *guards;
+	struct mm_fold *fold;
+	struct db_array a;
+	int r;
+
+	db_array_init(&a, ctx);
+	mm_idmap_init(&page.map, ctx, sizeof *id);
+	mm_idmap_base(&page.map, id);
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(roots[i]) > MM_ID)
+			return err_set(err, ERR_INTERNAL, "a root id of more than %d bytes", MM_ID);
+		memcpy(id[i], roots[i], strlen(roots[i]) + 1);
+		mm_idmap_add(&page.map);
+		db_array_add(&a, roots[i], strlen(roots[i]));
+		ret_bits[i] = MM_CHANGED; /* until its root turns up */
+		if (ret_hold)
+			ret_hold[i] = -1;
+	}
+	rows.roots = db_array_text(&a);
+	r = mm_guards_read(ctx, mm, rows.roots, &guards, err);
+	rows.guards = guards;
+	if (r == 0)
+		r = mm_fold_new(ctx, &fold, err);
+	if (r == 0)
+		r = mm_rows_fold(&rows, fold, err);
+	if (r == 0)
+		r = mm_fold_run(fold, take_thread, &page, err);
+	return r;
+}

@@ -1,0 +1,89 @@
+/*
+ * mm_size.c - how much channels hold, for limits and guards.
+ */
+#include <string.h>
+
+#include "mm_sql.h"
+#include "mm_thread_internal.h"
+
+static const char *id_array(void *ctx, const char *const *ids, size_t n)
+{
+	struct db_array a;
+
+	db_array_init(&a, ctx);
+	for (size_t i = 0; i < n; i++)
+		db_array_add(&a, ids[i], strlen(ids[i]));
+	return db_array_text(&a);
+}
+
+static int planner(void *ctx, struct mm *mm, const char *value, struct err *err)
+{
+	struct db_result *res;
+
+	return db_query(ctx, mm->db, &sql_size_settings, DB_ONE, 1, &value, &res, err);
+}
+
+static int query_bytes(void *ctx, struct mm *mm, const char *const *ids, size_t n, struct db_result **ret, struct err *err)
+{
+	const char *p = id_array(ctx, ids, n);
+	int r = planner(ctx, mm, "off", err);
+
+	if (r == 0)
+		r = db_query(ctx, mm->db, &sql_size_bytes, DB_ANY, 1, &p, ret, err);
+	return r < 0 ? r : planner(ctx, mm, "on", err);
+}
+
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,
+	     size_t *ret_n, struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
+	const char *p = with_bytes ? NULL : id_array(tmp, channel_ids, n);
+	struct db_result *res;
+	struct mm_size *size;
+	int r = with_bytes ? query_bytes(tmp, mm, channel_ids, n, &res, err)
+			   : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &p, &res, err);
+
+	if (r < 0)
+		return r;
+	size = mem_array(ctx, struct mm_size, (unsigned)db_rows(res) + 1);
+	for (int64_t i = 0; i < db_rows(res); i++) {
+		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, i, 0));
+		size[i].posts = (uint64_t)db_i64(res, i, 1);
+		size[i].bytes = with_bytes ? (uint64_t)db_i64(res, i, 2) : 0;
+	}
+	*ret = size;
+	*ret_n = (size_t)db_rows(res);
+	return 0;
+}
+
+int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_count_up_to");
+	const char *p[] = {id_array(ctx, channel_ids, n), mem_printf(ctx, "%llu", (unsigned long long)stop)};
+	struct db_result *res;
+	int r = db_query(ctx, mm->db, &sql_size_at_least, DB_ONE, 2, p, &res, err);
+
+	if (r == 0)
+		*ret = (uint64_t)db_i64(res, 0, 0);
+	return r;
+}
+
+int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *posts, size_t n, int64_t *ret_before_ms, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_reach");
+	const char *p[2] = {id_array(ctx, channel_ids, n)};
+	struct db_array counts;
+	struct db_result *res;
+	int r;
+
+	db_array_init(&counts, ctx);
+	for (size_t i = 0; i < n; i++)
+		db_array_add_i64(&counts, (int64_t)posts[i]);
+	p[1] = db_array_text(&counts);
+	r = db_query(ctx, mm->db, &sql_size_reach, DB_ANY, 2, p, &res, err);
+	if (r == 0 && db_rows(res) != (int64_t)n)
+		return err_set(err, ERR_INTERNAL, "size_reach gave %lld rows for %zu channels", (long long)db_rows(res), n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		ret_before_ms[i] = db_null(res, (int64_t)i, 1) ? INT64_MAX : db_i64(res, (int64_t)i, 1);
+	return r;
+}

@@ -1,0 +1,185 @@
+/*
+ * mm_thread.c - threads with their facts.
+ *
+ * Few candidates are probed one by one over the indexes, so that the cost follows what is due; many are found by one pass over
+ * posts.  A count that stops at a twentieth of the table chooses.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm_sql.h"
+#include "mm_thread_internal.h"
+
+struct run {
+	struct mm *mm;
+	const struct mm_thread_query *q;
+	struct mm_idmap channel;
+	mm_id *id;
+	mm_thread_fn fn;
+	void *payload;
+	struct mm_fold *fold;
+};
+
+static int64_t cut_of(const struct mm_thread_query *q, size_t i)
+{
+	return q->before ? q->before[i] : q->before_ms;
+}
+
+static int64_t key_of(enum mm_order order, const struct mm_part *t)
+{
+	switch (order) {
+	case MM_BY_ROOT:
+		return t->root_create_ms;
+	case MM_BY_LAST_EDIT:
+		return t->last_edit_ms;
+	case MM_BY_LAST_REPLY:
+		break;
+	}
+	return t->last_reply_ms;
+}
+
+/* A root's own time must be sound, or nothing about its age can be said. */
+static bool is_wanted(const struct run *run, const struct mm_part *t)
+{
+	bool odd_root = t->root_create_ms <= 0;
+
+	if (t->channel == MM_NO_INDEX || odd_root || key_of(run->q->order, t) >= cut_of(run->q, t->channel))
+		return false;
+	return run->q->protect || !(t->bits & MM_DAMAGED);
+}
+
+static int take_thread(void *payload, const struct mm_part *part, struct err *err)
+{
+	struct run *run = payload;
+	struct mm_thread t = {.root_create_ms = part->root_create_ms, .last_reply_ms = part->last_reply_ms,
+			      .last_edit_ms = part->last_edit_ms, .posts = part->posts, .bytes = part->bytes,
+			      .root_deleted = part->bits & MM_ROW_DELETED, .protections = part->bits & (MM_ROW_ROOT - 1u),
+			      .hold = part->hold, .channel = part->channel};
+
+	if (!is_wanted(run, part))
+		return 0;
+	if (part->hold >= 0)
+		t.protections |= MM_HOLD;
+	memcpy(t.root, part->root, sizeof t.root);
+	memcpy(t.channel_id, run->id[part->channel], sizeof t.channel_id);
+	return run->fn(run->payload, &t, err);
+}
+
+static void map_channels(void *ctx, struct run *run)
+{
+	const struct mm_thread_query *q = run->q;
+
+	run->id = mem_array(ctx, mm_id, q->n_channels + 1);
+	mm_idmap_init(&run->channel, ctx, sizeof(mm_id));
+	mm_idmap_base(&run->channel, run->id);
+	for (size_t i = 0; i < q->n_channels; i++) {
+		if (strlen(q->channel_ids[i]) <= MM_ID)
+			memcpy(run->id[i], q->channel_ids[i], strlen(q->channel_ids[i]));
+		mm_idmap_add(&run->channel);
+	}
+}
+
+static void range_of_cuts(const struct mm_thread_query *q, struct mm_rows *rows)
+{
+	rows->max_cut_ms = INT64_MIN;
+	rows->min_cut_ms = INT64_MAX;
+	for (size_t i = 0; i < q->n_channels; i++) {
+		int64_t cut = cut_of(q, i);
+
+		rows->max_cut_ms = cut > rows->max_cut_ms ? cut : rows->max_cut_ms;
+		rows->min_cut_ms = cut < rows->min_cut_ms ? cut : rows->min_cut_ms;
+	}
+}
+
+static void channel_params(void *ctx, const struct mm_thread_query *q, struct mm_rows *rows)
+{
+	struct db_array ids, cuts;
+
+	db_array_init(&ids, ctx);
+	db_array_init(&cuts, ctx);
+	for (size_t i = 0; i < q->n_channels; i++) {
+		db_array_add(&ids, q->channel_ids[i], strlen(q->channel_ids[i]));
+		db_array_add_i64(&cuts, cut_of(q, i));
+	}
+	rows->channels = db_array_text(&ids);
+	rows->cuts = db_array_text(&cuts);
+	range_of_cuts(q, rows);
+	rows->all_channels = q->all_channels && rows->max_cut_ms == rows->min_cut_ms;
+}
+
+/* Cheap counts, each with the same ceiling: what stays under it is probed. */
+static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, struct err *err)
+{
+	char *cut = mem_printf(ctx, "%lld", (long long)rows->max_cut_ms), *ceiling;
+	const char *p1[] = {cut}, *p3[3] = {rows->channels, rows->cuts};
+	struct db_result *res;
+	int r = db_query(ctx, mm->db, &sql_thread_older, DB_ONE, 1, p1, &res, err);
+
+	if (r < 0)
+		return r;
+	rows->form = MM_BY_CREATEAT;
+	if (db_i64(res, 0, 0) < db_i64(res, 0, 1))
+		return 0;
+	rows->form = MM_SCAN;
+	if (rows->all_channels)
+		return 0;
+	ceiling = mem_printf(ctx, "%lld", (long long)db_i64(res, 0, 1));
+	p3[2] = ceiling;
+	r = db_query(ctx, mm->db, &sql_thread_older_channels, DB_ONE, 3, p3, &res, err);
+	if (r == 0 && db_i64(res, 0, 0) < strtoll(ceiling, NULL, 10))
+		rows->form = MM_BY_CHANNEL;
+	return r;
+}
+
+/* Rows without a time are in no range of times: they only mark their thread as damaged. */
+static int take_null(void *payload, const struct db_row *row, struct err *err)
+{
+	struct run *run = payload;
+	struct mm_part part = {.posts = 1, .hold = -1, .bits = MM_DAMAGED, .channel = MM_NO_INDEX};
+
+	if (!row->value[0] || row->len[0] > MM_ID)
+		return 0;
+	memcpy(part.root, row->value[0], row->len[0] + 1);
+	if (row->value[1])
+		part.channel = mm_idmap_find(&run->channel, row->value[1], row->len[1]);
+	return mm_fold_add(run->fold, &part, err);
+}
+
+static int read_rows(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
+{
+	struct db_result *res;
+	int r = rows->form == MM_SCAN ? db_query(ctx, run->mm->db, &sql_thread_settings, DB_ONE, 0, NULL, &res, err) : 0;
+
+	if (r == 0)
+		r = mm_rows_fold(rows, run->fold, err);
+	if (r == 0 && rows->form == MM_SCAN && rows->order != MM_BY_ROOT)
+		r = db_stream(run->mm->db, &sql_thread_null, 0, NULL, take_null, run, err);
+	return r;
+}
+
+int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_threads");
+	struct run run = {.mm = mm, .q = q, .fn = fn, .payload = payload};
+	struct mm_rows rows = {.mm = mm, .order = q->order, .with_bytes = q->with_bytes, .protect = q->protect};
+	struct mm_guards *guards;
+	int r;
+
+	if (q->n_channels == 0)
+		return 0;
+	map_channels(ctx, &run);
+	rows.channel = &run.channel;
+	channel_params(ctx, q, &rows);
+	r = choose_form(ctx, mm, &rows, err);
+	if (r == 0 && q->protect) {
+		r = mm_guards_read(ctx, mm, NULL, &guards, err);
+		rows.guards = guards;
+	}
+	if (r == 0)
+		r = mm_fold_new(ctx, &run.fold, err);
+	if (r == 0)
+		r = read_rows(ctx, &run, &rows, err);
+	if (r == 0)
+		r = mm_fold_run(run.fold, take_thread, &run, err);
+	return r;
+}

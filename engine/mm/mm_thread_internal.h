@@ -1,0 +1,82 @@
+/*
+ * mm_thread_internal.h - what the files about threads and protections share.
+ *
+ * One statement (thread_rows.sql) streams the rows of candidate threads; mm_fold puts them together on this side, because
+ * grouping every row in the server costs more than finding it.
+ */
+#ifndef MM_THREAD_INTERNAL_H
+#define MM_THREAD_INTERNAL_H
+
+#include <mmretain/mm.h>
+
+/* ---- mm_template.c ---- */
+enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
+/* The text of a .sql file with only the blocks that `on` (NULL-terminated) names. */
+int mm_template(void *ctx, const struct sql *from, const char *const *on, struct sql *ret, struct err *err) MMR_CHECKED;
+
+/* ---- mm_idmap.c: id -> index of an array of records that begin with an mm_id ---- */
+struct mm_idmap {
+	const char *base;   /* record 0 */
+	size_t stride, n, mask;
+	uint32_t *slot;     /* index + 1, 0 = free */
+	void *ctx;
+};
+#define MM_NO_INDEX UINT32_MAX
+void mm_idmap_init(struct mm_idmap *m, void *ctx, size_t stride);
+/* The array may have moved. */
+void mm_idmap_base(struct mm_idmap *m, const void *base);
+uint32_t mm_idmap_find(const struct mm_idmap *m, const char *id, size_t len);
+/* Record m->n has just been written at base + n * stride. */
+void mm_idmap_add(struct mm_idmap *m);
+void mm_idmap_clear(struct mm_idmap *m);
+
+/* ---- mm_fold.c: rows -> threads, memory flat ---- */
+enum { MM_ROW_ROOT = 65536, MM_ROW_DELETED = 131072 };
+struct mm_part {                /* facts of some rows of one thread; id first, for mm_idmap */
+	mm_id root;
+	uint32_t channel;       /* index, or MM_NO_INDEX when unknown */
+	int64_t root_create_ms, last_reply_ms, last_edit_ms;
+	uint64_t bytes;
+	uint32_t posts, bits;
+	int32_t hold;           /* -1 none */
+};
+struct mm_fold;
+int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
+int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;
+/* Each thread whose root was among the rows, once; fn as in db_row_fn. */
+typedef int (*mm_fold_fn)(void *payload, const struct mm_part *thread, struct err *err);
+int mm_fold_run(struct mm_fold *f, mm_fold_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
+/* ---- mm_segment.c: holds as disjoint stretches of time per user or channel ---- */
+struct mm_segments { struct mm_segment *item; size_t n; };
+struct mm_segment { mm_id id; int64_t since_ms, until_ms; int32_t hold; };
+void mm_segment_add(void *ctx, struct mm_segments *s, const char *id, int64_t since_ms, int64_t until_ms, int hold);
+/* Where stretches of one id overlap, the lowest hold wins; afterwards none overlap. */
+void mm_segments_settle(void *ctx, struct mm_segments *s);
+
+/* ---- mm_guards.c ---- */
+struct mm_guards {
+	bool property, temporary;      /* tables exist */
+	struct mm_segments legal;      /* channels of legal holds, settled */
+	bool exports;                  /* the server exports for compliance */
+	int64_t exported_ms;
+};
+/* roots NULL: legal holds for all channels, else for those of the roots. */
+int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err) MMR_CHECKED;
+
+/* ---- mm_rows.c: one run of thread_rows.sql ---- */
+enum mm_rows_form { MM_SCAN, MM_BY_CREATEAT, MM_BY_CHANNEL, MM_BY_ROOT_ID };
+struct mm_rows {
+	struct mm *mm;
+	enum mm_rows_form form;
+	enum mm_order order;
+	bool all_channels, with_bytes;
+	const char *channels, *cuts, *roots;    /* array texts or NULL */
+	int64_t max_cut_ms, min_cut_ms;
+	const struct mm_protect_query *protect; /* NULL: none */
+	const struct mm_guards *guards;         /* NULL: none */
+	const struct mm_idmap *channel;         /* NULL: every channel that occurs gets a number */
+};
+int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err) MMR_CHECKED;
+
+#endif

@@ -1,0 +1,4 @@
+-- Which of the tables that can protect posts exist here.
+SELECT to_regclass('propertyvalues') IS NOT NULL, to_regclass('temporaryposts') IS NOT NULL,
+	to_regclass('pluginkeyvaluestore') IS NOT NULL AND to_regclass('channelmemberhistory') IS NOT NULL,
+	to_regclass('groupmembers') IS NOT NULL, to_regclass('jobs') IS NOT NULL

@@ -1,0 +1,199 @@
+-- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
+-- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
+-- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
+-- then first hold (block hold), then bytes (block bytes).
+-- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
+-- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
+-- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id).
+-- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
+-- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
+WITH param AS (
+	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
+	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
+	       $18::text[], $19::bigint[], $20::bigint[]
+),
+--[scan
+--[live
+-- threads that something younger than the cut-off belongs to
+live AS (
+	SELECT DISTINCT (CASE WHEN p.rootid <> '' THEN p.rootid
+			WHEN p.originalid <> '' THEN coalesce((SELECT nullif(o.rootid, '') FROM posts o WHERE o.id = p.originalid), p.originalid)
+			ELSE p.id END)::text COLLATE "C" AS thread
+	FROM posts p
+--[some
+	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
+--]
+--[last_reply
+	WHERE p.createat >= $4 AND (p.rootid <> '' OR p.originalid <> '')
+--[some
+	  AND p.createat >= coalesce(c.cut, $3)
+--]
+--]
+--[last_edit
+	WHERE (p.createat >= $4 AND (p.rootid <> '' OR p.originalid <> '') OR p.editat >= $4)
+--[some
+	  AND greatest(p.createat, p.editat) >= coalesce(c.cut, $3)
+--]
+--]
+),
+--]
+part AS (
+	SELECT (CASE WHEN p.rootid <> '' THEN p.rootid
+		WHEN p.originalid <> '' THEN coalesce((SELECT nullif(o.rootid, '') FROM posts o WHERE o.id = p.originalid), p.originalid)
+		ELSE p.id END)::text COLLATE "C" AS thread,
+	       (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE AS root,
+	       p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM posts p
+--[some
+	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
+--]
+--[live
+	WHERE p.createat < $3
+--[some
+	  AND (p.createat < c.cut OR p.rootid <> '' OR p.originalid <> '')
+--]
+--]
+--[root
+--[all
+	WHERE (p.createat < $3 OR p.rootid <> '' OR p.originalid <> '')
+--]
+--[some
+	WHERE (p.createat < c.cut OR p.rootid <> '' OR p.originalid <> '')
+--]
+--]
+),
+member AS (
+	SELECT p.* FROM part p
+--[live
+	WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
+--]
+--[root
+	WHERE p.root OR p.thread IN (SELECT r.id COLLATE "C" FROM posts r WHERE r.createat < $3
+				     AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE)
+--]
+)
+--]
+--[probe
+candidate AS MATERIALIZED (
+--[by_createat
+	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM posts p JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
+	WHERE p.createat < $3 AND p.createat < c.cut AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--]
+--[by_channel
+	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM unnest($1::text[], $2::bigint[]) c (id, cut) CROSS JOIN LATERAL (
+		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat = 0 AND q.createat < c.cut
+		UNION ALL
+		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat > 0 AND q.createat < c.cut
+		UNION ALL
+		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat IS NULL AND q.createat < c.cut
+	) p
+	WHERE (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--]
+--[by_root
+	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM unnest($5::text[]) c (id) JOIN posts p ON p.id = c.id
+	WHERE (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--]
+),
+reply AS MATERIALIZED (
+	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM candidate r JOIN posts p ON p.rootid = r.id
+),
+member AS (
+	SELECT p.id AS thread, true AS root, p.* FROM candidate p
+	UNION ALL
+	SELECT p.rootid, false, p.* FROM reply p
+	UNION ALL
+	SELECT r.id, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM candidate r JOIN posts p ON p.originalid = r.id WHERE coalesce(p.rootid, '') = ''
+	UNION ALL
+	SELECT r.rootid, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM reply r JOIN posts p ON p.originalid = r.id WHERE coalesce(p.rootid, '') = ''
+)
+--]
+SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END,
+	CASE WHEN m.root THEN 65536 ELSE 0 END
+	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
+	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
+	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
+--[temporary
+	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id) THEN 256 ELSE 0 END
+--]
+--[pinned
+	| CASE WHEN m.ispinned AND coalesce(m.deleteat, 0) = 0 THEN 1 ELSE 0 END
+--]
+--[flagged
+	| CASE WHEN EXISTS (SELECT FROM preferences f WHERE f.category = 'flagged_post' AND f.name = m.id) THEN 2 ELSE 0 END
+--]
+--[authors
+	| CASE WHEN m.userid = ANY ($7) THEN 4 ELSE 0 END
+--]
+--[hashtags
+	| CASE WHEN m.hashtags <> '' AND coalesce(m.deleteat, 0) = 0
+		AND string_to_array(lower(m.hashtags), ' ') && (SELECT array_agg(lower(t)) FROM unnest($8::text[]) t) THEN 8 ELSE 0 END
+--]
+--[legal
+	| CASE WHEN lc.id IS NOT NULL THEN 32 ELSE 0 END
+--]
+--[property
+	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post'
+			    AND lower(v.value #>> '{}') IN ('pending', 'assigned')) THEN 64 ELSE 0 END
+--]
+--[compliance
+	| CASE WHEN coalesce(m.updateat > $9, true) AND starts_with(coalesce(m.type, ''), 'system_') IS FALSE THEN 128 ELSE 0 END
+--]
+--[hold
+	, least(hu.hold, hc.hold)
+--]
+--[bytes
+	, coalesce(octet_length(m.message), 0) + coalesce(octet_length(m.props::text), 0) + coalesce(f.size, 0)
+--]
+FROM member m
+--[hold
+LEFT JOIN unnest($10::text[], $11::bigint[], $12::bigint[], $13::int[]) hu (id, since, until, hold)
+	ON hu.id = m.userid AND m.createat >= hu.since AND m.createat < hu.until
+LEFT JOIN unnest($14::text[], $15::bigint[], $16::bigint[], $17::int[]) hc (id, since, until, hold)
+	ON hc.id = m.channelid AND m.createat >= hc.since AND m.createat < hc.until
+--]
+--[legal
+LEFT JOIN unnest($18::text[], $19::bigint[], $20::bigint[]) lc (id, since, until)
+	ON lc.id = m.channelid AND m.createat >= lc.since AND m.createat < lc.until
+--]
+--[bytes
+--[scan
+LEFT JOIN (SELECT g.postid, sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid <> '' GROUP BY g.postid) f ON f.postid = m.id
+--]
+--[probe
+LEFT JOIN LATERAL (SELECT sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
+--]
+--]
