@@ -1,11 +1,21 @@
 /*
- * bundle.h - floor 1: one archive file, format mmr1 (docs/formats.md).
+ * bundle.h - floor 1: one archive file, format mmr1 (docs/formats.md, engine/store/text/FORMAT.md).
  *
  * For: write, publish, verify and read one seekable .tar.zst bundle.
  * Not for: the database (rows come from a callback), choosing threads, the ledger.
- * Includes: base only; the only room that may touch zstd and libarchive.
+ * Includes: base only; the only room that may touch zstd and the tar format.
  * Order of writing: bundle_create, (bundle_thread_begin, bundle_row...)..., bundle_blob..., bundle_name...,
- * bundle_finish, bundle_publish or bundle_waive.
+ * bundle_finish, bundle_publish or bundle_waive; bundle_abort in the end, whatever happened (it frees the writer).
+ * Blobs, files and names may also come between rows.  After a failure every later call gives the first error again.
+ *
+ *	rc = bundle_create(ctx, store->partial_dirfd, &source, &options, &w, err);
+ *	...	rc = bundle_thread_begin(w, channel, root, root_ms, err);
+ *	...	rc = bundle_row(w, kind, fields, err);
+ *	if (!rc) rc = bundle_finish(w, err);
+ *	if (!rc) rc = bundle_publish(w, ctx, store->root_dirfd, now_ms, &receipt, err);
+ *	bundle_abort(w);
+ *
+ * One writer is used by one thread; its compressor threads are its own business.
  */
 #ifndef MMRETAIN_BUNDLE_H
 #define MMRETAIN_BUNDLE_H
@@ -31,9 +41,26 @@ struct bundle_kind {
 	const struct bundle_column *column;
 	size_t n_columns;
 	int owner_column;          /* userid/creatorid, -1 = none: whose salt the row's digest takes */
+	/* A BT_INT column named "createat" gives the time range of frames; rows of the kind "post" are counted as posts. */
 };
 
 struct bundle_field { const char *data; size_t len; bool null; };
+
+/* One row may not be larger than this as a line. */
+#define BUNDLE_ROW_MAX (32u << 20)
+
+/* The encoder of the writer on its own: the same fields give the same line as in a bundle.  For comparing rows with archived lines. */
+struct bundle_encoder;
+struct bundle_encoder *bundle_encoder_new(void *ctx, const struct bundle_kind *kind, size_t n_kinds); /* copies the kinds */
+/* Appends the line without "\n". */
+void bundle_encode(const struct bundle_encoder *e, size_t kind, const struct bundle_field *fields, struct buf *b);
+
+/* Which of the kinds a line is; -1 for none of them. */
+int bundle_row_kind(const struct bundle_kind *kind, size_t n_kinds, const char *line, size_t len);
+/* A line (without "\n") back to fields in the kind's column order, in the server's text form, byte for byte.  Fields point into line,
+ * into store (cleared first; any ceiling of at least the line's length + 16) or into the kind's default texts. ERR_VERIFY. */
+int bundle_decode_row(const struct bundle_kind *kind, const char *line, size_t len, struct bundle_field *fields, struct buf *store,
+		      struct err *err) MMR_CHECKED;
 
 /* ---- writing ---- */
 
@@ -58,16 +85,21 @@ struct bundle_options {
 };
 
 struct bundle_writer;
-/* Creates <work name>.part in partial_dirfd.  Nothing outside partial/ is touched before bundle_publish. */
+/* Creates <identity>.tar.zst.part in partial_dirfd (kept open).  Nothing outside partial/ is touched before bundle_publish.
+ * Everything in source and options is copied.  ERR_STORE with sys_errno EEXIST when the work file is there already.
+ * The identity, mmr1-<team>-<yyyymm|never>-<seq6>, is also the folder inside the tar: the digest part of the final name is not
+ * known before the last row is. */
 int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
 		  struct bundle_writer **ret, struct err *err) MMR_CHECKED;
-/* Threads must come in the order channel id, root createat, root id. */
+/* Threads must come in the order channel id, root createat, root id (C collation), else ERR_INTERNAL. Ids of more than 26 bytes or
+ * with blanks or control characters are ERR_SCHEMA. A thread without rows is not counted. */
 int bundle_thread_begin(struct bundle_writer *w, const char *channel_id, const char *root_id, int64_t root_create_ms,
 			struct err *err) MMR_CHECKED;
 /* One row of the open thread: fields in the kind's column order. Encoded, hashed and compressed; borrowed. */
 int bundle_row(struct bundle_writer *w, size_t kind, const struct bundle_field *fields, struct err *err) MMR_CHECKED;
 /* An attachment's content, once per SHA-256 (a digest seen before stores nothing and returns 0). fd is read from 0 to its end;
- * ERR_STORE with sys_errno ESTALE when the content no longer has that digest or size. */
+ * ERR_STORE with sys_errno ESTALE when the content no longer has that digest or size: nothing was written then and the writer stays
+ * usable (unless the content changes between two reads of this call). */
 int bundle_blob(struct bundle_writer *w, int fd, const struct digest *sha256, uint64_t size_bytes, struct err *err) MMR_CHECKED;
 /* One line of data/files.jsonl: state "stored", "dropped", "kept" (left in the file store) or "missing". sha256 may be NULL. */
 int bundle_file(struct bundle_writer *w, const char *file_id, const char *state, const struct digest *sha256,
@@ -78,7 +110,8 @@ int bundle_name(struct bundle_writer *w, const char *what, const char *id, const
 uint64_t bundle_raw_bytes(const struct bundle_writer *w);  /* raw row bytes so far */
 /* Writes the rest, seek table, fdatasync, close.  After it the file in partial/ is complete and nothing is published. */
 int bundle_finish(struct bundle_writer *w, struct err *err) MMR_CHECKED;
-void bundle_abort(struct bundle_writer *w);                /* removes the .part file */
+void bundle_abort(struct bundle_writer *w);                /* frees w; removes the .part file unless it was published or waived */
+const char *bundle_identity_of(const struct bundle_writer *w);
 
 /* ---- the receipt ---- */
 
@@ -102,6 +135,8 @@ const char *receipt_because(const struct receipt *r);      /* the rule's words f
  * ERR_VERIFY (file moved to partial/<name>.bad), ERR_STORE.  yyyy/mm are of publish_month_ms. */
 int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
 		   struct err *err) MMR_CHECKED;
+/* On failure before the rename the file is still in partial/; on ERR_STORE with sys_errno EEXIST too (a bundle of that name exists). When
+ * syncing the folders fails, or the fault point behind the rename hits, the bundle may be in bundles/: recovery settles it. */
 /* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
  * what may be deleted and is removed by the caller afterwards. */
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
@@ -111,21 +146,30 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 
 /* ---- reading ---- */
 
-struct bundle_reader;
+struct bundle_reader;               /* freed with talloc_free */
+/* Finds the frames by the seek table, or when that is unusable by walking the file; checks mmretain.json and frames.tsv. ERR_VERIFY. */
 int bundle_open(void *ctx, int root_dirfd, const char *rel_path, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
 int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* also partial/ of a waiver */
+int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
+const char *bundle_reader_identity(const struct bundle_reader *r);
+/* The kinds of data/schema.json, children of ctx. */
+int bundle_read_schema(struct bundle_reader *r, void *ctx, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* Rows in file order.  1 and *line (without "\n", valid until the next call), 0 at the end, or a negative code. */
 int bundle_read_row(struct bundle_reader *r, const char **line, size_t *len, struct err *err) MMR_CHECKED;
+void bundle_rewind(struct bundle_reader *r);               /* bundle_read_row begins again */
+/* Other reads may come between rows; the cursor stays. */
 /* Raw bytes of a member (data/bundle.json, data/names/users.jsonl ...). ERR_NOT_FOUND; capped at max_bytes. */
 int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret, size_t *ret_len,
 		       struct err *err) MMR_CHECKED;
-/* Writes the content of a stored blob to fd. */
+/* Writes the content of a stored blob to fd (-1: only checks it). ERR_NOT_FOUND; ERR_VERIFY after the bytes were written when their
+ * digest is wrong, so write to a temporary file. */
 int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int fd, struct err *err) MMR_CHECKED;
 /* Frames for look-ups by other rooms (audit, catalog). */
 struct bundle_frame { uint64_t offset; uint32_t clen, rlen; uint32_t no; char member[96]; char first_channel[27], last_channel[27];
 		      int64_t min_ms, max_ms; uint32_t rows; };
 size_t bundle_frames(const struct bundle_reader *r);
 const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t i);
+/* min_ms..max_ms: createat of the frame's rows and of the roots whose first row is in it; 0, 0 when there is none. */
 /* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */
 int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
 

@@ -1,0 +1,246 @@
+/*
+ * bundle_internal.h - what the files of this room share.
+ *
+ * Writing:  bundle_write.c (rows) and bundle_blob.c, bundle_describe.c (everything else)
+ *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by workers)
+ *             -> bundle_zstd.c -> the file.
+ * Reading:  bundle_seek.c (frame table) -> bundle_frames.c (mmretain.json, frames.tsv) -> bundle_read.c.
+ * Checking: bundle_verify.c walks every frame, bundle_rows.c the rows, bundle_bag.c the manifests.
+ */
+#ifndef BUNDLE_INTERNAL_H
+#define BUNDLE_INTERNAL_H
+
+#include <mmretain/bundle.h>
+
+#include <pthread.h>
+
+/* Ceilings of writer and reader; FORMAT.md names them. */
+#define FRAME_RAW_MAX (64u << 20)        /* one frame, decompressed */
+#define MEMBER_ROW_BYTES (4u << 20)      /* rows in one member, unless a single row is larger */
+#define MEMBER_FRAMES 16u                /* frames in one row member */
+#define FRAME_BYTES_DEFAULT (256u << 10)
+#define FRAMES_MAX (16u << 20)
+#define MEMBERS_MAX (2u << 20)
+#define SMALL_MEMBER_MAX (512u << 20)    /* members that are read as a whole */
+#define TEXT_MEMBER_MAX (256u << 20)     /* names, files.jsonl while they are collected */
+#define RAW_TOTAL_MAX (UINT64_C(1) << 44)
+#define RATIO_MAX 65536u                 /* decompressed : compressed of one frame */
+#define CHANNEL_ID_MAX 26
+#define TAR_BLOCK 512u
+#define TAR_OCTAL_MAX UINT64_C(077777777777) /* larger sizes need a pax header */
+#define JSON_DEPTH_MAX 256               /* deeper JSON values are stored as base64 */
+#define SALT_BYTES 16
+#define TAIL_FRAMES 3u                   /* header of mmretain.json, mmretain.json, end of the tar */
+
+/* ---- names (bundle_name.c) ---- */
+char *bundle_identity(void *ctx, const struct bundle_source *source, uint32_t seq);
+char *bundle_final_name(void *ctx, const char *identity, const struct digest *rows);
+bool bundle_name_plain(const char *s, size_t max);
+/* The identity inside a final name, and whether its digest part agrees. */
+bool bundle_name_matches(const char *file_name, const char *identity, const struct digest *rows);
+
+/* ---- rows as text (bundle_encode.c, bundle_decode.c) ---- */
+struct column_codec { char *key; size_t key_len; char *key64; size_t key64_len; size_t default_len; };
+struct kind_codec {
+	struct bundle_kind kind;         /* own copy */
+	char *open; size_t open_len;     /* {"k":"post" */
+	struct column_codec *column;
+	int time_column;                 /* createat, or -1 */
+	uint64_t rows;
+};
+void codec_init(void *ctx, struct kind_codec *c, const struct bundle_kind *kind);
+/* Appends one line without the newline. */
+void codec_encode(const struct kind_codec *c, const struct bundle_field *fields, struct buf *b);
+/* `"key":` and the value, or the base64 twin; lead is "," or "". */
+void codec_put_text(struct buf *b, const char *lead, const char *key, const char *s, size_t len);
+/* Writes the value; false (and nothing written) when it cannot stand in JSON as it is. */
+bool codec_put_value(struct buf *b, enum bundle_type type, const char *s, size_t len);
+void codec_put_base64(struct buf *b, const char *s, size_t len);
+char *codec_key(void *ctx, const char *column);
+int64_t codec_int(const struct bundle_field *f); /* 0 when not a number */
+
+/* ---- data/schema.json (bundle_schema.c) ---- */
+void schema_write(struct buf *b, const struct kind_codec *kinds, size_t n);
+int schema_parse(void *ctx, const char *text, size_t len, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+
+/* ---- RFC 6962 tree (bundle_tree.c) ---- */
+struct tree { struct digest stack[64]; uint64_t n; struct hash *hash; };
+void tree_init(struct tree *t, struct hash *hash);
+void tree_add(struct tree *t, const void *entry, size_t len);
+void tree_root(const struct tree *t, struct digest *ret); /* t stays as it is */
+
+/* ---- salts (bundle_salt.c) ---- */
+struct salts;
+struct salts *salts_new(void *ctx);
+/* The salt of an owner; made from the secret at first sight. */
+const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner, size_t len);
+const uint8_t *salts_find(struct salts *s, const char *owner, size_t len); /* NULL when unknown */
+void salts_write(struct buf *b, const struct salts *s);
+int salts_parse(struct salts *s, const char *text, size_t len, struct err *err) MMR_CHECKED;
+/* commit = SHA256(salt || line) */
+void salt_commit(struct hash *h, const uint8_t salt[SALT_BYTES], const char *line, size_t len, struct digest *ret);
+
+/* ---- tar (bundle_tar.c) ---- */
+#define TAR_HEADER_MAX (3 * TAR_BLOCK)
+/* Header blocks for one member; returns their length (three blocks when a pax size is needed). 0: the name does not fit. */
+size_t tar_header(const char *top, const char *name, uint64_t size, char ret[TAR_HEADER_MAX]);
+static inline size_t tar_padding(uint64_t size) { return (size_t)(-size & (TAR_BLOCK - 1)); }
+/* Reads header blocks and compares them with what tar_header would have written: only our own form passes. */
+bool tar_parse(const char *blocks, size_t len, const char *top, char ret_name[128], uint64_t *ret_size);
+
+/* ---- zstd (bundle_zstd.c) ---- */
+struct zc;
+struct zc *zc_new(void *ctx);
+size_t zc_bound(size_t len);
+/* Compressed length, or 0 on failure. */
+size_t zc_compress(struct zc *z, int level, void *dst, size_t cap, const void *src, size_t len);
+/* A frame of uncompressed blocks: its bytes depend on nothing but the content. */
+void zc_stored_frame(struct zc *z, struct buf *b, const void *src, size_t len);
+struct zd;
+struct zd *zd_new(void *ctx);
+/* Decompresses exactly one frame of clen bytes into rlen bytes; NULL or what is wrong. */
+const char *zd_frame(struct zd *z, const void *src, size_t clen, void *dst, size_t rlen);
+
+/* ---- frames on their way to the file (bundle_ring.c) ---- */
+#define NO_MEMBER UINT32_MAX
+struct frame_row {                       /* one frame of the file; a line of frames.tsv when it has a member */
+	uint64_t offset; uint32_t clen, rlen, member, rows, threads;
+	char first_channel[CHANNEL_ID_MAX + 1], last_channel[CHANNEL_ID_MAX + 1];
+	int64_t min_ms, max_ms;          /* 0, 0 = none */
+	struct digest root;
+};
+struct outfile {                         /* the growing file and its digests */
+	int fd; const char *name; uint64_t offset;
+	struct hash *file_hash, *prefix_hash; bool tail; /* tail: the prefix digest is closed */
+	struct frame_row *frame; size_t n_frames, cap_frames; void *ctx;
+};
+int outfile_write(struct outfile *o, const void *data, size_t len, struct err *err) MMR_CHECKED;
+int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *data, size_t clen, size_t rlen,
+		  struct err *err) MMR_CHECKED;
+
+struct slot;
+struct ring;
+struct ring *ring_new(void *ctx, struct outfile *out, int level, int workers);
+/* The slot being filled; waits for room. */
+int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
+struct buf *slot_raw(struct slot *s);
+struct frame_row *slot_meta(struct slot *s);
+/* The filled slot becomes a frame. */
+void ring_submit(struct ring *r, int level);
+/* The header that goes before the first frame not yet sealed; frames up to now may be written. */
+int ring_seal(struct ring *r, const char *header, size_t len, struct err *err) MMR_CHECKED;
+unsigned ring_unsealed(const struct ring *r);
+int ring_drain(struct ring *r, struct err *err) MMR_CHECKED;
+void ring_stop(struct ring *r);
+struct zc *ring_zc(struct ring *r);
+
+/* ---- members (bundle_member.c) ---- */
+struct member { char *name; struct digest sha256; uint64_t bytes; };
+
+enum writer_state { WRITER_OPEN, WRITER_FINISHED, WRITER_PUBLISHED, WRITER_FAILED };
+
+struct bundle_writer {
+	enum writer_state state;
+	struct err first;                /* why it failed; given again to every later call */
+	int partial_dirfd;
+	char *identity, *part_name;
+	struct bundle_source source;     /* own copy */
+	char *previous_hex;
+	uint32_t seq;
+	size_t frame_bytes;
+	uint8_t salt_secret[32];
+	struct kind_codec *kind; size_t n_kinds;
+	struct outfile out;
+	struct ring *ring;
+	struct hash *hash, *member_hash;
+	struct member *member; size_t n_members, cap_members;
+	uint64_t last_size;              /* of the member before, for its padding */
+	struct salts *salts;
+	/* open row member */
+	bool in_rows; uint64_t member_bytes; unsigned n_row_members;
+	struct tree frame_tree, data_tree;
+	struct buf spill;
+	/* open thread */
+	char channel[CHANNEL_ID_MAX + 1], root[CHANNEL_ID_MAX + 1]; int64_t root_ms; bool thread_open, thread_counted;
+	struct buf files, teams, channels, users, text;
+	void *blobs;                     /* digests stored, bundle_blob.c */
+	uint64_t n_files[4];
+	struct bundle_check sum;         /* what was streamed */
+	int64_t min_ms, max_ms;
+	struct digest manifest, tagmanifest;
+	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
+};
+
+int writer_check(struct bundle_writer *w, struct err *err) MMR_CHECKED;
+int writer_fail(struct bundle_writer *w, struct err *err);       /* remembers err, returns its code */
+/* A whole member from memory, cut into frames. */
+int member_put(struct bundle_writer *w, const char *name, const void *data, size_t len, struct err *err) MMR_CHECKED;
+int member_open(struct bundle_writer *w, const char *name, uint64_t size, struct err *err) MMR_CHECKED; /* size known before */
+int member_data(struct bundle_writer *w, const void *data, size_t len, int level, struct err *err) MMR_CHECKED;
+int member_close(struct bundle_writer *w, int level, struct err *err) MMR_CHECKED;
+int member_header(struct bundle_writer *w, const char *name, uint64_t size, struct err *err) MMR_CHECKED;
+struct member *member_add(struct bundle_writer *w, const char *name);
+int rows_close(struct bundle_writer *w, struct err *err) MMR_CHECKED; /* ends the open row member, bundle_write.c */
+void blobs_free(struct bundle_writer *w);
+
+/* ---- texts of the last members (bundle_describe.c) ---- */
+void describe_bundle_json(struct bundle_writer *w, struct buf *b);
+void describe_bag_info(struct bundle_writer *w, struct buf *b);
+void describe_frames(struct bundle_writer *w, struct buf *b);
+void describe_manifest(struct bundle_writer *w, struct buf *b, bool payload);
+void describe_mmretain_json(struct bundle_writer *w, struct buf *b);
+extern const char bagit_txt[];
+
+/* ---- reading (bundle_seek.c, bundle_frames.c, bundle_read.c) ---- */
+struct frame_pos { uint64_t offset; uint32_t clen, rlen; };
+struct trailer {                         /* mmretain.json */
+	char identity[128];
+	uint64_t threads, rows, posts, blobs, row_bytes, prefix_bytes;
+	char rows_hex[DIGEST_HEX + 1], manifest_hex[DIGEST_HEX + 1], tagmanifest_hex[DIGEST_HEX + 1], prefix_hex[DIGEST_HEX + 1];
+	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
+};
+struct bundle_reader {
+	int fd; char *name; uint64_t size;
+	struct frame_pos *pos; size_t n_pos;
+	bool walked;                     /* the seek table was unusable */
+	struct trailer trailer;
+	struct bundle_frame *frame; struct digest *root; uint32_t *threads; size_t n_frames;
+	struct digest frames_sha256;
+	struct zd *zd;
+	struct buf comp, raw;
+	size_t next, at;                 /* row cursor: next frame, place in raw */
+};
+int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
+int seek_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+int seek_walk(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+void seek_table(struct buf *b, const struct frame_pos *pos, size_t n);
+int trailer_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+int frames_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+/* Frame i of the file into r->raw (and its compressed bytes in r->comp). */
+int reader_frame(struct bundle_reader *r, size_t i, struct err *err) MMR_CHECKED;
+/* Frames at..at+n joined. */
+int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t max_bytes, char **ret, size_t *ret_len,
+		 struct err *err) MMR_CHECKED;
+bool is_row_member(const char *name);
+
+/* ---- checking ---- */
+struct row_check {
+	struct bundle_kind *kind; size_t n_kinds; uint64_t *rows;
+	struct salts *salts; struct hash *hash;
+	struct tree frame_tree, data_tree;
+	struct buf store;
+	uint64_t n_rows, n_posts, row_bytes;
+	struct digest schema_sha256, salts_sha256;
+};
+int rows_prepare(struct row_check *c, void *ctx, struct bundle_reader *r, struct err *err) MMR_CHECKED;
+/* All lines of one frame; frame root in ret_root. */
+int rows_frame(struct row_check *c, const char *data, size_t len, uint32_t *ret_rows, struct digest *ret_root,
+	       struct err *err) MMR_CHECKED;
+int bag_check(const struct member *member, size_t n, const char *manifest, size_t manifest_len, const char *tagmanifest,
+	      size_t tagmanifest_len, const char *bag_info, size_t bag_info_len, struct err *err) MMR_CHECKED;
+int check_counts(const struct row_check *c, const char *json, size_t len, struct err *err) MMR_CHECKED;
+/* Everything about the open file; fd is taken. final_name NULL: the name is not checked. */
+int check_file(int fd, const char *name, const char *final_name, struct bundle_check *ret, const struct progress *progress,
+	       struct err *err) MMR_CHECKED;
+
+#endif

@@ -1,0 +1,295 @@
+/*
+ * bundle_ring.c - frames from the encoder to the file.
+ *
+ * A ring of slots.  The caller fills a slot, workers compress filled slots in any order, and the caller writes them in order:
+ * the file is touched by one thread only, and its bytes do not depend on the number of workers.  The size of a row member is
+ * known when its last row is; until then its frames are compressed but held back, and `seal` puts the tar header before them.
+ */
+#include "bundle_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RING_SLOTS 20u           /* MEMBER_FRAMES, and some for the workers to do meanwhile */
+#define SLOT_KEEP (1u << 20)     /* buffers larger than this are given back */
+#define WORKERS_MAX 16
+
+enum slot_state { SLOT_FREE, SLOT_READY, SLOT_BUSY, SLOT_DONE };
+
+struct slot {
+	struct buf raw;
+	char *out; size_t cap, out_len;
+	char head[2560]; size_t head_len, head_raw; /* compressed tar header, first frame of a member */
+	int level;
+	enum slot_state state;
+	struct frame_row meta;
+};
+
+struct ring {
+	struct slot slot[RING_SLOTS];
+	uint64_t head, work, tail, sealed; /* next to fill, to compress, to write; below sealed: may be written */
+	struct outfile *out;
+	int level, n_workers;
+	struct zc *zc;                     /* of the caller */
+	pthread_t thread[WORKERS_MAX];
+	struct zc *worker_zc[WORKERS_MAX];
+	int started;
+	bool quit;
+	pthread_mutex_t lock;
+	pthread_cond_t ready, done;
+};
+
+/* ---- the file ---- */
+
+int outfile_write(struct outfile *o, const void *data, size_t len, struct err *err)
+{
+	int rc, fault = fault_hit(FAULT_BUNDLE_WRITE);
+
+	if (fault)
+		rc = err_sys(err, ERR_STORE, fault, "cannot write \"%s\"", o->name);
+	else
+		rc = file_write_all(o->fd, data, len, o->name, err);
+	if (rc)
+		return err_hint(err, "Nothing was deleted. Free space on the archive's file system or check its disk, then run again.");
+	hash_update(o->file_hash, data, len);
+	if (!o->tail)
+		hash_update(o->prefix_hash, data, len);
+	o->offset += len;
+	return 0;
+}
+
+int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *data, size_t clen, size_t rlen, struct err *err)
+{
+	uint64_t at = o->offset;
+	int rc = outfile_write(o, data, clen, err);
+
+	if (rc)
+		return rc;
+	if (o->n_frames >= FRAMES_MAX)
+		return err_set(err, ERR_STORE, "\"%s\" has too many frames", o->name);
+	if (o->n_frames == o->cap_frames) {
+		o->cap_frames = o->cap_frames ? 2 * o->cap_frames : 256;
+		o->frame = mem_grow(o->ctx, o->frame, struct frame_row, o->cap_frames);
+	}
+	struct frame_row *f = &o->frame[o->n_frames++];
+	*f = meta ? *meta : (struct frame_row){.member = NO_MEMBER};
+	f->offset = at;
+	f->clen = (uint32_t)clen;
+	f->rlen = (uint32_t)rlen;
+	return 0;
+}
+
+/* ---- workers ---- */
+
+static void slot_compress(struct slot *s, struct zc *zc)
+{
+	s->out_len = zc_compress(zc, s->level, s->out, s->cap, s->raw.data, s->raw.len);
+}
+
+struct worker { struct ring *r; int i; };
+
+static void *ring_worker(void *payload)
+{
+	struct worker *w = payload;
+	struct ring *r = w->r;
+
+	pthread_mutex_lock(&r->lock);
+	while (!r->quit) {
+		struct slot *s = &r->slot[r->work % RING_SLOTS];
+		if (r->work == r->head) {
+			pthread_cond_wait(&r->ready, &r->lock);
+			continue;
+		}
+		s->state = SLOT_BUSY;
+		r->work++;
+		pthread_mutex_unlock(&r->lock);
+		slot_compress(s, r->worker_zc[w->i]);
+		pthread_mutex_lock(&r->lock);
+		s->state = SLOT_DONE;
+		pthread_cond_signal(&r->done);
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+/* Threads that cannot be had are done without: the caller compresses then. */
+static void ring_start(struct ring *r, int workers)
+{
+	sigset_t all, old;
+
+	/* Signals belong to the main thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
+		struct worker *w = mem_new(r, struct worker);
+		*w = (struct worker){r, i};
+		r->worker_zc[i] = zc_new(r);
+		if (pthread_create(&r->thread[i], NULL, ring_worker, w) != 0)
+			break;
+		r->started++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+void ring_stop(struct ring *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->quit = true;
+	pthread_cond_broadcast(&r->ready);
+	pthread_mutex_unlock(&r->lock);
+	for (; r->started > 0; r->started--)
+		pthread_join(r->thread[r->started - 1], NULL);
+}
+
+static int ring_free(struct ring *r)
+{
+	ring_stop(r);
+	pthread_cond_destroy(&r->ready);
+	pthread_cond_destroy(&r->done);
+	pthread_mutex_destroy(&r->lock);
+	return 0;
+}
+
+struct ring *ring_new(void *ctx, struct outfile *out, int level, int workers)
+{
+	struct ring *r = mem_new(ctx, struct ring);
+
+	r->out = out;
+	r->level = level;
+	r->zc = zc_new(r);
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_cond_init(&r->ready, NULL);
+	pthread_cond_init(&r->done, NULL);
+	for (size_t i = 0; i < RING_SLOTS; i++) {
+		buf_init(&r->slot[i].raw, r, FRAME_RAW_MAX);
+		r->slot[i].meta.member = NO_MEMBER;
+	}
+	talloc_set_destructor(r, ring_free);
+	ring_start(r, workers);
+	return r;
+}
+
+struct zc *ring_zc(struct ring *r)
+{
+	return r->zc;
+}
+
+struct buf *slot_raw(struct slot *s)
+{
+	return &s->raw;
+}
+
+struct frame_row *slot_meta(struct slot *s)
+{
+	return &s->meta;
+}
+
+/* ---- the caller's side ---- */
+
+static void slot_clear(struct slot *s)
+{
+	if (s->raw.cap > SLOT_KEEP || s->cap > SLOT_KEEP) {
+		buf_reset(&s->raw);
+		talloc_free(s->out);
+		s->out = NULL;
+		s->cap = 0;
+	}
+	buf_clear(&s->raw);
+	s->head_len = 0;
+	s->state = SLOT_FREE;
+	s->meta = (struct frame_row){.member = NO_MEMBER};
+}
+
+static void slot_wait(struct ring *r, struct slot *s)
+{
+	pthread_mutex_lock(&r->lock);
+	while (s->state != SLOT_DONE)
+		pthread_cond_wait(&r->done, &r->lock);
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* Write the oldest frame. */
+static int ring_collect(struct ring *r, struct err *err)
+{
+	struct slot *s = &r->slot[r->tail % RING_SLOTS];
+	int rc = 0;
+
+	slot_wait(r, s);
+	if (s->out_len == 0)
+		return err_set(err, ERR_INTERNAL, "zstd could not compress a frame of \"%s\"", r->out->name);
+	if (s->head_len)
+		rc = outfile_frame(r->out, NULL, s->head, s->head_len, s->head_raw, err);
+	if (!rc)
+		rc = outfile_frame(r->out, &s->meta, s->out, s->out_len, s->raw.len, err);
+	if (rc)
+		return rc;
+	slot_clear(s);
+	r->tail++;
+	return 0;
+}
+
+int ring_slot(struct ring *r, struct slot **ret, struct err *err)
+{
+	if (r->head - r->tail == RING_SLOTS) {
+		/* Callers seal at the latest after MEMBER_FRAMES frames, so the oldest one is sealed. */
+		int rc = ring_collect(r, err);
+		if (rc)
+			return rc;
+	}
+	*ret = &r->slot[r->head % RING_SLOTS];
+	return 0;
+}
+
+void ring_submit(struct ring *r, int level)
+{
+	struct slot *s = &r->slot[r->head % RING_SLOTS];
+	size_t need = zc_bound(s->raw.len);
+
+	if (s->cap < need) {
+		talloc_free(s->out);
+		s->out = mem_array(r, char, need);
+		s->cap = need;
+	}
+	s->level = level ? level : r->level;
+	if (r->started == 0) {
+		slot_compress(s, r->zc);
+		s->state = SLOT_DONE;
+		r->head++;
+		return;
+	}
+	pthread_mutex_lock(&r->lock);
+	s->state = SLOT_READY;
+	r->head++;
+	pthread_cond_signal(&r->ready);
+	pthread_mutex_unlock(&r->lock);
+}
+
+unsigned ring_unsealed(const struct ring *r)
+{
+	return (unsigned)(r->head - r->sealed);
+}
+
+int ring_seal(struct ring *r, const char *header, size_t len, struct err *err)
+{
+	struct slot *s = &r->slot[r->sealed % RING_SLOTS];
+
+	if (header) {
+		s->head_len = zc_compress(r->zc, r->level, s->head, sizeof(s->head), header, len);
+		s->head_raw = len;
+		if (s->head_len == 0)
+			return err_set(err, ERR_INTERNAL, "zstd could not compress a header of \"%s\"", r->out->name);
+	}
+	r->sealed = r->head;
+	return 0;
+}
+
+int ring_drain(struct ring *r, struct err *err)
+{
+	int rc = 0;
+
+	while (!rc && r->tail < r->sealed)
+		rc = ring_collect(r, err);
+	return rc;
+}

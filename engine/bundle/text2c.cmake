@@ -1,0 +1,17 @@
+# text2c.cmake - turn NAMES (files in DIR) into OUT.c and OUT.h: `const char text_<stem>[]`, `const size_t text_<stem>_len`.
+# Hex, not string literals: CMake lists would eat semicolons and brackets, and compilers limit the length of literals.
+get_filename_component(header ${OUT}.h NAME)
+string(REPLACE ":" ";" names "${NAMES}")
+set(c "/* generated from the text folder of the room */\n#include \"${header}\"\n")
+set(h "#ifndef MMR_TEXT_${TAG}\n#define MMR_TEXT_${TAG}\n#include <stddef.h>\n")
+foreach(name IN LISTS names)
+  get_filename_component(stem ${name} NAME_WE)
+  string(TOLOWER ${TAG}_${stem} stem)
+  file(READ ${DIR}/${name} hex HEX)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  string(APPEND c "const char text_${stem}[] = {${bytes}0};\nconst size_t text_${stem}_len = sizeof(text_${stem}) - 1;\n")
+  string(APPEND h "extern const char text_${stem}[];\nextern const size_t text_${stem}_len;\n")
+endforeach()
+string(APPEND h "#endif\n")
+file(WRITE ${OUT}.c "${c}")
+file(WRITE ${OUT}.h "${h}")

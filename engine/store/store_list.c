@@ -1,0 +1,175 @@
+/* store_list.c - what lies in the archive root. */
+#include <mmretain/store.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct entry { char *rel_path; uint64_t bytes; };
+struct list { struct entry *e; size_t n, cap; };
+
+static int by_path(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return strcmp(x->rel_path, y->rel_path);
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), m = strlen(end);
+
+	return n > m && strcmp(s + n - m, end) == 0;
+}
+
+static bool is_bundle(const char *name)
+{
+	return strncmp(name, "mmr1-", 5) == 0 && ends_with(name, ".tar.zst");
+}
+
+static bool all_digits(const char *name, size_t n)
+{
+	return strlen(name) == n && strspn(name, "0123456789") == n;
+}
+
+static void list_add(struct list *l, char *rel_path, uint64_t bytes)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? 2 * l->cap : 64;
+		l->e = mem_grow(NULL, l->e, struct entry, l->cap);
+	}
+	talloc_steal(l->e, rel_path);
+	l->e[l->n++] = (struct entry){rel_path, bytes};
+}
+
+static int open_list(int dirfd, const char *rel, DIR **ret, struct err *err)
+{
+	int fd = openat(dirfd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	*ret = fd < 0 ? NULL : fdopendir(fd);
+	if (*ret)
+		return 0;
+	int rc = err_sys(err, ERR_STORE, errno, "cannot list \"%s\"", rel);
+	fd_close_p(&fd);
+	return rc;
+}
+
+/* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another form is not ours and is left alone. */
+static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err)
+{
+	const struct dirent *e;
+	struct stat st;
+	DIR *d;
+	int rc = open_list(s->root_dirfd, rel, &d, err);
+
+	if (rc)
+		return rc;
+	while (!rc && (errno = 0, e = readdir(d)) != NULL) {
+		char *path = mem_printf(NULL, "%s/%s", rel, e->d_name);
+		bool want = level < 2 ? all_digits(e->d_name, level == 0 ? 4 : 2) : is_bundle(e->d_name);
+		if (want && fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+			if (level < 2 && S_ISDIR(st.st_mode))
+				rc = collect(s, path, level + 1, l, err);
+			else if (level == 2 && S_ISREG(st.st_mode))
+				list_add(l, mem_strdup(NULL, path), (uint64_t)st.st_size);
+		}
+		talloc_free(path);
+	}
+	if (!rc && errno)
+		rc = err_sys(err, ERR_STORE, errno, "cannot list \"%s\"", rel);
+	closedir(d); /* read only: nothing to lose */
+	return rc;
+}
+
+int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
+{
+	struct list l = {0};
+	int rc = collect(s, "bundles", 0, &l, err);
+
+	if (!rc && l.n > 0)
+		qsort(l.e, l.n, sizeof(*l.e), by_path);
+	for (size_t i = 0; i < l.n && !rc; i++)
+		rc = fn(payload, l.e[i].rel_path, l.e[i].bytes, err);
+	talloc_free(l.e);
+	return rc;
+}
+
+/* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>.tar.zst: the team may hold dashes, so the number is found from the end. */
+static uint32_t seq_of(const char *name)
+{
+	const char *end = name + strlen(name) - strlen(".tar.zst");
+	const char *p = end;
+
+	while (p > name && *p != '-')
+		p--;
+	const char *digits = p;
+	while (digits > name && digits[-1] >= '0' && digits[-1] <= '9')
+		digits--;
+	if (digits == p || digits == name || digits[-1] != '-' || p - digits > 9)
+		return 0;
+	return (uint32_t)strtoul(digits, NULL, 10);
+}
+
+static int highest(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	uint32_t *max = payload, seq = seq_of(strrchr(rel_path, '/') + 1);
+
+	(void)size_bytes;
+	(void)err;
+	if (seq > *max)
+		*max = seq;
+	return 0;
+}
+
+int store_next_seq(const struct store *s, uint32_t *ret, struct err *err)
+{
+	uint32_t max = 0;
+	int rc = store_each_bundle(s, highest, &max, err);
+
+	if (!rc)
+		*ret = max + 1;
+	return rc;
+}
+
+static int clear_one(const struct store *s, const char *name, uint32_t *n, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(s->partial_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_sys(err, ERR_STORE, errno, "cannot look at \"partial/%s\"", name);
+	if (S_ISDIR(st.st_mode)) {
+		log_warn("folder \"partial/%s\" is not ours, leaving it", name);
+		return 0;
+	}
+	/* Nothing in partial/ was ever relied upon: a crash before or after costs at most the same work again. */
+	if (unlinkat(s->partial_dirfd, name, 0) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot remove \"partial/%s\"", name);
+	(*n)++;
+	return 0;
+}
+
+int store_clear_partial(const struct store *s, uint32_t *ret_removed, struct err *err)
+{
+	const struct dirent *e;
+	uint32_t n = 0;
+	DIR *d;
+	int rc = open_list(s->root_dirfd, "partial", &d, err);
+
+	if (rc)
+		return rc;
+	while (!rc && (errno = 0, e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			rc = clear_one(s, e->d_name, &n, err);
+	if (!rc && errno)
+		rc = err_sys(err, ERR_STORE, errno, "cannot list \"partial\"");
+	closedir(d); /* read only: nothing to lose */
+	if (!rc && n > 0)
+		rc = file_sync_dir(s->partial_dirfd, "partial", err);
+	if (!rc)
+		*ret_removed = n;
+	return rc;
+}

@@ -1,0 +1,249 @@
+/* store_root.c - make and open the archive root: sentinel, texts, folders, secret. */
+#include <mmretain/store.h>
+
+#include "store_text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define SENTINEL "0=mmretain_archive_1"
+#define SECRET "keys/salt-secret"
+#define SECRET_BYTES 32
+
+static int refuse_remote(const char *path, struct err *err)
+{
+	if (strncmp(path, "s3://", 5) != 0)
+		return 0;
+	err_set(err, ERR_STORE, "archive store \"%s\": S3 stores are not built yet", path);
+	return err_hint(err, "Use a local folder for archive.store.");
+}
+
+/* ---- init ---- */
+
+/* 1 empty, 0 not. */
+static int folder_empty(int dirfd, const char *path, struct err *err)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	int empty = 1;
+
+	if (!d) {
+		int rc = err_sys(err, ERR_STORE, errno, "cannot list \"%s\"", path);
+		fd_close_p(&fd);
+		return rc;
+	}
+	while (empty == 1 && (e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		/* A fresh file system brings this one along. */
+		if (strcmp(e->d_name, "lost+found") == 0)
+			continue;
+		empty = 0;
+	}
+	closedir(d); /* read only: nothing to lose */
+	return empty;
+}
+
+static int init_open(const char *path, int *ret_fd, struct err *err)
+{
+	if (mkdir(path, 0750) != 0 && errno != EEXIST) {
+		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot make the archive root \"%s\"", path);
+		return err_hint(err, "Make its parent folder first, and give the user that runs mmretain the right to write there.");
+	}
+	return file_open_dir(path, ret_fd, err);
+}
+
+static int write_new(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	auto_fd int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+
+	if (fd < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", name);
+	int rc = file_write_all(fd, data, len, name, err);
+	if (!rc)
+		rc = file_sync(fd, name, err);
+	return rc ? rc : file_close(&fd, name, err);
+}
+
+static int init_secret(int dirfd, struct err *err)
+{
+	uint8_t secret[SECRET_BYTES];
+	int keys = -1, rc = random_bytes(secret, sizeof(secret), err);
+
+	if (!rc)
+		rc = file_make_dirs(dirfd, "keys", err);
+	if (rc)
+		return rc;
+	keys = openat(dirfd, "keys", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (keys < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot open \"keys\"");
+	rc = write_new(keys, "salt-secret", secret, sizeof(secret), 0600, err);
+	if (!rc)
+		rc = file_sync_dir(keys, "keys", err);
+	fd_close_p(&keys);
+	explicit_bzero(secret, sizeof(secret));
+	return rc;
+}
+
+/* The sentinel comes last: a root that has it is whole.  A crash before leaves a folder that init refuses as foreign, with the
+ * advice to empty it; nothing was archived there yet. */
+static int init_fill(int dirfd, struct err *err)
+{
+	static const char *const folders[] = {"bundles", "ledger", "partial"};
+	static const char mark[] = "mmretain archive, format 1. README.txt says how to read it.\n";
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders) && !rc; i++)
+		rc = file_make_dirs(dirfd, folders[i], err);
+	if (!rc)
+		rc = init_secret(dirfd, err);
+	if (!rc)
+		rc = write_new(dirfd, "README.txt", text_store_readme, text_store_readme_len, 0640, err);
+	if (!rc)
+		rc = write_new(dirfd, "FORMAT.md", text_store_format, text_store_format_len, 0640, err);
+	if (!rc)
+		rc = write_new(dirfd, SENTINEL, mark, sizeof(mark) - 1, 0640, err);
+	return rc ? rc : file_sync_dir(dirfd, ".", err);
+}
+
+static bool has_sentinel(int dirfd)
+{
+	struct stat st;
+
+	return fstatat(dirfd, SENTINEL, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+int store_init(const char *path, struct err *err)
+{
+	auto_fd int dirfd = -1;
+	int rc = refuse_remote(path, err);
+
+	if (!rc)
+		rc = init_open(path, &dirfd, err);
+	if (rc)
+		return rc;
+	if (has_sentinel(dirfd)) {
+		err_set(err, ERR_STORE, "\"%s\" is an archive root already", path);
+		return err_hint(err, "Nothing was changed. It is ready for use.");
+	}
+	rc = folder_empty(dirfd, path, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0) {
+		err_set(err, ERR_STORE, "\"%s\" is not empty and is not an archive root", path);
+		return err_hint(err, "Name an empty or a new folder. Nothing was changed.");
+	}
+	/* The umask of the caller and the owner's habits must not decide who reads archived messages. */
+	if (fchmod(dirfd, 0750) != 0)
+		return err_sys(err, ERR_PERMISSION, errno, "cannot set the mode of \"%s\"", path);
+	return init_fill(dirfd, err);
+}
+
+/* ---- open ---- */
+
+static int check_mode(int fd, const char *path, mode_t forbidden, const char *chmod_to, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", path);
+	if (!(st.st_mode & forbidden))
+		return 0;
+	err_set(err, ERR_PERMISSION, "\"%s\" has mode %04o: people outside may read or change archived messages", path,
+		(unsigned)(st.st_mode & 07777));
+	return err_hint(err, "Run: chmod %s '%s'", chmod_to, path);
+}
+
+static int open_secret(struct store *s, struct err *err)
+{
+	char *path = mem_printf(s, "%s/" SECRET, s->path);
+	auto_fd int fd = -1;
+	char more;
+	int rc = file_open_beneath(s->root_dirfd, SECRET, &fd, err);
+
+	if (rc) {
+		err_prefix(err, "archive \"%s\"", s->path);
+		return err_hint(err, "Put " SECRET " back from a copy; new bundles cannot be made without it.");
+	}
+	rc = check_mode(fd, path, 0077, "0600", err);
+	if (!rc)
+		rc = file_pread_all(fd, s->salt_secret, SECRET_BYTES, 0, SECRET, err);
+	if (!rc && pread(fd, &more, 1, SECRET_BYTES) != 0)
+		rc = err_set(err, ERR_STORE, "\"%s\" does not hold %d bytes", path, SECRET_BYTES);
+	return rc;
+}
+
+static int open_folder(struct store *s, const char *name, bool writable, int *ret, struct err *err)
+{
+	int fd = openat(s->root_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+	*ret = fd;
+	if (writable && faccessat(s->root_dirfd, name, W_OK | X_OK, AT_EACCESS) != 0)
+		return err_sys(err, ERR_PERMISSION, errno, "cannot write in \"%s/%s\"", s->path, name);
+	return 0;
+}
+
+static int store_free(struct store *s)
+{
+	fd_close_p(&s->root_dirfd);
+	fd_close_p(&s->partial_dirfd);
+	fd_close_p(&s->ledger_dirfd);
+	explicit_bzero(s->salt_secret, sizeof(s->salt_secret));
+	return 0;
+}
+
+static int open_root(struct store *s, struct err *err)
+{
+	int rc = file_open_dir(s->path, &s->root_dirfd, err);
+
+	if (rc)
+		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
+	if (!has_sentinel(s->root_dirfd)) {
+		err_set(err, ERR_STORE, "\"%s\" is not an archive root: " SENTINEL " is not there", s->path);
+		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
+	}
+	return check_mode(s->root_dirfd, s->path, 0027, "0750", err);
+}
+
+int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err)
+{
+	int rc = refuse_remote(path, err);
+
+	if (rc)
+		return rc;
+	struct store *s = mem_new(ctx, struct store);
+	s->root_dirfd = s->partial_dirfd = s->ledger_dirfd = -1;
+	talloc_set_destructor(s, store_free);
+	s->path = mem_strdup(s, path);
+	rc = open_root(s, err);
+	if (!rc)
+		rc = open_folder(s, "partial", writable, &s->partial_dirfd, err);
+	if (!rc)
+		rc = open_folder(s, "ledger", writable, &s->ledger_dirfd, err);
+	if (!rc && writable)
+		rc = open_secret(s, err);
+	if (rc) {
+		talloc_free(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
+{
+	struct statvfs v;
+
+	if (fstatvfs(s->root_dirfd, &v) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot ask for the free space of \"%s\"", s->path);
+	*ret = (uint64_t)v.f_bavail * v.f_frsize;
+	return 0;
+}
