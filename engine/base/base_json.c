@@ -182,9 +182,9 @@ static bool scan_value(struct json_scan *s)
 		s->val = from;
 		s->val_len = (size_t)(s->p - from);
 		return true;
-	case 'n': return scan_word(s, "null", JSON_NULL);
-	case 't': return scan_word(s, "true", JSON_TRUE);
-	case 'f': return scan_word(s, "false", JSON_FALSE);
+	case 'n': return scan_word(s, "null", SCAN_NULL);
+	case 't': return scan_word(s, "true", SCAN_TRUE);
+	case 'f': return scan_word(s, "false", SCAN_FALSE);
 	default: return scan_number(s);
 	}
 }

@@ -44,7 +44,7 @@ static int kind_of(const char *name, size_t len)
 /* Absent means the default 0; JSON null means SQL NULL. */
 static void number(const struct json_scan *s, int64_t *ret, bool *ret_null)
 {
-	*ret_null = s->type == JSON_NULL;
+	*ret_null = s->type == SCAN_NULL;
 	*ret = s->type == JSON_NUMBER ? strtoll(s->val, NULL, 10) : 0;
 }
 

@@ -168,7 +168,7 @@ void json_put_string(struct buf *b, const char *s, size_t len);
 /* Strict UTF-8 check (RFC 3629). */
 bool utf8_valid(const char *s, size_t len);
 
-enum json_type { JSON_NULL, JSON_TRUE, JSON_FALSE, JSON_NUMBER, JSON_STR, JSON_OBJ, JSON_ARR };
+enum json_type { SCAN_NULL, SCAN_TRUE, SCAN_FALSE, JSON_NUMBER, JSON_STR, JSON_OBJ, JSON_ARR };
 /* A cursor over the top-level members of one JSON object on one line; values are slices of the line. */
 struct json_scan {
 	const char *p, *end;
