@@ -106,7 +106,7 @@ int cli_cmd_check(struct cli *cli, struct err *err)
 		return r;
 	if (!cli->json)
 		cli_print_problems(cli, c.problems);
-	if (r == 0)
+	if (r == 0 || c.problems->n_errors)
 		r = judge(&c, err);
 	if (cli->json && print_json(&c, r, &print_err) < 0 && r == 0)
 		r = print_err.code, *err = print_err;

@@ -33,6 +33,9 @@ int cli_load_policy(struct cli *cli, struct err *err)
 	for (size_t i = 0; problems && i < problems->n; i++)
 		if (!problems->item[i].warning || warn)
 			print_problem(cli_policy_path(cli), &problems->item[i]);
+	if (r == -ERR_POLICY && problems && problems->n_errors)
+		return err_set(err, ERR_POLICY, "%s: %zu error%s", cli_policy_path(cli), problems->n_errors,
+			       problems->n_errors == 1 ? "" : "s"); /* each was printed above */
 	if (r == 0 && problems && problems->n && cli_given(cli, OPT_STRICT)) {
 		err_set(err, ERR_POLICY, "%s: %zu warning%s, and --strict is given", cli_policy_path(cli), problems->n,
 			problems->n == 1 ? "" : "s");
