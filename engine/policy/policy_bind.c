@@ -177,8 +177,12 @@ static bool misspelt(const struct policy_section *s, const struct node *map, con
 
 void policy_bind_section(struct binder *b, const struct policy_section *s, const struct node *map, void *base)
 {
-	for (const struct node *v = map->first; v; v = v->next)
+	for (struct node *v = map->first; v; v = v->next) {
+		size_t before = b->problems->all->n_errors;
+
 		bind_key(b, s, v, base);
+		v->bad |= b->problems->all->n_errors > before;
+	}
 	for (size_t i = 0; i < s->n_keys; i++) {
 		const struct policy_key *k = &s->key[i];
 

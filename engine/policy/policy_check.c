@@ -39,7 +39,7 @@ static void check_url(struct problem_list *l, const char *url, const struct node
 		return;
 	host = strstr(url, "://");
 	if (!host || (strncmp(url, "postgres://", 11) != 0 && strncmp(url, "postgresql://", 13) != 0)) {
-		policy_problem(l, n, "`url` is no PostgreSQL URL");
+		policy_problem(l, n, "`url` is not a PostgreSQL URL");
 		policy_hint(l, "Write it as in `url: postgres://mmretain@db.example.org/mattermost`.");
 		return;
 	}
@@ -76,7 +76,7 @@ static void check_rule_pairs(struct problem_list *l, const struct policy *p, con
 
 	for (size_t j = 0; j < i; j++) {
 		const struct policy_rule *old = &p->rule[j];
-		const struct node *old_match = policy_node_get(child(rules, j), "match");
+		const struct node *old_match = policy_node_good(child(rules, j), "match");
 
 		if (r->name && old->name && strcmp(r->name, old->name) == 0) {
 			policy_problem(l, policy_node_get(n, "name"), "rule name `%s` is already used in line %u", r->name,
@@ -84,11 +84,11 @@ static void check_rule_pairs(struct problem_list *l, const struct policy *p, con
 			policy_hint(l, "Give each rule a name of its own.");
 			return;
 		}
-		if (!r->name || !old->name || !policy_node_get(n, "match") || !old_match ||
+		if (!r->name || !old->name || !policy_node_good(n, "match") || !old_match ||
 		    r->priority != old->priority || !match_equal(&r->match, &old->match))
 			continue;
-		policy_problem(l, policy_node_get(n, "match"), "rules `%s` and `%s` match the same and tie", old->name,
-			       r->name);
+		policy_problem(l, policy_node_get(n, "match"), "rules `%s` (line %u) and `%s` match the same and tie",
+			       old->name, old->line, r->name);
 		policy_hint(l, "Give one of them a higher `priority`, or merge them.");
 		return;
 	}

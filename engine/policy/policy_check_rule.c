@@ -36,8 +36,8 @@ static void check_types(struct problem_list *l, const struct policy_rule *r, con
 		policy_problem(l, policy_node_get(match, "type"), "direct and group messages have no team, but `match` names one");
 		policy_hint(l, "Make two rules of it, or remove `team`, or `direct` and `group`.");
 	} else if (r->has_limit && r->per == PER_TEAM && policy_node_get(policy_node_get(n, "limit"), "per")) {
-		policy_problem(l, policy_node_get(policy_node_get(n, "limit"), "per"),
-			       "direct and group messages have no team, `per: team` cannot measure them");
+		policy_warning(l, policy_node_get(policy_node_get(n, "limit"), "per"),
+			       "direct and group messages have no team, `per: team` measures all of them together");
 		policy_hint(l, "Write `per: channel`, or make two rules of it.");
 	}
 }
@@ -103,7 +103,7 @@ static void check_archive(struct problem_list *l, const struct policy_rule *r, c
 		policy_problem(l, files, "`files: archive` contradicts `archive: none`");
 		policy_hint(l, "Write `files: drop` or `files: keep`, or remove `archive: none`.");
 	}
-	if (policy_node_get(n, "match") && is_whole_server(&r->match) && (r->has_age || r->has_limit) &&
+	if (policy_node_good(n, "match") && is_whole_server(&r->match) && (r->has_age || r->has_limit) &&
 	    !policy_node_get(n, "floor")) {
 		policy_problem(l, archive, "this rule would delete on the whole server, without an archive and without a `floor`");
 		policy_hint(l, "Name teams or channels in `match`, remove `archive: none`, or state in `floor` what is never touched.");

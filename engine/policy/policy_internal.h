@@ -29,7 +29,7 @@ struct node {
 	char *text;                  /* of a scalar: NUL-terminated, without NUL inside */
 	size_t len;
 	bool plain;                  /* written without quotes */
-	bool bad;                    /* has been complained about: bind nothing, say no more */
+	bool bad;                    /* it, or something in it, has been complained about */
 	struct node *key;            /* of a value in a mapping */
 	struct node *first, *last, *next;
 	size_t n;                    /* children of a list or mapping */
@@ -59,6 +59,8 @@ bool policy_text_check(struct problem_list *l, const char *text, size_t len);
 /* The root mapping, or NULL when there is none (then the list says why). */
 struct node *policy_tree(void *ctx, struct problem_list *l, const char *text, size_t len);
 const struct node *policy_node_get(const struct node *map, const char *key);
+/* The same, when nothing in it was complained about. */
+const struct node *policy_node_good(const struct node *map, const char *key);
 
 struct yaml_parser_s;
 /* Adds libyaml's complaint in words an operator can act on. */

@@ -98,6 +98,10 @@ static void parse(void *tmp, struct policy *p, struct problem_list *l, const cha
 		policy_hint(l, "Shorten it; use globs in place of long lists of names.");
 		return;
 	}
+	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
+		text += 3; /* the mark that Windows editors put before UTF-8; libyaml would take it for text */
+		len -= 3;
+	}
 	if (!policy_text_check(l, text, len))
 		return;
 	root = policy_tree(tmp, l, text, len);

@@ -88,9 +88,15 @@ void policy_problems_sort(struct problem_list *l)
 
 char *policy_quote(void *ctx, const char *text, size_t len)
 {
+	const char *scheme = strstr(text, "://");
 	struct buf b;
 	size_t shown = 0;
 
+	/* A URL, also in a wrong place, may hold a password: not for logs. */
+	if (scheme && (strchr(scheme, '@') || strchr(scheme, '=')))
+		len = (size_t)(scheme - text) + 3;
+	else
+		scheme = NULL;
 	buf_init(&b, ctx, 4096);
 	buf_byte(&b, '"');
 	for (size_t i = 0; i < len; i++) {
@@ -105,7 +111,7 @@ char *policy_quote(void *ctx, const char *text, size_t len)
 		else
 			buf_byte(&b, (char)c);
 	}
-	buf_byte(&b, '"');
+	buf_puts(&b, scheme ? "...\"" : "\"");
 	buf_byte(&b, '\0');
 	return b.data;
 }

@@ -70,35 +70,39 @@ bool policy_text_check(struct problem_list *l, const char *text, size_t len)
 /* libyaml's words -> ours.  %u is the line where the construct began. */
 static const struct {
 	const char *theirs, *ours, *hint;
+	bool at_context; /* where the construct began says more than where it broke */
 } words[] = {
 	{"mapping values are not allowed", "a `:` is not expected here",
-	 "Check the indentation of this line and the one above; put a text that contains `: ` in quotes."},
-	{"could not find expected ':'", "a `:` is missing after the key in line %u",
-	 "Write `key: value`, with a space after the colon."},
+	 "Check the indentation of this line and the one above; put a text that contains `: ` in quotes.", false},
+	{"could not find expected ':'", "a `:` is missing after this key",
+	 "Write `key: value`, with a space after the colon.", true},
 	{"did not find expected key", "expected a key of the mapping that begins in line %u",
-	 "Indent the keys of one mapping alike; close quotes and brackets."},
+	 "Indent the keys of one mapping alike; close quotes and brackets.", false},
 	{"did not find expected ',' or '}'", "expected `,` or `}`; the `{` is in line %u",
-	 "Close the brace, or put a text with `#`, `:` or braces in quotes."},
+	 "Close the brace, or put a text with `#`, `:` or braces in quotes.", false},
 	{"did not find expected ',' or ']'", "expected `,` or `]`; the `[` is in line %u",
-	 "Close the bracket, or put a text with `#`, `:` or brackets in quotes."},
+	 "Close the bracket, or put a text with `#`, `:` or brackets in quotes.", false},
 	{"did not find expected '-' indicator", "expected a list item; the list begins in line %u",
-	 "Begin each item with `- `, indented like the first one."},
+	 "Begin each item with `- `, indented like the first one.", false},
 	{"block sequence entries are not allowed", "a list item (`-`) is not expected here",
-	 "Put the list on the lines below its key; put a text that begins with `- ` in quotes."},
-	{"found unexpected end of stream", "a quote opened in line %u is never closed", "Close the quote."},
-	{"found unexpected document indicator", "a quote opened in line %u is never closed", "Close the quote."},
+	 "Put the list on the lines below its key; put a text that begins with `- ` in quotes.", false},
+	{"found unexpected end of stream", "this quote is never closed", "Close the quote.", true},
+	{"found unexpected document indicator", "this quote is never closed", "Close the quote.", true},
 	{"found unknown escape character", "an unknown escape in a text in double quotes",
-	 "Write the text in single quotes, or double the backslash."},
+	 "Write the text in single quotes, or double the backslash.", false},
 	{"did not find expected <document start>", "unexpected text after the end of the policy",
-	 "Indent the keys alike; a key at the left edge belongs to the whole file."},
-	{"did not find expected node content", "expected a value here", "Write a value, or put the text in quotes."},
-	{"found undefined alias", "aliases are not allowed", "Write the value out."},
-	{"found undefined tag handle", "tags are not allowed", "Put a text that begins with `!` in quotes."},
-	{"found incompatible YAML document", "the `%%YAML` line asks for another version of YAML", "Remove that line."},
+	 "Indent the keys alike; a key at the left edge belongs to the whole file.", false},
+	{"did not find expected node content", "expected a value here",
+	 "Close the bracket or brace above; put a text that begins with `#`, `,` or a bracket in quotes.", false},
+	{"did not find expected whitespace or line break", "tags are not allowed",
+	 "Put a text that begins with `!` in quotes.", true},
+	{"found undefined alias", "aliases are not allowed", "Write the value out.", false},
+	{"found undefined tag handle", "tags are not allowed", "Put a text that begins with `!` in quotes.", false},
+	{"found incompatible YAML document", "the `%%YAML` line asks for another version of YAML", "Remove that line.", false},
 	{"did not find expected alphabetic or numeric character", "a name is missing after `*` or `&`",
-	 "Put a glob that begins with `*` in quotes."},
-	{"control characters are not allowed", "a control character", "Remove it; only tabs and line ends are allowed."},
-	{"invalid UTF-8", "not valid UTF-8", "Save the file as UTF-8."},
+	 "Put a glob that begins with `*` in quotes.", false},
+	{"control characters are not allowed", "a control character", "Remove it; only tabs and line ends are allowed.", false},
+	{"invalid UTF-8", "not valid UTF-8", "Save the file as UTF-8.", false},
 };
 
 static size_t offset_of(const char *text, size_t len, struct place p)
@@ -147,12 +151,11 @@ void policy_syntax_problem(struct problem_list *l, const struct yaml_parser_s *y
 		bad_start(l, p, text, len);
 		return;
 	}
-	/* Where an open quote began helps more than where the file ends. */
-	if (strstr(theirs, "unexpected end of stream") || strstr(theirs, "unexpected document indicator"))
-		p = (struct place){from, (uint32_t)y->context_mark.column + 1};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		if (!strstr(theirs, words[i].theirs))
 			continue;
+		if (words[i].at_context)
+			p = (struct place){from, (uint32_t)y->context_mark.column + 1};
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the table is above */
 		policy_problem_at(l, p.line, p.column, words[i].ours, from);

@@ -45,6 +45,8 @@ static struct node *node_new(struct loader *ld, enum node_kind kind, const yaml_
 	return n;
 }
 
+static const char standard_tag[] = "tag:yaml.org,2002:"; /* written `!!` in a file */
+
 static void refuse_decoration(struct loader *ld, struct node *n, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	if (anchor) {
@@ -52,7 +54,11 @@ static void refuse_decoration(struct loader *ld, struct node *n, const yaml_char
 		policy_hint(ld->problems, "Remove it and write the value out where it is used.");
 	}
 	if (tag) {
-		policy_problem(ld->problems, n, "tag `%.40s` is not allowed", (const char *)tag);
+		const char *text = (const char *)tag;
+		bool standard = strncmp(text, standard_tag, strlen(standard_tag)) == 0;
+
+		policy_problem(ld->problems, n, "tag `%s%.40s` is not allowed", standard ? "!!" : "",
+			       standard ? text + strlen(standard_tag) : text);
 		policy_hint(ld->problems, "Remove it; the key decides what kind of value it takes.");
 	}
 }
@@ -263,4 +269,11 @@ const struct node *policy_node_get(const struct node *map, const char *key)
 		if (strcmp(v->key->text, key) == 0)
 			return v;
 	return NULL;
+}
+
+const struct node *policy_node_good(const struct node *map, const char *key)
+{
+	const struct node *v = policy_node_get(map, key);
+
+	return v && !v->bad ? v : NULL;
 }

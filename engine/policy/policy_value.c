@@ -116,6 +116,11 @@ static void bind_yesno(struct binder *b, const struct policy_key *k, const struc
 	mark(k, base);
 }
 
+static bool only_digits(const char *text)
+{
+	return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
 static bool whole_number(const char *text, int64_t *ret)
 {
 	const char *p = text + (*text == '-');
@@ -131,6 +136,11 @@ static void bind_number(struct binder *b, const struct policy_key *k, const stru
 {
 	int64_t n;
 
+	if (only_digits(v->text) && v->len > 18) {
+		policy_problem(b->problems, v, "`%s` %s is too large", k->name, Q(v));
+		policy_hint(b->problems, "Write a smaller number, such as `%s: %s`.", k->name, k->example);
+		return;
+	}
 	if (!whole_number(v->text, &n)) {
 		policy_problem(b->problems, v, "`%s` is a whole number, not %s", k->name, Q(v));
 		policy_hint(b->problems, "Write digits only, such as `%s: %s`.", k->name, k->example);
@@ -154,16 +164,26 @@ static void bind_number(struct binder *b, const struct policy_key *k, const stru
 	}
 }
 
-static bool only_digits(const char *text)
+static void duration_hint(struct binder *b, const struct policy_key *k, const struct node *v)
 {
-	return *text && text[strspn(text, "0123456789")] == '\0';
+	size_t digits = strspn(v->text, "0123456789");
+	char better[TIME_TEXT];
+
+	if (k->kind == KIND_MILLIS)
+		policy_hint(b->problems, "Write `%s: %s`.", k->name, k->example);
+	else if (strcmp(k->name, "for") == 0 && strcmp(v->text, "forever") == 0)
+		policy_hint(b->problems, "Write `keep: forever`.");
+	else if (digits && digits < 10 && strcmp(v->text + digits, "m") == 0)
+		policy_hint(b->problems, "Write %.*smo for months, or %.*smin for minutes.", (int)digits, v->text, (int)digits, v->text);
+	else if (policy_guess_duration(v->text, better))
+		policy_hint(b->problems, "Write %s; units are d, w, mo, y, h, min, s.", better);
+	else
+		policy_hint(b->problems, "Write a whole number and a unit: 30d, 12w, 6mo, 5y (d, w, mo, y, h, min, s).");
 }
 
 /* Complains about what is no duration. */
 static bool read_duration(struct binder *b, const struct policy_key *k, const struct node *v, struct duration *ret)
 {
-	char better[TIME_TEXT];
-
 	if (duration_parse(v->text, ret)) {
 		if (ret->months || ret->ms)
 			return true;
@@ -177,12 +197,7 @@ static bool read_duration(struct binder *b, const struct policy_key *k, const st
 		policy_problem(b->problems, v, "`%s` cannot be negative, it is %s", k->name, Q(v));
 	else
 		policy_problem(b->problems, v, "`%s` is a duration, not %s", k->name, Q(v));
-	if (strcmp(k->name, "for") == 0 && strcmp(v->text, "forever") == 0)
-		policy_hint(b->problems, "Write `keep: forever`.");
-	else if (policy_guess_duration(v->text, better))
-		policy_hint(b->problems, "Write %s; units are d, w, mo, y, h, min, s.", better);
-	else
-		policy_hint(b->problems, "Write a number and a unit: 30d, 12w, 6mo, 5y (d, w, mo, y, h, min, s).");
+	duration_hint(b, k, v);
 	return false;
 }
 
@@ -335,7 +350,7 @@ static bool item_ok(struct binder *b, const struct policy_key *k, const struct n
 	if (v->bad)
 		return false;
 	if (v->kind != NODE_SCALAR) {
-		policy_problem(b->problems, v, "`%s` is a list of texts, this is a %s", k->name,
+		policy_problem(b->problems, v, "an item of `%s` is a text, this is a %s", k->name,
 			       v->kind == NODE_LIST ? "list" : "mapping");
 		policy_hint(b->problems, "Write one text per item; put texts with brackets or `: ` in quotes.");
 		return false;
@@ -351,7 +366,7 @@ static bool item_ok(struct binder *b, const struct policy_key *k, const struct n
 
 static void user_hint(struct problem_list *l, const struct node *v)
 {
-	policy_warning(l, v, "\"%s\" is no account name: those are lower-case, without `@`", v->text);
+	policy_warning(l, v, "\"%s\" is not an account name: those are lower-case, without `@`", v->text);
 	policy_hint(l, "Write the name from the profile, such as `j.doe`.");
 }
 
@@ -379,7 +394,7 @@ static bool list_text_ok(struct binder *b, const struct policy_key *k, const str
 		return false;
 	}
 	if (!strpbrk(v->text, "*?[") && v->text[strspn(v->text, plain)] != '\0') {
-		policy_warning(b->problems, v, "%s is no name of a channel or team: those are lower-case, without spaces", Q(v));
+		policy_warning(b->problems, v, "%s is not the name of a channel or team: those are lower-case, without spaces", Q(v));
 		policy_hint(b->problems, "Write the name from the address in the browser, not the one that is displayed.");
 	}
 	return true;
