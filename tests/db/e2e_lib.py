@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUPPORT = os.path.join(HERE, "..", "support")
@@ -165,17 +166,26 @@ def flow(value):
 Done = collections.namedtuple("Done", "code out err args env")
 
 
+PROGRAM = None  # a command that a test puts in place of the binary
+
+
 def program():
     """The command: the binary, or whatever MMRETAIN names; a .py file runs in this interpreter."""
+    if PROGRAM:
+        return PROGRAM
     path = binary()
     if path is None:
         raise SystemExit("no mmretain binary: set MMRETAIN")
     return [sys.executable, path] if path.endswith(".py") else [path]
 
 
+def command_line(policy, args, now_ms):
+    return program() + ["-c", policy, *(["--now", stamp(now_ms)] if now_ms else []), *args]
+
+
 def call(copy, policy, *args, now_ms=NOW, env=None, timeout=TIMEOUT, **popen):
-    """Run mmretain on a copy, with the policy and the clock."""
-    command = program() + ["-c", policy, "--now", stamp(now_ms), *args]
+    """Run mmretain on a copy, with the policy and the clock (None: the real one)."""
+    command = command_line(policy, args, now_ms)
     full = copy.env(**(env or {}))
     try:
         p = subprocess.run(command, env=full, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, **popen)
@@ -186,8 +196,30 @@ def call(copy, policy, *args, now_ms=NOW, env=None, timeout=TIMEOUT, **popen):
 
 def start(copy, policy, *args, now_ms=NOW, env=None, **popen):
     """The same in the background: a Popen."""
-    return subprocess.Popen(program() + ["-c", policy, "--now", stamp(now_ms), *args], env=copy.env(**(env or {})), stdin=subprocess.DEVNULL,
+    return subprocess.Popen(command_line(policy, args, now_ms), env=copy.env(**(env or {})), stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)
+
+
+def finish(process, timeout=TIMEOUT):
+    """Wait for start()'s process: Done."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return Done(-999, "", f"no end after {timeout} s\n{err.decode(errors='replace')}", process.args, {})
+    return Done(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), process.args, {})
+
+
+def stopped(process, timeout=30):
+    """Wait until a process has stopped itself (fault action `stop`); False when it ended or did not."""
+    end = time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < end:
+        with open(f"/proc/{process.pid}/stat", encoding="utf-8", errors="replace") as f:
+            if f.read().rpartition(")")[2].split()[0] == "T":
+                return True
+        time.sleep(0.01)
+    return False
 
 
 def stamp(now_ms):
@@ -338,6 +370,8 @@ def bundles(archive):
 def ledger(archive, torn=False):
     """All entries; checks sequence and chain. torn: the last line may be cut (after a crash)."""
     path = os.path.join(archive, "ledger", "entries.jsonl")
+    if torn and not os.path.exists(path):
+        return []
     with open(path, "rb") as f:
         raw = f.read()
     lines = raw.split(b"\n")
@@ -396,10 +430,13 @@ def short(text, width=300):
 class Expected:
     """What a policy must do to a copy: made once, before the run."""
 
-    def __init__(self, copy, policy, now_ms, db=None):
+    def __init__(self, copy, policy, now_ms, db=None, stay=()):
+        """stay: roots that are due, but must be kept for what happened in the meantime."""
         self.copy, self.policy, self.now = copy, policy, now_ms
         self.db = db or copy.world.db
         self.verdict = oracle.judge(self.db, policy, now_ms)
+        for root in stay:
+            self.verdict.due.pop(root, None)
         self.attachments = oracle.Files(self.db, self.verdict, copy.data)
         self.lost = self.attachments.lost
         self.roots = set(self.verdict.due) - self.lost
@@ -417,6 +454,18 @@ class Expected:
                 columns = self.db.tables[table].columns
                 out.update(as_record(table, columns, row) for _, row, root in rows if self.archived(root))
         return out
+
+
+def minimal(problems, most=2):
+    """Of problems that begin alike the first few, and how many more there are."""
+    kinds, out = collections.OrderedDict(), []
+    for p in problems:
+        kinds.setdefault(re.split(r"[,:(]", p.partition(": ")[2] or p)[0][:40] + p.partition(": ")[0], []).append(p)
+    for group in kinds.values():
+        out += group[:most]
+        if len(group) > most:
+            out.append(f"... and {len(group) - most} more like it")
+    return out
 
 
 def compare_database(want, after):
@@ -438,7 +487,7 @@ def compare_database(want, after):
     for place, ids in oracle.orphans(oracle.Db(after)).items():
         for ident, count in (ids - earlier[place]).items():
             problems.append(f"{'.'.join(place)}: {count} new orphans of {ident}")
-    return problems
+    return minimal(problems)
 
 
 def read_bundles(archive, problems, skip=()):
@@ -474,8 +523,8 @@ def compare_archive(want, found, exact=True):
             continue
         digest = hashlib.sha256(content).hexdigest()
         if ident in where and where[ident].blobs.get(digest) != content:
-            problems.append(f"attachment {ident}: its bytes are not in {where[ident].name}")
-    return problems
+            problems.append(f"attachments: its bytes are not in {where[ident].name}: {ident}")
+    return minimal(problems)
 
 
 def compare_files(want, copy):
@@ -487,8 +536,8 @@ def compare_files(want, copy):
                 problems.append(f"attachment folder: still there: {path}")
         elif path not in want.attachments.loose and now.get(path) != what:
             problems.append(f"attachment folder: {'changed' if path in now else 'gone, but must stay'}: {path}")
-    problems += [f"attachment folder: new file {p}" for p in now if p not in want.files]
-    return problems
+    problems += [f"attachment folder: new file: {p}" for p in now if p not in want.files]
+    return minimal(problems)
 
 
 def compare(want, copy, exact=True):
@@ -506,9 +555,10 @@ def compare(want, copy, exact=True):
 
 
 def nowhere(want, copy):
-    """Rows and blobs that are neither in the database nor in a published bundle: must be none at any time."""
+    """Rows and blobs that are neither in the database nor in a published bundle, and should be: none at any time."""
     problems = []
     records, blobs = set(), set()
+    waived = {name: {line for line, _, root in rows if not want.archived(root)} for name, rows in want.rows.items()}
     for b in read_bundles(copy.archive, problems):
         records |= {(table,) + tuple(sorted(row.items())) for table, row in b.rows()}
         blobs |= set(b.blobs)
@@ -518,13 +568,15 @@ def nowhere(want, copy):
         for line, row in zip(table.lines, table.rows):
             if now[line] > 0:
                 now[line] -= 1
-            elif as_record(name, table.columns, row) not in records:
+            elif line not in waived.get(name, ()) and as_record(name, table.columns, row) not in records:
                 problems.append(f"{name}: in neither place: {short(line)}")
     files = copy.files()
-    previews = {p for _, row in want.attachments.rows.values() for p in row if p} - {row[want.db.tables["fileinfo"].place["path"]] for _, row in want.attachments.rows.values()}
-    for path, what in want.files.items():
-        if path not in files and path not in previews and what[1] not in blobs:
-            problems.append(f"attachment in neither place: {path}")
+    needed = set(want.files) - want.attachments.gone - want.attachments.loose
+    place = want.db.tables["fileinfo"].place["path"]
+    needed |= {want.attachments.rows[ident][1][place] for ident in want.attachments.stored}
+    for path in sorted(needed & set(want.files)):
+        if path not in files and want.files[path][1] not in blobs:
+            problems.append(f"attachments: in neither place: {path}")
     return problems
 
 

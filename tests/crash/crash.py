@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Crashes: the program killed, or a call failed, at every fault point of include/mmretain/faults.def, and at random times.
+
+    crash.py [--random N] [--deep N] [--seed N] [--point NAME] [--only kill|errno|random] [--jobs N] [--verbose]
+
+Per case: run with MMR_FAULT=POINT:kill:n (n = 1, 2, ... until the point is passed no more, at most --deep), look that every row and
+blob is in the database or in a published bundle, run again without the fault, and compare with the oracle: the end must equal an
+uninterrupted run.  Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed`.
+"""
+import argparse
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "db"))
+import e2e_lib as lib  # noqa: E402
+from e2e_lib import NOW  # noqa: E402
+
+FAULTS = os.path.join(HERE, "..", "..", "include", "mmretain", "faults.def")
+# Every kind of rule at once, so that every fault point is passed: several bundles, blobs, a waiver, dropped and kept files.
+RULES = [
+    {"name": "all", "match": {}, "keep": {"for": "400d"}, "spare": {"pinned": "thread"}},
+    {"name": "square", "match": {"channel": "town-square"}, "keep": "forever", "limit": {"per": "channel", "posts": 20}, "files": "drop"},
+    {"name": "private", "match": {"type": ["private"]}, "keep": {"for": "20mo"}, "files": "keep", "archive": {"keep_for": "10y"}},
+    {"name": "direct", "match": {"type": ["direct", "group"]}, "keep": {"for": "300d"}, "priority": 5, "files": "drop", "archive": "none", "because": "kept elsewhere"},
+]
+RULES[2]["priority"] = 1
+SANE = (0, 3, 4, 12, 14, 15, 19)  # after a failed call
+
+
+def points():
+    with open(FAULTS, encoding="utf-8") as f:
+        return re.findall(r"^X\((\w+),", f.read(), re.M)
+
+
+class Ground:
+    """One copy to crash on, with what must come out."""
+
+    def __init__(self, world, where, name):
+        self.copy = world.clone(f"crash_{name}", os.path.join(where, name))
+        self.path, policy = self.copy.write_policy(RULES)
+        self.want = lib.Expected(self.copy, policy, NOW)
+        self.finished = 3 if self.want.lost else 0
+
+    def init(self):
+        done = lib.call(self.copy, self.path, "init")
+        return [] if done.code == 0 else [f"init: exit code {done.code}\n{lib.tail(done.err)}"]
+
+    def run(self, fault=None):
+        return lib.call(self.copy, self.path, "run", "--yes", "--json", env={"MMR_FAULT": fault} if fault else {})
+
+    def between(self):
+        """Nothing is lost right now."""
+        return lib.nowhere(self.want, self.copy) + lib.ledger_state(self.copy.archive)[1]
+
+    def converge(self):
+        """The next run finishes the work, the one after it finds nothing to do."""
+        problems = []
+        for word in ("next", "last"):
+            done = self.run()
+            if done.code != self.finished:
+                problems.append(f"{word} run: exit code {done.code}, wanted {self.finished}\n{lib.tail(done.err)}")
+            if word == "next":
+                seen = lib.bundles(self.copy.archive)
+            elif lib.bundles(self.copy.archive) != seen:
+                problems.append("the last run made or removed bundles")
+        return problems + lib.compare(self.want, self.copy)
+
+
+def kill_case(ground, point, n):
+    """(problems, was the point reached)"""
+    problems = ground.init()
+    if problems:
+        return problems, False
+    done = ground.run(f"{point}:kill:{n}")
+    if done.code != -signal.SIGKILL:
+        if done.code != ground.finished:
+            return [f"not killed, exit code {done.code}\n{lib.tail(done.err)}"], True
+        return [], False
+    return ground.between() + ground.converge(), True
+
+
+def errno_case(ground, point, word):
+    problems = ground.init()
+    if problems:
+        return problems, False
+    done = ground.run(f"{point}:{word}")
+    if done.code not in SANE:
+        problems.append(f"exit code {done.code} after {word}\n{lib.tail(done.err)}")
+    if done.code not in (0, 3) and not done.err.strip():
+        problems.append("nothing was said on stderr")
+    if done.code in (0, 3):
+        problems += [f"exit code {done.code}, but {p}" for p in lib.compare(ground.want, ground.copy)] if done.code == ground.finished else []
+    return problems + ground.between() + ground.converge(), True
+
+
+def random_case(ground, rng, longest):
+    """Killed at random moments until a run gets through."""
+    problems = ground.init()
+    kills = 0
+    for _ in range(6):
+        process = lib.start(ground.copy, ground.path, "run", "--yes", "--json")
+        time.sleep(rng.random() * longest)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        problems += [f"after kill {kills}: {p}" for p in ground.between()]
+    return problems + ground.converge(), kills > 0
+
+
+def attempt(world, where, task, longest):
+    kind, point, n = task
+    name = f"{kind}_{point}_{n}".lower()
+    ground = Ground(world, where, name)
+    try:
+        if kind == "kill":
+            return kill_case(ground, point, n)
+        if kind == "errno":
+            return errno_case(ground, point, n)
+        return random_case(ground, random.Random(f"{point}:{n}"), longest)
+    finally:
+        ground.copy.remove()
+
+
+def chain(world, where, task, deep, longest, results):
+    """All cases of one task; for kills n = 1, 2, ... as long as the point is reached."""
+    kind, point, n = task
+    count = 0
+    while True:
+        begin = time.monotonic()
+        try:
+            problems, reached = attempt(world, where, (kind, point, n), longest)
+        except Exception:
+            problems, reached = [traceback.format_exc()], True
+        if kind == "kill" and not reached and n == 1 and not problems:
+            problems = ["the run never passed this point"]
+        if reached or problems:
+            results.put((f"{kind} {point} {n}", problems, time.monotonic() - begin))
+        count += 1
+        if kind != "kill" or not reached or problems or count >= deep:
+            return
+        n += 1
+
+
+def worker(world, where, tasks, deep, longest, results):
+    while True:
+        task = tasks.get()
+        if task is None:
+            break
+        chain(world, where, task, deep, longest, results)
+    results.put(None)
+
+
+def main(argv):
+    long = os.environ.get("MMR_LONG") == "1"
+    parser = argparse.ArgumentParser(description="Crash the program everywhere.")
+    parser.add_argument("--random", type=int, default=200 if long else 10, help="cases with random kills")
+    parser.add_argument("--deep", type=int, default=1000 if long else 4, help="passages of one point to kill at")
+    parser.add_argument("--posts", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--point", action="append", help="only this point")
+    parser.add_argument("--only", choices=["kill", "errno", "random"], action="append")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--verbose", action="store_true")
+    args = parser.parse_args(argv)
+    if lib.binary() is None:
+        print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
+        return 1
+    where = tempfile.mkdtemp(prefix="mmr-crash-")
+    tally = lib.Tally()
+    names = args.point or points()
+    wanted = args.only or ["kill", "errno", "random"]
+    work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for p in names for w in ("EIO", "ENOSPC") if "errno" in wanted]
+    work += [("random", str(args.seed), n) for n in range(args.random) if "random" in wanted and not args.point]
+    try:
+        with lib.cluster.Cluster(settings=lib.QUICK) as pg:
+            world = lib.World(pg, "world", args.posts, args.seed)
+            ground = Ground(world, where, "whole")
+            problems = ground.init()
+            begin = time.monotonic()
+            done = ground.run()
+            longest = time.monotonic() - begin
+            if done.code != ground.finished:
+                problems.append(f"exit code {done.code}, wanted {ground.finished}\n{lib.tail(done.err)}")
+            about = f"{len(ground.want.roots)} threads, {len(ground.want.attachments.gone)} blobs, {len(lib.bundles(ground.copy.archive))} bundles, {longest:.2f} s"
+            tally.check(f"uninterrupted run: {about}", problems + lib.compare(ground.want, ground.copy))
+            ground.copy.remove()
+            tasks, results = multiprocessing.Queue(), multiprocessing.Queue()
+            for task in work + [None] * args.jobs:
+                tasks.put(task)
+            people = [multiprocessing.Process(target=worker, args=(world, where, tasks, args.deep, longest, results)) for _ in range(args.jobs)]
+            for p in people:
+                p.start()
+            left = args.jobs
+            while left:
+                r = results.get()
+                if r is None:
+                    left -= 1
+                else:
+                    tally.check(r[0] + (f"  {r[2]:.1f} s" if args.verbose else ""), r[1])
+            for p in people:
+                p.join()
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,936 @@
+#!/usr/bin/env python3
+"""The whole program under faults of its surroundings: disk, files, server, schema, other runs, users who go on writing.
+
+    e2e_faults.py [--only WORD]... [--list] [--seed N]
+
+Each test runs on its own clone of a small world.  After it nothing is lost, the exit code is the one of the design, and the next
+run without the fault comes to the oracle's end.  MMRETAIN names the binary; tests that stop the program half-way need one
+built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+import e2e_lib as lib
+import oracle
+from e2e_lib import DAY
+
+import schema  # noqa: E402  (tests/support, found by e2e_lib)
+import seed as seeding  # noqa: E402
+
+OLD = [{"name": "all", "match": {}, "keep": {"for": "500d"}, "spare": {"pinned": "thread", "flagged": True}}]
+NOBODY = pwd.getpwnam("nobody")
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.removeprefix("test_")] = function
+    return function
+
+
+class Skip(Exception):
+    """The test cannot run here."""
+
+
+class Bench:
+    """What a test works with: a clone, its policy, the verdict, shorthands."""
+
+    def __init__(self, world, where, name, now):
+        self.world, self.pg, self.now, self.problems, self.name = world, world.pg, now, [], name
+        self.copy = world.clone(name, os.path.join(where, name))
+        self.user = {}
+        self.env = {}
+
+    def policy(self, rules=None, **more):
+        self.path, self.parsed = self.copy.write_policy(rules or OLD, **more)
+        return self.path
+
+    def expect(self, **more):
+        self.want = lib.Expected(self.copy, self.parsed, self.now, **more)
+        if not self.want.roots:
+            self.problems.append("the test has nothing due")
+        return self.want
+
+    def begin(self, rules=None, **more):
+        """Policy, verdict, archive: ready to run."""
+        self.policy(rules, **more)
+        self.expect()
+        self.call("init", code=0)
+
+    def call(self, *args, code=None, env=None, **more):
+        done = lib.call(self.copy, self.path, *args, now_ms=self.now, env=dict(self.env, **(env or {})), **{**self.user, **more})
+        if code is not None and done.code not in (code if isinstance(code, tuple) else (code,)):
+            self.problems.append(f"{' '.join(args)}: exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
+        return done
+
+    def run(self, code=None, **more):
+        return self.call("run", "--yes", "--json", code=code, **more)
+
+    def start(self, fault=None, *args):
+        env = dict(self.env, **({"MMR_FAULT": fault} if fault else {}))
+        return lib.start(self.copy, self.path, *(args or ("run", "--yes", "--json")), now_ms=self.now, env=env, **self.user)
+
+    def halt(self, fault):
+        """A run that stops itself at a fault point."""
+        process = self.start(f"{fault}:stop")
+        if not lib.stopped(process):
+            done = lib.finish(process)
+            raise AssertionError(f"the run did not stop at {fault}, exit code {done.code}\n{lib.tail(done.err)}")
+        return process
+
+    def go_on(self, process, code=None):
+        os.kill(process.pid, signal.SIGCONT)
+        done = lib.finish(process)
+        if code is not None and done.code not in (code if isinstance(code, tuple) else (code,)):
+            self.problems.append(f"the stopped run: exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
+        return done
+
+    def fail(self, text):
+        self.problems.append(text)
+
+    def says(self, done, *words):
+        for w in words:
+            if w.lower() not in (done.err + done.out).lower():
+                self.fail(f"'{w}' is not said:\n{lib.tail(done.err)}")
+
+    def sql(self, text):
+        return self.pg.psql(text, db=self.name)
+
+    def untouched(self, word="after the fault"):
+        """Database and attachments as before."""
+        before, after = self.want.db.tables, self.copy.load()
+        for name, table in before.items():
+            if sorted(table.lines) != sorted(after[name].lines):
+                self.fail(f"{word}: {name} has changed")
+        if self.copy.files() != self.want.files:
+            self.fail(f"{word}: the attachment folder has changed")
+        for p in lib.bundles(self.copy.archive) if os.path.isdir(self.copy.archive) else ():
+            self.fail(f"{word}: there is a bundle {os.path.basename(p)}")
+
+    def safe(self, word="after the fault"):
+        self.problems += [f"{word}: {p}" for p in lib.nowhere(self.want, self.copy)]
+
+    def done(self, exact=True):
+        self.problems += lib.compare(self.want, self.copy, exact)
+
+    def converge(self, exact=True):
+        """The next run without the fault comes to the end."""
+        self.run(code=3 if self.want.lost else 0)
+        self.done(exact)
+
+    def roots(self, *needs):
+        """Due threads for which every need holds, oldest first; plain ones when there is a choice."""
+        found = [t for t in self.want.db.threads.values() if t.root.id in self.want.roots and all(n(t) for n in needs)]
+        return sorted(found, key=lambda t: (t.root.createat, t.root.id))
+
+
+def replies(t):
+    return len(t.posts) > 1 and t.root.live
+
+
+def attached(bench):
+    """(root, fileinfo id, path) of due threads whose attachment nobody else uses."""
+    files = bench.want.db.tables["fileinfo"]
+    paths = [files.get(r, "path") for r in files.rows]
+    return sorted((root, i, files.get(row, "path")) for i, (root, row) in bench.want.attachments.rows.items()
+                  if root in bench.want.roots and paths.count(files.get(row, "path")) == 1 and os.path.isfile(os.path.join(bench.copy.data, files.get(row, "path"))))
+
+
+def new_id(n):
+    return f"new{n:023}"
+
+
+def insert_reply(bench, t, n, at):
+    bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+      VALUES ('{new_id(n)}', {at}, {at}, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', 'late reply', '', '{{}}', '', '[]', '[]', false, false, '');""")
+
+
+# ---- files and disks ----------------------------------------------------------------------------------------------------
+@test
+def test_archive_disk_full(bench):
+    """A small tmpfs as archive: what did not fit stays in the database."""
+    bench.policy()
+    bench.expect()
+    os.makedirs(bench.copy.archive, exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=0700", "tmpfs", bench.copy.archive], capture_output=True).returncode:
+        raise Skip("mounting a tmpfs is not permitted here")
+    try:
+        bench.call("init", code=0)
+        filler = os.path.join(bench.copy.archive, "..", "filler")
+        del filler
+        for left in (8, 40, 96, 160, 220):
+            free = os.statvfs(bench.copy.archive)
+            used = (free.f_blocks - free.f_bfree) * free.f_frsize
+            size = used + left * 1024
+            subprocess.run(["mount", "-o", f"remount,size={size // 1024}k", bench.copy.archive], check=True)
+            done = bench.run()
+            bench.safe(f"{left} KiB left")
+            if done.code == 0:
+                break
+            if done.code != 14:
+                bench.fail(f"{left} KiB left: exit code {done.code}, wanted 14\n{lib.tail(done.err)}")
+        else:
+            bench.says(done, "space")
+        subprocess.run(["mount", "-o", "remount,size=64m", bench.copy.archive], check=True)
+        bench.converge()
+    finally:
+        subprocess.run(["umount", "-l", bench.copy.archive], check=False)
+
+
+@test
+def test_archive_missing(bench):
+    """An archive that was never made, or whose mark is gone (not mounted): exit 14."""
+    bench.policy()
+    bench.expect()
+    done = bench.run(code=14)
+    bench.untouched("no archive")
+    bench.call("init", code=0)
+    mark = [n for n in os.listdir(bench.copy.archive) if n.startswith("0=")]
+    if not mark:
+        return bench.fail("init made no 0= mark")
+    os.rename(os.path.join(bench.copy.archive, mark[0]), os.path.join(bench.copy.where, mark[0]))
+    bench.run(code=14)
+    bench.untouched("no mark")
+    os.rename(os.path.join(bench.copy.where, mark[0]), os.path.join(bench.copy.archive, mark[0]))
+    bench.converge()
+
+
+@test
+def test_blob_missing(bench):
+    """Gone, a folder, a FIFO, links instead of attachments: those threads stay, everything else goes, exit 3."""
+    bench.policy()
+    bench.expect()
+    data, found = bench.copy.data, attached(bench)
+    if len({r for r, _, _ in found}) < 6:
+        return bench.fail("too few attachments")
+    outside = os.path.join(bench.copy.where, "outside")
+    os.mkdir(outside)
+    with open(os.path.join(outside, "secret"), "w", encoding="utf-8") as f:
+        f.write("not an attachment")
+    paths = [os.path.join(data, p) for _, _, p in found]
+    os.unlink(paths[0])
+    for full, make in zip(paths[1:6], (os.mkdir, os.mkfifo, lambda p: os.symlink("/nowhere", p), lambda p: os.symlink(os.path.join(outside, "secret"), p), None)):
+        os.unlink(full)
+        if make:
+            make(full)
+        else:  # its folder is a link to another place with a file of that name
+            folder = os.path.dirname(full)
+            shutil.copy(os.path.join(outside, "secret"), os.path.join(outside, os.path.basename(full)))
+            for other in os.listdir(folder):
+                os.unlink(os.path.join(folder, other))
+            os.rmdir(folder)
+            os.symlink(outside, folder)
+    bench.expect()
+    bench.call("init", code=0)
+    bench.run(code=3)
+    bench.done()
+    bench.run(code=3)
+    bench.done()
+    if sorted(os.listdir(outside)) != sorted({"secret", os.path.basename(paths[5])}):
+        bench.fail("something outside the attachment folder was touched")
+
+
+@test
+def test_blob_unreadable(bench):
+    """As a plain user: an attachment without permission keeps its thread, exit 3."""
+    as_nobody(bench)
+    bench.policy()
+    bench.expect()
+    root, ident, path = attached(bench)[0]
+    full = os.path.join(bench.copy.data, path)
+    state = bench.want.files[path]
+    os.rename(full, full + ".aside")
+    bench.expect()
+    os.rename(full + ".aside", full)
+    bench.want.files[path] = state
+    bench.want.files.pop(path + ".aside", None)
+    os.chown(full, 0, 0)
+    os.chmod(full, 0)
+    hand_over(bench)
+    bench.call("init", code=0)
+    bench.run(code=3)
+    bench.done()
+    os.chown(full, NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chmod(full, 0o600)
+    bench.expect()
+    bench.converge()
+
+
+@test
+def test_blob_stays(bench):
+    """As a plain user: a folder that may not be written keeps its blob in the journal, exit 3, until it may."""
+    as_nobody(bench)
+    bench.policy()
+    bench.expect()
+    root, ident, path = attached(bench)[0]
+    folder = os.path.dirname(os.path.join(bench.copy.data, path))
+    hand_over(bench)
+    os.chown(folder, 0, 0)
+    os.chmod(folder, 0o555)
+    bench.call("init", code=0)
+    bench.run(code=3)
+    if not os.path.exists(os.path.join(bench.copy.data, path)):
+        bench.fail("the blob went although its folder is read-only")
+    bench.problems += lib.compare_database(bench.want, bench.copy.load())
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chmod(folder, 0o755)
+    bench.run(code=0)
+    bench.done()
+
+
+def as_nobody(bench):
+    """Run the program as a plain user from a place he can reach."""
+    if os.geteuid() != 0:
+        raise Skip("needs root to become a plain user")
+    program = os.path.join(bench.copy.where, "mmretain")
+    shutil.copy(lib.binary(), program)
+    os.chmod(program, 0o755)
+    bench.user = {"user": NOBODY.pw_uid, "group": NOBODY.pw_gid, "extra_groups": [], "cwd": "/"}
+    bench.program = program
+    lib.PROGRAM = [program]
+
+
+def hand_over(bench):
+    """Everything but what the test keeps from him is his."""
+    for folder, dirs, names in os.walk(bench.copy.where):
+        for n in dirs + names + ["."]:
+            full = os.path.join(folder, n)
+            if os.lstat(full).st_mode & 0o777 or os.path.islink(full):
+                os.lchown(full, NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chmod(bench.copy.where, 0o755)
+
+
+# ---- the server -----------------------------------------------------------------------------------------------------------
+@test
+def test_wrong_password(bench):
+    """Exit 12, the password is not repeated, nothing happens; the right one works."""
+    bench.pg.psql("DROP ROLE IF EXISTS guarded; CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'right-word'")
+    hba = os.path.join(bench.pg.data, "pg_hba.conf")
+    with open(hba, encoding="utf-8") as f:
+        text = f.read()
+    with open(hba, "w", encoding="utf-8") as f:
+        f.write("local all guarded scram-sha-256\n" + text)
+    try:
+        bench.pg.psql("SELECT pg_reload_conf()")
+        time.sleep(0.3)
+        url = bench.copy.url("guarded")
+        bench.policy(url=url)
+        bench.expect()
+        bench.call("init", code=0)
+        for word in ("wrong-word", "right-word"):
+            done = bench.call("plan", "--json", code=12 if word == "wrong-word" else 0, env={"PGPASSWORD": word, "PGPASSFILE": passfile(bench, word)})
+            if word in done.err + done.out:
+                bench.fail("the password is repeated")
+        bench.run(code=12, env={"PGPASSFILE": passfile(bench, "wrong-word")})
+        bench.untouched()
+    finally:
+        with open(hba, "w", encoding="utf-8") as f:
+            f.write(text)
+        bench.pg.psql("SELECT pg_reload_conf()")
+
+
+def passfile(bench, word):
+    path = os.path.join(bench.copy.where, "pgpass-" + word)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"*:*:*:guarded:{word}\n")
+    os.chmod(path, 0o600)
+    return path
+
+
+@test
+def test_no_server(bench):
+    """A server that is not there and a database that is not there: exit 12 within seconds."""
+    for url in (f"postgresql:///{bench.name}?host={bench.copy.where}&port=1&user=postgres", bench.copy.url().replace(bench.name, "no_such_database")):
+        bench.policy(url=url)
+        bench.call("init", code=(0, 14))
+        begin = time.monotonic()
+        bench.run(code=12)
+        bench.call("plan", "--json", code=12)
+        if time.monotonic() - begin > 60:
+            bench.fail("it took more than a minute")
+
+
+@test
+def test_read_only_role(bench):
+    """A role that may only read can plan; run says what is missing before anything is done."""
+    bench.sql(f"""DROP ROLE IF EXISTS reader_{bench.name}; CREATE ROLE reader_{bench.name} LOGIN; GRANT USAGE ON SCHEMA public TO reader_{bench.name};
+                  GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader_{bench.name};""")
+    bench.policy(user=f"reader_{bench.name}")
+    bench.expect()
+    bench.call("init", code=0)
+    bench.call("plan", "--json", code=0)
+    done = bench.run(code=19)
+    bench.says(done, "delete", "posts", "reactions")
+    bench.untouched()
+    bench.sql(f"GRANT DELETE, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO reader_{bench.name}")
+    bench.converge()
+    bench.sql(f"DROP OWNED BY reader_{bench.name}")
+
+
+@test
+def test_read_only_database(bench):
+    """default_transaction_read_only: an error, not a loss."""
+    bench.begin()
+    bench.sql(f"ALTER DATABASE {bench.name} SET default_transaction_read_only = on")
+    done = bench.run()
+    if done.code not in (0, 12, 13, 19):
+        bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    bench.safe()
+    bench.pg.psql(f"ALTER DATABASE {bench.name} RESET default_transaction_read_only")
+    bench.converge()
+
+
+@test
+def test_server_crash(bench):
+    """The server goes down hard in the middle of a delete: exit 12, nothing lost, the next run goes on."""
+    bench.begin()
+    for point in ("PURGE_AFTER_DELETE", "PURGE_BEFORE_COMMIT", "PURGE_AFTER_COMMIT", "RUN_AFTER_PUBLISHED", "SWEEP_BEFORE"):
+        try:
+            process = bench.halt(point)
+        except AssertionError as e:
+            if "exit code 0" in str(e):
+                continue
+            raise
+        bench.pg.restart("immediate")
+        done = bench.go_on(process)
+        if done.code not in (0, 12):
+            bench.fail(f"{point}: exit code {done.code}, wanted 12\n{lib.tail(done.err)}")
+        bench.safe(point)
+    bench.converge()
+
+
+@test
+def test_backend_killed(bench):
+    """Every session of the run ended by the server at several points: exit 12, nothing lost."""
+    bench.begin()
+    for point in ("PURGE_AFTER_INTENT", "PURGE_AFTER_DELETE", "PURGE_BEFORE_COMMIT"):
+        process = bench.halt(point)
+        bench.pg.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{bench.name}' AND pid <> pg_backend_pid()")
+        done = bench.go_on(process)
+        if done.code != 12:
+            bench.fail(f"{point}: exit code {done.code}, wanted 12\n{lib.tail(done.err)}")
+        bench.safe(point)
+    bench.converge()
+
+
+@test
+def test_rows_locked(bench):
+    """A session of somebody else holds rows of a due thread: that thread is kept, exit 3, the others go."""
+    bench.begin()
+    t = bench.roots(replies)[0]
+    other = bench.pg.connect(bench.name)
+    try:
+        other.cursor().execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", (t.root.id,))
+        begin = time.monotonic()
+        bench.run(code=(3, 4))
+        if time.monotonic() - begin > 60:
+            bench.fail("it waited for more than a minute")
+    finally:
+        other.close()
+    if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}'") != "1":
+        bench.fail("the locked thread is gone")
+    bench.safe()
+    bench.converge(exact=False)
+
+
+# ---- the schema -----------------------------------------------------------------------------------------------------------
+def schema_test(name):
+    def body(bench):
+        schema.release(bench.pg.conninfo(bench.name), name)
+        bench.policy()
+        bench.expect(db=oracle.Db(bench.copy.load()))
+        bench.call("init", code=0)
+        bench.call("plan", "--json", code=0)
+        bench.converge()
+    body.__doc__ = f"The schema of release {name}: the same result."
+    TESTS["schema_" + name.replace(".", "_")] = body
+
+
+for release in list(schema.OLDER) + list(schema.NEWER):
+    schema_test(release)
+
+
+@test
+def test_schema_extra_columns(bench):
+    """Columns that nobody knows are archived with the rest."""
+    bench.sql("""ALTER TABLE posts ADD zusatz text NOT NULL DEFAULT 'nothing', ADD "Odd ""name" integer; ALTER TABLE reactions ADD weight bigint DEFAULT 7;
+                 UPDATE posts SET zusatz = 'wert ' || id, "Odd ""name" = 5 WHERE ascii(id) % 2 = 0; UPDATE reactions SET weight = NULL WHERE ascii(postid) % 3 = 0;
+                 CREATE TABLE somebodys_notes (id bigint, text text);""")
+    bench.policy()
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.call("init", code=0)
+    bench.converge()
+
+
+UNKNOWN = {
+    "table_postid": ("CREATE TABLE plugin_votes (id text, postid varchar(26))", "plugin_votes"),
+    "table_post_id": ("CREATE TABLE plugin_marks (id text, post_id text)", "plugin_marks"),
+    "table_rootid": ("CREATE TABLE plugin_roots (rootid varchar(26), n int)", "plugin_roots"),
+    "foreign_key": ("CREATE TABLE notes_on (id text, about varchar(26) REFERENCES posts(id))", "notes_on"),
+    "foreign_key_file": ("CREATE TABLE scans (id text, what varchar(26) REFERENCES fileinfo(id) ON DELETE CASCADE)", "scans"),
+    "agents_old": ("CREATE TABLE llm_threads (rootpostid text NOT NULL REFERENCES posts(id) PRIMARY KEY, title text NOT NULL)", "llm_threads"),
+    "trigger": ("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$; CREATE TRIGGER stop BEFORE DELETE ON posts FOR EACH ROW EXECUTE FUNCTION no()", "stop"),
+    "rule": ("CREATE RULE keep_them AS ON DELETE TO reactions DO INSTEAD NOTHING", "keep_them"),
+    "row_policy": ("ALTER TABLE fileinfo ENABLE ROW LEVEL SECURITY; CREATE POLICY hide ON fileinfo USING (true)", "fileinfo"),
+    "migration_running": ("INSERT INTO db_lock VALUES ('migration-lock', 9999999999)", "migration"),
+    "own_job": ("INSERT INTO jobs (id, type, priority, createat, startat, lastactivityat, status, progress, data) VALUES ('retentionretentionretention', 'data_retention', 0, 1, 1, 1, 'in_progress', 0, '{}')", "retention"),
+    "column_gone": ("ALTER TABLE posts DROP COLUMN rootid CASCADE", "rootid"),
+    "column_retyped": ("ALTER TABLE reactions ALTER createat TYPE text", "reactions"),
+    "table_gone": ("DROP TABLE reactions CASCADE", "reactions"),
+}
+
+
+def unknown_test(name, sql, word):
+    def body(bench):
+        bench.policy()
+        bench.expect()
+        try:
+            bench.sql(sql.replace("retentionretentionretention", "retentionretentionretentio"))
+        except lib.cluster.ClusterError as e:
+            return bench.fail(f"the test's own SQL: {e}")
+        bench.want.db.tables = bench.copy.load()
+        bench.call("init", code=0)
+        bench.says(bench.run(code=13), word)
+        bench.untouched()
+        bench.call("plan", "--json", code=(0, 13))
+    body.__doc__ = f"{name}: run refuses with exit 13 and names it."
+    TESTS["unknown_" + name] = body
+
+
+for unknown_name, (unknown_sql, unknown_word) in UNKNOWN.items():
+    unknown_test(unknown_name, unknown_sql, unknown_word)
+
+
+# ---- policy, guards, other runs -------------------------------------------------------------------------------------------------
+@test
+def test_tie(bench):
+    """Two rules on one rung: exit 10, both named, nothing done."""
+    bench.policy([{"name": "eins", "match": {"team": "a*"}, "keep": {"for": "500d"}}, {"name": "zwei", "match": {"team": "acc*"}, "keep": {"for": "900d"}}])
+    try:
+        bench.expect()
+        bench.fail("the oracle sees no tie")
+    except oracle.PolicyError:
+        pass
+    bench.want = lib.Expected(bench.copy, {"rules": OLD}, bench.now)
+    bench.call("init", code=0)
+    for args in (("plan", "--json"), ("run", "--yes", "--json")):
+        bench.says(bench.call(*args, code=10), "eins", "zwei")
+    bench.untouched()
+
+
+@test
+def test_guard(bench):
+    """More than the guard allows, in threads or percent: exit 16 before anything; just enough passes."""
+    bench.policy()
+    threads = len(bench.expect().verdict.due)
+    for guard, code in (({"threads": threads - 1}, 16), ({"percent": 1}, 16), ({"threads": threads}, 0)):
+        bench.policy([dict(OLD[0], guard=guard)])
+        if not os.path.exists(bench.copy.archive):
+            bench.call("init", code=0)
+        bench.call("plan", "--json", code=(0, 16) if code else 0)
+        done = bench.run(code=code)
+        if code:
+            bench.says(done, "guard")
+            bench.untouched()
+    bench.done()
+
+
+@test
+def test_two_runs(bench):
+    """A second run, also from another archive, ends at once with exit 11; the first is not disturbed."""
+    bench.begin()
+    process = bench.halt("RUN_AFTER_PUBLISHED")
+    begin = time.monotonic()
+    bench.run(code=11)
+    first = bench.path
+    elsewhere = os.path.join(bench.copy.where, "elsewhere")
+    os.rename(first, first + ".first")
+    bench.policy(store=elsewhere)
+    bench.call("init", code=0)
+    bench.run(code=11)
+    if time.monotonic() - begin > 20:
+        bench.fail("the second runs waited")
+    os.rename(first + ".first", first)
+    bench.go_on(process, code=0)
+    bench.done()
+
+
+@test
+def test_many_runs(bench):
+    """Eight at once: each is done or refused with 11, and the end is right."""
+    bench.begin()
+    people = [bench.start() for _ in range(8)]
+    codes = sorted(lib.finish(p).code for p in people)
+    if set(codes) - {0, 11} or 0 not in codes:
+        bench.fail(f"exit codes {codes}")
+    bench.converge()
+
+
+@test
+def test_signals(bench):
+    """SIGTERM gives 143, SIGINT 130, both leave a clean state at every point."""
+    bench.begin()
+    for n, (point, number, code) in enumerate((("BUNDLE_WRITE", signal.SIGTERM, 143), ("RUN_AFTER_PUBLISHED", signal.SIGTERM, 143), ("RUN_AFTER_PUBLISHED", signal.SIGINT, 130),
+                                              ("PURGE_AFTER_INTENT", signal.SIGTERM, 143), ("PURGE_AFTER_DELETE", signal.SIGTERM, 143), ("PURGE_AFTER_COMMIT", signal.SIGTERM, 143))):
+        try:
+            process = bench.halt(point)
+        except AssertionError as e:
+            if n > 3 and "exit code 0" in str(e):
+                continue
+            raise
+        os.kill(process.pid, number)
+        begin = time.monotonic()
+        done = bench.go_on(process)
+        if done.code != code and not (done.code == 0 and point == "PURGE_AFTER_COMMIT"):
+            bench.fail(f"{point}: exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
+        if time.monotonic() - begin > 6:
+            bench.fail(f"{point}: {time.monotonic() - begin:.1f} s until the end")
+        bench.safe(point)
+    bench.converge()
+
+
+# ---- people who go on writing ---------------------------------------------------------------------------------------------------
+@test
+def test_changes_while_archiving(bench):
+    """Between export and delete: a reply, an edit, a deletion, a pin, a reaction, a file, a flag.  Those threads stay whole, the rest goes."""
+    bench.begin()
+    threads = bench.roots(replies)
+    if len(threads) < 8:
+        return bench.fail("too few threads")
+    process = bench.halt("RUN_AFTER_PUBLISHED")
+    at = int(time.time() * 1000)
+    a, b, c, d, e, f, g = threads[:7]
+    user = b.root.user
+    insert_reply(bench, a, 1, at)
+    bench.sql(f"""
+      INSERT INTO posts SELECT * FROM posts WHERE false;
+      UPDATE posts SET message = message || ' (edited)', editat = {at}, updateat = {at} WHERE id = '{b.root.id}';
+      UPDATE posts SET deleteat = {at}, updateat = {at} WHERE id = '{max(p.id for p in c.posts)}';
+      UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{d.root.id}';
+      INSERT INTO reactions VALUES ('{user}', '{e.root.id}', 'tada', {at}, {at}, 0, '', '{e.channel}');
+      UPDATE posts SET hasreactions = true, updateat = {at} WHERE id = '{e.root.id}';
+      INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, content, remoteid, archived, channelid)
+       VALUES ('{new_id(2)}', '{user}', '{f.root.id}', {at}, {at}, 0, 'new/file.txt', '', '', 'file.txt', 'txt', 3, 'text/plain', 0, 0, false, '', '', false, '{f.channel}');
+      UPDATE posts SET fileids = '["{new_id(2)}"]', updateat = {at} WHERE id = '{f.root.id}';
+      INSERT INTO preferences VALUES ('{user}', 'flagged_post', '{g.posts[-1].id}', 'true') ON CONFLICT DO NOTHING;""")
+    os.makedirs(os.path.join(bench.copy.data, "new"))
+    with open(os.path.join(bench.copy.data, "new/file.txt"), "w", encoding="utf-8") as out:
+        out.write("new")
+    changed = oracle.Db(bench.copy.load())
+    bench.go_on(process, code=3)
+    stay = {t.root.id for t in (a, b, c, d, e, f, g)}
+    first = bench.want
+    bench.expect(db=changed, stay=stay)
+    # attachments of what went are on disk no more, so they are taken from the first look
+    for i, content in first.attachments.stored.items():
+        if i in bench.want.attachments.rows:
+            bench.want.attachments.stored[i] = content
+    bench.want.lost, bench.want.roots = set(), first.roots - stay
+    bench.want.rows = oracle.closure(changed, bench.want.roots)
+    gone = {p for i, (root, row) in first.attachments.rows.items() if root not in stay for p in first.attachments.gone if p in row}
+    kept = {p for i, (root, row) in first.attachments.rows.items() if root in stay for p in row if p}
+    bench.want.attachments.gone = gone - kept
+    bench.want.files = dict(first.files, **{"new/file.txt": bench.copy.files().get("new/file.txt")})
+    bench.problems += lib.compare_database(bench.want, bench.copy.load()) + lib.compare_files(bench.want, bench.copy)
+    # the next night takes those that are still due, in their new versions
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.run(code=0)
+    bench.done(exact=False)
+
+
+@test
+def test_late_reply(bench):
+    """A reply that was written while its thread was deleted: the thread comes back from the bundle, whole; late reactions go."""
+    bench.begin()
+    threads = bench.roots(replies)
+    process = bench.halt("SWEEP_BEFORE")
+    gone = {i for i in bench.sql("SELECT string_agg(id, ' ') FROM posts").split()}
+    threads = [t for t in threads if t.root.id not in gone]
+    if len(threads) < 2:
+        os.kill(process.pid, signal.SIGCONT)
+        lib.finish(process)
+        return bench.fail("no thread was deleted before the sweep")
+    at = int(time.time() * 1000)
+    t, other = threads[0], threads[1]
+    insert_reply(bench, t, 3, at)
+    bench.sql(f"""INSERT INTO reactions VALUES ('{t.root.user}', '{other.root.id}', 'late', {at}, {at}, 0, '', '{other.channel}');
+                  INSERT INTO preferences VALUES ('{t.root.user}', 'flagged_post', '{other.posts[-1].id}', 'true') ON CONFLICT DO NOTHING;
+                  INSERT INTO threadmemberships VALUES ('{other.root.id}', '{t.root.user}', true, {at}, {at}, 0) ON CONFLICT DO NOTHING;""")
+    bench.go_on(process, code=(0, 3))
+    after = bench.copy.load()
+    db = oracle.Db(after)
+    back = db.threads.get(t.root.id)
+    if not back:
+        return bench.fail("the thread did not come back")
+    if {p.id for p in back.posts} != {p.id for p in t.posts} | {new_id(3)}:
+        bench.fail(f"the thread came back with {len(back.posts)} of {len(t.posts) + 1} posts")
+    was, now = oracle.closure(bench.want.db, [t.root.id]), oracle.closure(db, [t.root.id])
+    for table in was:
+        a, b = sorted(line for line, _, _ in was[table]), sorted(line for line, row, _ in now[table])
+        if table == "threads":
+            continue  # recomputed: one reply more
+        if [x for x in a if x not in b] or len(b) - len(a) != (table == "posts"):
+            bench.fail(f"{table}: {len(b)} rows came back, {len(a)} went")
+    if table := [name for name in ("reactions", "preferences", "threadmemberships") if any(other.root.id in line for line in after[name].lines)]:
+        bench.fail(f"late rows of a deleted thread are left: {table}")
+    earlier = oracle.orphans(bench.want.db)
+    for place, ids in oracle.orphans(db).items():
+        for ident in ids - earlier[place]:
+            bench.fail(f"{'.'.join(place)}: new orphan {ident}")
+    files = db.tables["fileinfo"]
+    for p in back.posts:
+        for _, row in db.pointing["fileinfo"].get(p.id, ()):
+            if oracle.readable(bench.copy.data, files.get(row, "path")) is None:
+                bench.fail(f"the attachment {files.get(row, 'path')} of the restored thread is gone")
+    bench.run(code=(0, 3))
+
+
+@test
+def test_live_load(bench):
+    """A chat server goes on writing at full speed during runs: nothing is lost, no orphans."""
+    import live
+    bench.begin()
+    stop = live.Live(bench.pg.conninfo(bench.name), rate=300, seed=1)
+    earlier = oracle.orphans(bench.want.db)
+    with stop:
+        for _ in range(3):
+            done = bench.run()
+            if done.code not in (0, 3):
+                bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    db = oracle.Db(bench.copy.load())
+    for place, ids in oracle.orphans(db).items():
+        for ident in list(ids - earlier[place])[:3]:
+            bench.fail(f"{'.'.join(place)}: new orphan {ident}")
+    bench.expect(db=db)
+    bench.run(code=0)
+    bench.problems += lib.compare_database(bench.want, bench.copy.load())
+
+
+@test
+def test_hold_while_archiving(bench):
+    """A legal hold set between export and delete wins: its threads stay, exit 3."""
+    bench.begin()
+    process = bench.halt("RUN_AFTER_PUBLISHED")
+    scope = next(s.id for s in bench.want.db.channels.values() if s.type == "private" and sum(t.channel == s.id for t in bench.roots()) > 3)
+    user = bench.sql(f"SELECT min(userid) FROM channelmemberhistory WHERE channelid = '{scope}'")
+    seeding.legal_hold(bench.pg.conninfo(bench.name), [user])
+    changed = oracle.Db(bench.copy.load())
+    done = bench.go_on(process, code=3)
+    if "must-never-appear" in done.err + done.out:
+        bench.fail("the hold's secret is printed")
+    files = bench.want.files
+    held = {r for r in bench.want.roots if any(bench.want.db.threads[r].channel in c for _, _, c in changed.plugin_holds)}
+    if not held:
+        bench.fail("the hold covers nothing")
+    now = oracle.Db(bench.copy.load())
+    for r in sorted(held):
+        if r not in now.threads or len(now.threads[r].posts) != len(bench.want.db.threads[r].posts):
+            bench.fail(f"held thread {r} is not whole")
+    for r in sorted(bench.want.roots - held)[:5]:
+        if r in now.threads:
+            bench.fail(f"thread {r} is not held and still there")
+    del files
+
+
+@test
+def test_hold_after_plan(bench):
+    """A hold set after `plan --out` wins over `run --plan`."""
+    bench.begin()
+    plan = os.path.join(bench.copy.where, "plan.jsonl")
+    bench.call("plan", "--json", "--out", plan, code=0)
+    scope = next(s.id for s in bench.want.db.channels.values() if s.type == "private" and sum(t.channel == s.id for t in bench.roots()) > 3)
+    user = bench.sql(f"SELECT min(userid) FROM channelmemberhistory WHERE channelid = '{scope}'")
+    seeding.legal_hold(bench.pg.conninfo(bench.name), [user])
+    bench.call("run", "--plan", plan, "--json", code=(0, 3))
+    bench.expect(db=bench.want.db)
+    changed = oracle.Db({**bench.want.db.tables, "pluginkeyvaluestore": bench.copy.load()["pluginkeyvaluestore"]})
+    now = oracle.Db(bench.copy.load())
+    verdict = oracle.judge(changed, bench.parsed, bench.now)
+    for r in bench.want.db.threads:
+        if (r in now.threads) == (r in verdict.due):
+            bench.fail(f"thread {r}: {'still there' if r in now.threads else 'gone, but held'}")
+
+
+@test
+def test_plan_file(bench):
+    """run --plan touches nothing outside the plan; a tampered one, one of another policy or database is refused."""
+    bench.begin()
+    plan = os.path.join(bench.copy.where, "plan.jsonl")
+    bench.call("plan", "--json", "--out", plan, code=0)
+    with open(plan, encoding="utf-8") as f:
+        lines = f.readlines()
+    for n, change in enumerate((lambda x: x[:-1], lambda x: x[:len(x) // 2] + x[len(x) // 2 + 1:], lambda x: x[:-2] + [x[-2].replace("age", "posts", 1)] + x[-1:], lambda x: x + x[-1:])):
+        bad = os.path.join(bench.copy.where, f"bad-{n}.jsonl")
+        with open(bad, "w", encoding="utf-8") as f:
+            f.writelines(change(list(lines)))
+        if change(list(lines)) != lines:
+            done = bench.call("run", "--plan", bad, "--json", code=15)
+            bench.untouched(f"damaged plan {n}, exit code {done.code}")
+    with open(bench.path, "a", encoding="utf-8") as f:
+        f.write("# another policy\n")
+    bench.call("run", "--plan", plan, "--json", code=10)
+    bench.untouched("another policy")
+    with open(bench.path, encoding="utf-8") as f:
+        text = f.read().replace("# another policy\n", "")
+    with open(bench.path, "w", encoding="utf-8") as f:
+        f.write(text)
+    # a thread that falls due after the plan is not touched
+    late = next(t for t in bench.want.db.threads.values() if not t.damage and t.root.id not in bench.want.verdict.due and len(t.posts) == 1 and t.newest > bench.now - 300 * DAY and not t.flags)
+    bench.sql(f"UPDATE posts SET createat = {bench.now - 900 * DAY} WHERE id = '{late.root.id}'")
+    changed = oracle.Db(bench.copy.load())
+    bench.expect(db=changed, stay={late.root.id})
+    bench.call("run", "--plan", plan, "--json", code=0)
+    bench.done()
+
+
+@test
+def test_archive_only(bench):
+    """run --no-purge archives and deletes nothing; the next run deletes and loses nothing."""
+    bench.begin()
+    bench.call("run", "--yes", "--no-purge", "--json", code=0)
+    after = bench.copy.load()
+    for name, table in bench.want.db.tables.items():
+        if sorted(table.lines) != sorted(after[name].lines):
+            bench.fail(f"{name} has changed")
+    if not lib.bundles(bench.copy.archive):
+        bench.fail("no bundle was made")
+    bench.problems += lib.compare_archive(bench.want, lib.read_bundles(bench.copy.archive, bench.problems))
+    bench.run(code=0)
+    bench.safe()
+    bench.done(exact=False)
+
+
+@test
+def test_needs_yes(bench):
+    """run without --yes and without a plan does nothing."""
+    bench.begin()
+    done = bench.call("run", "--json")
+    if done.code not in (2, 0):
+        bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    bench.untouched()
+    bench.run(code=0, env={})
+    bench.done()
+
+
+@test
+def test_surroundings(bench):
+    """Time zone, locale, PG variables and PGOPTIONS of the caller change nothing."""
+    bench.begin()
+    digests = set()
+    for n, env in enumerate(({}, {"TZ": "Pacific/Kiritimati", "LC_ALL": "tr_TR.UTF-8"}, {"TZ": "nonsense", "LANG": "C"},
+                             {"PGDATABASE": "postgres", "PGHOST": "/nowhere", "PGPORT": "1", "PGUSER": "root", "PGOPTIONS": "-c search_path=pg_catalog -c DateStyle=German -c bytea_output=escape -c IntervalStyle=sql_standard"})):
+        plan = os.path.join(bench.copy.where, f"plan-{n}")
+        bench.call("plan", "--json", "--out", plan, code=0, env=env)
+        if os.path.exists(plan):
+            with open(plan, encoding="utf-8") as f:
+                roots = re.findall(r'"root":\s*"(\w+)"', f.read())
+            digests.add(tuple(roots))
+    if len(digests) != 1:
+        bench.fail(f"{len(digests)} different plans")
+    bench.run(code=0, env=env)
+    bench.done()
+
+
+@test
+def test_server_settings(bench):
+    """Odd defaults of the database: search_path look-alikes, DateStyle, bytea_output, extra_float_digits, short timeouts."""
+    bench.begin()
+    bench.sql(f"""CREATE SCHEMA evil; CREATE TABLE evil.posts (LIKE public.posts); CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT '2099-01-01'::timestamptz$$;
+      ALTER DATABASE {bench.name} SET bytea_output = 'escape'; ALTER DATABASE {bench.name} SET datestyle = 'German'; ALTER DATABASE {bench.name} SET extra_float_digits = -10;
+      ALTER DATABASE {bench.name} SET timezone = 'Asia/Tokyo'; ALTER DATABASE {bench.name} SET default_transaction_isolation = 'serializable';
+      ALTER DATABASE {bench.name} SET standard_conforming_strings = off; ALTER DATABASE {bench.name} SET session_replication_role = 'replica';
+      ALTER DATABASE {bench.name} SET row_security = off; ALTER DATABASE {bench.name} SET client_encoding = 'LATIN1';""")
+    bench.run(code=0)
+    for name in ("bytea_output", "datestyle", "extra_float_digits", "timezone", "standard_conforming_strings", "client_encoding"):
+        bench.pg.psql(f"ALTER DATABASE {bench.name} RESET {name}")
+    bench.sql("DROP SCHEMA evil CASCADE")
+    bench.done()
+
+
+@test
+def test_closed_streams(bench):
+    """Descriptors 0, 1, 2 closed at the start are never used for the archive; a full stdout is an error, not a loss."""
+    bench.begin()
+    process = lib.start(bench.copy, bench.path, "run", "--yes", now_ms=bench.now)
+    process.stdout.close()
+    process.stderr.close()
+    process.wait(lib.TIMEOUT)
+    bench.safe("closed pipe")
+    subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"] + lib.command_line(bench.path, ("run", "--yes"), bench.now), env=bench.copy.env(), timeout=lib.TIMEOUT, check=False)
+    bench.converge()
+
+
+@test
+def test_stdout_is_json(bench):
+    """With --json stdout is one JSON text, and no message, secret or name of a person is in it, in the ledger or on stderr."""
+    bench.begin()
+    canary = "Kanarienvogel-4711"
+    bench.sql(f"UPDATE posts SET message = '{canary}' WHERE id = '{bench.roots()[0].root.id}'")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    texts = []
+    for args in (("plan", "--json"), ("run", "--yes", "--json", "-v")):
+        done = bench.call(*args, code=0)
+        try:
+            json.loads(done.out)
+        except ValueError as e:
+            bench.fail(f"{args[0]} --json: {e}")
+        texts += [done.out, done.err]
+    with open(os.path.join(bench.copy.archive, "ledger", "entries.jsonl"), encoding="utf-8") as f:
+        texts.append(f.read())
+    if any(canary in t for t in texts):
+        bench.fail("message text in the output or the ledger")
+    bench.done()
+
+
+# ---- all --------------------------------------------------------------------------------------------------------------------
+def main(argv):
+    parser = argparse.ArgumentParser(description="The program under faults.")
+    parser.add_argument("--only", action="append", help="tests whose name contains this")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--seed", type=int, default=11)
+    args = parser.parse_args(argv)
+    names = [n for n in TESTS if not args.only or any(w in n for w in args.only)]
+    if args.list:
+        for n in names:
+            print(f"{n:28} {(TESTS[n].__doc__ or '').splitlines()[0]}")
+        return 0
+    if lib.binary() is None:
+        print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
+        return 1
+    tally = lib.Tally()
+    where = tempfile.mkdtemp(prefix="mmr-faults-")
+    os.chmod(where, 0o755)
+    now = int(time.time()) * 1000
+    try:
+        with lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")) as pg:
+            world = lib.World(pg, "world", 900, args.seed)
+            for name in names:
+                lib.PROGRAM = None
+                bench = Bench(world, where, name, now)
+                try:
+                    TESTS[name](bench)
+                    tally.check(name, bench.problems)
+                except Skip as why:
+                    tally.skip(name, why)
+                except AssertionError as e:
+                    tally.check(name, bench.problems + [str(e)])
+                except Exception:
+                    tally.check(name, bench.problems + [traceback.format_exc()])
+                finally:
+                    bench.copy.remove()
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
