@@ -52,9 +52,9 @@ static bool decode_string(struct buf *store, const char *raw, size_t len, struct
 
 static bool decode_literal(enum bundle_type type, const struct json_scan *s, struct bundle_field *ret)
 {
-	static const char *const names[] = {[JSON_TRUE] = "t", [JSON_FALSE] = "f"};
+	static const char *const names[] = {[SCAN_TRUE] = "t", [SCAN_FALSE] = "f"};
 
-	if (type == BT_BOOL && (s->type == JSON_TRUE || s->type == JSON_FALSE)) {
+	if (type == BT_BOOL && (s->type == SCAN_TRUE || s->type == SCAN_FALSE)) {
 		*ret = (struct bundle_field){.data = names[s->type], .len = 1};
 		return true;
 	}
@@ -66,7 +66,7 @@ static bool decode_literal(enum bundle_type type, const struct json_scan *s, str
 
 static bool decode_value(enum bundle_type type, const struct json_scan *s, struct buf *store, struct bundle_field *ret)
 {
-	if (s->type == JSON_NULL) {
+	if (s->type == SCAN_NULL) {
 		*ret = (struct bundle_field){.null = true};
 		return true;
 	}

@@ -63,7 +63,7 @@ static void owner_see(struct owner *o, const struct json_scan *s)
 		return;
 	if (twin && memcmp(s->key + o->name_len, "!b64", 4) != 0)
 		return;
-	bool nobody = s->type == JSON_NULL || s->val_len == 0;
+	bool nobody = s->type == SCAN_NULL || s->val_len == 0;
 	o->s = nobody ? "-" : s->val;
 	o->len = nobody ? 1 : s->val_len;
 }
