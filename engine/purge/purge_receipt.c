@@ -108,6 +108,14 @@ static int check_budget(const struct purge_options *o, struct err *err)
 	return 0;
 }
 
+static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
+{
+	for (size_t i = 0; o->n_skip && i < b->n_threads; i++)
+		for (size_t j = 0; j < o->n_skip; j++)
+			if (strcmp(b->thread[i].root, o->skip[j]) == 0)
+				b->thread[i].why |= MM_FILE_MISSING;
+}
+
 static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *w, const struct purge_options *o, struct pace *p,
 		     struct purge_counts *c, struct err *err)
 {
@@ -119,6 +127,7 @@ static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *
 		rc = 1;
 	if (rc == 0 && (rc = purge_watch_look(w, mm, err)) == 0) {
 		purge_watch_mark(w, &b);
+		mark_skipped(o, &b);
 		from = time_mono_us();
 		rc = settle_batch(mm, o, &b, c, err);
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {

@@ -1,0 +1,79 @@
+/* run_due.c - due threads in the order in which bundles want them: rule, team, month of expiry, then as inside a bundle. */
+#include "run_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Month since year 0 of a time, in UTC. */
+static int32_t month_of(int64_t ms)
+{
+	char text[TIME_TEXT];
+
+	time_format(ms, text);
+	return (int32_t)(strtol(text, NULL, 10) * 12 + strtol(text + 5, NULL, 10) - 1);
+}
+
+/* keep_for counts from the last reply, not from the night of archiving: a late run must not keep longer. */
+static int32_t expiry_of(const struct policy_rule *rule, int64_t last_reply_ms)
+{
+	return rule->has_keep_for ? month_of(duration_after(last_reply_ms, &rule->keep_for)) : EXPIRY_NEVER;
+}
+
+int64_t run_expires_ms(int32_t expiry_month)
+{
+	char text[TIME_TEXT];
+	int64_t ms = 0;
+
+	if (expiry_month == EXPIRY_NEVER)
+		return 0;
+	snprintf(text, sizeof text, "%04d-%02d-01", (expiry_month + 1) / 12, (expiry_month + 1) % 12 + 1);
+	return time_parse(text, &ms) ? ms : 0;
+}
+
+bool run_due_same(const struct due *a, const struct due *b)
+{
+	return a->rule == b->rule && a->expiry_month == b->expiry_month && strcmp(a->team, b->team) == 0;
+}
+
+static int cmp_due(const void *pa, const void *pb)
+{
+	const struct due *a = pa, *b = pb;
+	int c;
+
+	if (a->rule != b->rule)
+		return a->rule < b->rule ? -1 : 1;
+	if ((c = strcmp(a->team, b->team)) != 0)
+		return c;
+	if (a->expiry_month != b->expiry_month)
+		return a->expiry_month < b->expiry_month ? -1 : 1;
+	if ((c = strcmp(a->t.channel_id, b->t.channel_id)) != 0)
+		return c;
+	if (a->t.root_create_ms != b->t.root_create_ms)
+		return a->t.root_create_ms < b->t.root_create_ms ? -1 : 1;
+	return strcmp(a->t.root, b->t.root);
+}
+
+int run_due_group(struct run *run, struct spool **ret, struct err *err)
+{
+	const struct plan *plan = run->plan;
+	struct spool *s;
+	const void *p;
+	int rc;
+
+	if ((rc = spool_new(run->ctx, sizeof(struct due), &s, err)) < 0 || (rc = spool_rewind(plan->due, err)) < 0)
+		return rc;
+	while ((rc = spool_next(plan->due, &p, err)) == 1) {
+		struct due d = {.t = *(const struct plan_thread *)p};
+		const struct plan_scope *scope = &plan->scope[d.t.scope];
+
+		d.rule = (int32_t)(scope->rule - run->policy->rule);
+		d.expiry_month = expiry_of(scope->rule, d.t.last_reply_ms);
+		memcpy(d.team, scope->mm.team_id, sizeof d.team);
+		if ((rc = spool_add(s, &d, err)) < 0)
+			return rc;
+	}
+	if (rc < 0 || (rc = spool_sort(s, cmp_due, err)) < 0)
+		return rc;
+	*ret = s;
+	return 0;
+}

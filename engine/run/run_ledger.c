@@ -1,0 +1,179 @@
+/* run_ledger.c - the lines that a run writes; fields as ledger.h lists them.  Ids, counts and digests only. */
+#include "run_internal.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static void begin(struct ledger_entry *e, struct run *run, const char *type)
+{
+	ledger_begin(e, run->ctx, type);
+	ledger_str(e, "run", run->report->id);
+}
+
+static void put_digest(struct ledger_entry *e, const char *key, const struct digest *d)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(d, hex);
+	ledger_str(e, key, hex);
+}
+
+int run_line_begin(struct run *run, struct err *err)
+{
+	struct ledger_entry e;
+	char host[256] = "";
+	int rc;
+
+	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
+	begin(&e, run, "run-begin");
+	ledger_str(&e, "tool", "mmretain " RUN_VERSION);
+	ledger_str(&e, "host", host);
+	ledger_str(&e, "system_identifier", run->mm->schema->system_identifier);
+	ledger_str(&e, "database", run->mm->schema->database);
+	ledger_str(&e, "trigger", isatty(STDIN_FILENO) ? "person" : "timer");
+	ledger_int(&e, "uid", (int64_t)getuid());
+	ledger_str(&e, "policy_digest", run->policy_hex);
+	ledger_bool(&e, "purge", run_deletes(run));
+	rc = ledger_append(run->ledger, &e, err);
+	run->begun = rc == 0;
+	return rc;
+}
+
+int run_line_plan(struct run *run, struct err *err)
+{
+	const struct plan *p = run->plan;
+	struct ledger_entry e;
+	struct buf rules;
+
+	buf_init(&rules, run->ctx, 1 << 20);
+	buf_byte(&rules, '[');
+	for (size_t i = 0; i < p->n_rules; i++) {
+		const struct plan_rule *r = &p->rule[i];
+
+		buf_printf(&rules, "%s{\"rule\":", i ? "," : "");
+		json_put_string(&rules, r->rule->name, strlen(r->rule->name));
+		if (r->rule->has_age)
+			buf_printf(&rules, ",\"cut_ms\":%lld", (long long)r->cut_ms);
+		buf_printf(&rules, ",\"scopes\":%llu,\"due_threads\":%llu,\"due_posts\":%llu,\"due_bytes\":%llu}",
+			   (unsigned long long)r->scopes, (unsigned long long)r->due_threads, (unsigned long long)r->due_posts,
+			   (unsigned long long)r->due_bytes);
+	}
+	buf_byte(&rules, ']');
+	begin(&e, run, "plan");
+	put_digest(&e, "digest", &p->digest);
+	ledger_int(&e, "taken_ms", p->taken_ms);
+	ledger_raw(&e, "rules", rules.data);
+	ledger_int(&e, "due_threads", (int64_t)p->due_threads);
+	ledger_int(&e, "due_posts", (int64_t)p->due_posts);
+	ledger_int(&e, "due_bytes", (int64_t)p->due_bytes);
+	return ledger_append(run->ledger, &e, err);
+}
+
+int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err)
+{
+	bool waived = receipt_waived(r);
+	struct ledger_entry e;
+
+	begin(&e, run, waived ? "waived" : "published");
+	ledger_str(&e, "rule", u->rule->name);
+	ledger_str(&e, "bundle", name);
+	if (waived)
+		ledger_str(&e, "because", receipt_because(r));
+	else
+		ledger_str(&e, "rel_path", receipt_rel_path(r));
+	put_digest(&e, "file_digest", receipt_file_digest(r));
+	put_digest(&e, "rows_digest", receipt_rows_digest(r));
+	if (!waived)
+		ledger_str(&e, "previous_digest", run->previous_hex);
+	ledger_str(&e, "policy_digest", run->policy_hex);
+	ledger_int(&e, "threads", (int64_t)receipt_threads(r));
+	ledger_int(&e, "posts", (int64_t)receipt_posts(r));
+	ledger_int(&e, "rows", (int64_t)receipt_rows(r));
+	if (!waived) {
+		ledger_int(&e, "blobs", (int64_t)receipt_blobs(r));
+		ledger_int(&e, "file_bytes", (int64_t)receipt_file_bytes(r));
+	}
+	ledger_int(&e, "snapshot_ms", u->snapshot_ms);
+	if (!waived)
+		ledger_int(&e, "expires_ms", run_expires_ms(u->first.expiry_month));
+	return ledger_append(run->ledger, &e, err);
+}
+
+static void put_purged(struct ledger_entry *e, const struct run *run, const struct purge_counts *c)
+{
+	struct buf rows;
+
+	buf_init(&rows, run->ctx, 1 << 16);
+	buf_byte(&rows, '{');
+	for (int k = 0; k < MM_KINDS; k++)
+		buf_printf(&rows, "%s\"%s\":%llu", k ? "," : "", run->kind[k].kind, (unsigned long long)c->rows[k]);
+	buf_byte(&rows, '}');
+	ledger_int(e, "threads", (int64_t)c->threads);
+	ledger_int(e, "posts", (int64_t)c->posts);
+	ledger_raw(e, "rows", rows.data);
+	ledger_int(e, "batches", (int64_t)c->batches);
+	ledger_int(e, "kept_changed", (int64_t)c->kept_changed);
+	ledger_int(e, "kept_held", (int64_t)c->kept_held);
+	ledger_int(e, "kept_locked", (int64_t)c->kept_locked);
+	ledger_int(e, "kept_gone", (int64_t)c->kept_gone);
+}
+
+int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err)
+{
+	struct ledger_entry e;
+
+	begin(&e, run, type);
+	ledger_str(&e, "bundle", bundle);
+	if (strcmp(type, "purged") == 0)
+		put_purged(&e, run, c);
+	if (strcmp(type, "sweep") == 0) {
+		ledger_int(&e, "late_restored", (int64_t)c->late_restored);
+		ledger_int(&e, "late_removed", (int64_t)c->late_removed);
+	}
+	if (strcmp(type, "unlinked") == 0) {
+		ledger_int(&e, "blobs_unlinked", (int64_t)c->blobs_unlinked);
+		ledger_int(&e, "blobs_shared", (int64_t)c->blobs_shared);
+		ledger_int(&e, "blobs_failed", (int64_t)c->blobs_failed);
+		ledger_int(&e, "bytes_unlinked", (int64_t)c->bytes_unlinked);
+	}
+	return ledger_append(run->ledger, &e, err);
+}
+
+static int kept_line(struct run *run, const char *rule, enum plan_reason reason, uint64_t threads, struct err *err)
+{
+	struct ledger_entry e;
+
+	begin(&e, run, "kept");
+	ledger_str(&e, "rule", rule);
+	ledger_str(&e, "reason", plan_reason_name(reason));
+	ledger_int(&e, "threads", (int64_t)threads);
+	return ledger_append(run->ledger, &e, err);
+}
+
+int run_line_kept(struct run *run, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; run->plan && i < run->plan->n_rules; i++)
+		for (int r = KEPT_PINNED; r < PLAN_REASONS && rc == 0; r++)
+			if (r != KEPT_YOUNG && run->plan->rule[i].reason[r])
+				rc = kept_line(run, run->plan->rule[i].rule->name, (enum plan_reason)r, run->plan->rule[i].reason[r], err);
+	/* Kept while the run was at work: across rules. */
+	for (int r = KEPT_PINNED; r < PLAN_REASONS && rc == 0; r++)
+		if (run->report->kept[r])
+			rc = kept_line(run, "", (enum plan_reason)r, run->report->kept[r], err);
+	return rc;
+}
+
+int run_line_end(struct run *run, int code, struct err *err)
+{
+	struct ledger_entry e;
+
+	begin(&e, run, "run-end");
+	ledger_str(&e, "outcome", run->report->outcome);
+	ledger_int(&e, "exit", err_exit_status(code));
+	ledger_int(&e, "duration_ms", run->report->ended_ms - run->report->began_ms);
+	if (code < 0)
+		ledger_str(&e, "error", err_name(code));
+	return ledger_append(run->ledger, &e, err);
+}

@@ -1,0 +1,217 @@
+/* run_night.c - the order of steps of one night. */
+#include "run_internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CLOCK_SKEW_MAX_MS = 60000, RAW_PER_POST_FIRST = 420 };
+
+int run_fault(enum fault_id id, struct err *err)
+{
+	int e = fault_hit(id);
+
+	(void)id;
+	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
+}
+
+struct run_bundle *run_add_bundle(struct run *run)
+{
+	struct run_report *r = run->report;
+
+	r->bundle = mem_grow(r, r->bundle, struct run_bundle, r->n_bundles + 1);
+	memset(&r->bundle[r->n_bundles], 0, sizeof *r->bundle);
+	return &r->bundle[r->n_bundles++];
+}
+
+static int name_run(struct run_report *r, struct err *err)
+{
+	char text[TIME_TEXT], hex[9];
+	uint8_t raw[4];
+	size_t n = 0;
+	int rc = random_bytes(raw, sizeof raw, err);
+
+	if (rc < 0)
+		return rc;
+	hex_encode(raw, sizeof raw, hex);
+	time_format(r->began_ms / 1000 * 1000, text);
+	for (const char *p = text; *p; p++)
+		if (*p != '-' && *p != ':')
+			r->id[n++] = *p;
+	snprintf(r->id + n, sizeof r->id - n, "-%s", hex);
+	return 0;
+}
+
+/* A wrong clock would delete too much; better nothing tonight. */
+static int check_clock(struct run *run, struct err *err)
+{
+	int64_t local = time_now_ms(), db = run->mm->now_ms;
+	char a[TIME_TEXT], b[TIME_TEXT];
+
+	if (local - db < CLOCK_SKEW_MAX_MS && db - local < CLOCK_SKEW_MAX_MS)
+		return 0;
+	time_format(local, a);
+	time_format(db, b);
+	err_set(err, ERR_GUARD, "the clock here says %s, the database's says %s", a, b);
+	return err_hint(err, "Set the clocks right (NTP) and run again; nothing was deleted.");
+}
+
+static int check_schema(struct run *run, struct err *err)
+{
+	const struct mm_schema *s = run->mm->schema;
+
+	if (s->n_unknown == 0)
+		return 0;
+	err_set(err, ERR_SCHEMA, "%zu thing%s in the database that a delete could break: %s%s", s->n_unknown,
+		s->n_unknown == 1 ? "" : "s", s->unknown[0], s->n_unknown > 1 ? " ..." : "");
+	return err_hint(err, "`mmretain doctor` lists them all; `mmretain plan` still works; nothing was deleted.");
+}
+
+static int check_database(struct run *run, struct err *err)
+{
+	int rc;
+
+	if (db_in_recovery(run->mm->db)) {
+		err_set(err, ERR_DATABASE, "the database is a standby");
+		return err_hint(err, "Point the policy at the primary; nothing was deleted.");
+	}
+	if ((rc = check_clock(run, err)) < 0 || (rc = check_schema(run, err)) < 0)
+		return rc;
+	return mm_check_grants(run->mm, run_deletes(run), err);
+}
+
+static int open_all(struct run *run, struct err *err)
+{
+	const struct policy_database *d = &run->policy->database;
+	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	int rc;
+
+	if ((rc = store_open(run->ctx, run->policy->archive.store, true, &run->store, err)) < 0 ||
+	    (rc = mm_open(run->ctx, &source, &run->mm, err)) < 0 ||
+	    (rc = db_open_again(run->ctx, run->mm->db, &run->lock_db, err)) < 0 ||
+	    (rc = db_lock(run->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(run->mm, err)) < 0 ||
+	    (rc = check_database(run, err)) < 0)
+		return rc;
+	digest_hex(&run->policy->digest, run->policy_hex);
+	digest_hex(&run->mm->schema->digest, run->schema_hex);
+	if ((rc = purge_bundle_kinds(run->ctx, run->mm, &run->kind, err)) < 0)
+		return rc;
+	return ledger_open(run->ctx, run->store->ledger_dirfd, &run->ledger, err);
+}
+
+static int make_plan(struct run *run, struct err *err)
+{
+	const struct run_options *o = run->options;
+	struct plan_options po = {.rule = o->rule, .team = o->team, .channel = o->channel, .progress = o->progress};
+	int rc;
+
+	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
+			  : plan_build(run->ctx, run->policy, run->mm, &po, &run->plan, err);
+	if (rc < 0)
+		return rc;
+	run->report->plan = run->plan;
+	if ((rc = run_line_plan(run, err)) < 0)
+		return rc;
+	return plan_guard(run->plan, err);
+}
+
+static int out_of_time(const struct run *run, struct err *err)
+{
+	int64_t d = run->options->deadline_mono_ms;
+
+	if (stop_requested())
+		return stop_check(err);
+	if (d && time_mono_ms() >= d)
+		return err_set(err, ERR_WORK_LEFT, "time budget used up; the rest is left for the next run");
+	return 0;
+}
+
+static int archive_all(struct run *run, struct err *err)
+{
+	struct spool *due;
+	uint64_t at = 0, next = 0;
+	int rc = run_due_group(run, &due, err);
+
+	while (rc == 0 && at < spool_count(due)) {
+		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
+		if ((rc = out_of_time(run, err)) == 0)
+			rc = run_unit(run, due, at, &next, err);
+		at = next;
+	}
+	return rc;
+}
+
+static int night(struct run *run, struct err *err)
+{
+	int rc;
+
+	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 ||
+	    (rc = store_next_seq(run->store, &run->seq, err)) < 0)
+		return rc;
+	return archive_all(run, err);
+}
+
+static bool kept_back(const struct run_report *r)
+{
+	for (int i = KEPT_PINNED; i < PLAN_REASONS; i++)
+		if (r->kept[i])
+			return true;
+	return r->total.blobs_failed > 0;
+}
+
+static const char *outcome_of(int rc)
+{
+	if (rc == 0)
+		return "complete";
+	if (rc == -ERR_WORK_LEFT || rc == -ERR_KEPT || rc == -ERR_INTERRUPTED)
+		return "partial";
+	return rc == -ERR_GUARD || rc == -ERR_SCHEMA || rc == -ERR_POLICY ? "refused" : "failed";
+}
+
+/* The last lines; their failure matters only when all else went well. */
+static int close_run(struct run *run, int rc, struct err *err)
+{
+	struct err own;
+	int end;
+
+	if (rc == 0 && kept_back(run->report)) {
+		rc = err_set(err, ERR_KEPT, "done, but some items were kept back");
+		err_hint(err, "`mmretain report %s` lists them by reason; the next run tries them again.", run->report->id);
+	}
+	if (rc == -ERR_WORK_LEFT && stop_requested())
+		rc = stop_check(err);
+	run->report->outcome = outcome_of(rc);
+	run->report->ended_ms = time_now_ms();
+	if (!run->begun)
+		return rc;
+	end = run_line_kept(run, &own);
+	if (end == 0)
+		end = run_line_end(run, rc, &own);
+	if (end < 0 && rc == 0) {
+		*err = own;
+		return end;
+	}
+	return rc;
+}
+
+int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret, struct err *err)
+{
+	struct run *run = mem_new(ctx, struct run);
+	int rc;
+
+	run->ctx = run;
+	run->policy = policy;
+	run->options = options;
+	run->raw_per_post = RAW_PER_POST_FIRST;
+	run->report = mem_new(ctx, struct run_report);
+	run->report->began_ms = time_now_ms();
+	*ret = run->report;
+	if ((rc = name_run(run->report, err)) < 0)
+		return rc;
+	if ((rc = open_all(run, err)) == 0)
+		rc = night(run, err);
+	rc = close_run(run, rc, err);
+	/* Locks and the ledger go with the process or the caller's context, after the report was printed. */
+	talloc_steal(run->report, run->plan);
+	return rc;
+}

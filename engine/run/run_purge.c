@@ -1,0 +1,145 @@
+/* run_purge.c - one receipt: ledger, purge, ledger, sweep, ledger, unlink, ledger. */
+#include "run_internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SWEEP_WAIT_MS = 10000 };
+
+struct kept { struct run *run; };
+
+enum plan_reason run_reason(unsigned why)
+{
+	static const struct { unsigned bit; enum plan_reason reason; } table[] = {
+		{MM_HOLD, KEPT_HOLD}, {MM_LEGAL_HOLD, KEPT_LEGAL_HOLD}, {MM_CONTENT_FLAG, KEPT_CONTENT_FLAG},
+		{MM_COMPLIANCE, KEPT_COMPLIANCE}, {MM_BURN_ON_READ, KEPT_BURN_ON_READ}, {MM_PINNED, KEPT_PINNED},
+		{MM_FLAGGED, KEPT_FLAGGED}, {MM_AUTHOR, KEPT_AUTHOR}, {MM_HASHTAG, KEPT_HASHTAG}, {MM_TOO_YOUNG, KEPT_FLOOR},
+		{MM_CHANGED, KEPT_CHANGED}, {MM_FILE_MISSING, KEPT_FILE_MISSING}, {MM_DAMAGED, KEPT_DAMAGED},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (why & table[i].bit)
+			return table[i].reason;
+	return KEPT_LOCKED;
+}
+
+static int on_kept(void *payload, const char *root_id, unsigned why, struct err *err)
+{
+	struct kept *k = payload;
+
+	(void)err;
+	if (why & MM_FILE_MISSING)
+		return 0; /* counted when its blob was looked at */
+	k->run->report->kept[run_reason(why)]++;
+	log_debug("thread %s stays: %s", root_id, plan_reason_name(run_reason(why)));
+	return 0;
+}
+
+static void add_counts(struct purge_counts *to, const struct purge_counts *c)
+{
+	to->threads += c->threads;
+	to->posts += c->posts;
+	for (int k = 0; k < MM_KINDS; k++)
+		to->rows[k] += c->rows[k];
+	to->batches += c->batches;
+	to->kept_changed += c->kept_changed;
+	to->kept_held += c->kept_held;
+	to->kept_locked += c->kept_locked;
+	to->kept_gone += c->kept_gone;
+	to->late_restored += c->late_restored;
+	to->late_removed += c->late_removed;
+	to->blobs_unlinked += c->blobs_unlinked;
+	to->blobs_shared += c->blobs_shared;
+	to->blobs_failed += c->blobs_failed;
+	to->bytes_unlinked += c->bytes_unlinked;
+	to->pause_ms += c->pause_ms;
+	to->sweep_open |= c->sweep_open;
+}
+
+static void fill_options(struct run *run, const struct run_purge *p, struct kept *kept, char *journal, size_t journal_len,
+			 struct purge_options *o)
+{
+	snprintf(journal, journal_len, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
+	*o = (struct purge_options){
+		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
+		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms, .sweep_wait_ms = SWEEP_WAIT_MS,
+		.lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,
+		.unlink_files = p->rule && p->rule->files != FILES_KEEP, .journal_dirfd = run->store->ledger_dirfd,
+		.journal_name = journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
+	};
+}
+
+static int purge_step(struct run *run, const struct run_purge *p, struct purge_options *o, struct purge_counts *c, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "protect");
+	struct mm_protect_query *protect;
+	const struct plan_scope *scope = run->plan ? run->plan->scope : NULL;
+	int rc;
+
+	if ((rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, run->plan ? run->plan->n_scopes : 0, &protect, err)) < 0)
+		return rc;
+	o->protect = protect;
+	if (!p->started && (rc = run_line_step(run, "purging", p->name, c, err)) < 0)
+		return rc;
+	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0 ||
+	    (rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err)) < 0 ||
+	    (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
+		return rc;
+	return run_line_step(run, "purged", p->name, c, err);
+}
+
+static int settle_steps(struct run *run, const struct run_purge *p, struct purge_options *o, struct purge_counts *c, struct err *err)
+{
+	int rc = 0;
+
+	if (!p->settle_only)
+		rc = purge_step(run, p, o, c, err);
+	if (rc < 0 || (rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, p->receipt, o, c, err)) < 0 ||
+	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0 || (rc = run_line_step(run, "sweep", p->name, c, err)) < 0 ||
+	    (rc = purge_unlink(run->mm, o, c, err)) < 0 || (rc = run_line_step(run, "unlinked", p->name, c, err)) < 0 ||
+	    (rc = run_line_step(run, "bundle-done", p->name, c, err)) < 0)
+		return rc;
+	return run_fault(FAULT_RUN_AFTER_DONE, err);
+}
+
+int run_purge_receipt(struct run *run, const struct run_purge *p, struct purge_counts *c, struct err *err)
+{
+	struct kept kept = {run};
+	struct purge_options o;
+	char journal[96];
+	int rc;
+
+	if (!run_deletes(run))
+		return run_line_step(run, "bundle-done", p->name, c, err); /* archive only: this bundle will never be purged */
+	fill_options(run, p, &kept, journal, sizeof journal, &o);
+	rc = settle_steps(run, p, &o, c, err);
+	add_counts(&run->report->total, c);
+	return rc;
+}
+
+static int unlink_leftover(struct run *run, const char *name, struct err *err)
+{
+	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = name};
+	struct purge_counts c = {.threads = 0};
+	int rc = purge_unlink(run->mm, &o, &c, err);
+
+	add_counts(&run->report->total, &c);
+	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
+}
+
+int run_unlink_leftovers(struct run *run, struct err *err)
+{
+	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir)
+		return err_set(err, ERR_STORE, "cannot list the ledger folder");
+	while (rc == 0 && (d = readdir(dir)))
+		if (strncmp(d->d_name, "unlink-", 7) == 0 && strlen(d->d_name) < 90 && !strstr(d->d_name, ".tmp"))
+			rc = unlink_leftover(run, d->d_name, err);
+	closedir(dir);
+	return rc;
+}

@@ -1,0 +1,223 @@
+/*
+ * run_recover.c - finish first what an earlier run left, then begin anything new.
+ *
+ * found                                   action
+ * files in partial/                       removed: nothing in there is an archive
+ * bundle without a ledger line            verified, entered in the ledger as published, then as the next line
+ * published, purge not done, same policy  reopened (verified in full), purged by id, swept, unlinked
+ * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
+ * waived, not done                        closed; the plan decides anew
+ * unlink journals                         carried out where the row is gone
+ * late replies after the last run         its bundles are swept once more
+ */
+#include "run_internal.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mm_sql.h"
+
+const struct policy_rule *run_find_rule(const struct run *run, const char *name)
+{
+	for (size_t i = 0; i < run->policy->n_rules; i++)
+		if (strcmp(run->policy->rule[i].name, name) == 0)
+			return &run->policy->rule[i];
+	return NULL;
+}
+
+static int reopen(struct run *run, void *ctx, const struct ledger_bundle *b, struct receipt **ret, struct err *err)
+{
+	struct digest file, rows;
+
+	if (!hex_decode(b->file_digest, DIGEST_BYTES, file.b) || !hex_decode(b->rows_digest, DIGEST_BYTES, rows.b))
+		return err_set(err, ERR_VERIFY, "ledger line of bundle %s has no digests", b->bundle);
+	return bundle_reopen(ctx, run->store->root_dirfd, b->rel_path, &file, &rows, ret, err);
+}
+
+static struct run_bundle *note(struct run *run, const struct ledger_bundle *b)
+{
+	struct run_bundle *n = run_add_bundle(run);
+
+	n->rule = mem_strdup(run->report, b->rule);
+	n->team = mem_strdup(run->report, "");
+	n->bundle = mem_strdup(run->report, b->bundle);
+	n->rel_path = mem_strdup(run->report, b->rel_path);
+	n->recovered = true;
+	n->threads = b->threads;
+	n->posts = b->posts;
+	n->rows = b->rows;
+	run->report->recovered_bundles++;
+	return n;
+}
+
+/* A rule that no longer says the same may not delete any more. */
+static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "recover");
+	const struct policy_rule *rule = run_find_rule(run, b->rule);
+	bool same = strcmp(b->policy_digest, run->policy_hex) == 0 && rule;
+	struct run_purge p = {.name = b->bundle, .rule = rule, .snapshot_ms = b->snapshot_ms, .started = b->purge_started,
+			      .settle_only = b->purged || !same};
+	struct purge_counts none = {.threads = 0};
+	struct receipt *receipt;
+	int rc;
+
+	if (b->waived || (!b->purge_started && (!same || !run_deletes(run))))
+		return run_line_step(run, "bundle-done", b->bundle, &none, err);
+	if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
+		return err_prefix(err, "unfinished bundle %s", b->bundle);
+	log_info("taking up bundle %s of an earlier run", b->bundle);
+	p.receipt = receipt;
+	if (!same)
+		p.rule = NULL;
+	return run_purge_receipt(run, &p, &note(run, b)->purge, err);
+}
+
+/* ---- bundles that the ledger does not know ---- */
+
+struct known { struct run *run; char **path; size_t n; };
+
+static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
+{
+	struct known *k = payload;
+	struct json_scan s;
+
+	(void)seq;
+	(void)err;
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s))
+		if (s.key_len == 8 && memcmp(s.key, "rel_path", 8) == 0 && s.type == JSON_STR) {
+			k->path = mem_grow(k->run->ctx, k->path, char *, k->n + 1);
+			k->path[k->n++] = mem_strndup(k->run->ctx, s.val, s.val_len);
+		}
+	return 0;
+}
+
+static char *member_string(void *ctx, json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return mem_strdup(ctx, s ? s : "");
+}
+
+/* The line that the crash kept from being written; snapshot 0 makes the purge watch all replies. */
+static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const char *rule, const char *policy_hex,
+		      struct err *err)
+{
+	struct ledger_entry e;
+	char hex[DIGEST_HEX + 1];
+	const char *slash = strrchr(rel_path, '/');
+
+	ledger_begin(&e, run->ctx, "published");
+	ledger_str(&e, "run", run->report->id);
+	ledger_str(&e, "rule", rule);
+	ledger_str(&e, "bundle", slash ? slash + 1 : rel_path);
+	ledger_str(&e, "rel_path", rel_path);
+	digest_hex(&c->file_digest, hex);
+	ledger_str(&e, "file_digest", hex);
+	digest_hex(&c->rows_digest, hex);
+	ledger_str(&e, "rows_digest", hex);
+	ledger_str(&e, "previous_digest", run->previous_hex);
+	ledger_str(&e, "policy_digest", policy_hex);
+	ledger_int(&e, "threads", (int64_t)c->threads);
+	ledger_int(&e, "posts", (int64_t)c->posts);
+	ledger_int(&e, "rows", (int64_t)c->rows);
+	ledger_int(&e, "blobs", (int64_t)c->blobs);
+	ledger_int(&e, "snapshot_ms", 0);
+	ledger_bool(&e, "adopted", true);
+	return ledger_append(run->ledger, &e, err);
+}
+
+static int adopt(struct run *run, const char *rel_path, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "adopt");
+	struct bundle_reader *reader;
+	struct bundle_check check;
+	char *text, *rule, *policy_hex;
+	json_t *o;
+	size_t len;
+	int rc;
+
+	log_info("bundle %s is not in the ledger: an earlier run was interrupted", rel_path);
+	if ((rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
+	    (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
+	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
+		return err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
+	o = json_loadb(text, len, 0, NULL);
+	rule = member_string(ctx, o, "rule");
+	policy_hex = member_string(ctx, o, "policy_sha256");
+	json_decref(o);
+	return adopt_line(run, rel_path, &check, rule, policy_hex, err);
+}
+
+static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct known *k = payload;
+
+	(void)size_bytes;
+	for (size_t i = 0; i < k->n; i++)
+		if (strcmp(k->path[i], rel_path) == 0)
+			return 0;
+	return adopt(k->run, rel_path, err);
+}
+
+static int adopt_unknown(struct run *run, struct err *err)
+{
+	struct known k = {.run = run};
+	int rc = ledger_read(run->store->ledger_dirfd, on_line, &k, err);
+
+	return rc < 0 ? rc : store_each_bundle(run->store, on_bundle, &k, err);
+}
+
+/* ---- late replies to what the last run deleted ---- */
+
+static int sweep_last_run(struct run *run, const struct ledger_state *st, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "last run");
+	int64_t since = INT64_MAX;
+	char param_text[24];
+	const char *param = param_text;
+	struct db_result *r;
+	int rc = 0;
+
+	for (size_t i = 0; i < st->n_last_run; i++)
+		if (st->last_run[i].snapshot_ms < since)
+			since = st->last_run[i].snapshot_ms;
+	if (since == INT64_MAX || !run_deletes(run))
+		return 0;
+	snprintf(param_text, sizeof param_text, "%lld", (long long)since);
+	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) < 0 || !db_bool(r, 0, 0))
+		return rc;
+	for (size_t i = 0; i < st->n_last_run && rc == 0; i++) {
+		const struct ledger_bundle *b = &st->last_run[i];
+		struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true,
+				      .snapshot_ms = b->snapshot_ms};
+		struct receipt *receipt;
+
+		if (b->waived || !b->purge_started || !b->done)
+			continue;
+		if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
+			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);
+		p.receipt = receipt;
+		rc = run_purge_receipt(run, &p, &note(run, b)->purge, err);
+	}
+	return rc;
+}
+
+int run_recover(struct run *run, struct err *err)
+{
+	struct ledger_state *st;
+	int rc;
+
+	if ((rc = store_clear_partial(run->store, &run->report->cleared_partial, err)) < 0 || (rc = adopt_unknown(run, err)) < 0 ||
+	    (rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err)) < 0)
+		return rc;
+	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
+	for (size_t i = 0; i < st->n_bundles; i++)
+		if ((rc = finish_bundle(run, &st->bundle[i], err)) < 0)
+			return rc;
+	if ((rc = run_unlink_leftovers(run, err)) < 0)
+		return rc;
+	return sweep_last_run(run, st, err);
+}
