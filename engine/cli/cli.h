@@ -9,9 +9,8 @@
 #ifndef CLI_H
 #define CLI_H
 
+#include <jansson.h>
 #include <mmretain/base.h>
-
-#include "cli_jansson.h"
 
 #define CLI_DEFAULT_POLICY "/etc/mmretain/policy.yaml"
 

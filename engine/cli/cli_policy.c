@@ -18,7 +18,7 @@ static void print_problem(const char *path, const struct policy_problem *p)
 void cli_print_problems(const struct cli *cli, const struct policy_problems *problems)
 {
 	for (size_t i = 0; problems && i < problems->n; i++)
-		if (!cli->quiet || !problems->item[i].warning)
+		if (!cli->quiet || !problems->item[i].warning || cli_given(cli, OPT_STRICT))
 			print_problem(cli_policy_path(cli), &problems->item[i]);
 }
 

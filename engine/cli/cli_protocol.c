@@ -31,9 +31,7 @@ const char *protocol_str(const json_t *obj, const char *key)
 
 bool protocol_bool(const json_t *obj, const char *key)
 {
-	const json_t *v = json_object_get(obj, key);
-
-	return v && json_typeof(v) == JANSSON_TRUE;
+	return json_is_true(json_object_get(obj, key));
 }
 
 void protocol_took(uint64_t ms, char ret[TIME_TEXT])

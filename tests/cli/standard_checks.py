@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""What every command must do alike, whatever it is for: help, version, a bad option, a full device, closed descriptors.
+
+usage: standard_checks.py BINARY
+"""
+import itertools
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BINARY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "mmretain"
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def run(*words, **more):
+    env = {"PATH": "/usr/bin:/bin", "TERM": "dumb", "HOME": "/nonexistent"}
+    env.update(more.pop("env", {}))
+    return subprocess.run([BINARY, *words], env=env, stdin=subprocess.DEVNULL, timeout=60,
+                          **{"capture_output": True, "text": True, **more})
+
+
+def words_of_help():
+    text = run("help").stdout
+    here = re.findall(r"^  ([a-z]+) +\S", text.split("commands:\n")[1].split("\n\n")[0], re.M)
+    missing = re.search(r"not in this version: (.*)", text)
+    return here, missing.group(1).split() if missing else []
+
+
+class EveryCommand(unittest.TestCase):
+    def test_help(self):
+        here, missing = words_of_help()
+        self.assertGreater(len(here), 2)
+        for word in here + missing:
+            for words in ((word, "--help"), (word, "-h"), ("help", word)):
+                with self.subTest(words):
+                    done = run(*words)
+                    self.assertEqual((done.returncode, done.stderr), (0, ""))
+                    self.assertTrue(done.stdout.startswith("usage: mmretain " + word))
+
+    def test_version(self):
+        for word in words_of_help()[0]:
+            for option in ("--version", "-V"):
+                done = run(word, option)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertRegex(done.stdout, r"\Ammretain \d+\.\d+\.\d+\n\Z")
+
+    def test_bad_option(self):
+        for word in words_of_help()[0]:
+            done = run(word, "--no-such-option")
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertTrue(done.stderr.startswith('mmretain: error: unknown option "--no-such-option"\n'), done.stderr)
+
+    def test_not_in_this_version(self):
+        for word in words_of_help()[1]:
+            done = run(word)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn('"%s" is not available in this version' % word, done.stderr)
+
+    def test_missing_policy(self):
+        """Exit 10, nothing on stdout, one message, and the path in it."""
+        operands = {"explain": ["town-square"], "report": ["last"]}
+        for word in set(words_of_help()[0]) - {"schema", "completion", "help", "version", "doctor"}:
+            with self.subTest(word):
+                done = run(word, "-c", "/nonexistent/policy.yaml", *operands.get(word, []))
+                self.assertEqual((done.returncode, done.stdout), (10, ""))
+                self.assertEqual(done.stderr.count("mmretain: error: "), 1)
+                self.assertIn("/nonexistent/policy.yaml", done.stderr)
+
+    def test_no_colours_without_a_terminal(self):
+        for word in words_of_help()[0]:
+            self.assertNotIn("\033", run(word, "--help").stdout)
+
+
+class Output(unittest.TestCase):
+    PRINTING = (["help"], ["version"], ["help", "--format", "man"], ["completion", "bash"])
+
+    def test_full_device(self):
+        for words in self.PRINTING:
+            with open("/dev/full", "w") as full:
+                done = run(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("cannot write the result to standard output: No space left on device", done.stderr)
+
+    def test_reader_that_left(self):
+        for words in self.PRINTING:
+            r, w = os.pipe()
+            os.close(r)
+            done = run(*words, capture_output=False, stdout=w, stderr=subprocess.PIPE)
+            os.close(w)
+            self.assertEqual(done.returncode, 1)  # not killed by SIGPIPE
+            self.assertIn("Broken pipe", done.stderr)
+
+    def test_full_stderr(self):
+        with open("/dev/full", "w") as full:
+            done = run("no-such-command", capture_output=False, stdout=subprocess.PIPE, stderr=full)
+        self.assertEqual(done.returncode, 2)
+
+    def test_closed_descriptors(self):
+        """A closed 0, 1 or 2 must not become the next file that is opened."""
+        for n in range(4):
+            for closed in itertools.combinations((0, 1, 2), n):
+                script = "exec '%s' version %s" % (BINARY, " ".join("%d>&-" % fd for fd in closed))
+                done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, (closed, done.stderr))
+                self.assertEqual(bool(done.stdout), 1 not in closed)
+
+    def test_locales(self):
+        wanted = run("help", "--format", "markdown").stdout
+        for locale in ("C", "POSIX", "C.UTF-8", "tr_TR.UTF-8", "de_DE.UTF-8", "no_such_LOCALE"):
+            for zone in ("UTC", "Europe/Berlin", "No/Where"):
+                self.assertEqual(run("help", "--format", "markdown", env={"LC_ALL": locale, "TZ": zone}).stdout, wanted)
+
+
+class Manual(unittest.TestCase):
+    def test_completion_scripts(self):
+        for shell in ("bash", "zsh", "fish"):
+            done = run("completion", shell)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            here = words_of_help()[0]
+            for word in here:
+                self.assertRegex(done.stdout, r"\b%s\b" % word)
+            binary = "/usr/bin/" + shell
+            if os.path.exists(binary):
+                with tempfile.NamedTemporaryFile("w", suffix="." + shell) as script:
+                    script.write(done.stdout)
+                    script.flush()
+                    check = subprocess.run([binary, "-n", script.name], capture_output=True, text=True)
+                    self.assertEqual((check.returncode, check.stderr), (0, ""))
+
+    def test_bash_completion_answers(self):
+        script = run("completion", "bash").stdout + (
+            "\ncomplete_line() { COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _mmretain; echo \"${COMPREPLY[@]}\"; }\n"
+            "complete_line mmretain ver\ncomplete_line mmretain version --ver\ncomplete_line mmretain --color al\n"
+            "complete_line mmretain completion z\n")
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+        words = done.stdout.split("\n")
+        self.assertIn("version", words[0].split())
+        self.assertEqual(set(words[1].split()), {"--verbose", "--version"})
+        self.assertEqual(words[2:4], ["always", "zsh"])
+
+    def test_man_page_has_no_warnings(self):
+        if not os.path.exists("/usr/bin/groff"):
+            self.skipTest("groff is not installed")
+        page = run("help", "--format", "man").stdout
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_every_command_is_in_every_manual(self):
+        here, missing = words_of_help()
+        man, markdown = run("help", "--format", "man").stdout, run("help", "--format", "markdown").stdout
+        for word in here:
+            self.assertIn('.SS "mmretain %s' % word, man)
+            self.assertIn("\n## %s\n" % word, markdown)
+        for word in missing:
+            self.assertIn("`%s`" % word, markdown)
+
+
+if __name__ == "__main__":
+    unittest.main()
