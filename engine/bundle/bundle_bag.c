@@ -1,6 +1,6 @@
 /* bundle_bag.c - what BagIt promises: manifests that name every member, and the sums in bag-info.txt and bundle.json. */
 #include "bundle_internal.h"
-#include "bundle_jansson.h"
+#include <jansson.h>
 
 #include <string.h>
 

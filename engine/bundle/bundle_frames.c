@@ -1,6 +1,6 @@
 /* bundle_frames.c - mmretain.json and frames.tsv: from the end of the file to the place of every row. */
 #include "bundle_internal.h"
-#include "bundle_jansson.h"
+#include <jansson.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -143,6 +143,8 @@ static char *month_folder(void *ctx, int64_t ms)
 	return mem_printf(ctx, "bundles/%04d/%02d", tm.tm_year + 1900, tm.tm_mon + 1);
 }
 
+static const char unsettled[] = "Nothing was deleted. If the bundle is in bundles/ already, the next run settles it.";
+
 static int publish_rename(struct bundle_writer *w, int dirfd, const char *name, struct err *err)
 {
 	int fault = fault_hit(FAULT_BUNDLE_BEFORE_RENAME), rc;
@@ -154,10 +156,13 @@ static int publish_rename(struct bundle_writer *w, int dirfd, const char *name, 
 	else
 		rc = file_publish(w->partial_dirfd, w->part_name, dirfd, name, err);
 	if (rc)
-		return err_hint(err, "Nothing was deleted. If the bundle is in bundles/ already, the next run settles it.");
+		return err_hint(err, "%s", unsettled);
 	w->state = WRITER_PUBLISHED;
 	fault = fault_hit(FAULT_BUNDLE_AFTER_RENAME);
-	return fault ? err_sys(err, ERR_STORE, fault, "cannot go on after publishing \"%s\"", name) : 0;
+	if (!fault)
+		return 0;
+	err_sys(err, ERR_STORE, fault, "cannot go on after publishing \"%s\"", name);
+	return err_hint(err, "%s", unsettled);
 }
 
 static int publish_into(struct bundle_writer *w, int root_dirfd, const char *folder, const char *name, struct err *err)
@@ -185,7 +190,7 @@ int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t p
 	char *name = bundle_final_name(w, w->identity, &w->sum.rows_digest);
 	rc = publish_into(w, root_dirfd, folder, name, err);
 	if (rc)
-		return rc;
+		return w->state == WRITER_PUBLISHED ? rc : writer_fail(w, err);
 	char *rel = mem_printf(w, "%s/%s", folder, name);
 	return receipt_new(ctx, root_dirfd, rel, NULL, &w->sum, bytes, ret, err);
 }

@@ -1,6 +1,6 @@
 /* bundle_schema.c - data/schema.json: what the keys of the rows mean. */
 #include "bundle_internal.h"
-#include "bundle_jansson.h"
+#include <jansson.h>
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "mm_internal.h"
-#include "mm_jansson.h"
+#include <jansson.h>
 #include "mm_sql.h"
 
 enum { CONFIG_BYTES = 16 << 20 };

@@ -2,7 +2,7 @@
  * mm_guards.c - what the server itself wants kept: the legal-hold plugin's records, how far the compliance export has come,
  * and which tables can protect posts at all.
  */
-#include "mm_jansson.h"
+#include <jansson.h>
 #include <string.h>
 
 #include "mm_sql.h"

@@ -1,13 +1,2 @@
-/* mm_jansson.h - jansson beside base.h: both name the types of JSON values, so jansson's three get another name here. */
-#ifndef MM_JANSSON_H
-#define MM_JANSSON_H
-
-#define JSON_TRUE JANSSON_TRUE
-#define JSON_FALSE JANSSON_FALSE
-#define JSON_NULL JANSSON_NULL
+/* no longer needed; include <jansson.h> */
 #include <jansson.h>
-#undef JSON_TRUE
-#undef JSON_FALSE
-#undef JSON_NULL
-
-#endif
