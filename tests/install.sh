@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Install what building and testing need on Debian 12.  Asks nothing; does nothing when all is there.
+#   tests/install.sh build    what the build and the quickstart need
+#   tests/install.sh all      and what the tests need
+set -euo pipefail
+build="pkg-config ninja-build cmake gcc libc6-dev postgresql-15 libpq-dev libzstd-dev zstd libarchive-dev libyaml-dev check libssl-dev
+  libjansson-dev libsqlite3-dev libtalloc-dev uthash-dev libsodium-dev libmd4c-dev libsmartcols-dev libutf8proc-dev
+  python3 python3-psycopg2 python3-yaml jq git"
+tests="clang libclang-rt-14-dev chromium libarchive-tools"
+packages=$build
+[ "${1:-all}" = all ] && packages="$build $tests"
+
+missing=""
+for p in $packages; do
+  dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+sudo=""
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "installing:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# Our tests start their own server in a temporary folder: the package need not make a cluster.
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+  $sudo mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' | $sudo tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+$sudo apt-get update -qq
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
