@@ -25,6 +25,7 @@ int main(void)
 	suite_add_tcase(s, policy_value_cases());
 	suite_add_tcase(s, policy_file_cases());
 	suite_add_tcase(s, policy_corpus_cases());
+	suite_add_tcase(s, policy_docs_cases());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

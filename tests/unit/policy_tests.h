@@ -9,6 +9,7 @@ TCase *policy_match_cases(void);
 TCase *policy_value_cases(void);
 TCase *policy_file_cases(void);
 TCase *policy_corpus_cases(void);
+TCase *policy_docs_cases(void);
 
 /* Parses text that must be sound; parent ctx. */
 struct policy *parse_good(void *ctx, const char *text);
