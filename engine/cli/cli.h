@@ -127,6 +127,7 @@ void cli_help_command(FILE *out, enum cli_command_id id);
 void cli_manual_man(FILE *out);
 void cli_manual_markdown(FILE *out);
 void cli_manual_exit_codes(FILE *out);
+int cli_manual_policy(struct cli *cli, struct err *err);    /* cli_cmd_schema.c */
 /* "-c, --config FILE" */
 void cli_option_usage(const struct cli_option *o, char ret[64]);
 

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""The house's own rules, as far as a program can see them.
+
+usage: lint.py [--build FOLDER] [--binary MMRETAIN] [RULE...]
+
+Each rule is a function `rule_...` that yields complaints "path:line: text".  With --build the symbols of the room libraries are looked at
+too, with --binary the generated documents are compared.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import c_source
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FLOOR = {"base": 0, "db": 1, "policy": 1, "bundle": 1, "store": 1, "ledger": 1, "mm": 2, "catalog": 2, "plan": 3, "purge": 3,
+         "people": 3, "audit": 3, "run": 4, "cli": 5}
+# Beside the rooms below, what a room may include of its own floor or must not include of the lower ones (design section 2).
+MAY_INCLUDE = {
+    "base": set(), "db": {"base"}, "policy": {"base"}, "bundle": {"base"}, "store": {"base"}, "ledger": {"base"},
+    "mm": {"base", "db"}, "catalog": {"base", "bundle"}, "plan": {"base", "db", "policy", "mm"},
+    "purge": {"base", "db", "bundle", "mm"}, "people": {"base", "db", "policy", "mm"},
+    "audit": {"base", "bundle", "store", "catalog", "ledger"},
+}
+# A library and the rooms that may touch it: headers by name, symbols by prefix.
+LIBRARIES = {
+    "libpq": (r"libpq-fe\.h", r"PQ|lo_", {"db"}),
+    "zstd": (r"zstd\w*\.h", r"ZSTD_", {"bundle"}),
+    "libarchive": (r"archive(_entry)?\.h", r"archive_", {"bundle"}),
+    "libyaml": (r"yaml\.h", r"yaml_", {"policy"}),
+    "sqlite": (r"sqlite3\.h", r"sqlite3_", {"catalog"}),
+    "libcurl": (r"curl/.*", r"curl_", {"store"}),
+    "libcrypto": (r"openssl/.*", r"EVP_|SHA256|HMAC|RAND_", {"base"}),
+    "libsmartcols": (r"libsmartcols\.h", r"scols_", {"cli"}),
+    "md4c": (r"md4c.*", r"md_", {"audit"}),
+}
+# Calls and the rooms that may make them.
+CALLS = {
+    "the clock is base's": (("time", "gettimeofday", "clock_gettime", "ftime", "nanosleep", "usleep", "sleep"), {"base"}),
+    "signals are base's": (("signal", "sigaction", "raise"), {"base"}),
+    "removing and renaming files": (
+        ("unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "remove", "link", "linkat"),
+        {"base", "bundle", "store", "purge", "run"}),  # run: the list of a waived bundle
+    "printing is cli's": (("printf", "puts", "putchar"), {"cli"}),
+    "ending the process": (("exit",), {"base"}),
+    "a mistake of ours is an assert": (("abort",), {"base", "db"}),
+    "unbounded or stateful string calls": (
+        ("strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "atoi", "atol", "atoll", "alloca", "system", "popen", "tmpnam", "mktemp"),
+        set()),
+    "memory comes from talloc": (("malloc", "calloc", "realloc"), {"base"}),
+}
+MAX_FUNCTION, MAX_FILE = 100, 500
+# The folder somebody works in, and the marks of tools that write commits for people, have no business in the tree.
+WORKPLACE = re.compile(r"%s|/home/\w+/|/root/\w+|co-authored-by|generated (?:with|by) an? " % "|".join(
+    re.escape(str(p)) + "/" for p in (ROOT, ROOT.parent) if len(p.parts) > 1), re.I)
+
+
+def rel(path):
+    return os.path.relpath(path, ROOT)
+
+
+def read(path):
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def sources(*patterns):
+    for pattern in patterns:
+        yield from sorted(p for p in ROOT.glob(pattern) if p.is_file())
+
+
+def rooms():
+    for room in FLOOR:
+        files = list(sources("engine/%s/*.c" % room, "engine/%s/*.h" % room))
+        if files:
+            yield room, files
+
+
+def line_of(text, at):
+    return text.count("\n", 0, at) + 1
+
+
+# ---- floors ----
+
+def rule_floors(args):
+    """Arrows only down: a room includes rooms of lower floors, and only those its job needs."""
+    for room, files in rooms():
+        allowed = MAY_INCLUDE.get(room, {r for r in FLOOR if FLOOR[r] < FLOOR[room]}) | {room}
+        for path in files + [p for p in sources("include/mmretain/%s.h" % room)]:
+            text = c_source.tokens_blanked(read(path), keep_strings=True)
+            for match in re.finditer(r'#\s*include\s*[<"]mmretain/(\w+)\.(?:h|def)[>"]', text):
+                other = match.group(1)
+                if other in FLOOR and other not in allowed:
+                    yield "%s:%d: room %s may not include %s" % (rel(path), line_of(text, match.start()), room, other)
+            for match in re.finditer(r'#\s*include\s*"(\w+?)_(\w*)\.h"', text):
+                if match.group(1) in FLOOR and match.group(1) != room and match.group(0).find("mm_sql.h") < 0:
+                    yield "%s:%d: %s is a private header of another room" % (
+                        rel(path), line_of(text, match.start()), match.group(1))
+
+
+def rule_libraries(args):
+    """Each library has one room."""
+    for room, files in rooms():
+        for path in files:
+            text = c_source.tokens_blanked(read(path), keep_strings=True)
+            for name, (header, _, allowed) in LIBRARIES.items():
+                for match in re.finditer(r"#\s*include\s*[<\"]%s[>\"]" % header, text):
+                    if room not in allowed:
+                        yield "%s:%d: only %s may include %s" % (
+                            rel(path), line_of(text, match.start()), "/".join(sorted(allowed)), name)
+
+
+def undefined_symbols(library):
+    done = subprocess.run(["nm", "-u", "-A", str(library)], capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        match = re.match(r".*:([^:]+\.o):\s+U (\w+)", line)
+        if match:
+            yield match.group(1), match.group(2)
+
+
+def rule_symbols(args):
+    """As rule_libraries and rule_calls, but asked of the linker: macros hide nothing from it."""
+    if not args.build:
+        return
+    for room in FLOOR:
+        library = pathlib.Path(args.build) / "engine" / room / ("libmmr_%s.a" % room)
+        if not library.exists():
+            continue
+        for member, symbol in undefined_symbols(library):
+            for name, (_, prefix, allowed) in LIBRARIES.items():
+                if re.match(prefix, symbol) and room not in allowed:
+                    yield "%s(%s): %s calls %s" % (library.name, member, symbol, name)
+
+
+def rule_calls(args):
+    """Some calls belong to one room."""
+    for room, files in rooms():
+        for path in files:
+            text = c_source.tokens_blanked(read(path))
+            for why, (names, allowed) in CALLS.items():
+                if room in allowed:
+                    continue
+                for match in re.finditer(r"(?<![\w.>])(%s)\s*\(" % "|".join(names), text):
+                    yield "%s:%d: %s() in %s: %s" % (rel(path), line_of(text, match.start()), match.group(1), room, why)
+
+
+# ---- shape ----
+
+def rule_sizes(args):
+    """Functions of 100 lines and files of 500 are too long to be read at once."""
+    lengths = []
+    for path in sources("engine/**/*.c", "engine/**/*.h", "include/mmretain/*.h", "tests/**/*.c"):
+        text = read(path)
+        lines = text.count("\n")
+        if lines > MAX_FILE:
+            yield "%s:1: %d lines, at most %d" % (rel(path), lines, MAX_FILE)
+        for name, line, length in c_source.functions(text):
+            if not rel(path).startswith("tests/"):
+                lengths.append(length)
+            if length > MAX_FUNCTION:
+                yield "%s:%d: %s has %d lines, at most %d" % (rel(path), line, name, length, MAX_FUNCTION)
+    lengths.sort()
+    if lengths:
+        print("functions: %d, median %d lines, p90 %d, p99 %d, longest %d" % (
+            len(lengths), lengths[len(lengths) // 2], lengths[len(lengths) * 9 // 10], lengths[len(lengths) * 99 // 100], lengths[-1]))
+
+
+def rule_file_comments(args):
+    """A reader learns from the first lines what a file is for."""
+    for path in sources("engine/**/*.c", "engine/**/*.h", "include/mmretain/*.h", "include/mmretain/*.def"):
+        if not read(path).startswith("/*"):
+            yield "%s:1: does not begin with a comment" % rel(path)
+    for path in sources("engine/**/*.sql"):
+        if not re.match(r"--|/\*", read(path)):
+            yield "%s:1: does not begin with a comment: purpose, parameters, locks, index" % rel(path)
+
+
+def rule_sql_place(args):
+    """SQL stands in .sql files of mm; a statement in a string hides from the DBA who wants to read it."""
+    statement = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|TRUNCATE\s+TABLE|DROP\s+TABLE)\b", re.S)
+    for room, files in rooms():
+        if room in ("mm", "catalog"):
+            continue
+        for path in files:
+            for line, literal in c_source.strings(read(path)):
+                if statement.search(literal) and not (room == "db" and "pg_catalog." in literal):
+                    yield "%s:%d: a statement in a string: %s" % (rel(path), line, literal[:60])
+
+
+def rule_workplace(args):
+    """Nothing in the tree tells where or by whom it was written."""
+    names = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True)
+    for name in names.stdout.split("\0"):
+        path = ROOT / name
+        if not name or not path.is_file() or path == pathlib.Path(__file__).resolve():
+            continue
+        try:
+            text = read(path)
+        except UnicodeDecodeError:
+            continue
+        for match in WORKPLACE.finditer(text):
+            yield "%s:%d: %r tells of the workplace" % (name, line_of(text, match.start()), match.group(0))
+
+
+# ---- tables and documents ----
+
+def rule_faults(args):
+    """Every fault point is passed in the code and provoked by a test."""
+    points = re.findall(r"^X\((\w+),", read(ROOT / "include/mmretain/faults.def"), re.M)
+    code = "".join(read(p) for p in sources("engine/**/*.c"))
+    crash = list(sources("tests/crash/*"))
+    tests = "".join(read(p) for p in crash if p.suffix in (".py", ".c", ".sh", ".txt"))
+    for point in points:
+        if "FAULT_" + point not in code:
+            yield "include/mmretain/faults.def: %s is nowhere in the code" % point
+        # A test that loops over the whole list names the list.
+        if crash and point not in tests and "faults.def" not in tests:
+            yield "include/mmretain/faults.def: %s is in no test under tests/crash" % point
+
+
+def rule_documents(args):
+    """What the program prints of itself is what docs/ says."""
+    if not args.binary:
+        return
+    for name, words in (("commands.md", ["help", "--format", "markdown"]), ("mmretain.1", ["help", "--format", "man"]),
+                        ("exit-codes.md", ["help", "--format", "exit-codes"]),
+                        ("policy-reference.md", ["help", "--format", "policy"])):
+        path = ROOT / "docs" / name
+        done = subprocess.run([args.binary, *words], capture_output=True, text=True)
+        if done.returncode != 0:
+            yield "docs/%s: %s ends with status %d: %s" % (name, " ".join(words), done.returncode, done.stderr.strip())
+        elif not path.exists() or read(path) != done.stdout:
+            yield "docs/%s: not what the program prints; run `mmretain %s > docs/%s`" % (name, " ".join(words), name)
+
+
+def main():
+    rules = {name[5:]: f for name, f in globals().items() if name.startswith("rule_")}
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build")
+    parser.add_argument("--binary")
+    parser.add_argument("rule", nargs="*", help=", ".join(rules))
+    args = parser.parse_args()
+    count = 0
+    for name in args.rule or rules:
+        for complaint in rules[name](args):
+            print("%s [%s]" % (complaint, name))
+            count += 1
+    print("lint: %d complaint%s" % (count, "" if count == 1 else "s"))
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
