@@ -102,7 +102,6 @@ static void not_a_section(struct binder *b, const struct policy_key *k, const st
 {
 	char better[TIME_TEXT];
 	const struct policy_key *first = &k->section->key[0];
-	struct buf keys;
 
 	if (v->kind == NODE_LIST)
 		policy_problem(b->problems, v, "`%s` is a mapping of keys, this is a list", k->name);
@@ -114,12 +113,8 @@ static void not_a_section(struct binder *b, const struct policy_key *k, const st
 			       policy_quote(b->scratch, v->text, v->len));
 	if (v->kind == NODE_SCALAR && first->kind == KIND_DURATION && policy_guess_duration(v->text, better)) {
 		policy_hint(b->problems, "Write `%s: {%s: %s}`.", k->name, first->name, better);
-	} else if (k->missing) {
-		policy_hint(b->problems, "%s", k->missing);
 	} else {
-		buf_init(&keys, b->scratch, 1024);
-		list_keys(&keys, k->section);
-		policy_hint(b->problems, "Its keys are: %s.", keys.data);
+		policy_hint(b->problems, "%s", k->missing); /* every section has one */
 	}
 }
 

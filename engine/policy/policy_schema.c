@@ -11,11 +11,6 @@
 
 static json_t *section_schema(const struct policy_section *s);
 
-static json_t *type_of(const char *type)
-{
-	return json_pack("{s:s}", "type", type);
-}
-
 static json_t *text_of(const struct policy_key *k)
 {
 	json_t *j = json_pack("{s:s, s:i, s:I}", "type", "string", "minLength", 1, "maxLength", (json_int_t)k->max);
@@ -108,7 +103,7 @@ static json_t *value_schema(const struct policy_key *k)
 		return json_pack("{s:s, s:i, s:o}", "type", "array", "minItems", k->filled ? 1 : 0, "items",
 				 section_schema(k->section));
 	}
-	return type_of("string");
+	return json_object();
 }
 
 static json_t *key_schema(const struct policy_key *k)

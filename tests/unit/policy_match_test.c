@@ -111,6 +111,9 @@ START_TEST(test_losses)
 
 	ck_assert_int_eq(policy_winner(ctx, p, &alarm_1, &rule, &all, &err), 0);
 	ck_assert_str_eq(rule->name, "d");
+	rule = NULL;
+	ck_assert_int_eq(policy_winner(ctx, p, &town, &rule, NULL, &err), 0);
+	ck_assert_str_eq(rule->name, "e");
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		ck_assert_int_eq(all[i].loss, want[i]);
 	talloc_free(ctx);
