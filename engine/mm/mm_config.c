@@ -4,12 +4,12 @@
  * The environment beats the file, as it does for the server.  Secrets stay in the connection text and are in no message.
  */
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "mm_internal.h"
-#include <jansson.h>
 #include "mm_sql.h"
 
 enum { CONFIG_BYTES = 16 << 20 };
@@ -35,7 +35,7 @@ static int text_of(const struct reading *c, const char *section, const char *fie
 	json_t *value = json_object_get(json_object_get(c->root, section), field);
 
 	*ret = NULL;
-	if (!value || json_typeof(value) == JANSSON_NULL)
+	if (!value || json_is_null(value))
 		return 0;
 	if (!json_is_string(value))
 		return err_set(err, ERR_POLICY, "%s: %s.%s is not a text", c->origin, section, field);
