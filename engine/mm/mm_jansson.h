@@ -1,0 +1,2 @@
+/* no longer needed; include <jansson.h> */
+#include <jansson.h>
