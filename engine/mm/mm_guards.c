@@ -75,8 +75,7 @@ static int read_legal(void *ctx, struct mm *mm, json_t *doc, bool groups, const 
 	return r;
 }
 
-/* The JSON of one record; NULL when it is none. */
-static json_t *parse(void *ctx, const char *hex, size_t len)
+json_t *mm_legal_parse(void *ctx, const char *hex, size_t len)
 {
 	char *text = mem_array(ctx, char, len / 2 + 1);
 	json_t *doc = NULL;
@@ -88,14 +87,19 @@ static json_t *parse(void *ctx, const char *hex, size_t len)
 	return doc;
 }
 
+bool mm_legal_is_hold(const char *key)
+{
+	return strncmp(key, LEGAL_PREFIX, strlen(LEGAL_PREFIX)) == 0;
+}
+
 static int read_legals(void *ctx, struct mm *mm, bool groups, const char *roots, struct mm_segments *to, struct err *err)
 {
 	struct db_result *res;
 	int r = db_query(ctx, mm->db, &sql_protect_legal, DB_ANY, 0, NULL, &res, err);
 
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
-		json_t *doc = parse(ctx, db_text(res, i, 1), db_len(res, i, 1));
-		bool is_hold = strncmp(db_text(res, i, 0), LEGAL_PREFIX, strlen(LEGAL_PREFIX)) == 0;
+		json_t *doc = mm_legal_parse(ctx, db_text(res, i, 1), db_len(res, i, 1));
+		bool is_hold = mm_legal_is_hold(db_text(res, i, 0));
 
 		if (json_is_array(json_object_get(doc, "user_ids")) || json_is_array(json_object_get(doc, "group_ids")))
 			r = read_legal(ctx, mm, doc, groups, roots, to, err);

@@ -63,6 +63,9 @@ struct mm_guards {
 };
 /* roots NULL: legal holds for all channels, else for those of the roots. */
 int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err) MMR_CHECKED;
+/* The JSON of one record of the legal-hold plugin, given in hex; NULL when it is none.  A key that says hold must be readable. */
+struct json_t *mm_legal_parse(void *ctx, const char *hex, size_t len);
+bool mm_legal_is_hold(const char *key);
 
 /* ---- mm_rows.c: one run of thread_rows.sql ---- */
 enum mm_rows_form { MM_SCAN, MM_BY_CREATEAT, MM_BY_CHANNEL, MM_BY_ROOT_ID };

@@ -1,0 +1,3 @@
+-- Drafts of one person: how many.
+-- Parameters: $1 user id.  Locks: none.  Index: primary key (userid first).
+SELECT count(*) FROM drafts WHERE userid = $1::text

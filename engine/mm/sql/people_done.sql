@@ -1,0 +1,5 @@
+-- Depersonalised accounts whose picture should be gone.
+-- Parameters: $1 domain with its @.  Locks: none.  Index: users(deleteat).
+SELECT u.id FROM users u
+ WHERE u.deleteat > 0 AND u.email = u.id || $1::text AND u.authdata IS NULL AND u.lastpictureupdate < 0
+ ORDER BY u.id COLLATE "C"

@@ -1,0 +1,8 @@
+-- Deactivated accounts, the longest deactivated first.
+-- Columns: id, account name, address, deleteat, updateat, of another server, bot, depersonalised.
+-- Parameters: $1 domain with its @.  Locks: none.  Index: users(deleteat), bots primary key.
+SELECT u.id, coalesce(u.username, ''), coalesce(u.email, ''), coalesce(u.deleteat, 0), coalesce(u.updateat, 0),
+       coalesce(u.remoteid, '') <> '', EXISTS (SELECT FROM bots b WHERE b.userid = u.id),
+       coalesce(u.email = u.id || $1::text AND u.authdata IS NULL AND coalesce(u.password, '') = '', false)
+  FROM users u WHERE u.deleteat > 0
+ ORDER BY u.deleteat, u.id COLLATE "C"
