@@ -182,6 +182,37 @@ static int parse_frames(struct bundle_reader *r, const char *p, size_t len, stru
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static void index_names(struct bundle_reader *r)
+{
+	r->named = mem_array(r, struct named, r->n_frames + 1);
+	for (size_t i = 0; i < r->n_frames; i++)
+		if (i == 0 || strcmp(r->frame[i].member, r->frame[i - 1].member) != 0)
+			r->named[r->n_named++] = (struct named){r->frame[i].member, i};
+	qsort(r->named, r->n_named, sizeof(*r->named), by_name);
+}
+
+/* First frame of a member in r->frame, and how many frames it has; 0: there is none. */
+size_t frames_find(const struct bundle_reader *r, const char *member, size_t *ret_at)
+{
+	struct named key = {member, 0};
+	const struct named *e = bsearch(&key, r->named, r->n_named, sizeof(key), by_name);
+	size_t n = 1;
+
+	if (!e)
+		return 0;
+	while (e->at + n < r->n_frames && strcmp(r->frame[e->at + n].member, member) == 0)
+		n++;
+	*ret_at = e->at;
+	return n;
+}
+
 int frames_load(struct bundle_reader *r, struct err *err)
 {
 	char *p;
@@ -198,5 +229,7 @@ int frames_load(struct bundle_reader *r, struct err *err)
 	r->threads = mem_array(r, uint32_t, r->n_pos);
 	rc = parse_frames(r, p, len, err);
 	talloc_free(p);
+	if (!rc)
+		index_names(r);
 	return rc;
 }

@@ -205,6 +205,7 @@ struct bundle_reader {
 	bool walked;                     /* the seek table was unusable */
 	struct trailer trailer;
 	struct bundle_frame *frame; struct digest *root; uint32_t *threads; size_t n_frames;
+	struct named { const char *name; size_t at; } *named; size_t n_named; /* members by name: first frame */
 	struct digest frames_sha256;
 	struct zd *zd;
 	struct buf comp, raw;
@@ -216,6 +217,7 @@ int seek_walk(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 void seek_table(struct buf *b, const struct frame_pos *pos, size_t n);
 int trailer_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 int frames_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+size_t frames_find(const struct bundle_reader *r, const char *member, size_t *ret_at);
 /* Frame i of the file into r->raw (and its compressed bytes in r->comp). */
 int reader_frame(struct bundle_reader *r, size_t i, struct err *err) MMR_CHECKED;
 /* Frames at..at+n joined. */

@@ -202,27 +202,13 @@ int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, 
 
 /* ---- members ---- */
 
-/* First frame of a member in r->frame and how many follow. */
-static bool find_member(const struct bundle_reader *r, const char *member, size_t *ret_at, size_t *ret_n)
-{
-	size_t i = 0, n = 0;
-
-	while (i < r->n_frames && strcmp(r->frame[i].member, member) != 0)
-		i++;
-	while (i + n < r->n_frames && strcmp(r->frame[i + n].member, member) == 0)
-		n++;
-	*ret_at = i;
-	*ret_n = n;
-	return n > 0;
-}
-
 int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret, size_t *ret_len,
 		       struct err *err)
 {
-	size_t at, n, len;
+	size_t at, len, n = frames_find(r, member, &at);
 	char *p;
 
-	if (!find_member(r, member, &at, &n))
+	if (n == 0)
 		return err_set(err, ERR_NOT_FOUND, "\"%s\" has no member \"%s\"", r->name, member);
 	int rc = reader_range(r, ctx, r->frame[at].no, n, max_bytes, &p, &len, err);
 	if (!rc)
@@ -260,7 +246,8 @@ int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int f
 
 	digest_hex(sha256, hex);
 	(void)snprintf(name, sizeof(name), "data/files/%.2s/%s", hex, hex); /* fits */
-	if (!find_member(r, name, &at, &n))
+	n = frames_find(r, name, &at);
+	if (n == 0)
 		return err_set(err, ERR_NOT_FOUND, "\"%s\" does not hold the attachment %s", r->name, hex);
 	int rc = blob_copy(r, at, n, fd, &found, err);
 	if (!rc && memcmp(&found, sha256, sizeof(found)) != 0)

@@ -1,0 +1,73 @@
+/* bundle_golden_test.c - bundles of every format version must open for ever.
+ * A new one is written by MMR_WRITE_GOLDEN=FOLDER, once, when a new format version begins; old ones stay. */
+#include "bundle_test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GOLDEN_FOLDER TEST_SOURCE_DIR "/unit/golden"
+static const struct plan_of_bundle golden_plan = {.seq = 42, .threads = 120, .frame_bytes = 4096, .blobs = true, .names = true, .seed = 1};
+static const struct { const char *file, *rows, *bytes; } golden[] = {
+	{"mmr1-accelerator-202701-000042-b679effb00ff.tar.zst", "b679effb00ff8e0ae519e2d669e35fc8193d49aa2ac2f539e5d3e5d0800207e1", "4ebd5419799eb810dedb2aea93e844ec681d50644144b949a2c9fff62a1f9fee"},
+};
+
+static void golden_write(const char *folder)
+{
+	struct box box, *b = &box;
+	size_t len;
+
+	box_open(b);
+	const struct receipt *r = box_publish(b, &golden_plan);
+	char *bytes = box_read(b, receipt_rel_path(r), &len);
+	int fd = open(mem_printf(b->ctx, "%s/%s", folder, receipt_bundle(r)), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	must(file_write_all(fd, bytes, len, "golden", &b->err));
+	close(fd);
+	box_close(b);
+}
+
+START_TEST(golden_opens)
+{
+	struct bundle_check c = {0};
+	struct err err;
+	char hex[DIGEST_HEX + 1];
+	int dirfd = open(GOLDEN_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (getenv("MMR_WRITE_GOLDEN"))
+		golden_write(getenv("MMR_WRITE_GOLDEN"));
+	ck_assert_int_ge(dirfd, 0);
+	int rc = bundle_verify(dirfd, golden[_i].file, &c, NULL, &err);
+	ck_assert_msg(rc == 0, "%s", rc ? err.msg : "");
+	ck_assert_uint_eq(c.threads, 120);
+	ck_assert_uint_eq(c.blobs, 3);
+	digest_hex(&c.rows_digest, hex);
+	ck_assert_str_eq(hex, golden[_i].rows);
+	digest_hex(&c.file_digest, hex);
+	ck_assert_str_eq(hex, golden[_i].bytes);
+	close(dirfd);
+}
+END_TEST
+
+/* The rows that went in years ago have the same digest today: encoder, salts and tree have not moved. */
+START_TEST(golden_rows_are_still_the_same)
+{
+	struct box box, *b = &box;
+	char hex[DIGEST_HEX + 1];
+
+	box_open(b);
+	const struct receipt *r = box_publish(b, &golden_plan);
+	digest_hex(receipt_rows_digest(r), hex);
+	ck_assert_str_eq(hex, golden[ARRAY_LEN(golden) - 1].rows);
+	box_close(b);
+}
+END_TEST
+
+TCase *golden_tests(void)
+{
+	TCase *t = tcase_create("golden");
+
+	tcase_add_loop_test(t, golden_opens, 0, ARRAY_LEN(golden));
+	tcase_add_test(t, golden_rows_are_still_the_same);
+	return t;
+}

@@ -1,0 +1,414 @@
+/* bundle_publish_test.c - write, publish, read; what may go wrong in between. */
+#include "bundle_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Every row of the bundle is the row that went in, in order. */
+static void compare_rows(struct box *b, struct bundle_reader *r, const struct plan_of_bundle *p)
+{
+	const struct bundle_encoder *e = bundle_encoder_new(b->ctx, test_kinds, TEST_KINDS);
+	struct rng rng = {p->seed};
+	struct bundle_field f[POST_COLUMNS];
+	struct buf want;
+	const char *line;
+	size_t len;
+
+	buf_init(&want, b->ctx, 1u << 20);
+	for (int i = 0; i < p->threads; i++) {
+		for (uint32_t n = 1 + rng_next(&rng) % 4; n > 0; n--) {
+			size_t kind = n == 1 ? 0 : rng_next(&rng) % TEST_KINDS;
+			void *tmp = talloc_new(b->ctx);
+			random_row(tmp, &rng, &test_kinds[kind], f);
+			buf_clear(&want);
+			bundle_encode(e, kind, f, &want);
+			talloc_free(tmp);
+			ck_assert_int_eq(bundle_read_row(r, &line, &len, &b->err), 1);
+			ck_assert_uint_eq(len, want.len);
+			ck_assert_mem_eq(line, want.data, len);
+		}
+	}
+	ck_assert_int_eq(bundle_read_row(r, &line, &len, &b->err), 0);
+	ck_assert_int_eq(bundle_read_row(r, &line, &len, &b->err), 0);
+}
+
+static const struct plan_of_bundle shape[] = {
+	{.seq = 1, .threads = 0},
+	{.seq = 2, .threads = 1},
+	{.seq = 3, .threads = 50, .blobs = true, .names = true, .seed = 3},
+	{.seq = 4, .threads = 3000, .workers = 1, .blobs = true, .names = true, .seed = 4},
+	{.seq = 5, .threads = 3000, .workers = 2, .frame_bytes = 512, .blobs = true, .names = true, .seed = 5},
+	{.seq = 6, .threads = 20000, .workers = 3, .frame_bytes = 65536, .seed = 6},
+	{.seq = 7, .threads = 20000, .seed = 7},
+	{.seq = 8, .threads = 0, .blobs = true, .names = true},
+};
+
+START_TEST(what_goes_in_comes_out)
+{
+	struct box box, *b = &box;
+	struct bundle_check c = {0};
+	struct bundle_reader *r;
+
+	box_open(b);
+	struct receipt *receipt = box_publish(b, &shape[_i]);
+	ck_assert_ptr_eq(strstr(receipt_rel_path(receipt), "bundles/2023/11/mmr1-accelerator-202701-"), receipt_rel_path(receipt));
+	ck_assert_uint_eq(receipt_threads(receipt), (uint64_t)shape[_i].threads);
+	ck_assert_uint_eq(receipt_blobs(receipt), shape[_i].blobs ? 3 : 0);
+	must(bundle_verify(b->root, receipt_rel_path(receipt), &c, NULL, &b->err));
+	ck_assert_uint_eq(c.rows, receipt_rows(receipt));
+	ck_assert_uint_eq(c.threads, receipt_threads(receipt));
+	ck_assert_mem_eq(&c.rows_digest, receipt_rows_digest(receipt), sizeof(c.rows_digest));
+	ck_assert_mem_eq(&c.file_digest, receipt_file_digest(receipt), sizeof(c.file_digest));
+	must(bundle_open_receipt(b->ctx, receipt, &r, &b->err));
+	compare_rows(b, r, &shape[_i]);
+	bundle_rewind(r);
+	compare_rows(b, r, &shape[_i]);
+	box_close(b);
+}
+END_TEST
+
+/* Workers and time change nothing. */
+START_TEST(same_rows_give_the_same_bytes)
+{
+	struct plan_of_bundle p = {.seq = 9, .threads = 12000, .frame_bytes = 8192, .blobs = true, .names = true, .seed = 9};
+	char *first = NULL;
+	size_t first_len = 0;
+
+	for (int workers = 0; workers < 4; workers++) {
+		struct box box, *b = &box;
+		size_t len;
+		box_open(b);
+		p.workers = workers;
+		char *bytes = box_read(b, receipt_rel_path(box_publish(b, &p)), &len);
+		if (first) {
+			ck_assert_uint_eq(len, first_len);
+			ck_assert(memcmp(first, bytes, len) == 0);
+		} else {
+			first = talloc_steal(NULL, bytes);
+			first_len = len;
+		}
+		box_close(b);
+	}
+	talloc_free(first);
+}
+END_TEST
+
+START_TEST(members_and_blobs_can_be_read_between_rows)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .threads = 2000, .frame_bytes = 4096, .blobs = true, .names = true, .seed = 1};
+	struct bundle_reader *r;
+	const char *line;
+	char *text;
+	size_t len, n = 0;
+	struct digest d;
+
+	box_open(b);
+	struct receipt *receipt = box_publish(b, &p);
+	must(bundle_open_receipt(b->ctx, receipt, &r, &b->err));
+	for (uint64_t i = 0; i < receipt_rows(receipt); i++) {
+		ck_assert_int_eq(bundle_read_row(r, &line, &len, &b->err), 1);
+		if (i % 97)
+			continue;
+		must(bundle_read_member(r, b->ctx, "data/names/users.jsonl", 4096, &text, &len, &b->err));
+		ck_assert_ptr_nonnull(strstr(text, "\"j.doe\""));
+		must(bundle_read_frame(r, b->ctx, bundle_frames(r) - 1, &text, &len, &b->err));
+	}
+	ck_assert_int_eq(bundle_read_row(r, &line, &len, &b->err), 0);
+	for (size_t i = 0; i < bundle_frames(r); i++)
+		n += bundle_frame_at(r, i)->rows;
+	ck_assert_uint_eq(n, receipt_rows(receipt));
+	ck_assert_int_eq(bundle_read_member(r, b->ctx, "data/nothing", 9, &text, &len, &b->err), -ERR_NOT_FOUND);
+	ck_assert_int_eq(bundle_read_member(r, b->ctx, "data/schema.json", 9, &text, &len, &b->err), -ERR_VERIFY);
+	struct hash *h = hash_new(b->ctx);
+	hash_bytes(h, "one blob\n", 9, &d);
+	int fd = openat(b->root, "out", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	must(bundle_read_blob(r, &d, fd, &b->err));
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 9);
+	close(fd);
+	hash_bytes(h, "", 0, &d);
+	must(bundle_read_blob(r, &d, -1, &b->err));
+	hash_bytes(h, "x", 1, &d);
+	ck_assert_int_eq(bundle_read_blob(r, &d, -1, &b->err), -ERR_NOT_FOUND);
+	box_close(b);
+}
+END_TEST
+
+START_TEST(a_changed_blob_stops_nothing_else)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1};
+	struct digest d;
+	struct receipt *r;
+
+	box_open(b);
+	struct bundle_writer *w = box_writer(b, &p);
+	struct hash *h = hash_new(b->ctx);
+	hash_bytes(h, "before", 6, &d);
+	static const char *const changed[] = {"", "befor", "before!", "Before"};
+	for (size_t i = 0; i < ARRAY_LEN(changed); i++) {
+		box_write(b, "blob", changed[i], strlen(changed[i]));
+		int fd = openat(b->root, "blob", O_RDONLY | O_CLOEXEC);
+		ck_assert_int_eq(bundle_blob(w, fd, &d, 6, &b->err), -ERR_STORE);
+		ck_assert_int_eq(b->err.sys_errno, ESTALE);
+		close(fd);
+	}
+	ck_assert_int_eq(bundle_file(w, "f", "stored", &d, 6, &b->err), -ERR_INTERNAL);
+	must(bundle_file(w, "f", "missing", &d, 6, &b->err));
+	must(bundle_finish(w, &b->err));
+	must(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err));
+	bundle_abort(w);
+	ck_assert_uint_eq(receipt_blobs(r), 0);
+	box_close(b);
+}
+END_TEST
+
+START_TEST(nothing_is_overwritten)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .threads = 3};
+	struct receipt *r;
+	size_t len, again;
+
+	box_open(b);
+	const char *rel = receipt_rel_path(box_publish(b, &p));
+	char *bytes = box_read(b, rel, &len);
+	struct bundle_writer *w = box_bundle(b, &p);
+	ck_assert_int_eq(bundle_publish(w, b->ctx, b->root, 1700000000000, &r, &b->err), -ERR_STORE);
+	ck_assert_int_eq(b->err.sys_errno, EEXIST);
+	char *part = mem_printf(b->ctx, "%s/partial/%s.tar.zst.part", b->path, bundle_identity_of(w));
+	ck_assert_int_eq(access(part, F_OK), 0);
+	/* A second writer of the same number does not take the file over either. */
+	struct bundle_writer *w2;
+	struct bundle_options o = {.seq = 1, .kind = test_kinds, .n_kinds = TEST_KINDS};
+	ck_assert_int_eq(bundle_create(b->ctx, b->partial, &test_source, &o, &w2, &b->err), -ERR_STORE);
+	ck_assert_int_eq(b->err.sys_errno, EEXIST);
+	bundle_abort(w);
+	ck_assert_int_ne(access(part, F_OK), 0);
+	ck_assert(memcmp(bytes, box_read(b, rel, &again), len) == 0 && len == again);
+	box_close(b);
+}
+END_TEST
+
+/* What the disk gives back is compared with what was streamed. */
+START_TEST(a_lying_disk_is_noticed)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .threads = 30, .seed = 5}, other = {.seq = 1, .threads = 31, .seed = 5};
+	struct receipt *r;
+	size_t len;
+
+	box_open(b);
+	struct bundle_writer *w = box_bundle(b, &p);
+	char *part = mem_printf(b->ctx, "partial/%s.tar.zst.part", bundle_identity_of(w));
+	char *bytes = box_read(b, part, &len);
+	if (_i == 0) { /* one bit */
+		bytes[len / 2] ^= 4;
+		box_write(b, part, bytes, len);
+	} else if (_i == 1) { /* cut off */
+		box_write(b, part, bytes, len - 1);
+	} else { /* a sound bundle, but not this one */
+		struct box box2, *c = &box2;
+		box_open(c);
+		struct bundle_writer *w2 = box_bundle(c, &other);
+		bytes = box_read(c, part, &len);
+		box_write(b, part, bytes, len);
+		bundle_abort(w2);
+		box_close(c);
+	}
+	ck_assert_int_eq(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err), -ERR_VERIFY);
+	ck_assert_ptr_nonnull(strstr(b->err.hint, "Nothing was deleted"));
+	char *bad = mem_printf(b->ctx, "%s/partial/%s.tar.zst.bad", b->path, bundle_identity_of(w));
+	ck_assert_int_eq(access(bad, F_OK), 0);
+	/* No second try makes a receipt. */
+	ck_assert_int_eq(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err), -ERR_VERIFY);
+	ck_assert_int_eq(bundle_waive(w, b->ctx, "because", &r, &b->err), -ERR_VERIFY);
+	bundle_abort(w);
+	box_close(b);
+}
+END_TEST
+
+START_TEST(a_waiver_stays_in_partial)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .threads = 30, .seed = 5};
+	struct bundle_reader *reader;
+	struct receipt *r;
+
+	box_open(b);
+	struct bundle_writer *w = box_bundle(b, &p);
+	ck_assert_int_eq(bundle_waive(w, b->ctx, "", &r, &b->err), -ERR_INTERNAL);
+	must(bundle_waive(w, b->ctx, "test data only", &r, &b->err));
+	bundle_abort(w);
+	ck_assert(receipt_waived(r));
+	ck_assert_str_eq(receipt_because(r), "test data only");
+	ck_assert_str_eq(receipt_bundle(r), "");
+	must(bundle_open_receipt(b->ctx, r, &reader, &b->err));
+	compare_rows(b, reader, &p);
+	box_close(b);
+}
+END_TEST
+
+START_TEST(reopen_wants_the_ledgers_digests)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .threads = 30, .seed = 5};
+	struct receipt *again;
+	struct digest other = {{0}};
+
+	box_open(b);
+	struct receipt *r = box_publish(b, &p);
+	const char *rel = receipt_rel_path(r);
+	must(bundle_reopen(b->ctx, b->root, rel, receipt_file_digest(r), receipt_rows_digest(r), &again, &b->err));
+	ck_assert_uint_eq(receipt_posts(again), receipt_posts(r));
+	ck_assert_uint_eq(receipt_file_bytes(again), receipt_file_bytes(r));
+	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, rel, &other, receipt_rows_digest(r), &again, &b->err), -ERR_VERIFY);
+	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, rel, receipt_file_digest(r), &other, &again, &b->err), -ERR_VERIFY);
+	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, "bundles/x", NULL, NULL, &again, &b->err), -ERR_NOT_FOUND);
+	box_close(b);
+}
+END_TEST
+
+START_TEST(wrong_use_is_refused)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1};
+	struct bundle_field f[POST_COLUMNS];
+	struct receipt *r;
+
+	box_open(b);
+	for (size_t i = 0; i < POST_COLUMNS; i++)
+		f[i] = (struct bundle_field){.null = true};
+	struct bundle_writer *w = box_writer(b, &p);
+	ck_assert_int_eq(bundle_row(w, 0, f, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err), -ERR_INTERNAL);
+	must(bundle_thread_begin(w, "b", "x", 5, &b->err));
+	ck_assert_int_eq(bundle_row(w, 3, f, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_thread_begin(w, "a", "x", 6, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_thread_begin(w, "b", "x", 4, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_thread_begin(w, "b", "x", 5, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_thread_begin(w, "b\tc", "x", 9, &b->err), -ERR_SCHEMA);
+	ck_assert_int_eq(bundle_thread_begin(w, "b", "aaaaaaaaaaaaaaaaaaaaaaaaaaa", 9, &b->err), -ERR_SCHEMA);
+	must(bundle_thread_begin(w, "b", "y", 5, &b->err));
+	must(bundle_row(w, 0, f, &b->err));
+	ck_assert_int_eq(bundle_file(w, "f", "lost", NULL, 0, &b->err), -ERR_INTERNAL);
+	ck_assert_int_eq(bundle_name(w, "dogs", "i", "n", "d", "", &b->err), -ERR_INTERNAL);
+	must(bundle_finish(w, &b->err));
+	ck_assert_int_eq(bundle_row(w, 0, f, &b->err), -ERR_INTERNAL);
+	must(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err));
+	ck_assert_uint_eq(receipt_threads(r), 1);
+	bundle_abort(w);
+	bundle_abort(NULL);
+	box_close(b);
+}
+END_TEST
+
+/* One row may be larger than a member; one above the ceiling ends the bundle. */
+START_TEST(large_rows)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 1, .workers = 1};
+	struct bundle_field f[POST_COLUMNS];
+	struct bundle_reader *reader;
+	struct receipt *r;
+	const char *line;
+	size_t len, big = 6u << 20;
+
+	box_open(b);
+	for (size_t i = 0; i < POST_COLUMNS; i++)
+		f[i] = (struct bundle_field){.null = true};
+	char *s = mem_array(b->ctx, char, BUNDLE_ROW_MAX);
+	struct bundle_writer *w = box_writer(b, &p);
+	must(bundle_thread_begin(w, "c", "r", 1, &b->err));
+	for (int i = 0; i < 3; i++) {
+		memset(s, 'a' + i, big);
+		f[7] = (struct bundle_field){.data = s, .len = i == 1 ? 10 : big};
+		must(bundle_row(w, 0, f, &b->err));
+	}
+	must(bundle_finish(w, &b->err));
+	must(bundle_publish(w, b->ctx, b->root, 0, &r, &b->err));
+	bundle_abort(w);
+	must(bundle_open_receipt(b->ctx, r, &reader, &b->err));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(bundle_read_row(reader, &line, &len, &b->err), 1);
+		ck_assert_uint_gt(len, i == 1 ? 10 : big);
+	}
+	p.seq = 2;
+	w = box_writer(b, &p);
+	must(bundle_thread_begin(w, "c", "r", 1, &b->err));
+	f[7] = (struct bundle_field){.data = s, .len = BUNDLE_ROW_MAX};
+	ck_assert_int_eq(bundle_row(w, 0, f, &b->err), -ERR_STORE);
+	ck_assert_ptr_nonnull(strstr(b->err.msg, "larger than 32 MiB"));
+	ck_assert_int_eq(bundle_finish(w, &b->err), -ERR_STORE);
+	bundle_abort(w);
+	box_close(b);
+}
+END_TEST
+
+#ifdef MMR_FAULTS
+static const struct { const char *fault; int code; bool published; } fault[] = {
+	{"BUNDLE_WRITE:ENOSPC", ERR_STORE, false},   {"BUNDLE_WRITE:EIO:7", ERR_STORE, false},
+	{"BUNDLE_SYNC:EIO", ERR_STORE, false},       {"BUNDLE_BEFORE_RENAME:EIO", ERR_STORE, false},
+	{"BUNDLE_AFTER_RENAME:EIO", ERR_STORE, true},
+};
+
+/* Each failure is said, ends the writer, and leaves nothing in bundles/ but what was renamed. */
+START_TEST(faults_are_reported)
+{
+	struct box box, *b = &box;
+	struct bundle_options o = {.seq = 1, .kind = test_kinds, .n_kinds = TEST_KINDS, .workers = 1};
+	struct bundle_writer *w = NULL;
+	struct receipt *r = NULL;
+	struct bundle_field f[POST_COLUMNS];
+
+	setenv("MMR_FAULT", fault[_i].fault, 1);
+	box_open(b);
+	for (size_t i = 0; i < POST_COLUMNS; i++)
+		f[i] = (struct bundle_field){.null = true};
+	int rc = bundle_create(b->ctx, b->partial, &test_source, &o, &w, &b->err);
+	if (!rc)
+		rc = bundle_thread_begin(w, "c", "r", 1, &b->err);
+	if (!rc)
+		rc = bundle_row(w, 0, f, &b->err);
+	if (!rc)
+		rc = bundle_finish(w, &b->err);
+	if (!rc)
+		rc = bundle_publish(w, b->ctx, b->root, 0, &r, &b->err);
+	ck_assert_int_eq(rc, -fault[_i].code);
+	ck_assert_ptr_nonnull(strstr(b->err.hint, "Nothing was deleted"));
+	ck_assert_ptr_null(r);
+	ck_assert_int_eq(bundle_finish(w, &b->err), fault[_i].published ? -ERR_INTERNAL : rc);
+	bundle_abort(w);
+	char *path = mem_printf(b->ctx, "%s/bundles/1970/01", b->path);
+	ck_assert_int_eq(rmdir(path) == 0 || errno == ENOENT, !fault[_i].published);
+	ck_assert_int_eq(rmdir(mem_printf(b->ctx, "%s/partial", b->path)), 0);
+	unsetenv("MMR_FAULT");
+	box_close(b);
+}
+END_TEST
+#endif
+
+TCase *publish_tests(void)
+{
+	TCase *t = tcase_create("publish");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, what_goes_in_comes_out, 0, ARRAY_LEN(shape));
+	tcase_add_test(t, same_rows_give_the_same_bytes);
+	tcase_add_test(t, members_and_blobs_can_be_read_between_rows);
+	tcase_add_test(t, a_changed_blob_stops_nothing_else);
+	tcase_add_test(t, nothing_is_overwritten);
+	tcase_add_loop_test(t, a_lying_disk_is_noticed, 0, 3);
+	tcase_add_test(t, a_waiver_stays_in_partial);
+	tcase_add_test(t, reopen_wants_the_ledgers_digests);
+	tcase_add_test(t, wrong_use_is_refused);
+	tcase_add_test(t, large_rows);
+#ifdef MMR_FAULTS
+	tcase_add_loop_test(t, faults_are_reported, 0, ARRAY_LEN(fault));
+#endif
+	return t;
+}
