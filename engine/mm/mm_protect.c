@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "mm_sql.h"
 #include "mm_thread_internal.h"
 
 struct page {
@@ -65,4 +66,68 @@ int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *
 	if (r == 0)
 		r = mm_fold_run(fold, take_thread, &page, err);
 	return r;
+}
+
+/* ---- one thread ---- */
+
+struct one { struct mm_thread *to; bool *found; };
+
+static int take_one(void *payload, const struct mm_part *t, struct err *err)
+{
+	struct one *o = payload;
+	struct mm_thread *to = o->to;
+
+	(void)err;
+	*to = (struct mm_thread){.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .last_edit_ms = t->last_edit_ms,
+				 .posts = t->posts, .bytes = t->bytes, .root_deleted = t->bits & MM_ROW_DELETED,
+				 .protections = (t->bits & (MM_ROW_ROOT - 1u)) | (t->hold >= 0 ? MM_HOLD : 0u), .hold = t->hold};
+	memcpy(to->root, t->root, sizeof to->root);
+	*o->found = t->root_create_ms > 0;
+	return 0;
+}
+
+int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const char *root, struct mm_thread *ret, bool *ret_found,
+		  struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_thread_one");
+	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = protect, .with_bytes = true};
+	struct one one = {.to = ret, .found = ret_found};
+	mm_id thread_root, channel;
+	struct mm_guards *guards;
+	struct mm_fold *fold;
+	struct db_array a;
+	int r;
+
+	*ret_found = false;
+	db_array_init(&a, ctx);
+	db_array_add(&a, root, strlen(root));
+	rows.roots = db_array_text(&a);
+	r = mm_guards_read(ctx, mm, rows.roots, &guards, err);
+	rows.guards = guards;
+	if (r == 0)
+		r = mm_fold_new(ctx, &fold, err);
+	if (r == 0)
+		r = mm_rows_fold(&rows, fold, err);
+	if (r == 0)
+		r = mm_fold_run(fold, take_one, &one, err);
+	if (r == 0 && *ret_found && (r = mm_post_root(mm, root, thread_root, channel, err)) == 0)
+		memcpy(ret->channel_id, channel, sizeof channel);
+	return r;
+}
+
+int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_post_root");
+	struct db_result *res;
+	int r = db_query(ctx, mm->db, &sql_thread_of_post, DB_ANY, 1, &post_id, &res, err);
+
+	if (r < 0)
+		return r;
+	if (db_rows(res) != 1) {
+		(void)err_set(err, ERR_NOT_FOUND, "there is no post \"%s\"", post_id);
+		return err_hint(err, "Use the id at the end of the post's permalink.");
+	}
+	snprintf(ret_root, sizeof(mm_id), "%s", db_text(res, 0, 0));
+	snprintf(ret_channel, sizeof(mm_id), "%s", db_text(res, 0, 1));
+	return 0;
 }

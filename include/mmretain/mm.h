@@ -128,6 +128,12 @@ struct mm_thread_query {
 typedef int (*mm_thread_fn)(void *payload, const struct mm_thread *t, struct err *err);
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
+/* The thread of one root, in a transaction; *ret_found false when the id is no sound root. t->channel is not set. */
+int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const char *root, struct mm_thread *ret, bool *ret_found,
+		  struct err *err) MMR_CHECKED;
+/* Root and channel of a post; "" when it has none. ERR_NOT_FOUND when there is no such post. */
+int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err) MMR_CHECKED;
+
 /* Rows and bytes that a scope holds now, strays included, for limits. */
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,

@@ -46,7 +46,9 @@ struct plan_scope {
 };
 
 struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uint64_t scopes, due_threads, due_posts, due_bytes;
-		   uint64_t reason[PLAN_REASONS]; uint64_t total_posts /* of its scopes; 0 unless guard or limit asked */; };
+		   uint64_t reason[PLAN_REASONS];
+		   uint64_t total_posts; /* of its scopes; 0 unless a limit or `guard: percent` asked; for the guard counted only as far
+					    as it takes to know that the share is small enough */ };
 
 struct plan {
 	struct digest policy_digest;
@@ -61,9 +63,12 @@ struct plan {
 	struct digest digest;             /* over scopes, cut-offs and due threads in order */
 };
 
-struct plan_options { const char *rule, *team, *channel; /* restrict, may be NULL */ bool sizes; /* bytes of every due thread too */
+struct plan_options { const char *rule, *team, *channel; /* restrict by name or id, may be NULL */
+		      bool sizes;  /* bytes of every due thread too (a limit on bytes knows them anyway) */
+		      bool strays; /* count strays: reads all of posts */
 		      const struct progress *progress; };
-/* ERR_POLICY on ties; ERR_DATABASE. Guards are not applied here. */
+/* In one snapshot of its own. ERR_POLICY on ties; ERR_USAGE when a restriction names nothing; ERR_HOLD when a legal hold cannot be read;
+ * ERR_DATABASE. Guards are not applied here. */
 int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options, struct plan **ret,
 	       struct err *err) MMR_CHECKED;
 /* ERR_GUARD naming rule, numbers and the key to change. */
@@ -76,5 +81,31 @@ int plan_protect_query(void *ctx, const struct policy *policy, const struct poli
 int plan_write(struct plan *plan, const char *path, struct err *err) MMR_CHECKED;
 /* ERR_POLICY when it is of another policy, ERR_GUARD of another database, ERR_VERIFY when damaged. */
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err) MMR_CHECKED;
+
+/* ---- explain ---- */
+struct plan_explain {
+	struct mm_scope scope;
+	struct policy_scope policy_scope;                 /* the same, as the policy sees it; points into scope */
+	const struct policy_candidate *candidate; size_t n_candidates; /* one per rule, in file order, with why it lost */
+	const struct policy_rule *rule;                   /* winner; NULL: no rule matches, nothing is deleted */
+	bool tie;                                         /* two rules tie: no winner, nothing is deleted */
+	int64_t cut_ms, floor_ms;                         /* as in plan_rule */
+	const struct policy_hold **hold; size_t n_holds;  /* holds that cover the whole channel */
+	/* of a post only */
+	bool has_post;
+	mm_id post, root;                                 /* root "" when the post belongs to no thread */
+	bool has_thread;                                  /* false: damaged or stray, kept */
+	struct mm_thread thread;
+	int64_t age_key_ms;                               /* by the rule's from */
+	int64_t due_ms;                                   /* first moment age and floor let it go; INT64_MAX: never by age */
+	enum plan_verdict verdict;                        /* now, by age; a limit may take it earlier (see a plan) */
+	enum plan_reason reason;
+	const struct policy_hold *thread_hold;            /* first hold that covers a post of it, or NULL */
+};
+/* channel: id, name or team/name. ERR_NOT_FOUND; ERR_USAGE when several channels have the name (hint lists them). */
+int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,
+			 struct err *err) MMR_CHECKED;
+int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, struct plan_explain **ret,
+		      struct err *err) MMR_CHECKED;
 
 #endif

@@ -1,0 +1,81 @@
+/*
+ * plan_build.c - a plan from a policy and a database, in one read-only snapshot.
+ */
+#include <string.h>
+
+#include "plan_internal.h"
+
+static struct plan *new_plan(void *ctx, const struct policy *policy, const struct mm *mm)
+{
+	struct plan *plan = mem_new(ctx, struct plan);
+
+	plan->policy_digest = policy->digest;
+	plan->taken_ms = mm->now_ms;
+	plan->system_identifier = mem_strdup(plan, mm->schema && mm->schema->system_identifier ? mm->schema->system_identifier : "");
+	plan->database = mem_strdup(plan, mm->schema && mm->schema->database ? mm->schema->database : "");
+	plan->n_rules = policy->n_rules;
+	plan->rule = mem_array(plan, struct plan_rule, policy->n_rules + 1);
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		plan->rule[i].rule = &policy->rule[i];
+		plan_times(&policy->rule[i], plan->taken_ms, &plan->rule[i].cut_ms, &plan->rule[i].floor_ms);
+	}
+	return plan;
+}
+
+/* plan->scope is in order of rule, team, channel, so the index stands for all three. */
+static int compare(const void *a, const void *b)
+{
+	const struct plan_thread *x = a, *y = b;
+
+	if (x->scope != y->scope)
+		return x->scope < y->scope ? -1 : 1;
+	if (x->root_create_ms != y->root_create_ms)
+		return x->root_create_ms < y->root_create_ms ? -1 : 1;
+	return strcmp(x->root, y->root);
+}
+
+static int fill(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options,
+		struct err *err)
+{
+	const struct progress *progress = options ? options->progress : NULL;
+	bool all = false;
+	int r = plan_resolve(plan, policy, mm, options, &all, err);
+
+	for (size_t i = 0; r == 0 && i < policy->n_rules; i++) {
+		progress_update(progress, "plan", i, policy->n_rules, "rules");
+		r = stop_check(err);
+		if (r == 0)
+			r = plan_rule_run(ctx, plan, policy, mm, i, all, options, err);
+		if (r < 0)
+			(void)err_prefix(err, "rule %s", policy->rule[i].name);
+	}
+	if (r == 0 && options && options->strays)
+		r = mm_strays(mm, &plan->strays, err);
+	progress_update(progress, "plan", policy->n_rules, policy->n_rules, "rules");
+	return r;
+}
+
+int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options, struct plan **ret,
+	       struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_build");
+	struct plan *plan = new_plan(ctx, policy, mm);
+	int r = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
+
+	if (r == 0)
+		r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
+	if (r == 0) {
+		r = fill(tmp, plan, policy, mm, options, err);
+		db_rollback(mm->db); /* read only: nothing to commit */
+	}
+	if (r == 0)
+		r = spool_sort(plan->due, compare, err);
+	if (r == 0)
+		r = plan_digest(plan, &plan->digest, err);
+	if (r < 0) {
+		talloc_free(plan);
+		return r;
+	}
+	*ret = plan;
+	return 0;
+}

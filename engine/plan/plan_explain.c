@@ -1,0 +1,165 @@
+/*
+ * plan_explain.c - why a channel or a post is treated as it is.
+ */
+#include <string.h>
+
+#include "plan_internal.h"
+
+static bool is_named(const struct mm_scope *s, const char *word)
+{
+	size_t team = strlen(s->team_name);
+
+	if (strcmp(s->channel_id, word) == 0 || strcmp(s->channel_name, word) == 0)
+		return true;
+	return team && strncmp(word, s->team_name, team) == 0 && word[team] == '/' && strcmp(word + team + 1, s->channel_name) == 0;
+}
+
+static int several(const struct mm_scope *scope, size_t n, const char *word, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "several");
+	char *list = mem_strdup(ctx, "");
+	size_t shown = 0;
+
+	for (size_t i = 0; i < n && shown < PLAN_NAMES_SHOWN; i++)
+		if (is_named(&scope[i], word))
+			list = mem_printf(ctx, "%s%s%s/%s (%s)", list, shown++ ? ", " : "", scope[i].team_name, scope[i].channel_name,
+					  scope[i].channel_id);
+	(void)err_set(err, ERR_USAGE, "several channels are called \"%s\"", word);
+	return err_hint(err, "Use team/name or the id: %s.", list);
+}
+
+static int find_scope(const struct mm_scope *scope, size_t n, const char *word, const struct mm_scope **ret, struct err *err)
+{
+	const struct mm_scope *found = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!is_named(&scope[i], word))
+			continue;
+		if (found)
+			return several(scope, n, word, err);
+		found = &scope[i];
+	}
+	if (!found) {
+		(void)err_set(err, ERR_NOT_FOUND, "there is no channel \"%s\"", word);
+		return err_hint(err, "Use the channel's URL name, team/name, or its id.");
+	}
+	*ret = found;
+	return 0;
+}
+
+static int explain_scope(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct mm_scope *scope, struct err *err)
+{
+	struct policy_candidate *candidate = NULL;
+	int r;
+
+	x->scope = *scope;
+	x->policy_scope = plan_policy_scope(&x->scope);
+	r = policy_winner(x, policy, &x->policy_scope, &x->rule, &candidate, err);
+	if (r == -ERR_POLICY && candidate) { /* a tie is an answer here, not a failure */
+		x->tie = true;
+		x->rule = NULL;
+		err_clear(err);
+		r = 0;
+	}
+	x->candidate = candidate;
+	x->n_candidates = candidate ? policy->n_rules : 0;
+	x->cut_ms = INT64_MIN;
+	x->floor_ms = INT64_MAX;
+	if (x->rule)
+		plan_times(x->rule, mm->now_ms, &x->cut_ms, &x->floor_ms);
+	x->hold = mem_array(x, const struct policy_hold *, policy->n_holds + 1);
+	for (size_t i = 0; i < policy->n_holds; i++)
+		if (policy_hold_covers(&policy->hold[i], &x->policy_scope))
+			x->hold[x->n_holds++] = &policy->hold[i];
+	return r;
+}
+
+/* The later of: age passed, floor passed. */
+static int64_t due_ms(const struct plan_explain *x)
+{
+	const struct policy_rule *rule = x->rule;
+	int64_t at, floor;
+
+	if (!rule || x->cut_ms == INT64_MIN)
+		return INT64_MAX;
+	at = duration_after(x->age_key_ms, &rule->age) + 1;
+	floor = rule->has_floor ? duration_after(x->thread.last_reply_ms, &rule->floor) + 1 : INT64_MIN;
+	return at > floor ? at : floor;
+}
+
+static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, struct err *err)
+{
+	const struct plan_scope scope = {.mm = x->scope, .rule = x->rule};
+	struct mm_protect_query *q;
+	int r = plan_protect(x, policy, x->rule, mm, &scope, 1, NULL, &q, err);
+
+	x->due_ms = INT64_MAX;
+	x->reason = KEPT_DAMAGED;
+	if (r == 0 && x->root[0])
+		r = mm_thread_one(mm, q, x->root, &x->thread, &x->has_thread, err);
+	if (r < 0 || !x->has_thread)
+		return r;
+	x->age_key_ms = plan_age_key(x->rule ? x->rule->from : FROM_LAST_REPLY, &x->thread);
+	x->due_ms = due_ms(x);
+	if (x->thread.hold >= 0)
+		x->thread_hold = &policy->hold[x->thread.hold];
+	x->reason = KEPT_YOUNG;
+	if (x->rule)
+		x->verdict = plan_decide(x->rule, &x->thread, x->thread.protections, x->cut_ms, x->floor_ms, NULL, &x->reason);
+	return 0;
+}
+
+static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
+		   struct err *err)
+{
+	const struct mm_scope *scope;
+	struct mm_scope *all;
+	mm_id channel_id;
+	size_t n;
+	int r = 0;
+
+	if (post) {
+		x->has_post = true;
+		if (strlen(post) <= MM_ID)
+			memcpy(x->post, post, strlen(post) + 1);
+		r = mm_post_root(mm, post, x->root, channel_id, err);
+		channel = channel_id;
+	}
+	if (r == 0)
+		r = mm_scopes(x, mm, &all, &n, err);
+	if (r == 0)
+		r = find_scope(all, n, channel, &scope, err);
+	if (r == 0)
+		r = explain_scope(x, policy, mm, scope, err);
+	return r == 0 && post ? explain_thread(x, policy, mm, err) : r;
+}
+
+static int run(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, const char *post, struct plan_explain **ret,
+	       struct err *err)
+{
+	struct plan_explain *x = mem_new(ctx, struct plan_explain);
+	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
+
+	if (r == 0) {
+		r = explain(x, policy, mm, channel, post, err);
+		db_rollback(mm->db);
+	}
+	if (r < 0) {
+		talloc_free(x);
+		return r;
+	}
+	*ret = x;
+	return 0;
+}
+
+int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,
+			 struct err *err)
+{
+	return run(ctx, policy, mm, channel, NULL, ret, err);
+}
+
+int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, struct plan_explain **ret,
+		      struct err *err)
+{
+	return run(ctx, policy, mm, NULL, post_id, ret, err);
+}

@@ -1,0 +1,61 @@
+/*
+ * plan_internal.h - what the files of the plan room share.
+ */
+#ifndef MMRETAIN_PLAN_INTERNAL_H
+#define MMRETAIN_PLAN_INTERNAL_H
+
+#include <mmretain/plan.h>
+
+/* Ceilings, together. */
+enum {
+	PLAN_LINE_BYTES = 256 << 10,   /* one line of a plan file */
+	PLAN_NAMES_SHOWN = 5,          /* names in one warning */
+};
+
+/* Adds to plan->warning; the same text only once. */
+void plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
+
+/* ---- plan_resolve.c ---- */
+struct policy_scope plan_policy_scope(const struct mm_scope *s);
+/* Channels with their winning rules into plan->scope, restricted by the options; *ret_all: nothing was left out. */
+int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,
+		 struct err *err) MMR_CHECKED;
+
+/* ---- plan_protect.c ---- */
+/* As plan_protect_query; names that do not exist become warnings of plan (may be NULL). */
+int plan_protect(void *ctx, const struct policy *policy, const struct policy_rule *rule, struct mm *mm, const struct plan_scope *scopes,
+		 size_t n_scopes, struct plan *plan, struct mm_protect_query **ret, struct err *err) MMR_CHECKED;
+
+/* ---- plan_rule.c: one rule over its channels ---- */
+struct plan_pass {
+	struct plan *plan;
+	struct mm *mm;
+	struct plan_rule *rule;
+	struct mm_protect_query *protect;
+	uint32_t *scope;               /* indexes into plan->scope of the rule's channels */
+	const char **channel;          /* their ids */
+	size_t n;
+	bool all_channels, with_bytes;
+};
+/* Books a decision: counts it, and puts a due thread into the spool. */
+int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
+	      struct err *err) MMR_CHECKED;
+int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
+		  const struct plan_options *options, struct err *err) MMR_CHECKED;
+
+/* ---- plan_limit.c ---- */
+int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+
+/* ---- plan_file.c ---- */
+/* Every line of the plan file but the last, to a callback. */
+typedef int (*plan_line_fn)(void *payload, const char *line, size_t len, struct err *err);
+int plan_render(struct plan *plan, plan_line_fn fn, void *payload, struct err *err) MMR_CHECKED;
+int plan_digest(struct plan *plan, struct digest *ret, struct err *err) MMR_CHECKED;
+bool plan_reason_parse(const char *name, size_t len, enum plan_reason *ret);
+
+enum mm_order plan_order(enum policy_from from);
+int64_t plan_age_key(enum policy_from from, const struct mm_thread *t);
+/* Cut-off and floor of a rule at a time, as struct plan_rule has them. */
+void plan_times(const struct policy_rule *rule, int64_t now_ms, int64_t *ret_cut_ms, int64_t *ret_floor_ms);
+
+#endif

@@ -1,0 +1,350 @@
+/*
+ * plan_limit.c - rules with a limit: oldest threads first until every limit of the unit is met.
+ *
+ * A unit is a channel, or with `per: team` the rule's channels of one team.  Threads are listed only as far back in time as the
+ * excess seems to need (mm_reach), decided in order of their age, and where that was not enough, the next round lists further.
+ * Age and limit use the same key, so that one walk serves both: what is due by age comes first by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+enum { LIMIT_SLACK = 50, LIMIT_ROUNDS = 8 };
+
+struct unit {
+	uint32_t first, n;             /* its channels: first .. first + n of the pass */
+	uint64_t posts, bytes;         /* at the beginning */
+	struct plan_limits left;
+	int64_t done_ms, before_ms;    /* threads below done_ms are decided; this round lists those below before_ms */
+	uint64_t want_posts;           /* how many posts to reach back for */
+	uint64_t kept[PLAN_REASONS];
+};
+
+struct item {                          /* one listed thread */
+	uint32_t unit, channel;        /* channel: index into pass->channel */
+	int64_t key_ms;
+	struct mm_thread t;
+};
+
+struct limit {
+	struct plan_pass *pass;
+	const struct policy_rule *rule;
+	struct unit *unit;
+	size_t n_units;
+	uint32_t *unit_of;             /* per channel of the pass */
+	uint64_t *size_posts;          /* per channel of the pass */
+	uint32_t *listed;              /* this round's channels: index into pass->channel */
+	struct spool *spool;
+};
+
+static bool is_over(const struct limit *l, const struct unit *u)
+{
+	return (l->rule->limit_posts && u->left.posts_left > l->rule->limit_posts) ||
+	       (l->rule->limit_bytes && u->left.bytes_left > l->rule->limit_bytes);
+}
+
+/* ---- units and their sizes ---- */
+
+static const struct plan_scope *scope_of(const struct limit *l, size_t channel)
+{
+	return &l->pass->plan->scope[l->pass->scope[channel]];
+}
+
+/* Channels of a pass come by team (plan_resolve sorts them so). */
+static void make_units(void *ctx, struct limit *l)
+{
+	const struct plan_pass *pass = l->pass;
+
+	l->unit = mem_array(ctx, struct unit, pass->n + 1);
+	l->unit_of = mem_array(ctx, uint32_t, pass->n + 1);
+	l->size_posts = mem_array(ctx, uint64_t, pass->n + 1);
+	l->listed = mem_array(ctx, uint32_t, pass->n + 1);
+	for (size_t i = 0; i < pass->n; i++) {
+		const char *team = scope_of(l, i)->mm.team_id;
+		bool joins = i > 0 && l->rule->per == PER_TEAM && team[0] && strcmp(team, scope_of(l, i - 1)->mm.team_id) == 0;
+
+		if (!joins)
+			l->unit[l->n_units++] = (struct unit){.first = (uint32_t)i, .done_ms = INT64_MIN};
+		l->unit[l->n_units - 1].n++;
+		l->unit_of[i] = (uint32_t)l->n_units - 1;
+	}
+}
+
+/* A pass is sorted by team first, so ids are looked up through an index of their own. */
+struct by_id { const char *id; uint32_t channel; };
+
+static int compare_id(const void *a, const void *b)
+{
+	return strcmp(((const struct by_id *)a)->id, ((const struct by_id *)b)->id);
+}
+
+static void book_size(struct limit *l, const struct mm_size *size, uint32_t channel)
+{
+	struct plan_scope *s = &l->pass->plan->scope[l->pass->scope[channel]];
+	struct unit *u = &l->unit[l->unit_of[channel]];
+
+	s->size_posts = l->size_posts[channel] = size->posts;
+	s->size_bytes = size->bytes;
+	u->posts += size->posts;
+	u->bytes += size->bytes;
+	l->pass->rule->total_posts += size->posts;
+}
+
+static int read_sizes(void *ctx, struct limit *l, struct err *err)
+{
+	const struct plan_pass *pass = l->pass;
+	struct by_id *index = mem_array(ctx, struct by_id, pass->n + 1);
+	struct mm_size *size;
+	size_t n;
+	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, l->rule->limit_bytes != 0, &size, &n, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < pass->n; i++)
+		index[i] = (struct by_id){.id = pass->channel[i], .channel = (uint32_t)i};
+	qsort(index, pass->n, sizeof *index, compare_id);
+	for (size_t i = 0; i < n; i++) {
+		struct by_id key = {.id = size[i].channel_id}, *at = bsearch(&key, index, pass->n, sizeof *index, compare_id);
+
+		if (at)
+			book_size(l, &size[i], at->channel);
+	}
+	for (size_t i = 0; i < l->n_units; i++)
+		l->unit[i].left = (struct plan_limits){.posts_left = l->unit[i].posts, .bytes_left = l->unit[i].bytes};
+	return 0;
+}
+
+/* ---- how far back to list ---- */
+
+static uint64_t excess_posts(const struct limit *l, const struct unit *u)
+{
+	uint64_t by_posts = 0, by_bytes = 0;
+
+	if (l->rule->limit_posts && u->left.posts_left > l->rule->limit_posts)
+		by_posts = u->left.posts_left - l->rule->limit_posts;
+	if (l->rule->limit_bytes && u->left.bytes_left > l->rule->limit_bytes)
+		by_bytes = (uint64_t)((double)(u->left.bytes_left - l->rule->limit_bytes) / (double)u->bytes * (double)u->posts) + 1;
+	return by_posts > by_bytes ? by_posts : by_bytes;
+}
+
+struct reach { int64_t ms; uint64_t posts; };
+
+static int compare_reach(const void *a, const void *b)
+{
+	const struct reach *x = a, *y = b;
+
+	return x->ms < y->ms ? -1 : x->ms > y->ms;
+}
+
+/* Of the channels' reaches the one that has three quarters of the unit's posts at or below it. */
+static int64_t common_reach(struct reach *reach, size_t n)
+{
+	uint64_t total = 0, sum = 0;
+
+	qsort(reach, n, sizeof *reach, compare_reach);
+	for (size_t i = 0; i < n; i++)
+		total += reach[i].posts;
+	for (size_t i = 0; i < n; i++) {
+		sum += reach[i].posts;
+		if (sum * 4 >= total * 3)
+			return reach[i].ms;
+	}
+	return INT64_MAX;
+}
+
+/* Sets before_ms of the units that are over: posts asked for are shared among a unit's channels by their size. */
+static int reach_back(void *ctx, struct limit *l, const bool *over, struct err *err)
+{
+	const struct plan_pass *pass = l->pass;
+	const char **id = mem_array(ctx, const char *, pass->n + 1);
+	uint64_t *posts = mem_array(ctx, uint64_t, pass->n + 1);
+	int64_t *ms = mem_array(ctx, int64_t, pass->n + 1);
+	struct reach *reach = mem_array(ctx, struct reach, pass->n + 1);
+	size_t n = 0, at = 0;
+	int r;
+
+	for (size_t i = 0; i < pass->n; i++) {
+		const struct unit *u = &l->unit[l->unit_of[i]];
+
+		if (!over[l->unit_of[i]])
+			continue;
+		id[n] = pass->channel[i];
+		posts[n++] = u->posts ? (uint64_t)((double)u->want_posts * (double)l->size_posts[i] / (double)u->posts) + 1 : 1;
+	}
+	r = n ? mm_reach(pass->mm, id, posts, n, ms, err) : 0;
+	for (size_t i = 0; r == 0 && i < l->n_units; i++) {
+		struct unit *u = &l->unit[i];
+
+		for (uint32_t k = 0; over[i] && k < u->n; k++)
+			reach[k] = (struct reach){.ms = ms[at++], .posts = l->size_posts[u->first + k]};
+		if (over[i])
+			u->before_ms = common_reach(reach, u->n);
+	}
+	return r;
+}
+
+/* Units of this round get their before_ms; false in ret_list: nothing to list. */
+static int aim(void *ctx, struct limit *l, unsigned round, bool *ret_list, struct err *err)
+{
+	bool *over = mem_array(ctx, bool, l->n_units + 1);
+	int r;
+
+	for (size_t i = 0; i < l->n_units; i++) {
+		struct unit *u = &l->unit[i];
+
+		over[i] = is_over(l, u) && u->done_ms != INT64_MAX;
+		u->want_posts = over[i] ? (u->want_posts + excess_posts(l, u) + LIMIT_SLACK) * 5 / 4 : 0;
+	}
+	r = reach_back(ctx, l, over, err);
+	for (size_t i = 0; r == 0 && i < l->n_units; i++) {
+		struct unit *u = &l->unit[i];
+
+		if (!over[i])
+			u->before_ms = INT64_MIN;
+		else if (round + 1 == LIMIT_ROUNDS || u->before_ms <= u->done_ms)
+			u->before_ms = INT64_MAX;
+		if (round == 0 && u->before_ms < l->pass->rule->cut_ms)
+			u->before_ms = l->pass->rule->cut_ms;
+		*ret_list = *ret_list || u->before_ms > u->done_ms;
+	}
+	return r;
+}
+
+/* ---- listing and deciding ---- */
+
+static int take_thread(void *payload, const struct mm_thread *t, struct err *err)
+{
+	struct limit *l = payload;
+	uint32_t channel = l->listed[t->channel];
+	struct item item = {.unit = l->unit_of[channel], .channel = channel, .key_ms = plan_age_key(l->rule->from, t), .t = *t};
+
+	if (item.key_ms < l->unit[item.unit].done_ms)
+		return 0; /* an earlier round decided it */
+	return spool_add(l->spool, &item, err);
+}
+
+static int list(void *ctx, struct limit *l, struct err *err)
+{
+	const struct plan_pass *pass = l->pass;
+	const char **id = mem_array(ctx, const char *, pass->n + 1);
+	int64_t *before = mem_array(ctx, int64_t, pass->n + 1);
+	size_t n = 0;
+	struct mm_thread_query q = {.channel_ids = id, .before = before, .order = plan_order(l->rule->from), .protect = pass->protect,
+				    .with_bytes = pass->with_bytes};
+
+	for (size_t i = 0; i < pass->n; i++) {
+		const struct unit *u = &l->unit[l->unit_of[i]];
+
+		if (u->before_ms <= u->done_ms)
+			continue;
+		id[n] = pass->channel[i];
+		before[n] = u->before_ms;
+		l->listed[n++] = (uint32_t)i;
+	}
+	q.n_channels = n;
+	q.all_channels = pass->all_channels && n == pass->n;
+	return mm_threads(pass->mm, &q, take_thread, l, err);
+}
+
+static int compare_items(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	if (x->unit != y->unit)
+		return x->unit < y->unit ? -1 : 1;
+	if (x->key_ms != y->key_ms)
+		return x->key_ms < y->key_ms ? -1 : 1;
+	return strcmp(x->t.root, y->t.root);
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+static int decide(struct limit *l, const struct item *item, struct err *err)
+{
+	struct plan_rule *rule = l->pass->rule;
+	struct unit *u = &l->unit[item->unit];
+	enum plan_reason reason;
+	enum plan_verdict v = plan_decide(l->rule, &item->t, item->t.protections, rule->cut_ms, rule->floor_ms, &u->left, &reason);
+
+	if (reason == KEPT_YOUNG)
+		return 0; /* nothing wants it */
+	if (v == PLAN_DUE) {
+		u->left.posts_left = minus(u->left.posts_left, item->t.posts);
+		u->left.bytes_left = minus(u->left.bytes_left, item->t.bytes);
+	} else {
+		u->kept[reason]++;
+	}
+	return plan_book(l->pass, &item->t, l->pass->scope[item->channel], v, reason, err);
+}
+
+static int round_run(void *ctx, struct limit *l, struct err *err)
+{
+	const void *p;
+	int r = spool_new(ctx, sizeof(struct item), &l->spool, err);
+
+	if (r == 0)
+		r = list(ctx, l, err);
+	if (r == 0)
+		r = spool_sort(l->spool, compare_items, err);
+	while (r == 0 && (r = spool_next(l->spool, &p, err)) > 0)
+		r = decide(l, p, err);
+	for (size_t i = 0; i < l->n_units; i++)
+		if (l->unit[i].before_ms > l->unit[i].done_ms)
+			l->unit[i].done_ms = l->unit[i].before_ms;
+	return r;
+}
+
+/* ---- limits that cannot be reached ---- */
+
+static const char *unit_name(void *ctx, const struct limit *l, const struct unit *u)
+{
+	const struct mm_scope *s = &scope_of(l, u->first)->mm;
+
+	if (u->n > 1 || (l->rule->per == PER_TEAM && s->team_id[0]))
+		return mem_printf(ctx, "team %s", s->team_name);
+	return mem_printf(ctx, "channel %s%s%s", s->team_name, s->team_name[0] ? "/" : "", s->channel_name[0] ? s->channel_name : s->channel_id);
+}
+
+static void warn_unreached(struct limit *l, const struct unit *u)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "limit");
+	bool by_posts = l->rule->limit_posts && u->left.posts_left > l->rule->limit_posts;
+	uint64_t left = by_posts ? u->left.posts_left : u->left.bytes_left, limit = by_posts ? l->rule->limit_posts : l->rule->limit_bytes;
+	char *why = mem_strdup(ctx, "");
+
+	for (unsigned i = 0; i < PLAN_REASONS; i++)
+		if (u->kept[i])
+			why = mem_printf(ctx, "%s%s%llu threads kept (%s)", why, *why ? ", " : "", (unsigned long long)u->kept[i],
+					 plan_reason_name((enum plan_reason)i));
+	plan_warn(l->pass->plan, "rule %s: %s stays at %llu %s, over its limit of %llu: %s", l->rule->name, unit_name(ctx, l, u),
+		  (unsigned long long)left, by_posts ? "posts" : "bytes", (unsigned long long)limit,
+		  *why ? why : "the rest are rows that belong to no sound thread");
+	for (uint32_t k = 0; k < u->n; k++)
+		l->pass->plan->scope[l->pass->scope[u->first + k]].limit_unreached = true;
+}
+
+int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err)
+{
+	struct limit l = {.pass = pass, .rule = pass->rule->rule};
+	int r;
+
+	make_units(ctx, &l);
+	r = read_sizes(ctx, &l, err);
+	for (unsigned round = 0; r == 0 && round < LIMIT_ROUNDS; round++) {
+		auto_mem TALLOC_CTX *tmp = mem_context(NULL, "limit round");
+		bool more = false;
+
+		r = aim(tmp, &l, round, &more, err);
+		if (r < 0 || !more)
+			break;
+		r = round_run(tmp, &l, err);
+	}
+	for (size_t i = 0; r == 0 && i < l.n_units; i++)
+		if (is_over(&l, &l.unit[i]))
+			warn_unreached(&l, &l.unit[i]);
+	return r;
+}

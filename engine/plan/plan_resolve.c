@@ -1,0 +1,189 @@
+/*
+ * plan_resolve.c - which rule governs which channel, and which words of the policy match nothing.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan_internal.h"
+
+static enum scope_type scope_type(char type)
+{
+	switch (type) {
+	case 'O':
+		return SCOPE_PUBLIC;
+	case 'P':
+		return SCOPE_PRIVATE;
+	case 'D':
+		return SCOPE_DIRECT;
+	case 'G':
+		return SCOPE_GROUP;
+	default:
+		return SCOPE_OTHER;
+	}
+}
+
+struct policy_scope plan_policy_scope(const struct mm_scope *s)
+{
+	return (struct policy_scope){
+		.channel_id = s->channel_id, .channel_name = s->channel_name, .team_id = s->team_id, .team_name = s->team_name,
+		.type = scope_type(s->type), .archived = s->channel_archived || s->team_archived,
+	};
+}
+
+void plan_warn(struct plan *plan, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = mem_check(talloc_vasprintf(plan, fmt, ap));
+	va_end(ap);
+	for (size_t i = 0; i < plan->n_warnings; i++)
+		if (strcmp(plan->warning[i], text) == 0) {
+			talloc_free(text);
+			return;
+		}
+	plan->warning = mem_grow(plan, plan->warning, char *, plan->n_warnings + 1);
+	plan->warning[plan->n_warnings++] = text;
+}
+
+/* ---- words that match nothing ---- */
+
+struct world { const struct mm_scope *scope; size_t n; };
+
+static bool channel_exists(const struct world *w, const char *pattern)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (policy_glob(pattern, w->scope[i].channel_id, w->scope[i].channel_name))
+			return true;
+	return false;
+}
+
+static bool team_exists(const struct world *w, const char *pattern)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->scope[i].team_id[0] && policy_glob(pattern, w->scope[i].team_id, w->scope[i].team_name))
+			return true;
+	return false;
+}
+
+static void warn_list(struct plan *plan, const struct world *w, const struct policy_list *l, const char *owner, const char *what,
+		      bool (*exists)(const struct world *, const char *))
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!exists(w, l->item[i]))
+			plan_warn(plan, "%s: %s \"%s\" (line %u) matches nothing", owner, what, l->item[i], l->line ? l->line[i] : 0);
+}
+
+static bool matches_any(const struct policy_match *m, const struct world *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct policy_scope s = plan_policy_scope(&w->scope[i]);
+
+		if (policy_match_scope(m, &s))
+			return true;
+	}
+	return false;
+}
+
+static void warn_words(struct plan *plan, const struct policy *policy, const struct world *w)
+{
+	for (size_t i = 0; i < policy->n_rules; i++) {
+		const struct policy_rule *rule = &policy->rule[i];
+		auto_mem char *owner = mem_printf(NULL, "rule %s", rule->name);
+		size_t before = plan->n_warnings;
+
+		warn_list(plan, w, &rule->match.team, owner, "team", team_exists);
+		warn_list(plan, w, &rule->match.channel, owner, "channel", channel_exists);
+		if (plan->n_warnings == before && !matches_any(&rule->match, w))
+			plan_warn(plan, "%s (line %u) matches no channel", owner, rule->line);
+	}
+	for (size_t i = 0; i < policy->n_holds; i++) {
+		auto_mem char *owner = mem_printf(NULL, "hold %s", policy->hold[i].name);
+
+		warn_list(plan, w, &policy->hold[i].teams, owner, "team", team_exists);
+		warn_list(plan, w, &policy->hold[i].channels, owner, "channel", channel_exists);
+	}
+}
+
+/* ---- winners ---- */
+
+static bool is_asked_for(const struct plan_options *o, const struct mm_scope *s, const struct policy_rule *rule)
+{
+	if (!o)
+		return true;
+	if (o->rule && (!rule || strcmp(rule->name, o->rule) != 0))
+		return false;
+	if (o->team && (!s->team_id[0] || (strcmp(s->team_id, o->team) != 0 && strcmp(s->team_name, o->team) != 0)))
+		return false;
+	return !o->channel || strcmp(s->channel_id, o->channel) == 0 || strcmp(s->channel_name, o->channel) == 0;
+}
+
+static int check_restriction(const struct plan_options *o, const struct policy *policy, size_t found, struct err *err)
+{
+	bool has_rule = !o || !o->rule;
+
+	for (size_t i = 0; i < policy->n_rules && !has_rule; i++)
+		has_rule = strcmp(policy->rule[i].name, o->rule) == 0;
+	if (!has_rule) {
+		(void)err_set(err, ERR_USAGE, "the policy has no rule \"%s\"", o->rule);
+		return err_hint(err, "Use the name of a rule as it stands in the policy file.");
+	}
+	if (found || !o || (!o->team && !o->channel))
+		return 0;
+	(void)err_set(err, ERR_USAGE, "no channel is left with%s%s%s%s%s%s", o->rule ? " rule " : "", o->rule ? o->rule : "",
+		      o->team ? " team " : "", o->team ? o->team : "", o->channel ? " channel " : "", o->channel ? o->channel : "");
+	return err_hint(err, "Use the name or id of a team or channel that exists, or leave the restriction out.");
+}
+
+static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct plan_options *options,
+		     size_t *room, struct err *err)
+{
+	struct policy_scope ps = plan_policy_scope(s);
+	const struct policy_rule *rule = NULL;
+	int r = policy_winner(plan, policy, &ps, &rule, NULL, err);
+
+	if (r < 0 || !is_asked_for(options, s, rule))
+		return r;
+	if (plan->n_scopes == *room) {
+		*room = *room ? *room * 2 : 64;
+		plan->scope = mem_grow(plan, plan->scope, struct plan_scope, *room);
+	}
+	plan->scope[plan->n_scopes++] = (struct plan_scope){.mm = *s, .rule = rule};
+	if (rule)
+		plan->rule[rule - policy->rule].scopes++;
+	return 0;
+}
+
+/* By rule as in the policy (none last), team, channel: the order of due threads. */
+static int compare_scopes(const void *a, const void *b)
+{
+	const struct plan_scope *x = a, *y = b;
+	int c;
+
+	if (x->rule != y->rule)
+		return !x->rule ? 1 : !y->rule ? -1 : x->rule < y->rule ? -1 : 1;
+	c = strcmp(x->mm.team_id, y->mm.team_id);
+	return c ? c : strcmp(x->mm.channel_id, y->mm.channel_id);
+}
+
+int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,
+		 struct err *err)
+{
+	struct mm_scope *all;
+	size_t n, room = 0;
+	int r = mm_scopes(plan, mm, &all, &n, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_scope(plan, policy, &all[i], options, &room, err);
+	if (r == 0)
+		r = check_restriction(options, policy, plan->n_scopes, err);
+	if (r < 0)
+		return r;
+	if (!options || (!options->rule && !options->team && !options->channel))
+		warn_words(plan, policy, &(struct world){.scope = all, .n = n});
+	if (plan->n_scopes)
+		qsort(plan->scope, plan->n_scopes, sizeof *plan->scope, compare_scopes);
+	*ret_all = plan->n_scopes == n;
+	return 0;
+}

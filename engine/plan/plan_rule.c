@@ -1,0 +1,107 @@
+/*
+ * plan_rule.c - one rule over its channels: due threads into the spool, kept ones counted by reason.
+ */
+#include <string.h>
+
+#include "plan_internal.h"
+
+int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
+	      struct err *err)
+{
+	struct plan_scope *s = &pass->plan->scope[scope];
+	struct plan_thread due = {.root_create_ms = t->root_create_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
+				  .reason = (uint8_t)reason};
+
+	s->reason[reason]++;
+	pass->rule->reason[reason]++;
+	if (verdict == PLAN_KEEP)
+		return 0;
+	s->due_threads++;
+	s->due_posts += t->posts;
+	s->due_bytes += t->bytes;
+	memcpy(due.root, t->root, strlen(t->root));
+	memcpy(due.channel_id, t->channel_id, strlen(t->channel_id));
+	return spool_add(pass->plan->due, &due, err);
+}
+
+static int take_thread(void *payload, const struct mm_thread *t, struct err *err)
+{
+	struct plan_pass *pass = payload;
+	enum plan_reason reason;
+	enum plan_verdict verdict = plan_decide(pass->rule->rule, t, t->protections, pass->rule->cut_ms, pass->rule->floor_ms, NULL, &reason);
+
+	return plan_book(pass, t, pass->scope[t->channel], verdict, reason, err);
+}
+
+static int run_age(struct plan_pass *pass, struct err *err)
+{
+	const struct mm_thread_query q = {
+		.channel_ids = pass->channel, .n_channels = pass->n, .all_channels = pass->all_channels,
+		.order = plan_order(pass->rule->rule->from), .before_ms = pass->rule->cut_ms, .with_bytes = pass->with_bytes,
+		.protect = pass->protect,
+	};
+
+	return mm_threads(pass->mm, &q, take_thread, pass, err);
+}
+
+static void collect_channels(void *ctx, struct plan_pass *pass)
+{
+	const struct plan *plan = pass->plan;
+
+	pass->scope = mem_array(ctx, uint32_t, plan->n_scopes + 1);
+	pass->channel = mem_array(ctx, const char *, plan->n_scopes + 1);
+	for (size_t i = 0; i < plan->n_scopes; i++)
+		if (plan->scope[i].rule == pass->rule->rule) {
+			pass->channel[pass->n] = plan->scope[i].mm.channel_id;
+			pass->scope[pass->n++] = (uint32_t)i;
+		}
+}
+
+static void add_up(struct plan_pass *pass)
+{
+	struct plan *plan = pass->plan;
+	struct plan_rule *rule = pass->rule;
+
+	for (size_t i = 0; i < pass->n; i++) {
+		const struct plan_scope *s = &plan->scope[pass->scope[i]];
+
+		rule->due_threads += s->due_threads;
+		rule->due_posts += s->due_posts;
+		rule->due_bytes += s->due_bytes;
+	}
+	plan->due_threads += rule->due_threads;
+	plan->due_posts += rule->due_posts;
+	plan->due_bytes += rule->due_bytes;
+}
+
+/* The guard asks for a share; counting as far as the share needs keeps the cost with what is due. */
+static int count_for_guard(struct plan_pass *pass, struct err *err)
+{
+	struct plan_rule *rule = pass->rule;
+
+	if (rule->total_posts || !rule->rule->guard_percent || !rule->due_posts)
+		return 0;
+	return mm_count_up_to(pass->mm, pass->channel, pass->n, rule->due_posts * 100 / rule->rule->guard_percent + 1, &rule->total_posts,
+			      err);
+}
+
+int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
+		  const struct plan_options *options, struct err *err)
+{
+	const struct policy_rule *r = &policy->rule[rule];
+	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = &plan->rule[rule]};
+	int rc;
+
+	if (pass.rule->scopes == 0 || (pass.rule->cut_ms == INT64_MIN && !r->has_limit))
+		return 0;
+	collect_channels(ctx, &pass);
+	pass.all_channels = all && pass.n == plan->n_scopes;
+	pass.with_bytes = (options && options->sizes) || (r->has_limit && r->limit_bytes);
+	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
+	if (rc == 0)
+		rc = r->has_limit ? plan_limit_run(ctx, &pass, err) : run_age(&pass, err);
+	if (rc < 0)
+		return rc;
+	add_up(&pass);
+	return count_for_guard(&pass, err);
+}
