@@ -46,7 +46,7 @@ class Ground:
 
     def __init__(self, world, where, name):
         self.copy = world.clone(f"crash_{name}", os.path.join(where, name))
-        self.path, policy = self.copy.write_policy(RULES)
+        self.path, policy = self.copy.write_policy(RULES, bundle_size="64KiB")
         self.want = lib.Expected(self.copy, policy, NOW)
         self.finished = 3 if self.want.lost else 0
 

@@ -116,7 +116,7 @@ class Copy:
     def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None):
         """The YAML file; returns (path, parsed policy)."""
         lines = ["version: 1", "database:", f"  url: {flow(url or self.url(user))}", "archive:", f"  store: {flow(store or self.archive)}",
-                 f"  bundle_size: {bundle_size}", "throttle: {target_ms: 50, pause_factor: 0, export_pause_factor: 0}", "rules:"]
+                 f"  bundle_size: {bundle_size}", "throttle: {preset: fast, pause_factor: 0, export_pause_factor: 0}", "rules:"]
         for key, entries in (("rules", rules), ("holds", holds)):
             if key == "holds" and entries:
                 lines.append("holds:")
@@ -577,7 +577,7 @@ def nowhere(want, copy):
     for path in sorted(needed & set(want.files)):
         if path not in files and want.files[path][1] not in blobs:
             problems.append(f"attachments: in neither place: {path}")
-    return problems
+    return minimal(problems)
 
 
 def ledger_state(archive):

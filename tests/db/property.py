@@ -79,7 +79,7 @@ def random_match(rng, db):
     if 0.70 < draw < 0.95:
         match["channel"] = rng.choice(("*", "alarm-*", "town-square", "off-topic")) if rng.random() < 0.3 else pick_names(rng, sorted((s.id, s.name) for s in db.channels.values()))
     if not match or rng.random() < 0.15:
-        kinds = rng.sample(["public", "private", "direct", "group"], rng.randint(1, 3))
+        kinds = rng.sample(["public", "private"] + ["direct", "group"] * ("team" not in match), rng.randint(1, 2))
         if rng.random() < 0.75:
             match["type"] = kinds
         else:
@@ -129,6 +129,8 @@ def random_rule(rng, db, n, now, priority):
         rule["archive"] = {"keep_for": duration(rng, rng.choice((700, 3000)))}
     elif draw < 0.35:
         rule.update(archive="none", because="kept by another system: ticket 17/26", files=rng.choice(("drop", "keep")))
+        if not rule["match"]:  # the whole server without an archive asks for one
+            rule.setdefault("floor", duration(rng, 20))
     if rng.random() < 0.15:
         rule["guard"] = {"threads": 100000, "percent": 100}
     return rule
@@ -210,7 +212,7 @@ def run_case(worlds, seed, n, where, env=None):
     rules, holds = random_policy(rng, db, now)
     copy = world.clone(f"case_{seed}_{n}_{os.getpid()}", os.path.join(where, f"case-{n}"))
     try:
-        path, policy = copy.write_policy(rules, holds, bundle_size=rng.choice(("1MiB", "1MiB", "64MiB")))
+        path, policy = copy.write_policy(rules, holds, bundle_size=rng.choice(("64KiB", "256KiB", "1MiB", "64MiB")))
         try:
             verdict = oracle.judge(db, policy, now)
         except oracle.PolicyError as e:
