@@ -61,6 +61,10 @@ INSERT INTO propertyvalues SELECT substr(md5(id || 'c'), 1, 26), id, 'channel', 
 INSERT INTO threadmemberships SELECT coalesce(nullif(rootid, ''), id), userid, true, NULL, createat, 0 FROM pick WHERE n % 29 = 15 ON CONFLICT DO NOTHING;
 UPDATE posts p SET props = '{"zahl": 12345678901234567890123.50, "klein": 1e-30, "tief": [[{"a": null}]], "z": "\\u2028\\u0007"}' FROM pick WHERE pick.id = p.id AND n % 37 = 18;
 INSERT INTO sharedchannelattachments SELECT substr(md5(id), 1, 26), id, 'remoteremoteremoteremotere', createat, 0 FROM fileinfo WHERE ascii(id) % 4 = 1 ON CONFLICT DO NOTHING;
+-- names that nobody should have
+UPDATE channels c SET name = h.name FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM channels WHERE type IN ('O', 'P') AND name NOT IN ('town-square', 'off-topic')) p
+  JOIN (VALUES (1, E'quote\\'s "and" \\\\ $x `y`'), (2, '../../../etc/passwd'), (3, repeat('😀', 64)), (4, E'new\\nline\\tand\\x1b[31m'), (5, '-rf'), (6, '')) h(n, name) ON h.n = p.n WHERE c.id = p.id;
+UPDATE teams SET name = E'../Team \\'"\\n' WHERE id = (SELECT max(id) FROM teams);
 -- an edit copy of a reply that carries no root, and a post with every nullable column NULL
 INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
  SELECT substr(md5(id || 'copy'), 1, 26), createat, createat + 5, createat + 5, userid, channelid, '', id, 'before', '', '{"a": [1, 2.0, "\\u00e9"]}', 0 FROM pick WHERE n % 71 = 16 AND rootid <> '' AND originalid = '';

@@ -51,6 +51,7 @@ def duration(rng, days):
 def pick_names(rng, things):
     """Names, ids and globs out of (id, name) pairs."""
     out = []
+    things = [t for t in things if lib.PLAIN.fullmatch(t[1])] or [(things[0][0],) * 2]
     for _ in range(rng.choice((1, 1, 2, 4))):
         ident, name = rng.choice(things)
         draw = rng.random()
@@ -145,7 +146,7 @@ def random_hold(rng, db, n):
         match["channels"] = [pick_names(rng, sorted((s.id, s.name) for s in db.channels.values()))]
         match["channels"] = match["channels"][0] if isinstance(match["channels"][0], list) else match["channels"]
     if rng.random() < 0.15:
-        team = rng.choice(sorted(s.team_name for s in db.channels.values() if s.team))
+        team = rng.choice(sorted(s.team_name for s in db.channels.values() if lib.PLAIN.fullmatch(s.team_name)))
         match["teams"] = [team]
     hold = {"name": f"case-{n}", "match": match}
     begin = oracle.datetime.date(2026, 11, 1) - oracle.datetime.timedelta(days=rng.randint(100, 1800))
