@@ -148,14 +148,13 @@ const char *db_text_safe(const struct db *db)
 	return db->safe;
 }
 
-/* An idle session whose socket has something to say has usually been ended by the server. */
+/* An idle session whose socket has something to say has usually been ended by the server: read until it says no more. */
 bool db_alive(const struct db *db)
 {
 	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
 
-	if (PQstatus(db->pg) != CONNECTION_OK)
-		return false;
-	if (!db->busy && poll(&p, 1, 0) > 0 && !PQconsumeInput(db->pg))
-		return false;
+	while (!db->busy && PQstatus(db->pg) == CONNECTION_OK && poll(&p, 1, 0) > 0)
+		if (!PQconsumeInput(db->pg))
+			return false;
 	return PQstatus(db->pg) == CONNECTION_OK;
 }

@@ -1,0 +1,309 @@
+/* db_room_live_test.c - statements, streams, cursors, COPY and transactions that work. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_room_tests.h"
+
+START_TEST(test_session)
+{
+	static const struct { const char *show, *value; } want[] = {
+		{"SHOW application_name", "mmretain"}, {"SHOW client_encoding", "UTF8"}, {"SHOW timezone", "UTC"},
+		{"SHOW datestyle", "ISO, YMD"}, {"SHOW statement_timeout", "1min"}, {"SHOW lock_timeout", "1min"},
+		{"SHOW idle_in_transaction_session_timeout", "15min"}, {"SHOW extra_float_digits", "3"},
+		{"SHOW bytea_output", "hex"}, {"SHOW jit", "off"}, {"SHOW row_security", "off"}, {"SHOW search_path", "public, pg_temp"},
+		{"SHOW synchronous_commit", "on"},
+	};
+	char text[256];
+	struct db *db;
+
+	setenv("PGOPTIONS", "-c statement_timeout=7", 1);
+	setenv("PGDATABASE", "nowhere", 1);
+	setenv("PGHOST", "/nowhere", 1);
+	db = open_db();
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		text_value(db, want[i].show, text, sizeof(text));
+		ck_assert_str_eq(text, want[i].value);
+	}
+	ck_assert_str_eq(db_schema(db), "public");
+	ck_assert_int_ge(db_server_version(db), 130000);
+	ck_assert(!db_in_recovery(db));
+	ck_assert(db_alive(db));
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_shapes)
+{
+	static const struct sql one = {"q_one", "SELECT 1"}, two = {"q_two", "SELECT 1 UNION ALL SELECT 2"}, none = {"q_none", "SELECT 1 WHERE false"},
+				set = {"q_set", "SET work_mem = '8MB'"}, types = {"q_types", "SELECT $1::text AS t, $2::bigint, $3::text, true, ''"};
+	const char *params[] = {"it's \"x\" \\ \xf0\x9f\x98\x80", "-9223372036854775808", NULL};
+	struct db_result *res = NULL;
+	struct db *db = open_db();
+	struct err err;
+
+	OK(db_query(db, db, &one, DB_ONE, 0, NULL, &res, &err));
+	FAILS(db_query(db, db, &two, DB_ONE, 0, NULL, &res, &err), ERR_DATABASE);
+	SAYS("q_two gave 2 rows");
+	FAILS(db_query(db, db, &none, DB_ONE, 0, NULL, &res, &err), ERR_DATABASE);
+	FAILS(db_query(db, db, &one, DB_NONE, 0, NULL, NULL, &err), ERR_DATABASE);
+	FAILS(db_query(db, db, &set, DB_ANY, 0, NULL, &res, &err), ERR_DATABASE);
+	OK(db_query(db, db, &set, DB_NONE, 0, NULL, NULL, &err));
+	OK(db_query(db, db, &none, DB_ANY, 0, NULL, &res, &err));
+	ck_assert_int_eq(db_rows(res), 0);
+	OK(db_query(db, db, &types, DB_ONE, 3, params, &res, &err));
+	ck_assert_int_eq(db_columns(res), 5);
+	ck_assert_str_eq(db_column_name(res, 0), "t");
+	ck_assert_str_eq(db_text(res, 0, 0), params[0]);
+	ck_assert_uint_eq(db_len(res, 0, 0), strlen(params[0]));
+	ck_assert_int_eq(db_i64(res, 0, 1), INT64_MIN);
+	ck_assert(db_null(res, 0, 2) && !db_null(res, 0, 4));
+	ck_assert_str_eq(db_text(res, 0, 2), "");
+	ck_assert(db_bool(res, 0, 3));
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_affected)
+{
+	struct db *db = open_db();
+
+	run(db, "CREATE TEMP TABLE t (a int)");
+	run(db, "INSERT INTO t SELECT generate_series(1, 42)");
+	ck_assert_int_eq(db_affected(db), 42);
+	run(db, "DELETE FROM t WHERE a <= 10");
+	ck_assert_int_eq(db_affected(db), 10);
+	run(db, "DELETE FROM t WHERE a <= 12 RETURNING a");
+	ck_assert_int_eq(db_affected(db), 2);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_array_round_trip)
+{
+	static const struct sql sql = {"q_array", "SELECT u FROM unnest($1::text[]) WITH ORDINALITY AS w (u, n) ORDER BY n"};
+	static const char *const items[] = {"", "NULL", "null", "a,b", "{x}", "\"", "\\", "\\\"", " x ", "a\nb\t", "'; DROP TABLE posts; --", "\xf0\x9f\x98\x80"};
+	struct db *db = open_db();
+	struct db_array a;
+	struct db_result *res = NULL;
+	const char *param;
+	struct err err;
+
+	db_array_init(&a, db);
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		db_array_add(&a, items[i], strlen(items[i]));
+	db_array_add(&a, NULL, 0);
+	param = db_array_text(&a);
+	OK(db_query(db, db, &sql, DB_ANY, 1, &param, &res, &err));
+	ck_assert_int_eq(db_rows(res), (int64_t)ARRAY_LEN(items) + 1);
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		ck_assert_str_eq(db_text(res, (int64_t)i, 0), items[i]);
+	ck_assert(db_null(res, (int64_t)ARRAY_LEN(items), 0));
+	/* a cut array is refused by the server */
+	db_array_clear(&a);
+	db_array_add(&a, "a\0b", 3);
+	param = db_array_text(&a);
+	FAILS(db_query(db, db, &sql, DB_ANY, 1, &param, &res, &err), ERR_DATABASE);
+	talloc_free(db);
+}
+END_TEST
+
+struct counting { uint64_t rows; uint64_t stop_at; int answer; struct db *nested; };
+
+static int count_row(void *payload, const struct db_row *row, struct err *err)
+{
+	struct counting *c = payload;
+
+	ck_assert_int_eq(row->columns, 3);
+	ck_assert_ptr_null(row->value[1]);
+	ck_assert_uint_eq(row->len[2], 0);
+	ck_assert_uint_eq(row->len[0], strlen(row->value[0]));
+	if (c->nested)
+		return try_run(c->nested, "SELECT 1", err);
+	if (++c->rows != c->stop_at)
+		return 0;
+	return c->answer < 0 ? err_set(err, ERR_STORE, "enough") : c->answer;
+}
+
+static const struct sql many = {"q_many", "SELECT g, NULL, '' FROM generate_series(1, $1::int) g"};
+
+START_TEST(test_stream)
+{
+	const char *n = "100000";
+	struct counting c = {0};
+	struct db *db = open_db();
+	struct err err;
+
+	OK(db_stream(db, &many, 1, &n, count_row, &c, &err));
+	ck_assert_uint_eq(c.rows, 100000);
+	/* early stop, outside and inside a transaction: the session goes on */
+	c = (struct counting){.stop_at = 10, .answer = 1};
+	OK(db_stream(db, &many, 1, &n, count_row, &c, &err));
+	ck_assert_uint_eq(c.rows, 10);
+	ck_assert_int_eq(value(db, "SELECT 7"), 7);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	c = (struct counting){.stop_at = 10, .answer = 1};
+	OK(db_stream(db, &many, 1, &n, count_row, &c, &err));
+	ck_assert_int_eq(value(db, "SELECT 8"), 8);
+	OK(db_commit(db, &err));
+	/* an error comes back unchanged */
+	c = (struct counting){.stop_at = 3, .answer = -1};
+	FAILS(db_stream(db, &many, 1, &n, count_row, &c, &err), ERR_STORE);
+	ck_assert_str_eq(err.msg, "enough");
+	ck_assert_int_eq(value(db, "SELECT 9"), 9);
+	c = (struct counting){.nested = db};
+	FAILS(db_stream(db, &many, 1, &n, count_row, &c, &err), ERR_INTERNAL);
+	ck_assert_int_eq(value(db, "SELECT 10"), 10);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_stream_error_half_way)
+{
+	static const struct sql sql = {"q_half", "SELECT 1000 / (500 - g), NULL, '' FROM generate_series(1, 1000) g"};
+	static const struct sql command = {"q_command", "SET work_mem = '8MB'"};
+	struct counting c = {0};
+	struct db *db = open_db();
+	struct err err;
+
+	FAILS(db_stream(db, &sql, 0, NULL, count_row, &c, &err), ERR_DATABASE);
+	ck_assert_str_eq(err.sqlstate, "22012");
+	ck_assert_uint_eq(c.rows, 499);
+	FAILS(db_stream(db, &command, 0, NULL, count_row, &c, &err), ERR_DATABASE);
+	ck_assert_int_eq(value(db, "SELECT 1"), 1);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_cursors)
+{
+	static const struct sql sql = {"q_cursor", "-- a comment first\nSELECT g, NULLIF(g % 2, 0) FROM generate_series(1, $1::int) g;\n"};
+	struct db *db = open_db();
+	struct db_cursor *a = NULL, *b = NULL;
+	const char *n = "2500", *m = "3";
+	struct db_row row;
+	struct err err;
+	int64_t sum = 0;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_a", &sql, 1, &n, 1000, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_b", &sql, 1, &m, 2, &b, &err));
+	for (int i = 0; i < 2500; i++) {
+		ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+		sum += strtoll(row.value[0], NULL, 10);
+		ck_assert((row.value[1] == NULL) == ((i + 1) % 2 == 0));
+		if (i % 1000 == 500) {
+			ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+			ck_assert_int_eq(atoi(row.value[0]), i / 1000 + 1);
+		}
+	}
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 0);
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 0);
+	ck_assert_int_eq(sum, 2500 * 2501 / 2);
+	OK(db_cursor_close(a, &err));
+	OK(db_cursor_close(b, &err));
+	ck_assert_int_eq(value(db, "SELECT count(*) FROM pg_cursors WHERE name LIKE 'mmr_%'"), 0);
+	db_rollback(db);
+	FAILS(db_cursor_open(db, db, "mmr_c", &sql, 1, &n, 10, &a, &err), ERR_DATABASE); /* needs a transaction */
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_copy)
+{
+	static const struct sql sql = {"q_copy", "COPY t (a, b) FROM STDIN"}, no = {"q_no_copy", "COPY nothing FROM STDIN"},
+				select = {"q_select", "SELECT 1"};
+	struct db *db = open_db();
+	char *big = mem_array(db, char, 3 << 20);
+	struct err err;
+
+	run(db, "CREATE TEMP TABLE t (a bigint, b text)");
+	OK(db_copy_in_begin(db, &sql, &err));
+	FAILS(try_run(db, "SELECT 1", &err), ERR_INTERNAL); /* in between */
+	OK(db_copy_in_data(db, "1\tone\n2\t\\N\n", 11, &err));
+	memset(big, 'x', (3 << 20) - 1);
+	OK(db_copy_in_data(db, "3\t", 2, &err));
+	OK(db_copy_in_data(db, big, (3 << 20) - 1, &err));
+	OK(db_copy_in_data(db, "\n", 1, &err));
+	OK(db_copy_in_end(db, &err));
+	ck_assert_int_eq(value(db, "SELECT sum(a) * 10 + count(b) FROM t"), 62);
+	OK(db_copy_in_begin(db, &sql, &err));
+	OK(db_copy_in_data(db, "s3cret\tx\n", 9, &err));
+	FAILS(db_copy_in_end(db, &err), ERR_DATABASE);
+	SAYS("q_copy");
+	SAYS_NOT("s3cret");
+	FAILS(db_copy_in_begin(db, &no, &err), ERR_SCHEMA);
+	FAILS(db_copy_in_begin(db, &select, &err), ERR_DATABASE);
+	/* left half way: rollback ends it */
+	OK(db_begin(db, DB_EXPORT_SNAPSHOT, &err));
+	OK(db_copy_in_begin(db, &sql, &err));
+	OK(db_copy_in_data(db, "9\tx\n", 4, &err));
+	db_rollback(db);
+	ck_assert_int_eq(value(db, "SELECT count(*) FROM t"), 3);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_transactions)
+{
+	struct db *db = open_db();
+	struct err err;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	FAILS(try_run(db, "CREATE TABLE never (a int)", &err), ERR_PERMISSION);
+	ck_assert_str_eq(err.sqlstate, "25006");
+	FAILS(db_commit(db, &err), ERR_DATABASE); /* the server rolled back */
+	OK(db_begin(db, DB_EXPORT_SNAPSHOT, &err));
+	run(db, "CREATE TEMP TABLE t (a int) ON COMMIT DROP");
+	char level[64];
+	text_value(db, "SHOW transaction_isolation", level, sizeof(level));
+	ck_assert_str_eq(level, "repeatable read");
+	OK(db_commit(db, &err));
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	run(db, "CREATE TEMP TABLE t (a int)");
+	db_rollback(db);
+	db_rollback(db); /* nothing to do */
+	FAILS(try_run(db, "SELECT * FROM t", &err), ERR_SCHEMA);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_prepared)
+{
+	static const struct sql sql = {"q_prepared", "SELECT count(*) FROM pg_class WHERE oid = ANY ($1::oid[])"};
+	const char *param = "{1,2,3}";
+	struct db *db = open_db();
+	struct err err;
+
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	for (int i = 0; i < 3; i++)
+		OK(db_query_prepared(db, db, &sql, DB_ONE, 1, &param, NULL, &err));
+	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name = 'q_prepared'"), 3);
+	db_rollback(db);
+	/* the rollback undid the setting: it is made again */
+	for (int i = 0; i < 7; i++)
+		OK(db_query_prepared(db, db, &sql, DB_ONE, 1, &param, NULL, &err));
+	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name = 'q_prepared'"), 10);
+	char mode[32];
+	text_value(db, "SHOW plan_cache_mode", mode, sizeof(mode));
+	ck_assert_str_eq(mode, "auto");
+	talloc_free(db);
+}
+END_TEST
+
+TCase *db_live_case(void)
+{
+	TCase *tc = tcase_create("db");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_session);
+	tcase_add_test(tc, test_shapes);
+	tcase_add_test(tc, test_affected);
+	tcase_add_test(tc, test_array_round_trip);
+	tcase_add_test(tc, test_stream);
+	tcase_add_test(tc, test_stream_error_half_way);
+	tcase_add_test(tc, test_cursors);
+	tcase_add_test(tc, test_copy);
+	tcase_add_test(tc, test_transactions);
+	tcase_add_test(tc, test_prepared);
+	return tc;
+}

@@ -1,0 +1,276 @@
+/* db_room_trouble_test.c - what goes wrong between a client and a server, made real. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_room_tests.h"
+
+START_TEST(test_killed)
+{
+	struct db *db = open_db(), *killer = open_db();
+	struct err err;
+
+	kill_backend(killer, db);
+	FAILS(try_run(db, "SELECT 1", &err), ERR_DB_GONE);
+	ck_assert(err_retryable(err.code));
+	ck_assert(!db_alive(db));
+	FAILS(try_run(db, "SELECT 1", &err), ERR_DB_GONE);
+	FAILS(db_begin(db, DB_READ_COMMITTED, &err), ERR_DB_GONE);
+	db_rollback(db);
+	talloc_free(db);
+	/* an idle session that was ended is noticed without a statement */
+	db = open_db();
+	kill_backend(killer, db);
+	ck_assert(!db_alive(db));
+	talloc_free(db);
+	talloc_free(killer);
+}
+END_TEST
+
+START_TEST(test_killed_before_commit)
+{
+	struct db *db = open_db(), *killer = open_db();
+	struct err err;
+
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	run(db, "CREATE TABLE never (a int)");
+	kill_backend(killer, db);
+	FAILS(db_commit(db, &err), ERR_COMMIT_UNKNOWN);
+	ck_assert(!err_retryable(err.code));
+	FAILS(db_commit(db, &err), ERR_DB_GONE); /* known to be broken before COMMIT was sent */
+	talloc_free(db);
+	talloc_free(killer);
+}
+END_TEST
+
+struct victim { struct db *killer, *db; uint64_t rows; char statement[96]; };
+
+static int kill_in_stream(void *payload, const struct db_row *row, struct err *err)
+{
+	struct victim *v = payload;
+
+	(void)row;
+	if (v->rows++ == 0 && try_run(v->killer, v->statement, err) < 0)
+		return err->code;
+	return 0;
+}
+
+START_TEST(test_killed_in_stream)
+{
+	static const struct sql sql = {"q_long", "SELECT repeat('x', 10000) FROM generate_series(1, 100000)"};
+	struct victim v = {.killer = open_db(), .db = open_db()};
+	struct err err;
+
+	snprintf(v.statement, sizeof(v.statement), "SELECT pg_terminate_backend(%lld)",
+		 (long long)value(v.db, "SELECT pg_backend_pid()"));
+	FAILS(db_stream(v.db, &sql, 0, NULL, kill_in_stream, &v, &err), ERR_DB_GONE);
+	SAYS("q_long");
+	talloc_free(v.db);
+	talloc_free(v.killer);
+}
+END_TEST
+
+START_TEST(test_timeouts)
+{
+	struct db *db = open_db(), *other = open_db();
+	struct err err;
+
+	run(db, "SET statement_timeout = '50ms'");
+	FAILS(try_run(db, "SELECT pg_sleep(5)", &err), ERR_DB_BUSY);
+	ck_assert_str_eq(err.sqlstate, "57014");
+	run(db, "SET statement_timeout = 0");
+	run(other, "CREATE TABLE timeouts (a int)");
+	OK(db_begin(other, DB_READ_COMMITTED, &err));
+	run(other, "LOCK TABLE timeouts");
+	run(db, "SET lock_timeout = '50ms'");
+	FAILS(try_run(db, "SELECT * FROM timeouts", &err), ERR_DB_BUSY);
+	ck_assert_str_eq(err.sqlstate, "55P03");
+	ck_assert(err_retryable(err.code));
+	db_rollback(other);
+	run(db, "SET idle_in_transaction_session_timeout = '20ms'");
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	time_sleep_ms(200);
+	FAILS(try_run(db, "SELECT 1", &err), ERR_DB_GONE);
+	run(other, "DROP TABLE timeouts");
+	talloc_free(db);
+	talloc_free(other);
+}
+END_TEST
+
+static void *second_half(void *arg)
+{
+	struct db *db = arg;
+	struct err *err = mem_new(NULL, struct err);
+
+	if (try_run(db, "UPDATE locked SET v = v + 1 WHERE id = 1", err) == 0)
+		db_rollback(db);
+	return err;
+}
+
+START_TEST(test_deadlock)
+{
+	struct db *a = open_db(), *b = open_db();
+	struct err err = {0}, *other = NULL;
+	pthread_t thread;
+	void *ret;
+
+	run(a, "DROP TABLE IF EXISTS locked");
+	run(a, "CREATE TABLE locked (id int, v int)");
+	run(a, "INSERT INTO locked VALUES (1, 0), (2, 0)");
+	run(a, "SET deadlock_timeout = '100ms'");
+	run(b, "SET deadlock_timeout = '20s'"); /* so that a finds it */
+	OK(db_begin(a, DB_READ_COMMITTED, &err));
+	OK(db_begin(b, DB_READ_COMMITTED, &err));
+	run(a, "UPDATE locked SET v = 1 WHERE id = 1");
+	run(b, "UPDATE locked SET v = 1 WHERE id = 2");
+	ck_assert_int_eq(pthread_create(&thread, NULL, second_half, b), 0);
+	FAILS(try_run(a, "UPDATE locked SET v = v + 1 WHERE id = 2", &err), ERR_DB_BUSY);
+	ck_assert_str_eq(err.sqlstate, "40P01");
+	db_rollback(a);
+	pthread_join(thread, &ret);
+	other = ret;
+	ck_assert_int_eq(other->code, 0);
+	/* serialization failure */
+	OK(db_begin(a, DB_EXPORT_SNAPSHOT, &err));
+	run(a, "SELECT * FROM locked");
+	run(b, "UPDATE locked SET v = 5");
+	FAILS(try_run(a, "UPDATE locked SET v = 6", &err), ERR_DB_BUSY);
+	ck_assert_str_eq(err.sqlstate, "40001");
+	db_rollback(a);
+	run(b, "DROP TABLE locked");
+	talloc_free(other);
+	talloc_free(a);
+	talloc_free(b);
+}
+END_TEST
+
+/* Values of rows and parameters stay out of messages. */
+START_TEST(test_messages)
+{
+	static const struct sql cast = {"q_cast", "SELECT $1::bigint"}, raise = {"q_in", "SELECT * FROM no_such_table"};
+	const char *secret = "s3cret";
+	struct db *db = open_db();
+	struct err err;
+
+	FAILS(db_query(db, db, &cast, DB_ONE, 1, &secret, NULL, &err), ERR_DATABASE);
+	SAYS("q_cast");
+	SAYS("22P02");
+	SAYS_NOT("s3cret");
+	FAILS(db_query(db, db, &raise, DB_ANY, 0, NULL, NULL, &err), ERR_SCHEMA);
+	SAYS("no_such_table");
+	run(db, "CREATE TEMP TABLE u (a text PRIMARY KEY, b int CHECK (b > 0))");
+	run(db, "INSERT INTO u VALUES ('s3cret', 1)");
+	FAILS(try_run(db, "INSERT INTO u VALUES ('s3cret', 1)", &err), ERR_DATABASE);
+	SAYS("u_pkey");
+	SAYS_NOT("s3cret");
+	FAILS(try_run(db, "INSERT INTO u VALUES ('s3cret2', -1)", &err), ERR_DATABASE);
+	SAYS_NOT("s3cret");
+	run(db, "CREATE TEMP TABLE child (a text REFERENCES u)");
+	run(db, "INSERT INTO child VALUES ('s3cret')");
+	FAILS(try_run(db, "DELETE FROM u", &err), ERR_SCHEMA);
+	ck_assert_str_eq(err.sqlstate, "23503");
+	SAYS_NOT("s3cret");
+	talloc_free(db);
+}
+END_TEST
+
+static void *stop_soon(void *arg)
+{
+	(void)arg;
+	time_sleep_ms(100);
+	stop_request(SIGTERM);
+	return NULL;
+}
+
+START_TEST(test_stop)
+{
+	struct db *db = open_db();
+	int64_t start_ms = time_mono_ms();
+	pthread_t thread;
+	struct err err;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+	FAILS(try_run(db, "SELECT pg_sleep(30)", &err), ERR_INTERRUPTED);
+	ck_assert_int_lt(time_mono_ms() - start_ms, 5000);
+	pthread_join(thread, NULL);
+	/* what cleans up after a stop still runs */
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	run(db, "SELECT pg_sleep(0.05)");
+	OK(db_commit(db, &err));
+	talloc_free(db);
+}
+END_TEST
+
+static int open_with(const char *more, struct err *err)
+{
+	struct db_options options = {.conninfo = conninfo(more)};
+	struct db *db = NULL;
+	int r;
+
+	*err = (struct err){0};
+	r = db_open(NULL, &options, &db, err);
+	talloc_free(db);
+	return r;
+}
+
+START_TEST(test_refused)
+{
+	struct db *db = open_db();
+	struct err err;
+
+	FAILS(open_with("dbname=no_such_database", &err), ERR_DATABASE);
+	SAYS("no_such_database");
+	FAILS(open_with("user=no_such_role password=s3cret", &err), ERR_DATABASE);
+	SAYS_NOT("s3cret");
+	FAILS(open_with("options='-c search_path=nowhere'", &err), ERR_SCHEMA);
+	SAYS("no schema of the search path exists");
+	FAILS(open_with("host=203.0.113.1", &err), ERR_DATABASE);
+	SAYS("sslmode=prefer does not prove who answers");
+	FAILS(open_with("nonsense", &err), ERR_DATABASE);
+	run(db, "CREATE DATABASE ascii_room ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+	FAILS(open_with("dbname=ascii_room", &err), ERR_DATABASE);
+	SAYS("SQL_ASCII");
+	run(db, "DROP DATABASE ascii_room");
+	talloc_free(db);
+}
+END_TEST
+
+/* Look-alikes in a schema of the role's own, odd names of schemas, and temporary tables that would shadow. */
+START_TEST(test_search_path)
+{
+	struct db_options options = {0};
+	struct db *db = open_db(), *other = NULL;
+	struct err err;
+
+	run(db, "CREATE SCHEMA \"odd \"\"name\"\", public\"");
+	run(db, "CREATE TABLE \"odd \"\"name\"\", public\".t AS SELECT 7 AS a");
+	options.conninfo = mem_strdup(db, conninfo("options='-c search_path=\"odd\\\\ \"\"name\"\",\\\\ public\"'"));
+	OK(db_open(NULL, &options, &other, &err));
+	ck_assert_str_eq(db_schema(other), "odd \"name\", public");
+	run(other, "CREATE TEMP TABLE t AS SELECT 8 AS a");
+	ck_assert_int_eq(value(other, "SELECT a FROM t"), 7);
+	ck_assert_int_eq(value(other, "SELECT a FROM pg_temp.t"), 8);
+	ck_assert_int_eq(value(other, "SELECT (to_regclass('posts') IS NULL)::int"), 1);
+	talloc_free(other);
+	run(db, "DROP SCHEMA \"odd \"\"name\"\", public\" CASCADE");
+	talloc_free(db);
+}
+END_TEST
+
+TCase *db_trouble_case(void)
+{
+	TCase *tc = tcase_create("trouble");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_killed);
+	tcase_add_test(tc, test_killed_before_commit);
+	tcase_add_test(tc, test_killed_in_stream);
+	tcase_add_test(tc, test_timeouts);
+	tcase_add_test(tc, test_deadlock);
+	tcase_add_test(tc, test_messages);
+	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_search_path);
+	tcase_add_test(tc, test_stop);
+	return tc;
+}

@@ -1,0 +1,229 @@
+/* mm_config_test.c - config.json, MM_* variables, service and URL. */
+#include <mmretain/mm.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mm_tests.h"
+
+static char folder[64], path[128];
+
+static void write_config(const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+static void setup(void)
+{
+	static const char *const names[] = {"MM_CONFIG", "MM_SQLSETTINGS_DATASOURCE", "MM_SQLSETTINGS_DRIVERNAME",
+					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME",
+					    "MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		unsetenv(names[i]);
+	strcpy(folder, "/tmp/mm-config-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/config", folder);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/config/config.json", folder);
+}
+
+static void teardown(void)
+{
+	char sub[128];
+
+	unlink(path);
+	snprintf(sub, sizeof(sub), "%s/config", folder);
+	rmdir(sub);
+	rmdir(folder);
+}
+
+static int read_it(void *ctx, struct mm_config **ret, struct err *err)
+{
+	struct mm_source source = {.mattermost_config = path};
+
+	*err = (struct err){0};
+	return mm_config_read(ctx, &source, ret, err);
+}
+
+#define LOCAL_DSN "\"DataSource\": \"postgres://mm:s3cret@localhost/mm?sslmode=disable&binary_parameters=yes\""
+
+START_TEST(test_whole)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+	char data[128];
+
+	write_config("{\"SqlSettings\": {\"DriverName\": \"postgres\", " LOCAL_DSN "},"
+		     " \"FileSettings\": {\"DriverName\": \"local\", \"Directory\": \"./data/\"},"
+		     " \"TeamSettings\": {\"TeammateNameDisplay\": \"full_name\"}}");
+	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
+	ck_assert_str_eq(c->conninfo, "user='mm' password='s3cret' host='localhost' dbname='mm' sslmode='disable'");
+	ck_assert_str_eq(c->file_driver, "local");
+	snprintf(data, sizeof(data), "%s/data/", folder);
+	ck_assert_str_eq(c->data_path, data);
+	ck_assert_str_eq(c->teammate_name_display, "full_name");
+}
+END_TEST
+
+START_TEST(test_defaults)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+	char data[128];
+
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"Directory\": null}}");
+	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
+	snprintf(data, sizeof(data), "%s/data/", folder);
+	ck_assert_str_eq(c->data_path, data);
+	ck_assert_str_eq(c->file_driver, "local");
+	ck_assert_str_eq(c->teammate_name_display, "username");
+}
+END_TEST
+
+START_TEST(test_environment_wins)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	write_config("{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"old\"}, \"FileSettings\": {\"Directory\": \"x\"}}");
+	setenv("MM_SQLSETTINGS_DRIVERNAME", "postgres", 1);
+	setenv("MM_SQLSETTINGS_DATASOURCE", "host=/run user=env", 1);
+	setenv("MM_FILESETTINGS_DIRECTORY", "/srv/data", 1);
+	setenv("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY", "nickname_full_name", 1);
+	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
+	ck_assert_str_eq(c->conninfo, "host='/run' user='env'");
+	ck_assert_str_eq(c->data_path, "/srv/data");
+	ck_assert_str_eq(c->teammate_name_display, "nickname_full_name");
+	setenv("MM_FILESETTINGS_DRIVERNAME", "amazons3", 1);
+	ck_assert_int_eq(read_it(ctx, &c, &err), 0);
+	ck_assert_str_eq(c->file_driver, "amazons3");
+	ck_assert_ptr_null(c->data_path);
+}
+END_TEST
+
+static const struct { const char *text, *says; int code; } bad[] = {
+	{"", "not a JSON object", -ERR_POLICY},
+	{"[]", "not a JSON object", -ERR_POLICY},
+	{"{\"SqlSettings\": {\"DataSource\": \"s3cret\",}}", "line 1: not a JSON object", -ERR_POLICY},
+	{"{\"SqlSettings\": {}, \"SqlSettings\": {}}", "not a JSON object", -ERR_POLICY},
+	{"{}", "SqlSettings.DataSource is empty", -ERR_POLICY},
+	{"{\"SqlSettings\": []}", "SqlSettings.DataSource is empty", -ERR_POLICY},
+	{"{\"SqlSettings\": {\"DataSource\": 7}}", "SqlSettings.DataSource is not a text", -ERR_POLICY},
+	{"{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"u:s3cret@tcp(h)/d\"}}", "only postgres is supported", -ERR_POLICY},
+	{"{\"SqlSettings\": {\"DataSource\": \"u:s3cret@tcp(h)/d\"}}", "neither a postgres:// URL", -ERR_DATABASE},
+	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@far/d\"}}",
+	 "database host \"far\" is another machine and sslmode=require does not prove who answers", -ERR_DATABASE},
+	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@localhost,far/d?sslmode=disable\"}}", "\"far\" is another machine",
+	 -ERR_DATABASE},
+	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@localhost/d?sslmode=verify-ca&hostaddr=10.1.1.1\"}}",
+	 "\"10.1.1.1\" is another machine and sslmode=verify-ca", -ERR_DATABASE},
+	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@127.evil.example/d?sslmode=disable\"}}",
+	 "\"127.evil.example\" is another machine", -ERR_DATABASE},
+};
+
+START_TEST(test_bad)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	write_config(bad[_i].text);
+	ck_assert_int_eq(read_it(ctx, &c, &err), bad[_i].code);
+	ck_assert_msg(strstr(err.msg, bad[_i].says) != NULL, "%s", err.msg);
+	ck_assert_ptr_null(strstr(err.msg, "s3cret"));
+	ck_assert_ptr_null(strstr(err.hint, "s3cret"));
+	ck_assert_ptr_null(c);
+}
+END_TEST
+
+START_TEST(test_verified_far_host)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	write_config("{\"SqlSettings\": {\"DataSource\": \"postgres://u@far/d?sslmode=verify-full&sslrootcert=/etc/ca.pem\"}}");
+	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(test_file_kinds)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	ck_assert_int_eq(read_it(ctx, &c, &err), -ERR_POLICY); /* missing */
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}}");
+	ck_assert_int_eq(chmod(path, 0602), 0);
+	ck_assert_int_eq(read_it(ctx, &c, &err), -ERR_PERMISSION);
+	ck_assert_ptr_nonnull(strstr(err.hint, "chmod o-w"));
+	unlink(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(read_it(ctx, &c, &err), -ERR_POLICY); /* and does not hang */
+}
+END_TEST
+
+START_TEST(test_service_and_url)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_source service = {.service = "it's mine"}, url = {.url = "postgres:///mm"}, both = {.service = "a", .url = "b"};
+	struct mm_config *c = NULL;
+	struct err err = {0};
+
+	ck_assert_int_eq(mm_config_read(ctx, &service, &c, &err), 0);
+	ck_assert_str_eq(c->conninfo, "service='it\\'s mine'");
+	ck_assert_str_eq(c->file_driver, "");
+	ck_assert_ptr_null(c->data_path);
+	ck_assert_int_eq(mm_config_read(ctx, &url, &c, &err), 0);
+	ck_assert_str_eq(c->conninfo, "dbname='mm'");
+	setenv("MM_FILESETTINGS_DIRECTORY", "/srv/data", 1);
+	ck_assert_int_eq(mm_config_read(ctx, &url, &c, &err), 0);
+	ck_assert_str_eq(c->data_path, "/srv/data");
+	ck_assert_str_eq(c->file_driver, "local");
+	ck_assert_int_eq(mm_config_read(ctx, &both, &c, &err), -ERR_POLICY);
+}
+END_TEST
+
+START_TEST(test_other_store)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}}");
+	setenv("MM_CONFIG", "postgres://u:s3cret@localhost/cfg", 1);
+	ck_assert_int_eq(read_it(ctx, &c, &err), -ERR_POLICY);
+	ck_assert_ptr_null(strstr(err.msg, "s3cret"));
+	setenv("MM_CONFIG", path, 1);
+	ck_assert_int_eq(read_it(ctx, &c, &err), 0);
+}
+END_TEST
+
+TCase *mm_config_case(void)
+{
+	TCase *tc = tcase_create("config");
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_whole);
+	tcase_add_test(tc, test_defaults);
+	tcase_add_test(tc, test_environment_wins);
+	tcase_add_loop_test(tc, test_bad, 0, (int)ARRAY_LEN(bad));
+	tcase_add_test(tc, test_verified_far_host);
+	tcase_add_test(tc, test_file_kinds);
+	tcase_add_test(tc, test_service_and_url);
+	tcase_add_test(tc, test_other_store);
+	return tc;
+}
