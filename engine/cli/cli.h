@@ -113,7 +113,6 @@ int cli_cmd_report(struct cli *cli, struct err *err);
 int cli_cmd_verify(struct cli *cli, struct err *err);
 int cli_cmd_init(struct cli *cli, struct err *err);
 int cli_cmd_schema(struct cli *cli, struct err *err);
-int cli_cmd_grants(struct cli *cli, struct err *err);
 int cli_cmd_doctor(struct cli *cli, struct err *err);
 int cli_cmd_completion(struct cli *cli, struct err *err);
 int cli_cmd_help(struct cli *cli, struct err *err);
@@ -127,12 +126,16 @@ void cli_help_command(FILE *out, enum cli_command_id id);
 void cli_manual_man(FILE *out);
 void cli_manual_markdown(FILE *out);
 void cli_manual_exit_codes(FILE *out);
+/* What a code's name ("KEPT") means; the name itself when it is unknown. */
+const char *cli_error_meaning(const char *name);
 int cli_manual_policy(struct cli *cli, struct err *err);    /* cli_cmd_schema.c */
 /* "-c, --config FILE" */
 void cli_option_usage(const struct cli_option *o, char ret[64]);
 
 /* ---- text from outside (cli_safe.c) ---- */
 
+/* "" for one, "s" for any other number. */
+const char *cli_s(uint64_t n);
 /* A copy that a terminal shows and never obeys: control, format (bidi, zero width), private and unassigned characters, line
  * separators, piles of combining marks and bytes that are not UTF-8 become \x1b, \u{202e}.  Never fails. */
 char *cli_safe_len(void *ctx, const char *text, size_t len);

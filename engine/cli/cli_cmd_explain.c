@@ -1,59 +1,36 @@
 /*
- * cli_cmd_explain.c - which rule governs a channel, why, and what is due there.
+ * cli_cmd_explain.c - which rule governs a channel or a post, why, and what is due.
  */
 #include <string.h>
 
 #include <mmretain/mm.h>
 
-#include "cli_match.h"
 #include "cli_plan.h"
 
 struct explain {
 	struct cli *cli;
-	const struct mm_scope *scope;
-	struct policy_scope key;
-	const struct policy_rule *winner;
-	struct policy_candidate *candidate;
-	struct err tie;                      /* set when two rules tie */
-	struct plan *plan;                   /* of this channel alone */
+	struct plan_explain *e;
+	struct plan *plan;                   /* of this channel alone; NULL for a post */
 };
 
-static bool is_named(const struct mm_scope *s, const char *word)
+static bool looks_like_id(const char *word)
 {
-	const char *slash = strchr(word, '/');
-	size_t n = slash ? (size_t)(slash - word) : 0;
-
-	if (strcmp(s->channel_id, word) == 0 || (s->channel_name && strcmp(s->channel_name, word) == 0))
-		return true;
-	return slash && s->team_name && strlen(s->team_name) == n && memcmp(s->team_name, word, n) == 0 && s->channel_name &&
-	       strcmp(s->channel_name, slash + 1) == 0;
+	return strlen(word) == MM_ID && strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") == MM_ID;
 }
 
-static int find_channel(struct explain *x, const char *word, struct err *err)
+/* An id may be a channel's or a post's. */
+static int look_up(struct explain *x, const char *word, struct err *err)
 {
-	struct mm_scope *scope;
-	size_t n, found = 0;
-	char *teams = mem_strdup(x->cli->ctx, "");
-	int r = mm_scopes(x->cli->ctx, x->cli->mm, &scope, &n, err);
+	struct cli *cli = x->cli;
+	int r = plan_explain_channel(cli->ctx, cli->policy, cli->mm, word, &x->e, err);
 
-	if (r < 0)
+	if (r != -ERR_NOT_FOUND || !looks_like_id(word))
 		return r;
-	for (size_t i = 0; i < n; i++) {
-		if (!is_named(&scope[i], word))
-			continue;
-		found++;
-		x->scope = &scope[i];
-		teams = mem_printf(x->cli->ctx, "%s%s%s", teams, *teams ? ", " : "",
-				   scope[i].team_name && *scope[i].team_name ? scope[i].team_name : scope[i].channel_id);
-	}
-	if (found == 1)
-		return 0;
-	if (found == 0) {
-		err_set(err, ERR_NOT_FOUND, "there is no channel \"%s\"", word);
-		return err_hint(err, "Name it by id, by name, or as team/channel.");
-	}
-	err_set(err, ERR_USAGE, "%zu channels are called \"%s\": in %s", found, word, teams);
-	return err_hint(err, "Write team/channel, or the id.");
+	err_clear(err);
+	r = plan_explain_post(cli->ctx, cli->policy, cli->mm, word, &x->e, err);
+	if (r == -ERR_NOT_FOUND)
+		err_set(err, ERR_NOT_FOUND, "there is no channel and no post \"%s\"", word);
+	return r;
 }
 
 static const char *rung_name(enum policy_rung rung)
@@ -135,75 +112,101 @@ static char *keep_text(void *ctx, const struct policy_rule *rule)
 static const struct plan_rule *rule_of(const struct explain *x)
 {
 	for (size_t i = 0; x->plan && i < x->plan->n_rules; i++)
-		if (x->plan->rule[i].rule == x->winner)
+		if (x->plan->rule[i].rule == x->e->rule)
 			return &x->plan->rule[i];
 	return NULL;
 }
 
-/* ---- output ---- */
+/* ---- JSON ---- */
 
-static json_t *candidates_json(const struct explain *x)
+static void append(json_t *list, json_t *value)
+{
+	if (json_array_append_new(list, cli_json_check(value)) < 0)
+		mem_check(NULL);
+}
+
+static json_t *candidates_json(const struct plan_explain *e)
 {
 	json_t *list = cli_json_check(json_array());
 
-	for (size_t i = 0; x->candidate && i < x->cli->policy->n_rules; i++) {
-		const struct policy_candidate *c = &x->candidate[i];
+	for (size_t i = 0; i < e->n_candidates; i++) {
+		const struct policy_candidate *c = &e->candidate[i];
 		json_t *obj = cli_json_check(json_object());
 
 		cli_json_text(obj, "rule", c->rule->name);
 		cli_json_text(obj, "rung", rung_name(c->rung));
 		cli_json_put(obj, "priority", json_integer(c->rule->priority));
 		cli_json_text(obj, "result", loss_name(c->loss));
-		if (json_array_append_new(list, obj) < 0)
-			mem_check(NULL);
+		append(list, obj);
 	}
 	return list;
 }
 
-static json_t *holds_json(const struct explain *x)
+static json_t *post_json(const struct plan_explain *e)
 {
-	const struct policy *p = x->cli->policy;
-	json_t *list = cli_json_check(json_array());
+	json_t *obj = cli_json_check(json_object());
 
-	for (size_t i = 0; i < p->n_holds; i++)
-		if (policy_hold_covers(&p->hold[i], &x->key) &&
-		    json_array_append_new(list, cli_json_check(json_string(p->hold[i].name))) < 0)
-			mem_check(NULL);
-	return list;
+	cli_json_text(obj, "id", e->post);
+	cli_json_text(obj, "root", *e->root ? e->root : NULL);
+	cli_json_int(obj, "posts", e->has_thread ? e->thread.posts : 0);
+	cli_json_time(obj, "last_reply", e->has_thread ? e->thread.last_reply_ms : INT64_MAX);
+	cli_json_bool(obj, "due", e->verdict == PLAN_DUE);
+	cli_json_time(obj, "due_from", e->due_ms);
+	cli_json_text(obj, "reason", plan_reason_name(e->reason));
+	cli_json_text(obj, "hold", e->thread_hold ? e->thread_hold->name : NULL);
+	return obj;
+}
+
+static json_t *due_json(const struct plan *plan)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "threads", plan->due_threads);
+	cli_json_int(obj, "posts", plan->due_posts);
+	cli_json_int(obj, "bytes", plan->due_bytes);
+	return obj;
 }
 
 static void put_winner(const struct explain *x, json_t *doc)
 {
+	const struct plan_explain *e = x->e;
 	const struct plan_rule *rule = rule_of(x);
-	json_t *due = cli_json_check(json_object());
+	json_t *holds = cli_json_check(json_array());
 
-	cli_json_text(doc, "rule", x->winner ? x->winner->name : NULL);
-	cli_json_text(doc, "keep", x->winner ? keep_text(x->cli->ctx, x->winner) : NULL);
-	cli_json_text(doc, "from", x->winner && x->winner->has_age ? from_name(x->winner->from) : NULL);
-	cli_json_time(doc, "cutoff", rule ? rule->cut_ms : INT64_MIN);
-	cli_json_time(doc, "floor", rule ? rule->floor_ms : INT64_MIN);
-	cli_json_put(doc, "holds", holds_json(x));
-	cli_json_int(due, "threads", x->plan ? x->plan->due_threads : 0);
-	cli_json_int(due, "posts", x->plan ? x->plan->due_posts : 0);
-	cli_json_int(due, "bytes", x->plan ? x->plan->due_bytes : 0);
-	cli_json_put(doc, "due", due);
-	cli_json_put(doc, "reasons", rule ? cli_reasons_json(rule->reason) : json_object());
+	cli_json_text(doc, "rule", e->rule ? e->rule->name : NULL);
+	cli_json_bool(doc, "tie", e->tie);
+	cli_json_text(doc, "keep", e->rule ? keep_text(x->cli->ctx, e->rule) : NULL);
+	cli_json_text(doc, "from", e->rule && e->rule->has_age ? from_name(e->rule->from) : NULL);
+	cli_json_time(doc, "cutoff", e->rule ? e->cut_ms : INT64_MIN);
+	cli_json_time(doc, "floor", e->rule ? e->floor_ms : INT64_MAX);
+	for (size_t i = 0; i < e->n_holds; i++)
+		append(holds, json_string(e->hold[i]->name));
+	cli_json_put(doc, "holds", holds);
+	if (e->has_post)
+		cli_json_put(doc, "post", post_json(e));
+	if (x->plan)
+		cli_json_put(doc, "due", due_json(x->plan));
+	if (rule)
+		cli_json_put(doc, "reasons", cli_reasons_json(rule->reason));
 }
 
 static int print_json(const struct explain *x, struct err *err)
 {
+	const struct mm_scope *s = &x->e->scope;
 	json_t *doc = cli_json_check(json_object());
 
-	cli_json_text(doc, "channel", x->scope->channel_name);
-	cli_json_text(doc, "channel_id", x->scope->channel_id);
-	cli_json_text(doc, "team", x->scope->team_name);
-	cli_json_text(doc, "team_id", x->scope->team_id);
-	cli_json_text(doc, "type", type_name(x->scope->type));
-	cli_json_bool(doc, "archived", x->key.archived);
-	cli_json_put(doc, "candidates", candidates_json(x));
+	cli_json_text(doc, "channel", s->channel_name);
+	cli_json_text(doc, "channel_id", s->channel_id);
+	cli_json_text(doc, "team", s->team_name);
+	cli_json_text(doc, "team_id", s->team_id);
+	cli_json_text(doc, "type", type_name(s->type));
+	cli_json_bool(doc, "archived", x->e->policy_scope.archived);
+	cli_json_put(doc, "candidates", candidates_json(x->e));
 	put_winner(x, doc);
 	return cli_json_print(doc, err);
 }
+
+/* ---- text ---- */
 
 static int print_candidates(const struct explain *x, struct err *err)
 {
@@ -212,8 +215,8 @@ static int print_candidates(const struct explain *x, struct err *err)
 	auto_mem void *ctx = mem_context(NULL, "candidates");
 	struct cli_table *t = cli_table_new(x->cli, columns, ARRAY_LEN(columns));
 
-	for (size_t i = 0; x->candidate && i < x->cli->policy->n_rules; i++) {
-		const struct policy_candidate *c = &x->candidate[i];
+	for (size_t i = 0; i < x->e->n_candidates; i++) {
+		const struct policy_candidate *c = &x->e->candidate[i];
 
 		cli_table_row(t);
 		cli_table_text(t, c->rule->name);
@@ -227,58 +230,90 @@ static int print_candidates(const struct explain *x, struct err *err)
 
 static void print_winner(const struct explain *x)
 {
+	const struct plan_explain *e = x->e;
 	void *ctx = x->cli->ctx;
-	const struct plan_rule *rule = rule_of(x);
-	const struct policy *p = x->cli->policy;
-	char cut[TIME_TEXT];
+	char text[TIME_TEXT];
 
-	for (size_t i = 0; i < p->n_holds; i++)
-		if (policy_hold_covers(&p->hold[i], &x->key))
-			printf("hold %s covers this channel\n", cli_safe(ctx, p->hold[i].name));
-	if (!x->winner) {
-		printf("no rule governs it: nothing is deleted\n");
+	for (size_t i = 0; i < e->n_holds; i++)
+		printf("hold %s covers this channel\n", cli_safe(ctx, e->hold[i]->name));
+	if (!e->rule) {
+		printf("%s: nothing is deleted\n", e->tie ? "two rules tie" : "no rule governs it");
 		return;
 	}
-	printf("rule %s keeps %s\n", cli_safe(ctx, x->winner->name), keep_text(ctx, x->winner));
-	if (rule && rule->cut_ms != INT64_MIN) {
-		time_format(rule->cut_ms, cut);
-		printf("due now: threads whose %s is before %s\n", from_name(x->winner->from), cut);
+	printf("rule %s keeps %s\n", cli_safe(ctx, e->rule->name), keep_text(ctx, e->rule));
+	if (e->cut_ms != INT64_MIN) {
+		time_format(e->cut_ms, text);
+		printf("due now: threads whose %s is before %s\n", from_name(e->rule->from), text);
 	}
-	if (rule && rule->floor_ms != INT64_MAX) {
-		time_format(rule->floor_ms, cut);
-		printf("floor: nothing with a reply since %s goes\n", cut);
+	if (e->floor_ms != INT64_MAX) {
+		time_format(e->floor_ms, text);
+		printf("floor: nothing with a post since %s goes\n", text);
 	}
-	if (x->plan)
-		printf("that is %llu threads, %llu posts; reasons: %s\n", (unsigned long long)x->plan->due_threads,
-		       (unsigned long long)x->plan->due_posts,
-		       rule ? cli_reasons_text(ctx, rule->reason, /* only_kept= */ false) : "");
+}
+
+static void print_due(const struct explain *x)
+{
+	const struct plan_rule *rule = rule_of(x);
+
+	if (!x->plan)
+		return;
+	printf("that is %llu thread%s, %llu post%s", (unsigned long long)x->plan->due_threads, cli_s(x->plan->due_threads),
+	       (unsigned long long)x->plan->due_posts, cli_s(x->plan->due_posts));
+	if (rule)
+		printf("; %s", cli_reasons_text(x->cli->ctx, rule->reason, /* only_kept= */ false));
+	printf("\n");
+}
+
+static void print_post(const struct explain *x)
+{
+	const struct plan_explain *e = x->e;
+	char text[TIME_TEXT];
+
+	if (!e->has_post)
+		return;
+	if (!e->has_thread) {
+		printf("post %s belongs to no sound thread: it is kept\n", e->post);
+		return;
+	}
+	time_format(e->thread.last_reply_ms, text);
+	printf("thread %s: %llu post%s, the last of %s\n", e->root, (unsigned long long)e->thread.posts, cli_s(e->thread.posts), text);
+	printf("%s, reason: %s", e->verdict == PLAN_DUE ? "due now" : "kept now", plan_reason_name(e->reason));
+	if (e->thread_hold)
+		printf(" (%s)", cli_safe(x->cli->ctx, e->thread_hold->name));
+	if (e->due_ms != INT64_MAX) {
+		time_format(e->due_ms, text);
+		printf("; by age due from %s", text);
+	}
+	printf("\n");
 }
 
 static int print_text(const struct explain *x, struct err *err)
 {
 	void *ctx = x->cli->ctx;
-	const struct mm_scope *s = x->scope;
+	const struct mm_scope *s = &x->e->scope;
 	int r;
 
 	printf("%s channel %s (%s)", type_name(s->type), cli_safe(ctx, s->channel_name), s->channel_id);
 	if (*s->team_id)
 		printf(" of team %s (%s)", cli_safe(ctx, s->team_name), s->team_id);
-	printf("%s\n\n", x->key.archived ? ", archived" : "");
+	printf("%s\n\n", x->e->policy_scope.archived ? ", archived" : "");
 	r = print_candidates(x, err);
 	if (r < 0)
 		return r;
 	printf("\n");
 	print_winner(x);
+	print_due(x);
+	print_post(x);
 	return 0;
 }
 
 /* What is due in this channel alone. */
 static int plan_channel(struct explain *x, struct err *err)
 {
-	const struct plan_options options = {.channel = x->scope->channel_id, .sizes = true, .progress = &x->cli->progress};
+	const struct plan_options options = {.channel = x->e->scope.channel_id, .sizes = true, .progress = &x->cli->progress};
 	int r;
 
-	if (!x->winner)
+	if (!x->e->rule || x->e->has_post)
 		return 0;
 	r = plan_build(x->cli->ctx, x->cli->policy, x->cli->mm, &options, &x->plan, err);
 	cli_progress_clear();
@@ -288,22 +323,19 @@ static int plan_channel(struct explain *x, struct err *err)
 int cli_cmd_explain(struct cli *cli, struct err *err)
 {
 	struct explain x = {.cli = cli};
-	int r = cli_load_policy(cli, err), tie;
+	int r = cli_load_policy(cli, err);
 
 	if (r == 0)
 		r = cli_open_db(cli, err);
 	if (r == 0)
-		r = find_channel(&x, cli->args->operand[0], err);
-	if (r < 0)
-		return r;
-	x.key = cli_policy_scope(x.scope);
-	tie = policy_winner(cli->ctx, cli->policy, &x.key, &x.winner, &x.candidate, &x.tie);
-	r = plan_channel(&x, err);
+		r = look_up(&x, cli->args->operand[0], err);
+	if (r == 0)
+		r = plan_channel(&x, err);
 	if (r == 0)
 		r = cli->json ? print_json(&x, err) : print_text(&x, err);
-	if (r == 0 && tie < 0) {
-		*err = x.tie;
-		r = tie;
+	if (r == 0 && x.e->tie) {
+		err_set(err, ERR_POLICY, "two rules tie for this channel");
+		r = err_hint(err, "Give one of them a `priority`.");
 	}
 	return r;
 }

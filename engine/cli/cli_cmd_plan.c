@@ -19,7 +19,7 @@ static int print_plan(struct cli *cli, struct plan *plan, struct err *err)
 	int r;
 
 	if (cli->json) {
-		doc = cli_plan_json(plan);
+		doc = cli_plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
 		return cli_json_print(doc, err);
 	}

@@ -36,6 +36,13 @@ static const char *known(const char *text)
 	return *text ? text : "not recorded";
 }
 
+/* "12 threads, 40 posts" */
+static const char *amount(void *ctx, uint64_t threads, uint64_t posts)
+{
+	return mem_printf(ctx, "%llu thread%s, %llu post%s", (unsigned long long)threads, cli_s(threads),
+			  (unsigned long long)posts, cli_s(posts));
+}
+
 /* The host's zone, beside UTC, as a reader on the spot will look for it. */
 static void local_time(const char *utc, char *ret, size_t size)
 {
@@ -56,7 +63,7 @@ static void who_and_when(const struct report *rp)
 	const char *began = protocol_str(rp->doc, "began"), *ended = protocol_str(rp->doc, "ended");
 	char took[TIME_TEXT], from[64], to[64];
 
-	point(rp, 1, "run", "%s, mmretain %s on %s", protocol_str(rp->doc, "run"), known(protocol_str(rp->begin, "tool")),
+	point(rp, 1, "run", "%s, %s on %s", protocol_str(rp->doc, "run"), known(protocol_str(rp->begin, "tool")),
 	      known(protocol_str(rp->begin, "host")));
 	point(rp, 0, "", "database %s, system identifier %s", known(protocol_str(rp->begin, "database")),
 	      known(protocol_str(rp->begin, "system_identifier")));
@@ -82,12 +89,14 @@ static void rules(const struct report *rp)
 
 	point(rp, 4, "policy", "SHA-256 %s", known(protocol_str(rp->begin, "policy_digest")));
 	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
-		point(rp, 0, "", "rule %s: %llu channels, %llu threads due", protocol_str(rule, "rule"),
-		      (unsigned long long)protocol_int(rule, "scopes"), (unsigned long long)protocol_int(rule, "due_threads"));
-		scopes += protocol_int(rule, "scopes");
+		uint64_t n = protocol_int(rule, "scopes"), due = protocol_int(rule, "due_threads");
+
+		point(rp, 0, "", "rule %s: %llu channel%s, %llu thread%s due", protocol_str(rule, "rule"), (unsigned long long)n,
+		      cli_s(n), (unsigned long long)due, cli_s(due));
+		scopes += n;
 	}
-	point(rp, 5, "scope", "messages of %llu channels with their files, reactions and memberships",
-	      (unsigned long long)scopes);
+	point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships",
+	      (unsigned long long)scopes, cli_s(scopes));
 	point(rp, 6, "cut-off", "%s", rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
 	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
 		json_int_t cut_ms = json_integer_value(json_object_get(rule, "cut_ms"));
@@ -128,6 +137,8 @@ static void rows_by_kind(const struct report *rp)
 static void result(const struct report *rp)
 {
 	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
+	uint64_t bundles = protocol_int(archived, "bundles");
+	auto_mem void *ctx = mem_context(NULL, "result");
 	json_t *value;
 	const char *reason;
 	char bytes[TIME_TEXT], unlinked[TIME_TEXT];
@@ -135,19 +146,19 @@ static void result(const struct report *rp)
 
 	bytes_format(protocol_int(archived, "bytes"), bytes);
 	bytes_format(sum(rp, "unlinked", "bytes_unlinked"), unlinked);
-	point(rp, 7, "result", "selected: %llu threads, %llu posts", (unsigned long long)protocol_int(rp->plan, "due_threads"),
-	      (unsigned long long)protocol_int(rp->plan, "due_posts"));
-	point(rp, 0, "", "archived: %llu threads, %llu posts, %llu bundles, %s",
-	      (unsigned long long)protocol_int(archived, "threads"), (unsigned long long)protocol_int(archived, "posts"),
-	      (unsigned long long)protocol_int(archived, "bundles"), bytes);
-	point(rp, 0, "", "deleted: %llu threads, %llu posts", (unsigned long long)protocol_int(deleted, "threads"),
-	      (unsigned long long)protocol_int(deleted, "posts"));
+	point(rp, 7, "result", "selected: %s",
+	      rp->plan ? amount(ctx, protocol_int(rp->plan, "due_threads"), protocol_int(rp->plan, "due_posts")) : "not recorded");
+	point(rp, 0, "", "archived: %s, %llu bundle%s, %s",
+	      amount(ctx, protocol_int(archived, "threads"), protocol_int(archived, "posts")), (unsigned long long)bundles,
+	      cli_s(bundles), bytes);
+	point(rp, 0, "", "deleted: %s", amount(ctx, protocol_int(deleted, "threads"), protocol_int(deleted, "posts")));
 	rows_by_kind(rp);
 	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
 	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,
 	      (unsigned long long)sum(rp, "unlinked", "blobs_shared"), (unsigned long long)sum(rp, "unlinked", "blobs_failed"));
 	json_object_foreach(json_object_get(rp->totals, "kept"), reason, value) {
-		point(rp, any ? 0 : 8, "kept", "%s: %lld threads", reason, (long long)json_integer_value(value));
+		point(rp, any ? 0 : 8, "kept", "%s: %lld thread%s", reason, (long long)json_integer_value(value),
+		      cli_s((uint64_t)json_integer_value(value)));
 		any = true;
 	}
 	if (!any)
@@ -157,7 +168,7 @@ static void result(const struct report *rp)
 static void evidence_of(const struct report *rp, const json_t *entry)
 {
 	int64_t expires_ms = (int64_t)protocol_int(entry, "expires_ms");
-	char until[TIME_TEXT] = "without end";
+	char until[TIME_TEXT] = "told otherwise";
 
 	if (expires_ms)
 		time_format(expires_ms, until);
@@ -165,7 +176,7 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 		point(rp, 0, "", "no archive wanted by rule %s, because: %s", protocol_str(entry, "rule"),
 		      protocol_str(entry, "because"));
 	else if (json_object_get(entry, "rel_path"))
-		point(rp, 0, "", "%s, kept until %s", protocol_str(entry, "rel_path"), until);
+		point(rp, 0, "", "%s, to be kept until %s", protocol_str(entry, "rel_path"), until);
 	else
 		point(rp, 0, "", "%s, published by an earlier run", protocol_str(entry, "bundle"));
 	if (*protocol_str(entry, "file_digest") && !protocol_bool(entry, "waived"))
@@ -181,13 +192,13 @@ static void evidence(const struct report *rp)
 	json_t *list = json_object_get(rp->doc, "bundles"), *entry;
 	size_t i;
 
-	point(rp, 9, "evidence", "%zu bundle%s", json_array_size(list), json_array_size(list) == 1 ? "" : "s");
+	point(rp, 9, "evidence", "%zu bundle%s", json_array_size(list), cli_s(json_array_size(list)));
 	json_array_foreach(list, i, entry)
 		evidence_of(rp, entry);
 	point(rp, 10, "method", "deletion of database rows, removal of attachment files");
 	point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems reuse it");
 	point(rp, 11, "check", "each bundle was read back in full and compared before its rows were deleted");
-	point(rp, 0, "", "closing sweep: %llu late threads put back, %llu late rows removed",
+	point(rp, 0, "", "closing sweep: late threads put back: %llu, late rows removed: %llu",
 	      (unsigned long long)sum(rp, "sweep", "late_restored"), (unsigned long long)sum(rp, "sweep", "late_removed"));
 	point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own periods; "
 				      "their operators are responsible");
@@ -200,8 +211,11 @@ static void outcome(const struct report *rp)
 		 gone = protocol_int(json_object_get(rp->totals, "deleted"), "threads");
 	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
 
-	point(rp, 13, "left", "%llu threads that were due", (unsigned long long)(due > gone ? due - gone : 0));
-	point(rp, 14, "errors", "%s", *error ? error : "none");
+	if (rp->plan)
+		point(rp, 13, "left", "%llu of the threads that were due", (unsigned long long)(due > gone ? due - gone : 0));
+	else
+		point(rp, 13, "left", "not recorded");
+	point(rp, 14, "errors", "%s", *error ? cli_error_meaning(error) : "none");
 	if (protocol_int(rp->doc, "recovered"))
 		point(rp, 0, "", "a torn ledger line of an interrupted run was recovered");
 	point(rp, 15, "outcome", "%s", *word ? word : "not ended: interrupted, or still running");

@@ -49,7 +49,7 @@ static int show_only(struct cli *cli, struct err *err)
 	if (r == 0)
 		r = cli_plan_build(cli, &plan, err);
 	if (r == 0)
-		r = cli->json ? cli_json_print(cli_plan_json(plan), err) : cli_plan_print_text(cli, plan, err);
+		r = cli->json ? cli_json_print(cli_plan_json(cli, plan), err) : cli_plan_print_text(cli, plan, err);
 	if (r == 0)
 		r = plan_guard(plan, err);
 	if (r < 0 || cli_given(cli, OPT_DRY_RUN))

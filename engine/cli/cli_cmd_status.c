@@ -165,8 +165,7 @@ static void print_unfinished(const struct status *st)
 	if (!st->protocol->overdue)
 		return;
 	time_format(st->protocol->oldest_overdue_ms, oldest);
-	printf("overdue: %llu bundles are past their time, the oldest since %s\n", (unsigned long long)st->protocol->overdue,
-	       oldest);
+	printf("overdue: bundles past their time: %llu, the oldest since %s\n", (unsigned long long)st->protocol->overdue, oldest);
 }
 
 static int print_text(const struct status *st, struct err *err)
@@ -176,8 +175,8 @@ static int print_text(const struct status *st, struct err *err)
 
 	bytes_format(st->bytes, bytes);
 	bytes_format(st->free_bytes, free_bytes);
-	printf("archive %s: %llu bundles, %s; %s free\n", cli_safe(st->cli->ctx, st->cli->store->path),
-	       (unsigned long long)st->bundles, bytes, free_bytes);
+	printf("archive %s: %llu bundle%s, %s; %s free\n", cli_safe(st->cli->ctx, st->cli->store->path),
+	       (unsigned long long)st->bundles, cli_s(st->bundles), bytes, free_bytes);
 	printf("ledger: %llu lines, chain whole\n", (unsigned long long)st->state->entries);
 	if (json_array_size(st->protocol->runs)) {
 		printf("\n");

@@ -138,10 +138,8 @@ int cli_cmd_help(struct cli *cli, struct err *err)
 		cli_manual_markdown(stdout);
 	else if (strcmp(format, "exit-codes") == 0)
 		cli_manual_exit_codes(stdout);
-#ifdef MMR_HAVE_schema
 	else if (strcmp(format, "policy") == 0)
 		return cli_manual_policy(cli, err);
-#endif
 	else if (id < CMD_COUNT)
 		cli_help_command(stdout, id);
 	else

@@ -15,6 +15,14 @@ static const struct {
 #undef X
 };
 
+const char *cli_error_meaning(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++)
+		if (strcmp(errors[i].name, name) == 0)
+			return errors[i].text;
+	return name;
+}
+
 static const struct { const char *path, *text; } files[] = {
 	{CLI_DEFAULT_POLICY, "the policy, when `-c` names no other"},
 	{"<archive root>/bundles/", "the archive: one seekable tar.zst file per bundle, readable with standard tools"},

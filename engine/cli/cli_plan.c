@@ -50,7 +50,7 @@ int cli_plan_build(struct cli *cli, struct plan **ret, struct err *err)
 {
 	const char *const *v = cli->args->value;
 	const struct plan_options options = {.rule = v[OPT_RULE], .team = v[OPT_TEAM], .channel = v[OPT_CHANNEL], .sizes = true,
-					     .progress = &cli->progress};
+					     .strays = cli->verbose, .progress = &cli->progress};
 	int r = plan_build(cli->ctx, cli->policy, cli->mm, &options, ret, err);
 
 	if (r < 0)
@@ -121,7 +121,7 @@ static json_t *strays_json(const struct mm_strays *s)
 	return obj;
 }
 
-json_t *cli_plan_json(const struct plan *plan)
+json_t *cli_plan_json(const struct cli *cli, const struct plan *plan)
 {
 	json_t *doc = cli_json_check(json_object()), *rules = cli_json_check(json_array());
 	json_t *scopes = cli_json_check(json_array()), *warnings = cli_json_check(json_array());
@@ -138,7 +138,7 @@ json_t *cli_plan_json(const struct plan *plan)
 	for (size_t i = 0; i < plan->n_scopes; i++)
 		append(scopes, scope_json(&plan->scope[i]));
 	cli_json_put(doc, "scopes", scopes);
-	cli_json_put(doc, "strays", strays_json(&plan->strays));
+	cli_json_put(doc, "strays", cli->verbose ? strays_json(&plan->strays) : json_null());
 	for (size_t i = 0; i < plan->n_warnings; i++) {
 		auto_mem char *safe = cli_safe(NULL, plan->warning[i]);
 

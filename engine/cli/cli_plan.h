@@ -12,8 +12,8 @@
 int cli_plan_build(struct cli *cli, struct plan **ret, struct err *err) MMR_CHECKED;
 /* Tables of rules, reasons and channels. */
 int cli_plan_print_text(const struct cli *cli, const struct plan *plan, struct err *err) MMR_CHECKED;
-json_t *cli_plan_json(const struct plan *plan);
-/* {"age": 12, ...} of the reasons that occur; due: those of due threads, else those of kept ones. */
+json_t *cli_plan_json(const struct cli *cli, const struct plan *plan);
+/* {"age": 12, ...} of the reasons that occur. */
 json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS]);
 /* "age 12, pinned 3"; "" when none occurs.  only_kept leaves the reasons of due threads out. */
 char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], bool only_kept);

@@ -67,3 +67,8 @@ size_t cli_width(const char *safe_text)
 	}
 	return width;
 }
+
+const char *cli_s(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}

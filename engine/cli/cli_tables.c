@@ -5,10 +5,6 @@
 
 #include "cli.h"
 
-/* A command whose rooms are not built yet is known, and refused. */
-#define CLI_HAVE(word) CLI_FN_##word
-#include "cli_have.h"
-
 const struct cli_command cli_commands[CMD_COUNT] = {
 #define X(id, word, fn, operands, least, most, summary, prose, json, example)                                          \
 	[CMD_##id] = {word, fn, operands, least, most, summary, prose, json, example},

@@ -72,6 +72,8 @@ def main():
     rewrite = "--rewrite" in sys.argv
     if not args:
         raise SystemExit(__doc__)
+    if not os.access(args[0], os.X_OK):
+        raise SystemExit("%s: no program" % args[0])
     paths = args[1:] or sorted(map(str, (HERE / "cases").glob("*.case")))
     ran = failed = 0
     for path in paths:
