@@ -13,10 +13,9 @@ static struct mm *mm;
 
 static void setup(void)
 {
-	struct mm_source source = {0};
+	struct mm_source source = {.url = conninfo("")};
 	struct err err;
 
-	source.url = mem_strdup(NULL, conninfo(""));
 	OK(mm_open(NULL, &source, &mm, &err));
 	OK(db_begin(mm->db, DB_READ_COMMITTED, &err));
 }

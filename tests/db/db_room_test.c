@@ -97,6 +97,7 @@ int main(void)
 	suite_add_tcase(suite, db_lock_case());
 	suite_add_tcase(suite, mm_probe_case());
 	suite_add_tcase(suite, mm_read_case());
+	suite_add_tcase(suite, db_stop_case());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

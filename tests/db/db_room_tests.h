@@ -11,6 +11,7 @@ TCase *db_trouble_case(void);
 TCase *db_lock_case(void);
 TCase *mm_probe_case(void);
 TCase *mm_read_case(void);
+TCase *db_stop_case(void);
 
 /* key=value text of the test database; `more` is added. */
 const char *conninfo(const char *more);

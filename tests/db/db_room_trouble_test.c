@@ -271,6 +271,15 @@ TCase *db_trouble_case(void)
 	tcase_add_test(tc, test_messages);
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_search_path);
+	return tc;
+}
+
+/* Last of all: without fork the stop stays requested. */
+TCase *db_stop_case(void)
+{
+	TCase *tc = tcase_create("stop");
+
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_stop);
 	return tc;
 }
