@@ -49,7 +49,7 @@ const struct mm_known_table mm_known[MM_KINDS] = {
 	{MM_DRAFT, "draft", "drafts", "userid", false,
 	 COLUMNS(INT_("createat"), INT_("updateat"), INT_("deleteat"), TEXT_("userid"), TEXT_("channelid"), TEXT_("rootid"),
 		 TEXT_("message"), TEXT_("props"), TEXT_("fileids"), LATER("priority", MM_TEXT), LATER("type", MM_TEXT))},
-	{MM_READ_RECEIPT, "read_receipt", "readreceipts", "userid", false,
+	{MM_READ_RECEIPT, "receipt", "readreceipts", "userid", false,
 	 COLUMNS(TEXT_("postid"), TEXT_("userid"), INT_("expireat"))},
 	{MM_TEMPORARY, "temporary", "temporaryposts", NULL, false,
 	 COLUMNS(TEXT_("postid"), TEXT_("type"), INT_("expireat"), TEXT_("message"), TEXT_("fileids"))},
@@ -60,7 +60,7 @@ const struct mm_known_table mm_known[MM_KINDS] = {
 	{MM_PROPERTY, "property", "propertyvalues", NULL, false,
 	 COLUMNS(TEXT_("id"), TEXT_("targetid"), TEXT_("targettype"), TEXT_("groupid"), TEXT_("fieldid"), JSON_("value"),
 		 INT_("createat"), INT_("updateat"), INT_("deleteat"), LATER("createdby", MM_TEXT), LATER("updatedby", MM_TEXT))},
-	{MM_SHARED_FILE, "shared_file", "sharedchannelattachments", NULL, false,
+	{MM_SHARED_FILE, "sharedfile", "sharedchannelattachments", NULL, false,
 	 COLUMNS(TEXT_("id"), TEXT_("fileid"), TEXT_("remoteid"), INT_("createat"), INT_("lastsyncat"))},
 };
 

@@ -16,11 +16,11 @@ static const struct { const char *kind, *key; const struct sql *sql; } kinds[MM_
 	[MM_PREF] = {"pref", "name", &sql_purge_pref},
 	[MM_REMINDER] = {"reminder", "postid", &sql_purge_reminder},
 	[MM_DRAFT] = {"draft", "rootid", &sql_purge_draft},
-	[MM_READ_RECEIPT] = {"read_receipt", "postid", &sql_purge_read_receipt},
+	[MM_READ_RECEIPT] = {"receipt", "postid", &sql_purge_read_receipt},
 	[MM_TEMPORARY] = {"temporary", "postid", &sql_purge_temporary},
 	[MM_TRANSLATION] = {"translation", "objectid", &sql_purge_translation},
 	[MM_PROPERTY] = {"property", "id", &sql_purge_property},
-	[MM_SHARED_FILE] = {"shared_file", "id", &sql_purge_shared_file},
+	[MM_SHARED_FILE] = {"sharedfile", "id", &sql_purge_shared_file},
 };
 
 const struct sql *purge_sql(enum mm_kind kind)
