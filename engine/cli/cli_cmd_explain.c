@@ -259,8 +259,8 @@ static void print_due(const struct explain *x)
 		return;
 	printf("that is %llu thread%s, %llu post%s", (unsigned long long)x->plan->due_threads, cli_s(x->plan->due_threads),
 	       (unsigned long long)x->plan->due_posts, cli_s(x->plan->due_posts));
-	if (rule)
-		printf("; %s", cli_reasons_text(x->cli->ctx, rule->reason, /* only_kept= */ false));
+	if (rule && *cli_reasons_text(x->cli->ctx, rule->reason, PLAN_KEEP))
+		printf("; kept though it is old: %s", cli_reasons_text(x->cli->ctx, rule->reason, PLAN_KEEP));
 	printf("\n");
 }
 

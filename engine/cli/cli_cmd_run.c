@@ -158,7 +158,7 @@ static int print_bundles(const struct cli *cli, const struct run_report *rep, st
 static int print_text(const struct cli *cli, const struct run_report *rep, struct err *err)
 {
 	const struct purge_counts *c = &rep->total;
-	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, /* only_kept= */ true);
+	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, PLAN_KEEP);
 	double seconds = (double)(rep->ended_ms - rep->began_ms) / 1000.0;
 	int r = print_bundles(cli, rep, err);
 

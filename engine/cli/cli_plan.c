@@ -19,14 +19,14 @@ static bool is_silent(int reason)
 	return reason == KEPT_YOUNG;
 }
 
-char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], bool only_kept)
+char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], enum plan_verdict of)
 {
 	char *text = mem_strdup(ctx, "");
 
 	for (int i = 0; i < PLAN_REASONS; i++) {
 		char *longer;
 
-		if (!reason[i] || is_silent(i) || (only_kept && is_due_reason(i)))
+		if (!reason[i] || is_silent(i) || is_due_reason(i) != (of == PLAN_DUE))
 			continue;
 		longer = mem_printf(ctx, "%s%s%s %llu", text, *text ? ", " : "", plan_reason_name((enum plan_reason)i),
 				    (unsigned long long)reason[i]);
@@ -154,7 +154,7 @@ static int print_rules(const struct cli *cli, const struct plan *plan, struct er
 {
 	static const struct cli_column columns[] = {
 		{"RULE", CLI_LEFT},   {"CHANNELS", CLI_RIGHT}, {"CUT-OFF", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT},
-		{"POSTS", CLI_RIGHT}, {"SIZE", CLI_RIGHT},     {"REASONS", CLI_LEFT},
+		{"POSTS", CLI_RIGHT}, {"SIZE", CLI_RIGHT},     {"DUE BY", CLI_LEFT},   {"KEPT BY", CLI_LEFT},
 	};
 	auto_mem void *ctx = mem_context(NULL, "rules");
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
@@ -169,7 +169,8 @@ static int print_rules(const struct cli *cli, const struct plan *plan, struct er
 		cli_table_int(t, rule->due_threads);
 		cli_table_int(t, rule->due_posts);
 		cli_table_bytes(t, rule->due_bytes);
-		cli_table_text(t, cli_reasons_text(ctx, rule->reason, /* only_kept= */ false));
+		cli_table_text(t, cli_reasons_text(ctx, rule->reason, PLAN_DUE));
+		cli_table_text(t, cli_reasons_text(ctx, rule->reason, PLAN_KEEP));
 	}
 	return cli_table_print(t, err);
 }
@@ -193,7 +194,8 @@ static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s
 	cli_table_int(t, s->due_threads);
 	cli_table_int(t, s->due_posts);
 	cli_table_bytes(t, s->due_bytes);
-	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, s->reason, /* only_kept= */ false),
+	cli_table_text(t, cli_reasons_text(ctx, s->reason, PLAN_DUE));
+	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, s->reason, PLAN_KEEP),
 				     s->limit_unreached ? " (limit not reached)" : ""));
 }
 
@@ -201,8 +203,8 @@ static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s
 static int print_scopes(const struct cli *cli, const struct plan *plan, struct err *err)
 {
 	static const struct cli_column columns[] = {
-		{"CHANNEL", CLI_LEFT}, {"RULE", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT},
-		{"POSTS", CLI_RIGHT},  {"SIZE", CLI_RIGHT}, {"REASONS", CLI_LEFT},
+		{"CHANNEL", CLI_LEFT}, {"RULE", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
+		{"SIZE", CLI_RIGHT},   {"DUE BY", CLI_LEFT}, {"KEPT BY", CLI_LEFT},
 	};
 	auto_mem void *ctx = mem_context(NULL, "scopes");
 	const struct plan_scope **order = mem_array(ctx, const struct plan_scope *, plan->n_scopes + 1);

@@ -15,7 +15,7 @@ int cli_plan_print_text(const struct cli *cli, const struct plan *plan, struct e
 json_t *cli_plan_json(const struct cli *cli, const struct plan *plan);
 /* {"age": 12, ...} of the reasons that occur. */
 json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS]);
-/* "age 12, pinned 3"; "" when none occurs.  only_kept leaves the reasons of due threads out. */
-char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], bool only_kept);
+/* "pinned 3, flagged 1": the reasons of due threads, or those of kept ones; "" when none occurs. */
+char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], enum plan_verdict of);
 
 #endif
