@@ -99,17 +99,39 @@ static void scope_line(struct buf *b, const struct plan_scope *s)
 	buf_byte(b, '}');
 }
 
+/* Threads are many: their lines are put together without printf, which took a third of a plan's time. */
+static void put_member(struct buf *b, const char *key, size_t key_len, int64_t v)
+{
+	char text[24], *p = text + sizeof text;
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_put(b, key, key_len);
+	buf_put(b, p, (size_t)(text + sizeof text - p));
+}
+
+#define LITERAL(s) (s), sizeof(s) - 1
+
 static void thread_line(struct buf *b, const struct plan_thread *t)
 {
-	buf_puts(b, "{\"k\":\"thread\"");
-	put_text(b, "root", t->root);
-	put_text(b, "channel", t->channel_id);
-	put_int(b, "create", t->root_create_ms);
-	put_int(b, "posts", (int64_t)t->posts);
-	put_int(b, "bytes", (int64_t)t->bytes);
-	put_int(b, "scope", t->scope);
-	put_text(b, "reason", plan_reason_name(t->reason));
-	buf_byte(b, '}');
+	const char *reason = plan_reason_name(t->reason);
+
+	buf_put(b, LITERAL("{\"k\":\"thread\",\"root\":"));
+	json_put_string(b, t->root, strlen(t->root));
+	buf_put(b, LITERAL(",\"channel\":"));
+	json_put_string(b, t->channel_id, strlen(t->channel_id));
+	put_member(b, LITERAL(",\"create\":"), t->root_create_ms);
+	put_member(b, LITERAL(",\"last\":"), t->last_reply_ms);
+	put_member(b, LITERAL(",\"posts\":"), (int64_t)t->posts);
+	put_member(b, LITERAL(",\"bytes\":"), (int64_t)t->bytes);
+	put_member(b, LITERAL(",\"scope\":"), t->scope);
+	buf_put(b, LITERAL(",\"reason\":\""));
+	buf_put(b, reason, strlen(reason));
+	buf_put(b, LITERAL("\"}"));
 }
 
 static int send(struct buf *b, plan_line_fn fn, void *payload, struct err *err)

@@ -251,6 +251,7 @@ static bool read_thread(struct reader *r, const struct fields *f, struct plan_th
 	t->scope = (uint32_t)scope;
 	p->due_threads++;
 	if (!copy_id(r, f, "root", t->root) || !copy_id(r, f, "channel", t->channel_id) || !get_int(f, "create", &t->root_create_ms) ||
+	    !get_int(f, "last", &t->last_reply_ms) ||
 	    !get_count(f, "posts", &t->posts) || !get_count(f, "bytes", &t->bytes))
 		return false;
 	p->due_posts += t->posts;

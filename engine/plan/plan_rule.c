@@ -9,7 +9,7 @@ int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope,
 	      struct err *err)
 {
 	struct plan_scope *s = &pass->plan->scope[scope];
-	struct plan_thread due = {.root_create_ms = t->root_create_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
+	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
 				  .reason = (uint8_t)reason};
 
 	s->reason[reason]++;
