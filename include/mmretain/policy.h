@@ -69,6 +69,22 @@ struct policy_throttle {              /* optional top-level key throttle: */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
 };
 
+enum policy_keep_name { KEEP_USERNAME = 1, KEEP_DISPLAY_NAME = 2, KEEP_POSITION = 4 };
+enum policy_names { NAMES_KEEP, NAMES_PSEUDONYM };
+enum policy_roles { ROLES_KEEP, ROLES_USER };
+enum policy_audits { AUDITS_BLANK, AUDITS_DELETE };
+
+struct policy_people {                /* optional top-level key departed_users: */
+	bool present;
+	struct duration after;            /* since deactivation */
+	char *only_listed;                /* absolute path of a list of account names and addresses, or NULL */
+	struct policy_list except;        /* account names */
+	unsigned keep;                    /* mask of enum policy_keep_name; account and display name are always in it */
+	enum policy_names names;          /* NAMES_PSEUDONYM: account name and names are replaced */
+	enum policy_roles roles;          /* ROLES_USER: only system_user or system_guest stays */
+	enum policy_audits audits;
+};
+
 struct policy {
 	char *path;
 	uint32_t version;                 /* of the format: 1 */
@@ -78,6 +94,7 @@ struct policy {
 	struct policy_throttle throttle;
 	struct policy_rule *rule; size_t n_rules;
 	struct policy_hold *hold; size_t n_holds;
+	struct policy_people people;
 };
 
 /* One complaint; all of a file come in one pass, in file order. */
