@@ -212,6 +212,7 @@ struct bundle_reader {
 	size_t next, at;                 /* row cursor: next frame, place in raw */
 };
 int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
+int open_bundle_file(int dirfd, const char *rel_path, int *ret_fd, struct err *err) MMR_CHECKED;
 int seek_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 int seek_walk(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 void seek_table(struct buf *b, const struct frame_pos *pos, size_t n);

@@ -71,7 +71,7 @@ int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader
 static int open_fresh(int dirfd, const char *rel_path, int *ret_fd, uint64_t *ret_bytes, struct err *err)
 {
 	struct stat st;
-	int rc = file_open_beneath(dirfd, rel_path, ret_fd, err);
+	int rc = open_bundle_file(dirfd, rel_path, ret_fd, err);
 
 	if (rc)
 		return rc;

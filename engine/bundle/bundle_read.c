@@ -86,9 +86,18 @@ int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **r
 	return 0;
 }
 
+int open_bundle_file(int dirfd, const char *rel_path, int *ret_fd, struct err *err)
+{
+	int rc = file_open_beneath(dirfd, rel_path, ret_fd, err);
+
+	if (rc && err->sys_errno)
+		return err_sys(err, (enum err_code)-rc, err->sys_errno, "cannot open bundle \"%s\"", rel_path);
+	return rc ? err_prefix(err, "bundle \"%s\"", rel_path) : 0;
+}
+
 int bundle_open(void *ctx, int root_dirfd, const char *rel_path, struct bundle_reader **ret, struct err *err)
 {
-	int fd = -1, rc = file_open_beneath(root_dirfd, rel_path, &fd, err);
+	int fd = -1, rc = open_bundle_file(root_dirfd, rel_path, &fd, err);
 
 	return rc ? rc : bundle_open_fd(ctx, fd, rel_path, ret, err);
 }

@@ -318,7 +318,7 @@ int check_file(int fd, const char *name, const char *final_name, struct bundle_c
 
 int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret, const struct progress *progress, struct err *err)
 {
-	int fd = -1, rc = file_open_beneath(root_dirfd, rel_path, &fd, err);
+	int fd = -1, rc = open_bundle_file(root_dirfd, rel_path, &fd, err);
 
 	if (rc)
 		return rc;
