@@ -44,14 +44,8 @@ static int64_t deadline(const struct cli_args *a)
 static int show_only(struct cli *cli, struct err *err)
 {
 	struct plan *plan = NULL;
-	int r = cli_open_db(cli, err);
+	int r = cli_plan_show(cli, &plan, err);
 
-	if (r == 0)
-		r = cli_plan_build(cli, &plan, err);
-	if (r == 0)
-		r = cli->json ? cli_json_print(cli_plan_json(cli, plan), err) : cli_plan_print_text(cli, plan, err);
-	if (r == 0)
-		r = plan_guard(plan, err);
 	if (r < 0 || cli_given(cli, OPT_DRY_RUN))
 		return r;
 	err_set(err, ERR_USAGE, "nothing was done: `run` acts only with --yes or on a plan file");

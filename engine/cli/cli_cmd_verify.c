@@ -211,8 +211,8 @@ static int print_text(const struct verify *v, struct err *err)
 		cli_table_bytes(t, e->size_bytes);
 		cli_table_text(t, e->ok ? "ok" : e->damage);
 	}
-	printf("ledger: %llu lines, chain whole, %llu bundles published\n", (unsigned long long)v->ledger_entries,
-	       (unsigned long long)v->published);
+	printf("ledger: %llu lines, chain whole, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
+	       (unsigned long long)v->published, cli_s(v->published));
 	if (any)
 		return cli_table_print(t, err);
 	printf("no bundles\n");

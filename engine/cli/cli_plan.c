@@ -46,7 +46,7 @@ json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS])
 	return obj;
 }
 
-int cli_plan_build(struct cli *cli, struct plan **ret, struct err *err)
+static int build(struct cli *cli, struct plan **ret, struct err *err)
 {
 	const char *const *v = cli->args->value;
 	const struct plan_options options = {.rule = v[OPT_RULE], .team = v[OPT_TEAM], .channel = v[OPT_CHANNEL], .sizes = true,
@@ -121,7 +121,7 @@ static json_t *strays_json(const struct mm_strays *s)
 	return obj;
 }
 
-json_t *cli_plan_json(const struct cli *cli, const struct plan *plan)
+static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 {
 	json_t *doc = cli_json_check(json_object()), *rules = cli_json_check(json_array());
 	json_t *scopes = cli_json_check(json_array()), *warnings = cli_json_check(json_array());
@@ -241,7 +241,7 @@ static void print_strays(const struct mm_strays *s)
 	       (unsigned long long)s->no_original, (unsigned long long)s->other_channel, (unsigned long long)s->odd_time);
 }
 
-int cli_plan_print_text(const struct cli *cli, const struct plan *plan, struct err *err)
+static int print_text(const struct cli *cli, const struct plan *plan, struct err *err)
 {
 	char taken[TIME_TEXT], bytes[TIME_TEXT], hex[DIGEST_HEX + 1];
 	int r;
@@ -259,4 +259,39 @@ int cli_plan_print_text(const struct cli *cli, const struct plan *plan, struct e
 	printf("\ndue: %llu threads, %llu posts, %s\nplan digest %s\n", (unsigned long long)plan->due_threads,
 	       (unsigned long long)plan->due_posts, bytes, hex);
 	return 0;
+}
+
+/* A guard does not make the plan fail: it is what the reader must see before the run does. */
+static void print_guard(const struct cli *cli, const struct err *guard)
+{
+	log_warn("a run would stop: %s", cli_safe(cli->ctx, guard->msg));
+	if (*guard->hint)
+		fprintf(stderr, "  hint: %s\n", cli_safe(cli->ctx, guard->hint));
+}
+
+static int print_plan(struct cli *cli, struct plan *plan, struct err *err)
+{
+	struct err guard = {0};
+	bool stopped = plan_guard(plan, &guard) < 0;
+	json_t *doc;
+	int r;
+
+	if (cli->json) {
+		doc = plan_json(cli, plan);
+		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
+		return cli_json_print(doc, err);
+	}
+	r = print_text(cli, plan, err);
+	if (stopped)
+		print_guard(cli, &guard);
+	return r;
+}
+
+int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err)
+{
+	int r = cli_open_db(cli, err);
+
+	if (r == 0)
+		r = build(cli, ret, err);
+	return r < 0 ? r : print_plan(cli, *ret, err);
 }

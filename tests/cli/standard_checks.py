@@ -6,6 +6,7 @@ usage: standard_checks.py BINARY
 import itertools
 import os
 import pathlib
+import pty
 import re
 import subprocess
 import sys
@@ -113,6 +114,39 @@ class Output(unittest.TestCase):
         for locale in ("C", "POSIX", "C.UTF-8", "tr_TR.UTF-8", "de_DE.UTF-8", "no_such_LOCALE"):
             for zone in ("UTC", "Europe/Berlin", "No/Where"):
                 self.assertEqual(run("help", "--format", "markdown", env={"LC_ALL": locale, "TZ": zone}).stdout, wanted)
+
+
+class Terminal(unittest.TestCase):
+    """doctor without a policy prints one coloured line."""
+
+    WORDS = ["doctor", "-c", "/nonexistent/policy.yaml"]
+
+    def on_terminal(self, *words, **env):
+        leader, follower = pty.openpty()
+        done = run(*words, capture_output=False, stdout=follower, stderr=subprocess.DEVNULL, env={"TERM": "xterm", **env})
+        os.close(follower)
+        text = os.read(leader, 65536).decode()
+        os.close(leader)
+        self.assertEqual(done.returncode, 10)
+        return text
+
+    def test_colours_on_a_terminal(self):
+        self.assertIn("\033[31mfail\033[0m", self.on_terminal(*self.WORDS))
+
+    def test_no_colours_when_unwanted(self):
+        self.assertNotIn("\033", self.on_terminal(*self.WORDS, NO_COLOR="1"))
+        self.assertNotIn("\033", self.on_terminal(*self.WORDS, TERM="dumb"))
+        self.assertNotIn("\033", self.on_terminal(*self.WORDS, "--color", "never"))
+        self.assertNotIn("\033", run(*self.WORDS).stdout)
+
+    def test_colours_when_asked_for(self):
+        self.assertIn("\033[31m", run(*self.WORDS, "--color", "always").stdout)
+
+    def test_json_on_a_terminal_is_ascii(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "b\u00fcro\u202e\u009b.yaml")
+            text = self.on_terminal("check", "-c", path, "--json")
+            self.assertTrue(text == "" or text.isascii(), text)
 
 
 class Manual(unittest.TestCase):
