@@ -135,8 +135,8 @@ const char *receipt_because(const struct receipt *r);      /* the rule's words f
  * ERR_VERIFY (file moved to partial/<name>.bad), ERR_STORE.  yyyy/mm are of publish_month_ms. */
 int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
 		   struct err *err) MMR_CHECKED;
-/* On failure before the rename the file is still in partial/; on ERR_STORE with sys_errno EEXIST too (a bundle of that name exists). When
- * syncing the folders fails, or the fault point behind the rename hits, the bundle may be in bundles/: recovery settles it. */
+/* ... of bundle_publish: after a failure before the rename the file is still in partial/, also with sys_errno EEXIST (a bundle of that name
+ * exists).  When syncing the folders fails, the bundle may be in bundles/ already: recovery settles it. */
 /* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
  * what may be deleted and is removed by the caller afterwards. */
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
@@ -147,7 +147,8 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 /* ---- reading ---- */
 
 struct bundle_reader;               /* freed with talloc_free */
-/* Finds the frames by the seek table, or when that is unusable by walking the file; checks mmretain.json and frames.tsv. ERR_VERIFY. */
+/* Finds the frames by the seek table, or when that is unusable by walking the file; checks mmretain.json and frames.tsv. ERR_NOT_FOUND when
+ * there is no such file, ERR_VERIFY when it is damaged, ERR_STORE when it cannot be read. */
 int bundle_open(void *ctx, int root_dirfd, const char *rel_path, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
 int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* also partial/ of a waiver */
 int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
