@@ -1,0 +1,331 @@
+/*
+ * catalog_all.c - catalog.sqlite: the coarse half of every sidecar in one file.
+ *
+ * Holds no words, so entering and removing in place leaves nothing of a message behind.  A reindex writes a new file.
+ */
+#include "catalog_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char schema_sql[] =
+	"CREATE TABLE IF NOT EXISTS bundle(no INTEGER PRIMARY KEY, rel_path TEXT UNIQUE, bytes INTEGER, tail BLOB, posts INTEGER,"
+	" min_ms INTEGER, max_ms INTEGER, blocks INTEGER);"
+	"CREATE TABLE IF NOT EXISTS filter(bundle INTEGER, block INTEGER, bits BLOB, PRIMARY KEY(bundle, block)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS member(kind TEXT, id TEXT, bundle INTEGER, min_ms INTEGER, max_ms INTEGER,"
+	" PRIMARY KEY(kind, id, bundle)) WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS member_of ON member(bundle);"
+	"CREATE TABLE IF NOT EXISTS name(what TEXT, id TEXT, name TEXT, display TEXT, extra TEXT,"
+	" PRIMARY KEY(what, id, name, display, extra)) WITHOUT ROWID;";
+
+int all_create(struct sq *s, struct err *err)
+{
+	static const char setup[] = "PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; PRAGMA application_id=1835889219; "
+				    "PRAGMA user_version=1;";
+	_Static_assert(CATALOG_APPLICATION == 1835889219 && INDEX_VERSION == 1, "the numbers in setup");
+	int rc = sq_exec(s, setup, err);
+
+	return rc ? rc : sq_exec(s, schema_sql, err);
+}
+
+int all_check(struct sq *s, struct err *err)
+{
+	int64_t application, version;
+	int rc = sq_number(s, "PRAGMA application_id", &application, err);
+
+	if (!rc)
+		rc = sq_number(s, "PRAGMA user_version", &version, err);
+	if (!rc && (application != CATALOG_APPLICATION || version != INDEX_VERSION))
+		rc = err_set(err, ERR_VERIFY, "\"%s\" has another format", s->name);
+	return rc;
+}
+
+/* ---- the filter of one bundle ---- */
+
+static int filter_fill(struct catalog_side *side, uint8_t *bits, uint32_t n_blocks, struct err *err)
+{
+	auto_stmt sqlite3_stmt *q = NULL;
+	int rc = sq_prepare(side->sq, "SELECT first, data FROM ids", &q, err);
+
+	if (rc)
+		return rc;
+	while ((rc = sq_step(side->sq, q, err)) > 0) {
+		struct id_scan scan;
+		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1));
+		while (id_scan_next(&scan))
+			filter_set(bits + (size_t)filter_block_of(scan.key, n_blocks) * FILTER_BLOCK, scan.key);
+		if (scan.bad)
+			return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+	}
+	return rc;
+}
+
+static int enter_filter(struct sq *s, struct catalog_side *side, int64_t no, uint32_t n_blocks, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "filter");
+	auto_stmt sqlite3_stmt *q = NULL;
+	uint8_t *bits = mem_array(tmp, uint8_t, (size_t)n_blocks * FILTER_BLOCK);
+	int rc = filter_fill(side, bits, n_blocks, err);
+
+	if (!rc)
+		rc = sq_prepare(s, "INSERT INTO filter VALUES(?1, ?2, ?3)", &q, err);
+	for (uint32_t i = 0; i < n_blocks && !rc; i++) {
+		(void)sqlite3_bind_int64(q, 1, no);
+		(void)sqlite3_bind_int64(q, 2, i);
+		(void)sqlite3_bind_blob(q, 3, bits + (size_t)i * FILTER_BLOCK, FILTER_BLOCK, SQLITE_STATIC);
+		rc = sq_run(s, q, err);
+	}
+	return rc;
+}
+
+/* ---- copying ---- */
+
+/* Rows of `from` as they come into `to`, whose first parameter is the bundle's number. */
+static int copy_rows(struct sq *s, struct catalog_side *side, const char *from_sql, const char *to_sql, int64_t no, struct err *err)
+{
+	auto_stmt sqlite3_stmt *from = NULL;
+	auto_stmt sqlite3_stmt *to = NULL;
+	int rc = sq_prepare(side->sq, from_sql, &from, err);
+
+	if (!rc)
+		rc = sq_prepare(s, to_sql, &to, err);
+	if (rc)
+		return rc;
+	while ((rc = sq_step(side->sq, from, err)) > 0) {
+		(void)sqlite3_bind_int64(to, 1, no);
+		for (int i = 0; i < sqlite3_column_count(from); i++)
+			(void)sqlite3_bind_value(to, i + 2, sqlite3_column_value(from, i));
+		rc = sq_run(s, to, err);
+		if (rc)
+			return rc;
+	}
+	return rc;
+}
+
+static int remove_old(struct sq *s, const char *rel_path, struct err *err)
+{
+	static const char *const sql[] = {
+		"DELETE FROM filter WHERE bundle IN (SELECT no FROM bundle WHERE rel_path = ?1)",
+		"DELETE FROM member WHERE bundle IN (SELECT no FROM bundle WHERE rel_path = ?1)",
+		"DELETE FROM bundle WHERE rel_path = ?1",
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(sql) && !rc; i++) {
+		auto_stmt sqlite3_stmt *q = NULL;
+		rc = sq_prepare(s, sql[i], &q, err);
+		if (rc)
+			break;
+		sq_text(q, 1, rel_path);
+		rc = sq_run(s, q, err);
+	}
+	return rc;
+}
+
+static int enter_bundle(struct sq *s, struct catalog_side *side, const char *rel_path, int64_t *ret_no, uint32_t *ret_blocks,
+			struct err *err)
+{
+	auto_stmt sqlite3_stmt *from = NULL;
+	auto_stmt sqlite3_stmt *to = NULL;
+	int rc = sq_prepare(side->sq, "SELECT bytes, tail, posts, min_ms, max_ms, ids FROM about", &from, err);
+
+	if (!rc)
+		rc = sq_prepare(s, "INSERT INTO bundle(rel_path, bytes, tail, posts, min_ms, max_ms, blocks) VALUES(?1,?2,?3,?4,?5,?6,?7)",
+				&to, err);
+	if (!rc && (rc = sq_step(side->sq, from, err)) == 0)
+		rc = err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+	if (rc < 0)
+		return rc;
+	int64_t n_ids = sqlite3_column_int64(from, 5);
+	if (n_ids < 0 || n_ids > INT64_C(1) << 32)
+		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+	*ret_blocks = filter_blocks((uint64_t)n_ids);
+	sq_text(to, 1, rel_path);
+	for (int i = 0; i < 5; i++)
+		(void)sqlite3_bind_value(to, i + 2, sqlite3_column_value(from, i));
+	(void)sqlite3_bind_int64(to, 7, *ret_blocks);
+	rc = sq_run(s, to, err);
+	*ret_no = sqlite3_last_insert_rowid(s->db);
+	return rc;
+}
+
+static int enter_all(struct sq *s, struct catalog_side *side, const char *rel_path, struct err *err)
+{
+	uint32_t blocks = 0;
+	int64_t no = 0;
+	int rc = remove_old(s, rel_path, err);
+
+	if (!rc)
+		rc = enter_bundle(s, side, rel_path, &no, &blocks, err);
+	if (!rc)
+		rc = enter_filter(s, side, no, blocks, err);
+	if (!rc)
+		rc = copy_rows(s, side, "SELECT kind, id, min_ms, max_ms FROM spans",
+			       "INSERT INTO member(bundle, kind, id, min_ms, max_ms) VALUES(?1,?2,?3,?4,?5)", no, err);
+	if (!rc)
+		rc = copy_rows(s, side, "SELECT what, id, name, display, extra FROM name",
+			       "INSERT OR IGNORE INTO name(what, id, name, display, extra) SELECT ?2,?3,?4,?5,?6 WHERE ?1 IS NOT NULL",
+			       no, err);
+	return rc;
+}
+
+int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_path, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "enter");
+	struct catalog_side *side;
+	int rc = side_open(tmp, store, bundle_rel_path, &side, err);
+
+	if (!rc)
+		rc = sq_exec(s, "BEGIN IMMEDIATE", err);
+	if (rc)
+		return rc;
+	rc = enter_all(s, side, bundle_rel_path, err);
+	if (!rc)
+		rc = sq_exec(s, "COMMIT", err);
+	if (rc)
+		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* closing does it otherwise */
+	return rc;
+}
+
+/* ---- one more bundle ---- */
+
+static int open_for_entry(void *ctx, const struct store *store, struct sq **ret, struct err *err)
+{
+	int64_t application;
+	struct sq *s;
+	int rc = sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, &s, err);
+
+	if (!rc)
+		rc = sq_number(s, "PRAGMA application_id", &application, err);
+	if (!rc && application == 0)
+		rc = all_create(s, err);
+	if (!rc)
+		rc = all_check(s, err);
+	if (!rc)
+		*ret = s;
+	return rc;
+}
+
+int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "catalog");
+	struct sq *s;
+	int rc = side_build(store, rel_path, err);
+
+	if (!rc)
+		rc = open_for_entry(tmp, store, &s, err);
+	if (rc == -ERR_VERIFY) {
+		err_hint(err, "Run `mmretain reindex`; searches read the bundles themselves until then.");
+		return rc;
+	}
+	return rc ? rc : all_enter(s, store, rel_path, err);
+}
+
+/* ---- everything ---- */
+
+struct reindex {
+	const struct store *store;
+	bool all;
+	struct catalog_totals *sum;
+	const struct progress *progress;
+	struct sq *sq;
+	uint64_t total;
+};
+
+static uint64_t file_bytes(const struct store *store, const char *rel)
+{
+	struct stat st;
+
+	return fstatat(store->root_dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static int reindex_build(struct reindex *r, const char *rel_path, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "reindex");
+	struct catalog_side *side;
+	int rc = r->all ? 1 : side_open(tmp, r->store, rel_path, &side, err);
+
+	if (rc == 0)
+		return 0;
+	err_clear(err);
+	r->sum->built++;
+	return side_build(r->store, rel_path, err);
+}
+
+static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct reindex *r = payload;
+	void *tmp auto_mem = mem_context(NULL, "reindex");
+	int rc = reindex_build(r, rel_path, err);
+
+	if (!rc)
+		rc = all_enter(r->sq, r->store, rel_path, err);
+	r->sum->bundles++;
+	r->sum->bundle_bytes += size_bytes;
+	r->sum->index_bytes += file_bytes(r->store, side_rel_path(tmp, rel_path));
+	progress_update(r->progress, "reindex", r->sum->bundles, r->total, "bundles");
+	if (rc != -ERR_VERIFY)
+		return rc;
+	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
+	err_clear(err);
+	r->sum->failed++;
+	return 0;
+}
+
+static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	(void)rel_path;
+	(void)size_bytes;
+	(void)err;
+	++*(uint64_t *)payload;
+	return 0;
+}
+
+static int swap_in(const struct store *store, const char *work, struct err *err)
+{
+	auto_fd int fd = openat(store->partial_dirfd, work, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || fchmod(fd, 0640) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot open \"partial/%s\"", work);
+	int rc = file_sync(fd, work, err);
+	if (rc)
+		return rc;
+	/* A journal of the old file must not be rolled into the new one. */
+	(void)unlinkat(store->root_dirfd, CATALOG_NAME "-journal", 0); /* usually there is none */
+	/* Before: the old catalog.  After: the new one, whole. */
+	if (renameat(store->partial_dirfd, work, store->root_dirfd, CATALOG_NAME) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot put \"%s\" in place", CATALOG_NAME);
+	return file_sync_dir(store->root_dirfd, store->path, err);
+}
+
+int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "reindex");
+	char *work = mem_printf(tmp, "%s.%ld.tmp", CATALOG_NAME, (long)getpid());
+	struct catalog_totals sum = {0};
+	struct reindex r = {.store = store, .all = all, .sum = &sum, .progress = progress};
+
+	(void)unlinkat(store->partial_dirfd, work, 0); /* of a process of the same number that crashed */
+	int rc = store_each_bundle(store, count_one, &r.total, err);
+	if (!rc)
+		rc = sq_open(tmp, sq_path(tmp, store, mem_printf(tmp, "partial/%s", work)), SQ_WRITE, &r.sq, err);
+	if (!rc)
+		rc = sq_exec(r.sq, "PRAGMA synchronous=OFF", err);
+	if (!rc)
+		rc = all_create(r.sq, err);
+	if (!rc)
+		rc = store_each_bundle(store, reindex_one, &r, err);
+	talloc_free(r.sq);
+	if (!rc)
+		rc = swap_in(store, work, err);
+	if (rc) {
+		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
+		return rc;
+	}
+	sum.index_bytes += file_bytes(store, CATALOG_NAME);
+	*ret = sum;
+	return 0;
+}

@@ -1,0 +1,92 @@
+/*
+ * catalog_internal.h - what the files of this room share.
+ *
+ * Writing: catalog_build.c reads a bundle once -> catalog_pack.c (ids, people, channels) and FTS5 -> sidecar;
+ *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite.
+ * Reading: catalog_open.c lists, catalog_side.c opens one sidecar, catalog_find.c narrows.
+ */
+#ifndef CATALOG_INTERNAL_H
+#define CATALOG_INTERNAL_H
+
+#include <mmretain/catalog.h>
+
+#include <sqlite3.h>
+
+#define SIDE_APPLICATION 0x6d6d7249    /* "mmrI" */
+#define CATALOG_APPLICATION 0x6d6d7243 /* "mmrC" */
+#define INDEX_VERSION 1
+#define TAIL_BYTES (64u << 10)         /* holds mmretain.json and the seek table, so a digest of everything */
+#define IDS_PER_BLOCK 1024u
+#define ID_BITS 40
+#define FRAME_BITS 24
+#define NAMES_MAX ((size_t)256 << 20)
+#define FILTER_BLOCK 1024u             /* bytes */
+#define FILTER_PROBES 7u
+
+/* ---- SQLite (catalog_sql.c) ---- */
+struct sq { sqlite3 *db; char *name; };          /* closed with talloc_free */
+enum sq_mode { SQ_READ, SQ_READ_FIXED /* nobody writes it any more */, SQ_WRITE };
+int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, struct err *err) MMR_CHECKED;
+int sq_exec(struct sq *s, const char *sql, struct err *err) MMR_CHECKED;
+int sq_number(struct sq *s, const char *sql, int64_t *ret, struct err *err) MMR_CHECKED;
+int sq_prepare(struct sq *s, const char *sql, sqlite3_stmt **ret, struct err *err) MMR_CHECKED;
+int sq_fail(struct sq *s, struct err *err);
+/* 1: a row, 0: done, or a negative code. */
+int sq_step(struct sq *s, sqlite3_stmt *q, struct err *err) MMR_CHECKED;
+/* Runs to the end and makes it ready again. */
+int sq_run(struct sq *s, sqlite3_stmt *q, struct err *err) MMR_CHECKED;
+void sq_text(sqlite3_stmt *q, int at, const char *text);
+void sq_finish(sqlite3_stmt **q);
+#define auto_stmt __attribute__((cleanup(sq_finish)))
+char *sq_path(void *ctx, const struct store *store, const char *rel);
+
+/* ---- numbers (catalog_pack.c) ---- */
+uint64_t id_key(const char *id, size_t len);      /* ID_BITS bits */
+void put_varint(struct buf *b, uint64_t v);
+bool get_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret);
+static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
+static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
+
+/* Where one person wrote, or what one channel holds: frame by frame with the span of time, in minutes. */
+struct spans { struct buf packed; uint32_t last; int64_t last_min; uint32_t frame; int64_t min_ms, max_ms; bool open;
+	       int64_t all_min_ms, all_max_ms; };
+void spans_init(struct spans *s, void *ctx);
+void spans_add(struct spans *s, uint32_t frame, int64_t ms);
+void spans_close(struct spans *s);
+struct span { uint32_t frame; int64_t min_ms, max_ms; };
+struct span_scan { const uint8_t *p, *end; uint32_t frame; int64_t min; bool bad; };
+void span_scan_init(struct span_scan *s, const void *data, size_t len);
+bool span_scan_next(struct span_scan *s, struct span *ret);
+
+struct ids { uint64_t *key; size_t n, cap; };     /* id_key << FRAME_BITS | frame */
+void ids_add(struct ids *l, void *ctx, struct catalog_text id, uint32_t frame);
+void ids_sort(struct ids *l);
+/* Packs entries from i on into b (cleared); returns the next i. *ret_first is the key that begins the block. */
+size_t ids_block(const struct ids *l, size_t i, struct buf *b, uint64_t *ret_first);
+struct id_scan { const uint8_t *p, *end; uint64_t key; uint32_t frame; bool started, bad; };
+void id_scan_init(struct id_scan *s, uint64_t first, const void *data, size_t len);
+bool id_scan_next(struct id_scan *s);
+
+/* A filter over ids in blocks, so that one question is one page. */
+uint32_t filter_blocks(uint64_t n_ids);
+uint32_t filter_block_of(uint64_t key, uint32_t n_blocks);
+void filter_set(uint8_t block[FILTER_BLOCK], uint64_t key);
+bool filter_has(const uint8_t *block, uint64_t key);
+
+/* ---- sidecars (catalog_side.c) ---- */
+struct catalog_side { struct sq *sq; sqlite3_stmt *spans, *ids, *words; uint64_t bundle_bytes; };
+/* mmr1-x.tar.zst -> mmr1-x.idx */
+char *side_rel_path(void *ctx, const char *bundle_rel_path);
+int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret, struct err *err) MMR_CHECKED;
+/* ERR_NOT_FOUND: none; ERR_VERIFY: stale, damaged, another version. */
+int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
+int side_build(const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED; /* catalog_build.c */
+
+/* ---- catalog.sqlite (catalog_all.c) ---- */
+#define CATALOG_NAME "catalog.sqlite"
+struct catalog_db { struct sq *sq; sqlite3_stmt *filter, *member; };
+int all_create(struct sq *s, struct err *err) MMR_CHECKED;
+int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED;
+int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
+
+#endif

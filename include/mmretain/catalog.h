@@ -1,0 +1,115 @@
+/*
+ * catalog.h - floor 2: the search index over all bundles.
+ *
+ * For: which frames of which bundle can hold an id, a person, a channel, a time or a word; rows as structs; names to ids.
+ * Not for: saying that something matches.  An index only narrows what is read; the caller asks the real row (audit does).
+ * Includes: base, bundle, store.  The only room that may touch SQLite.
+ *
+ * Two kinds of file, both derived from bundles, never trusted, free to be deleted (docs/audit.md):
+ *   bundles/.../<name>.idx   beside each bundle: frames, packed ids, people, channels, words, names
+ *   catalog.sqlite           over all bundles: time range, people, channels, names, a filter over ids
+ * A sidecar names the size and the digest of the tail of the bundle that it was made from; another one is stale.
+ *
+ *	rc = catalog_open(ctx, store, &(struct catalog_options){.build = true}, &c, err);
+ *	for (size_t i = 0; i < c->n_bundles && !rc; i++)
+ *		rc = catalog_frames(c, i, &query, ctx, &hits, err);
+ */
+#ifndef MMRETAIN_CATALOG_H
+#define MMRETAIN_CATALOG_H
+
+#include <mmretain/base.h>
+#include <mmretain/bundle.h>
+#include <mmretain/store.h>
+
+/* ---- writing (catalog_build.c, catalog_all.c) ---- */
+
+/* Index one published bundle and enter it into catalog.sqlite.  Costs a read of its rows.  Derived data: a caller that publishes
+ * treats a failure as a warning. Durable afterwards: the sidecar. ERR_STORE, ERR_VERIFY (the bundle is damaged). */
+int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_bytes; };
+/* Build what is missing or stale (all: everything) and catalog.sqlite from scratch, into new files that replace the old ones.  A bundle
+ * that cannot be read is counted in failed and warned about. */
+int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,
+		    struct err *err) MMR_CHECKED;
+
+/* ---- words (catalog_words.c): exactly the tokens of the index ---- */
+
+struct catalog_words;
+int catalog_words_new(void *ctx, struct catalog_words **ret, struct err *err) MMR_CHECKED;
+/* token is folded (case, diacritics); from..to are its bytes in text.  A return other than 0 stops. */
+typedef int (*catalog_token_fn)(void *payload, const char *token, size_t len, size_t from, size_t to);
+void catalog_words_split(struct catalog_words *w, const char *text, size_t len, catalog_token_fn fn, void *payload);
+
+/* ---- rows (catalog_row.c) ---- */
+
+struct catalog_text { const char *s; size_t len; };
+enum catalog_kind { CATALOG_OTHER, CATALOG_POST, CATALOG_FILE, CATALOG_REACTION, CATALOG_PRIORITY, CATALOG_ACK, CATALOG_THREAD };
+/* Slices live until the next decode and as long as the line; what a kind does not have is empty or 0. */
+struct catalog_row {
+	enum catalog_kind kind;
+	struct catalog_text id, root, original, post, user, channel, message, type, props, file_ids, name, mime, emoji, priority;
+	int64_t create_ms, update_ms, edit_ms, delete_ms, size_bytes, width, height;
+	bool pinned;
+};
+struct catalog_rows;
+int catalog_rows_new(void *ctx, struct bundle_reader *r, struct catalog_rows **ret, struct err *err) MMR_CHECKED;
+int catalog_row_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err) MMR_CHECKED;
+/* A row that begins a thread: a post with neither root nor original. */
+bool catalog_row_is_root(const struct catalog_row *row);
+/* Everything in a row that words are searched in: message and attachment texts of a post, name of a file; pieces divided by "\n". */
+void catalog_row_words(const struct catalog_row *row, struct buf *b);
+
+/* ---- reading (catalog_open.c, catalog_side.c, catalog_find.c) ---- */
+
+struct catalog_options {
+	bool scan;       /* use no index at all */
+	bool build;      /* build sidecars that are missing or stale, when the archive root can be written */
+};
+
+struct catalog_bundle {
+	char *rel_path;
+	uint64_t size_bytes;
+	bool listed;                 /* catalog.sqlite knows exactly this file */
+	int64_t listed_no;
+	int64_t min_ms, max_ms;      /* of a listed one */
+	bool opened;                 /* side was tried */
+	struct catalog_side *side;   /* NULL: no usable index, read everything */
+};
+
+struct catalog {
+	const struct store *store;
+	struct catalog_options options;
+	struct catalog_bundle *bundle; size_t n_bundles; /* by path */
+	struct catalog_db *db;       /* catalog.sqlite, or NULL */
+	uint32_t without_index;      /* bundles that had to be read whole so far */
+};
+
+int catalog_open(void *ctx, const struct store *store, const struct catalog_options *options, struct catalog **ret,
+		 struct err *err) MMR_CHECKED;
+
+struct catalog_query {
+	const char *const *user; size_t n_users;       /* ids; none = any */
+	const char *const *channel; size_t n_channels;
+	int64_t from_ms, before_ms;                    /* posts created in from <= t < before */
+	const char *match;                             /* FTS5 expression over quoted tokens, or NULL */
+	bool with_files;                               /* only frames that hold file rows */
+};
+struct catalog_hits { uint32_t *frame; size_t n; bool all; /* no index: every frame, frame is NULL */ };
+/* Frames of bundle i (indexes for bundle_frame_at, ascending) that may hold a match. */
+int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, void *ctx, struct catalog_hits *ret,
+		   struct err *err) MMR_CHECKED;
+/* Frames of bundle i that may hold the row with this id (post or file). */
+int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx, struct catalog_hits *ret, struct err *err) MMR_CHECKED;
+
+struct catalog_name { const char *id, *name, *display, *extra; /* extra: team of a channel, "bot" of a user */ };
+typedef int (*catalog_name_fn)(void *payload, const struct catalog_name *n, struct err *err);
+/* Every name that some bundle holds, what = teams, channels, users; a renamed one comes several times. */
+int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* The same out of one open bundle. */
+int catalog_bundle_names(struct bundle_reader *r, const char *what, catalog_name_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
+/* Compare indexes with bundles: sidecars stale or missing, bundles that catalog.sqlite lacks or has too many. */
+struct catalog_check { uint64_t bundles, missing, stale, unlisted, gone; };
+int catalog_verify(const struct store *store, struct catalog_check *ret, struct err *err) MMR_CHECKED;
+
+#endif
