@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# From a fresh Debian 12 to an archived and cleaned Mattermost database, in a folder of its own.
+#   docs/quickstart.sh [FOLDER]     (default: a new folder below /tmp; it stays, to be looked at)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+repo=$PWD
+tests/install.sh build
+
+dir=${1:-$(mktemp -d /tmp/mmretain-quickstart-XXXXXX)}
+mkdir -p "$dir"
+step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
+python=/usr/bin/python3
+
+step "build"
+cmake --preset release >/dev/null
+cmake --build --preset release --target mmretain | tail -1
+bin=$repo/build/release/engine/cli/mmretain
+PATH=$(dirname "$bin"):$PATH
+
+step "start a private PostgreSQL in $dir and load a small Mattermost database"
+eval "$($python tests/support/cluster.py start "$dir/pg")"
+trap '$python "$repo/tests/support/cluster.py" stop "$dir/pg" --keep >/dev/null 2>&1 || true' EXIT
+createdb mattermost
+$python tests/support/seed.py --db "host=$PGHOST port=$PGPORT user=$PGUSER dbname=mattermost" --posts 10000 --seed 1 \
+  --data "$dir/data" --blobs all
+export MM_FILESETTINGS_DIRECTORY=$dir/data
+
+cat >"$dir/policy.yaml" <<YAML
+version: 1
+database:
+  url: "postgresql://$PGUSER@/mattermost?host=$PGHOST&port=$PGPORT"
+archive:
+  store: $dir/archive
+rules:
+  - name: everything-else
+    description: Messages are kept for three years after the last reply
+    match: {}
+    keep: {for: 3y, from: last_reply}
+    spare: {pinned: thread, flagged: yes}
+    floor: 30d
+    guard: {threads: 100000, percent: 60}
+  - name: busy-channels
+    description: Off-topic keeps its newest messages only
+    match: {channel: off-topic}
+    keep: forever
+    limit: {per: channel, posts: 500}
+    floor: 30d
+    guard: {threads: 100000, percent: 90}
+YAML
+chmod 600 "$dir/policy.yaml"
+cd "$dir"
+count() { psql -Atc "SELECT count(*) FROM posts" mattermost; }
+
+step "what the policy says, and what it would do"
+show "mmretain check -c policy.yaml --db"
+mmretain check -c policy.yaml --db
+show "mmretain init -c policy.yaml"
+mmretain init -c policy.yaml
+show "mmretain plan -c policy.yaml --out tonight.plan"
+mmretain plan -c policy.yaml --out tonight.plan | tee plan.txt
+before=$(count)
+
+step "archive, verify, delete"
+show "mmretain run -c policy.yaml --plan tonight.plan"
+mmretain run -q -c policy.yaml --plan tonight.plan >run.txt
+tail -4 run.txt
+after=$(count)
+planned=$(mmretain report last -c policy.yaml --json | jq .plan.due_posts)
+echo "posts in the database: $before before, $after now; the plan said $planned"
+[ $((before - after)) = "$planned" ] || { echo "the database is not smaller by the plan's number" >&2; exit 1; }
+
+step "the archive, with standard tools alone"
+# The largest bundle tells most.
+bundle=$(find archive/bundles -name '*.tar.zst' -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2-)
+mkdir -p opened
+show "tar --zstd -xf $bundle -C opened && sha256sum -c manifest-sha256.txt"
+tar --zstd -xf "$bundle" -C opened
+(cd opened/mmr1-* && sha256sum --quiet -c manifest-sha256.txt && echo "every file has the digest of the manifest")
+show "jq: the first three messages in it"
+cat opened/mmr1-*/data/threads/*.jsonl | jq -r 'select(.k == "post") | "\(.createat/1000 | todate)  \(.message | gsub("\\s+"; " ") | .[0:70])"' 2>/dev/null | head -3 || true
+
+step "the deletion protocol"
+show "mmretain report last -c policy.yaml"
+mmretain report last -c policy.yaml >protocol.txt
+head -20 protocol.txt
+show "mmretain verify -c policy.yaml"
+mmretain verify -q -c policy.yaml >verify.txt && echo "every bundle and the ledger verify"
+
+#AUDIT
+#PEOPLE
+step "done"
+cat <<END
+Look at:
+  $dir/policy.yaml      the policy
+  $dir/plan.txt         what was going to happen
+  $dir/protocol.txt     the deletion protocol
+  $dir/archive          the archive: README.txt says how to read it without mmretain
+  $dir/opened           one bundle, unpacked
+END
