@@ -369,6 +369,26 @@ START_TEST(test_clock)
 }
 END_TEST
 
+START_TEST(test_standby_grants)
+{
+	struct mm_source source = {0};
+	struct mm *other = NULL;
+	char url[600];
+	struct err err;
+
+	if (!getenv("MMR_TEST_STANDBY"))
+		return;
+	snprintf(url, sizeof(url), "%s host='%s' port=5432", conninfo(""), getenv("MMR_TEST_STANDBY"));
+	source.url = url;
+	OK(mm_open(NULL, &source, &other, &err));
+	OK(mm_probe(other, &err));
+	OK(mm_check_grants(other, false, &err));
+	FAILS(mm_check_grants(other, true, &err), ERR_DATABASE);
+	SAYS("is a standby server");
+	talloc_free(other);
+}
+END_TEST
+
 START_TEST(test_config_in_database)
 {
 	char url[512], host[256], port[32], user[64], name[64];
@@ -401,6 +421,7 @@ TCase *mm_read_case(void)
 	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_strays);
 	tcase_add_test(tc, test_clock);
+	tcase_add_test(tc, test_standby_grants);
 	tcase_add_test(tc, test_config_in_database);
 	return tc;
 }

@@ -236,6 +236,48 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* The same database behind another socket; without it (a single server by hand) nothing is tested. */
+static const char *other_socket(const char *variable)
+{
+	static char more[512];
+	const char *folder = getenv(variable);
+
+	snprintf(more, sizeof(more), "host='%s' port=5432", folder ? folder : "");
+	return folder ? more : NULL;
+}
+
+START_TEST(test_pooler)
+{
+	const char *more = other_socket("MMR_TEST_POOLER");
+	struct err err;
+
+	if (!more)
+		return;
+	FAILS(open_with(more, &err), ERR_DATABASE);
+	SAYS("a connection pooler answers");
+}
+END_TEST
+
+START_TEST(test_standby)
+{
+	const char *more = other_socket("MMR_TEST_STANDBY");
+	struct db_options options = {0};
+	struct db *db = NULL;
+	struct err err;
+
+	if (!more)
+		return;
+	options.conninfo = conninfo(more);
+	OK(db_open(NULL, &options, &db, &err));
+	ck_assert(db_in_recovery(db));
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	ck_assert_int_eq(value(db, "SELECT count(*) FROM posts WHERE false"), 0);
+	db_rollback(db);
+	FAILS(try_run(db, "CREATE TABLE never (a int)", &err), ERR_PERMISSION);
+	talloc_free(db);
+}
+END_TEST
+
 /* Look-alikes in a schema of the role's own, odd names of schemas, and temporary tables that would shadow. */
 START_TEST(test_search_path)
 {
@@ -270,6 +312,8 @@ TCase *db_trouble_case(void)
 	tcase_add_test(tc, test_deadlock);
 	tcase_add_test(tc, test_messages);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_pooler);
+	tcase_add_test(tc, test_standby);
 	tcase_add_test(tc, test_search_path);
 	return tc;
 }
