@@ -14,15 +14,12 @@ struct need {
 /* Read beside the closure.  Of users only what a bundle's names need: no password, token or mail column. */
 static const struct need reads[] = {
 	{"bots", "userid"},
-	{"channelbookmarks", "fileinfoid deleteat"},
 	{"channelmemberhistory", NULL},
 	{"channels", "id teamid type name displayname deleteat"},
 	{"db_lock", NULL},
 	{"groupmembers", NULL},
 	{"jobs", NULL},
 	{"pluginkeyvaluestore", NULL},
-	{"propertyfields", NULL},
-	{"propertygroups", NULL},
 	{"teams", "id type name displayname deleteat"},
 	{"users", "id username nickname firstname lastname deleteat"},
 };
