@@ -86,8 +86,8 @@ static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *e
 	return rc;
 }
 
-/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is marked. */
-static int check_protections(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+/* Everything about the threads' protection, read anew. 1: none; 0: some thread is marked. */
+static int protections_in_full(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(b->ctx, "protections");
 	const char **root = mem_array(ctx, const char *, b->n_threads);
@@ -108,6 +108,43 @@ static int check_protections(struct mm *mm, const struct purge_options *o, struc
 			free_of = 0;
 		}
 	return free_of;
+}
+
+struct marks { struct purge_batch *b; bool any; };
+
+static void on_protected(void *payload, const char *post_id, unsigned bit)
+{
+	struct marks *m = payload;
+
+	for (size_t i = 0; i < m->b->n_threads; i++) {
+		struct purge_thread *t = &m->b->thread[i];
+
+		for (size_t j = t->row; j < t->row + t->n_rows; j++)
+			if (m->b->row[j].kind == MM_POST && strcmp(m->b->row[j].key, post_id) == 0) {
+				m->any |= t->why == 0;
+				t->why |= bit;
+			}
+	}
+}
+
+/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is marked. */
+static int check_protections(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+{
+	struct marks m = {.b = b};
+	struct db_array ids;
+	bool all;
+	int rc;
+
+	if (o->protect_in_full)
+		return protections_in_full(mm, o, b, err);
+	db_array_init(&ids, b->ctx);
+	for (size_t i = 0; i < b->n_threads; i++)
+		for (size_t j = 0; !b->thread[i].why && j < b->thread[i].n_rows; j++)
+			if (b->row[b->thread[i].row + j].kind == MM_POST)
+				db_array_add(&ids, b->row[b->thread[i].row + j].key, strlen(b->row[b->thread[i].row + j].key));
+	if ((rc = mm_recheck(mm, o->protect, db_array_text(&ids), on_protected, &m, &all, err)) < 0)
+		return rc;
+	return all ? protections_in_full(mm, o, b, err) : !m.any;
 }
 
 static void count(const struct purge_batch *b, struct purge_counts *c)

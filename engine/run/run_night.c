@@ -90,7 +90,7 @@ static int open_all(struct run *run, struct err *err)
 	    (rc = mm_open(run->ctx, &source, &run->mm, err)) < 0 ||
 	    (rc = db_open_again(run->ctx, run->mm->db, &run->lock_db, err)) < 0 ||
 	    (rc = db_lock(run->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(run->mm, err)) < 0 ||
-	    (rc = check_database(run, err)) < 0)
+	    (rc = check_database(run, err)) < 0 || (rc = mm_recheck_begin(run->mm, err)) < 0)
 		return rc;
 	digest_hex(&run->policy->digest, run->policy_hex);
 	digest_hex(&run->mm->schema->digest, run->schema_hex);

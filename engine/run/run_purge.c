@@ -81,6 +81,7 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	if ((rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, run->plan ? run->plan->n_scopes : 0, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
+	o->protect_in_full = !p->hints || run->options->plan_file;
 	if (!p->started && (rc = run_line_step(run, "purging", p->name, c, err)) < 0)
 		return rc;
 	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0 ||

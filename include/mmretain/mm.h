@@ -67,6 +67,7 @@ struct mm {
 	struct mm_schema *schema;          /* after mm_probe */
 	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
+	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
 };
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
@@ -172,6 +173,15 @@ struct mm_protect_query {
  * compliance export's cursor are read anew each time. ERR_HOLD when a legal hold cannot be read. */
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
+
+/* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
+ * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of
+ * mm_recheck_begin (or that was not called), so ask mm_protections about every thread. id_array: db_array_text of post ids. */
+typedef void (*mm_recheck_fn)(void *payload, const char *post_id, unsigned bit);
+int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
+	       bool *ret_all, struct err *err) MMR_CHECKED;
+/* Notes the state of the legal-hold plugin's records. Before the plan is made; never for a plan that was made earlier. */
+int mm_recheck_begin(struct mm *mm, struct err *err) MMR_CHECKED;
 
 /* ---- export of closures (mm_export.c) --------------------------------------------- */
 

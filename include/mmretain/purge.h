@@ -37,6 +37,7 @@ struct purge_options {
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
+	bool protect_in_full;                  /* the receipt is not of this run's own plan: ask about everything, not only changes */
 	const mm_id *skip; size_t n_skip;      /* threads of the bundle that stay all the same */
 	bool unlink_files;                     /* false: files: keep */
 	int journal_dirfd; const char *journal_name; /* the unlink journal */

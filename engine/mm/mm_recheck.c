@@ -1,0 +1,69 @@
+/*
+ * mm_recheck.c - what can have changed about a thread although none of its rows has.
+ *
+ * The delete matches every row by its exact version, so whatever follows from the rows themselves (pins, authors, tags, times) is as
+ * it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's records.
+ */
+#include <mmretain/mm.h>
+
+#include <string.h>
+
+#include "mm_sql.h"
+
+static int legal_state(void *ctx, struct mm *mm, char **ret, struct err *err)
+{
+	struct db_result *r;
+	int rc;
+
+	if (!mm->has_plugin_store) {
+		*ret = mem_strdup(ctx, "");
+		return 0;
+	}
+	if ((rc = db_query(ctx, mm->db, &sql_recheck_legal, DB_ONE, 0, NULL, &r, err)) < 0)
+		return rc;
+	*ret = mem_strdup(ctx, db_text(r, 0, 0));
+	talloc_free(r);
+	return 0;
+}
+
+int mm_recheck_begin(struct mm *mm, struct err *err)
+{
+	struct db_result *r;
+	int rc = db_query(mm, mm->db, &sql_recheck_store, DB_ONE, 0, NULL, &r, err);
+
+	if (rc < 0)
+		return rc;
+	mm->has_plugin_store = db_bool(r, 0, 0);
+	talloc_free(r);
+	return legal_state(mm, mm, &mm->legal_state, err);
+}
+
+struct ask { mm_recheck_fn fn; void *payload; unsigned bit; };
+
+static int on_id(void *payload, const struct db_row *row, struct err *err)
+{
+	struct ask *a = payload;
+
+	(void)err;
+	if (row->value[0])
+		a->fn(a->payload, row->value[0], a->bit);
+	return 0;
+}
+
+int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
+	       bool *ret_all, struct err *err)
+{
+	auto_mem void *ctx = mem_context(mm, "recheck");
+	struct ask flagged = {fn, payload, MM_FLAGGED}, content = {fn, payload, MM_CONTENT_FLAG};
+	char *now;
+	int rc = legal_state(ctx, mm, &now, err);
+
+	if (rc < 0)
+		return rc;
+	*ret_all = !mm->legal_state || strcmp(now, mm->legal_state) != 0;
+	if (q->flagged && (rc = db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err)) < 0)
+		return rc;
+	if (mm->schema->table[MM_PROPERTY].present)
+		rc = db_stream(mm->db, &sql_recheck_content, 1, &id_array, on_id, &content, err);
+	return rc;
+}
