@@ -36,7 +36,8 @@ static const char schema_sql[] =
 	"CREATE TABLE name(what TEXT, id TEXT, name TEXT, display TEXT, extra TEXT);"
 	"CREATE VIRTUAL TABLE words USING fts5(text, content='', detail=none, columnsize=0,"
 	" tokenize='unicode61 remove_diacritics 2');"
-	"INSERT INTO words(words, rank) VALUES('pgsz', 8000);";
+	"INSERT INTO words(words, rank) VALUES('pgsz', 8000);"
+	"INSERT INTO words(words, rank) VALUES('hashsize', 33554432);";
 
 /* ---- rows ---- */
 
@@ -244,6 +245,8 @@ static int build_tables(struct build *b, const struct store *store, const char *
 
 	for (size_t i = 0; i < bundle_frames(b->reader) && !rc; i++)
 		rc = stop_check(err) ? err->code : build_frame(b, i, err);
+	if (!rc) /* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
+		rc = sq_exec(b->sq, "INSERT INTO words(words) VALUES('optimize')", err);
 	if (!rc)
 		rc = store_ids(b, err);
 	if (!rc)
@@ -284,8 +287,8 @@ static int build_write(struct build *b, const struct store *store, const char *r
 		rc = build_open(b, path, err);
 	if (!rc)
 		rc = build_tables(b, store, rel_path, err);
-	if (!rc) /* one segment: fewer pages now and fewer to read later */
-		rc = sq_exec(b->sq, "INSERT INTO words(words) VALUES('optimize'); COMMIT", err);
+	if (!rc)
+		rc = sq_exec(b->sq, "COMMIT", err);
 	sq_finish(&b->frame);
 	sq_finish(&b->words);
 	HASH_CLEAR(hh, b->holders);
