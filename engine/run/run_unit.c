@@ -99,7 +99,7 @@ static int collect(struct unit *u, struct spool *due, struct err *err)
 	double want = (double)run->policy->archive.bundle_size_bytes / run->raw_per_post;
 	uint64_t posts = 0, max = want < UNIT_POSTS_MIN ? UNIT_POSTS_MIN : want > UNIT_POSTS_MAX ? UNIT_POSTS_MAX : (uint64_t)want;
 	const void *p;
-	int rc;
+	int rc = 0;
 
 	while (posts < max && u->threads < UNIT_THREADS_MAX && (rc = spool_next(due, &p, err)) == 1) {
 		const struct due *d = p;
