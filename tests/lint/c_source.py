@@ -33,8 +33,11 @@ def tokens_blanked(text, keep_strings=False):
 def strings(text):
     """(line, literal) of every string, adjacent ones joined."""
     blanked = tokens_blanked(text, keep_strings=True)
-    for match in re.finditer(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*', blanked):
-        yield blanked.count("\n", 0, match.start()) + 1, "".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', match.group(0)))
+    one = r'"(?:[^"\\\n]|\\.)*"'
+    # A character literal may hold a quote: take it as a token of its own.
+    for match in re.finditer(r"'(?:[^'\\\n]|\\.)*'|(%s(?:\s*%s)*)" % (one, one), blanked):
+        if match.group(1):
+            yield blanked.count("\n", 0, match.start()) + 1, "".join(s[1:-1] for s in re.findall(one, match.group(1)))
 
 
 def functions(text):
@@ -47,7 +50,7 @@ def functions(text):
     start = None
     for number, line in enumerate(lines, 1):
         if start is None:
-            match = re.match(r"[A-Za-z_].*?\b([A-Za-z_]\w*)\s*\(", line)
+            match = re.match(r"(?:[A-Za-z_].*?\b)?([A-Za-z_]\w*)\s*\(", line)
             if match and not line.startswith("#") and not line.rstrip().endswith(";"):
                 name, name_line = match.group(1), number
             if line.startswith("{") and name:

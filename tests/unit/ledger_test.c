@@ -337,7 +337,7 @@ END_TEST
 /* The disk is full, or the sync fails: the record may be there in part, the ledger takes no more, and the next start recovers. */
 START_TEST(write_failures)
 {
-	static const char *const faults[] = {"LEDGER_WRITE:ENOSPC", "LEDGER_WRITE:EIO", "LEDGER_SYNC:EIO"};
+	static const char *const faults[] = {"LEDGER_WRITE:ENOSPC:1+", "LEDGER_WRITE:EIO:1+", "LEDGER_SYNC:EIO:1+"};
 	struct ledger *l;
 	struct ledger_entry e;
 	struct err err = {0};

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Each rule of lint.py must see the fault it is there for, and nothing in clean code."""
+import argparse
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import c_source
+import lint
+
+ARGS = argparse.Namespace(build=None, binary=None)
+CLEAN = "/* plan_x.c - clean. */\n#include <mmretain/mm.h>\n\nint plan_x(void)\n{\n\treturn 0;\n}\n"
+
+
+class Rules(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.root, self.before = pathlib.Path(self.folder.name).resolve(), lint.ROOT
+        lint.ROOT = self.root
+        self.addCleanup(setattr, lint, "ROOT", self.before)
+        self.put("include/mmretain/faults.def", "/* faults */\n")
+
+    def put(self, path, text):
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def complaints(self, rule):
+        return list(getattr(lint, "rule_" + rule)(ARGS))
+
+    def assertSees(self, rule, path, text, word):
+        self.put(path, text)
+        found = self.complaints(rule)
+        self.assertEqual(len(found), 1, found)
+        self.assertIn(word, found[0])
+        self.put(path, CLEAN if path.endswith(".c") else "/* */\n")
+        self.assertEqual(self.complaints(rule), [])
+
+    def test_floors(self):
+        self.assertSees("floors", "engine/plan/plan_x.c", '#include <mmretain/run.h>\n', "may not include run")
+        self.assertSees("floors", "engine/plan/plan_x.c", '#include <mmretain/purge.h>\n', "may not include purge")
+        self.assertSees("floors", "engine/plan/plan_x.c", '#include "db_internal.h"\n', "private header")
+        self.assertSees("floors", "include/mmretain/bundle.h", '#include <mmretain/db.h>\n', "may not include db")
+
+    def test_libraries(self):
+        self.assertSees("libraries", "engine/mm/mm_x.c", "#include <libpq-fe.h>\n", "libpq")
+        self.assertSees("libraries", "engine/store/store_x.c", "#include <zstd.h>\n", "zstd")
+
+    def test_calls(self):
+        for room, call in (("plan", "time(NULL)"), ("mm", "unlink(path)"), ("db", 'printf("x")'), ("run", "exit(1)"), ("cli", "strcpy(a, b)"),
+                           ("store", "malloc(1)")):
+            self.assertSees("calls", "engine/%s/%s_x.c" % (room, room), "void f(void)\n{\n\t%s;\n}\n" % call, call.split("(")[0])
+
+    def test_calls_that_only_look_so(self):
+        self.put("engine/plan/plan_x.c", 'void f(void)\n{\n\t/* unlink(x) */ g("time(0)"); p->time(1); my_exit(2); s.link(3);\n}\n')
+        self.assertEqual(self.complaints("calls"), [])
+
+    def test_sizes(self):
+        long = "int f(void)\n{\n" + "\tx();\n" * 99 + "}\n"
+        self.assertSees("sizes", "engine/plan/plan_x.c", "/* x */\n" + long, "f has 102 lines")
+        self.assertSees("sizes", "engine/plan/plan_x.c", "/* x */\n" + "int a;\n" * 500, "501 lines")
+
+    def test_comments(self):
+        self.assertSees("file_comments", "engine/plan/plan_x.c", "int x;\n", "does not begin")
+        self.put("engine/mm/sql/a.sql", "TABLE posts;\n")
+        self.assertEqual(len(self.complaints("file_comments")), 1)
+
+    def test_sql(self):
+        self.assertSees("sql_place", "engine/run/run_x.c", 'const char *q = "delete from posts "\n\t"DELETE FROM posts";\n', "statement")
+
+    def test_faults(self):
+        self.put("include/mmretain/faults.def", '/* f */\nX(NEW_POINT, "text")\n')
+        self.assertEqual(len(self.complaints("faults")), 1)
+        self.put("engine/run/run_x.c", "/* x */\nint x = FAULT_NEW_POINT;\n")
+        self.assertEqual(self.complaints("faults"), [])
+        self.put("tests/crash/crash_test.py", "points = ['OTHER']\n")
+        self.assertEqual(len(self.complaints("faults")), 1)
+        self.put("tests/crash/crash_test.py", "points = read('faults.def')\n")
+        self.assertEqual(self.complaints("faults"), [])
+
+    def test_workplace(self):
+        subprocess.run(["git", "init", "-q", str(self.root)], check=True)
+        self.put("notes.md", "built in /home/somebody/src\n")
+        subprocess.run(["git", "-C", str(self.root), "add", "notes.md"], check=True)
+        self.assertEqual(len(self.complaints("workplace")), 1)
+
+
+class Source(unittest.TestCase):
+    def test_functions(self):
+        text = "static int\nf(int a)\n{\n\tif (a) {\n\t}\n}\n\nstruct x {\n\tint y;\n};\n\nchar *g(void)\n{\n}\n"
+        self.assertEqual([(n, length) for n, _, length in c_source.functions(text)], [("f", 5), ("g", 3)])
+
+    def test_strings(self):
+        self.assertEqual(list(c_source.strings('/* "no" */ f("a" /* x */ "b", \'"\', "c\\"d");')), [(1, "ab"), (1, 'c\\"d')])
+
+
+if __name__ == "__main__":
+    unittest.main()
