@@ -33,12 +33,12 @@ int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err)
 	return 0;
 }
 
-/* `root`, when one of the two is it, decides the channel; rows in another channel are damage. */
+/* The root decides the channel; rows in another channel are damage. Parts without posts are mere marks. */
 static void merge(struct mm_part *to, const struct mm_part *from)
 {
-	if (from->channel != to->channel)
+	if (from->posts && to->posts && from->channel != to->channel)
 		to->bits |= MM_DAMAGED;
-	if (from->bits & MM_ROW_ROOT) {
+	if (from->bits & MM_ROW_ROOT || !to->posts) {
 		to->channel = from->channel;
 		to->root_create_ms = from->root_create_ms;
 	}
@@ -108,6 +108,29 @@ static int run_lookup(struct mm_fold *f, mm_fold_fn fn, void *payload, struct er
 		r = fn(payload, &thread, err);
 	}
 	return r < 0 ? r : 0;
+}
+
+int mm_fold_rootless(struct mm_fold *f, bool *ret, struct err *err)
+{
+	const void *p;
+	size_t with_root = 0, with_posts = 0;
+	int r = 0;
+
+	*ret = f->mixed;
+	if (f->mixed)
+		return 0;
+	for (size_t i = 0; i < f->map.n; i++)
+		with_posts += f->part[i].posts > 0;
+	r = spool_rewind(f->spool, err);
+	while (r == 0 && with_root < with_posts && (r = spool_next(f->spool, &p, err)) > 0) {
+		const struct mm_part *root = p;
+		uint32_t i = mm_idmap_find(&f->map, root->root, strlen(root->root));
+
+		with_root += i != MM_NO_INDEX && f->part[i].posts > 0;
+		r = 0;
+	}
+	*ret = with_root < with_posts;
+	return r;
 }
 
 static int emit(const struct mm_part *t, mm_fold_fn fn, void *payload, struct err *err)

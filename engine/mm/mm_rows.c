@@ -147,11 +147,13 @@ static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 {
 	static const char *const candidate[] = {
 		[MM_SCAN] = "scan", [MM_BY_CREATEAT] = "by_createat", [MM_BY_CHANNEL] = "by_channel", [MM_BY_ROOT_ID] = "by_root",
+		[MM_ODD_COPIES] = "odd",
 	};
 
 	on[(*n)++] = candidate[r->form];
+	on[(*n)++] = r->form == MM_SCAN ? "grouped" : "lateral";
 	if (r->form != MM_SCAN) {
-		on[(*n)++] = "probe";
+		on[(*n)++] = r->form == MM_ODD_COPIES ? "" : "probe";
 		return;
 	}
 	on[(*n)++] = r->all_channels ? "all" : "some";
@@ -175,6 +177,30 @@ static void protect_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 			on[(*n)++] = block[i].name;
 }
 
+/* Marks in other tables, when a scan did not look at them. */
+static int take_mark(void *payload, const struct db_row *row, struct err *err)
+{
+	struct mm_part part = {.hold = -1, .channel = MM_NO_INDEX};
+
+	if (!row->value[0] || row->len[0] > MM_ID)
+		return 0;
+	memcpy(part.root, row->value[0], row->len[0] + 1);
+	part.bits = (uint32_t)number(row, 1);
+	return mm_fold_add(payload, &part, err);
+}
+
+static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on, struct mm_fold *to, struct err *err)
+{
+	bool any = (r->protect && r->protect->flagged) || (r->guards && (r->guards->property || r->guards->temporary));
+	struct sql sql;
+	int rc;
+
+	if (r->form != MM_SCAN || !any)
+		return 0;
+	rc = mm_template(ctx, &sql_thread_marks, on, &sql, err);
+	return rc < 0 ? rc : db_stream(r->mm->db, &sql, 0, NULL, take_mark, to, err);
+}
+
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
@@ -191,5 +217,6 @@ int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 	if (rc < 0)
 		return rc;
 	params(ctx, r, p);
-	return db_stream(r->mm->db, &sql, N_PARAMS, p, take_row, &c, err);
+	rc = db_stream(r->mm->db, &sql, N_PARAMS, p, take_row, &c, err);
+	return rc < 0 ? rc : fold_marks(ctx, r, on, to, err);
 }

@@ -145,16 +145,37 @@ static int take_null(void *payload, const struct db_row *row, struct err *err)
 	return mm_fold_add(run->fold, &part, err);
 }
 
-static int read_rows(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
+static int scan_settings(void *ctx, struct mm *mm, const char *sort, struct err *err)
 {
 	struct db_result *res;
-	int r = rows->form == MM_SCAN ? db_query(ctx, run->mm->db, &sql_thread_settings, DB_ONE, 0, NULL, &res, err) : 0;
+
+	return db_query(ctx, mm->db, &sql_thread_settings, DB_ONE, 1, &sort, &res, err);
+}
+
+/* A scan takes every edit copy without a rootid for one of a root.  Those of replies are then parts without a root, and only when
+ * there are such parts is it worth looking for them. */
+static int add_odd_copies(struct run *run, struct mm_rows *rows, struct err *err)
+{
+	bool rootless = false;
+	int r = mm_fold_rootless(run->fold, &rootless, err);
+
+	if (r < 0 || !rootless)
+		return r;
+	rows->form = MM_ODD_COPIES;
+	return mm_rows_fold(rows, run->fold, err);
+}
+
+static int scan(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
+{
+	int r = scan_settings(ctx, run->mm, "off", err);
 
 	if (r == 0)
 		r = mm_rows_fold(rows, run->fold, err);
-	if (r == 0 && rows->form == MM_SCAN && rows->order != MM_BY_ROOT)
+	if (r == 0)
+		r = scan_settings(ctx, run->mm, "on", err);
+	if (r == 0 && rows->order != MM_BY_ROOT)
 		r = db_stream(run->mm->db, &sql_thread_null, 0, NULL, take_null, run, err);
-	return r;
+	return r < 0 ? r : add_odd_copies(run, rows, err);
 }
 
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err)
@@ -178,7 +199,7 @@ int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, 
 	if (r == 0)
 		r = mm_fold_new(ctx, &run.fold, err);
 	if (r == 0)
-		r = read_rows(ctx, &run, &rows, err);
+		r = rows.form == MM_SCAN ? scan(ctx, &run, &rows, err) : mm_rows_fold(&rows, run.fold, err);
 	if (r == 0)
 		r = mm_fold_run(run.fold, take_thread, &run, err);
 	return r;

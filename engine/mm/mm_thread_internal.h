@@ -43,6 +43,8 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
 int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;
+/* Are there rows whose root has not come?  Errs on the side of yes. */
+int mm_fold_rootless(struct mm_fold *f, bool *ret, struct err *err) MMR_CHECKED;
 /* Each thread whose root was among the rows, once; fn as in db_row_fn. */
 typedef int (*mm_fold_fn)(void *payload, const struct mm_part *thread, struct err *err);
 int mm_fold_run(struct mm_fold *f, mm_fold_fn fn, void *payload, struct err *err) MMR_CHECKED;
@@ -68,7 +70,7 @@ struct json_t *mm_legal_parse(void *ctx, const char *hex, size_t len);
 bool mm_legal_is_hold(const char *key);
 
 /* ---- mm_rows.c: one run of thread_rows.sql ---- */
-enum mm_rows_form { MM_SCAN, MM_BY_CREATEAT, MM_BY_CHANNEL, MM_BY_ROOT_ID };
+enum mm_rows_form { MM_SCAN, MM_BY_CREATEAT, MM_BY_CHANNEL, MM_BY_ROOT_ID, MM_ODD_COPIES };
 struct mm_rows {
 	struct mm *mm;
 	enum mm_rows_form form;

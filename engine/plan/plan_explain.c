@@ -112,7 +112,7 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
 		   struct err *err)
 {
-	const struct mm_scope *scope;
+	const struct mm_scope *scope = NULL;
 	struct mm_scope *all;
 	mm_id channel_id;
 	size_t n;

@@ -1,11 +1,11 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
 -- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
--- then first hold (block hold), then bytes (block bytes).
+-- then first hold (block hold), then bytes (block bytes).  A scan leaves marks kept in other tables to thread_marks.sql.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id).
--- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
+-- Locks: none.  Indexes: scan: (createat) or one pass over posts, then (originalid) for odd copies; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
@@ -17,7 +17,7 @@ WITH param AS (
 -- threads that something younger than the cut-off belongs to
 live AS (
 	SELECT DISTINCT (CASE WHEN p.rootid <> '' THEN p.rootid
-			WHEN p.originalid <> '' THEN coalesce((SELECT nullif(o.rootid, '') FROM posts o WHERE o.id = p.originalid), p.originalid)
+			WHEN p.originalid <> '' THEN p.originalid
 			ELSE p.id END)::text COLLATE "C" AS thread
 	FROM posts p
 --[some
@@ -39,7 +39,7 @@ live AS (
 --]
 part AS (
 	SELECT (CASE WHEN p.rootid <> '' THEN p.rootid
-		WHEN p.originalid <> '' THEN coalesce((SELECT nullif(o.rootid, '') FROM posts o WHERE o.id = p.originalid), p.originalid)
+		WHEN p.originalid <> '' THEN p.originalid
 		ELSE p.id END)::text COLLATE "C" AS thread,
 	       (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE AS root,
 	       p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
@@ -72,9 +72,21 @@ member AS (
 	WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
 --]
 --[root
-	WHERE p.root OR p.thread IN (SELECT r.id COLLATE "C" FROM posts r WHERE r.createat < $3
+	WHERE coalesce(p.rootid, '') = '' OR p.thread IN (SELECT r.id COLLATE "C" FROM posts r WHERE r.createat < $3
 				     AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE)
 --]
+)
+--]
+--[odd
+-- edit copies of replies that lost their rootid: a scan cannot tell them from those of roots
+member AS (
+	SELECT o.rootid AS thread, false AS root, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+--[bytes
+	       , p.message, p.props
+--]
+	FROM posts p JOIN posts o ON o.id = p.originalid
+	WHERE p.originalid > '' AND coalesce(p.rootid, '') = '' AND o.rootid <> ''
 )
 --]
 --[probe
@@ -146,14 +158,18 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
 	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
+--[probe
 --[temporary
 	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id) THEN 256 ELSE 0 END
+--]
 --]
 --[pinned
 	| CASE WHEN m.ispinned AND coalesce(m.deleteat, 0) = 0 THEN 1 ELSE 0 END
 --]
+--[probe
 --[flagged
 	| CASE WHEN EXISTS (SELECT FROM preferences f WHERE f.category = 'flagged_post' AND f.name = m.id) THEN 2 ELSE 0 END
+--]
 --]
 --[authors
 	| CASE WHEN m.userid = ANY ($7) THEN 4 ELSE 0 END
@@ -165,9 +181,11 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --[legal
 	| CASE WHEN lc.id IS NOT NULL THEN 32 ELSE 0 END
 --]
+--[probe
 --[property
 	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post'
 			    AND lower(v.value #>> '{}') IN ('pending', 'assigned')) THEN 64 ELSE 0 END
+--]
 --]
 --[compliance
 	| CASE WHEN coalesce(m.updateat > $9, true) AND starts_with(coalesce(m.type, ''), 'system_') IS FALSE THEN 128 ELSE 0 END
@@ -190,10 +208,10 @@ LEFT JOIN unnest($18::text[], $19::bigint[], $20::bigint[]) lc (id, since, until
 	ON lc.id = m.channelid AND m.createat >= lc.since AND m.createat < lc.until
 --]
 --[bytes
---[scan
+--[grouped
 LEFT JOIN (SELECT g.postid, sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid <> '' GROUP BY g.postid) f ON f.postid = m.id
 --]
---[probe
+--[lateral
 LEFT JOIN LATERAL (SELECT sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
 --]
 --]
