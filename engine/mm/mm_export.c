@@ -88,29 +88,6 @@ fail:
 	return rc;
 }
 
-/* A small unit is found by index probes: joins that hash whole tables would cost the same for three threads as for all. */
-static int set_joins(struct mm_export *x, bool hash, struct err *err)
-{
-	const char *param = hash ? "on" : "off";
-
-	return db_query(x, x->mm->db, &sql_export_plan, DB_ONE, 1, &param, NULL, err);
-}
-
-static int choose_joins(struct mm_export *x, struct err *err)
-{
-	char text[24];
-	const char *param = text;
-	struct db_result *r;
-	int rc;
-
-	snprintf(text, sizeof text, "%llu", (unsigned long long)x->threads);
-	if ((rc = db_query(x, x->mm->db, &sql_export_share, DB_ONE, 1, &param, &r, err)) < 0)
-		return rc;
-	x->small = db_bool(r, 0, 0);
-	talloc_free(r);
-	return set_joins(x, !x->small, err);
-}
-
 static int flush_copy(struct mm_export *x, struct err *err)
 {
 	int rc = x->copy.len ? db_copy_in_data(x->mm->db, x->copy.data, x->copy.len, err) : 0;
@@ -135,7 +112,8 @@ int mm_export_ready(struct mm_export *x, struct err *err)
 	if ((rc = flush_copy(x, err)) < 0 || (rc = db_copy_in_end(x->mm->db, err)) < 0)
 		return rc;
 	x->copying = false;
-	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = choose_joins(x, err)) < 0 ||
+	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
+	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 ||
 	    (rc = run_sql(x, &sql_export_posts_fill, err)) < 0)
 		return rc;
 	x->posts = (uint64_t)db_affected(x->mm->db);
@@ -197,13 +175,13 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 			continue;
 		s[n] = (struct stream){.kind = parts[i].kind, .phase = (int)i};
 		/* drafts have no index on rootid: one scan instead of one per post */
-		if (x->small && parts[i].kind == MM_DRAFT && (rc = set_joins(x, true, err)) < 0)
+		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
 		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, parts[i].sql, 0, NULL,
 				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
 		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
 			return rc;
-		if (x->small && parts[i].kind == MM_DRAFT && (rc = set_joins(x, false, err)) < 0)
+		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, true, err)) < 0)
 			return rc;
 		n++;
 	}

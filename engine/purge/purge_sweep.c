@@ -156,9 +156,11 @@ static int sweep_transaction(struct mm *mm, const struct receipt *receipt, const
 			     struct err *err)
 {
 	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
+	bool small;
 	int rc;
 
-	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 ||
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, receipt_posts(receipt), &small, err)) < 0 ||
+	    (rc = mm_unit_joins(mm, small, err)) < 0 ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
 	    (rc = load_posts(mm, receipt, err)) < 0)
 		return rc;

@@ -174,6 +174,10 @@ struct mm_protect_query {
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
 
+/* Is a unit of so many posts small beside the table?  Then let the open transaction join it by index probes (else by hashing). */
+int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR_CHECKED;
+int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
+
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
  * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of
  * mm_recheck_begin (or that was not called), so ask mm_protections about every thread. id_array: db_array_text of post ids. */

@@ -16,7 +16,8 @@ FROM (
 	FROM pg_temp.mmr_thread w JOIN posts p ON p.originalid = w.root
 	WHERE p.id <> w.root AND coalesce(p.rootid, '') = ''
 	UNION ALL
-	SELECT w.thread, w.root, p.id, p.ctid, p.createat, p.deleteat, p.originalid, true
-	FROM pg_temp.mmr_thread w JOIN posts r ON r.rootid = w.root JOIN posts p ON p.originalid = r.id
-	WHERE p.originalid <> '' AND p.id <> w.root AND coalesce(p.rootid, '') = ''
+	SELECT r.thread, r.root, p.id, p.ctid, p.createat, p.deleteat, p.originalid, true
+	FROM (SELECT w.thread, w.root, q.id FROM pg_temp.mmr_thread w JOIN posts q ON q.rootid = w.root OFFSET 0) r
+	JOIN posts p ON p.originalid = r.id
+	WHERE p.id <> r.root AND coalesce(p.rootid, '') = ''
 ) c
