@@ -112,7 +112,7 @@ def run(policy, db, now, conn, data):
         if not rows:
             continue
         columns, types = db.tables[table].columns, e2e_lib.column_types()[table]
-        schema[KIND.get(table, table)] = {"table": table, "columns": [{"name": c, "type": types[c], "default": None} for c in columns]}
+        schema[table] = {"kind": KIND.get(table, table), "table": table, "columns": [{"name": c, "type": types[c], "absent": None} for c in columns]}
         for n, (_, row, root) in enumerate(rows):
             if not want.archived(root):
                 continue
@@ -133,7 +133,7 @@ def run(policy, db, now, conn, data):
     if odd == "blob-not-archived":
         members.clear()
     members["data/threads/000001.jsonl"] = "".join(x + "\n" for x in lines).encode("utf-8", "surrogateescape")
-    members["data/schema.json"] = json.dumps({"kinds": schema}).encode()
+    members["data/schema.json"] = json.dumps({"kinds": list(schema.values())}).encode()
     for name, prefix in (("manifest-sha256.txt", "data/"), ("tagmanifest-sha256.txt", "manifest")):
         members[name] = "".join(f"{hashlib.sha256(c).hexdigest() if odd != 'manifest-wrong' else '0' * 64}  {m}\n" for m, c in members.items() if m.startswith(prefix)).encode()
     if lines:

@@ -510,6 +510,30 @@ for unknown_name, (unknown_sql, unknown_word) in UNKNOWN.items():
     unknown_test(unknown_name, unknown_sql, unknown_word)
 
 
+# ---- odd data -------------------------------------------------------------------------------------------------------------
+@test
+def test_nested_reply(bench):
+    """A reply to a reply: the outer thread may not go and leave it without its root."""
+    bench.policy()
+    t = bench.expect() and bench.roots(replies)[0]
+    reply = max(p.id for p in t.posts if p.root)
+    bench.sql(f"UPDATE posts SET rootid = '{reply}' WHERE id = (SELECT min(id) FROM posts WHERE channelid = '{t.channel}' AND rootid = '' AND originalid = '' AND id <> '{t.root.id}' AND id NOT IN (SELECT rootid FROM posts))")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.call("init", code=0)
+    bench.converge()
+
+
+@test
+def test_other_property(bench):
+    """A property of another group with the value "pending" is no content flag."""
+    bench.policy()
+    t = bench.expect() and bench.roots()[0]
+    bench.sql(f"INSERT INTO propertyvalues VALUES ('{new_id(5)}', '{t.root.id}', 'post', '{new_id(6)}', '{new_id(7)}', '\"pending\"', 1, 1, 0)")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.call("init", code=0)
+    bench.converge()
+
+
 # ---- policy, guards, other runs -------------------------------------------------------------------------------------------------
 @test
 def test_tie(bench):

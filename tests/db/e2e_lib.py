@@ -1,4 +1,5 @@
 """What the end-to-end tests share: worlds to work on, the program, reading bundles and the ledger without it, and comparing."""
+import base64
 import collections
 import hashlib
 import io
@@ -259,13 +260,11 @@ def canonical(value):
     return json.dumps(value)
 
 
-def cell(value, kind, default=False):
-    """A value of a bundle row, or a default of schema.json, in the text form of COPY."""
+def cell(value, kind):
+    """A value of a bundle row, or of an absent key, in the text form of COPY."""
     if value is None:
         return None
     if kind in ("json", "jsonb"):
-        if default and isinstance(value, str) and not isinstance(value, Token):
-            value = loads(value)
         return canonical(value)
     if value is True or value is False:
         return "t" if value else "f"
@@ -327,20 +326,9 @@ class Bundle:
                     raise Damage(f"{self.name}: not in the manifest: {sorted(rest)[:3]}")
 
     def read_schema(self):
-        """{kind: (table, {column: (type, default)})}; takes lists and dictionaries alike."""
-        schema = json.loads(self.members["data/schema.json"], parse_int=Token, parse_float=Token)
-        kinds = schema.get("kinds", schema)
-        if isinstance(kinds, list):
-            kinds = {k["kind"]: k for k in kinds}
-        out = {}
-        for kind, spec in kinds.items():
-            if not isinstance(spec, dict) or "columns" not in spec:
-                continue
-            columns = spec["columns"]
-            if isinstance(columns, dict):
-                columns = [dict(c, name=n) for n, c in columns.items()]
-            out[kind] = (spec["table"], {c["name"]: (base_type(c.get("type") or c.get("pg_type")), c.get("default")) for c in columns})
-        return out
+        """{kind: (table, {column: (type, value of an absent key)})}."""
+        return {spec["kind"]: (spec["table"], {c["name"]: (base_type(c["type"]), cell(c["absent"], base_type(c["type"]))) for c in spec["columns"]})
+                for spec in loads(self.members["data/schema.json"])["kinds"]}
 
     def rows(self):
         """(table, {column: text}) of every row."""
@@ -350,10 +338,12 @@ class Bundle:
                 if next(iter(row)) != "k":
                     raise Damage(f"{self.name}: a row does not begin with its kind")
                 table, columns = self.schema[row.pop("k")]
+                for key in [k for k in row if k.endswith("!b64")]:
+                    row[key[:-4]] = base64.b64decode(row.pop(key)).decode("utf-8", "surrogateescape")
                 unknown = set(row) - set(columns)
                 if unknown:
                     raise Damage(f"{self.name}: columns not in schema.json: {sorted(unknown)}")
-                yield table, {c: cell(row[c], kind) if c in row else cell(default, kind, True) for c, (kind, default) in columns.items()}
+                yield table, {c: cell(row[c], kind) if c in row else absent for c, (kind, absent) in columns.items()}
 
 
 def base_type(text):

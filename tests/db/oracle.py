@@ -395,7 +395,8 @@ def judge(db, policy, now_ms):
                 why.add("legal_hold")
             if any(p.id in db.reported for p in t.posts):
                 why.add("content_flag")
-            if db.exported is not None and any((p.updateat or 0) > db.exported for p in t.posts):
+            # the export leaves out system messages
+            if db.exported is not None and any(p.updateat is None or p.updateat > db.exported for p in t.posts if not p.type.startswith("system_")):
                 why.add("compliance")
             if "burn_on_read" in t.flags:
                 why.add("burn_on_read")
