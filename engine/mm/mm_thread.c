@@ -118,8 +118,11 @@ static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, struct er
 	if (r < 0)
 		return r;
 	rows->form = MM_BY_CREATEAT;
-	if (db_i64(res, 0, 0) < db_i64(res, 0, 1))
+	if (db_i64(res, 0, 0) < db_i64(res, 0, 1)) {
+		if (rows->all_channels)
+			rows->channels = NULL; /* nothing to leave out */
 		return 0;
+	}
 	rows->form = MM_SCAN;
 	if (rows->all_channels)
 		return 0;

@@ -89,6 +89,7 @@ member AS (
 	WHERE p.originalid > '' AND coalesce(p.rootid, '') = '' AND o.rootid <> ''
 )
 --]
+-- OFFSET 0 makes each of these a probe of an index whatever the planner thinks of the numbers
 --[probe
 candidate AS MATERIALIZED (
 --[by_createat
@@ -97,8 +98,8 @@ candidate AS MATERIALIZED (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM posts p JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
-	WHERE p.createat < $3 AND p.createat < c.cut AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+	FROM posts p
+	WHERE p.createat < $3 AND ($1::text[] IS NULL OR p.channelid = ANY ($1)) AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
 --]
 --[by_channel
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
@@ -121,7 +122,7 @@ candidate AS MATERIALIZED (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM unnest($5::text[]) c (id) JOIN posts p ON p.id = c.id
+	FROM unnest($5::text[]) c (id) CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.id = c.id OFFSET 0) p
 	WHERE (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
 --]
 ),
@@ -131,7 +132,7 @@ reply AS MATERIALIZED (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM candidate r JOIN posts p ON p.rootid = r.id
+	FROM candidate r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.rootid = r.id OFFSET 0) p
 ),
 member AS (
 	SELECT p.id AS thread, true AS root, p.* FROM candidate p
@@ -143,14 +144,14 @@ member AS (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM candidate r JOIN posts p ON p.originalid = r.id WHERE coalesce(p.rootid, '') = ''
+	FROM candidate r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') = '' OFFSET 0) p
 	UNION ALL
 	SELECT r.rootid, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
 	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
 --[bytes
 	       , p.message, p.props
 --]
-	FROM reply r JOIN posts p ON p.originalid = r.id WHERE coalesce(p.rootid, '') = ''
+	FROM reply r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') = '' OFFSET 0) p
 )
 --]
 SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END,
@@ -160,7 +161,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
 --[probe
 --[temporary
-	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id) THEN 256 ELSE 0 END
+	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id OFFSET 0) THEN 256 ELSE 0 END
 --]
 --]
 --[pinned
@@ -168,7 +169,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[probe
 --[flagged
-	| CASE WHEN EXISTS (SELECT FROM preferences f WHERE f.category = 'flagged_post' AND f.name = m.id) THEN 2 ELSE 0 END
+	| CASE WHEN EXISTS (SELECT FROM preferences f WHERE f.category = 'flagged_post' AND f.name = m.id OFFSET 0) THEN 2 ELSE 0 END
 --]
 --]
 --[authors
@@ -184,7 +185,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --[probe
 --[property
 	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post'
-			    AND lower(v.value #>> '{}') IN ('pending', 'assigned')) THEN 64 ELSE 0 END
+			    AND lower(v.value #>> '{}') IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
 --]
 --]
 --[compliance
