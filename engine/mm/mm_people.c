@@ -157,6 +157,14 @@ int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err)
 	want(&w, "users", "SELECT", "id username email deleteat updateat remoteid authdata password");
 	want(&w, "bots", "SELECT", "userid");
 	want(&w, "channelbookmarks", "SELECT", "fileinfoid deleteat");
+	want(&w, "incomingwebhooks", "SELECT", "id userid displayname deleteat");
+	want(&w, "outgoingwebhooks", "SELECT", "id creatorid displayname deleteat");
+	want(&w, "commands", "SELECT", "id creatorid trigger deleteat");
+	want(&w, "oauthapps", "SELECT", "id creatorid name");
+	want(&w, "outgoingoauthconnections", "SELECT", "id creatorid name");
+	want(&w, "bots", "SELECT", "ownerid deleteat");
+	if (choices & MM_CHOICE_NAMES)
+		want(&w, "posts", "SELECT", "id message createat");
 	for (size_t i = 0; i < mm_n_traces; i++)
 		if (p->present[i] && mm_trace[i].reduce && (!mm_trace[i].choice || (mm_trace[i].choice & choices)))
 			want_trace(&w, &mm_trace[i]);

@@ -1,0 +1,532 @@
+#!/usr/bin/env python3
+"""The people room against a seeded server: what goes, what stays, who is left alone, crashes, repeats.
+
+    people_test.py [WORD]...       only the tests whose names contain a word; PEOPLE_DRIVER names the driver
+"""
+import collections
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
+sys.dont_write_bytecode = True
+
+import cluster  # noqa: E402
+import dump  # noqa: E402
+import schema  # noqa: E402
+import seed  # noqa: E402
+from people_world import DOMAIN, GONE, STAYS, Tables, complaints, display_name, expect, plant  # noqa: E402
+
+DRIVER = os.environ.get("PEOPLE_DRIVER", "people_driver")
+QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+SETTINGS = ("username", "nickname_full_name", "full_name")
+OLD = "UPDATE users SET deleteat = 1600000000000, updateat = 1600000000000 WHERE id = '{0}'"
+
+
+def check(truth, text):
+    if not truth:
+        raise AssertionError(text)
+
+
+class World:
+    """A database of its own with attachment folder, journal folder and policy."""
+
+    def __init__(self, pg, name, release=None, plugins=()):
+        self.pg, self.name = pg, name
+        self.folder = os.path.join(pg.directory, "w-" + name)
+        self.files, self.journal = os.path.join(self.folder, "files"), os.path.join(self.folder, "ledger")
+        os.makedirs(self.journal)
+        self.db = seed.clone(pg, name, posts=400, seed=3, blobs="none")
+        os.makedirs(self.files, exist_ok=True)
+        self.sql("UPDATE users SET deleteat = 0 WHERE deleteat > 0")  # each test decides who has left
+        if release:
+            schema.release(self.db, release)
+        for plugin in plugins:
+            schema.plugin(self.db, plugin)
+        self.people = [r[0] for r in self.rows(
+            "SELECT u.id FROM users u WHERE coalesce(remoteid, '') = '' AND NOT EXISTS (SELECT FROM bots b WHERE b.userid = u.id) ORDER BY id")]
+        self.policy()
+
+    def sql(self, text, **words):
+        self.pg.psql(text.format(**words) if words else text, db=self.name)
+
+    def rows(self, text):
+        with self.pg.connect(self.name) as conn, conn.cursor() as cur:
+            cur.execute(text)
+            return cur.fetchall()
+
+    def policy(self, people="after: 90d", holds="", user=None):
+        path = os.path.join(self.folder, "policy.yaml")
+        lines = [f"  {line.strip()}" for line in people.split("\n")]
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"version: 1\ndatabase: {{url: \"{self.pg.url(self.name, user)}\"}}\narchive: {{store: {self.folder}}}\n"
+                    "rules:\n  - {name: unlimited, match: {}, keep: forever}\ndeparted_users:\n" + "\n".join(lines) + f"\n{holds}\n")
+        os.chmod(path, 0o644)
+
+    def run(self, *args, fault=None, code=0, check_code=True):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        env.update(MM_FILESETTINGS_DIRECTORY=self.files, MM_FILESETTINGS_DRIVERNAME="local", **({"MMR_FAULT": fault} if fault else {}))
+        done = subprocess.run([DRIVER, os.path.join(self.folder, "policy.yaml"), self.journal, *args], env=env, capture_output=True,
+                              text=True, timeout=120)
+        check("anonym" not in (done.stdout + done.stderr).lower(), "the forbidden word is in the output")
+        self.error = done.stderr
+        self.lines = [line.split("\t") for line in done.stdout.splitlines()]
+        if check_code:
+            check(done.returncode == code, f"exit {done.returncode} in place of {code}: {done.stderr}{done.stdout[-2000:]}")
+        return done.returncode
+
+    def of(self, kind):
+        return [line[1:] for line in self.lines if line[0] == kind]
+
+    def verdicts(self, kind="user"):
+        return {line[0]: line[1] for line in self.of(kind)}
+
+    def put(self, path, text="x\n"):
+        whole = os.path.join(self.files, path)
+        os.makedirs(os.path.dirname(whole), exist_ok=True)
+        with open(whole, "w", encoding="utf-8") as f:
+            f.write(text)
+        return whole
+
+    def there(self, path):
+        return os.path.lexists(os.path.join(self.files, path))
+
+    def leave(self, *users):
+        for u in users:
+            self.sql(OLD.replace("{0}", u))
+
+    def tables(self):
+        return Tables(self.db)
+
+
+def compare(before, after, wanted, victims):
+    """`after` is `wanted`, but for the moments that a change of an account leaves."""
+    for name in sorted(wanted.data):
+        if name != "users":
+            check(after.bag(name) == wanted.bag(name), f"table {name} is not as expected")
+    old, new = before.users(), after.users()
+    check(set(old) == set(new), "accounts came or went")
+    for u, row in wanted.users().items():
+        for column, value in row.items():
+            got = new[u][column]
+            if u in victims and column == "updateat":
+                check(got > old[u]["updateat"], "updateat did not grow")
+            elif u in victims and column == "lastpictureupdate":
+                check(got < 0, "picture time is not negative")
+            else:
+                check(got == value, f"users.{column} is {got!r}, expected {value!r}")
+
+
+# ---- the tests ----
+
+def whole(w, victims, audits="blank", position=True):
+    """Plant marks everywhere, run, compare with what must be left."""
+    files = {}
+    for n, u in enumerate(victims):
+        w.leave(u)
+        files.update(plant(w.db, u, n))
+    for path in files:
+        w.put(path)
+    w.put(f"users/{w.people[-1]}/profile.png")
+    before = w.tables()
+    mfa = "mfausedtimestamps" in before["users"][0]
+    w.run("run")
+    after = w.tables()
+    compare(before, after, expect(before, set(victims), audits, position, mfa), set(victims))
+    text = "\n".join(line for rows in dump.dump(w.db).values() for line in rows).lower()
+    check(position is False or GONE.lower() not in text, "a mark is still there")
+    check(STAYS.lower() in text, "what stays is gone")
+    for path, goes in files.items():
+        check(w.there(path) != goes, f"file {path} {'stays' if goes else 'went'}")
+    check(w.there(f"users/{w.people[-1]}/profile.png"), "somebody else's picture went")
+    check(not os.path.exists(os.path.join(w.journal, "people-unlink.jsonl")), "the journal stays")
+    for u in victims:
+        check(complaints(after.users()[u]) == [], f"the server would refuse {complaints(after.users()[u])}")
+        for setting in SETTINGS:
+            check(display_name(before.users()[u], setting) == display_name(after.users()[u], setting), f"display name under {setting}")
+    if "attributeview" in schema.VIEWS and w.rows("SELECT to_regclass('attributeview') IS NOT NULL")[0][0]:
+        check(not w.rows(f"SELECT 1 FROM attributeview WHERE targetid IN ({','.join(repr(v) for v in victims)})"), "attributeview is old")
+    return before, after
+
+
+def test_everything_goes_and_nothing_else(pg):
+    w = World(pg, "everything")
+    victims = w.people[3:7]
+    whole(w, victims)
+    check(w.verdicts("result") == {v: "done" for v in victims}, "results")
+    check(w.of("view") == [["1"]], "view not refreshed")
+    check([line[0] for line in w.of("ledger")] == ["depersonalising", "depersonalised"] * 4, "ledger lines")
+    check(all(len(line[2]) == 64 for line in w.of("ledger")), "digests")
+    names = {w.tables().users()[v]["username"] for v in victims}
+    check(not any(n in "\t".join(line) for line in w.of("ledger") for n in names), "a name in the ledger")
+    check(len([i for i in w.of("integration") if i[3] == STAYS]) == 4, "integrations are not listed")
+    first = dump.dump(w.db)
+    w.run("run")
+    check(dump.diff(first, dump.dump(w.db)) == {}, "the second run changed something")
+    check(w.of("ledger") == [] and w.of("result") == [], "the second run had something to do")
+    w.run("plan")
+    check(all(v == "done" for v in w.verdicts().values()), "done")
+
+
+def test_releases(pg):
+    for release in ("9.11", "10.5", "10.11", "11.10"):
+        w = World(pg, "release" + release.replace(".", ""), release)
+        w.run("plan")
+        check(w.of("unknown") == [], f"{release}: unknown {w.of('unknown')}")
+        whole(w, w.people[2:4])
+
+
+def test_plugins_are_told(pg):
+    w = World(pg, "plugins", plugins=("agents", "playbooks", "calls"))
+    w.sql("ALTER TABLE users ADD shoesize text; CREATE TABLE newthing (id text, user_id text)")
+    w.leave(w.people[2])
+    w.run("run")
+    w.run("plan")
+    told = {u[0] for u in w.of("unknown")}
+    check({"users.shoesize", "newthing.user_id", "calls.participants", "calls.ownerid", "calls_sessions.userid", "ir_incident.commanderuserid",
+           "ir_incident.reporteruserid", "ir_timelineevent.creatoruserid", "ir_timelineevent.subjectuserid", "llm_posts_embeddings.user_id"} == told,
+          f"told: {told}")
+
+
+def test_who(pg):
+    w = World(pg, "who")
+    now = int(time.time() * 1000)
+    day = 86_400_000
+    bot = w.rows("SELECT userid FROM bots")[0][0]
+    remote = w.rows("SELECT id FROM users WHERE coalesce(remoteid, '') <> ''")
+    p = w.people
+    due, held, legal, group, excepted, young, edge, unlisted, active, guest, admin = p[:11]
+    everybody = [due, held, legal, group, excepted, young, edge, unlisted, guest, admin, bot] + [r[0] for r in remote]
+    w.leave(*everybody)
+    w.sql(f"UPDATE users SET deleteat = {now - 89 * day} WHERE id = '{young}'; UPDATE users SET deleteat = {now - 90 * day - 5000} WHERE id = '{edge}';"
+          f"UPDATE users SET roles = 'system_guest', authservice = 'magic_link', authdata = 'x' WHERE id = '{guest}'; "
+          f"UPDATE users SET roles = 'system_user system_admin' WHERE id = '{admin}'; UPDATE users SET deleteat = 0 WHERE id = '{active}'")
+    seed.legal_hold(w.db, [legal])
+    w.sql(f"INSERT INTO groupmembers (groupid, userid, createat, deleteat) VALUES ('heldgroupheldgroupheldgrou', '{group}', 1, 0)")
+    w.sql("INSERT INTO pluginkeyvaluestore VALUES ('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_g',"
+          " convert_to('{\"id\": \"g\", \"user_ids\": [], \"group_ids\": [\"heldgroupheldgroupheldgrou\"], \"ends_at\": 5}', 'UTF8'), 0)")
+    name = {r[0]: (r[1], r[2]) for r in w.rows("SELECT id, username, email FROM users")}
+    listed = os.path.join(w.folder, "departed.txt")
+    with open(listed, "w", encoding="utf-8") as f:
+        f.write("\ufeff# leavers\r\n\r\n" + "".join(f"{name[u][k % 2].upper()}  # gone\n" for k, u in enumerate(everybody) if u != unlisted) + "nobody@example.org")
+    holds = f"holds:\n  - {{name: case-1, match: {{users: [\"{name[held][0]}\", \"no.such.person\"]}}, because: x}}"
+    w.policy(f"after: 90d\nonly_listed: {listed}\nexcept: [\"{name[excepted][0]}\"]", holds)
+    want = {due: "due", held: "held", legal: "legal-hold", group: "legal-hold", excepted: "excepted", young: "young", edge: "due",
+            unlisted: "unlisted", guest: "due", admin: "due", bot: "bot", **{r[0]: "remote" for r in remote}}
+    w.run("plan")
+    check(w.verdicts() == want, f"verdicts {w.verdicts()} {want}")
+    check(w.of("listed")[0][1] == "1", "lines of the list that name nobody")
+    check(any("no.such.person" in n[0] for n in w.of("warning")), "a hold that names nobody is not told")
+    for u, verdict in list(want.items()) + [(active, "active")]:
+        for text in (u, name[u][0].upper(), name[u][1]):
+            w.run("explain", text)
+            check(w.verdicts() == {u: verdict}, f"explain {text}")
+    w.run("explain", "no.such.person", code=1)
+    before = w.tables()
+    w.run("run")
+    victims = {u for u, v in want.items() if v == "due"}
+    compare(before, w.tables(), expect(before, victims), victims)
+    check(w.rows(f"SELECT roles FROM users WHERE id = '{admin}'") == [("system_user system_admin",)], "roles stay unless the policy says so")
+
+
+def test_lists(pg):
+    w = World(pg, "lists")
+    w.leave(*w.people[2:5])
+    listed = os.path.join(w.folder, "list.txt")
+    before = dump.dump(w.db)
+    for text in (b"", b"\n\n# nobody\n", b"two words\n", b"a,b\n", b"\xff\xfe\n", b"x" * 300 + b"\n", b"name\x00more\n", b'"quoted"\n', None):
+        if text is None:
+            os.unlink(listed)
+        else:
+            with open(listed, "wb") as f:
+                f.write(text)
+        w.policy(f"after: 90d\nonly_listed: {listed}")
+        w.run("run", code=10)
+    with open(listed, "wb") as f:
+        f.write(b"a@b.example\n" * (2 << 20))
+    w.run("run", code=10)
+    with open(listed, "wb") as f:
+        f.write(b"nobody.at.all\n")
+    w.run("run")
+    check(w.of("result") == [], "a list of others took somebody")
+    w.sql("INSERT INTO pluginkeyvaluestore VALUES ('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_x', 'garbage', 0)")
+    w.policy("after: 90d")
+    w.run("run", code=17)
+    w.sql("DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_x'")
+    check(dump.diff(before, dump.dump(w.db)) == {}, "something changed")
+
+
+def test_changed_between(pg):
+    w = World(pg, "between")
+    a, b, c = w.people[2:5]
+    w.leave(a, b, c)
+    before = w.tables()
+    w.run("run", "--between", f"UPDATE users SET deleteat = 0, updateat = 1700000000000 WHERE id = '{a}'", code=3)
+    check(w.verdicts("result") == {a: "changed", b: "done", c: "done"}, f"{w.verdicts('result')}")
+    after = w.tables()
+    before.users()[a].update(deleteat=0, updateat=1700000000000)
+    compare(before, after, expect(before, {b, c}), {b, c})
+    w.leave(a)
+    w.run("run", "--between", f"UPDATE users SET nickname = 'x', updateat = updateat + 1 WHERE id = '{a}'", code=3)
+    check(w.verdicts("result") == {a: "changed"}, "a changed row")
+    record = '{"id": "g", "user_ids": ["%s"]}' % a
+    w.run("run", "--between", "INSERT INTO pluginkeyvaluestore VALUES ('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_g', convert_to("
+          f"'{record}', 'UTF8'), 0)", code=3)
+    check(w.verdicts("result") == {a: "legal-hold"} and w.of("ledger") == [], "a hold set in between")
+    w.sql("DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_g'")
+    w.run("run", "--between", f"DELETE FROM users WHERE id = '{a}'", code=3)
+    check(w.verdicts("result") == {a: "changed"}, "a row that is gone")
+
+
+def test_locked_and_refused(pg):
+    w = World(pg, "locked")
+    a, b, c = w.people[2:5]
+    w.leave(a, b, c)
+    conn = pg.connect("locked")
+    conn.cursor().execute("SELECT FROM users WHERE id = %s FOR UPDATE", (b,))
+    w.sql(f"UPDATE users SET email = '{c}{DOMAIN}' WHERE id = '{w.people[6]}'")
+    w.run("run", code=3)
+    conn.rollback()
+    conn.close()
+    check(w.verdicts("result") == {a: "done", b: "locked", c: "failed"}, f"{w.verdicts('result')}")
+    check([line[1] for line in w.of("ledger")] == [a, a, c], "a locked account is not in the ledger")
+    w.sql(f"UPDATE users SET email = 'x@example.org' WHERE id = '{w.people[6]}'")
+    w.run("run")
+    check(w.verdicts("result") == {b: "done", c: "done"}, "next time")
+
+
+def normal(tables):
+    """Without the moments, so that two runs can be compared."""
+    for u in tables["users"]:
+        if u["email"].endswith(DOMAIN):
+            u.update(updateat=0, lastpictureupdate=-1)
+    return {name: tables.bag(name) for name in tables.data}
+
+
+def tree(folder):
+    return sorted(os.path.join(d, f)[len(folder):] for d, _, names in os.walk(folder) for f in names)
+
+
+def test_kills(pg):
+    """Killed at every point and passage, then run again: the same end as without a crash."""
+    w = World(pg, "kills")
+    victims = w.people[2:5]
+    files = {}
+    for n, u in enumerate(victims):
+        w.leave(u)
+        files.update(plant(w.db, u, n))
+    pg.createdb("kills0", "kills")
+    results, runs = [], 0
+    for fault in [None] + [f"{point}:{action}:{n}" for point in ("PEOPLE_BEFORE_COMMIT", "PEOPLE_AFTER_COMMIT", "PEOPLE_BEFORE_PICTURE")
+                           for n in (1, 2, 3) for action in ("kill", "EIO")]:
+        pg.dropdb("kills")
+        pg.createdb("kills", "kills0")
+        shutil.rmtree(w.files)
+        for path in files:
+            w.put(path)
+        if fault:
+            code = w.run("run", fault=fault, check_code=False)
+            check(code == (-signal.SIGKILL if "kill" in fault else 1), f"{fault}: exit {code}")
+            begun = [line[1] for line in w.of("ledger") if line[0] == "depersonalising"]
+            ended = [line[1] for line in w.of("ledger") if line[0] == "depersonalised"]
+            for u in begun:  # whole or not at all
+                w.run("settled", u)
+                done = w.of("settled") == [["1"]]
+                check(done == (u in ended or "BEFORE_COMMIT" not in fault), f"{fault}: {u}")
+                marks = [t for t, rows in dump.dump(w.db, skip=("users", "threadmemberships")).items() for r in rows
+                         if u in r and GONE in r and t != "fileinfo"]
+                check(bool(marks) != done, f"{fault}: half of {u}: {marks}")
+        w.run("run")
+        w.run("finish")
+        results.append((normal(w.tables()), tree(w.files), tree(w.journal)))
+        check(results[-1] == results[0], f"{fault}: another end")
+        runs += 1
+    check(results[0][2] == [], "a journal is left")
+    print(f"    {runs} runs ", end="")
+
+
+def test_server_goes(pg):
+    """The server kills the session in the middle: nothing half, the next run finishes."""
+    w = World(pg, "gone")
+    u = w.people[2]
+    w.leave(u)
+    plant(w.db, u, 0)
+    conn = pg.connect("gone")
+    conn.cursor().execute("LOCK TABLE sidebarcategories IN ACCESS EXCLUSIVE MODE")
+
+    def cut():
+        for _ in range(300):
+            time.sleep(0.02)
+            if pg.psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'gone' AND application_name LIKE 'mmretain%'"
+                       " AND wait_event_type = 'Lock'") != "0":
+                return
+    thread = threading.Thread(target=cut)
+    thread.start()
+    before = dump.dump(w.db, skip=("sidebarcategories",))
+    w.run("run", code=12)
+    thread.join()
+    check(dump.diff(before, dump.dump(w.db, skip=("sidebarcategories",))) == {}, "half an account")
+    conn.rollback()
+    conn.close()
+    w.run("run")
+    check(w.verdicts("result") == {u: "done"}, "next time")
+
+
+def test_choices(pg):
+    w = World(pg, "choices")
+    a, b = w.people[2:4]
+    w.policy("after: 90d\nkeep: [username, display_name, position]\naudits: delete")
+    whole(w, [a], "delete", position=False)
+    check(w.rows(f"SELECT position FROM users WHERE id = '{a}'") == [(GONE,)], "position")
+    w.leave(b)
+    w.sql(f"UPDATE users SET username = 'j.doe', roles = 'system_user system_admin system_manager' WHERE id = '{b}'")
+    w.sql(f"UPDATE posts SET message = v.m FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM posts WHERE deleteat = 0 AND rootid = '') x,"
+          " (VALUES (1, 'hello @j.doe, all well?'), (2, 'to @J.Doe.'), (3, 'not @j.doest'), (4, 'nor me@j.doe'), (5, 'nor j.doe')) v (n, m)"
+          " WHERE posts.id = x.id AND v.n = x.n")
+    w.policy("after: 90d\nnames: pseudonym\nroles: user")
+    w.run("run")
+    row = w.rows(f"SELECT username, nickname, firstname, lastname, roles, position FROM users WHERE id = '{b}'")[0]
+    check(row[1:] == ("", "", "", "system_user", "") and row[0].startswith("departed-") and len(row[0]) == 25, f"{row}")
+    check(complaints(w.tables().users()[b]) == [], "the server would refuse the pseudonym")
+    check({m[1] for m in w.of("mention")} == {row[0]}, "mentions")
+    texts = [w.rows(f"SELECT message FROM posts WHERE id = '{m[2]}'")[0][0] for m in w.of("mention")]
+    check(sorted(texts) == ["hello @j.doe, all well?", "to @J.Doe."], f"mentions {texts}")
+
+
+def test_files_are_guarded(pg):
+    w = World(pg, "guarded")
+    a, b, c, d = w.people[2:6]
+    w.leave(a, b, c, d)
+    outside = os.path.join(w.folder, "outside")
+    os.makedirs(os.path.join(outside, "sub"))
+    target = os.path.join(outside, "profile.png")
+    with open(target, "w", encoding="utf-8") as f:
+        f.write("not ours")
+    os.makedirs(os.path.join(w.files, "users", a))
+    os.symlink(target, os.path.join(w.files, "users", a, "profile.png"))
+    os.symlink(outside, os.path.join(w.files, "users", b))
+    os.makedirs(os.path.join(w.files, "users", c, "profile.png"))
+    for n, user in enumerate((a, d)):
+        plant(w.db, user, n)
+    path = w.rows("SELECT path FROM fileinfo WHERE id = 'z" + f"{1:025}'")[0][0]
+    hostile = [("../outside/profile.png", 2), ("/etc/hostname", 12)]
+    for text, n in hostile:
+        w.sql(f"UPDATE fileinfo SET path = '{text}' WHERE id = 'z{n:025}'")
+    w.put(path)
+    w.sql(f"INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, archived)"
+          f" VALUES ('copycopycopycopycopycopyco', 'x', 'p', 1, 1, 0, 'copy', '{path}', '', false)")
+    w.run("run", code=3)
+    check(all(v == "done" for v in w.verdicts("result").values()), "accounts are done all the same")
+    check(os.path.exists(target) and w.there(path) and os.path.isdir(os.path.join(w.files, "users", c, "profile.png")), "something outside went")
+    check(w.of("files")[0][2] == "1" and w.of("pictures")[0][1] == "3", f"{w.of('files')} {w.of('pictures')}")
+    check(int(w.of("files")[0][1]) >= 2, "hostile paths are left and told")
+    shutil.rmtree(os.path.join(w.files, "users"))
+    w.put(f"users/{a}/profile.png")
+    w.run("finish")
+    check(not w.there(f"users/{a}/profile.png"), "a picture that came back is found again")
+
+
+def test_rolled_back_files_stay(pg):
+    """A journal line whose rows are still there is no order."""
+    w = World(pg, "journal")
+    u = w.people[2]
+    w.leave(u)
+    files = plant(w.db, u, 0)
+    for path in files:
+        w.put(path)
+    w.run("run", fault="PEOPLE_BEFORE_COMMIT:kill:1", check_code=False)
+    check(tree(w.journal) == ["/people-unlink.jsonl"], "no journal")
+    with open(os.path.join(w.journal, "people-unlink.jsonl"), "a", encoding="utf-8") as f:
+        f.write('{"user": "torn')
+    w.run("finish")
+    check(all(w.there(p) for p in files) and tree(w.journal) == [], "files of rows that are there went")
+    w.run("run", fault="PEOPLE_AFTER_COMMIT:kill:1", check_code=False)
+    other = os.path.join(w.journal, "people-unlink.jsonl")
+    with open(other, encoding="utf-8") as f:
+        text = f.read()
+    with open(other, "w", encoding="utf-8") as f:
+        f.write(text.replace('"database":"journal"', '"database":"another"'))
+    w.run("finish", code=16)
+    with open(other, "w", encoding="utf-8") as f:
+        f.write(text)
+    victim = next(p for p, goes in files.items() if goes and p.endswith(".png") and "_thumb" not in p and "users/" in p and "2026" in p)
+    w.put(victim, "another file has taken the path\n")
+    w.run("finish")
+    check(w.there(victim) and w.of("files")[0][1] == "1", "a file that is another one went")
+
+
+def test_privileges(pg):
+    """Everything that is asked for, and nothing more, is enough; without it nothing is done."""
+    w = World(pg, "privileges")
+    a = w.people[2]
+    w.leave(a)
+    plant(w.db, a, 0)
+    before = dump.dump(w.db)
+    w.sql("CREATE ROLE reducer LOGIN; GRANT USAGE ON SCHEMA public TO reducer; GRANT SELECT ON db_lock, jobs, pluginkeyvaluestore, groupmembers TO reducer;"
+          " GRANT SELECT (id, username, email, deleteat, updateat, remoteid, authdata, password) ON users TO reducer; GRANT SELECT ON bots TO reducer")
+    w.policy(user="reducer")
+    for _ in range(20):
+        if w.run("run", check_code=False) != 19:
+            break
+        check(dump.diff(before, dump.dump(w.db)) == {}, "something was done without permission")
+        text = w.error.split("the database role lacks ")[1].split("\nhint")[0]
+        if text.count("(") != text.count(")") or len(w.error) > 900:
+            text = text[:text.rindex(", DELETE") if ", DELETE" in text else text.rindex(", SELECT")]
+        for grant in text.replace("), ", ")\n").replace(", DELETE", "\nDELETE").replace(", SELECT", "\nSELECT").replace(", UPDATE", "\nUPDATE").split("\n"):
+            if " ON " in grant:
+                w.sql(f"GRANT {grant.strip(', ')} TO reducer")
+    check(w.verdicts("result") == {a: "done"}, f"not done: {w.error}")
+    check(any("attributeview" in n[0] for n in w.of("note")), "the view that may not be refreshed is not told")
+    check(not w.rows(f"SELECT 1 FROM sessions WHERE userid = '{a}'"), "sessions")
+
+
+def test_inventory(pg):
+    w = World(pg, "inventory")
+    u = w.people[2]
+    w.leave(u)
+    plant(w.db, u, 0)
+    w.put(f"users/{u}/profile.png", "12345")
+    before, t = dump.dump(w.db), w.tables()
+    w.run("inventory", u)
+    check(dump.diff(before, dump.dump(w.db)) == {}, "looking changed something")
+    got = collections.Counter()
+    for act, table, what, count, why in w.of("place"):
+        got[table] += int(count)
+        check((why != "") == (act == "keep"), f"{table}: {what}")
+    for table in ("sessions", "useraccesstokens", "preferences", "drafts", "audits", "recentsearches", "postreminders", "reactions",
+                  "threadmemberships", "channelmemberhistory", "sidebarcategories", "recaps"):
+        want = sum(r["userid"] == u for r in t[table]) + (table == "sessions")
+        check(got[table] == want, f"{table}: {got[table]} in place of {want}")
+    check(got["posts"] == sum(p["userid"] == u for p in t["posts"]), "posts")
+    check(got["tokens"] == sum(GONE in r["token"] for r in t["tokens"]), "tokens")
+    check(w.of("picture") == [["1", "5", ""]], "picture")
+    check(len(w.of("integration")) == 1, "integrations")
+
+
+TESTS = [v for k, v in list(globals().items()) if k.startswith("test_")]
+
+
+def main(words):
+    failed = 0
+    with cluster.Cluster(settings=QUICK) as pg:
+        for test in TESTS:
+            if words and not any(word in test.__name__ for word in words):
+                continue
+            begin = time.monotonic()
+            try:
+                test(pg)
+                result = "ok"
+            except Exception as problem:  # the other tests go on
+                result = f"FAILED: {type(problem).__name__}: {problem}"
+                failed += 1
+            print(f"{test.__name__}: {result} ({time.monotonic() - begin:.1f} s)", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
