@@ -114,7 +114,7 @@ int mm_export_ready(struct mm_export *x, struct err *err)
 	x->copying = false;
 	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
 	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 ||
-	    (rc = run_sql(x, &sql_export_posts_fill, err)) < 0)
+	    (rc = run_sql(x, x->small ? &sql_export_posts_probe : &sql_export_posts_fill, err)) < 0)
 		return rc;
 	x->posts = (uint64_t)db_affected(x->mm->db);
 	return run_sql(x, &sql_export_analyze_post, err);

@@ -91,13 +91,13 @@ static int on_root(void *payload, const struct db_row *row, struct err *err)
 }
 
 /* Threads with late replies come back whole; the next plan decides about them with the new reply. */
-static int put_back(struct mm *mm, const struct receipt *receipt, struct purge_counts *c, struct err *err)
+static int put_back(struct mm *mm, const struct receipt *receipt, bool small, struct purge_counts *c, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
 	int rc;
 
-	if ((rc = db_stream(mm->db, &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 || r.n == 0)
+	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 || r.n == 0)
 		return rc;
 	if ((rc = purge_restore(mm, receipt, r.id, r.n, err)) < 0)
 		return rc;
@@ -167,7 +167,7 @@ static int sweep_transaction(struct mm *mm, const struct receipt *receipt, const
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
 			return rc;
-	if ((rc = put_back(mm, receipt, c, err)) < 0)
+	if ((rc = put_back(mm, receipt, small, c, err)) < 0)
 		return rc;
 	return remove_late(mm, o, receipt, c, err);
 }

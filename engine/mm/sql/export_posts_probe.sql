@@ -1,0 +1,27 @@
+-- As export_posts_fill, by index probes: for a unit that is small beside the table.  LATERAL with OFFSET 0 keeps the planner from turning
+-- the probes into scans (most posts share the empty rootid, which it takes for the usual case).
+-- Parameters: none.  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid).
+INSERT INTO pg_temp.mmr_post (seq, thread, id, tid)
+SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C"),
+       c.thread, c.id, c.tid
+FROM (
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, p.id AS head, false AS copy
+	FROM pg_temp.mmr_thread w
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat FROM posts WHERE id = w.root OFFSET 0) p
+	UNION ALL
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, coalesce(nullif(p.originalid, ''), p.id), coalesce(p.originalid, '') <> ''
+	FROM pg_temp.mmr_thread w
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat, originalid FROM posts WHERE rootid = w.root OFFSET 0) p
+	WHERE p.id <> w.root
+	UNION ALL
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, w.root, true
+	FROM pg_temp.mmr_thread w
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat, rootid FROM posts WHERE originalid = w.root OFFSET 0) p
+	WHERE p.id <> w.root AND coalesce(p.rootid, '') = ''
+	UNION ALL
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, p.originalid, true
+	FROM pg_temp.mmr_thread w
+	CROSS JOIN LATERAL (SELECT id FROM posts WHERE rootid = w.root OFFSET 0) r
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat, rootid, originalid FROM posts WHERE originalid = r.id OFFSET 0) p
+	WHERE p.id <> w.root AND coalesce(p.rootid, '') = ''
+) c
