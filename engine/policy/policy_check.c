@@ -122,6 +122,23 @@ static void apply_preset(struct policy_throttle *t)
 	t->export_pause_factor = t->export_pause_factor < 0 ? base->export_pause_factor : t->export_pause_factor;
 }
 
+/* Account name and display name are the least that stays, or a pseudonym takes their place: not half of either. */
+static void check_people(struct problem_list *l, struct policy_people *p, const struct node *n)
+{
+	const unsigned both = KEEP_USERNAME | KEEP_DISPLAY_NAME;
+	const struct node *keep = policy_node_good(n, "keep");
+
+	if (keep && p->names == NAMES_PSEUDONYM && (p->keep & both)) {
+		policy_problem(l, keep, "`keep` keeps names that `names: pseudonym` replaces");
+		policy_hint(l, "Remove `names: pseudonym`, or leave `username` and `display_name` out of `keep`.");
+	} else if (keep && p->names == NAMES_KEEP && (p->keep & both) != both) {
+		policy_problem(l, keep, "`keep` leaves out `%s`, the least that stays is `[username, display_name]`",
+			       p->keep & KEEP_USERNAME ? "display_name" : "username");
+		policy_hint(l, "Add it; where names must not stay, write `names: pseudonym`.");
+	}
+	p->keep |= p->names == NAMES_KEEP ? both : 0;
+}
+
 void policy_check(struct problem_list *l, struct policy *p, const struct node *root)
 {
 	const struct node *database = policy_node_get(root, "database"), *n;
@@ -130,6 +147,8 @@ void policy_check(struct problem_list *l, struct policy *p, const struct node *r
 	check_database(l, p, database);
 	check_url(l, p->database.url, policy_node_get(database, "url"));
 	apply_preset(&p->throttle);
+	if (p->people.present)
+		check_people(l, &p->people, policy_node_get(root, "departed_users"));
 	n = rules ? rules->first : NULL;
 	for (size_t i = 0; i < p->n_rules; i++, n = n->next) {
 		if (n->kind != NODE_MAP)

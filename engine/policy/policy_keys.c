@@ -223,6 +223,45 @@ static const struct policy_key throttle_keys[] = {
 static const struct policy_section throttle_section = {
 	.name = "`throttle`", .title = "throttle", KEYS(throttle_keys), .about = "How hard a run may push the database host."};
 
+static const struct key_word kept_words[] = {
+	{"username", KEEP_USERNAME}, {"display_name", KEEP_DISPLAY_NAME}, {"position", KEEP_POSITION}, {NULL, 0},
+};
+static const struct key_word names_words[] = {{"keep", NAMES_KEEP}, {"pseudonym", NAMES_PSEUDONYM}, {NULL, 0}};
+static const struct key_word roles_words[] = {{"keep", ROLES_KEEP}, {"user", ROLES_USER}, {NULL, 0}};
+static const struct key_word audits_words[] = {{"blank", AUDITS_BLANK}, {"delete", AUDITS_DELETE}, {NULL, 0}};
+
+static const struct policy_key people_keys[] = {
+	{.name = "after", .kind = KIND_DURATION, AT(policy_people, after), .required = true,
+	 .also = "for age older_than days period delay grace", .missing = "Write how long after deactivation, such as `after: 90d`.",
+	 .example = "90d", .about = "How long an account must have been deactivated, by the clock of the database."},
+	{.name = "only_listed", .kind = KIND_PATH, AT(policy_people, only_listed), .max = POLICY_PATH_MAX,
+	 .also = "list listed file only departed leavers", .example = "/etc/mmretain/departed.txt",
+	 .about = "Only accounts on this list: a file with one account name or e-mail address a line, `#` begins a comment. Let the "
+		  "identity system write it, because a blocked account is not a departed one. A list that is missing, empty or "
+		  "damaged stops the step; it never means everybody."},
+	{.name = "except", .kind = KIND_USERS, AT(policy_people, except), .also = "exclude exceptions spare not skip ignore",
+	 .example = "[ombudsperson]", .about = "Account names that are never taken."},
+	{.name = "keep", .kind = KIND_CHOICES, AT(policy_people, keep), .words = kept_words, .filled = true, .also = "keeps retain fields",
+	 .fallback = "[username, display_name]", .example = "[username, display_name, position]",
+	 .about = "What stays of the account beside its id. Account name and display name (nickname, first and last name) are the "
+		  "least; `position` (the job title) can be added."},
+	{.name = "names", .kind = KIND_CHOICE, AT(policy_people, names), .words = names_words, .fallback = "keep", .also = "name usernames",
+	 .example = "pseudonym",
+	 .about = "`pseudonym` replaces account name and display name by `departed-` and 16 signs that only the secret of the archive "
+		  "ties to the account. Texts of messages are not rewritten; the report lists those that mention the old name."},
+	{.name = "roles", .kind = KIND_CHOICE, AT(policy_people, roles), .words = roles_words, .fallback = "keep", .also = "role scrub_roles",
+	 .example = "user", .about = "`user` takes away every system role but that of an ordinary user or guest."},
+	{.name = "audits", .kind = KIND_CHOICE, AT(policy_people, audits), .words = audits_words, .fallback = "blank", .also = "audit log",
+	 .example = "delete",
+	 .about = "The server's own audit rows of the account: `blank` empties network address and details, `delete` removes the rows."},
+};
+static const struct policy_section people_section = {
+	.name = "`departed_users`", .title = "departed_users", KEYS(people_keys),
+	.about = "Accounts of people who have left are depersonalised: address, password, sign-in id, second factor, status, settings, "
+		 "sessions, tokens, drafts, attributes and picture go; account name, display name, messages and memberships stay. Bots, "
+		 "accounts of other servers, and accounts under a hold are never taken. `docs/departed-users.md` lists everything. The "
+		 "choices take effect when an account is depersonalised; later changes do not reach back."};
+
 static const struct policy_key root_keys[] = {
 	{.name = "version", .kind = KIND_NUMBER, AT(policy, version), .required = true, .min = 1, .max = 1,
 	 .missing = "Begin the file with `version: 1`.", .example = "1", .about = "The version of this format."},
@@ -239,7 +278,9 @@ static const struct policy_key root_keys[] = {
 	{.name = "holds", .kind = KIND_SECTIONS, .section = &hold_section, AT(policy, hold), .count = offsetof(struct policy, n_holds),
 	 .line = offsetof(struct policy_hold, line), .also = "legal_holds", .about = "Legal holds."},
 	{.name = "deleted_posts", .not_built = true, .kind = KIND_TEXT},
-	{.name = "departed_users", .not_built = true, .kind = KIND_TEXT},
+	{.name = "departed_users", .kind = KIND_SECTION, .section = &people_section, AT(policy, people), HAS(policy, people.present),
+	 .also = "users people departed leavers depersonalise", .missing = "Write `departed_users: {after: 90d}`.",
+	 .about = "Accounts of people who have left."},
 };
 const struct policy_section policy_root = {
 	.name = "the policy", .title = "The file", KEYS(root_keys), .about = "The keys of the file itself."};
