@@ -8,6 +8,7 @@
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    one receipt: purge, sweep, unlink
+ * run_people.c   departed users
  * run_ledger.c   the ledger lines
  */
 #ifndef RUN_INTERNAL_H
@@ -93,6 +94,7 @@ int run_purge_receipt(struct run *run, const struct run_purge *p, struct purge_c
 /* Journals that runs before left. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
+int run_people(struct run *run, struct err *err) MMR_CHECKED;
 enum plan_reason run_reason(unsigned why);
 struct run_bundle *run_add_bundle(struct run *run);
 const struct policy_rule *run_find_rule(const struct run *run, const char *name);

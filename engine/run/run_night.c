@@ -148,7 +148,9 @@ static int night(struct run *run, struct err *err)
 	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 ||
 	    (rc = store_next_seq(run->store, &run->seq, err)) < 0)
 		return rc;
-	return archive_all(run, err);
+	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)
+		return rc;
+	return run_people(run, err);
 }
 
 static bool kept_back(const struct run_report *r)

@@ -6,6 +6,8 @@
  */
 #include "run_internal.h"
 
+#include <mmretain/catalog.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +210,15 @@ static int seal(struct unit *u, struct receipt **ret, char **ret_name, struct er
 	return run_fault(FAULT_RUN_AFTER_PUBLISHED, err);
 }
 
+/* Derived data: without it a search reads everything, so a failure is no reason to stop. */
+static void index_bundle(struct run *run, const struct receipt *r)
+{
+	struct err why;
+
+	if (!receipt_waived(r) && catalog_add_bundle(run->store, receipt_rel_path(r), &why) < 0)
+		log_warn("cannot index %s (%s); `mmretain reindex` tries again, ignoring", receipt_bundle(r), why.msg);
+}
+
 static struct run_bundle *note(struct unit *u, const struct receipt *r, const char *name)
 {
 	struct run_report *rep = u->run->report;
@@ -263,6 +274,7 @@ static int work(struct unit *u, struct spool *due, struct err *err)
 		return 0; /* every thread was taken out or is gone: no bundle */
 	if ((rc = seal(u, &receipt, &name, err)) < 0)
 		return rc;
+	index_bundle(u->run, receipt);
 	return purge_unit(u, receipt, note(u, receipt, name), err);
 }
 

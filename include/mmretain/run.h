@@ -1,7 +1,7 @@
 /*
  * run.h - floor 4: the nightly run.
  *
- * For: lock, recover, plan, archive, purge, report; the order of steps and nothing else.
+ * For: lock, recover, plan, archive, purge, people, report; the order of steps and nothing else.
  * Not for: printing, parsing options.
  * Includes: everything below.
  * Order: run_night once per process.
@@ -11,6 +11,7 @@
 
 #include <mmretain/base.h>
 #include <mmretain/bundle.h>
+#include <mmretain/people.h>
 #include <mmretain/plan.h>
 #include <mmretain/policy.h>
 #include <mmretain/purge.h>
@@ -37,6 +38,8 @@ struct run_report {
 	const char *outcome;               /* complete, partial, refused, failed */
 	struct plan *plan;                 /* NULL when it was not reached */
 	struct run_bundle *bundle; size_t n_bundles;
+	struct people_plan *people_plan;   /* NULL: the policy has no departed_users, or it was not reached */
+	struct people_report *people;
 	uint64_t kept[PLAN_REASONS];       /* threads that were due and stay, by reason */
 	struct purge_counts total;         /* of this run, recovery included */
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
