@@ -14,11 +14,11 @@
 
 int people_picture_path(const char *user_id, char *ret, size_t size)
 {
+	static const char signs[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 	int n;
 
-	for (const char *p = user_id; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *p))
-			return -1;
+	if (strlen(user_id) != MM_ID || strspn(user_id, signs) != MM_ID)
+		return -1;
 	n = snprintf(ret, size, "users/%s/profile.png", user_id);
 	return n > 0 && (size_t)n < size ? 0 : -1;
 }
