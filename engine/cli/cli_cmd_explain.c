@@ -1,10 +1,11 @@
 /*
- * cli_cmd_explain.c - which rule governs a channel or a post, why, and what is due.
+ * cli_cmd_explain.c - which rule governs a channel or a post, why, and what is due; and whether an account is taken.
  */
 #include <string.h>
 
 #include <mmretain/mm.h>
 
+#include "cli_people.h"
 #include "cli_plan.h"
 
 struct explain {
@@ -320,15 +321,37 @@ static int plan_channel(struct explain *x, struct err *err)
 	return r;
 }
 
+/* What is no channel and no post may be an account; "@name" is nothing else. */
+static int explain_person(struct cli *cli, const char *word, int r, struct err *err)
+{
+	struct err own = {0};
+
+	if (word[0] != '@' && r != -ERR_NOT_FOUND)
+		return r;
+	r = cli_person_explain(cli, word, &own);
+	if (r == -ERR_NOT_FOUND && word[0] != '@') {
+		err_set(err, ERR_NOT_FOUND, "there is no channel, post or account \"%s\"", word);
+		return err_hint(err, "Give a channel (id, name, or team/channel), the id of a post, or an account (name, id or address).");
+	}
+	if (r < 0)
+		*err = own;
+	return r;
+}
+
 int cli_cmd_explain(struct cli *cli, struct err *err)
 {
+	const char *word = cli->args->operand[0];
 	struct explain x = {.cli = cli};
 	int r = cli_load_policy(cli, err);
 
 	if (r == 0)
 		r = cli_open_db(cli, err);
-	if (r == 0)
-		r = look_up(&x, cli->args->operand[0], err);
+	if (r < 0)
+		return r;
+	if (word[0] != '@')
+		r = look_up(&x, word, err);
+	if (r < 0 || word[0] == '@')
+		return explain_person(cli, word, r, err);
 	if (r == 0)
 		r = plan_channel(&x, err);
 	if (r == 0)

@@ -1,6 +1,7 @@
 /*
  * cli_cmd_plan.c - what a run would do.
  */
+#include "cli_people.h"
 #include "cli_plan.h"
 
 static int judge(const struct cli *cli, const struct plan *plan, struct err *err)
@@ -18,6 +19,8 @@ int cli_cmd_plan(struct cli *cli, struct err *err)
 	struct plan *plan = NULL;
 	int r = cli_load_policy(cli, err);
 
+	if (r == 0 && cli_given(cli, OPT_USER))
+		return cli_person_inventory(cli, cli->args->value[OPT_USER], err);
 	if (r == 0)
 		r = cli_plan_show(cli, &plan, err);
 	if (r == 0)

@@ -5,6 +5,7 @@
 
 #include <mmretain/run.h>
 
+#include "cli_people.h"
 #include "cli_plan.h"
 
 /* The next moment of that local time of day, as milliseconds from now. */
@@ -116,6 +117,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_int(late, "removed", rep->total.late_removed);
 	cli_json_put(doc, "late", late);
 	cli_json_put(doc, "files", files_json(&rep->total));
+	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));
 	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
@@ -172,6 +174,7 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	if (c->late_restored || c->late_removed)
 		printf("late      %llu threads put back, %llu rows removed\n", (unsigned long long)c->late_restored,
 		       (unsigned long long)c->late_removed);
+	cli_people_print_run(cli, rep->people);
 	if (rep->recovered_bundles)
 		printf("recovered %u bundles of an earlier run\n", rep->recovered_bundles);
 	printf("run %s: %s, %.1f s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_people.h"
 #include "cli_plan.h"
 
 #define CHANNELS_SHOWN 20
@@ -269,7 +270,7 @@ static void print_guard(const struct cli *cli, const struct err *guard)
 		fprintf(stderr, "  hint: %s\n", cli_safe(cli->ctx, guard->hint));
 }
 
-static int print_plan(struct cli *cli, struct plan *plan, struct err *err)
+static int print_plan(struct cli *cli, struct plan *plan, const struct people_plan *people, struct err *err)
 {
 	struct err guard = {0};
 	bool stopped = plan_guard(plan, &guard) < 0;
@@ -279,9 +280,12 @@ static int print_plan(struct cli *cli, struct plan *plan, struct err *err)
 	if (cli->json) {
 		doc = plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
+		cli_json_put(doc, "departed_users", cli_people_plan_json(people));
 		return cli_json_print(doc, err);
 	}
 	r = print_text(cli, plan, err);
+	if (r == 0)
+		r = cli_people_print_plan(cli, people, err);
 	if (stopped)
 		print_guard(cli, &guard);
 	return r;
@@ -289,9 +293,12 @@ static int print_plan(struct cli *cli, struct plan *plan, struct err *err)
 
 int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err)
 {
+	struct people_plan *people = NULL;
 	int r = cli_open_db(cli, err);
 
 	if (r == 0)
 		r = build(cli, ret, err);
-	return r < 0 ? r : print_plan(cli, *ret, err);
+	if (r == 0)
+		r = cli_people_plan(cli, &people, err);
+	return r < 0 ? r : print_plan(cli, *ret, people, err);
 }

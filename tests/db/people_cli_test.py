@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Departed users through the program: plan, explain, plan --user, run, report, and a run that is killed around an account.
+
+MMRETAIN names the program.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
+sys.dont_write_bytecode = True
+
+import cluster  # noqa: E402
+import dump  # noqa: E402
+from people_test import QUICK, World, check, compare, normal, tree  # noqa: E402
+from people_world import GONE, expect, plant  # noqa: E402
+
+PROGRAM = os.environ.get("MMRETAIN", "mmretain")
+
+
+class Program:
+    """A world with an archive of its own."""
+
+    def __init__(self, pg, name):
+        self.w = World(pg, name)
+        self.store = os.path.join(self.w.folder, "archive")
+        self.journal = os.path.join(self.store, "ledger")
+        self.policy("after: 90d")
+        self.call("init")
+
+    def policy(self, people, holds=""):
+        self.w.policy(people, holds)
+        path = os.path.join(self.w.folder, "policy.yaml")
+        with open(path, encoding="utf-8") as f:
+            text = f.read().replace(f"store: {self.w.folder}", f"store: {self.store}")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def call(self, *args, code=0, fault=None):
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        env.update(MM_FILESETTINGS_DIRECTORY=self.w.files, MM_FILESETTINGS_DRIVERNAME="local", **({"MMR_FAULT": fault} if fault else {}))
+        done = subprocess.run([PROGRAM, *args, "-c", os.path.join(self.w.folder, "policy.yaml")], env=env, capture_output=True, text=True,
+                              timeout=300)
+        check("anonym" not in (done.stdout + done.stderr).lower(), "the forbidden word is in the output")
+        check(done.returncode == code, f"{args}: exit {done.returncode} in place of {code}: {done.stderr}{done.stdout[-1500:]}")
+        return done.stdout
+
+    def document(self, *args, **more):
+        return json.loads(self.call(*args, "--json", **more))
+
+    def ledger(self):
+        with open(os.path.join(self.journal, "entries.jsonl"), encoding="utf-8") as f:
+            return [line for line in map(json.loads, f) if line["type"].startswith("depersonalis")]
+
+
+def test_everything(pg):
+    p = Program(pg, "cli")
+    w, (a, b, held, young) = p.w, p.w.people[2:6]
+    w.leave(a, b, held)
+    w.sql(f"UPDATE users SET deleteat = {int(time.time() * 1000) - 1000} WHERE id = '{young}'")
+    files = {**plant(w.db, a, 0), **plant(w.db, b, 1)}
+    for path in files:
+        w.put(path)
+    names = {r[0]: r[1] for r in w.rows("SELECT id, username FROM users")}
+    p.policy("after: 90d", f"holds:\n  - {{name: case-9, match: {{users: [\"{names[held]}\"]}}, because: x}}")
+    before = w.tables()
+    untouched = dump.dump(w.db)
+
+    doc = p.document("plan")["departed_users"]
+    check({u["id"]: u["result"] for u in doc["accounts"]} == {a: "due", b: "due", held: "held", young: "young"}, "plan --json")
+    check(doc["counts"] == {"due": 2, "held": 1, "young": 1} and doc["unknown_columns"] == [], "counts")
+    text = p.call("plan")
+    check(names[a] in text and names[held] not in text and "2 accounts to depersonalise; not taken: held 1, young 1" in text, text)
+    check("held: case-9" in p.call("plan", "-v"), "plan -v")
+    check(p.document("plan", "--team", w.rows("SELECT name FROM teams WHERE deleteat = 0")[0][0])["departed_users"] is None, "plan --team")
+    for word in (a, names[a], "@" + names[a]):
+        check(p.document("explain", word)["result"] == "due", "explain due")
+    check("case-9" in p.call("explain", names[held]) and "due from" in p.call("explain", young), "explain")
+    p.call("explain", "no.such.thing", code=1)
+    p.call("explain", "@no.such.thing", code=1)
+    inventory = p.document("plan", "--user", names[a])
+    check(inventory["id"] == a and inventory["picture"]["exists"] and len(inventory["integrations"]) == 1, "plan --user")
+    check({x["table"]: x["action"] for x in inventory["places"]}["sessions"] == "removed", "plan --user, sessions")
+    text = p.call("plan", "--user", a)
+    check(GONE not in text and "reactions" in text and "emptied" in text, text)
+    p.call("plan", "--user", "no.such.thing", code=1)
+    check(dump.diff(untouched, dump.dump(w.db)) == {}, "planning changed something")
+
+    run = p.document("run", "--yes")["departed_users"]
+    check(run["depersonalised"] == 2 and run["pictures_removed"] == 2 and run["files_left"] == 0 and run["files_removed"] == 8, f"{run}")
+    check(len(run["integrations"]) == 2 and run["notes"] == [], f"{run}")
+    compare(before, w.tables(), expect(before, {a, b}), {a, b})
+    check(all(w.there(path) != goes for path, goes in files.items()), "files")
+    lines = p.ledger()
+    check([(x["type"], x["user"]) for x in lines] == [(t, u) for u in sorted([a, b]) for t in ("depersonalising", "depersonalised")], f"{lines}")
+    check(all(len(x["person_digest"]) == 64 for x in lines) and names[a] not in json.dumps(lines), "ledger")
+    again = dump.dump(w.db)
+    text = p.call("run", "--yes")
+    check(dump.diff(again, dump.dump(w.db)) == {} and "0 accounts depersonalised" in text, text)
+    check(len(p.ledger()) == 4, "the second run wrote to the ledger")
+    check(p.document("explain", a)["result"] == "done", "explain done")
+    p.call("verify")
+    report = p.document("report", "last")
+    check(report["run"], "report")
+
+
+def test_kills(pg):
+    """Killed around each account: the next run closes what is open and comes to the same end; every account has one end."""
+    p = Program(pg, "clikill")
+    w, victims = p.w, p.w.people[2:4]
+    files = {}
+    for n, u in enumerate(victims):
+        w.leave(u)
+        files.update(plant(w.db, u, n))
+    pg.createdb("clikill0", "clikill")
+    results = []
+    for fault in [None] + [f"{point}:{action}:{n}" for point in ("PEOPLE_BEFORE_COMMIT", "PEOPLE_AFTER_COMMIT", "PEOPLE_BEFORE_PICTURE")
+                           for n in (1, 2) for action in ("kill", "EIO")]:
+        pg.dropdb("clikill")
+        pg.createdb("clikill", "clikill0")
+        for folder in (w.files, p.store):
+            shutil.rmtree(folder)
+        for path in files:
+            w.put(path)
+        p.call("init")
+        if fault:
+            p.call("run", "--yes", fault=fault, code=-9 if "kill" in fault else 1)
+        p.call("run", "--yes")
+        results.append((normal(w.tables()), tree(w.files)))
+        check(results[-1] == results[0], f"{fault}: another end")
+        ends = [line["user"] for line in p.ledger() if line["type"] == "depersonalised"]
+        check(sorted(ends) == sorted(victims), f"{fault}: ends {ends}")
+        check("people-unlink.jsonl" not in os.listdir(p.journal), f"{fault}: a journal is left")
+        p.call("verify")
+
+
+def main():
+    failed = 0
+    with cluster.Cluster(settings=QUICK) as pg:
+        for test in (test_everything, test_kills):
+            begin = time.monotonic()
+            try:
+                test(pg)
+                result = "ok"
+            except Exception as problem:  # the other test goes on
+                result = f"FAILED: {type(problem).__name__}: {problem}"
+                failed += 1
+            print(f"{test.__name__}: {result} ({time.monotonic() - begin:.1f} s)", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
