@@ -48,7 +48,7 @@ class Ground:
         self.copy = world.clone(f"crash_{name}", os.path.join(where, name))
         self.path, policy = self.copy.write_policy(RULES, bundle_size="64KiB")
         self.want = lib.Expected(self.copy, policy, NOW)
-        self.finished = 3 if self.want.lost else 0
+        self.finished = self.want.code
 
     def init(self):
         done = lib.call(self.copy, self.path, "init")
@@ -175,7 +175,8 @@ def main(argv):
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
-    where = tempfile.mkdtemp(prefix="mmr-crash-")
+    where = tempfile.mkdtemp(prefix="mmr-crash-", dir=lib.scratch())
+    os.chmod(where, 0o755)
     tally = lib.Tally()
     names = args.point or points()
     wanted = args.only or ["kill", "errno", "random"]

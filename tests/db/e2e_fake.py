@@ -94,16 +94,16 @@ def run(policy, db, now, conn, data):
     store = policy["archive"]["store"]
     want = e2e_lib.Expected(Copy(data), policy, now, db)
     roots = sorted(want.roots)
-    code = 3 if want.lost else 0
+    code = want.code
     odd = mistake()
     if odd == "one-thread-left":
         want.rows = oracle.closure(db, roots[1:])
-    if os.path.exists(store + "/again"):
+    if os.path.exists(store + "/keys/again"):
         if odd == "second-run-deletes":
             with conn, conn.cursor() as cur:
                 cur.execute("DELETE FROM posts WHERE id = (SELECT min(id) FROM posts)")
         return code
-    open(store + "/again", "w").close()
+    open(store + "/keys/again", "w").close()
     book = Ledger(store + "/ledger/entries.jsonl")
     book.add("run-begin")
     lines, schema = [], {}

@@ -489,7 +489,8 @@ def readable(data, path):
 
 
 class Files:
-    """The attachments of a verdict: lost (roots that stay because a blob cannot be read), stored, gone, loose (either way)."""
+    """The attachments of a verdict: lost (roots that stay because a blob cannot be read), stored (id -> bytes), gone (paths that must
+    go), loose (either way), stuck (would have to go, but are no regular files: never touched, told as kept back)."""
 
     def __init__(self, db, verdict, data):
         t = db.tables["fileinfo"]
@@ -520,7 +521,8 @@ class Files:
             if mode[root] == "archive":
                 self.stored[i] = content[t.get(row, "path")]
         self.loose = self.gone & keep
-        self.gone -= self.loose
+        self.stuck = {p for p in self.gone - keep if os.path.lexists(os.path.join(data, p)) and readable(data, p) is None}
+        self.gone -= self.loose | self.stuck
 
 
 def orphans(db):
