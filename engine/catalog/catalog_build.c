@@ -24,6 +24,7 @@ struct build {
 	struct ids ids;
 	struct holder *holders;      /* uthash over kind + id */
 	struct buf text, key;
+	char channel[64]; uint32_t channel_frame; /* of the row before */
 	uint64_t posts, files, n_rows;
 	int64_t min_ms, max_ms;
 };
@@ -69,8 +70,21 @@ static void widen(struct frame_sum *f, int64_t ms)
 		f->max_ms = ms;
 }
 
+/* Older servers have no channel in a file's row: it is the channel of the post before it, which may be in the frame before. */
+static const char *channel_of(struct build *b, const struct catalog_row *row, uint32_t no)
+{
+	if (row->channel.len > 0)
+		(void)snprintf(b->channel, sizeof(b->channel), "%.*s", (int)row->channel.len, row->channel.s); /* 26 */
+	else if (b->channel_frame != no)
+		(void)snprintf(b->channel, sizeof(b->channel), "%s", bundle_frame_at(b->reader, no)->first_channel); /* 26 */
+	b->channel_frame = no;
+	return b->channel;
+}
+
 static void row_enter(struct build *b, const struct catalog_row *row, uint32_t no, struct frame_sum *f)
 {
+	const char *channel = channel_of(b, row, no);
+
 	b->n_rows++;
 	if (row->kind != CATALOG_POST && row->kind != CATALOG_FILE)
 		return;
@@ -83,8 +97,8 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 	catalog_row_words(row, &b->text);
 	if (row->user.len > 0)
 		spans_add(&holder_of(b, 'u', row->user)->spans, no, row->create_ms);
-	if (row->channel.len > 0)
-		spans_add(&holder_of(b, 'c', row->channel)->spans, no, row->create_ms);
+	if (channel[0])
+		spans_add(&holder_of(b, 'c', (struct catalog_text){channel, strlen(channel)})->spans, no, row->create_ms);
 }
 
 static int frame_rows(struct build *b, const char *data, size_t len, uint32_t no, struct frame_sum *f, struct err *err)
@@ -320,7 +334,7 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 int side_build(const struct store *store, const char *rel_path, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");
-	struct build b = {.ctx = tmp};
+	struct build b = {.ctx = tmp, .channel_frame = UINT32_MAX};
 	char *side = side_rel_path(tmp, rel_path);
 	char *work = mem_printf(tmp, "%s.%ld.tmp", strrchr(side, '/') ? strrchr(side, '/') + 1 : side, (long)getpid());
 	char *path = sq_path(tmp, store, mem_printf(tmp, "partial/%s", work));

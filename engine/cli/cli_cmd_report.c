@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli_audit.h"
 #include "cli_protocol.h"
 
 struct report {
@@ -244,9 +245,8 @@ static int print_report(struct cli *cli, json_t *doc, struct err *err)
 	return 0;
 }
 
-int cli_cmd_report(struct cli *cli, struct err *err)
+static int report_run(struct cli *cli, const char *run, struct err *err)
 {
-	const char *run = cli->args->operand[0];
 	bool last = strcmp(run, "last") == 0;
 	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1};
 	struct protocol *p = NULL;
@@ -265,4 +265,15 @@ int cli_cmd_report(struct cli *cli, struct err *err)
 		return err_hint(err, "`mmretain status` lists the last runs.");
 	}
 	return print_report(cli, json_array_get(p->runs, 0), err);
+}
+
+int cli_cmd_report(struct cli *cli, struct err *err)
+{
+	if (cli_given(cli, OPT_ACCESS))
+		return cli_print_access(cli, err);
+	if (cli->args->n_operands == 0) {
+		err_set(err, ERR_USAGE, "\"report\" needs RUN|last");
+		return err_hint(err, "For example: mmretain report last");
+	}
+	return report_run(cli, cli->args->operand[0], err);
 }

@@ -1,0 +1,158 @@
+/* audit_attach.c - what hangs on a post of a page: pictures, files, a bot's attachment cards. */
+#include "audit_html.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static void put(struct export *x, const char *s)
+{
+	buf_puts(&x->out.b, s);
+}
+
+/* ---- files ---- */
+
+static void put_digest(struct export *x, const struct audit_file *f)
+{
+	char hex[DIGEST_HEX + 1];
+
+	if (!f->has_digest)
+		return;
+	digest_hex(&f->sha256, hex);
+	buf_printf(&x->out.b, "<span class=\"dig\">SHA-256 %s</span>", hex);
+}
+
+/* By content, never by the name or the type that the sender gave; vector images can hold scripts and are never shown. */
+static bool put_picture(struct export *x, struct audit_thread *t, const struct audit_file *f)
+{
+	const struct html *h = x->state;
+	void *tmp auto_mem = mem_context(NULL, "picture");
+	struct err err = {0};
+	char *data, size[TIME_TEXT];
+	size_t len;
+
+	if (strncmp(f->mime, "image/", 6) != 0 || file_bytes(tmp, t->bundle, f, h->inline_bytes, &data, &len, &err) < 0)
+		return false;
+	const char *mime = sniff_image(data, len);
+	if (!mime)
+		return false;
+	buf_printf(&x->out.b, "<figure><img src=\"data:%s;base64,", mime);
+	put_base64(&x->out.b, data, len, 0);
+	put(x, "\" alt=\"");
+	html_text(x, f->name);
+	put(x, "\">\n<figcaption>");
+	html_text(x, f->name);
+	bytes_format(len, size);
+	buf_printf(&x->out.b, ", %s ", size);
+	put_digest(x, f);
+	put(x, "</figcaption></figure>\n");
+	return true;
+}
+
+static void put_file(struct export *x, struct audit_thread *t, const struct audit_file *f)
+{
+	struct err err = {0};
+	char *name = NULL, size[TIME_TEXT];
+	int rc = out_attachment(x, t->bundle, f, &name, &err);
+
+	bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
+	put(x, "<div class=\"file\"><span aria-hidden=\"true\">\xf0\x9f\x93\x8e</span>");
+	if (rc == 0) {
+		put(x, "<a class=\"name\" download=\"");
+		html_text(x, f->name);
+		put(x, "\" href=\"");
+		html_text(x, name);
+		put(x, "\">");
+		html_text(x, f->name);
+		put(x, "</a>");
+	} else {
+		put(x, "<span class=\"name\">");
+		html_text(x, f->name);
+		put(x, "</span>");
+	}
+	buf_printf(&x->out.b, "<span class=\"how\">%s", size);
+	if (f->delete_ms > 0)
+		put(x, ", deleted");
+	if (rc != 0) {
+		put(x, ", content not here: ");
+		html_text(x, rc == -ERR_NOT_FOUND ? f->state : err.msg);
+	}
+	put(x, "</span>");
+	put_digest(x, f);
+	put(x, "</div>\n");
+}
+
+void html_files(struct export *x, struct audit_thread *t, const struct audit_post *p)
+{
+	for (size_t i = 0; i < p->n_files; i++)
+		if (!put_picture(x, t, &p->file[i]))
+			put_file(x, t, &p->file[i]);
+}
+
+/* ---- attachment cards ---- */
+
+static const char *text_of(const json_t *o, const char *key, size_t *ret_len)
+{
+	const json_t *v = json_object_get(o, key);
+
+	*ret_len = json_is_string(v) ? json_string_length(v) : 0;
+	return *ret_len ? json_string_value(v) : NULL;
+}
+
+static void put_part(struct export *x, const json_t *o, const char *key, const char *class, bool markdown)
+{
+	size_t len;
+	const char *text = text_of(o, key, &len);
+
+	if (!text)
+		return;
+	buf_printf(&x->out.b, "<div class=\"%s\" dir=\"auto\">", class);
+	if (markdown)
+		audit_markdown(&x->out.b, text, len);
+	else
+		audit_html_escape(&x->out.b, text, len);
+	put(x, "</div>\n");
+}
+
+static void put_fields(struct export *x, const json_t *fields)
+{
+	size_t i;
+	const json_t *f;
+
+	if (json_array_size(fields) == 0)
+		return;
+	put(x, "<dl>");
+	json_array_foreach(fields, i, f) {
+		size_t len;
+		const char *title = text_of(f, "title", &len), *value;
+		put(x, "<dt>");
+		audit_html_escape(&x->out.b, title ? title : "", len);
+		put(x, "</dt><dd class=\"msg\">");
+		value = text_of(f, "value", &len);
+		audit_markdown(&x->out.b, value ? value : "", len);
+		put(x, "</dd>");
+	}
+	put(x, "</dl>\n");
+}
+
+void html_attachments(struct export *x, const char *props)
+{
+	const json_t *a;
+	size_t i;
+
+	if (!strstr(props, "\"attachments\""))
+		return;
+	json_t *o = json_loads(props, 0, NULL);
+	json_array_foreach(json_object_get(o, "attachments"), i, a) {
+		if (!json_is_object(a))
+			continue;
+		put_part(x, a, "pretext", "msg", true);
+		put(x, "<div class=\"att\">");
+		put_part(x, a, "author_name", "at", false);
+		put_part(x, a, "title", "title", false);
+		put_part(x, a, "text", "msg", true);
+		put_fields(x, json_object_get(a, "fields"));
+		put_part(x, a, "footer", "utc", false);
+		put(x, "</div>\n");
+	}
+	json_decref(o);
+}

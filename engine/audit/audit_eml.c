@@ -1,0 +1,172 @@
+/*
+ * audit_eml.c - one mail per post (RFC 5322, MIME), threads by References, attachments as parts.
+ *
+ * Addresses end in .invalid (RFC 2606): nothing of this can be sent anywhere by mistake.
+ */
+#include "audit_internal.h"
+
+#include <string.h>
+
+#define HOST "mmretain.invalid"
+#define ATTACHMENT_MAX ((size_t)64 << 20)
+
+static int eml_begin(struct export *x, const struct audit_ref *ref, size_t n, struct err *err)
+{
+	(void)ref;
+	(void)n;
+	(void)err;
+	x->files_dir = mem_strdup(x->ctx, "files");
+	return 0;
+}
+
+/* Encoded words (RFC 2047), each whole characters and short enough for one line: whatever is in the text, it stays in its header. */
+static void encoded(struct buf *b, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = len - i < 42 ? len - i : 42;
+		while (n > 1 && i + n < len && ((unsigned char)text[i + n] & 0xc0) == 0x80)
+			n--;
+		buf_puts(b, i ? "\r\n =?UTF-8?B?" : "=?UTF-8?B?");
+		put_base64(b, text + i, n, 0);
+		buf_puts(b, "?=");
+		i += n;
+	}
+}
+
+static void header(struct buf *b, const char *name, const char *text)
+{
+	size_t len = strlen(text);
+
+	buf_printf(b, "%s: ", name);
+	if (len > 0 && len < 900 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == len)
+		buf_puts(b, text);
+	else
+		encoded(b, text, len > 800 ? 800 : len);
+	buf_puts(b, "\r\n");
+}
+
+/* Ids become parts of addresses; one that is not letters and digits is written as hex. */
+static char *local_part(void *ctx, const char *id)
+{
+	size_t len = strlen(id);
+
+	if (len > 0 && len <= 64 && strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == len)
+		return mem_strdup(ctx, id);
+	char *hex = mem_array(ctx, char, 2 * (len < 32 ? len : 32) + 2);
+	hex[0] = 'x';
+	hex_encode(id, len < 32 ? len : 32, hex + 1);
+	return hex;
+}
+
+static void percent(struct buf *b, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '_' || c == '.')
+			buf_byte(b, (char)c);
+		else
+			buf_printf(b, "%%%02X", c);
+	}
+}
+
+static void text_part(struct buf *b, const struct audit_post *p)
+{
+	buf_puts(b, "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+	put_base64(b, p->message, p->message_len, 76);
+}
+
+static int file_part(struct export *x, struct audit_thread *t, const struct audit_file *f, const char *boundary, void *tmp, struct err *err)
+{
+	struct buf *b = &x->out.b;
+	size_t len = 0;
+	char *data = NULL;
+	int rc = file_bytes(tmp, t->bundle, f, ATTACHMENT_MAX, &data, &len, err);
+
+	buf_printf(b, "--%s\r\n", boundary);
+	if (rc == -ERR_NOT_FOUND) { /* said in the mail, not hidden */
+		err_clear(err);
+		x->sum.files_missing++;
+		buf_puts(b, "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+		char *note = mem_printf(tmp, "Attachment \"%s\" (%s) is not included: %s.\n", f->name, f->id, f->state);
+		put_base64(b, note, strlen(note), 76);
+		return 0;
+	}
+	if (rc)
+		return rc;
+	x->sum.files++;
+	buf_puts(b, "Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename*=UTF-8''");
+	percent(b, f->name[0] ? f->name : f->id);
+	buf_puts(b, "\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+	put_base64(b, data, len, 76);
+	return 0;
+}
+
+static void headers(struct export *x, struct audit_thread *t, const struct audit_post *p, void *tmp)
+{
+	struct buf *b = &x->out.b;
+	const struct audit_name *user = audit_user(t->bundle, p->user);
+	char *place = audit_place(tmp, t->bundle, t->channel), date[AUDIT_CLOCK];
+	const char *first = t->n_posts ? t->post[0].message : "";
+
+	rfc5322_date(p->create_ms, date);
+	buf_printf(b, "Date: %s\r\nFrom: ", date);
+	encoded(b, user->display[0] ? user->display : user->name, strnlen(user->display[0] ? user->display : user->name, 200));
+	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
+	encoded(b, place, strnlen(place, 200));
+	buf_printf(b, "\r\n <%s@channel." HOST ">\r\n", local_part(tmp, t->channel));
+	header(b, "Subject", mem_printf(tmp, "%s%s: %.*s", p == &t->post[0] ? "" : "Re: ", place, (int)strcspn(first, "\n"), first));
+	buf_printf(b, "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id));
+	if (p != &t->post[0]) {
+		buf_printf(b, "In-Reply-To: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
+		buf_printf(b, "References: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
+	}
+	header(b, "X-Mattermost-Post", p->id);
+	header(b, "X-Mattermost-Thread", t->root);
+	header(b, "X-Mattermost-Channel", t->channel);
+	header(b, "X-Mattermost-User", p->user);
+	header(b, "X-Mattermost-State", p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
+	header(b, "X-Mmretain-Bundle", audit_bundle_path(t->bundle));
+	buf_puts(b, "MIME-Version: 1.0\r\n");
+}
+
+static int mail(struct export *x, struct audit_thread *t, const struct audit_post *p, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "mail");
+	char *id = local_part(tmp, p->id), *boundary = mem_printf(tmp, "=_mmretain_%s", id);
+	int rc = out_create(x, x->dirfd, mem_printf(tmp, "%06u-%s.eml", ++x->n_written, id), err);
+	struct buf *b = &x->out.b;
+
+	if (rc)
+		return rc;
+	headers(x, t, p, tmp);
+	if (p->n_files == 0) {
+		text_part(b, p);
+		return out_close(x, err);
+	}
+	/* "=_" cannot occur in base64, and every part is base64 */
+	buf_printf(b, "Content-Type: multipart/mixed;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
+	text_part(b, p);
+	for (size_t i = 0; i < p->n_files && !rc; i++)
+		rc = file_part(x, t, &p->file[i], boundary, tmp, err);
+	buf_printf(b, "--%s--\r\n", boundary);
+	return rc ? rc : out_close(x, err);
+}
+
+static int eml_thread(struct export *x, const struct audit_ref *ref, struct audit_thread *t, struct err *err)
+{
+	int rc = 0;
+
+	(void)ref;
+	for (size_t i = 0; i < t->n_posts && !rc; i++)
+		rc = mail(x, t, &t->post[i], err);
+	return rc;
+}
+
+static int eml_end(struct export *x, struct err *err)
+{
+	(void)x;
+	(void)err;
+	return 0;
+}
+
+const struct writer eml_writer = {"eml", true, eml_begin, eml_thread, eml_end};

@@ -1,0 +1,273 @@
+/*
+ * audit_export.c - threads one after another into a writer; files of the output.
+ *
+ * Everything is made 0600 and must not exist before: an export never overwrites and never follows a link.
+ */
+#include "audit_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFERED ((size_t)1 << 20)
+
+static const struct writer *const writers[] = {
+	[AUDIT_HTML] = &html_writer, [AUDIT_JSONL] = &jsonl_writer, [AUDIT_CSV] = &csv_writer, [AUDIT_EML] = &eml_writer,
+	[AUDIT_MATTERMOST] = &bulk_writer,
+};
+
+/* ---- files ---- */
+
+static int create_at(int dirfd, const char *name, int *ret, struct err *err)
+{
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0) {
+		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot create \"%s\"", name);
+		return err->sys_errno == EEXIST ? err_hint(err, "An export never overwrites; choose another name.") : err->code;
+	}
+	*ret = fd;
+	return 0;
+}
+
+int out_create(struct export *x, int dirfd, const char *name, struct err *err)
+{
+	int rc = create_at(dirfd, name, &x->out.fd, err);
+
+	if (rc)
+		return rc;
+	x->out.dirfd = dirfd;
+	x->out.name = mem_strdup(x->ctx, name);
+	x->out.bytes = 0;
+	buf_init(&x->out.b, x->ctx, PAGE_BYTES_MAX);
+	return 0;
+}
+
+int out_flush(struct export *x, size_t keep_below, struct err *err)
+{
+	struct buf *b = &x->out.b;
+
+	if (b->overflow)
+		return err_set(err, ERR_STORE, "\"%s\" becomes too large", x->out.name);
+	if (b->len <= keep_below)
+		return 0;
+	int rc = file_write_all(x->out.fd, b->data, b->len, x->out.name, err);
+	x->out.bytes += b->len;
+	x->sum.bytes += b->len;
+	if (b->len > 8 * BUFFERED)
+		buf_reset(b);
+	else
+		buf_clear(b);
+	return rc;
+}
+
+int out_close(struct export *x, struct err *err)
+{
+	int rc = x->out.fd < 0 ? 0 : out_flush(x, 0, err);
+
+	buf_reset(&x->out.b);
+	if (rc == 0 && x->out.fd >= 0)
+		rc = file_sync(x->out.fd, x->out.name, err);
+	if (x->out.fd >= 0 && rc == 0)
+		rc = file_close(&x->out.fd, x->out.name, err);
+	fd_close_p(&x->out.fd);
+	return rc;
+}
+
+/* The folder in which the output lies, and its name there. */
+static int open_place(struct export *x, struct err *err)
+{
+	char *path = mem_strdup(x->ctx, x->options->out), *slash;
+	size_t len = strlen(path);
+
+	while (len > 1 && path[len - 1] == '/')
+		path[--len] = '\0';
+	slash = strrchr(path, '/');
+	x->leaf = mem_strdup(x->ctx, slash ? slash + 1 : path);
+	if (slash)
+		slash[slash == path] = '\0';
+	if (!x->leaf[0] || !strcmp(x->leaf, ".") || !strcmp(x->leaf, ".."))
+		return err_set(err, ERR_USAGE, "\"%s\" is not a name for an export", x->options->out);
+	return file_open_dir(slash ? path : ".", &x->dirfd, err);
+}
+
+static int make_folder(int dirfd, const char *name, int *ret, struct err *err)
+{
+	if (mkdirat(dirfd, name, 0700) != 0) {
+		int code = errno;
+		err_sys(err, code == EACCES ? ERR_PERMISSION : ERR_STORE, code, "cannot make the folder \"%s\"", name);
+		return code == EEXIST ? err_hint(err, "An export never overwrites; choose another name.") : err->code;
+	}
+	*ret = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot open the folder \"%s\"", name) : 0;
+}
+
+/* ---- attachments ---- */
+
+/* A page that is opened from a disk must not find something beside it that a browser would run. */
+void plain_extension(const char *name, char ret[12])
+{
+	static const char *const known[] = {"7z", "avi", "bmp", "csv", "doc", "docx", "eml", "gif", "gz", "jpeg", "jpg", "json", "log",
+					    "md", "mov", "mp3", "mp4", "odp", "ods", "odt", "ogg", "pdf", "png", "ppt", "pptx", "rtf",
+					    "tar", "tif", "tiff", "txt", "wav", "webm", "webp", "xls", "xlsx", "yaml", "yml", "zip", "zst"};
+	const char *dot = strrchr(name, '.');
+	char low[8] = "";
+
+	(void)snprintf(ret, 12, ".bin"); /* fits */
+	if (!dot || strlen(dot + 1) >= sizeof(low))
+		return;
+	for (size_t i = 0; dot[1 + i]; i++)
+		low[i] = (char)(dot[1 + i] | (dot[1 + i] >= 'A' && dot[1 + i] <= 'Z' ? 32 : 0));
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (!strcmp(low, known[i]))
+			(void)snprintf(ret, 12, ".%s", low); /* fits */
+}
+
+static int files_folder(struct export *x, struct err *err)
+{
+	return x->files_dirfd >= 0 ? 0 : make_folder(x->dirfd, x->files_dir, &x->files_dirfd, err);
+}
+
+int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err)
+{
+	char hex[DIGEST_HEX + 1], extension[12];
+	auto_fd int fd = -1;
+
+	if (!f->has_digest || strcmp(f->state, "stored") != 0) {
+		x->sum.files_missing++;
+		return err_set(err, ERR_NOT_FOUND, "the content of file %s is not in the archive", f->id);
+	}
+	digest_hex(&f->sha256, hex);
+	plain_extension(f->name, extension);
+	char *name = mem_printf(x->ctx, "%.24s%s", hex, extension); /* a name of ours: nothing of the sender's but a known extension */
+	int rc = files_folder(x, err);
+	if (rc)
+		return rc;
+	*ret_name = mem_printf(x->ctx, "%s/%s", x->files_dir, name);
+	rc = create_at(x->files_dirfd, name, &fd, err);
+	if (rc && err->sys_errno == EEXIST) {
+		err_clear(err); /* the same content was written for another post */
+		return 0;
+	}
+	if (!rc)
+		rc = audit_file_read(b, f, fd, err);
+	if (!rc)
+		rc = file_close(&fd, name, err);
+	if (rc) {
+		(void)unlinkat(x->files_dirfd, name, 0); /* what is wrong must not stay */
+		return rc;
+	}
+	x->sum.files++;
+	return 0;
+}
+
+int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len, struct err *err)
+{
+	auto_fd int fd = -1;
+	struct stat st;
+
+	if (f->size_bytes < 0 || (uint64_t)f->size_bytes > max)
+		return err_set(err, ERR_NOT_FOUND, "file %s is too large", f->id);
+	int rc = file_temp(NULL, &fd, err);
+	if (!rc)
+		rc = audit_file_read(b, f, fd, err);
+	if (!rc && (fstat(fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size > max))
+		rc = err_set(err, ERR_NOT_FOUND, "file %s is too large", f->id);
+	if (rc)
+		return rc;
+	*ret_len = (size_t)st.st_size;
+	*ret = mem_array(ctx, char, *ret_len + 1);
+	return file_pread_all(fd, *ret, *ret_len, 0, "attachment", err);
+}
+
+const char *sniff_image(const void *data, size_t len)
+{
+	static const struct { const char *magic; size_t len; const char *mime; } known[] = {
+		{"\x89PNG\r\n\x1a\n", 8, "image/png"}, {"\xff\xd8\xff", 3, "image/jpeg"}, {"GIF87a", 6, "image/gif"}, {"GIF89a", 6, "image/gif"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (len >= known[i].len && !memcmp(data, known[i].magic, known[i].len))
+			return known[i].mime;
+	if (len > 12 && !memcmp(data, "RIFF", 4) && !memcmp((const char *)data + 8, "WEBP", 4))
+		return "image/webp";
+	return NULL;
+}
+
+void put_base64(struct buf *b, const void *data, size_t len, size_t wrap)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *p = data;
+	size_t column = 0;
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0);
+		char out[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='};
+		buf_put(b, out, 4);
+		column += 4;
+		if (wrap && column >= wrap) {
+			buf_puts(b, "\r\n");
+			column = 0;
+		}
+	}
+	if (wrap && column > 0)
+		buf_puts(b, "\r\n");
+}
+
+/* ---- threads ---- */
+
+static int export_threads(struct export *x, const struct writer *w, const struct audit_ref *ref, size_t n, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		void *tmp auto_mem = mem_context(NULL, "thread");
+		struct audit_thread *t;
+		rc = stop_check(err);
+		if (!rc)
+			rc = audit_thread_load(x->audit, &ref[i], tmp, &t, err);
+		if (rc)
+			break;
+		rc = w->thread(x, &ref[i], t, err);
+		x->sum.threads++;
+		x->sum.posts += t->n_posts;
+		if (!rc && x->out.fd >= 0)
+			rc = out_flush(x, BUFFERED, err);
+		progress_update(x->options->progress, "export", i + 1, n, "threads");
+	}
+	return rc;
+}
+
+int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
+		 struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "export");
+	struct export x = {.audit = a, .options = options, .ctx = tmp, .dirfd = -1, .files_dirfd = -1, .out = {.fd = -1}};
+	const struct writer *w = writers[options->format];
+	auto_fd int parent = -1;
+	int rc = open_place(&x, err);
+
+	if (!rc && w->folder) {
+		parent = x.dirfd;
+		x.dirfd = -1;
+		rc = make_folder(parent, x.leaf, &x.dirfd, err);
+	}
+	if (!rc)
+		rc = w->begin(&x, ref, n, err);
+	if (!rc)
+		rc = export_threads(&x, w, ref, n, err);
+	if (!rc)
+		rc = w->end(&x, err);
+	if (!rc)
+		rc = file_sync_dir(x.dirfd, options->out, err);
+	fd_close_p(&x.out.fd);
+	fd_close_p(&x.files_dirfd);
+	fd_close_p(&x.dirfd);
+	if (rc)
+		return rc;
+	*ret = x.sum;
+	return 0;
+}

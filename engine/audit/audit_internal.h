@@ -1,0 +1,125 @@
+/*
+ * audit_internal.h - what the files of this room share.
+ *
+ * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c.
+ * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c / audit_bulk.c.
+ */
+#ifndef AUDIT_INTERNAL_H
+#define AUDIT_INTERNAL_H
+
+#include <mmretain/audit.h>
+#include <mmretain/bundle.h>
+
+/* Ceilings; each far above what a real archive holds. */
+#define THREAD_BYTES_MAX ((size_t)1 << 30)   /* rows of one thread in memory */
+#define FILES_LIST_MAX ((size_t)256 << 20)   /* data/files.jsonl */
+#define MARKDOWN_MAX ((size_t)1 << 18)       /* longer messages are shown as plain text */
+#define PAGE_BYTES_MAX ((size_t)2 << 30)
+#define SNIPPET_BYTES 160
+
+struct audit_names;                          /* uthash of one list */
+struct audit_files;
+struct audit_bundle {
+	struct audit *audit;
+	size_t index;
+	const char *rel_path;
+	struct bundle_reader *reader;        /* opened on demand */
+	struct catalog_rows *rows;
+	struct audit_names *users, *channels, *teams;
+	struct audit_files *files;
+	bool counted;
+	bool checked; int check_code; struct bundle_check check; char check_text[512];
+};
+
+struct audit {
+	const struct store *store;
+	struct catalog *catalog;
+	struct catalog_words *words;
+	struct audit_bundle *bundle;
+	struct audit_stats stats;
+	struct audit_bundle *recent[8];      /* open readers, the newest first */
+};
+
+/* Opens reader and rows; readers beyond a handful are closed again. */
+int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err *err) MMR_CHECKED;
+const struct audit_name *names_find(const struct audit_names *n, const char *id);
+
+/* ---- frames (audit_frames.c) ---- */
+/* One row of frame i; 1 stops. */
+typedef int (*frame_fn)(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err);
+/* wanted (may be NULL) looks at the raw line first: a line that it refuses is not decoded. */
+typedef bool (*line_fn)(const void *payload, const char *line, size_t len);
+int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload, struct err *err) MMR_CHECKED;
+bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
+/* The id of the thread that a post's row belongs to. */
+struct catalog_text thread_of(const struct catalog_row *row);
+char *text_dup(void *ctx, struct catalog_text t);
+static inline bool text_is(struct catalog_text t, const char *s, size_t len)
+{
+	return t.len == len && __builtin_memcmp(t.s, s, len) == 0;
+}
+
+/* ---- files of a bundle (audit_open.c) ---- */
+struct file_state { const char *state; uint64_t size_bytes; struct digest sha256; bool has_digest; };
+int bundle_files(struct audit_bundle *b, struct err *err) MMR_CHECKED; /* loads the list once */
+bool bundle_file_state(const struct audit_bundle *b, const char *file_id, struct file_state *ret);
+/* Full check of the bundle, once; fills check_text ("verified ...", "DAMAGED: ..."). */
+void bundle_check_once(struct audit_bundle *b);
+
+/* ---- words (audit_words.c) ---- */
+struct words;
+int words_parse(void *ctx, struct catalog_words *split, const char *text, struct words **ret, struct err *err) MMR_CHECKED;
+char *words_match(void *ctx, const struct words *w);    /* for FTS5, or NULL: no narrowing possible */
+bool words_hold(struct words *w, const char *text, size_t len);
+/* Where the first word of the question is in the text. */
+bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from, size_t *ret_to);
+/* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
+bool words_may_line(const struct words *w, const char *line, size_t len);
+
+/* ---- time (audit_time.c) ---- */
+void local_full(int64_t ms, char ret[AUDIT_CLOCK]);     /* 2026-11-24 18:55:55 CET */
+void rfc5322_date(int64_t ms, char ret[AUDIT_CLOCK]);
+const char *local_zone(void);
+
+/* ---- writing (audit_export.c) ---- */
+struct export_file { int dirfd, fd; char *name; struct buf b; struct hash *hash; uint64_t bytes; };
+struct export {
+	struct audit *audit;
+	const struct audit_export *options;
+	struct audit_exported sum;
+	void *ctx;
+	int dirfd;                           /* folder of the output, or the output folder itself */
+	char *leaf;
+	struct export_file out;              /* the open file */
+	int files_dirfd; char *files_dir;    /* attachments, made on demand */
+	uint32_t n_written;
+	void *state;                         /* of the format */
+};
+int out_create(struct export *x, int dirfd, const char *name, struct err *err) MMR_CHECKED; /* 0600, must not exist */
+int out_flush(struct export *x, size_t keep_below, struct err *err) MMR_CHECKED; /* writes when more than keep_below is buffered */
+int out_close(struct export *x, struct err *err) MMR_CHECKED;
+/* Writes a stored file under a generated name; ret_name is relative to the page. ERR_NOT_FOUND: not in the bundle. */
+int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err) MMR_CHECKED;
+/* Content in memory when it is stored and not larger than max. */
+int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
+void put_base64(struct buf *b, const void *data, size_t len, size_t wrap);
+/* png, jpeg, gif, webp by content, else NULL. */
+const char *sniff_image(const void *data, size_t len);
+/* A plain, short, ASCII extension of a name with its dot, or "". */
+void plain_extension(const char *name, char ret[12]);
+
+struct writer {                              /* one format */
+	const char *what;
+	bool folder;
+	int (*begin)(struct export *x, const struct audit_ref *ref, size_t n, struct err *err);
+	int (*thread)(struct export *x, const struct audit_ref *ref, struct audit_thread *t, struct err *err);
+	int (*end)(struct export *x, struct err *err);
+};
+extern const struct writer html_writer, jsonl_writer, csv_writer, eml_writer, bulk_writer;
+
+/* ---- one post as HTML (audit_post.c) ---- */
+int html_thread(struct export *x, struct audit_thread *t, struct err *err) MMR_CHECKED;
+extern const char audit_css[];
+extern const size_t audit_css_len;
+
+#endif

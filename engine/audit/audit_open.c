@@ -1,0 +1,286 @@
+/* audit_open.c - the archive, its bundles and what they say about themselves. */
+#include "audit_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err)
+{
+	struct audit *a = mem_new(ctx, struct audit);
+
+	a->store = store;
+	int rc = catalog_open(a, store, options, &a->catalog, err);
+	if (!rc)
+		rc = catalog_words_new(a, &a->words, err);
+	if (rc) {
+		talloc_free(a);
+		return rc;
+	}
+	a->bundle = mem_array(a, struct audit_bundle, a->catalog->n_bundles + 1);
+	for (size_t i = 0; i < a->catalog->n_bundles; i++)
+		a->bundle[i] = (struct audit_bundle){.audit = a, .index = i, .rel_path = a->catalog->bundle[i].rel_path};
+	a->stats.bundles = a->catalog->n_bundles;
+	*ret = a;
+	return 0;
+}
+
+const struct audit_stats *audit_stats(const struct audit *a)
+{
+	return &a->stats;
+}
+
+const char *audit_bundle_path(const struct audit_bundle *b)
+{
+	return b->rel_path;
+}
+
+/* Descriptors and frame tables are for a handful of bundles at a time; names stay. */
+static void remember(struct audit *a, struct audit_bundle *b)
+{
+	size_t last = ARRAY_LEN(a->recent) - 1;
+	struct audit_bundle *old = a->recent[last];
+
+	if (old) {
+		talloc_free(old->rows);
+		talloc_free(old->reader);
+		old->rows = NULL;
+		old->reader = NULL;
+	}
+	memmove(a->recent + 1, a->recent, last * sizeof(*a->recent));
+	a->recent[0] = b;
+}
+
+int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err *err)
+{
+	struct audit_bundle *b = &a->bundle[i];
+	int rc = 0;
+
+	if (!b->reader) {
+		rc = bundle_open(a, a->store->root_dirfd, b->rel_path, &b->reader, err);
+		if (!rc)
+			rc = catalog_rows_new(a, b->reader, &b->rows, err);
+		if (rc) {
+			talloc_free(b->reader);
+			b->reader = NULL;
+			return rc;
+		}
+		remember(a, b);
+		a->stats.bundles_read += !b->counted;
+		b->counted = true;
+	}
+	*ret = b;
+	return 0;
+}
+
+/* ---- names ---- */
+
+struct named { UT_hash_handle hh; struct audit_name name; };
+struct audit_names { struct named *table; };
+
+static int names_free(struct audit_names *n)
+{
+	HASH_CLEAR(hh, n->table);
+	return 0;
+}
+
+static int names_add(void *payload, const struct catalog_name *name, struct err *err)
+{
+	struct audit_names *n = payload;
+	struct named *e;
+
+	(void)err;
+	HASH_FIND_STR(n->table, name->id, e);
+	if (e)
+		return 0;
+	e = mem_new(n, struct named);
+	e->name = (struct audit_name){mem_strdup(e, name->id), mem_strdup(e, name->name), mem_strdup(e, name->display),
+				      mem_strdup(e, name->extra)};
+	HASH_ADD_KEYPTR(hh, n->table, e->name.id, strlen(e->name.id), e);
+	return 0;
+}
+
+const struct audit_name *names_find(const struct audit_names *n, const char *id)
+{
+	struct named *e;
+
+	HASH_FIND_STR(n->table, id, e);
+	return e ? &e->name : NULL;
+}
+
+/* A bundle whose names cannot be read still shows its threads, by id. */
+static struct audit_names *names_of(struct audit_bundle *b, const char *what, struct audit_names **slot)
+{
+	struct err err = {0};
+
+	if (*slot)
+		return *slot;
+	*slot = mem_new(b->audit, struct audit_names);
+	talloc_set_destructor(*slot, names_free);
+	if (bundle_use(b->audit, b->index, &b, &err) < 0 || catalog_bundle_names(b->reader, what, names_add, *slot, &err) < 0)
+		log_warn("names of %s: %s; showing ids", b->rel_path, err.msg);
+	return *slot;
+}
+
+static const struct audit_name *name_or_id(struct audit_bundle *b, const char *what, struct audit_names **slot, const char *id)
+{
+	struct audit_names *names = names_of(b, what, slot);
+	const struct audit_name *n = names_find(names, id);
+
+	if (n)
+		return n;
+	struct catalog_name self = {id, id, "", ""};
+	struct err err;
+	(void)names_add(names, &self, &err); /* cannot fail */
+	return names_find(names, id);
+}
+
+const struct audit_name *audit_user(struct audit_bundle *b, const char *id)
+{
+	return name_or_id(b, "users", &b->users, id);
+}
+
+const struct audit_name *audit_channel(struct audit_bundle *b, const char *id)
+{
+	return name_or_id(b, "channels", &b->channels, id);
+}
+
+const struct audit_name *audit_team_of(struct audit_bundle *b, const char *channel_id)
+{
+	const struct audit_name *channel = audit_channel(b, channel_id);
+
+	return channel->extra[0] ? name_or_id(b, "teams", &b->teams, channel->extra) : NULL;
+}
+
+/* A direct channel is named after the ids of its two people. */
+static char *direct_place(void *ctx, struct audit_bundle *b, const char *name)
+{
+	const char *cut = strstr(name, "__");
+	char *first = mem_strndup(ctx, name, (size_t)(cut - name));
+	const char *second = cut + 2;
+
+	if (!strcmp(first, second))
+		return mem_printf(ctx, "direct: %s", audit_user(b, first)->name);
+	return mem_printf(ctx, "direct: %s, %s", audit_user(b, first)->name, audit_user(b, second)->name);
+}
+
+char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id)
+{
+	const struct audit_name *c = audit_channel(b, channel_id), *t = audit_team_of(b, channel_id);
+
+	if (t)
+		return mem_printf(ctx, "%s/%s", t->name, c->name);
+	if (strstr(c->name, "__"))
+		return direct_place(ctx, b, c->name);
+	return mem_printf(ctx, "%s%s", c->display[0] ? "group: " : "", c->display[0] ? c->display : c->name);
+}
+
+/* ---- data/files.jsonl ---- */
+
+struct listed { UT_hash_handle hh; char *id; struct file_state s; };
+struct audit_files { struct listed *table; };
+
+static int files_free(struct audit_files *f)
+{
+	HASH_CLEAR(hh, f->table);
+	return 0;
+}
+
+static const char *state_word(const char *s, size_t len)
+{
+	static const char *const words[] = {"stored", "dropped", "kept", "missing"};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strlen(words[i]) == len && !memcmp(words[i], s, len))
+			return words[i];
+	return "unknown";
+}
+
+static void file_line(struct audit_files *f, const char *line, size_t len)
+{
+	struct listed *e = mem_new(f, struct listed), *other;
+	struct json_scan s;
+
+	e->s.state = "unknown";
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s)) {
+		if (s.type == JSON_STR && s.key_len == 4 && !memcmp(s.key, "file", 4))
+			e->id = mem_strndup(e, s.val, s.val_len);
+		else if (s.type == JSON_STR && s.key_len == 5 && !memcmp(s.key, "state", 5))
+			e->s.state = state_word(s.val, s.val_len);
+		else if (s.type == JSON_STR && s.key_len == 6 && !memcmp(s.key, "sha256", 6) && s.val_len == DIGEST_HEX)
+			e->s.has_digest = hex_decode(s.val, DIGEST_BYTES, e->s.sha256.b);
+		else if (s.type == JSON_NUMBER && s.key_len == 4 && !memcmp(s.key, "size", 4))
+			e->s.size_bytes = strtoull(mem_strndup(e, s.val, s.val_len), NULL, 10);
+	}
+	if (!e->id || s.bad) {
+		talloc_free(e);
+		return;
+	}
+	HASH_FIND_STR(f->table, e->id, other);
+	if (!other)
+		HASH_ADD_KEYPTR(hh, f->table, e->id, strlen(e->id), e);
+}
+
+int bundle_files(struct audit_bundle *b, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "files");
+	char *data;
+	size_t len;
+
+	if (b->files)
+		return 0;
+	int rc = bundle_use(b->audit, b->index, &b, err);
+	if (rc)
+		return rc;
+	b->files = mem_new(b->audit, struct audit_files);
+	talloc_set_destructor(b->files, files_free);
+	rc = bundle_read_member(b->reader, tmp, "data/files.jsonl", FILES_LIST_MAX, &data, &len, err);
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	for (const char *p = data, *end = rc ? data : data + len; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p));
+		file_line(b->files, p, (size_t)((nl ? nl : end) - p));
+		p = nl ? nl + 1 : end;
+	}
+	return rc;
+}
+
+bool bundle_file_state(const struct audit_bundle *b, const char *file_id, struct file_state *ret)
+{
+	struct listed *e = NULL;
+
+	if (b->files)
+		HASH_FIND_STR(b->files->table, file_id, e);
+	if (e)
+		*ret = e->s;
+	return e != NULL;
+}
+
+int audit_file_read(struct audit_bundle *b, const struct audit_file *f, int fd, struct err *err)
+{
+	if (!f->has_digest || strcmp(f->state, "stored") != 0)
+		return err_set(err, ERR_NOT_FOUND, "the bundle does not hold the content of file %s", f->id);
+	int rc = bundle_use(b->audit, b->index, &b, err);
+	return rc ? rc : bundle_read_blob(b->reader, &f->sha256, fd, err);
+}
+
+void bundle_check_once(struct audit_bundle *b)
+{
+	struct err err = {0};
+	char hex[DIGEST_HEX + 1];
+
+	if (b->checked)
+		return;
+	b->checked = true;
+	b->check_code = bundle_verify(b->audit->store->root_dirfd, b->rel_path, &b->check, NULL, &err);
+	if (b->check_code == 0) {
+		digest_hex(&b->check.file_digest, hex);
+		(void)snprintf(b->check_text, sizeof(b->check_text), "verified: every row, SHA-256 of the file %s", hex);
+	} else {
+		(void)snprintf(b->check_text, sizeof(b->check_text), "DAMAGED: %.480s", err.msg);
+	}
+}

@@ -1,0 +1,177 @@
+/* audit_thread.c - one thread: its rows as lines, and as posts with what hangs on them. */
+#include "audit_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the range of lines ---- */
+
+struct range {
+	const char *root; size_t root_len;
+	bool inside, over;
+	frame_fn fn; void *payload;
+	size_t bytes;
+};
+
+/* A thread begins with its root post and ends where the next root begins. */
+static int range_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+{
+	struct range *r = payload;
+
+	if (row->kind == CATALOG_POST) {
+		struct catalog_text t = thread_of(row);
+		bool mine = text_is(t, r->root, r->root_len);
+		if (catalog_row_is_root(row) || row->root.len > 0) {
+			if (r->inside && !mine) {
+				r->over = true;
+				return 1;
+			}
+			if (mine)
+				r->inside = true;
+		}
+	}
+	if (!r->inside)
+		return 0;
+	r->bytes += len;
+	if (r->bytes > THREAD_BYTES_MAX)
+		return err_set(err, ERR_VERIFY, "thread %s is larger than %zu MiB", r->root, THREAD_BYTES_MAX >> 20);
+	return r->fn(r->payload, row, line, len, err);
+}
+
+static int range_read(struct audit *a, const struct audit_ref *ref, frame_fn fn, void *payload, struct err *err)
+{
+	struct range r = {.root = ref->root, .root_len = strlen(ref->root), .fn = fn, .payload = payload};
+	struct audit_bundle *b;
+	int rc = bundle_use(a, ref->bundle, &b, err);
+
+	if (rc)
+		return rc;
+	for (uint32_t i = ref->frame; i < bundle_frames(b->reader) && !rc && !r.over; i++)
+		if (is_rows_frame(b, i))
+			rc = frame_rows(b, i, NULL, range_row, &r, err);
+	if (rc < 0)
+		return rc;
+	return r.inside ? 0 : err_set(err, ERR_NOT_FOUND, "thread %s is not where it was found", ref->root);
+}
+
+struct lines { audit_line_fn fn; void *payload; };
+
+static int line_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+{
+	const struct lines *l = payload;
+
+	(void)row;
+	return l->fn(l->payload, line, len, err);
+}
+
+int audit_thread_lines(struct audit *a, const struct audit_ref *ref, audit_line_fn fn, void *payload, struct err *err)
+{
+	struct lines l = {fn, payload};
+
+	return range_read(a, ref, line_row, &l, err);
+}
+
+/* ---- posts ---- */
+
+static struct audit_post *post_of(struct audit_thread *t, struct catalog_text id)
+{
+	size_t last = t->n_posts > 4096 ? t->n_posts - 4096 : 0;
+
+	for (size_t i = t->n_posts; i-- > last;) /* dependants follow their post closely */
+		if (text_is(id, t->post[i].id, strlen(t->post[i].id)))
+			return &t->post[i];
+	return NULL;
+}
+
+static void post_add(struct audit_thread *t, const struct catalog_row *row)
+{
+	if (t->n_posts % 64 == 0)
+		t->post = mem_grow(t, t->post, struct audit_post, t->n_posts + 64);
+	struct audit_post *p = &t->post[t->n_posts++];
+	*p = (struct audit_post){
+		.id = text_dup(t, row->id), .user = text_dup(t, row->user), .root = text_dup(t, row->root),
+		.original = text_dup(t, row->original), .message = text_dup(t, row->message), .message_len = row->message.len,
+		.type = text_dup(t, row->type), .props = text_dup(t, row->props), .create_ms = row->create_ms,
+		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms, .pinned = row->pinned,
+	};
+	if (catalog_row_is_root(row))
+		t->channel = text_dup(t, row->channel);
+	t->n_live += row->original.len == 0;
+}
+
+static void reaction_add(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row)
+{
+	struct audit_reaction *r = NULL;
+
+	if (row->delete_ms > 0)
+		return;
+	for (size_t i = 0; i < p->n_reactions; i++)
+		if (text_is(row->emoji, p->reaction[i].emoji, strlen(p->reaction[i].emoji)))
+			r = &p->reaction[i];
+	if (!r) {
+		p->reaction = mem_grow(t, p->reaction, struct audit_reaction, p->n_reactions + 1);
+		r = &p->reaction[p->n_reactions++];
+		*r = (struct audit_reaction){.emoji = text_dup(t, row->emoji)};
+	}
+	r->user = mem_grow(t, r->user, char *, r->n + 1);
+	r->at_ms = mem_grow(t, r->at_ms, int64_t, r->n + 1);
+	r->at_ms[r->n] = row->create_ms;
+	r->user[r->n++] = text_dup(t, row->user);
+}
+
+static void file_add(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row)
+{
+	struct file_state s = {.state = "unknown"};
+
+	p->file = mem_grow(t, p->file, struct audit_file, p->n_files + 1);
+	struct audit_file *f = &p->file[p->n_files++];
+	*f = (struct audit_file){.id = text_dup(t, row->id), .name = text_dup(t, row->name), .mime = text_dup(t, row->mime),
+				 .user = text_dup(t, row->user), .size_bytes = row->size_bytes, .delete_ms = row->delete_ms};
+	if (bundle_file_state(t->bundle, f->id, &s) && s.size_bytes > 0 && s.size_bytes < INT64_MAX)
+		f->size_bytes = (int64_t)s.size_bytes;
+	f->state = s.state;
+	f->sha256 = s.sha256;
+	f->has_digest = s.has_digest;
+}
+
+static int thread_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+{
+	struct audit_thread *t = payload;
+	struct audit_post *p = row->kind == CATALOG_POST || row->kind == CATALOG_OTHER ? NULL : post_of(t, row->post);
+
+	(void)line;
+	(void)len;
+	(void)err;
+	if (row->kind == CATALOG_POST)
+		post_add(t, row);
+	if (!p)
+		return 0; /* a dependant whose post is not here hangs on nothing that could be shown */
+	if (row->kind == CATALOG_REACTION)
+		reaction_add(t, p, row);
+	else if (row->kind == CATALOG_FILE)
+		file_add(t, p, row);
+	else if (row->kind == CATALOG_PRIORITY)
+		p->priority = text_dup(t, row->priority);
+	else if (row->kind == CATALOG_ACK)
+		p->acks++;
+	return 0;
+}
+
+int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err)
+{
+	struct audit_thread *t = mem_new(ctx, struct audit_thread);
+	int rc = bundle_use(a, ref->bundle, &t->bundle, err);
+
+	t->root = mem_strdup(t, ref->root);
+	t->channel = mem_strdup(t, "");
+	if (!rc)
+		rc = bundle_files(t->bundle, err);
+	if (!rc)
+		rc = range_read(a, ref, thread_row, t, err);
+	if (rc) {
+		talloc_free(t);
+		return rc;
+	}
+	*ret = t;
+	return 0;
+}

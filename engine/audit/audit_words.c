@@ -1,0 +1,462 @@
+/*
+ * audit_words.c - what an auditor types, as a tree: for the index, for a row, and for a look at the raw line.
+ *
+ *	or   = and { "OR" and }
+ *	and  = not { ["AND"] not }
+ *	not  = ["NOT"] ( "(" or ")" | term )
+ *	term = word | word* | "a phrase"
+ */
+#include "audit_internal.h"
+
+#include <string.h>
+
+#define QUESTION_MAX 4096
+#define DEPTH_MAX 64
+
+enum node_kind { NODE_TERM, NODE_AND, NODE_OR, NODE_NOT };
+struct token { char *s; size_t len; };
+struct node {
+	enum node_kind kind;
+	struct node *a, *b;
+	struct token *token; size_t n_tokens;  /* of a term */
+	bool prefix;
+	char *literal; size_t literal_len;     /* a term without letters or digits, e.g. an emoji: looked for as it is */
+};
+struct found { size_t at, len, from, to; }; /* a token of the text: folded bytes in `folded`, place in the text */
+struct words {
+	struct catalog_words *split;
+	struct node *root;
+	char *needle; size_t needle_len;       /* ASCII letters that every match holds, lower case; NULL: none */
+	struct found *found; size_t n_found, cap_found;
+	struct buf folded;
+	char fold[0x800];                      /* two-byte UTF-8 folded to ASCII: 0 dropped, 1 something else */
+};
+
+/* ---- parsing ---- */
+
+struct parse { const char *p, *end; void *ctx; struct words *w; int depth; struct err *err; };
+
+static int nonsense(struct parse *s, const char *what)
+{
+	err_set(s->err, ERR_USAGE, "the words to find make no sense: %s", what);
+	return err_hint(s->err, "Write word, pre*, \"a phrase\", AND, OR, NOT and ( ).");
+}
+
+static void blanks(struct parse *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n'))
+		s->p++;
+}
+
+static bool keyword(struct parse *s, const char *word, bool take)
+{
+	size_t n = strlen(word);
+
+	blanks(s);
+	if ((size_t)(s->end - s->p) < n || memcmp(s->p, word, n) != 0)
+		return false;
+	if (s->p + n < s->end && !strchr(" \t\n()\"", s->p[n]))
+		return false;
+	if (take)
+		s->p += n;
+	return true;
+}
+
+static struct node *node_new(struct parse *s, enum node_kind kind, struct node *a, struct node *b)
+{
+	struct node *n = mem_new(s->ctx, struct node);
+
+	n->kind = kind;
+	n->a = a;
+	n->b = b;
+	return n;
+}
+
+static int term_token(void *payload, const char *token, size_t len, size_t from, size_t to)
+{
+	struct node *n = payload;
+
+	(void)from;
+	(void)to;
+	n->token = mem_grow(n, n->token, struct token, n->n_tokens + 1);
+	n->token[n->n_tokens++] = (struct token){mem_strndup(n, token, len), len};
+	return 0;
+}
+
+static int term_of(struct parse *s, const char *text, size_t len, bool prefix, struct node **ret)
+{
+	struct node *n = node_new(s, NODE_TERM, NULL, NULL);
+
+	catalog_words_split(s->w->split, text, len, term_token, n);
+	n->prefix = prefix && n->n_tokens > 0;
+	if (n->n_tokens == 0) {
+		n->literal = mem_strndup(n, text, len);
+		n->literal_len = len;
+	}
+	*ret = n;
+	return len > 0 ? 0 : nonsense(s, "an empty word");
+}
+
+static int parse_term(struct parse *s, struct node **ret)
+{
+	const char *from;
+
+	blanks(s);
+	if (s->p >= s->end || *s->p == ')')
+		return nonsense(s, "a word is missing");
+	if (*s->p == '"') {
+		from = ++s->p;
+		while (s->p < s->end && *s->p != '"')
+			s->p++;
+		if (s->p >= s->end)
+			return nonsense(s, "a quotation mark is missing");
+		size_t len = (size_t)(s->p++ - from);
+		bool prefix = s->p < s->end && *s->p == '*';
+		s->p += prefix;
+		return term_of(s, from, len, prefix, ret);
+	}
+	from = s->p;
+	while (s->p < s->end && !strchr(" \t\n()\"", *s->p))
+		s->p++;
+	size_t len = (size_t)(s->p - from);
+	bool prefix = len > 1 && from[len - 1] == '*';
+	return term_of(s, from, len - prefix, prefix, ret);
+}
+
+static int parse_or(struct parse *s, struct node **ret);
+
+static int parse_not(struct parse *s, struct node **ret)
+{
+	bool negative = keyword(s, "NOT", true);
+	int rc;
+
+	blanks(s);
+	if (s->p < s->end && *s->p == '(') {
+		s->p++;
+		if (++s->depth > DEPTH_MAX)
+			return nonsense(s, "too many brackets");
+		rc = parse_or(s, ret);
+		blanks(s);
+		if (!rc && (s->p >= s->end || *s->p++ != ')'))
+			rc = nonsense(s, "a bracket is missing");
+		s->depth--;
+	} else {
+		rc = parse_term(s, ret);
+	}
+	if (!rc && negative)
+		*ret = node_new(s, NODE_NOT, *ret, NULL);
+	return rc;
+}
+
+static int parse_and(struct parse *s, struct node **ret)
+{
+	struct node *more;
+	int rc = parse_not(s, ret);
+
+	while (!rc) {
+		if (!keyword(s, "AND", true) && (keyword(s, "OR", false) || s->p >= s->end || *s->p == ')'))
+			return 0;
+		rc = parse_not(s, &more);
+		if (!rc)
+			*ret = node_new(s, NODE_AND, *ret, more);
+	}
+	return rc;
+}
+
+static int parse_or(struct parse *s, struct node **ret)
+{
+	struct node *more;
+	int rc = parse_and(s, ret);
+
+	while (!rc && keyword(s, "OR", true)) {
+		rc = parse_and(s, &more);
+		if (!rc)
+			*ret = node_new(s, NODE_OR, *ret, more);
+	}
+	return rc;
+}
+
+/* ---- a look at the raw line ---- */
+
+struct fold_one { const char *s; size_t len; char byte; };
+
+static int fold_token(void *payload, const char *token, size_t len, size_t from, size_t to)
+{
+	struct fold_one *f = payload;
+
+	(void)from;
+	(void)to;
+	f->byte = len == 1 && (unsigned char)token[0] < 0x80 ? token[0] : 1;
+	return 1;
+}
+
+/* Asked of the tokenizer itself, letter by letter, so that it is right whatever Unicode it knows. */
+static void fold_table(struct words *w)
+{
+	char x[4];
+
+	for (unsigned c = 0x80; c < 0x800; c++) {
+		struct fold_one f = {.byte = 0};
+		size_t n = 0;
+		x[n++] = (char)(0xc0 | c >> 6);
+		x[n++] = (char)(0x80 | (c & 63));
+		catalog_words_split(w->split, x, n, fold_token, &f);
+		if (f.byte == 0 && c >= 0x300 && c < 0x370)
+			w->fold[c] = 0;   /* a combining mark: the letters around it meet */
+		else
+			w->fold[c] = f.byte ? f.byte : ' ';
+	}
+}
+
+/* The longest token that every match holds and that is plain ASCII. */
+static void need(struct words *w, const struct node *n)
+{
+	if (n->kind == NODE_AND) {
+		need(w, n->a);
+		need(w, n->b);
+	}
+	if (n->kind != NODE_TERM)
+		return;
+	for (size_t i = 0; i < n->n_tokens; i++) {
+		const struct token *t = &n->token[i];
+		bool ascii = true;
+		for (size_t k = 0; k < t->len; k++)
+			ascii &= (unsigned char)t->s[k] < 0x80;
+		if (ascii && t->len > w->needle_len) {
+			w->needle = t->s;
+			w->needle_len = t->len;
+		}
+	}
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
+}
+
+static bool has_needle(const struct words *w, const char *s, size_t len)
+{
+	char first[2] = {w->needle[0], w->needle[0]};
+
+	if (first[0] >= 'a' && first[0] <= 'z')
+		first[1] = (char)(first[0] & ~32);
+	for (size_t i = 0; i + w->needle_len <= len; i++) {
+		if (s[i] != first[0] && s[i] != first[1])
+			continue;
+		size_t k = 1;
+		while (k < w->needle_len && lower(s[i + k]) == w->needle[k])
+			k++;
+		if (k == w->needle_len)
+			return true;
+	}
+	return false;
+}
+
+/* Folds on the fly.  true also for letters beyond two bytes that may fold to ASCII, and for escapes. */
+static bool folded_has_needle(const struct words *w, const char *s, size_t len)
+{
+	size_t k = 0;
+
+	/* A restart after a partial match may lose an overlap ("aab" in "aaab"), so a partial match that breaks is a maybe
+	 * whenever the needle repeats its first letter; needles that do not repeat it cannot overlap. */
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+		char f = lower((char)c);
+		if (c >= 0x80) {
+			if (c >= 0xe0 && (c == 0xe1 || (c == 0xe2 && i + 1 < len && (unsigned char)s[i + 1] == 0x84) || c == 0xef))
+				return true;
+			if (c >= 0xe0) {
+				i += c >= 0xf0 ? 3 : 2;
+				f = 1;
+			} else if (i + 1 < len) {
+				f = w->fold[((unsigned)(c & 31) << 6 | ((unsigned char)s[++i] & 63)) & 0x7ff];
+				if (f == 0)
+					continue;
+			}
+		} else if (c == '\\') {
+			return true;
+		}
+		if (f == w->needle[k])
+			k++;
+		else if (k > 0 && memchr(w->needle + 1, w->needle[0], w->needle_len - 1) != NULL)
+			return true;
+		else
+			k = f == w->needle[0];
+		if (k == w->needle_len)
+			return true;
+	}
+	return false;
+}
+
+static bool is_ascii(const char *s, size_t len)
+{
+	uint64_t word;
+	size_t i = 0;
+
+	for (; i + 8 <= len; i += 8) {
+		memcpy(&word, s + i, 8);
+		if (word & UINT64_C(0x8080808080808080))
+			return false;
+	}
+	for (; i < len; i++)
+		if ((unsigned char)s[i] & 0x80)
+			return false;
+	return true;
+}
+
+bool words_may_line(const struct words *w, const char *line, size_t len)
+{
+	if (!w->needle)
+		return true;
+	if (has_needle(w, line, len))
+		return true;
+	if (!is_ascii(line, len))
+		return folded_has_needle(w, line, len);
+	/* \uXXXX inside embedded JSON, and base64 of what is not UTF-8 */
+	return memmem(line, len, "\\u", 2) || memmem(line, len, "!b64\"", 5);
+}
+
+int words_parse(void *ctx, struct catalog_words *split, const char *text, struct words **ret, struct err *err)
+{
+	struct words *w = mem_new(ctx, struct words);
+	struct parse s = {.p = text, .end = text + strlen(text), .ctx = w, .w = w, .err = err};
+
+	w->split = split;
+	buf_init(&w->folded, w, (size_t)64 << 20);
+	if (s.end - s.p > QUESTION_MAX)
+		return nonsense(&s, "they are too long");
+	int rc = parse_or(&s, &w->root);
+	blanks(&s);
+	if (!rc && s.p < s.end)
+		rc = nonsense(&s, "a bracket too many");
+	if (rc) {
+		talloc_free(w);
+		return rc;
+	}
+	need(w, w->root);
+	fold_table(w);
+	*ret = w;
+	return 0;
+}
+
+/* ---- for the index ---- */
+
+/* false: this part allows anything. */
+static bool match_put(const struct node *n, struct buf *b)
+{
+	size_t at = b->len;
+
+	if (n->kind == NODE_NOT || (n->kind == NODE_TERM && n->n_tokens == 0))
+		return false;
+	if (n->kind == NODE_TERM) {
+		buf_byte(b, '(');
+		for (size_t i = 0; i < n->n_tokens; i++) {
+			buf_puts(b, i ? " AND \"" : "\"");
+			buf_put(b, n->token[i].s, n->token[i].len); /* letters and digits only */
+			buf_puts(b, n->prefix && i + 1 == n->n_tokens ? "\"*" : "\"");
+		}
+		buf_byte(b, ')');
+		return true;
+	}
+	buf_byte(b, '(');
+	bool a = match_put(n->a, b);
+	size_t middle = b->len;
+	if (a)
+		buf_puts(b, n->kind == NODE_AND ? " AND " : " OR ");
+	bool c = match_put(n->b, b);
+	if ((n->kind == NODE_OR && !(a && c)) || (!a && !c)) {
+		b->len = at;
+		return false;
+	}
+	if (a && !c)
+		b->len = middle;
+	buf_byte(b, ')');
+	return true;
+}
+
+char *words_match(void *ctx, const struct words *w)
+{
+	struct buf b;
+
+	buf_init(&b, ctx, 16 * QUESTION_MAX);
+	if (!match_put(w->root, &b) || b.overflow)
+		return NULL;
+	return mem_strndup(ctx, b.data, b.len);
+}
+
+/* ---- for a row ---- */
+
+static int text_token(void *payload, const char *token, size_t len, size_t from, size_t to)
+{
+	struct words *w = payload;
+
+	if (w->n_found == w->cap_found) {
+		w->cap_found = w->cap_found ? 2 * w->cap_found : 256;
+		w->found = mem_grow(w, w->found, struct found, w->cap_found);
+	}
+	w->found[w->n_found++] = (struct found){w->folded.len, len, from, to};
+	buf_put(&w->folded, token, len);
+	return 0;
+}
+
+static bool token_is(const struct words *w, size_t i, const struct token *t, bool prefix)
+{
+	const struct found *f = &w->found[i];
+
+	return (prefix ? f->len >= t->len : f->len == t->len) && !memcmp(w->folded.data + f->at, t->s, t->len);
+}
+
+/* Place of the term's first token, or SIZE_MAX. */
+static size_t term_at(const struct words *w, const struct node *n)
+{
+	for (size_t i = 0; i + n->n_tokens <= w->n_found; i++) {
+		size_t k = 0;
+		while (k < n->n_tokens && token_is(w, i + k, &n->token[k], n->prefix && k + 1 == n->n_tokens))
+			k++;
+		if (k == n->n_tokens)
+			return i;
+	}
+	return SIZE_MAX;
+}
+
+static bool node_holds(const struct words *w, const struct node *n, const char *text, size_t len)
+{
+	switch (n->kind) {
+	case NODE_TERM:
+		return n->literal ? memmem(text, len, n->literal, n->literal_len) != NULL : term_at(w, n) != SIZE_MAX;
+	case NODE_AND: return node_holds(w, n->a, text, len) && node_holds(w, n->b, text, len);
+	case NODE_OR: return node_holds(w, n->a, text, len) || node_holds(w, n->b, text, len);
+	case NODE_NOT: return !node_holds(w, n->a, text, len);
+	}
+	return false;
+}
+
+bool words_hold(struct words *w, const char *text, size_t len)
+{
+	w->n_found = 0;
+	buf_clear(&w->folded);
+	buf_byte(&w->folded, ' '); /* never NULL */
+	catalog_words_split(w->split, text, len, text_token, w);
+	return node_holds(w, w->root, text, len);
+}
+
+static bool first_place(const struct words *w, const struct node *n, size_t *ret_from, size_t *ret_to)
+{
+	if (n->kind == NODE_NOT)
+		return false;
+	if (n->kind != NODE_TERM)
+		return first_place(w, n->a, ret_from, ret_to) || first_place(w, n->b, ret_from, ret_to);
+	size_t i = n->literal ? SIZE_MAX : term_at(w, n);
+	if (i == SIZE_MAX)
+		return false;
+	*ret_from = w->found[i].from;
+	*ret_to = w->found[i + n->n_tokens - 1].to;
+	return true;
+}
+
+/* Valid after words_hold on the same text. */
+bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from, size_t *ret_to)
+{
+	(void)text;
+	return first_place(w, w->root, ret_from, ret_to) && *ret_to <= len;
+}

@@ -1,0 +1,216 @@
+/*
+ * cli_audit.c - the archive without a database: where it is, what is asked of it, and the record of who asked.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli_audit.h"
+
+int cli_open_archive(struct cli *cli, bool writable, struct err *err)
+{
+	const char *path = cli->args->value[OPT_ARCHIVE];
+
+	if (path)
+		return store_open(cli->ctx, path, writable, &cli->store, err);
+	int r = cli_load_policy(cli, err);
+	return r < 0 ? r : cli_open_store(cli, writable, err);
+}
+
+int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err)
+{
+	struct catalog_options options = {.scan = cli_given(cli, OPT_SCAN), .build = true};
+
+	if (!cli_given(cli, OPT_CASE) || !cli_given(cli, OPT_REASON)) {
+		err_set(err, ERR_USAGE, "reading archived content needs a case and a reason");
+		return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log.");
+	}
+	int r = cli_open_archive(cli, /* writable= */ true, err);
+	return r < 0 ? r : audit_open(cli->ctx, cli->store, &options, ret, err);
+}
+
+/* ---- the question ---- */
+
+/* "a,b" -> {"a", "b"} */
+static const char *const *split_list(struct cli *cli, enum cli_option_id id, size_t *ret_n)
+{
+	const char *text = cli->args->value[id], **list = NULL;
+	size_t n = 0;
+
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+		if (len > 0) {
+			list = mem_grow(cli->ctx, list, const char *, n + 1);
+			list[n++] = mem_strndup(cli->ctx, text, len);
+		}
+		text += len + (text[len] == ',');
+	}
+	*ret_n = n;
+	return list;
+}
+
+static int number(const struct cli *cli, enum cli_option_id id, uint64_t fallback, uint64_t *ret, struct err *err)
+{
+	const char *text = cli->args->value[id];
+
+	*ret = fallback;
+	if (!text)
+		return 0;
+	if (strlen(text) > 15 || strspn(text, "0123456789") != strlen(text))
+		return err_set(err, ERR_USAGE, "bad value \"%s\" for --%s: it is not a number", text, cli_options[id].name);
+	*ret = strtoull(text, NULL, 10);
+	return 0;
+}
+
+/* The operands with blanks between; one that holds blanks is a phrase, as the shell's quotes meant. */
+static char *words_of(struct cli *cli)
+{
+	struct buf b;
+
+	buf_init(&b, cli->ctx, 1 << 16);
+	for (size_t i = 0; i < cli->args->n_operands; i++) {
+		const char *w = cli->args->operand[i];
+		bool phrase = strpbrk(w, " \t") && !strpbrk(w, "\"()") && !strstr(w, " OR ") && !strstr(w, " AND ") && !strstr(w, "NOT ");
+		buf_printf(&b, phrase ? "%s\"%s\"" : "%s%s", i ? " " : "", w);
+	}
+	return b.data;
+}
+
+int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct err *err)
+{
+	const struct cli_args *a = cli->args;
+	struct audit_question q = {.from_ms = INT64_MIN, .before_ms = INT64_MAX, .team = a->value[OPT_TEAM],
+				   .file_name = a->value[OPT_FILE_NAME], .regex = a->value[OPT_REGEX], .has_file = cli_given(cli, OPT_HAS)};
+	int r = number(cli, OPT_LIMIT, 20, &q.limit, err);
+
+	if (r == 0)
+		r = number(cli, OPT_OFFSET, 0, &q.offset, err);
+	if (r < 0)
+		return r;
+	if (words && a->n_operands > 0)
+		q.words = words_of(cli);
+	if (a->value[OPT_AFTER])
+		(void)time_parse(a->value[OPT_AFTER], &q.from_ms); /* checked by the parser */
+	if (a->value[OPT_BEFORE])
+		(void)time_parse(a->value[OPT_BEFORE], &q.before_ms);
+	q.user = split_list(cli, OPT_USER, &q.n_users);
+	q.channel = split_list(cli, OPT_CHANNEL, &q.n_channels);
+	*ret = q;
+	return 0;
+}
+
+/* ---- the case log ---- */
+
+/* What was asked, as a digest: the words and names themselves do not belong into a ledger. */
+static void subject(const struct cli *cli, char ret[DIGEST_HEX + 1])
+{
+	static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_TEAM,
+						   OPT_USER};
+	struct hash *h = hash_new(cli->ctx);
+	struct digest d;
+
+	for (size_t i = 0; i < cli->args->n_operands; i++) {
+		hash_update(h, cli->args->operand[i], strlen(cli->args->operand[i]));
+		hash_update(h, "\n", 1);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+		const char *v = cli->args->value[asked[i]];
+		if (!v)
+			continue;
+		char *line = mem_printf(cli->ctx, "--%s=%s\n", cli_options[asked[i]].name, v);
+		hash_update(h, line, strlen(line));
+	}
+	hash_final(h, &d);
+	digest_hex(&d, ret);
+}
+
+int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
+{
+	char hex[DIGEST_HEX + 1];
+	struct audit_access access = {
+		.case_id = cli->args->value[OPT_CASE], .reason = cli->args->value[OPT_REASON],
+		.command = cli_commands[cli->args->command].word, .subject_sha256 = hex, .thread = thread,
+		.bundles = audit_stats(a)->bundles_read, .threads = threads, .posts = posts,
+	};
+
+	subject(cli, hex);
+	return audit_log(cli->store, &access, err);
+}
+
+static char *raw_text(struct cli *cli, const struct json_scan *s)
+{
+	struct buf b;
+
+	buf_init(&b, cli->ctx, 1 << 16);
+	buf_puts(&b, "");
+	if (s->type != JSON_STR || !json_unescape(&b, s->val, s->val_len))
+		return mem_strndup(cli->ctx, s->val, s->val_len);
+	return mem_strdup(cli->ctx, b.data ? b.data : "");
+}
+
+struct access_list { struct cli *cli; struct cli_table *table; json_t *list; };
+
+static int access_line(void *payload, const char *line, size_t len, struct err *err)
+{
+	static const char *const columns[] = {"at", "uid", "command", "case", "threads", "posts", "thread", "reason"};
+	struct access_list *l = payload;
+	char *cell[ARRAY_LEN(columns)] = {0};
+	struct json_scan s;
+	bool access = false;
+
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s)) {
+		for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+			if (strlen(columns[i]) == s.key_len && !memcmp(columns[i], s.key, s.key_len))
+				cell[i] = raw_text(l->cli, &s);
+		access |= s.key_len == 4 && !memcmp(s.key, "type", 4) && s.val_len == 6 && !memcmp(s.val, "access", 6);
+	}
+	if (!access)
+		return stop_check(err);
+	if (l->list) {
+		json_error_t e;
+		json_t *obj = json_loadb(line, len, 0, &e);
+		if (!obj || json_array_append_new(l->list, obj) < 0)
+			return err_set(err, ERR_VERIFY, "a line of the case log is not JSON");
+		return 0;
+	}
+	cli_table_row(l->table);
+	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
+		cli_table_text(l->table, cell[i] ? cell[i] : "");
+	return 0;
+}
+
+int cli_print_access(struct cli *cli, struct err *err)
+{
+	static const struct cli_column columns[] = {{"time", CLI_LEFT},    {"uid", CLI_RIGHT},   {"command", CLI_LEFT}, {"case", CLI_LEFT},
+						    {"threads", CLI_RIGHT}, {"posts", CLI_RIGHT}, {"thread", CLI_LEFT},  {"reason", CLI_LEFT}};
+	struct access_list l = {.cli = cli};
+	int r = cli_open_archive(cli, /* writable= */ false, err);
+
+	if (r < 0)
+		return r;
+	if (cli->json)
+		l.list = cli_json_check(json_array());
+	else
+		l.table = cli_table_new(cli, columns, ARRAY_LEN(columns));
+	r = audit_log_each(cli->store, access_line, &l, err);
+	if (r < 0)
+		return r;
+	if (!cli->json)
+		return cli_table_print(l.table, err);
+	json_t *doc = cli_json_check(json_object());
+	cli_json_put(doc, "access", l.list);
+	return cli_json_print(doc, err);
+}
+
+void cli_audit_stats(const struct cli *cli, const struct audit *a)
+{
+	const struct audit_stats *s = audit_stats(a);
+	char bytes[TIME_TEXT];
+
+	if (!cli->verbose)
+		return;
+	bytes_format(s->bytes, bytes);
+	fprintf(stderr, "mmretain: read %llu of %llu bundles, %llu frames, %s, %llu rows; %llu bundles without index\n",
+		(unsigned long long)s->bundles_read, (unsigned long long)s->bundles, (unsigned long long)s->frames, bytes,
+		(unsigned long long)s->rows, (unsigned long long)s->bundles_without_index);
+}

@@ -1,0 +1,153 @@
+/*
+ * cli_cmd_find.c - archived posts and files that answer a question.
+ */
+#include <string.h>
+
+#include "cli_audit.h"
+
+static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
+{
+	json_t *obj = cli_json_check(json_object());
+	const struct audit_name *user = audit_user(h->bundle, h->user), *channel = audit_channel(h->bundle, h->channel);
+	const struct audit_name *team = audit_team_of(h->bundle, h->channel);
+
+	cli_json_text(obj, "thread", h->ref.root);
+	cli_json_text(obj, "post", h->post);
+	cli_json_time(obj, "created", h->create_ms);
+	cli_json_text(obj, "team", team ? team->name : NULL);
+	cli_json_text(obj, "channel_id", h->channel);
+	cli_json_text(obj, "channel", channel->name);
+	cli_json_text(obj, "place", audit_place(cli->ctx, h->bundle, h->channel));
+	cli_json_text(obj, "user_id", h->user);
+	cli_json_text(obj, "user", user->name);
+	cli_json_text(obj, "file", h->file_name);
+	cli_json_text(obj, "snippet", h->snippet);
+	cli_json_bool(obj, "deleted", h->deleted);
+	cli_json_bool(obj, "earlier_version", h->earlier_version);
+	cli_json_text(obj, "bundle", audit_bundle_path(h->bundle));
+	return obj;
+}
+
+static int print_json(struct cli *cli, const struct audit *a, const struct audit_found *found, const struct audit_question *q,
+		      struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *read = cli_json_check(json_object());
+	const struct audit_stats *s = audit_stats(a);
+
+	for (size_t i = 0; i < found->n; i++)
+		if (json_array_append_new(list, hit_json(cli, &found->hit[i])) < 0)
+			mem_check(NULL);
+	cli_json_put(doc, "hits", list);
+	cli_json_bool(doc, "more", found->more);
+	if (found->more)
+		cli_json_int(doc, "next_offset", q->offset + found->n);
+	cli_json_int(read, "bundles", s->bundles_read);
+	cli_json_int(read, "bundles_without_index", s->bundles_without_index);
+	cli_json_int(read, "frames", s->frames);
+	cli_json_int(read, "bytes", s->bytes);
+	cli_json_put(doc, "read", read);
+	return cli_json_print(doc, err);
+}
+
+/* One line, whatever line ends the message has. */
+static char *one_line(struct cli *cli, const char *text)
+{
+	char *copy = mem_strdup(cli->ctx, text);
+
+	for (char *p = copy; *p; p++)
+		if (*p == '\n' || *p == '\t' || *p == '\r')
+			*p = ' ';
+	return cli_safe(cli->ctx, copy);
+}
+
+static void print_hit(struct cli *cli, const struct audit_hit *h)
+{
+	char time[TIME_TEXT];
+	const struct audit_name *user = audit_user(h->bundle, h->user);
+
+	time_format(h->create_ms - h->create_ms % 1000, time);
+	printf("%s%s%s  %s  %s  @%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root), cli_tint(cli->color, CLI_PLAIN),
+	       time, cli_safe(cli->ctx, audit_place(cli->ctx, h->bundle, h->channel)), cli_safe(cli->ctx, user->name),
+	       h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
+	if (h->file_name)
+		printf("    file %s\n", one_line(cli, h->file_name));
+	else
+		printf("    %s\n", one_line(cli, h->snippet));
+}
+
+static void print_text(struct cli *cli, const struct audit_found *found, const struct audit_question *q)
+{
+	for (size_t i = 0; i < found->n; i++)
+		print_hit(cli, &found->hit[i]);
+	if (cli->quiet)
+		return;
+	if (found->n == 0)
+		fprintf(stderr, "nothing found\n");
+	else if (found->more)
+		fprintf(stderr, "more: --offset %llu\n", (unsigned long long)(q->offset + found->n));
+}
+
+/* --thread: one thread by the id of any of its posts, as a search result. */
+static int find_thread(struct cli *cli, struct audit *a, struct audit_found *ret, struct err *err)
+{
+	struct audit_hit *h = mem_new(cli->ctx, struct audit_hit);
+	struct audit_thread *t = NULL;
+	int r = audit_locate(a, cli->args->value[OPT_THREAD], &h->ref, err);
+
+	if (r == 0)
+		r = audit_thread_load(a, &h->ref, cli->ctx, &t, err);
+	if (r < 0)
+		return r;
+	h->bundle = t->bundle;
+	h->channel = t->channel;
+	h->post = t->root;
+	h->user = t->post[0].user;
+	h->create_ms = t->post[0].create_ms;
+	h->deleted = t->post[0].delete_ms > 0;
+	size_t cut = t->post[0].message_len > 160 ? 160 : t->post[0].message_len;
+	while (cut > 0 && cut < t->post[0].message_len && ((unsigned char)t->post[0].message[cut] & 0xc0) == 0x80)
+		cut--;
+	h->snippet = mem_strndup(cli->ctx, t->post[0].message, cut);
+	*ret = (struct audit_found){.hit = h, .n = 1};
+	return 0;
+}
+
+static uint64_t count_threads(const struct audit_found *found)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < found->n; i++)
+		n += i == 0 || strcmp(found->hit[i].ref.root, found->hit[i - 1].ref.root) != 0;
+	return n;
+}
+
+int cli_cmd_find(struct cli *cli, struct err *err)
+{
+	struct audit_found found = {0};
+	struct audit_question q;
+	struct audit *a;
+	int r = cli_question(cli, /* words= */ true, &q, err);
+
+	if (r == 0 && !q.words && !q.user && !q.channel && !q.team && !q.file_name && !q.regex && !q.has_file &&
+	    q.from_ms == INT64_MIN && q.before_ms == INT64_MAX && !cli_given(cli, OPT_THREAD)) {
+		err_set(err, ERR_USAGE, "nothing to look for");
+		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
+	}
+	if (r == 0)
+		r = cli_open_audit(cli, &a, err);
+	if (r == 0 && cli_given(cli, OPT_THREAD))
+		r = find_thread(cli, a, &found, err);
+	else if (r == 0)
+		r = audit_find(a, &q, cli->ctx, &found, err);
+	if (r < 0)
+		return r;
+	r = cli_log_access(cli, a, cli->args->value[OPT_THREAD], count_threads(&found), found.n, err);
+	if (r < 0)
+		return r;
+	if (cli->json)
+		r = print_json(cli, a, &found, &q, err);
+	else
+		print_text(cli, &found, &q);
+	cli_audit_stats(cli, a);
+	return r;
+}

@@ -1,0 +1,150 @@
+/*
+ * audit.h - floor 3: archived threads found, shown and exported; no database.
+ *
+ * For: find, show, export, the case log.
+ * Not for: printing (cli), bundles' own verification (bundle).
+ * Includes: base, bundle, store, ledger, catalog.  The only room that may touch md4c.
+ * A bundle is input from outside: sizes are capped, texts are escaped by whoever writes them out.
+ *
+ * Order: audit_open, audit_find or audit_locate, audit_log (durable before anything is shown), then show or export.
+ */
+#ifndef MMRETAIN_AUDIT_H
+#define MMRETAIN_AUDIT_H
+
+#include <mmretain/base.h>
+#include <mmretain/catalog.h>
+#include <mmretain/store.h>
+
+/* ---- the archive as seen by an auditor (audit_open.c) ---- */
+
+struct audit;
+/* scan: no index; build: repair sidecars.  Freed with talloc_free. */
+int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err) MMR_CHECKED;
+struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, frames, bytes, rows; };
+const struct audit_stats *audit_stats(const struct audit *a);
+
+/* Name as a person reads it; falls back to the id. */
+struct audit_name { const char *id, *name, *display, *extra; };
+struct audit_bundle;
+const char *audit_bundle_path(const struct audit_bundle *b);
+const struct audit_name *audit_user(struct audit_bundle *b, const char *id);
+const struct audit_name *audit_channel(struct audit_bundle *b, const char *id);
+const struct audit_name *audit_team_of(struct audit_bundle *b, const char *channel_id); /* NULL: direct or group */
+/* "accelerator / vacuum", "direct: jane, joe". */
+char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id);
+
+/* ---- threads (audit_locate.c, audit_thread.c) ---- */
+
+struct audit_ref { size_t bundle; uint32_t frame; char root[64]; };    /* where a thread begins */
+/* By the id of any post or file of it. ERR_NOT_FOUND. */
+int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
+
+struct audit_reaction { char *emoji; char **user; int64_t *at_ms; size_t n; };
+struct audit_file {
+	char *id, *name, *mime, *user;
+	int64_t size_bytes, delete_ms;
+	const char *state;           /* stored, dropped, kept, missing, unknown */
+	struct digest sha256; bool has_digest;
+};
+struct audit_post {
+	char *id, *user, *root, *original, *message, *type, *props, *priority;
+	size_t message_len;
+	int64_t create_ms, update_ms, edit_ms, delete_ms;
+	bool pinned;
+	struct audit_reaction *reaction; size_t n_reactions;
+	struct audit_file *file; size_t n_files;
+	uint32_t acks;
+};
+struct audit_thread {
+	struct audit_bundle *bundle;
+	char *root, *channel;
+	struct audit_post *post; size_t n_posts; /* the root first, then by time; earlier versions behind their post */
+	size_t n_live;                           /* without earlier versions */
+};
+int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err) MMR_CHECKED;
+/* Every row of a thread as the line in the bundle, byte for byte. 1 stops. */
+typedef int (*audit_line_fn)(void *payload, const char *line, size_t len, struct err *err);
+int audit_thread_lines(struct audit *a, const struct audit_ref *ref, audit_line_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Content of a stored file into fd, its digest checked. */
+int audit_file_read(struct audit_bundle *b, const struct audit_file *f, int fd, struct err *err) MMR_CHECKED;
+
+/* ---- find (audit_words.c, audit_find.c) ---- */
+
+struct audit_question {
+	const char *words;           /* word, pre*, "a phrase", AND, OR, NOT, ( ); NULL = any */
+	const char *const *user; size_t n_users;       /* names or ids */
+	const char *const *channel; size_t n_channels; /* names, team/name, or ids */
+	const char *team;
+	int64_t from_ms, before_ms;
+	const char *file_name;       /* part of a name, or a glob */
+	const char *regex;           /* POSIX extended, on the message or file name */
+	bool has_file;
+	uint64_t offset, limit;      /* limit 0: all */
+};
+struct audit_hit {
+	struct audit_bundle *bundle;
+	struct audit_ref ref;        /* frame: of the hit */
+	char *post, *user, *channel, *snippet, *file_name; /* file_name NULL: the post itself */
+	int64_t create_ms;
+	bool deleted, earlier_version;
+};
+struct audit_found { struct audit_hit *hit; size_t n; bool more; };
+/* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense, ERR_NOT_FOUND for a name that
+ * no bundle knows. */
+int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struct audit_found *ret, struct err *err) MMR_CHECKED;
+/* The threads of all hits, each once. */
+int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret, size_t *ret_n,
+		       struct err *err) MMR_CHECKED;
+
+/* ---- case log (audit_case.c) ---- */
+/* Lines of type `access` in a chain of its own, ledger/access/entries.jsonl: the lock of the main ledger belongs to the run for hours,
+ * and a reader must neither wait for a run nor stop one. */
+
+struct audit_access {
+	const char *case_id, *reason, *command;
+	const char *subject_sha256;  /* digest of what was asked; the question itself may hold names */
+	const char *thread;          /* of a single one, else NULL */
+	uint64_t bundles, threads, posts;
+};
+/* Durable when it returns 0; nothing may be shown before. ERR_USAGE without case or reason. */
+int audit_log(const struct store *store, const struct audit_access *access, struct err *err) MMR_CHECKED;
+typedef int (*audit_access_fn)(void *payload, const char *line, size_t len, struct err *err);
+int audit_log_each(const struct store *store, audit_access_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
+/* ---- export (audit_export.c and one file per format) ---- */
+
+enum audit_format { AUDIT_HTML, AUDIT_JSONL, AUDIT_CSV, AUDIT_EML, AUDIT_MATTERMOST };
+struct audit_export {
+	enum audit_format format;
+	const char *out;             /* html, jsonl, csv: a file; eml, mattermost: a folder. Must not exist. */
+	const char *title;           /* of the page */
+	const char *case_id;
+	bool verify;                 /* check each bundle used, so that the page can say so */
+	bool bom, raw_csv;
+	uint64_t inline_bytes;       /* images up to this size go into the page; 0: 256 KiB */
+	uint32_t page_posts;         /* 0: 5,000 */
+	const struct progress *progress;
+};
+struct audit_exported { uint64_t threads, posts, files, files_missing, bytes, pages; };
+int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
+		 struct err *err) MMR_CHECKED;
+
+/* ---- small things that cli, tests and fuzzers call ---- */
+
+#define AUDIT_CLOCK 64
+/* In the zone of this machine: "Tuesday, 24 November 2026", "18:55"; a number that changes with the day. */
+void audit_local_day(int64_t ms, char ret[AUDIT_CLOCK]);
+void audit_local_clock(int64_t ms, char ret[AUDIT_CLOCK]);
+int audit_local_day_number(int64_t ms);
+
+/* http, https, mailto and nothing else; no control characters, blanks, quotes or backslashes. */
+bool audit_url_allowed(const char *url, size_t len);
+/* Message Markdown as HTML that holds no script, no style, no request; refused links stay text. */
+void audit_markdown(struct buf *out, const char *text, size_t len);
+void audit_html_escape(struct buf *out, const char *text, size_t len);
+/* One cell, always quoted; raw: no guard against formulas. */
+void audit_csv_cell(struct buf *out, const char *text, size_t len, bool raw);
+/* Unicode of an emoji name, or NULL. */
+const char *audit_emoji(const char *name, size_t len);
+
+#endif
