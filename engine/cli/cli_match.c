@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include <mmretain/mm.h>
+#include <mmretain/people.h>
 
 #include "cli_match.h"
 
@@ -143,6 +143,22 @@ static int check_holds(struct match *m, struct err *err)
 	return r;
 }
 
+static int check_people(struct match *m, struct err *err)
+{
+	const struct policy_people *p = &m->policy->people;
+	struct people_plan *plan = NULL;
+	int r;
+
+	if (!p->present)
+		return 0;
+	if ((r = check_accounts(m, &p->except, "departed_users", err)) < 0 || !p->only_listed)
+		return r;
+	r = people_plan(m->cli->ctx, m->policy, m->cli->mm, &plan, err); /* reads the list */
+	if (r == 0 && plan->listed_unknown == plan->listed)
+		add(m, 1, /* warning= */ true, "departed_users: the list names no deactivated account");
+	return r;
+}
+
 int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)
 {
 	struct match m = {.cli = cli, .policy = cli->policy, .problems = problems};
@@ -154,5 +170,7 @@ int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cl
 		r = check_rules(&m, err);
 	if (r == 0)
 		r = check_holds(&m, err);
+	if (r == 0)
+		r = check_people(&m, err);
 	return r;
 }

@@ -45,9 +45,10 @@ static int pictures(struct mm_people *p, struct people_counts *c, struct people_
 	if (rc < 0 || db_rows(res) == 0)
 		return rc;
 	if (p->mm->data_dirfd < 0) {
-		c->pictures_left += (uint64_t)db_rows(res);
-		people_note(notes, "profile pictures stay: the folder of the server's files is not known or not local; their names are "
-				   "users/<user id>/profile.png");
+		/* Told once per account, when it is depersonalised; every night would teach people to look away. */
+		if (notes && notes->done)
+			people_note(notes, "profile pictures stay: %s; their names are users/<user id>/profile.png",
+				    p->mm->data_problem ? p->mm->data_problem : "the folder of the server's files is not known");
 		return 0;
 	}
 	for (int64_t i = 0; i < db_rows(res); i++) {
