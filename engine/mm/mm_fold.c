@@ -110,27 +110,55 @@ static int run_lookup(struct mm_fold *f, mm_fold_fn fn, void *payload, struct er
 	return r < 0 ? r : 0;
 }
 
-int mm_fold_rootless(struct mm_fold *f, bool *ret, struct err *err)
+static int rootless_lookup(struct mm_fold *f, struct spool *to, struct err *err)
 {
+	auto_mem bool *rooted = mem_array(NULL, bool, f->map.n + 1);
 	const void *p;
-	size_t with_root = 0, with_posts = 0;
-	int r = 0;
+	int r = spool_rewind(f->spool, err);
 
-	*ret = f->mixed;
-	if (f->mixed)
-		return 0;
-	for (size_t i = 0; i < f->map.n; i++)
-		with_posts += f->part[i].posts > 0;
-	r = spool_rewind(f->spool, err);
-	while (r == 0 && with_root < with_posts && (r = spool_next(f->spool, &p, err)) > 0) {
+	while (r == 0 && f->map.n && (r = spool_next(f->spool, &p, err)) > 0) {
 		const struct mm_part *root = p;
 		uint32_t i = mm_idmap_find(&f->map, root->root, strlen(root->root));
 
-		with_root += i != MM_NO_INDEX && f->part[i].posts > 0;
+		if (i != MM_NO_INDEX)
+			rooted[i] = true;
 		r = 0;
 	}
-	*ret = with_root < with_posts;
+	for (size_t i = 0; r == 0 && i < f->map.n; i++)
+		if (!rooted[i] && f->part[i].posts)
+			r = spool_add(to, f->part[i].root, err);
 	return r;
+}
+
+static int no_root(const struct mm_part *t, struct spool *to, struct err *err)
+{
+	return t->posts && !(t->bits & MM_ROW_ROOT) ? spool_add(to, t->root, err) : 0;
+}
+
+static int rootless_sorted(struct mm_fold *f, struct spool *to, struct err *err)
+{
+	struct mm_part thread = {.root = ""};
+	const void *p;
+	int r = flush(f, err);
+
+	if (r == 0)
+		r = spool_sort(f->spool, by_root, err);
+	while (r == 0 && (r = spool_next(f->spool, &p, err)) > 0) {
+		const struct mm_part *part = p;
+		bool same = strcmp(part->root, thread.root) == 0;
+
+		r = same ? 0 : no_root(&thread, to, err);
+		if (same)
+			merge(&thread, part);
+		else
+			thread = *part;
+	}
+	return r < 0 ? r : no_root(&thread, to, err);
+}
+
+int mm_fold_rootless(struct mm_fold *f, struct spool *to, struct err *err)
+{
+	return f->mixed ? rootless_sorted(f, to, err) : rootless_lookup(f, to, err);
 }
 
 static int emit(const struct mm_part *t, mm_fold_fn fn, void *payload, struct err *err)

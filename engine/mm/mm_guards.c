@@ -50,7 +50,7 @@ static int add_channels(void *ctx, struct mm *mm, struct legal *l, const char *r
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; i < db_rows(res); i++)
-		mm_segment_add(ctx, to, db_text(res, i, 0), l->since_ms, l->until_ms == INT64_MAX ? INT64_MAX : l->until_ms + 1, 0);
+		mm_segment_add(ctx, to, db_text(res, i, 0), l->since_ms, l->until_ms, 0);
 	talloc_free(res);
 	return 0;
 }
@@ -125,6 +125,23 @@ static int read_export(struct mm *mm, struct mm_guards *g, struct err *err)
 	return 0;
 }
 
+static int read_flag_fields(struct mm *mm, struct mm_guards *g, struct err *err)
+{
+	struct db_array a;
+	struct db_result *res;
+	int r = db_query(g, mm->db, &sql_protect_flag_fields, DB_ANY, 0, NULL, &res, err);
+
+	if (r < 0)
+		return r;
+	db_array_init(&a, g);
+	for (int64_t i = 0; i < db_rows(res); i++)
+		db_array_add(&a, db_text(res, i, 0), db_len(res, i, 0));
+	g->property = db_rows(res) > 0;
+	g->flag_fields = db_array_text(&a);
+	talloc_free(res);
+	return 0;
+}
+
 int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err)
 {
 	struct mm_guards *g = mem_new(ctx, struct mm_guards);
@@ -132,9 +149,10 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 	int r = db_query(g, mm->db, &sql_protect_tables, DB_ONE, 0, NULL, &t, err);
 
 	if (r == 0) {
-		g->property = db_bool(t, 0, 0);
 		g->temporary = db_bool(t, 0, 1);
-		if (db_bool(t, 0, 2))
+		if (db_bool(t, 0, 0))
+			r = read_flag_fields(mm, g, err);
+		if (r == 0 && db_bool(t, 0, 2))
 			r = read_legals(g, mm, db_bool(t, 0, 3), roots, &g->legal, err);
 		if (r == 0 && db_bool(t, 0, 4))
 			r = read_export(mm, g, err);

@@ -7,7 +7,7 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-enum { N_PARAMS = 20, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { N_PARAMS = 21, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
 
 struct reader {
 	const struct mm_rows *r;
@@ -137,8 +137,10 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 		p[6] = strings(ctx, q->author_ids, q->n_authors);
 		p[7] = strings(ctx, q->hashtags, q->n_hashtags);
 	}
-	if (r->guards)
+	if (r->guards) {
+		p[20] = r->guards->flag_fields;
 		p[8] = int64_text(ctx, r->guards->exported_ms);
+	}
 	hold_params(ctx, q, p + 9);
 	segment_params(ctx, r->guards ? &r->guards->legal : NULL, false, p + 17);
 }
@@ -189,6 +191,11 @@ static int take_mark(void *payload, const struct db_row *row, struct err *err)
 	return mm_fold_add(payload, &part, err);
 }
 
+int mm_marks_fold(struct mm *mm, const struct sql *sql, const char *param, struct mm_fold *to, struct err *err)
+{
+	return db_stream(mm->db, sql, 1, &param, take_mark, to, err);
+}
+
 static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on, struct mm_fold *to, struct err *err)
 {
 	bool any = (r->protect && r->protect->flagged) || (r->guards && (r->guards->property || r->guards->temporary));
@@ -198,7 +205,7 @@ static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on,
 	if (r->form != MM_SCAN || !any)
 		return 0;
 	rc = mm_template(ctx, &sql_thread_marks, on, &sql, err);
-	return rc < 0 ? rc : db_stream(r->mm->db, &sql, 0, NULL, take_mark, to, err);
+	return rc < 0 ? rc : mm_marks_fold(r->mm, &sql, r->guards ? r->guards->flag_fields : NULL, to, err);
 }
 
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)

@@ -10,6 +10,8 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
+enum { PAGE = 5000 }; /* ids in one array parameter */
+
 struct run {
 	struct mm *mm;
 	const struct mm_thread_query *q;
@@ -155,17 +157,39 @@ static int scan_settings(void *ctx, struct mm *mm, const char *sort, struct err 
 	return db_query(ctx, mm->db, &sql_thread_settings, DB_ONE, 1, &sort, &res, err);
 }
 
-/* A scan takes every edit copy without a rootid for one of a root.  Those of replies are then parts without a root, and only when
- * there are such parts is it worth looking for them. */
-static int add_odd_copies(struct run *run, struct mm_rows *rows, struct err *err)
+/* One page of ids that came as nobody's root: edit copies of replies to their threads, the rest of the damage as marks. */
+static int settle_page(struct run *run, struct mm_rows *rows, struct db_array *page, struct err *err)
 {
-	bool rootless = false;
-	int r = mm_fold_rootless(run->fold, &rootless, err);
+	int r;
 
-	if (r < 0 || !rootless)
-		return r;
 	rows->form = MM_ODD_COPIES;
-	return mm_rows_fold(rows, run->fold, err);
+	rows->roots = db_array_text(page);
+	r = mm_rows_fold(rows, run->fold, err);
+	if (r == 0)
+		r = mm_marks_fold(run->mm, &sql_thread_rootless, rows->roots, run->fold, err);
+	db_array_clear(page);
+	return r;
+}
+
+/* A scan takes the thread of a row from the row alone.  Where that is no root, the row it names tells: gone (a stray), or a row of
+ * another thread. */
+static int settle_rootless(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
+{
+	struct spool *rootless;
+	struct db_array page;
+	const void *id;
+	int r = spool_new(ctx, sizeof(mm_id), &rootless, err);
+
+	db_array_init(&page, ctx);
+	if (r == 0)
+		r = mm_fold_rootless(run->fold, rootless, err);
+	if (r == 0)
+		r = spool_rewind(rootless, err);
+	while (r == 0 && (r = spool_next(rootless, &id, err)) > 0) {
+		db_array_add(&page, id, strlen(id));
+		r = page.n == PAGE ? settle_page(run, rows, &page, err) : 0;
+	}
+	return r == 0 && page.n ? settle_page(run, rows, &page, err) : r;
 }
 
 static int scan(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
@@ -178,7 +202,7 @@ static int scan(void *ctx, struct run *run, struct mm_rows *rows, struct err *er
 		r = scan_settings(ctx, run->mm, "on", err);
 	if (r == 0 && rows->order != MM_BY_ROOT)
 		r = db_stream(run->mm->db, &sql_thread_null, 0, NULL, take_null, run, err);
-	return r < 0 ? r : add_odd_copies(run, rows, err);
+	return r < 0 ? r : settle_rootless(ctx, run, rows, err);
 }
 
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err)

@@ -43,8 +43,8 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
 int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;
-/* Are there rows whose root has not come?  Errs on the side of yes. */
-int mm_fold_rootless(struct mm_fold *f, bool *ret, struct err *err) MMR_CHECKED;
+/* Ids that rows name as their thread but that did not come as a root, into a spool of mm_id. */
+int mm_fold_rootless(struct mm_fold *f, struct spool *to, struct err *err) MMR_CHECKED;
 /* Each thread whose root was among the rows, once; fn as in db_row_fn. */
 typedef int (*mm_fold_fn)(void *payload, const struct mm_part *thread, struct err *err);
 int mm_fold_run(struct mm_fold *f, mm_fold_fn fn, void *payload, struct err *err) MMR_CHECKED;
@@ -58,7 +58,9 @@ void mm_segments_settle(void *ctx, struct mm_segments *s);
 
 /* ---- mm_guards.c ---- */
 struct mm_guards {
-	bool property, temporary;      /* tables exist */
+	bool temporary;                /* the table exists */
+	bool property;                 /* content flagging exists: */
+	const char *flag_fields;       /* array of its status fields */
 	struct mm_segments legal;      /* channels of legal holds, settled */
 	bool exports;                  /* the server exports for compliance */
 	int64_t exported_ms;
@@ -83,5 +85,7 @@ struct mm_rows {
 	const struct mm_idmap *channel;         /* NULL: every channel that occurs gets a number */
 };
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err) MMR_CHECKED;
+/* Rows of (thread, bits) as marks of their threads. */
+int mm_marks_fold(struct mm *mm, const struct sql *sql, const char *param, struct mm_fold *to, struct err *err) MMR_CHECKED;
 
 #endif

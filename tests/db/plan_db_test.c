@@ -54,9 +54,12 @@ static const char make_thread[] =
 	"       bool_or(EXISTS (SELECT FROM preferences x WHERE x.category = 'flagged_post' AND x.name = m.id)) AS flagged, "
 	"       array_agg(m.userid) AS users, "
 	"       bool_or(coalesce(m.deleteat, 0) = 0 AND ' ' || lower(m.hashtags) || ' ' LIKE '% #howto %') IS TRUE AS tagged, "
-	"       bool_or(coalesce(m.createat, 0) <= 0 OR m.createat > %lld OR m.channelid IS DISTINCT FROM r.channelid) AS damaged, "
+	"       bool_or(coalesce(m.createat, 0) <= 0 OR m.createat > %lld OR m.channelid IS DISTINCT FROM r.channelid "
+	"               OR EXISTS (SELECT FROM posts q WHERE (q.rootid = m.id OR q.originalid = m.id) "
+	"                          AND NOT EXISTS (SELECT FROM member x WHERE x.thread = m.thread AND x.id = q.id))) AS damaged, "
 	"       bool_or(EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post' AND "
-	"                       lower(v.value #>> '{}') IN ('pending', 'assigned'))) AS cflag, "
+	"                       v.deleteat = 0 AND v.fieldid IN (SELECT f.id FROM propertyfields f JOIN propertygroups g ON g.id = f.groupid "
+	"                                                        WHERE f.name = 'status' AND g.name = 'content_flagging') AND lower(v.value #>> '{}') IN ('pending', 'assigned'))) AS cflag, "
 	"       bool_or(coalesce(m.type, '') = 'burn_on_read' OR EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id)) AS burn, "
 	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%' AND m.updateat > 1600000000000) AS unexported "
 	"FROM member m JOIN posts r ON r.id = m.thread JOIN channels c ON c.id = r.channelid "
@@ -381,6 +384,7 @@ int main(void)
 		 "FROM posts WHERE rootid <> '' AND createat < 1700000000000 AND coalesce(originalid, '') = '' ORDER BY id COLLATE \"C\" LIMIT 200 ON CONFLICT DO NOTHING");
 	sql(ctx, "ANALYZE posts");
 	sql(ctx, make_member);
+	sql(ctx, "CREATE INDEX ON member (id)");
 	text = mem_strdup(ctx, make_thread);
 	sql(ctx, "CREATE TEMP TABLE due (thread text, posts bigint, bytes bigint, reason text)");
 	{

@@ -89,9 +89,10 @@ static void fold_threads(int n, bool replies_first, unsigned replies)
 	struct seen s = {.replies = replies};
 	struct mm_fold *f;
 	struct err err = {0};
-	bool rootless;
+	struct spool *rootless;
 
 	ck_assert_int_eq(mm_fold_new(NULL, &f, &err), 0);
+	ck_assert_int_eq(spool_new(f, sizeof(mm_id), &rootless, &err), 0);
 	for (int pass = 0; pass < 2; pass++)
 		for (int i = 0; i < n; i++)
 			if ((pass == 0) != replies_first)
@@ -99,8 +100,8 @@ static void fold_threads(int n, bool replies_first, unsigned replies)
 			else
 				for (unsigned k = 0; k < replies * (unsigned)(i % 2); k++)
 					add(f, i, false, k);
-	ck_assert_int_eq(mm_fold_rootless(f, &rootless, &err), 0);
-	ck_assert(n > 200000 || !rootless);
+	ck_assert_int_eq(mm_fold_rootless(f, rootless, &err), 0);
+	ck_assert_uint_eq(spool_count(rootless), 0);
 	ck_assert_int_eq(mm_fold_run(f, look, &s, &err), 0);
 	ck_assert_uint_eq(s.n, n);
 	ck_assert_uint_eq(s.wrong, 0);
@@ -137,16 +138,17 @@ START_TEST(fold_strays_and_marks)
 	struct mm_part mark = {.root = "00000000000000000000000002", .channel = MM_NO_INDEX, .hold = -1, .bits = MM_FLAGGED}, got = {0};
 	struct mm_fold *f;
 	struct err err = {0};
-	bool rootless;
+	struct spool *rootless;
 
 	ck_assert_int_eq(mm_fold_new(NULL, &f, &err), 0);
+	ck_assert_int_eq(spool_new(f, sizeof(mm_id), &rootless, &err), 0);
 	ck_assert_int_eq(mm_fold_add(f, &mark, &err), 0);
-	ck_assert_int_eq(mm_fold_rootless(f, &rootless, &err), 0);
-	ck_assert(!rootless); /* a mark is no row */
+	ck_assert_int_eq(mm_fold_rootless(f, rootless, &err), 0);
+	ck_assert_uint_eq(spool_count(rootless), 0); /* a mark is no row */
 	add(f, 2, true, 0);
 	add(f, 3, false, 0);
-	ck_assert_int_eq(mm_fold_rootless(f, &rootless, &err), 0);
-	ck_assert(rootless);
+	ck_assert_int_eq(mm_fold_rootless(f, rootless, &err), 0);
+	ck_assert_uint_eq(spool_count(rootless), 1);
 	ck_assert_int_eq(mm_fold_run(f, count, &got, &err), 0);
 	ck_assert_str_eq(got.root, mark.root);
 	ck_assert_uint_eq(got.posts, 101);

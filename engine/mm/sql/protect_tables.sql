@@ -1,4 +1,5 @@
 -- Which of the tables that can protect posts exist here.
-SELECT to_regclass('propertyvalues') IS NOT NULL, to_regclass('temporaryposts') IS NOT NULL,
+SELECT to_regclass('propertyvalues') IS NOT NULL AND to_regclass('propertyfields') IS NOT NULL
+		AND to_regclass('propertygroups') IS NOT NULL, to_regclass('temporaryposts') IS NOT NULL,
 	to_regclass('pluginkeyvaluestore') IS NOT NULL AND to_regclass('channelmemberhistory') IS NOT NULL,
 	to_regclass('groupmembers') IS NOT NULL, to_regclass('jobs') IS NOT NULL

@@ -1,16 +1,18 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
 -- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
--- then first hold (block hold), then bytes (block bytes).  A scan leaves marks kept in other tables to thread_marks.sql.
+-- then first hold (block hold), then bytes (block bytes).  A scan leaves marks kept in other tables to thread_marks.sql, and
+-- damage that shows as rows without a root to thread_rootless.sql.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
--- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id).
--- Locks: none.  Indexes: scan: (createat) or one pass over posts, then (originalid) for odd copies; probe: (createat), (channelid, deleteat, createat) or the primary
+-- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
+-- $21 status fields of content flagging.
+-- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
-	       $18::text[], $19::bigint[], $20::bigint[]
+	       $18::text[], $19::bigint[], $20::bigint[], $21::text[]
 ),
 --[scan
 --[live
@@ -67,26 +69,31 @@ part AS (
 --]
 ),
 member AS (
-	SELECT p.* FROM part p
 --[live
+-- a younger row that hangs on a reply or a copy shows here only as the id of that row: damage
+	SELECT p.*, x.thread IS NOT NULL AS named
+	FROM part p LEFT JOIN live x ON x.thread = CASE WHEN NOT p.root THEN p.id::text COLLATE "C" END
 	WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
 --]
 --[root
-	WHERE coalesce(p.rootid, '') = '' OR p.thread IN (SELECT r.id COLLATE "C" FROM posts r WHERE r.createat < $3
-				     AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE)
+	SELECT p.*, false AS named
+	FROM part p LEFT JOIN posts r ON r.id = p.thread AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE
+	WHERE p.root OR r.id IS NULL OR r.createat < $3
 --]
 )
 --]
 --[odd
--- edit copies of replies that lost their rootid: a scan cannot tell them from those of roots
+-- edit copies of the replies $5 that lost their rootid: a scan cannot tell them from those of roots
 member AS (
 	SELECT o.rootid AS thread, false AS root, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
 	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
 --[bytes
 	       , p.message, p.props
 --]
-	FROM posts p JOIN posts o ON o.id = p.originalid
-	WHERE p.originalid > '' AND coalesce(p.rootid, '') = '' AND o.rootid <> ''
+	FROM unnest($5::text[]) k (id)
+	CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.id = k.id OFFSET 0) o
+	CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = o.id AND coalesce(q.rootid, '') = '' OFFSET 0) p
+	WHERE o.rootid <> ''
 )
 --]
 -- OFFSET 0 makes each of these a probe of an index whatever the planner thinks of the numbers
@@ -144,14 +151,14 @@ member AS (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM candidate r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') = '' OFFSET 0) p
+	FROM candidate r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') <> r.id OFFSET 0) p
 	UNION ALL
 	SELECT r.rootid, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
 	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
 --[bytes
 	       , p.message, p.props
 --]
-	FROM reply r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') = '' OFFSET 0) p
+	FROM reply r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') <> r.rootid OFFSET 0) p
 )
 --]
 SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END,
@@ -159,6 +166,18 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
 	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
+--[scan
+	| CASE WHEN m.named THEN 4096 ELSE 0 END
+--]
+--[probe
+-- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging
+	| CASE WHEN m.root THEN 0
+		WHEN m.rootid <> m.thread AND m.rootid <> '' THEN 4096
+		WHEN EXISTS (SELECT FROM posts q WHERE q.rootid = m.id OFFSET 0) THEN 4096
+		WHEN m.originalid <> '' AND coalesce(m.rootid, '') = ''
+			AND EXISTS (SELECT FROM posts q WHERE q.originalid = m.id AND coalesce(q.rootid, '') <> m.thread OFFSET 0) THEN 4096
+		ELSE 0 END
+--]
 --[probe
 --[temporary
 	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id OFFSET 0) THEN 256 ELSE 0 END
@@ -184,8 +203,8 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[probe
 --[property
-	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post'
-			    AND lower(v.value #>> '{}') IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
+	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post' AND v.fieldid = ANY ($21)
+			    AND v.deleteat = 0 AND lower(v.value #>> '{}') IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
 --]
 --]
 --[compliance
