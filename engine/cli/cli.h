@@ -101,6 +101,7 @@ int cli_load_policy(struct cli *cli, struct err *err) MMR_CHECKED;   /* cli_poli
 struct policy_problems;
 void cli_print_problems(const struct cli *cli, const struct policy_problems *problems);
 int cli_open_store(struct cli *cli, bool writable, struct err *err) MMR_CHECKED; /* cli_store.c; policy first */
+int cli_connect(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects only; policy first */
 int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects and probes; policy first */
 
 /* One function per command, cli_cmd_<word>.c. */
@@ -113,6 +114,7 @@ int cli_cmd_report(struct cli *cli, struct err *err);
 int cli_cmd_verify(struct cli *cli, struct err *err);
 int cli_cmd_init(struct cli *cli, struct err *err);
 int cli_cmd_schema(struct cli *cli, struct err *err);
+int cli_cmd_grants(struct cli *cli, struct err *err);
 int cli_cmd_doctor(struct cli *cli, struct err *err);
 int cli_cmd_find(struct cli *cli, struct err *err);
 int cli_cmd_show(struct cli *cli, struct err *err);

@@ -1,5 +1,6 @@
 /*
- * mm_grants.c - every privilege that is missing, at once, before work starts.
+ * mm_grants.c - what a role must be allowed: every privilege that is missing, at once, before work starts; and the statements
+ * that grant them all.
  */
 #include <string.h>
 
@@ -24,6 +25,9 @@ static const struct need reads[] = {
 	{"users", "id username nickname firstname lastname deleteat"},
 };
 
+/* Beside INSERT and DELETE on the closure: a thread that comes back gets its counts corrected where the server made the row anew. */
+static const struct need updates = {"threads", "replycount lastreplyat participants"};
+
 struct wanted {
 	struct db_array table, privilege, column;
 };
@@ -35,14 +39,14 @@ static void add(struct wanted *w, const char *table, const char *privilege, cons
 	db_array_add(&w->column, column, len);
 }
 
-static void add_columns(struct wanted *w, const struct need *need)
+static void add_columns(struct wanted *w, const char *privilege, const struct need *need)
 {
 	if (!need->columns)
-		add(w, need->table, "SELECT", NULL, 0);
+		add(w, need->table, privilege, NULL, 0);
 	for (const char *p = need->columns; p && *p;) {
 		size_t len = strcspn(p, " ");
 
-		add(w, need->table, "SELECT", p, len);
+		add(w, need->table, privilege, p, len);
 		p += len + (p[len] == ' ');
 	}
 }
@@ -55,8 +59,24 @@ static void add_all(struct wanted *w, bool for_delete)
 	for (size_t p = 0; p < (for_delete ? ARRAY_LEN(closure) : 1); p++)
 		for (int i = 0; i < MM_KINDS; i++)
 			add(w, mm_known[i].table, closure[p], NULL, 0);
+	if (for_delete)
+		add_columns(w, "UPDATE", &updates);
 	for (size_t i = 0; i < ARRAY_LEN(reads); i++)
-		add_columns(w, &reads[i]);
+		add_columns(w, "SELECT", &reads[i]);
+}
+
+/* The parameters of both statements over `add_all`. */
+static void wanted_params(void *ctx, bool for_delete, const char *ret[3])
+{
+	struct wanted w;
+
+	db_array_init(&w.table, ctx);
+	db_array_init(&w.privilege, ctx);
+	db_array_init(&w.column, ctx);
+	add_all(&w, for_delete);
+	ret[0] = db_array_text(&w.table);
+	ret[1] = db_array_text(&w.privilege);
+	ret[2] = db_array_text(&w.column);
 }
 
 static void join(struct buf *b, const struct db_result *res)
@@ -71,20 +91,13 @@ static void join(struct buf *b, const struct db_result *res)
 static int missing_grants(struct mm *mm, bool for_delete, void *ctx, struct buf *ret, struct err *err)
 {
 	struct db_result *other = NULL, *tables = NULL;
-	struct wanted w;
 	const char *params[3], *temporary = for_delete ? "true" : "false";
 	int r = db_query(ctx, mm->db, &sql_probe_grants_other, DB_ANY, 1, &temporary, &other, err);
 
 	if (r < 0)
 		return r;
 	join(ret, other);
-	db_array_init(&w.table, ctx);
-	db_array_init(&w.privilege, ctx);
-	db_array_init(&w.column, ctx);
-	add_all(&w, for_delete);
-	params[0] = db_array_text(&w.table);
-	params[1] = db_array_text(&w.privilege);
-	params[2] = db_array_text(&w.column);
+	wanted_params(ctx, for_delete, params);
 	r = db_query(ctx, mm->db, &sql_probe_grants, DB_ANY, 3, params, &tables, err);
 	if (r == 0)
 		join(ret, tables);
@@ -106,5 +119,22 @@ int mm_check_grants(struct mm *mm, bool for_delete, struct err *err)
 	if (r < 0 || missing.len == 0)
 		return r;
 	err_set(err, ERR_PERMISSION, "the database role lacks %.*s", (int)missing.len, missing.data);
-	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the database execute them.");
+	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the tables execute them.");
+}
+
+int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err)
+{
+	void *ctx auto_mem = mem_context(NULL, "grant script");
+	const char *params[4];
+	struct db_result *lines;
+	int r;
+
+	wanted_params(ctx, true, params);
+	params[3] = role;
+	r = db_query(ctx, mm->db, &sql_grant_script, DB_ANY, 4, params, &lines, err);
+	if (r < 0)
+		return r;
+	for (int64_t i = 0; i < db_rows(lines); i++)
+		buf_printf(out, "%s\n", db_text(lines, i, 0));
+	return 0;
 }

@@ -77,6 +77,9 @@ int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
 int mm_probe_again(struct mm *mm, struct err *err) MMR_CHECKED;
 /* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
+/* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
+ * only and no rights: the role need not exist. */
+int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 
 /* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */
 

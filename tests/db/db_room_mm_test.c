@@ -223,6 +223,11 @@ START_TEST(test_grants)
 	ck_assert(listed(mm->schema->unknown, mm->schema->n_unknown, "table db_lock may not be read"));
 	run(mm->db, "SET LOCAL ROLE NONE");
 	run(mm->db, "GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO room_weak");
+	run(mm->db, "SET LOCAL ROLE room_weak");
+	FAILS(mm_check_grants(mm, true, &err), ERR_PERMISSION);
+	SAYS("lacks UPDATE (replycount, lastreplyat, participants) ON threads");
+	run(mm->db, "SET LOCAL ROLE NONE");
+	run(mm->db, "GRANT UPDATE (replycount, lastreplyat, participants) ON threads TO room_weak");
 	run(mm->db, "REVOKE ALL ON users FROM room_weak");
 	run(mm->db, "GRANT SELECT (id, username, nickname, firstname, lastname, deleteat) ON users TO room_weak");
 	run(mm->db, "SET LOCAL ROLE room_weak");
