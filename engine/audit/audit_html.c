@@ -74,7 +74,7 @@ static void top(struct export *x, struct html *h)
 	}
 	put(x, ". Times are ");
 	html_text(x, local_zone());
-	put(x, ", with UTC beside them.</p>\n</header>\n");
+	put(x, strcmp(local_zone(), "UTC") ? ", with UTC beside them.</p>\n</header>\n" : ".</p>\n</header>\n");
 }
 
 static char *page_name(struct export *x, uint32_t no)

@@ -78,6 +78,7 @@ bool words_may_line(const struct words *w, const char *line, size_t len);
 
 /* ---- time (audit_time.c) ---- */
 void local_full(int64_t ms, char ret[AUDIT_CLOCK]);     /* 2026-11-24 18:55:55 CET */
+void utc_beside(int64_t ms, char ret[AUDIT_CLOCK]);    /* 17:55 UTC */
 void rfc5322_date(int64_t ms, char ret[AUDIT_CLOCK]);
 const char *local_zone(void);
 

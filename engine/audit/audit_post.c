@@ -54,14 +54,15 @@ static void put_initials(struct export *x, const char *name)
 
 static void put_time(struct export *x, int64_t ms)
 {
-	char clock[AUDIT_CLOCK], full[AUDIT_CLOCK], utc[TIME_TEXT];
+	char clock[AUDIT_CLOCK], full[AUDIT_CLOCK], exact[TIME_TEXT], utc[AUDIT_CLOCK];
 
 	audit_local_clock(ms, clock);
 	local_full(ms, full);
-	time_format(ms, utc);
-	buf_printf(&x->out.b, "<time datetime=\"%s\" title=\"%s\">%s</time>", utc, full, clock);
-	time_format(ms - ms % 1000, utc);
-	buf_printf(&x->out.b, "<span class=\"utc\">%s</span>", utc);
+	time_format(ms, exact);
+	buf_printf(&x->out.b, "<time datetime=\"%s\" title=\"%s, %s\">%s</time>", exact, full, exact, clock);
+	utc_beside(ms, utc);
+	if (utc[0])
+		buf_printf(&x->out.b, "<span class=\"utc\">%s</span>", utc);
 }
 
 static void put_mark(struct export *x, const char *class, const char *word, int64_t ms)

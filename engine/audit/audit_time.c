@@ -38,6 +38,18 @@ void local_full(int64_t ms, char ret[AUDIT_CLOCK])
 	settle(split(ms, true, &tm) ? strftime(ret, AUDIT_CLOCK, "%Y-%m-%d %H:%M:%S %Z", &tm) : 0, ms, ret);
 }
 
+/* With the date where the day is another one there; empty where the zone is UTC. */
+void utc_beside(int64_t ms, char ret[AUDIT_CLOCK])
+{
+	struct tm tm, here;
+
+	ret[0] = '\0';
+	if (!split(ms, false, &tm) || !split(ms, true, &here) || here.tm_gmtoff == 0)
+		return;
+	settle(tm.tm_mday == here.tm_mday ? strftime(ret, AUDIT_CLOCK, "%H:%M UTC", &tm)
+					  : strftime(ret, AUDIT_CLOCK, "%Y-%m-%d %H:%M UTC", &tm), ms, ret);
+}
+
 void rfc5322_date(int64_t ms, char ret[AUDIT_CLOCK])
 {
 	struct tm tm;

@@ -102,7 +102,7 @@ static int parse_term(struct parse *s, struct node **ret)
 	const char *from;
 
 	blanks(s);
-	if (s->p >= s->end || *s->p == ')')
+	if (s->p >= s->end || *s->p == ')' || keyword(s, "AND", false) || keyword(s, "OR", false))
 		return nonsense(s, "a word is missing");
 	if (*s->p == '"') {
 		from = ++s->p;
