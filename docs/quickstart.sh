@@ -8,6 +8,7 @@ tests/install.sh build
 
 dir=${1:-$(mktemp -d /tmp/mmretain-quickstart-XXXXXX)}
 mkdir -p "$dir"
+chmod 755 "$dir" # as root the server runs as another user
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
 python=/usr/bin/python3
@@ -88,7 +89,34 @@ show "mmretain verify -c policy.yaml"
 mmretain verify -q -c policy.yaml >verify.txt && echo "every bundle and the ledger verify"
 
 #AUDIT
-#PEOPLE
+step "a departed user, before and after"
+sed '/^rules:/,$d' policy.yaml >people.yaml
+cat >>people.yaml <<YAML
+rules:
+  - {name: unlimited, match: {}, keep: forever}
+departed_users:
+  after: 90d
+YAML
+chmod 600 people.yaml
+person=$(psql -Atc "SELECT username FROM users u WHERE deleteat BETWEEN 1 AND (extract(epoch FROM now()) - 100 * 86400) * 1000
+  AND coalesce(remoteid, '') = '' AND NOT EXISTS (SELECT FROM bots b WHERE b.userid = u.id)
+  ORDER BY (SELECT count(*) FROM posts p WHERE p.userid = u.id) DESC, id LIMIT 1" mattermost)
+account() { psql -xAtc "SELECT username, nickname, firstname, lastname, email, position, authdata, timezone->>'automaticTimezone' AS zone,
+  (SELECT count(*) FROM preferences WHERE userid = u.id) AS preferences, (SELECT count(*) FROM posts WHERE userid = u.id) AS posts
+  FROM users u WHERE username = '$person'" mattermost; }
+show "mmretain explain -c people.yaml @$person"
+mmretain explain -c people.yaml "@$person"
+show "mmretain plan -c people.yaml --user $person"
+mmretain plan -c people.yaml --user "$person" >person.txt
+head -8 person.txt
+account >person-before.txt
+show "mmretain run -c people.yaml --yes"
+mmretain run -q -c people.yaml --yes >people.txt
+grep '^departed' people.txt
+account >person-after.txt
+paste -d '|' person-before.txt person-after.txt | awk -F '|' '{printf "  %-12s %-36s -> %s\n", $1, $2, $4}'
+[ "$(head -4 person-before.txt)" = "$(head -4 person-after.txt)" ] || { echo "the display name has changed" >&2; exit 1; }
+
 step "done"
 cat <<END
 Look at:

@@ -22,6 +22,8 @@
  *   sweep        run, bundle, late_restored, late_removed
  *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
  *   bundle-done  run, bundle
+ *   depersonalising  run, user (id), person_digest
+ *   depersonalised   run, user, person_digest, rows, found_done (an earlier run ended between the change and this line)
  *   kept         run, rule, reason, threads
  *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, error (name of the code, when not complete)
  *
