@@ -135,6 +135,24 @@ static void rows_by_kind(const struct report *rp)
 	json_decref(kinds);
 }
 
+/* Ids and keyed digests: whoever knows the person and the archive's secret can tell whether the person is meant. */
+static void departed(const struct report *rp)
+{
+	json_t *list = json_object_get(rp->doc, "depersonalised"), *entry;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	point(rp, 0, "", "accounts of departed users depersonalised: %zu", json_array_size(list));
+	json_array_foreach(list, i, entry) {
+		if (protocol_bool(entry, "found_done"))
+			point(rp, 0, "", "  %s, by an earlier run that did not end", protocol_str(entry, "user"));
+		else
+			point(rp, 0, "", "  %s, %llu rows, person digest %s", protocol_str(entry, "user"),
+			      (unsigned long long)protocol_int(entry, "rows"), protocol_str(entry, "person_digest"));
+	}
+}
+
 static void result(const struct report *rp)
 {
 	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
@@ -157,6 +175,7 @@ static void result(const struct report *rp)
 	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
 	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,
 	      (unsigned long long)sum(rp, "unlinked", "blobs_shared"), (unsigned long long)sum(rp, "unlinked", "blobs_failed"));
+	departed(rp);
 	json_object_foreach(json_object_get(rp->totals, "kept"), reason, value) {
 		point(rp, any ? 0 : 8, "kept", "%s: %lld thread%s", reason, (long long)json_integer_value(value),
 		      cli_s((uint64_t)json_integer_value(value)));

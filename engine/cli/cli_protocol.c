@@ -58,6 +58,7 @@ static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 	for (size_t i = 0; i < 3; i++)
 		cli_json_put(doc, ((const char *const[]){"begin", "plan", "end"})[i], json_null());
 	cli_json_put(doc, "bundles", json_array());
+	cli_json_put(doc, "depersonalised", json_array());
 	cli_json_put(doc, "kept", json_array());
 	cli_json_int(doc, "recovered", rd->recovered);
 	rd->recovered = 0;
@@ -144,8 +145,8 @@ static void take_run_line(json_t *doc, const char *type, json_t *line)
 	} else if (strcmp(type, "run-end") == 0) {
 		cli_json_put(doc, "end", fields_of(line));
 		cli_json_put(doc, "ended", json_incref(json_object_get(line, "at")));
-	} else if (strcmp(type, "kept") == 0) {
-		if (json_array_append_new(json_object_get(doc, "kept"), fields_of(line)) < 0)
+	} else if (strcmp(type, "kept") == 0 || strcmp(type, "depersonalised") == 0) {
+		if (json_array_append_new(json_object_get(doc, type), fields_of(line)) < 0)
 			mem_check(NULL);
 	}
 }

@@ -98,14 +98,17 @@ def test_everything(pg):
     lines = p.ledger()
     check([(x["type"], x["user"]) for x in lines] == [(t, u) for u in sorted([a, b]) for t in ("depersonalising", "depersonalised")], f"{lines}")
     check(all(len(x["person_digest"]) == 64 for x in lines) and names[a] not in json.dumps(lines), "ledger")
+    report = p.document("report", "last")
+    check({x["user"]: x["rows"] > 20 for x in report["depersonalised"]} == {a: True, b: True}, "report")
+    text = p.call("report", "last")
+    check("depersonalised: 2" in text and lines[0]["person_digest"] in text and names[a] not in text, text)
     again = dump.dump(w.db)
     text = p.call("run", "--yes")
     check(dump.diff(again, dump.dump(w.db)) == {} and "0 accounts depersonalised" in text, text)
     check(len(p.ledger()) == 4, "the second run wrote to the ledger")
     check(p.document("explain", a)["result"] == "done", "explain done")
     p.call("verify")
-    report = p.document("report", "last")
-    check(report["run"], "report")
+    check(p.document("report", "last")["depersonalised"] == [], "report of a run without")
 
 
 def test_kills(pg):
