@@ -60,13 +60,13 @@ static struct holder *holder_of(struct build *b, char kind, struct catalog_text 
 	return h;
 }
 
-struct frame_sum { uint32_t posts, files; int64_t min_ms, max_ms; };
+struct frame_sum { uint32_t rows, posts, files; int64_t min_ms, max_ms; };
 
 static void widen(struct frame_sum *f, int64_t ms)
 {
-	if (f->posts + f->files == 1 || ms < f->min_ms)
+	if (f->rows == 1 || ms < f->min_ms)
 		f->min_ms = ms;
-	if (f->posts + f->files == 1 || ms > f->max_ms)
+	if (f->rows == 1 || ms > f->max_ms)
 		f->max_ms = ms;
 }
 
@@ -88,10 +88,10 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 	b->n_rows++;
 	if (row->kind != CATALOG_POST && row->kind != CATALOG_FILE)
 		return;
-	if (row->kind == CATALOG_POST)
-		f->posts++;
-	else
-		f->files++;
+	/* a post that names files counts too: their rows may be in the next frame */
+	f->files += row->kind == CATALOG_FILE || row->file_ids.len > 2;
+	f->posts += row->kind == CATALOG_POST;
+	f->rows++;
 	widen(f, row->create_ms);
 	ids_add(&b->ids, b->ctx, row->id, no);
 	catalog_row_words(row, &b->text);
@@ -153,7 +153,7 @@ static int build_frame(struct build *b, size_t i, struct err *err)
 	talloc_free(data);
 	if (rc)
 		return rc;
-	if (sum.posts + sum.files > 0) {
+	if (sum.rows > 0) {
 		if (b->posts + b->files == 0 || sum.min_ms < b->min_ms)
 			b->min_ms = sum.min_ms;
 		if (b->posts + b->files == 0 || sum.max_ms > b->max_ms)

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""Find, show, export: everything in a seeded archive again, by id, word, author and file, and only that.
+
+usage: audit_find.py MMRETAIN AUDIT_ARCHIVE
+
+audit_archive makes the archive and prints every post; this script answers the same questions in Python and compares.
+"""
+import collections
+import io
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unicodedata
+import unittest
+
+MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
+del sys.argv[1:3]
+CASE = ["--case", "17/26", "--reason", "test of the archive"]
+
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def write(path, data, mode="wb"):
+    with open(path, mode) as f:
+        f.write(data)
+
+
+def fold(text):
+    """unicode61 remove_diacritics 2, near enough for the words that the seed uses."""
+    text = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+class Archive:
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.mkdtemp(prefix="mmr-audit-")
+        cls.root = os.path.join(cls.tmp, "archive")
+        done = subprocess.run([MAKER, cls.root, "3", "1200", "5"], capture_output=True, text=True, check=True)
+        lines = [json.loads(line) for line in done.stdout.split("\n") if line]
+        cls.posts = {p["post"]: p for p in lines if "thread" in p}
+        cls.files = [f for f in lines if "file" in f]
+        cls.random = random.Random(5)
+        cls.tokens = {i: fold(p["message"]) for i, p in cls.posts.items()}
+        cls.by_word = collections.defaultdict(set)
+        for i, tokens in cls.tokens.items():
+            for t in tokens:
+                cls.by_word[t].add(i)
+        cls.mmretain("reindex")
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.tmp)
+
+    @classmethod
+    def mmretain(cls, command, *words, status=0, text=True, env=None):
+        logged = CASE if command in ("find", "show", "export") else []
+        done = subprocess.run([MMRETAIN, command, "--archive", cls.root, *logged, *words], capture_output=True, text=text,
+                              env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin", **(env or {})})
+        if done.returncode != status:
+            raise AssertionError("%s: status %d\n%s\n%s" % (words, done.returncode, done.stdout, done.stderr))
+        return done
+
+    def hits(self, *words, **more):
+        return json.loads(self.mmretain("find", "--json", "--limit", "0", *words, **more).stdout)["hits"]
+
+    def ids(self, *words):
+        return {h["post"] for h in self.hits(*words) if h["file"] is None}
+
+
+class Find(Archive, unittest.TestCase):
+    def test_every_file_and_some_posts_by_id(self):
+        for post in self.random.sample(sorted(self.posts), 60):
+            hit, = self.hits("--thread", post)
+            self.assertEqual(hit["thread"], self.posts[post]["thread"])
+        for f in self.files[:20]:
+            hit, = self.hits("--thread", f["file"])
+            self.assertEqual(hit["thread"], self.posts[f["post"]]["thread"])
+
+    def test_by_word(self):
+        words = self.random.sample(sorted(w for w in self.by_word if w.isascii()), 25) + ["losch" "ung", "uberdruck"]
+        for word in words:
+            if word in ("and", "or", "not"):
+                continue
+            want = self.by_word[word]
+            got = self.ids(word)
+            self.assertEqual(want - got, set(), word)
+            for extra in got - want:  # attachment texts, or letters that Python folds otherwise
+                self.assertIn(word, fold(self.posts[extra]["message"] + " Anlage Wärmetauscher"))
+
+    def test_index_and_scan_agree(self):
+        users = sorted({p["user"] for p in self.posts.values()})
+        channels = sorted({p["channel"] for p in self.posts.values()})
+        for _ in range(40):
+            q = []
+            if self.random.random() < .6:
+                q += [self.random.choice(["pump", "kuhl*", "alarm vacuum", "pump OR magnet", '"alarm vacuum"', "NOT the", "Störung", "🚀",
+                                          "script", "(pump OR disk) NOT leak"])]
+            if self.random.random() < .5:
+                q += ["--user", ",".join(self.random.sample(users, 2))]
+            if self.random.random() < .5:
+                q += ["--channel", self.random.choice(channels)]
+            if self.random.random() < .5:
+                q += ["--after", "2018-0%d-01" % self.random.randint(2, 6)]
+            if self.random.random() < .3:
+                q += ["--before", "2018-10-15"]
+            if self.random.random() < .2:
+                q += ["--has", "file"]
+            if self.random.random() < .2:
+                q += ["--file-name", "*.p?f"]
+            if not q:
+                continue
+            self.assertEqual(self.hits(*q), self.hits("--scan", *q), q)
+
+    def test_by_author_channel_time(self):
+        user = collections.Counter(p["user"] for p in self.posts.values()).most_common(3)[2][0]
+        channel = self.posts[sorted(self.posts)[0]]["channel"]
+        self.assertEqual(self.ids("--user", user), {i for i, p in self.posts.items() if p["user"] == user})
+        low, high = 1520000000000, 1525000000000
+        want = {i for i, p in self.posts.items() if p["channel"] == channel and low <= p["createat"] < high}
+        self.assertEqual(self.ids("--channel", channel, "--after", "%dms" % low, "--before", "%dms" % high), want)
+
+    def test_by_name(self):
+        hit = self.hits("--user", "@user.7", "--channel", "accelerator/chan-3")
+        self.assertTrue(hit)
+        self.assertEqual({(h["user"], h["place"]) for h in hit}, {("user.7", "accelerator/chan-3")})
+        for words in (("--user", "nobody"), ("--channel", "nowhere"), ("--team", "none")):
+            self.assertIn("no bundle knows", self.mmretain("find", *words, status=1).stderr)
+
+    def test_by_file_name(self):
+        got = [h for h in self.hits("--file-name", "kühlwasser") if h["file"]]
+        self.assertEqual(sorted(h["post"] for h in got), sorted(f["post"] for f in self.files if "Kühlwasser" in f["name"]))
+
+    def test_paging(self):
+        whole = [h["post"] for h in self.hits("pump")]
+        paged = []
+        while True:
+            page = json.loads(self.mmretain("find", "--json", "--limit", "37", "--offset", str(len(paged)), "pump").stdout)
+            paged += [h["post"] for h in page["hits"]]
+            if not page["more"]:
+                break
+            self.assertEqual(page["next_offset"], len(paged))
+        self.assertEqual(paged, whole)
+
+    def test_words_in_attachment_cards(self):
+        self.assertTrue(self.hits("warmetauscher"))
+
+    def test_terminal_is_safe(self):
+        for p in self.posts.values():
+            if "\x1b" in p["message"] or "\u202e" in p["message"]:
+                out = self.mmretain("show", p["thread"], text=False).stdout
+                self.assertNotRegex(out.decode(), "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+        out = self.mmretain("find", "--limit", "0", "alert OR red OR bidi", text=False).stdout
+        self.assertNotRegex(out.decode(), "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+
+
+class Indexes(Archive, unittest.TestCase):
+    def sidecars(self):
+        return sorted(os.path.join(d, f) for d, _, names in os.walk(self.root) for f in names if f.endswith(".idx"))
+
+    def check(self):
+        word = "uberdruck"
+        self.assertEqual(self.ids(word), self.by_word[word])
+
+    def test_missing_stale_damaged(self):
+        first, second, third = self.sidecars()
+        os.unlink(first)
+        self.check()
+        self.assertTrue(os.path.exists(first))  # built again
+        shutil.copyfile(second, third)
+        self.check()
+        catalog = os.path.join(self.root, "catalog.sqlite")
+        for path in (second, catalog):
+            size = os.path.getsize(path)
+            good = read(path)
+            for _ in range(30):
+                bad = bytearray(good)
+                for _ in range(20):
+                    bad[self.random.randrange(size)] ^= 1 << self.random.randrange(8)
+                write(path, bad)
+                done = subprocess.run([MMRETAIN, "find", "--archive", self.root, *CASE, "--json", "uberdruck"], capture_output=True)
+                self.assertGreaterEqual(done.returncode, 0, done.stderr)  # never a crash
+            write(path, b"nonsense")
+            self.check()
+            os.path.exists(path) and os.unlink(path)
+            self.check()
+        self.mmretain("reindex", "--all")
+        self.check()
+
+    def test_case_log(self):
+        done = subprocess.run([MMRETAIN, "find", "--archive", self.root, "pump"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        before = json.loads(self.mmretain("report", "--access", "--json").stdout)["access"]
+        self.hits("pump")
+        after = json.loads(self.mmretain("report", "--access", "--json").stdout)["access"]
+        self.assertEqual(len(after), len(before) + 1)
+        last = after[-1]
+        self.assertEqual((last["case"], last["reason"], last["command"], last["uid"]), ("17/26", "test of the archive", "find", os.getuid()))
+        self.assertNotIn("pump", json.dumps(last))
+        # a case log that cannot be written: nothing is shown
+        log = os.path.join(self.root, "ledger", "access", "entries.jsonl")
+        kept = read(log)
+        write(log, b'{"seq":1}\n', "ab")
+        done = subprocess.run([MMRETAIN, "find", "--archive", self.root, *CASE, "pump"], capture_output=True, text=True)
+        write(log, kept)
+        self.assertEqual((done.returncode, done.stdout), (15, ""))
+
+
+class Export(Archive, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.thread = collections.Counter(p["thread"] for p in cls.posts.values()).most_common(1)[0][0]
+        cls.mine = {i for i, p in cls.posts.items() if p["thread"] == cls.thread}
+
+    def out(self, name):
+        return os.path.join(self.tmp, name)
+
+    def export(self, form, name, *words):
+        self.mmretain("export", "--as", form, "--out", self.out(name), *(words or (self.thread,)))
+        return self.out(name)
+
+    def test_rows_are_the_archived_bytes(self):
+        path = self.export("jsonl", "t.jsonl")
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        rows = read(path).split(b"\n")[:-1]
+        self.assertEqual({json.loads(r)["id"] for r in rows if json.loads(r)["k"] == "post"}, self.mine)
+        unpacked = subprocess.run("for b in $(find %s/bundles -name '*.zst'); do tar --zstd -xOf $b --wildcards '*/data/threads/*'; done"
+                                  % self.root, shell=True, capture_output=True, check=True).stdout
+        lines = set(unpacked.split(b"\n"))
+        self.assertTrue(set(rows) <= lines)
+        for row in rows:
+            row = json.loads(row)
+            if row["k"] == "post":
+                self.assertEqual(row.get("message", ""), self.posts[row["id"]]["message"])
+
+    def test_never_overwrites(self):
+        path = self.export("csv", "once.csv")
+        self.mmretain("export", "--as", "csv", "--out", path, self.thread, status=14)
+
+    def test_csv(self):
+        import csv
+        path = self.export("csv", "t.csv", "--words", "alert OR calc OR 1", "--bom")
+        data = read(path).decode()
+        self.assertTrue(data.startswith("\ufeff"))
+        rows = list(csv.DictReader(io.StringIO(data[1:], newline="")))
+        by_id = {r["Post Id"]: r for r in rows if r["Post Type"] == "message"}
+        for i, r in by_id.items():
+            want = self.posts[i]["message"].replace("\0", "")
+            self.assertIn(r["Post Message"], (want, "'" + want), i)
+            for cell in r.values():
+                self.assertFalse(cell.lstrip(" ")[:1] in tuple("=+-@\t\r\n"), repr(cell))
+
+    def test_mails(self):
+        import email
+        import email.policy
+        folder = self.export("eml", "mails")
+        names = sorted(os.listdir(folder))
+        self.assertEqual(len(names), len(self.mine))
+        roots = 0
+        for name in names:
+            mail = email.message_from_bytes(read(os.path.join(folder, name)), policy=email.policy.default)
+            self.assertEqual(mail.defects, [])
+            post = mail["X-Mattermost-Post"]
+            body = mail.get_body() if mail.is_multipart() else mail
+            self.assertEqual(body.get_payload(decode=True).decode(), self.posts[post]["message"])
+            roots += mail["References"] is None
+            self.assertTrue(mail["From"].addresses[0].addr_spec.endswith(".invalid"))
+        self.assertEqual(roots, 1)
+
+    def test_bulk_import(self):
+        folder = self.export("mattermost", "bulk", self.thread, self.posts[self.files[0]["post"]]["thread"])
+        lines = [json.loads(line) for line in read(os.path.join(folder, "import.jsonl")).split(b"\n") if line]
+        self.assertEqual((lines[0]["type"], lines[0]["version"]), ("version", 1))
+        self.assertEqual({line["type"] for line in lines[1:]} - {"post"}, set())
+        for line in lines[1:]:
+            post = line["post"]
+            self.assertEqual((post["team"], post["channel"][:5]), ("accelerator", "chan-"))
+            for p in [post] + post.get("replies", []):
+                self.assertRegex(p["user"], r"^user\.\d+$")
+                for a in p.get("attachments", []):
+                    self.assertTrue(os.path.isfile(os.path.join(folder, "data", a["path"])))
+
+    def test_page_and_index(self):
+        path = self.export("html", "many.html", "--channel", "chan-1,chan-2,chan-3,chan-4,chan-5,chan-6,chan-7,chan-8,chan-9,chan-10")
+        pages = [p for p in os.listdir(self.tmp) if p.startswith("many-")]
+        self.assertGreater(len(pages), 1)
+        text = read(path).decode()
+        for p in pages:
+            self.assertIn('href="%s"' % p, text)
+        self.assertTrue(all("verified: every row" in read(self.out(p)).decode() for p in pages))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)

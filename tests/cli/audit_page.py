@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""The exported page in a real browser: no request, no message on the console, every payload inert.
+
+usage: audit_page.py MMRETAIN AUDIT_ARCHIVE [KEEP]     KEEP: folder for the page and its pictures
+
+Skipped (status 77) without chromium.
+"""
+import html.parser
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
+KEEP = sys.argv[3] if len(sys.argv) > 3 else None
+del sys.argv[1:]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TAGS = {"html", "head", "meta", "link", "title", "style", "body", "header", "h1", "h2", "p", "nav", "a", "main", "section", "div", "b", "span",
+        "article", "time", "figure", "img", "figcaption", "details", "summary", "footer", "table", "thead", "tbody", "tr", "th", "td", "ul",
+        "ol", "li", "dl", "dt", "dd", "blockquote", "pre", "code", "em", "strong", "del", "br", "hr"}
+ATTRIBUTES = {"alt", "aria-hidden", "charset", "class", "content", "datetime", "dir", "download", "href", "http-equiv", "id", "lang", "name",
+              "rel", "src", "start", "target", "title", "open"}
+
+
+class Inert(html.parser.HTMLParser):
+    def __init__(self, test):
+        super().__init__(convert_charrefs=True)
+        self.test = test
+        self.links = 0
+
+    def handle_starttag(self, tag, attrs):
+        self.test.assertIn(tag, TAGS)
+        for name, value in attrs:
+            self.test.assertIn(name, ATTRIBUTES)
+            if name == "src":
+                self.test.assertRegex(value, r"\Adata:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]*\Z")
+            if name == "href" and tag == "a":
+                self.links += 1
+                self.test.assertRegex(value, r"\A(https?://|mailto:|page_files/[0-9a-f]{24}\.[a-z0-9]+\Z|page(-\d+)?\.html\Z)")
+            if name == "http-equiv":
+                self.test.assertEqual(value, "Content-Security-Policy")
+
+
+class Trap(http.server.BaseHTTPRequestHandler):
+    seen = []
+
+    def do_GET(self):
+        Trap.seen.append(self.path)
+        self.send_error(404)
+
+    do_HEAD = do_POST = do_CONNECT = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = KEEP or tempfile.mkdtemp(prefix="mmr-page-")
+        os.makedirs(cls.tmp, exist_ok=True)
+        root = os.path.join(cls.tmp, "archive")
+        subprocess.run([MAKER, root, "2", "2500", "9", "index"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+        cls.page = os.path.join(cls.tmp, "page.html")
+        words = "script OR alert OR evil OR click OR red OR HYPERLINK OR 1"
+        done = subprocess.run([MMRETAIN, "export", "--archive", root, "--case", "<b>17</b>", "--reason", "test", "--words", words, "--out", cls.page],
+                              capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin"})
+        assert done.returncode == 0, done.stderr
+        cls.trap = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trap)
+        threading.Thread(target=cls.trap.serve_forever, daemon=True).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.trap.shutdown()
+        cls.trap.server_close()
+        if not KEEP:
+            shutil.rmtree(cls.tmp)
+
+    def chromium(self, *words):
+        with tempfile.TemporaryDirectory(prefix="mmr-chromium-") as profile:
+            return subprocess.run(
+                [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync", "--disable-default-apps", "--hide-scrollbars",
+                 "--user-data-dir=" + profile, "--proxy-server=127.0.0.1:%d" % self.trap.server_port, "--proxy-bypass-list=<-loopback>",
+                 "--enable-logging=stderr", "--v=0", "--virtual-time-budget=3000", *words, "file://" + self.page],
+                capture_output=True, text=True, timeout=120)
+
+    def test_source(self):
+        with open(self.page, encoding="utf-8") as f:
+            text = f.read()
+        check = Inert(self)
+        check.feed(text)
+        self.assertGreater(check.links, 3)
+        self.assertIn("&lt;script&gt;alert(1)", text)
+        self.assertIn("verified: every row", text)
+        self.assertNotRegex(text, r"(?i)<script|\son[a-z]+\s*=\s*[^&]*>|@import|url\(")
+        self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+    def test_browser(self):
+        done = self.chromium("--dump-dom")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Where this comes from", done.stdout)
+        self.assertNotRegex(done.stderr, r"(?i)CONSOLE|content security|refused to|uncaught")
+        check = Inert(self)
+        check.feed(done.stdout)  # what the browser made of it holds nothing else either
+        ours = [p for p in Trap.seen if re.search(r"evil|pixel|a\.png|x\.css", p)]
+        self.assertEqual(ours, [])
+
+    def test_pictures(self):
+        for name, words in (("light", ["--window-size=1000,1600"]), ("dark", ["--window-size=1000,1600", "--force-dark-mode",
+                            "--blink-settings=preferredColorScheme=0"]), ("narrow", ["--window-size=500,1200"])):
+            path = os.path.join(self.tmp, name + ".png")
+            done = self.chromium("--screenshot=" + path, *words)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertGreater(os.path.getsize(path), 20000)
+        path = os.path.join(self.tmp, "print.pdf")
+        self.chromium("--print-to-pdf=" + path)
+        self.assertGreater(os.path.getsize(path), 20000)
+
+
+if __name__ == "__main__":
+    if not CHROMIUM:
+        print("skipped: no chromium")
+        sys.exit(77)
+    unittest.main(verbosity=1)
