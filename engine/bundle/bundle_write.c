@@ -143,6 +143,11 @@ uint64_t bundle_raw_bytes(const struct bundle_writer *w)
 	return w->sum.raw_bytes;
 }
 
+uint64_t bundle_posts(const struct bundle_writer *w)
+{
+	return w->sum.posts;
+}
+
 const char *bundle_identity_of(const struct bundle_writer *w)
 {
 	return w->identity;

@@ -100,6 +100,8 @@ struct run_bundle *run_add_bundle(struct run *run);
 const struct policy_rule *run_find_rule(const struct run *run, const char *name);
 static inline bool run_deletes(const struct run *run) { return !run->options->no_purge; }
 int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;
+/* With -v: what a step cost, for people and for the benchmark.  name: bundle, or "". */
+void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name);
 
 /* ---- ledger lines ---- */
 int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;

@@ -15,6 +15,12 @@ int run_fault(enum fault_id id, struct err *err)
 	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
 }
 
+void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name)
+{
+	log_debug("time %s %.3f ms %llu posts %s", step, (double)(time_mono_us() - from_us) / 1000, (unsigned long long)posts,
+		  name[0] ? name : "-");
+}
+
 struct run_bundle *run_add_bundle(struct run *run)
 {
 	struct run_report *r = run->report;
@@ -103,6 +109,7 @@ static int make_plan(struct run *run, struct err *err)
 {
 	const struct run_options *o = run->options;
 	struct plan_options po = {.rule = o->rule, .team = o->team, .channel = o->channel, .progress = o->progress};
+	int64_t from = time_mono_us();
 	int rc;
 
 	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
@@ -110,6 +117,7 @@ static int make_plan(struct run *run, struct err *err)
 	if (rc < 0)
 		return rc;
 	run->report->plan = run->plan;
+	run_timing("plan", from, run->plan->due_posts, "");
 	if ((rc = run_line_plan(run, err)) < 0)
 		return rc;
 	return plan_guard(run->plan, err);

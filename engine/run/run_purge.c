@@ -75,6 +75,7 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 {
 	auto_mem void *ctx = mem_context(run->ctx, "protect");
 	struct mm_protect_query *protect;
+	int64_t from = time_mono_us();
 	const struct plan_scope *scope = run->plan ? run->plan->scope : NULL;
 	int rc;
 
@@ -88,20 +89,27 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	    (rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err)) < 0 ||
 	    (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
 		return rc;
+	run_timing("delete", from, c->posts, p->name);
 	return run_line_step(run, "purged", p->name, c, err);
 }
 
 static int settle_steps(struct run *run, const struct run_purge *p, struct purge_options *o, struct purge_counts *c, struct err *err)
 {
+	int64_t from;
 	int rc = 0;
 
 	if (!p->settle_only)
 		rc = purge_step(run, p, o, c, err);
+	from = time_mono_us();
 	if (rc < 0 || (rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, p->receipt, o, c, err)) < 0 ||
-	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0 || (rc = run_line_step(run, "sweep", p->name, c, err)) < 0 ||
-	    (rc = purge_unlink(run->mm, o, c, err)) < 0 || (rc = run_line_step(run, "unlinked", p->name, c, err)) < 0 ||
+	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0 || (rc = run_line_step(run, "sweep", p->name, c, err)) < 0)
+		return rc;
+	run_timing("sweep", from, c->posts, p->name);
+	from = time_mono_us();
+	if ((rc = purge_unlink(run->mm, o, c, err)) < 0 || (rc = run_line_step(run, "unlinked", p->name, c, err)) < 0 ||
 	    (rc = run_line_step(run, "bundle-done", p->name, c, err)) < 0)
 		return rc;
+	run_timing("unlink", from, c->posts, p->name);
 	return run_fault(FAULT_RUN_AFTER_DONE, err);
 }
 

@@ -133,7 +133,7 @@ static int open_bundle(struct unit *u, struct err *err)
 		.schema_digest_hex = run->schema_hex, .tool_version = RUN_VERSION,
 	};
 	struct bundle_options options = {
-		.workers = 1, .seq = run->seq, .previous_digest_hex = run->previous_hex, .kind = run->kind, .n_kinds = MM_KINDS,
+		.level = run->policy->archive.level, .workers = 1, .seq = run->seq, .previous_digest_hex = run->previous_hex, .kind = run->kind, .n_kinds = MM_KINDS,
 	};
 
 	if (!u->rule->has_age)
@@ -262,6 +262,7 @@ static int purge_unit(struct unit *u, const struct receipt *r, struct run_bundle
 static int work(struct unit *u, struct spool *due, struct err *err)
 {
 	struct run_report *rep = u->run->report;
+	int64_t from = time_mono_us();
 	struct receipt *receipt;
 	char *name;
 	int rc;
@@ -272,9 +273,14 @@ static int work(struct unit *u, struct spool *due, struct err *err)
 		rep->kept[KEPT_FILE_MISSING] += u->dropped[i] < u->used;
 	if (bundle_raw_bytes(u->w) == 0)
 		return 0; /* every thread was taken out or is gone: no bundle */
+	run_timing("export", from, bundle_posts(u->w), bundle_identity_of(u->w));
+	from = time_mono_us();
 	if ((rc = seal(u, &receipt, &name, err)) < 0)
 		return rc;
+	run_timing("publish", from, receipt_posts(receipt), name);
+	from = time_mono_us();
 	index_bundle(u->run, receipt);
+	run_timing("index", from, receipt_posts(receipt), name);
 	return purge_unit(u, receipt, note(u, receipt, name), err);
 }
 

@@ -108,6 +108,7 @@ int bundle_file(struct bundle_writer *w, const char *file_id, const char *state,
 int bundle_name(struct bundle_writer *w, const char *what, const char *id, const char *name, const char *display_name,
 		const char *extra_json, struct err *err) MMR_CHECKED;
 uint64_t bundle_raw_bytes(const struct bundle_writer *w);  /* raw row bytes so far */
+uint64_t bundle_posts(const struct bundle_writer *w);
 /* Writes the rest, seek table, fdatasync, close.  After it the file in partial/ is complete and nothing is published. */
 int bundle_finish(struct bundle_writer *w, struct err *err) MMR_CHECKED;
 void bundle_abort(struct bundle_writer *w);                /* frees w; removes the .part file unless it was published or waived */

@@ -58,6 +58,7 @@ struct policy_database { char *mattermost_config, *service, *url; };  /* exactly
 struct policy_archive {
 	char *store;                      /* folder, or s3://bucket/prefix */
 	uint64_t bundle_size_bytes;       /* default 256 MiB */
+	int32_t level;                    /* zstd level, default 6 */
 };
 
 enum policy_preset { PRESET_NORMAL, PRESET_GENTLE, PRESET_FAST };
