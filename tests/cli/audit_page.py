@@ -65,9 +65,9 @@ class Page(unittest.TestCase):
         cls.tmp = KEEP or tempfile.mkdtemp(prefix="mmr-page-")
         os.makedirs(cls.tmp, exist_ok=True)
         root = os.path.join(cls.tmp, "archive")
-        subprocess.run([MAKER, root, "2", "2500", "9", "index"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+        subprocess.run([MAKER, root, "1", "1200", "9", "index"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
         cls.page = os.path.join(cls.tmp, "page.html")
-        words = "script OR alert OR evil OR click OR red OR HYPERLINK OR 1"
+        words = "script OR alert OR evil OR HYPERLINK OR calc OR bidi OR backspace"
         done = subprocess.run([MMRETAIN, "export", "--archive", root, "--case", "<b>17</b>", "--reason", "test", "--words", words, "--out", cls.page],
                               capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin"})
         assert done.returncode == 0, done.stderr
