@@ -48,6 +48,8 @@ rules:
     limit: {per: channel, posts: 500}
     floor: 30d
     guard: {threads: 100000, percent: 90}
+departed_users:
+  after: 90d
 YAML
 chmod 600 "$dir/policy.yaml"
 cd "$dir"
@@ -61,11 +63,14 @@ mmretain init -c policy.yaml
 show "mmretain plan -c policy.yaml --out tonight.plan"
 mmretain plan -c policy.yaml --out tonight.plan | tee plan.txt
 before=$(count)
+psql -A -F '|' -P footer=off -c "SELECT username, nickname, firstname, lastname, email, position, timezone->>'automaticTimezone' AS timezone, lastlogin
+  FROM users WHERE username = '$(mmretain plan -q -c policy.yaml --json | jq -r '[.departed_users.accounts[] | select(.result == "due")][0].account')'" \
+  mattermost >before-user.txt
 
-step "archive, verify, delete"
-show "mmretain run -c policy.yaml --plan tonight.plan"
-mmretain run -q -c policy.yaml --plan tonight.plan >run.txt
-tail -4 run.txt
+step "archive, verify, delete; take personal data off the accounts of those who left"
+show "mmretain run -c policy.yaml --yes"
+mmretain run -q -c policy.yaml --yes >run.txt
+tail -6 run.txt
 after=$(count)
 planned=$(mmretain report last -c policy.yaml --json | jq .plan.due_posts)
 echo "posts in the database: $before before, $after now; the plan said $planned"
@@ -88,34 +93,33 @@ head -20 protocol.txt
 show "mmretain verify -c policy.yaml"
 mmretain verify -q -c policy.yaml >verify.txt && echo "every bundle and the ledger verify"
 
-#AUDIT
+step "an audit request: a word, a thread, a page"
+word=$(cat opened/mmr1-*/data/threads/*.jsonl | jq -r 'select(.k == "post" and (.message // "" | length) > 40) | .message' |
+  grep -oE '\b[a-zäöü]{9,}\b' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
+case=(--case 26/17 --reason "quickstart: request of the data protection officer")
+show "mmretain find -c policy.yaml --case 26/17 --reason '...' $word"
+mmretain find -c policy.yaml "${case[@]}" --limit 3 "$word"
+# The longest thread with that word shows most.
+thread=$(mmretain find -c policy.yaml "${case[@]}" --limit 0 --json "$word" | jq -r '[.hits[].thread] | group_by(.) | max_by(length)[0]')
+show "mmretain show -c policy.yaml --case 26/17 --reason '...' $thread"
+mmretain show -c policy.yaml "${case[@]}" "$thread" >thread.txt
+head -12 thread.txt
+show "mmretain export -c policy.yaml --case 26/17 --reason '...' $thread --out thread.html"
+mmretain export -c policy.yaml "${case[@]}" "$thread" --out thread.html
+show "mmretain report --access -c policy.yaml"
+mmretain report --access -c policy.yaml | tail -4
+
 step "a departed user, before and after"
-sed '/^rules:/,$d' policy.yaml >people.yaml
-cat >>people.yaml <<YAML
-rules:
-  - {name: unlimited, match: {}, keep: forever}
-departed_users:
-  after: 90d
-YAML
-chmod 600 people.yaml
-person=$(psql -Atc "SELECT username FROM users u WHERE deleteat BETWEEN 1 AND (extract(epoch FROM now()) - 100 * 86400) * 1000
-  AND coalesce(remoteid, '') = '' AND NOT EXISTS (SELECT FROM bots b WHERE b.userid = u.id)
-  ORDER BY (SELECT count(*) FROM posts p WHERE p.userid = u.id) DESC, id LIMIT 1" mattermost)
-account() { psql -xAtc "SELECT username, nickname, firstname, lastname, email, position, authdata, timezone->>'automaticTimezone' AS zone,
-  (SELECT count(*) FROM preferences WHERE userid = u.id) AS preferences, (SELECT count(*) FROM posts WHERE userid = u.id) AS posts
-  FROM users u WHERE username = '$person'" mattermost; }
-show "mmretain explain -c people.yaml @$person"
-mmretain explain -c people.yaml "@$person"
-show "mmretain plan -c people.yaml --user $person"
-mmretain plan -c people.yaml --user "$person" >person.txt
-head -8 person.txt
-account >person-before.txt
-show "mmretain run -c people.yaml --yes"
-mmretain run -q -c people.yaml --yes >people.txt
-grep '^departed' people.txt
-account >person-after.txt
-paste -d '|' person-before.txt person-after.txt | awk -F '|' '{printf "  %-12s %-36s -> %s\n", $1, $2, $4}'
-[ "$(head -4 person-before.txt)" = "$(head -4 person-after.txt)" ] || { echo "the display name has changed" >&2; exit 1; }
+# The one that left first; before-user.txt was taken before the run.
+person=$(psql -Atc "SELECT username FROM users WHERE email LIKE '%@departed.invalid' ORDER BY deleteat LIMIT 1" mattermost)
+show "mmretain explain -c policy.yaml $person"
+mmretain explain -c policy.yaml "$person"
+columns="SELECT username, nickname, firstname, lastname, email, position, timezone->>'automaticTimezone' AS timezone, lastlogin
+  FROM users WHERE username ="
+echo "before:"
+column -t -s '|' before-user.txt
+echo "after (the names stay, so that conversations can still be read):"
+psql -A -F '|' -P footer=off -c "$columns '$person'" mattermost | column -t -s '|'
 
 step "done"
 cat <<END
@@ -125,4 +129,5 @@ Look at:
   $dir/protocol.txt     the deletion protocol
   $dir/archive          the archive: README.txt says how to read it without mmretain
   $dir/opened           one bundle, unpacked
+  $dir/thread.html      the page for the auditor: open it in a browser
 END

@@ -5,7 +5,7 @@
 set -euo pipefail
 build="pkg-config ninja-build cmake gcc libc6-dev postgresql-15 libpq-dev libzstd-dev zstd libyaml-dev check libssl-dev
   libjansson-dev libsqlite3-dev libtalloc-dev uthash-dev libmd4c-dev libsmartcols-dev libutf8proc-dev
-  python3 python3-psycopg2 python3-yaml jq git"
+  python3 python3-psycopg2 python3-yaml jq bsdextrautils git"
 tests="clang libclang-rt-14-dev chromium"
 packages=$build
 [ "${1:-all}" = all ] && packages="$build $tests"
