@@ -23,6 +23,7 @@ struct verify {
 	struct cli *cli;
 	struct entry *entry;
 	size_t n;
+	struct err ledger;    /* what is wrong with it; code 0: nothing */
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked;
 };
 
@@ -95,12 +96,12 @@ static int choose(struct verify *v, struct err *err)
 	return 0;
 }
 
-static const char *compare(const struct entry *e)
+static const char *compare(const struct verify *v, const struct entry *e)
 {
 	char hex[DIGEST_HEX + 1];
 
 	if (!e->in_ledger)
-		return "the ledger does not know it";
+		return v->ledger.code < 0 ? "sound in itself; the ledger is damaged and does not name it" : "the ledger does not know it";
 	digest_hex(&e->check.file_digest, hex);
 	if (strcmp(hex, e->file_digest) != 0)
 		return "sound in itself, but not the file that the ledger names";
@@ -125,7 +126,7 @@ static int check_one(struct verify *v, struct entry *e, struct err *err)
 	if (r < 0 && r != -ERR_VERIFY)
 		return r;
 	v->checked++;
-	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(e);
+	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(v, e);
 	if (r < 0)
 		v->damaged++;
 	else if (fault && !e->in_ledger)
@@ -172,6 +173,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_bool(doc, "ok", ok);
 	cli_json_put(doc, "ledger", json_pack("{s:I,s:I}", "entries", (json_int_t)v->ledger_entries, "published",
 					      (json_int_t)v->published));
+	cli_json_text(json_object_get(doc, "ledger"), "damage", v->ledger.code < 0 ? v->ledger.msg : NULL);
 	for (size_t i = 0; i < v->n; i++) {
 		const struct entry *e = &v->entry[i];
 
@@ -211,22 +213,48 @@ static int print_text(const struct verify *v, struct err *err)
 		cli_table_bytes(t, e->size_bytes);
 		cli_table_text(t, e->ok ? "ok" : e->damage);
 	}
-	printf("ledger: %llu lines, chain whole, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
-	       (unsigned long long)v->published, cli_s(v->published));
+	printf("ledger: %llu lines, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
+	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
 	if (any)
 		return cli_table_print(t, err);
 	printf("no bundles\n");
 	return 0;
 }
 
+/* The ledger's fault comes first; what the bundles add to it follows. */
+static int judge_ledger(const struct verify *v, struct err *err)
+{
+	*err = v->ledger;
+	if (v->missing || v->damaged || v->unknown) {
+		err_set(err, ERR_VERIFY, "%s; %llu bundles damaged, %llu missing, %llu not named before it", v->ledger.msg,
+			(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
+		err_hint(err, "%s", v->ledger.hint);
+	}
+	return err->code;
+}
+
 static int judge(const struct verify *v, struct err *err)
 {
+	if (v->ledger.code < 0)
+		return judge_ledger(v, err);
 	if (!v->missing && !v->unknown && !v->damaged)
 		return 0;
 	err_set(err, ERR_VERIFY, "%llu bundles damaged, %llu missing, %llu unknown to the ledger",
 		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
 	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound." :
 							"A run that crashed after publishing leaves one; the next run adopts or reports it.");
+}
+
+/* A damaged ledger is a finding too: the bundles are still read. */
+static int walk_ledger(struct verify *v, struct err *err)
+{
+	int r = ledger_read(v->cli->store->ledger_dirfd, take_line, v, err);
+
+	if (r != -ERR_VERIFY)
+		return r;
+	v->ledger = *err;
+	err_clear(err);
+	return 0;
 }
 
 static int collect(struct verify *v, struct err *err)
@@ -236,7 +264,7 @@ static int collect(struct verify *v, struct err *err)
 	if (r == 0)
 		r = cli_open_store(v->cli, /* writable= */ false, err);
 	if (r == 0)
-		r = ledger_read(v->cli->store->ledger_dirfd, take_line, v, err);
+		r = walk_ledger(v, err);
 	if (r == 0)
 		r = store_each_bundle(v->cli->store, take_file, v, err);
 	if (r == 0)

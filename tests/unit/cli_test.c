@@ -183,7 +183,7 @@ static const struct { const char *line, *message, *hint; } refused[] = {
 	{"version extra", "unexpected word \"extra\"", "mmretain help version"},
 	{"completion", "\"completion\" needs bash|zsh|fish", "mmretain completion bash"},
 	{"version --yes", "option --yes does not belong to \"version\"", "mmretain help version"},
-	{"find something", "\"find\" is not available in this version", "mmretain help"},
+	{"hold something", "\"hold\" is not available in this version", "mmretain help"},
 	{"restore", "\"restore\" is not available in this version", "mmretain help"},
 	{"run --until 24:00", "bad value \"24:00\" for --until", "05:30"},
 	{"run --until 5:30", "bad value \"5:30\" for --until", "05:30"},
