@@ -2,7 +2,7 @@
  * cli_cmd_grants.c - the SQL that gives a role what a run needs.
  */
 #include <mmretain/mm.h>
-#include <mmretain/policy.h>
+#include <mmretain/people.h>
 
 #include "cli.h"
 
@@ -21,6 +21,10 @@ int cli_cmd_grants(struct cli *cli, struct err *err)
 		return r;
 	buf_init(&out, cli->ctx, SCRIPT_MAX);
 	r = mm_grant_script(cli->mm, role, &out, err);
+	if (r == 0 && cli->policy->people.present)
+		buf_puts(&out, "-- departed_users; only the owner of attributeview may also refresh it\n");
+	if (r == 0)
+		r = people_grant_script(cli->policy, cli->mm, role, &out, err);
 	if (r < 0)
 		return r;
 	fputs("-- What mmretain needs, and no more.  Let the owner of the tables execute it: psql -v ON_ERROR_STOP=1 -f FILE\n", stdout);

@@ -112,23 +112,33 @@ int mm_people_probe(void *ctx, struct mm *mm, struct mm_people **ret, struct err
 
 /* ---- what the role may do ---- */
 
-struct wanted { struct db_array table, privilege, column; };
+enum { WANTED_MAX = 400 };
+struct wanted { struct { const char *table, *privilege, *column; size_t len; } item[WANTED_MAX]; size_t n; };
+
+/* A column NULL is the whole table; each once. */
+static void want_one(struct wanted *w, const char *table, const char *privilege, const char *column, size_t len)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (!strcmp(w->item[i].table, table) && !strcmp(w->item[i].privilege, privilege) && w->item[i].len == len &&
+		    (!len || !memcmp(w->item[i].column, column, len)))
+			return;
+	mem_check(w->n < WANTED_MAX ? w : NULL);
+	w->item[w->n].table = table;
+	w->item[w->n].privilege = privilege;
+	w->item[w->n].column = column;
+	w->item[w->n++].len = len;
+}
 
 static void want(struct wanted *w, const char *table, const char *privilege, const char *columns)
 {
+	if (!columns)
+		want_one(w, table, privilege, NULL, 0);
 	for (const char *c = columns; c && *c;) {
 		size_t len = strcspn(c, " ");
 
-		db_array_add(&w->table, table, strlen(table));
-		db_array_add(&w->privilege, privilege, strlen(privilege));
-		db_array_add(&w->column, c, len);
+		want_one(w, table, privilege, c, len);
 		c += len + (c[len] == ' ');
 	}
-	if (columns)
-		return;
-	db_array_add(&w->table, table, strlen(table));
-	db_array_add(&w->privilege, privilege, strlen(privilege));
-	db_array_add(&w->column, NULL, 0);
 }
 
 static void want_trace(struct wanted *w, const struct mm_trace *t)
@@ -142,35 +152,49 @@ static void want_trace(struct wanted *w, const struct mm_trace *t)
 		want(w, t->table, "DELETE", NULL);
 }
 
+static void want_all(struct wanted *w, const struct mm_people *p, unsigned choices)
+{
+	want(w, "users", "SELECT", "id username email deleteat updateat remoteid authdata password");
+	want(w, "bots", "SELECT", "userid ownerid deleteat");
+	want(w, "channelbookmarks", "SELECT", "fileinfoid deleteat");
+	want(w, "incomingwebhooks", "SELECT", "id userid displayname deleteat");
+	want(w, "outgoingwebhooks", "SELECT", "id creatorid displayname deleteat");
+	want(w, "commands", "SELECT", "id creatorid trigger deleteat");
+	want(w, "oauthapps", "SELECT", "id creatorid name");
+	want(w, "outgoingoauthconnections", "SELECT", "id creatorid name");
+	if (choices & MM_CHOICE_NAMES)
+		want(w, "posts", "SELECT", "id message createat");
+	for (size_t i = 0; i < mm_n_traces; i++)
+		if (p->present[i] && mm_trace[i].reduce && (!mm_trace[i].choice || (mm_trace[i].choice & choices)))
+			want_trace(w, &mm_trace[i]);
+}
+
+static void wanted_params(void *ctx, const struct mm_people *p, unsigned choices, const char *ret[3])
+{
+	struct wanted *w = mem_new(ctx, struct wanted);
+	struct db_array a[3];
+
+	want_all(w, p, choices);
+	for (int k = 0; k < 3; k++)
+		db_array_init(&a[k], ctx);
+	for (size_t i = 0; i < w->n; i++) {
+		db_array_add(&a[0], w->item[i].table, strlen(w->item[i].table));
+		db_array_add(&a[1], w->item[i].privilege, strlen(w->item[i].privilege));
+		db_array_add(&a[2], w->item[i].column, w->item[i].len);
+	}
+	for (int k = 0; k < 3; k++)
+		ret[k] = db_array_text(&a[k]);
+}
+
 int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "people grants");
 	struct db_result *res = NULL;
-	struct wanted w;
 	struct buf missing;
 	const char *param[3];
 	int r;
 
-	db_array_init(&w.table, ctx);
-	db_array_init(&w.privilege, ctx);
-	db_array_init(&w.column, ctx);
-	want(&w, "users", "SELECT", "id username email deleteat updateat remoteid authdata password");
-	want(&w, "bots", "SELECT", "userid");
-	want(&w, "channelbookmarks", "SELECT", "fileinfoid deleteat");
-	want(&w, "incomingwebhooks", "SELECT", "id userid displayname deleteat");
-	want(&w, "outgoingwebhooks", "SELECT", "id creatorid displayname deleteat");
-	want(&w, "commands", "SELECT", "id creatorid trigger deleteat");
-	want(&w, "oauthapps", "SELECT", "id creatorid name");
-	want(&w, "outgoingoauthconnections", "SELECT", "id creatorid name");
-	want(&w, "bots", "SELECT", "ownerid deleteat");
-	if (choices & MM_CHOICE_NAMES)
-		want(&w, "posts", "SELECT", "id message createat");
-	for (size_t i = 0; i < mm_n_traces; i++)
-		if (p->present[i] && mm_trace[i].reduce && (!mm_trace[i].choice || (mm_trace[i].choice & choices)))
-			want_trace(&w, &mm_trace[i]);
-	param[0] = db_array_text(&w.table);
-	param[1] = db_array_text(&w.privilege);
-	param[2] = db_array_text(&w.column);
+	wanted_params(ctx, p, choices, param);
 	r = db_query(ctx, p->mm->db, &sql_probe_grants, DB_ANY, 3, param, &res, err);
 	if (r < 0 || db_rows(res) == 0)
 		return r;
@@ -178,7 +202,23 @@ int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err)
 	for (int64_t i = 0; i < db_rows(res); i++)
 		buf_printf(&missing, "%s%s", i ? ", " : "", db_text(res, i, 0));
 	err_set(err, ERR_PERMISSION, "to depersonalise, the database role lacks %s", missing.data);
-	return err_hint(err, "Let the owner of the database grant these; nobody was depersonalised.");
+	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the tables execute them; nobody was depersonalised.");
+}
+
+int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out, struct err *err)
+{
+	void *ctx auto_mem = mem_context(NULL, "people grant script");
+	enum { OTHER_LINES = 2 }; /* database and schema: mm_grant_script has them */
+	struct db_result *lines = NULL;
+	const char *param[4];
+	int r;
+
+	wanted_params(ctx, p, choices, param);
+	param[3] = role;
+	r = db_query(ctx, p->mm->db, &sql_grant_script, DB_ANY, 4, param, &lines, err);
+	for (int64_t i = OTHER_LINES; r == 0 && i < db_rows(lines); i++)
+		buf_printf(out, "%s\n", db_text(lines, i, 0));
+	return r;
 }
 
 int mm_people_ready(struct mm_people *p, struct err *err)

@@ -145,6 +145,18 @@ static int check(struct mm_people *p, const struct policy *policy, const struct 
 	return rc;
 }
 
+int people_grant_script(const struct policy *policy, struct mm *mm, const char *role, struct buf *out, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "people grants");
+	struct mm_people *p = NULL;
+	int rc;
+
+	if (!policy->people.present)
+		return 0;
+	rc = mm_people_probe(ctx, mm, &p, err);
+	return rc < 0 ? rc : mm_people_grant_script(p, people_choices(&policy->people), role, out, err);
+}
+
 int people_run(void *ctx, const struct policy *policy, struct mm *mm, const struct people_plan *plan, const struct people_options *options,
 	       struct people_report **ret, struct err *err)
 {

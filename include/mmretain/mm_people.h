@@ -49,6 +49,8 @@ struct mm_people {
 int mm_people_probe(void *ctx, struct mm *mm, struct mm_people **ret, struct err *err) MMR_CHECKED;
 /* ERR_PERMISSION listing every privilege that depersonalising with these choices (enum mm_choice) needs and the role lacks. */
 int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err) MMR_CHECKED;
+/* SQL that grants them to `role` (NULL: the role connected as), beside mm_grant_script; a statement a line. */
+int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 /* ERR_SCHEMA while the server changes its schema (db_lock), ERR_DATABASE on a standby. */
 int mm_people_ready(struct mm_people *p, struct err *err) MMR_CHECKED;
 

@@ -117,6 +117,10 @@ int people_finish(struct mm_people *p, const struct people_options *options, str
 /* Is this account depersonalised (for a ledger that knows only of the beginning)? */
 int people_settled(struct mm *mm, const char *user_id, bool *ret, struct err *err) MMR_CHECKED;
 
+/* SQL that grants `role` (NULL: the role connected as) what depersonalising under this policy needs beside mm_grant_script; nothing
+ * without departed_users.  Needs mm_open only and no rights. */
+int people_grant_script(const struct policy *policy, struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
+
 /* ---- what exists of one person ---- */
 
 struct people_place {

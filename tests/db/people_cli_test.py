@@ -141,10 +141,35 @@ def test_kills(pg):
         p.call("verify")
 
 
+def test_grants(pg):
+    """A role with exactly the script of `grants` does the whole of it."""
+    p = Program(pg, "cligrants")
+    w, u = p.w, p.w.people[2]
+    w.leave(u)
+    plant(w.db, u, 0)
+    w.sql("CREATE ROLE clireducer LOGIN; REVOKE USAGE ON SCHEMA public FROM PUBLIC")
+    script = p.call("grants", "clireducer")
+    check(script.count("GRANT USAGE ON SCHEMA") == 1 and "mfasecret" in script and "(id, id" not in script, script)
+    with open(os.path.join(w.folder, "policy.yaml"), encoding="utf-8") as f:
+        text = f.read().replace("postgres://postgres@", "postgres://clireducer@")
+    with open(os.path.join(w.folder, "policy.yaml"), "w", encoding="utf-8") as f:
+        f.write(text)
+    w.sql("GRANT USAGE ON SCHEMA public TO clireducer")
+    before = dump.dump(w.db)
+    p.call("run", "--yes", code=13)  # it cannot see whether a migration is at work
+    w.sql(script)
+    w.sql(next(line for line in script.split("\n") if " public.sessions " in line).replace("GRANT", "REVOKE").replace(" TO ", " FROM "))
+    p.call("run", "--yes", code=19)
+    check(dump.diff(before, dump.dump(w.db)) == {}, "something was done without permission")
+    w.sql(script)
+    run = p.document("run", "--yes")["departed_users"]
+    check(run["depersonalised"] == 1 and any("attributeview" in n for n in run["notes"]), f"{run}")
+
+
 def main():
     failed = 0
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_kills):
+        for test in (test_everything, test_kills, test_grants):
             begin = time.monotonic()
             try:
                 test(pg)
