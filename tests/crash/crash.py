@@ -29,7 +29,7 @@ FAULTS = os.path.join(HERE, "..", "..", "include", "mmretain", "faults.def")
 RULES = [
     {"name": "all", "match": {}, "keep": {"for": "400d"}, "spare": {"pinned": "thread"}},
     {"name": "square", "match": {"channel": "town-square"}, "keep": "forever", "limit": {"per": "channel", "posts": 20}, "files": "drop"},
-    {"name": "private", "match": {"type": ["private"]}, "keep": {"for": "20mo"}, "files": "keep", "archive": {"keep_for": "10y"}},
+    {"name": "private", "match": {"type": ["private"]}, "keep": {"for": "20mo"}, "files": "keep"},
     {"name": "direct", "match": {"type": ["direct", "group"]}, "keep": {"for": "300d"}, "priority": 5, "files": "drop", "archive": "none", "because": "kept elsewhere"},
 ]
 RULES[2]["priority"] = 1
@@ -165,7 +165,7 @@ def main(argv):
     parser = argparse.ArgumentParser(description="Crash the program everywhere.")
     parser.add_argument("--random", type=int, default=200 if long else 10, help="cases with random kills")
     parser.add_argument("--deep", type=int, default=1000 if long else 4, help="passages of one point to kill at")
-    parser.add_argument("--posts", type=int, default=500)
+    parser.add_argument("--posts", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--point", action="append", help="only this point")
     parser.add_argument("--only", choices=["kill", "errno", "random"], action="append")

@@ -245,7 +245,13 @@ def stamp(now_ms):
 
 
 def tail(text, lines=6):
-    return "\n".join("      " + line for line in text.strip().splitlines()[-lines:])
+    """The end of stderr, without warnings about the policy."""
+    kept, warned = [], False
+    for line in text.strip().splitlines():
+        warned = ": warning: " in line or (warned and line.startswith("  hint:"))
+        if not warned:
+            kept.append("      " + line)
+    return "\n".join(kept[-lines:])
 
 
 # ---- reading an archive without the program --------------------------------------------------------------------------------
