@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct purge_hints { struct spool *spool; };
+struct purge_hints { struct spool *spool; uint64_t start; };
 
 int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err)
 {
@@ -40,9 +40,19 @@ int purge_hints_add(struct purge_hints *h, enum mm_kind kind, const char *ctid, 
 	return spool_add(h->spool, &hint, err);
 }
 
+uint64_t purge_hints_count(const struct purge_hints *h)
+{
+	return spool_count(h->spool);
+}
+
+void purge_hints_start(struct purge_hints *h, uint64_t row)
+{
+	h->start = row;
+}
+
 int purge_hints_rewind(struct purge_hints *h, struct err *err)
 {
-	return spool_rewind(h->spool, err);
+	return spool_seek(h->spool, h->start, err);
 }
 
 int purge_hints_next(struct purge_hints *h, struct purge_hint *ret, struct err *err)

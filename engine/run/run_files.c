@@ -1,5 +1,5 @@
 /*
- * run_files.c - attachments of a unit.
+ * run_files.c - attachments of a sitting and its bundles.
  *
  * Looked at before any row is written: a thread whose blob cannot be read is taken out and stays.  Each blob is read and hashed then,
  * and again when it is stored; what changed in between keeps its thread too.
@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum { READ_BYTES = 256 << 10 };
-#define UNIT_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
+#define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
 
-static int hash_blob(struct unit *u, int fd, struct digest *ret, uint64_t *ret_size, struct err *err)
+static int hash_blob(struct sitting *u, int fd, struct digest *ret, uint64_t *ret_size, struct err *err)
 {
 	auto_mem char *data = mem_array(u->ctx, char, READ_BYTES);
 	struct hash *h = hash_new(data);
@@ -34,7 +34,7 @@ static int hash_blob(struct unit *u, int fd, struct digest *ret, uint64_t *ret_s
 	return 0;
 }
 
-static void drop(struct unit *u, uint64_t thread)
+static void drop(struct sitting *u, uint64_t thread)
 {
 	if (u->n_dropped && u->dropped[u->n_dropped - 1] == thread)
 		return;
@@ -42,7 +42,7 @@ static void drop(struct unit *u, uint64_t thread)
 	u->dropped[u->n_dropped++] = thread;
 }
 
-static struct run_file *add_file(struct unit *u, const struct db_row *row)
+static struct run_file *add_file(struct sitting *u, const struct db_row *row)
 {
 	struct run_file *f;
 
@@ -57,40 +57,63 @@ static struct run_file *add_file(struct unit *u, const struct db_row *row)
 	return f;
 }
 
+static const struct policy_rule *rule_of(const struct sitting *s, uint64_t thread)
+{
+	size_t lo = 0, hi = s->n_groups;
+
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+
+		if (s->group[mid].thread <= thread)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &s->run->policy->rule[s->group[lo].first.rule];
+}
+
+/* Attachments of one bundle have a size too; files come in the order of threads. */
+static void measure(struct sitting *s, const struct run_file *f)
+{
+	s->blob_bytes += f->size_bytes;
+	if (s->blob_bytes <= BUNDLE_BLOB_BYTES || f->thread == 0 || (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
+		return;
+	s->cut = mem_grow(s->ctx, s->cut, uint64_t, s->n_cuts + 1);
+	s->cut[s->n_cuts++] = f->thread;
+	s->blob_bytes = f->size_bytes;
+}
+
 static int on_file(void *payload, const struct db_row *row, struct err *err)
 {
-	struct unit *u = payload;
-	struct run_file *f = add_file(u, row);
+	struct sitting *s = payload;
+	struct run_file *f = add_file(s, row);
+	const struct policy_rule *rule = rule_of(s, f->thread);
 	struct err why;
 	auto_fd int fd = -1;
 	int rc;
 
 	(void)err;
-	if (u->rule->files != FILES_ARCHIVE || u->rule->archive_none)
+	if (rule->files != FILES_ARCHIVE || rule->archive_none)
 		return 0; /* the rule does not want the content */
-	if (f->thread >= u->stop_thread)
-		return 1;
-	rc = u->run->mm->data_dirfd < 0 ? err_set(&why, ERR_STORE, "no folder of attachments")
-					: file_open_beneath(u->run->mm->data_dirfd, f->path, &fd, &why);
+	rc = s->run->mm->data_dirfd < 0 ? err_set(&why, ERR_STORE, "no folder of attachments")
+					: file_open_beneath(s->run->mm->data_dirfd, f->path, &fd, &why);
 	if (rc == 0)
-		rc = hash_blob(u, fd, &f->sha256, &f->size_bytes, &why);
+		rc = hash_blob(s, fd, &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {
 		log_warn("attachment %s cannot be archived (%s); its thread stays", f->id, why.msg);
-		drop(u, f->thread);
+		drop(s, f->thread);
 		return 0;
 	}
-	u->blob_bytes += f->size_bytes;
-	if (u->blob_bytes > UNIT_BLOB_BYTES && f->thread > 0)
-		u->stop_thread = f->thread;
+	measure(s, f);
 	return 0;
 }
 
-int run_files_look(struct unit *u, struct err *err)
+int run_files_look(struct sitting *s, struct err *err)
 {
-	int rc = mm_export_files(u->x, on_file, u, err);
+	int rc = mm_export_files(s->x, on_file, s, err);
 
-	if (rc == 0 && u->n_dropped)
-		rc = mm_export_drop(u->x, u->dropped, u->n_dropped, err);
+	if (rc == 0 && s->n_dropped)
+		rc = mm_export_drop(s->x, s->dropped, s->n_dropped, err);
 	return rc;
 }
 
@@ -101,7 +124,7 @@ static int store_one(struct unit *u, struct run_file *f, struct err *err)
 
 	if (u->rule->files != FILES_ARCHIVE || u->rule->archive_none)
 		return bundle_file(u->w, f->id, u->rule->files == FILES_KEEP ? "kept" : "dropped", NULL, 0, err);
-	rc = file_open_beneath(u->run->mm->data_dirfd, f->path, &fd, err);
+	rc = file_open_beneath(u->sitting->run->mm->data_dirfd, f->path, &fd, err);
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
 	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
@@ -113,20 +136,25 @@ static int store_one(struct unit *u, struct run_file *f, struct err *err)
 	return rc < 0 ? rc : bundle_file(u->w, f->id, "stored", &f->sha256, f->size_bytes, err);
 }
 
-static bool was_dropped(const struct unit *u, uint64_t thread)
+static int cmp_thread(const void *a, const void *b)
 {
-	for (size_t i = 0; i < u->n_dropped; i++)
-		if (u->dropped[i] == thread)
-			return true;
-	return false;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool was_dropped(const struct sitting *s, uint64_t thread)
+{
+	return s->n_dropped && bsearch(&thread, s->dropped, s->n_dropped, sizeof thread, cmp_thread);
 }
 
 int run_files_store(struct unit *u, struct err *err)
 {
+	struct sitting *s = u->sitting;
 	int rc = 0;
 
-	for (size_t i = 0; i < u->n_files && rc == 0; i++)
-		if (u->file[i].thread < u->used && !was_dropped(u, u->file[i].thread))
-			rc = store_one(u, &u->file[i], err);
+	for (size_t i = u->from_file; i < u->to_file && rc == 0; i++)
+		if (!was_dropped(s, s->file[i].thread))
+			rc = store_one(u, &s->file[i], err);
 	return rc;
 }

@@ -4,7 +4,8 @@
  * run_night.c    the order of steps
  * run_recover.c  what a crash left, first of all
  * run_due.c      due threads by rule, team and month of expiry
- * run_unit.c     one unit of threads -> one bundle
+ * run_sitting.c  threads of several bundles, read in one snapshot
+ * run_unit.c     one bundle of them: open, publish, purge
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    one receipt: purge, sweep, unlink
@@ -36,7 +37,6 @@ struct run {
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
-	double raw_per_post;               /* bytes, of the bundles so far */
 	bool begun;                        /* run-begin is in the ledger */
 };
 
@@ -55,29 +55,53 @@ int run_names_write(struct run *run, struct bundle_writer *w, const char *what, 
 
 /* ---- one unit ---- */
 struct run_file { uint64_t thread; char *id, *path; struct digest sha256; uint64_t size_bytes; mm_id root; bool changed; };
-struct unit {
-	struct run *run;
-	void *ctx;                         /* freed with the unit */
+struct sitting;
+struct unit {                              /* one bundle of a sitting */
+	struct sitting *sitting;
+	void *ctx;                         /* until it is published */
+	struct due first;
 	const struct policy_rule *rule;
 	const struct mm_scope *scope;      /* of its first thread: team */
-	struct due first;
-	uint64_t begin, threads;           /* records of the spool: begin, and how many were added */
-	uint64_t used;                     /* threads that went into the bundle or were dropped, from the front */
-	struct mm_export *x;
+	uint64_t begin;                    /* its first thread */
+	size_t from_file, to_file;         /* slice of the sitting's files */
+	uint64_t from_hint;                /* its first row among the hints */
 	struct bundle_writer *w;
-	struct purge_hints *hints;
 	struct run_ids *users, *channels, *teams;
+	struct receipt *receipt;
+	char *name, *part;                 /* part: the list of a waiver, in partial/ */
+	size_t at;                         /* in the report */
+};
+/* Opens a bundle for threads like *first, from this thread of the sitting on. */
+int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err) MMR_CHECKED;
+/* Attachments, names, finish, read back, publish, ledger. */
+int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
+int run_unit_purge(struct unit *u, struct err *err) MMR_CHECKED;
+void run_unit_abort(struct unit *u);
+void run_unit_discard(struct unit *u);
+
+/* ---- threads of several bundles, read together ---- */
+struct sitting_group { uint64_t thread; struct due first; }; /* from this thread on */
+struct sitting {
+	struct run *run;
+	void *ctx;
+	uint64_t begin, threads;           /* records of the spool: begin, and how many were added */
+	uint64_t used;                     /* threads that went into bundles or were dropped, from the front */
+	int64_t begin_mono_ms, from_us;    /* from_us: of the bundle being written */
+	struct mm_export *x;
+	int64_t snapshot_ms;
+	struct purge_hints *hints;         /* of all bundles, one after the other */
+	struct sitting_group *group; size_t n_groups;
+	struct unit *unit; size_t n_units;
 	struct run_file *file; size_t n_files, cap_files, file_at;
 	uint64_t *dropped; size_t n_dropped;
-	uint64_t stop_thread;              /* attachments beyond this one belong to the next bundle */
+	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
-	int64_t snapshot_ms;
 };
-int run_files_look(struct unit *u, struct err *err) MMR_CHECKED;
+int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;
 /* The unit's files whose rows are in the bundle: content and one line each. */
 int run_files_store(struct unit *u, struct err *err) MMR_CHECKED;
-/* Reads threads of one group from the spool at `record`, writes and publishes their bundle, purges. *ret_next: where to go on. */
-int run_unit(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err) MMR_CHECKED;
+/* Reads threads from the spool at `record`, writes and publishes their bundles, purges. *ret_next: where to go on. */
+int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err) MMR_CHECKED;
 
 /* ---- one receipt ---- */
 struct run_purge {

@@ -93,7 +93,7 @@ int run_line_bundle(struct run *run, const struct unit *u, const struct receipt 
 		ledger_int(&e, "blobs", (int64_t)receipt_blobs(r));
 		ledger_int(&e, "file_bytes", (int64_t)receipt_file_bytes(r));
 	}
-	ledger_int(&e, "snapshot_ms", u->snapshot_ms);
+	ledger_int(&e, "snapshot_ms", u->sitting->snapshot_ms);
 	if (!waived)
 		ledger_int(&e, "expires_ms", run_expires_ms(u->first.expiry_month));
 	return ledger_append(run->ledger, &e, err);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLOCK_SKEW_MAX_MS = 60000, RAW_PER_POST_FIRST = 420 };
+enum { CLOCK_SKEW_MAX_MS = 60000 };
 
 int run_fault(enum fault_id id, struct err *err)
 {
@@ -143,7 +143,7 @@ static int archive_all(struct run *run, struct err *err)
 	while (rc == 0 && at < spool_count(due)) {
 		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
 		if ((rc = out_of_time(run, err)) == 0)
-			rc = run_unit(run, due, at, &next, err);
+			rc = run_sitting(run, due, at, &next, err);
 		at = next;
 	}
 	return rc;
@@ -212,7 +212,6 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 	run->ctx = run;
 	run->policy = policy;
 	run->options = options;
-	run->raw_per_post = RAW_PER_POST_FIRST;
 	run->report = mem_new(ctx, struct run_report);
 	run->report->began_ms = time_now_ms();
 	*ret = run->report;

@@ -18,6 +18,9 @@
 struct purge_hints;
 int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err) MMR_CHECKED;
 int purge_hints_add(struct purge_hints *h, enum mm_kind kind, const char *ctid, const char *xmin, struct err *err) MMR_CHECKED;
+uint64_t purge_hints_count(const struct purge_hints *h);
+/* Hints of several bundles may stand in a row: the next purge_receipt reads from this one on. */
+void purge_hints_start(struct purge_hints *h, uint64_t row);
 
 struct purge_counts {
 	uint64_t threads, posts, rows[MM_KINDS], batches;

@@ -1,5 +1,6 @@
 -- Rows of posts of the unit, in bundle order: seq, thread, location, version, then all columns.
--- Parameters: none.  Locks: none.  Found by the location that the fill saw in the same snapshot.
-SELECT p.seq, p.thread, t.ctid, t.xmin, t.*
-FROM pg_temp.mmr_post p JOIN posts t ON t.ctid = p.tid
-ORDER BY p.seq
+-- Parameters: none.  Locks: none.  Found by the location that the fill saw in the same snapshot, one by one in that order: a join would
+-- read the whole table and sort whole rows.
+SELECT p.seq, p.thread, t.*
+FROM (SELECT seq, thread, tid FROM pg_temp.mmr_post ORDER BY seq OFFSET 0) p
+CROSS JOIN LATERAL (SELECT q.ctid, q.xmin, q.* FROM posts q WHERE q.ctid = p.tid OFFSET 0) t

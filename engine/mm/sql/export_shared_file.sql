@@ -1,5 +1,7 @@
 -- Rows of sharedchannelattachments of the unit, in bundle order: seq, thread, location, version, then all columns.
--- Parameters: none.  Locks: none.  Index: unique (fileid, remoteid).
-SELECT p.seq, p.thread, t.ctid, t.xmin, t.*
-FROM pg_temp.mmr_post p JOIN fileinfo f ON f.postid = p.id JOIN sharedchannelattachments t ON t.fileid = f.id
+-- Parameters: none.  Locks: none.  Index: unique (fileid, remoteid); LATERAL with OFFSET 0, since the planner takes the empty table of most
+-- servers for a large one.
+SELECT p.seq, p.thread, t.*
+FROM pg_temp.mmr_post p JOIN fileinfo f ON f.postid = p.id
+CROSS JOIN LATERAL (SELECT s.ctid, s.xmin, s.* FROM sharedchannelattachments s WHERE s.fileid = f.id OFFSET 0) t
 ORDER BY p.seq, t.id COLLATE "C"

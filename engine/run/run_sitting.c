@@ -1,0 +1,213 @@
+/*
+ * run_sitting.c - threads of many bundles, read in one snapshot.
+ *
+ * A bundle holds one team and one month of expiry, often few threads; joining every table for each of them alone would cost the same again
+ * and again.  So the threads of several bundles are read together and leave the stream in the order of the bundles.  The snapshot ends
+ * before anything is deleted: an open one keeps dead index entries alive.
+ */
+#include "run_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SITTING_POSTS = 500000, SITTING_THREADS = 500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128 };
+
+struct rows {
+	struct sitting *s;
+	struct unit *u;               /* being written, or NULL */
+	struct bundle_field field[COLUMNS_MAX];
+	int root_column, channel_column, create_column;
+	uint64_t current;             /* thread, UINT64_MAX before the first */
+	size_t group, cut;
+	uint64_t paced_bytes;
+	int64_t work_from_us, debt_us;
+};
+
+static int column_of(const struct run *run, enum mm_kind kind, const char *name)
+{
+	for (size_t i = 0; i < run->kind[kind].n_columns; i++)
+		if (strcmp(run->kind[kind].column[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* Does the open bundle end before this thread? */
+static bool ends(struct rows *r, uint64_t thread)
+{
+	struct sitting *s = r->s;
+	bool other = false;
+
+	for (; r->group + 1 < s->n_groups && s->group[r->group + 1].thread <= thread; r->group++)
+		other = true;
+	for (; r->cut < s->n_cuts && s->cut[r->cut] <= thread; r->cut++)
+		other = true;
+	return r->u && (other || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
+}
+
+/* Half of the time that is left belongs to deleting what was read. */
+static bool out_of_time(const struct sitting *s)
+{
+	int64_t deadline = s->run->options->deadline_mono_ms;
+
+	return deadline && time_mono_ms() > s->begin_mono_ms + (deadline - s->begin_mono_ms) / 2;
+}
+
+static int close_unit(struct rows *r, struct err *err)
+{
+	struct unit *u = r->u;
+
+	u->to_file = r->s->file_at;
+	r->u = NULL;
+	return run_unit_close(u, err);
+}
+
+static void name_files(struct sitting *s, uint64_t thread, const char *root)
+{
+	for (; s->file_at < s->n_files && s->file[s->file_at].thread <= thread; s->file_at++)
+		if (s->file[s->file_at].thread == thread)
+			snprintf(s->file[s->file_at].root, sizeof(mm_id), "%s", root);
+}
+
+/* 1: the sitting ends before this thread. */
+static int begin_thread(struct rows *r, const struct mm_export_row *x, struct err *err)
+{
+	const struct db_row *row = &x->row;
+	const char *root = row->value[r->root_column], *channel = row->value[r->channel_column], *create = row->value[r->create_column];
+	struct sitting *s = r->s;
+	int rc;
+
+	if (x->kind != MM_POST || !root || !channel || !create)
+		return err_set(err, ERR_DATABASE, "a thread of the plan has no usable root post any more");
+	if (ends(r, x->thread)) {
+		if ((rc = close_unit(r, err)) < 0)
+			return rc;
+		if (out_of_time(s)) {
+			s->used = x->thread;
+			return 1;
+		}
+	}
+	if (!r->u) {
+		if ((rc = run_unit_open(s, x->thread, &s->group[r->group].first, err)) < 0)
+			return rc;
+		r->u = &s->unit[s->n_units - 1];
+		r->paced_bytes = 0;
+	}
+	r->current = x->thread;
+	run_ids_add(r->u->channels, channel, strlen(channel));
+	name_files(s, x->thread, root);
+	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
+}
+
+/* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
+static void pace(struct rows *r)
+{
+	uint64_t raw = bundle_raw_bytes(r->u->w);
+	int32_t factor = r->s->run->policy->throttle.export_pause_factor;
+
+	if (factor <= 0 || raw - r->paced_bytes < PACE_BYTES)
+		return;
+	r->paced_bytes = raw;
+	r->debt_us += (time_mono_us() - r->work_from_us) * factor;
+	if (r->debt_us >= 1000) {
+		time_sleep_ms(r->debt_us / 1000);
+		r->debt_us %= 1000;
+	}
+	r->work_from_us = time_mono_us();
+}
+
+static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
+{
+	struct rows *r = payload;
+	int owner = r->s->run->kind[x->kind].owner_column, rc;
+
+	if (x->thread != r->current && (rc = begin_thread(r, x, err)) != 0)
+		return rc;
+	purge_fields(&x->row, r->field);
+	if (owner >= 0 && x->row.value[owner])
+		run_ids_add(r->u->users, x->row.value[owner], x->row.len[owner]);
+	if ((rc = bundle_row(r->u->w, (size_t)x->kind, r->field, err)) < 0 ||
+	    (rc = purge_hints_add(r->s->hints, x->kind, x->ctid, x->xmin, err)) < 0)
+		return rc;
+	pace(r);
+	return stop_check(err);
+}
+
+static void add_group(struct sitting *s, const struct due *d)
+{
+	if (s->n_groups && run_due_same(&s->group[s->n_groups - 1].first, d))
+		return;
+	s->group = mem_grow(s->ctx, s->group, struct sitting_group, s->n_groups + 1);
+	s->group[s->n_groups++] = (struct sitting_group){s->threads, *d};
+}
+
+/* Due threads from record s->begin on. */
+static int collect(struct sitting *s, struct spool *due, struct err *err)
+{
+	uint64_t posts = 0;
+	const void *p;
+	int rc = 0;
+
+	while (posts < SITTING_POSTS && s->threads < SITTING_THREADS && (rc = spool_next(due, &p, err)) == 1) {
+		const struct due *d = p;
+		struct mm_export_thread t = {.root_create_ms = d->t.root_create_ms};
+
+		if (s->n_groups == SITTING_UNITS && !run_due_same(&s->group[s->n_groups - 1].first, d))
+			break;
+		add_group(s, d);
+		memcpy(t.root, d->t.root, sizeof t.root);
+		memcpy(t.channel_id, d->t.channel_id, sizeof t.channel_id);
+		if ((rc = mm_export_add(s->x, &t, err)) < 0)
+			return rc;
+		posts += d->t.posts ? d->t.posts : 1;
+		s->threads++;
+	}
+	s->used = s->threads;
+	return rc < 0 ? rc : 0;
+}
+
+static int write_rows(struct sitting *s, struct err *err)
+{
+	struct rows *r = mem_new(s->ctx, struct rows);
+	int rc;
+
+	*r = (struct rows){
+		.s = s, .current = UINT64_MAX, .work_from_us = time_mono_us(),
+		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
+		.create_column = column_of(s->run, MM_POST, "createat"),
+	};
+	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0)
+		return rc;
+	return r->u ? close_unit(r, err) : 0;
+}
+
+/* Everything up to published bundles. */
+static int archive(struct sitting *s, struct spool *due, struct err *err)
+{
+	int rc;
+
+	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 || (rc = mm_export_begin(s->ctx, s->run->mm, &s->x, err)) < 0)
+		return rc;
+	s->snapshot_ms = mm_export_snapshot_ms(s->x);
+	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, err)) < 0 ||
+	    (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < s->n_dropped; i++)
+		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
+	return 0;
+}
+
+int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "sitting");
+	struct sitting s = {.run = run, .ctx = ctx, .begin = record, .begin_mono_ms = time_mono_ms(), .from_us = time_mono_us()};
+	int rc = archive(&s, due, err);
+
+	if (s.x)
+		mm_export_end(s.x);
+	for (size_t i = 0; i < s.n_units && rc == 0; i++)
+		rc = run_unit_purge(&s.unit[i], err);
+	for (size_t i = 0; i < s.n_units; i++)
+		run_unit_discard(&s.unit[i]);
+	*ret_next = record + s.used;
+	return rc;
+}
