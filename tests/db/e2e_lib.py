@@ -119,7 +119,7 @@ class Copy:
         self.pg.dropdb(self.name)
         shutil.rmtree(self.where, ignore_errors=True)
 
-    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None):
+    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=()):
         """The YAML file; returns (path, parsed policy)."""
         lines = ["version: 1", "database:", f"  url: {flow(url or self.url(user))}", "archive:", f"  store: {flow(store or self.archive)}",
                  f"  bundle_size: {bundle_size}", "throttle: {preset: fast, pause_factor: 0, export_pause_factor: 0}", "rules:"]
@@ -129,6 +129,7 @@ class Copy:
             for entry in entries:
                 for i, (k, v) in enumerate(entry.items()):
                     lines.append(f"  {'-' if i == 0 else ' '} {k}: {flow(v)}")
+        lines += more
         path = os.path.join(self.where, "policy.yaml")
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
