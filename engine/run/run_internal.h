@@ -118,6 +118,8 @@ int run_purge_receipt(struct run *run, const struct run_purge *p, struct purge_c
 /* Journals that runs before left. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
+/* Who is due; a list that cannot be read refuses the whole run before anything is deleted. */
+int run_people_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_people(struct run *run, struct err *err) MMR_CHECKED;
 enum plan_reason run_reason(unsigned why);
 struct run_bundle *run_add_bundle(struct run *run);

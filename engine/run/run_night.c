@@ -153,7 +153,7 @@ static int night(struct run *run, struct err *err)
 {
 	int rc;
 
-	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 ||
+	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
 	    (rc = store_next_seq(run->store, &run->seq, err)) < 0)
 		return rc;
 	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)

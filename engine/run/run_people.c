@@ -74,6 +74,19 @@ static int settle_open(struct run *run, struct err *err)
 	return rc;
 }
 
+/* A plan file holds threads only, and a run that is restricted to some of them leaves accounts alone. */
+static bool wanted(const struct run *run)
+{
+	const struct run_options *o = run->options;
+
+	return run->policy->people.present && run_deletes(run) && !o->plan_file && !o->rule && !o->team && !o->channel;
+}
+
+int run_people_plan(struct run *run, struct err *err)
+{
+	return wanted(run) ? people_plan(run->report, run->policy, run->mm, &run->report->people_plan, err) : 0;
+}
+
 int run_people(struct run *run, struct err *err)
 {
 	struct people_options o = {
@@ -83,12 +96,9 @@ int run_people(struct run *run, struct err *err)
 	};
 	int rc;
 
-	/* A plan file holds threads only, and a run that is restricted to some of them leaves accounts alone. */
-	if (!run->policy->people.present || !run_deletes(run) || run->options->plan_file || run->options->rule || run->options->team ||
-	    run->options->channel)
+	if (!wanted(run))
 		return 0;
-	if ((rc = settle_open(run, err)) < 0 ||
-	    (rc = people_plan(run->report, run->policy, run->mm, &run->report->people_plan, err)) < 0)
+	if ((rc = settle_open(run, err)) < 0)
 		return rc;
 	return people_run(run->report, run->policy, run->mm, run->report->people_plan, &o, &run->report->people, err);
 }
