@@ -21,6 +21,8 @@ static const struct need reads[] = {
 	{"groupmembers", NULL},
 	{"jobs", NULL},
 	{"pluginkeyvaluestore", NULL},
+	{"propertyfields", "id groupid name"},
+	{"propertygroups", "id name"},
 	{"teams", "id type name displayname deleteat"},
 	{"users", "id username nickname firstname lastname deleteat"},
 };
