@@ -61,8 +61,8 @@ static inline bool text_is(struct catalog_text t, const char *s, size_t len)
 
 /* ---- files of a bundle (audit_open.c) ---- */
 struct file_state { const char *state; uint64_t size_bytes; struct digest sha256; bool has_digest; };
-int bundle_files(struct audit_bundle *b, struct err *err) MMR_CHECKED; /* loads the list once */
-bool bundle_file_state(const struct audit_bundle *b, const char *file_id, struct file_state *ret);
+/* 1: listed, 0: not, or a negative code. */
+int bundle_file_state(struct audit_bundle *b, const char *file_id, struct file_state *ret, struct err *err) MMR_CHECKED;
 /* Full check of the bundle, once; fills check_text ("verified ...", "DAMAGED: ..."). */
 void bundle_check_once(struct audit_bundle *b);
 

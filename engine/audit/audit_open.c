@@ -178,8 +178,12 @@ char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id)
 
 /* ---- data/files.jsonl ---- */
 
+/* The list can be long and a thread has few files: the first questions are answered by a search in the text, a table of all
+ * is made only for those who keep asking. */
+#define SEARCHES_BEFORE_TABLE 32
+
 struct listed { UT_hash_handle hh; char *id; struct file_state s; };
-struct audit_files { struct listed *table; };
+struct audit_files { char *text; size_t len; unsigned asked; struct listed *table; };
 
 static int files_free(struct audit_files *f)
 {
@@ -197,64 +201,92 @@ static const char *state_word(const char *s, size_t len)
 	return "unknown";
 }
 
-static void file_line(struct audit_files *f, const char *line, size_t len)
+static bool key_is(const struct json_scan *s, const char *key)
 {
-	struct listed *e = mem_new(f, struct listed), *other;
-	struct json_scan s;
-
-	e->s.state = "unknown";
-	json_scan_init(&s, line, len);
-	while (json_scan_next(&s)) {
-		if (s.type == JSON_STR && s.key_len == 4 && !memcmp(s.key, "file", 4))
-			e->id = mem_strndup(e, s.val, s.val_len);
-		else if (s.type == JSON_STR && s.key_len == 5 && !memcmp(s.key, "state", 5))
-			e->s.state = state_word(s.val, s.val_len);
-		else if (s.type == JSON_STR && s.key_len == 6 && !memcmp(s.key, "sha256", 6) && s.val_len == DIGEST_HEX)
-			e->s.has_digest = hex_decode(s.val, DIGEST_BYTES, e->s.sha256.b);
-		else if (s.type == JSON_NUMBER && s.key_len == 4 && !memcmp(s.key, "size", 4))
-			e->s.size_bytes = strtoull(mem_strndup(e, s.val, s.val_len), NULL, 10);
-	}
-	if (!e->id || s.bad) {
-		talloc_free(e);
-		return;
-	}
-	HASH_FIND_STR(f->table, e->id, other);
-	if (!other)
-		HASH_ADD_KEYPTR(hh, f->table, e->id, strlen(e->id), e);
+	return strlen(key) == s->key_len && !memcmp(key, s->key, s->key_len);
 }
 
-int bundle_files(struct audit_bundle *b, struct err *err)
+/* One line of the list; the id is a slice of it. */
+static bool file_line(const char *line, size_t len, struct catalog_text *ret_id, struct file_state *ret)
 {
-	void *tmp auto_mem = mem_context(NULL, "files");
-	char *data;
-	size_t len;
+	struct json_scan s;
+	struct file_state f = {.state = "unknown"};
 
-	if (b->files)
-		return 0;
+	*ret_id = (struct catalog_text){0};
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s)) {
+		if (s.type == JSON_STR && key_is(&s, "file"))
+			*ret_id = (struct catalog_text){s.val, s.val_len};
+		else if (s.type == JSON_STR && key_is(&s, "state"))
+			f.state = state_word(s.val, s.val_len);
+		else if (s.type == JSON_STR && key_is(&s, "sha256") && s.val_len == DIGEST_HEX)
+			f.has_digest = hex_decode(s.val, DIGEST_BYTES, f.sha256.b);
+		else if (s.type == JSON_NUMBER && key_is(&s, "size") && s.val_len < 20)
+			f.size_bytes = strtoull(s.val, NULL, 10); /* ends at the comma or bracket */
+	}
+	*ret = f;
+	return ret_id->len > 0 && !s.bad;
+}
+
+static void files_table(struct audit_files *f)
+{
+	for (const char *p = f->text, *end = p + f->len; p < end;) {
+		const char *nl = memchr(p, '\n', (size_t)(end - p)), *stop = nl ? nl : end;
+		struct listed *e = mem_new(f, struct listed), *other = NULL;
+		struct catalog_text id;
+		if (file_line(p, (size_t)(stop - p), &id, &e->s)) {
+			e->id = text_dup(e, id);
+			HASH_FIND_STR(f->table, e->id, other);
+			if (!other)
+				HASH_ADD_KEYPTR(hh, f->table, e->id, strlen(e->id), e);
+		}
+		p = nl ? nl + 1 : end;
+	}
+}
+
+static bool files_search(const struct audit_files *f, const char *id, struct file_state *ret)
+{
+	size_t len = strlen(id);
+	const char *p = f->text, *end = p + f->len;
+
+	while ((p = memmem(p, (size_t)(end - p), id, len)) != NULL) {
+		const char *start = p, *nl = memchr(p, '\n', (size_t)(end - p));
+		struct catalog_text found;
+		while (start > f->text && start[-1] != '\n')
+			start--;
+		if (file_line(start, (size_t)((nl ? nl : end) - start), &found, ret) && text_is(found, id, len))
+			return true;
+		p = nl ? nl : end;
+	}
+	return false;
+}
+
+static int bundle_files(struct audit_bundle *b, struct err *err)
+{
 	int rc = bundle_use(b->audit, b->index, &b, err);
+
 	if (rc)
 		return rc;
 	b->files = mem_new(b->audit, struct audit_files);
 	talloc_set_destructor(b->files, files_free);
-	rc = bundle_read_member(b->reader, tmp, "data/files.jsonl", FILES_LIST_MAX, &data, &len, err);
-	if (rc == -ERR_NOT_FOUND) {
-		err_clear(err);
-		return 0;
-	}
-	for (const char *p = data, *end = rc ? data : data + len; p < end;) {
-		const char *nl = memchr(p, '\n', (size_t)(end - p));
-		file_line(b->files, p, (size_t)((nl ? nl : end) - p));
-		p = nl ? nl + 1 : end;
-	}
-	return rc;
+	rc = bundle_read_member(b->reader, b->files, "data/files.jsonl", FILES_LIST_MAX, &b->files->text, &b->files->len, err);
+	return rc == -ERR_NOT_FOUND ? (err_clear(err), 0) : rc;
 }
 
-bool bundle_file_state(const struct audit_bundle *b, const char *file_id, struct file_state *ret)
+int bundle_file_state(struct audit_bundle *b, const char *file_id, struct file_state *ret, struct err *err)
 {
 	struct listed *e = NULL;
+	int rc = b->files ? 0 : bundle_files(b, err);
 
-	if (b->files)
-		HASH_FIND_STR(b->files->table, file_id, e);
+	if (rc || !b->files->text || !file_id[0])
+		return rc;
+	if (b->files->asked < SEARCHES_BEFORE_TABLE) {
+		b->files->asked++;
+		return files_search(b->files, file_id, ret);
+	}
+	if (!b->files->table)
+		files_table(b->files);
+	HASH_FIND_STR(b->files->table, file_id, e);
 	if (e)
 		*ret = e->s;
 	return e != NULL;

@@ -119,19 +119,25 @@ static void reaction_add(struct audit_thread *t, struct audit_post *p, const str
 	r->user[r->n++] = text_dup(t, row->user);
 }
 
-static void file_add(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row)
+static int file_add(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row, struct err *err)
 {
 	struct file_state s = {.state = "unknown"};
+	char *id = text_dup(t, row->id);
+	int rc = bundle_file_state(t->bundle, id, &s, err);
+
+	if (rc < 0)
+		return rc;
 
 	p->file = mem_grow(t, p->file, struct audit_file, p->n_files + 1);
 	struct audit_file *f = &p->file[p->n_files++];
-	*f = (struct audit_file){.id = text_dup(t, row->id), .name = text_dup(t, row->name), .mime = text_dup(t, row->mime),
+	*f = (struct audit_file){.id = id, .name = text_dup(t, row->name), .mime = text_dup(t, row->mime),
 				 .user = text_dup(t, row->user), .size_bytes = row->size_bytes, .delete_ms = row->delete_ms};
-	if (bundle_file_state(t->bundle, f->id, &s) && s.size_bytes > 0 && s.size_bytes < INT64_MAX)
+	if (rc > 0 && s.size_bytes > 0 && s.size_bytes < INT64_MAX)
 		f->size_bytes = (int64_t)s.size_bytes;
 	f->state = s.state;
 	f->sha256 = s.sha256;
 	f->has_digest = s.has_digest;
+	return 0;
 }
 
 static int thread_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
@@ -141,7 +147,6 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 
 	(void)line;
 	(void)len;
-	(void)err;
 	if (row->kind == CATALOG_POST)
 		post_add(t, row);
 	if (!p)
@@ -149,7 +154,7 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 	if (row->kind == CATALOG_REACTION)
 		reaction_add(t, p, row);
 	else if (row->kind == CATALOG_FILE)
-		file_add(t, p, row);
+		return file_add(t, p, row, err);
 	else if (row->kind == CATALOG_PRIORITY)
 		p->priority = text_dup(t, row->priority);
 	else if (row->kind == CATALOG_ACK)
@@ -164,8 +169,6 @@ int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, s
 
 	t->root = mem_strdup(t, ref->root);
 	t->channel = mem_strdup(t, "");
-	if (!rc)
-		rc = bundle_files(t->bundle, err);
 	if (!rc)
 		rc = range_read(a, ref, thread_row, t, err);
 	if (rc) {

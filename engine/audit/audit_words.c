@@ -234,21 +234,41 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
 }
 
+static bool needle_at(const struct words *w, const char *s)
+{
+	for (size_t k = 0; k < w->needle_len; k++)
+		if (lower(s[k]) != w->needle[k])
+			return false;
+	return true;
+}
+
+#define BLOCK 32
+
+/* The first two letters of the needle in a block; a loop without exits, so that the compiler makes it wide. */
+static bool block_may(const char *s, char a, char b)
+{
+	unsigned char any = 0;
+
+	for (size_t k = 0; k < BLOCK; k++)
+		any |= (unsigned char)(((s[k] | 32) == a) & ((s[k + 1] | 32) == b));
+	return any != 0;
+}
+
 static bool has_needle(const struct words *w, const char *s, size_t len)
 {
-	char first[2] = {w->needle[0], w->needle[0]};
+	size_t i = 0, n = w->needle_len;
+	char a = w->needle[0], b = n > 1 ? w->needle[1] : 0;
 
-	if (first[0] >= 'a' && first[0] <= 'z')
-		first[1] = (char)(first[0] & ~32);
-	for (size_t i = 0; i + w->needle_len <= len; i++) {
-		if (s[i] != first[0] && s[i] != first[1])
+	for (; n > 1 && i + BLOCK + n <= len; i += BLOCK) {
+		if (!block_may(s + i, a, b))
 			continue;
-		size_t k = 1;
-		while (k < w->needle_len && lower(s[i + k]) == w->needle[k])
-			k++;
-		if (k == w->needle_len)
-			return true;
+		for (size_t k = 0; k < BLOCK; k++)
+			if (needle_at(w, s + i + k))
+				return true;
 	}
+	for (; i + n <= len; i++)
+		if (needle_at(w, s + i))
+			return true;
 	return false;
 }
 
@@ -273,8 +293,6 @@ static bool folded_has_needle(const struct words *w, const char *s, size_t len)
 				if (f == 0)
 					continue;
 			}
-		} else if (c == '\\') {
-			return true;
 		}
 		if (f == w->needle[k])
 			k++;
@@ -288,32 +306,59 @@ static bool folded_has_needle(const struct words *w, const char *s, size_t len)
 	return false;
 }
 
-static bool is_ascii(const char *s, size_t len)
+/* The next byte beyond ASCII at or after i, or len. */
+static size_t next_wide(const char *s, size_t i, size_t len)
 {
 	uint64_t word;
-	size_t i = 0;
 
 	for (; i + 8 <= len; i += 8) {
 		memcpy(&word, s + i, 8);
 		if (word & UINT64_C(0x8080808080808080))
-			return false;
+			break;
 	}
-	for (; i < len; i++)
-		if ((unsigned char)s[i] & 0x80)
-			return false;
-	return true;
+	while (i < len && !((unsigned char)s[i] & 0x80))
+		i++;
+	return i;
+}
+
+/* A match that has_needle did not see holds a letter beyond ASCII: only the surroundings of those are folded. */
+static bool wide_has_needle(const struct words *w, const char *s, size_t len)
+{
+	size_t reach = 4 * w->needle_len + 8;
+
+	for (size_t i = next_wide(s, 0, len); i < len;) {
+		size_t from = i > reach ? i - reach : 0, to = i, next = i;
+		while (next < len && next <= to + reach) { /* one window over neighbours */
+			to = next + 4 < len ? next + 4 : len;
+			next = next_wide(s, to, len);
+		}
+		to = to + reach < len ? to + reach : len;
+		while (from > 0 && ((unsigned char)s[from] & 0xc0) == 0x80)
+			from--;
+		if (folded_has_needle(w, s + from, to - from))
+			return true;
+		i = next;
+	}
+	return false;
+}
+
+/* memchr is many times faster than memmem, and these bytes are rare. */
+static bool followed_by(const char *s, size_t len, char c, const char *rest)
+{
+	size_t n = strlen(rest);
+
+	for (const char *p = s, *end = s + len; (p = memchr(p, c, (size_t)(end - p))) != NULL; p++)
+		if ((size_t)(end - p) > n && !memcmp(p + 1, rest, n))
+			return true;
+	return false;
 }
 
 bool words_may_line(const struct words *w, const char *line, size_t len)
 {
-	if (!w->needle)
+	if (!w->needle || has_needle(w, line, len) || wide_has_needle(w, line, len))
 		return true;
-	if (has_needle(w, line, len))
-		return true;
-	if (!is_ascii(line, len))
-		return folded_has_needle(w, line, len);
 	/* \uXXXX inside embedded JSON, and base64 of what is not UTF-8 */
-	return memmem(line, len, "\\u", 2) || memmem(line, len, "!b64\"", 5);
+	return followed_by(line, len, '\\', "u") || followed_by(line, len, '!', "b64\"");
 }
 
 int words_parse(void *ctx, struct catalog_words *split, const char *text, struct words **ret, struct err *err)
