@@ -2,6 +2,7 @@
 #include "bundle_test.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ static int check_bytes(struct small *s, const char *bytes, size_t len, struct bu
 	return check_file(fd, "memory", s->rel, c, NULL, err);
 }
 
-/* Three kinds of flip per byte, spread over `shards` tests. */
+/* Every byte is flipped, in one of three ways in turn; with MMR_LONG in all three.  Spread over SHARDS tests. */
 #define SHARDS 4
 
 START_TEST(every_flipped_byte_is_detected)
@@ -42,6 +43,8 @@ START_TEST(every_flipped_byte_is_detected)
 	ck_assert_int_eq(check_bytes(&s, s.bytes, s.len, &c, &err), 0);
 	for (size_t at = (size_t)_i; at < s.len; at += SHARDS) {
 		for (size_t f = 0; f < ARRAY_LEN(flip); f++) {
+			if (!getenv("MMR_LONG") && f != at / SHARDS % ARRAY_LEN(flip))
+				continue;
 			s.bytes[at] ^= (char)flip[f];
 			int rc = check_bytes(&s, s.bytes, s.len, &c, &err);
 			s.bytes[at] ^= (char)flip[f];
