@@ -76,6 +76,11 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 /* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
+/* ---- raw lines (audit_line.c) ---- */
+struct needle;
+struct needle *needle_new(void *ctx, struct catalog_words *split, const char *token, size_t len); /* folded, ASCII */
+bool needle_may(const struct needle *n, const char *line, size_t len);
+
 /* ---- time (audit_time.c) ---- */
 void local_full(int64_t ms, char ret[AUDIT_CLOCK]);     /* 2026-11-24 18:55:55 CET */
 void utc_beside(int64_t ms, char ret[AUDIT_CLOCK]);    /* 17:55 UTC */

@@ -19,13 +19,15 @@ int cli_open_archive(struct cli *cli, bool writable, struct err *err)
 int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err)
 {
 	struct catalog_options options = {.scan = cli_given(cli, OPT_SCAN), .build = true};
+	int r = cli_open_archive(cli, /* writable= */ true, err);
 
+	if (r < 0)
+		return r;
 	if (!cli_given(cli, OPT_CASE) || !cli_given(cli, OPT_REASON)) {
 		err_set(err, ERR_USAGE, "reading archived content needs a case and a reason");
 		return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log.");
 	}
-	int r = cli_open_archive(cli, /* writable= */ true, err);
-	return r < 0 ? r : audit_open(cli->ctx, cli->store, &options, ret, err);
+	return audit_open(cli->ctx, cli->store, &options, ret, err);
 }
 
 /* ---- the question ---- */

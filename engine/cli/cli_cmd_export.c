@@ -69,11 +69,12 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 	struct audit *a;
 	size_t n = 0;
 
-	if (!x.out) {
+	int r = cli_open_audit(cli, &a, err);
+
+	if (r == 0 && !x.out) {
 		err_set(err, ERR_USAGE, "no place to export to");
 		return err_hint(err, "Give --out: a file for html, jsonl and csv, a folder for eml and mattermost.");
 	}
-	int r = cli_open_audit(cli, &a, err);
 	if (r == 0)
 		r = choose(cli, a, &ref, &n, err);
 	if (r == 0 && n == 0)

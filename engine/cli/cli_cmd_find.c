@@ -128,13 +128,13 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 	struct audit *a;
 	int r = cli_question(cli, /* words= */ true, &q, err);
 
+	if (r == 0)
+		r = cli_open_audit(cli, &a, err);
 	if (r == 0 && !q.words && !q.user && !q.channel && !q.team && !q.file_name && !q.regex && !q.has_file &&
 	    q.from_ms == INT64_MIN && q.before_ms == INT64_MAX && !cli_given(cli, OPT_THREAD)) {
 		err_set(err, ERR_USAGE, "nothing to look for");
 		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
 	}
-	if (r == 0)
-		r = cli_open_audit(cli, &a, err);
 	if (r == 0 && cli_given(cli, OPT_THREAD))
 		r = find_thread(cli, a, &found, err);
 	else if (r == 0)
