@@ -188,24 +188,29 @@ static int take_mark(void *payload, const struct db_row *row, struct err *err)
 		return 0;
 	memcpy(part.root, row->value[0], row->len[0] + 1);
 	part.bits = (uint32_t)number(row, 1);
+	if (row->columns > 3) {
+		part.last_reply_ms = number(row, 2);
+		part.last_edit_ms = number(row, 3) > part.last_reply_ms ? number(row, 3) : part.last_reply_ms;
+	}
 	return mm_fold_add(payload, &part, err);
 }
 
-int mm_marks_fold(struct mm *mm, const struct sql *sql, const char *param, struct mm_fold *to, struct err *err)
+int mm_marks_fold(struct mm *mm, const struct sql *sql, int n_params, const char *const *params, struct mm_fold *to, struct err *err)
 {
-	return db_stream(mm->db, sql, 1, &param, take_mark, to, err);
+	return db_stream(mm->db, sql, n_params, params, take_mark, to, err);
 }
 
 static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on, struct mm_fold *to, struct err *err)
 {
 	bool any = (r->protect && r->protect->flagged) || (r->guards && (r->guards->property || r->guards->temporary));
+	const char *fields = r->guards ? r->guards->flag_fields : NULL;
 	struct sql sql;
 	int rc;
 
 	if (r->form != MM_SCAN || !any)
 		return 0;
 	rc = mm_template(ctx, &sql_thread_marks, on, &sql, err);
-	return rc < 0 ? rc : mm_marks_fold(r->mm, &sql, r->guards ? r->guards->flag_fields : NULL, to, err);
+	return rc < 0 ? rc : mm_marks_fold(r->mm, &sql, 1, &fields, to, err);
 }
 
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)

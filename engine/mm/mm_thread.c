@@ -166,9 +166,20 @@ static int settle_page(struct run *run, struct mm_rows *rows, struct db_array *p
 	rows->roots = db_array_text(page);
 	r = mm_rows_fold(rows, run->fold, err);
 	if (r == 0)
-		r = mm_marks_fold(run->mm, &sql_thread_rootless, rows->roots, run->fold, err);
+		r = mm_marks_fold(run->mm, &sql_thread_rootless, 1, &rows->roots, run->fold, err);
 	db_array_clear(page);
 	return r;
+}
+
+/* Where there is such damage among the old rows, younger rows may have it too. */
+static int mark_named(struct run *run, const struct mm_rows *rows, struct err *err)
+{
+	char least[24], greatest[24];
+	const char *p[] = {least, greatest};
+
+	snprintf(least, sizeof least, "%lld", (long long)rows->min_cut_ms);
+	snprintf(greatest, sizeof greatest, "%lld", (long long)rows->max_cut_ms);
+	return mm_marks_fold(run->mm, &sql_thread_named, 2, p, run->fold, err);
 }
 
 /* A scan takes the thread of a row from the row alone.  Where that is no root, the row it names tells: gone (a stray), or a row of
@@ -189,7 +200,9 @@ static int settle_rootless(void *ctx, struct run *run, struct mm_rows *rows, str
 		db_array_add(&page, id, strlen(id));
 		r = page.n == PAGE ? settle_page(run, rows, &page, err) : 0;
 	}
-	return r == 0 && page.n ? settle_page(run, rows, &page, err) : r;
+	if (r == 0 && page.n)
+		r = settle_page(run, rows, &page, err);
+	return r == 0 && spool_count(rootless) && rows->order != MM_BY_ROOT ? mark_named(run, rows, err) : r;
 }
 
 static int scan(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)

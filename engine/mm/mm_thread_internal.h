@@ -85,7 +85,8 @@ struct mm_rows {
 	const struct mm_idmap *channel;         /* NULL: every channel that occurs gets a number */
 };
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err) MMR_CHECKED;
-/* Rows of (thread, bits) as marks of their threads. */
-int mm_marks_fold(struct mm *mm, const struct sql *sql, const char *param, struct mm_fold *to, struct err *err) MMR_CHECKED;
+/* Rows of (thread, bits, and perhaps createat, editat) as marks of their threads. */
+int mm_marks_fold(struct mm *mm, const struct sql *sql, int n_params, const char *const *params, struct mm_fold *to,
+		  struct err *err) MMR_CHECKED;
 
 #endif

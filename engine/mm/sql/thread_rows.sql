@@ -2,7 +2,7 @@
 -- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
 -- then first hold (block hold), then bytes (block bytes).  A scan leaves marks kept in other tables to thread_marks.sql, and
--- damage that shows as rows without a root to thread_rootless.sql.
+-- damage that shows as rows without a root to thread_rootless.sql and thread_named.sql.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
@@ -16,23 +16,26 @@ WITH param AS (
 ),
 --[scan
 --[live
--- threads that something younger than the cut-off belongs to
+-- threads with a younger row; a younger copy without a rootid has its post beside it, or is found by thread_named.sql
 live AS (
-	SELECT DISTINCT (CASE WHEN p.rootid <> '' THEN p.rootid
-			WHEN p.originalid <> '' THEN p.originalid
-			ELSE p.id END)::text COLLATE "C" AS thread
+--[last_reply
+	SELECT DISTINCT p.rootid AS thread
 	FROM posts p
 --[some
 	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
 --]
---[last_reply
-	WHERE p.createat >= $4 AND (p.rootid <> '' OR p.originalid <> '')
+	WHERE p.createat >= $4 AND p.rootid <> ''
 --[some
 	  AND p.createat >= coalesce(c.cut, $3)
 --]
 --]
 --[last_edit
-	WHERE (p.createat >= $4 AND (p.rootid <> '' OR p.originalid <> '') OR p.editat >= $4)
+	SELECT DISTINCT CASE WHEN p.rootid <> '' THEN p.rootid WHEN p.originalid <> '' THEN p.originalid ELSE p.id END AS thread
+	FROM posts p
+--[some
+	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
+--]
+	WHERE (p.createat >= $4 AND p.rootid <> '' OR p.editat >= $4)
 --[some
 	  AND greatest(p.createat, p.editat) >= coalesce(c.cut, $3)
 --]
@@ -42,7 +45,7 @@ live AS (
 part AS (
 	SELECT (CASE WHEN p.rootid <> '' THEN p.rootid
 		WHEN p.originalid <> '' THEN p.originalid
-		ELSE p.id END)::text COLLATE "C" AS thread,
+		ELSE p.id END) AS thread,
 	       (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE AS root,
 	       p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
 	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
@@ -70,14 +73,10 @@ part AS (
 ),
 member AS (
 --[live
--- a younger row that hangs on a reply or a copy shows here only as the id of that row: damage
-	SELECT p.*, x.thread IS NOT NULL AS named
-	FROM part p LEFT JOIN live x ON x.thread = CASE WHEN NOT p.root THEN p.id::text COLLATE "C" END
-	WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
+	SELECT p.* FROM part p WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
 --]
 --[root
-	SELECT p.*, false AS named
-	FROM part p LEFT JOIN posts r ON r.id = p.thread AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE
+	SELECT p.* FROM part p LEFT JOIN posts r ON r.id = p.thread AND (r.rootid <> '' OR r.originalid <> '') IS NOT TRUE
 	WHERE p.root OR r.id IS NULL OR r.createat < $3
 --]
 )
@@ -166,9 +165,6 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
 	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
---[scan
-	| CASE WHEN m.named THEN 4096 ELSE 0 END
---]
 --[probe
 -- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging
 	| CASE WHEN m.root THEN 0
