@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_POSTS 5000u
@@ -74,6 +75,10 @@ static void top(struct export *x, struct html *h)
 	}
 	put(x, ". Times are ");
 	html_text(x, local_zone());
+	if (strcmp(local_zone(), tzname[1]) != 0) {
+		put(x, "/");
+		html_text(x, tzname[1]);
+	}
 	put(x, strcmp(local_zone(), "UTC") ? ", with UTC beside them.</p>\n</header>\n" : ".</p>\n</header>\n");
 }
 

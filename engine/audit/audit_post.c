@@ -33,11 +33,11 @@ static void put_initials(struct export *x, const char *name)
 			break;
 		utf8proc_category_t k = utf8proc_category(c);
 		bool letter = k <= UTF8PROC_CATEGORY_LO && k != UTF8PROC_CATEGORY_CN;
-		if (letter && between) {
+		if (letter && (between || !first)) {
 			last = c;
 			first = first ? first : c;
 		}
-		between = !letter;
+		between = letter ? false : c == ' ' || c == '.' || c == '_' || c == '-'; /* but not the one in Käpt'n */
 		i += (size_t)n;
 	}
 	for (int i = 0; i < 2; i++) {

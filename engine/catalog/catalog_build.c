@@ -251,11 +251,9 @@ static int store_about(struct build *b, uint64_t bytes, const struct digest *tai
 
 /* ---- the file ---- */
 
-static int build_tables(struct build *b, const struct store *store, const char *rel_path, struct err *err)
+static int build_tables(struct build *b, uint64_t bytes, const struct digest *tail, struct err *err)
 {
-	struct digest tail;
-	uint64_t bytes;
-	int rc = bundle_tail(store, rel_path, &bytes, &tail, err);
+	int rc = 0;
 
 	for (size_t i = 0; i < bundle_frames(b->reader) && !rc; i++)
 		rc = stop_check(err) ? err->code : build_frame(b, i, err);
@@ -268,18 +266,26 @@ static int build_tables(struct build *b, const struct store *store, const char *
 	if (!rc)
 		rc = store_names(b, err);
 	if (!rc)
-		rc = store_about(b, bytes, &tail, err);
+		rc = store_about(b, bytes, tail, err);
 	return rc;
 }
 
-static int build_open(struct build *b, const char *path, struct err *err)
+/* A small bundle must not have an index larger than itself: every table takes a page. */
+static const char *page_size(uint64_t bundle_bytes)
+{
+	return bundle_bytes < SMALL_BUNDLE_BYTES ? "PRAGMA page_size=1024" : "PRAGMA page_size=8192";
+}
+
+static int build_open(struct build *b, const char *path, uint64_t bundle_bytes, struct err *err)
 {
 	/* Nobody reads this file before it is complete and renamed, so SQLite need not protect it. */
-	static const char setup[] = "PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
+	static const char setup[] = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
 				    "PRAGMA cache_size=-65536; PRAGMA application_id=1835889225; PRAGMA user_version=1; BEGIN;";
 	_Static_assert(SIDE_APPLICATION == 1835889225 && INDEX_VERSION == 1, "the numbers in setup");
 	int rc = sq_open(b->ctx, path, SQ_WRITE, &b->sq, err);
 
+	if (!rc)
+		rc = sq_exec(b->sq, page_size(bundle_bytes), err);
 	if (!rc)
 		rc = sq_exec(b->sq, setup, err);
 	if (!rc)
@@ -293,14 +299,18 @@ static int build_open(struct build *b, const char *path, struct err *err)
 
 static int build_write(struct build *b, const struct store *store, const char *rel_path, const char *path, struct err *err)
 {
-	int rc = bundle_open(b->ctx, store->root_dirfd, rel_path, &b->reader, err);
+	struct digest tail;
+	uint64_t bytes;
+	int rc = bundle_tail(store, rel_path, &bytes, &tail, err);
 
+	if (!rc)
+		rc = bundle_open(b->ctx, store->root_dirfd, rel_path, &b->reader, err);
 	if (!rc)
 		rc = catalog_rows_new(b->ctx, b->reader, &b->rows, err);
 	if (!rc)
-		rc = build_open(b, path, err);
+		rc = build_open(b, path, bytes, err);
 	if (!rc)
-		rc = build_tables(b, store, rel_path, err);
+		rc = build_tables(b, bytes, &tail, err);
 	if (!rc)
 		rc = sq_exec(b->sq, "COMMIT", err);
 	sq_finish(&b->frame);

@@ -16,6 +16,7 @@
 #define CATALOG_APPLICATION 0x6d6d7243 /* "mmrC" */
 #define INDEX_VERSION 1
 #define TAIL_BYTES (64u << 10)         /* holds mmretain.json and the seek table, so a digest of everything */
+#define SMALL_BUNDLE_BYTES (4u << 20)
 #define IDS_PER_BLOCK 1024u
 #define ID_BITS 40
 #define FRAME_BITS 24
