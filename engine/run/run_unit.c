@@ -84,10 +84,9 @@ static int seal(struct unit *u, struct err *err)
 		u->part = mem_printf(u->sitting->ctx, "%s.tar.zst.part", bundle_identity_of(u->w));
 	if ((rc = run_line_bundle(run, u, r, u->name, err)) < 0)
 		return rc;
-	if (!receipt_waived(r)) {
+	run->seq++; /* a waiver uses its number up too: its list stays in partial/ until it is purged */
+	if (!receipt_waived(r))
 		memcpy(run->previous_hex, hex, sizeof hex);
-		run->seq++;
-	}
 	return run_fault(FAULT_RUN_AFTER_PUBLISHED, err);
 }
 
