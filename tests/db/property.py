@@ -130,7 +130,7 @@ def random_rule(rng, db, n, now, priority):
         rule["archive"] = {"keep_for": duration(rng, rng.choice((700, 3000)))}
     elif draw < 0.2:
         rule.update(archive="none", because="kept by another system: ticket 17/26", files=rng.choice(("drop", "keep")))
-        if not rule["match"]:  # the whole server without an archive asks for one
+        if "team" not in rule["match"]:  # what may be the whole server, without an archive, asks for one
             rule.setdefault("floor", duration(rng, 20))
     if rng.random() < 0.15:
         rule["guard"] = {"threads": 100000, "percent": 100}
