@@ -135,6 +135,15 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
 }
 
+int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err)
+{
+	char text[24];
+	const char *param = text;
+
+	snprintf(text, sizeof text, "%lld", (long long)since_ms);
+	return db_stream(x->mm->db, &sql_export_changed, 1, &param, fn, payload, err);
+}
+
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
 {
 	struct db_array a;

@@ -32,6 +32,7 @@ struct run {
 	struct db *lock_db;
 	struct ledger *ledger;
 	struct plan *plan;
+	int64_t plan_mono_ms;              /* monotonic clock when the plan was begun */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
@@ -94,6 +95,7 @@ struct sitting {
 	struct unit *unit; size_t n_units;
 	struct run_file *file; size_t n_files, cap_files, file_at;
 	uint64_t *dropped; size_t n_dropped;
+	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };

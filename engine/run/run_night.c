@@ -112,6 +112,7 @@ static int make_plan(struct run *run, struct err *err)
 	int64_t from = time_mono_us();
 	int rc;
 
+	run->plan_mono_ms = time_mono_ms();
 	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
 			  : plan_build(run->ctx, run->policy, run->mm, &po, &run->plan, err);
 	if (rc < 0)

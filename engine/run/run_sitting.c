@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SITTING_POSTS = 500000, SITTING_THREADS = 500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128 };
+enum { SITTING_POSTS = 500000, SITTING_THREADS = 500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
 
 struct rows {
 	struct sitting *s;
@@ -165,6 +165,28 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
+static int on_changed(void *payload, const struct db_row *row, struct err *err)
+{
+	struct sitting *s = payload;
+
+	(void)err;
+	s->changed = mem_grow(s->ctx, s->changed, uint64_t, s->n_changed + 1);
+	s->changed[s->n_changed++] = strtoull(row->value[0], NULL, 10);
+	return 0;
+}
+
+/* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may be committed some
+ * time after the moment that it carries. */
+static int drop_changed(struct sitting *s, struct err *err)
+{
+	const struct run *run = s->run;
+	/* Of a plan of this run by the database's clock, whatever --now says. */
+	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_mono_ms() - run->plan_mono_ms);
+	int rc = mm_export_changed(s->x, planned_ms - COMMIT_LATE_MS, on_changed, s, err);
+
+	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
+}
+
 static int write_rows(struct sitting *s, struct err *err)
 {
 	struct rows *r = mem_new(s->ctx, struct rows);
@@ -189,10 +211,12 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, err)) < 0 ||
-	    (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, err)) < 0)
+	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < s->n_dropped; i++)
 		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
+	for (size_t i = 0; i < s->n_changed; i++)
+		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
 	return 0;
 }
 

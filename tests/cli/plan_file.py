@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""`run --plan FILE` does what the file says: a changed file or another policy is refused, what became due meanwhile is not touched, and
+bundles are named by the month in which they expire.
+
+usage: MMRETAIN=BINARY plan_file.py
+"""
+import datetime
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "db"))
+import e2e_lib as lib  # noqa: E402
+
+DAY = 86400000
+RULE = {"name": "all", "match": {}, "keep": {"for": "500d"}, "archive": {"keep_for": "10y"}}
+
+
+class PlanFile(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.where = tempfile.mkdtemp(prefix="mmr-plan-")
+        os.chmod(cls.where, 0o755)
+        cls.pg = lib.cluster.Cluster(settings=lib.QUICK).start()
+        cls.world = lib.World(cls.pg, "world", 300, 9)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.pg.stop()
+        shutil.rmtree(cls.where, ignore_errors=True)
+
+    def setUp(self):
+        name = self.id().rpartition(".")[2]
+        self.now = int(time.time() * 1000)
+        self.copy = self.world.clone(name, os.path.join(self.where, name))
+        self.policy, self.parsed = self.copy.write_policy([RULE])
+        self.want = lib.Expected(self.copy, self.parsed, self.now)
+        self.assertGreater(len(self.want.roots), 20)
+        self.file = os.path.join(self.copy.where, "tonight.plan")
+        self.call(0, "init")
+        self.call(0, "plan", "--out", self.file)
+
+    def call(self, code, *args, err=None):
+        done = lib.call(self.copy, self.policy, *args, now_ms=None)
+        self.assertEqual(done.code, code, f"{args}\n{done.out}\n{done.err}")
+        if err:
+            self.assertRegex(done.err, err)
+        return done
+
+    def untouched(self):
+        self.assertEqual(lib.compare_database(lib.Expected(self.copy, {"rules": []}, self.now), self.copy.load()), [])
+
+    def lines(self):
+        return [json.loads(t) for t in pathlib.Path(self.file).read_text(encoding="utf-8").rstrip("\n").split("\n")]
+
+    def test_format(self):
+        """docs/formats.md: the digest is over all bytes before the last line, and `plan --json` and the ledger name it."""
+        lines = self.lines()
+        raw = pathlib.Path(self.file).read_bytes().splitlines(keepends=True)
+        self.assertEqual([x["k"] for x in lines if x["k"] not in ("scope", "thread", "warning")], ["plan", "rule", "end"])
+        self.assertEqual(lines[-1]["digest"], lib.hashlib.sha256(b"".join(raw[:-1])).hexdigest())
+        self.assertEqual({x["root"] for x in lines if x["k"] == "thread"}, set(self.want.verdict.due))
+        self.assertEqual(os.stat(self.file).st_mode & 0o007, 0)
+        self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
+        self.assertEqual([e["digest"] for e in lib.ledger(self.copy.archive) if e["type"] == "plan"], [lines[-1]["digest"]])
+        self.assertEqual(lib.compare(self.want, self.copy), [])
+
+    def test_changed(self):
+        """One byte anywhere: refused, 15 (10 where it names another policy), and nothing is done."""
+        whole = pathlib.Path(self.file).read_bytes()
+        thread = whole.index(b'{"k":"thread"')
+        places = {"root": thread + whole[thread:].index(b'"root":"') + 12, "number": whole.index(b'"posts":', thread) + 8, "policy": whole.index(b'"policy":"') + 12,
+                  "end": len(whole) - 10, "newline": thread - 1, "taken": whole.index(b'"taken":') + 9}
+        for name, at in places.items():
+            damaged = bytearray(whole)
+            damaged[at] = damaged[at] + 1 if name != "newline" else 32
+            pathlib.Path(self.file).write_bytes(damaged)
+            self.call(10 if name == "policy" else 15, "run", "--plan", self.file, err=r"plan file \S+tonight.plan (is damaged \(line \d+\)|was made with another policy)\n  hint: ")
+        for cut in (0, 1, thread, len(whole) - 1):
+            pathlib.Path(self.file).write_bytes(whole[:cut])
+            self.call(15, "run", "--plan", self.file, err=r"is damaged \(line \d+\)")
+        pathlib.Path(self.file).write_bytes(whole + b"\n")
+        self.call(15, "run", "--plan", self.file)
+        self.untouched()
+
+    def test_other_policy(self):
+        """A comment is enough: the plan was looked at together with the policy."""
+        with open(self.policy, "a", encoding="utf-8") as f:
+            f.write("# changed\n")
+        self.call(10, "run", "--plan", self.file, err="was made with another policy\n  hint: .*make the plan anew")
+        self.untouched()
+
+    def test_other_database(self):
+        self.pg.createdb("elsewhere", template=self.world.name)
+        text = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        self.policy, _ = self.copy.write_policy([RULE], url=self.copy.url().replace(self.copy.name, "elsewhere"))
+        self.call(10, "run", "--plan", self.file)
+        self.call(0, "plan", "--out", self.file)
+        self.pg.psql(f'DROP DATABASE "{self.copy.name}" WITH (FORCE); ALTER DATABASE elsewhere RENAME TO other; CREATE DATABASE elsewhere TEMPLATE "{self.world.name}"')
+        self.assertTrue(text)
+        plan = pathlib.Path(self.file).read_text(encoding="utf-8")
+        self.assertIn('"database":"elsewhere"', plan)
+        raw = plan.replace('"database":"elsewhere"', '"database":"another"').splitlines(keepends=True)
+        digest = lib.hashlib.sha256("".join(raw[:-1]).encode()).hexdigest()
+        raw[-1] = re.sub(r'"digest":"[0-9a-f]+"', f'"digest":"{digest}"', raw[-1])
+        pathlib.Path(self.file).write_text("".join(raw), encoding="utf-8")
+        self.call(16, "run", "--plan", self.file, err="is of database another on system \\d+, not of elsewhere on ")
+
+    def test_missing(self):
+        os.unlink(self.file)
+        self.call(1, "run", "--plan", self.file, err="cannot open plan file ")
+
+    def test_exactly_the_planned(self):
+        """Threads that became due after the plan stay; planned ones that got a reply stay too; a run without the plan takes the new ones."""
+        due = sorted(self.want.roots)
+        fresh = next(t for t in self.want.db.threads.values() if t.root.id not in self.want.verdict.due and t.root.live and len(t.posts) > 1
+                     and not t.root.type and t.root.createat > self.now - 480 * DAY)
+        old = self.now - 900 * DAY
+        self.copy.pg.psql(f"""UPDATE posts SET createat = {old}, updateat = {old}, editat = 0 WHERE id = '{fresh.root.id}' OR rootid = '{fresh.root.id}'
+          OR originalid IN (SELECT id FROM posts WHERE id = '{fresh.root.id}' OR rootid = '{fresh.root.id}');""", db=self.copy.name)
+        replied = next(t for t in self.want.db.threads.values() if t.root.id in self.want.roots and t.root.live and len(t.posts) > 1)
+        self.copy.pg.psql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props,
+          hashtags, filenames, fileids, hasreactions, ispinned, remoteid) VALUES ('{"n" * 26}', {self.now}, {self.now}, 0, 0, '{replied.root.user}',
+          '{replied.channel}', '{replied.root.id}', '', 'still alive', '', '{{}}', '', '[]', '[]', false, false, '')""", db=self.copy.name)
+        again = os.path.join(self.copy.where, "new.plan")
+        self.call(0, "plan", "--out", again)
+        self.assertIn(fresh.root.id, pathlib.Path(again).read_text(encoding="utf-8"))
+        db = lib.oracle.Db(self.copy.load())
+        want = lib.Expected(self.copy, self.parsed, self.now, db=db, stay=(fresh.root.id, replied.root.id))
+        self.assertEqual(sorted(want.roots), sorted(set(due) - {replied.root.id}))
+        self.call(3, "run", "--plan", self.file, err="some items were kept back")
+        self.assertEqual(lib.compare_database(want, self.copy.load()), [])
+        self.call(3 if want.lost else 0, "run", "--yes")
+        gone = self.copy.pg.psql(f"SELECT count(*) FROM posts WHERE id = '{fresh.root.id}'", db=self.copy.name)
+        stays = self.copy.pg.psql(f"SELECT count(*) FROM posts WHERE id = '{replied.root.id}'", db=self.copy.name)
+        self.assertEqual((gone, stays), ("0", "1"))
+
+    def test_expiry(self):
+        """A bundle holds threads of one month of expiry, ten calendar years after the last reply, and its name and the ledger say it."""
+        self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
+        last = {x["root"]: x["last"] for x in self.lines() if x["k"] == "thread"}
+        seen = set()
+        for path in lib.bundles(self.copy.archive):
+            bundle = lib.Bundle(path)
+            months = set()
+            for table, row in bundle.rows():
+                if table == "posts" and row["id"] in last:
+                    at = datetime.datetime.fromtimestamp(last[row["id"]] / 1000, datetime.timezone.utc)
+                    months.add((at.year + 10, at.month))
+                    seen.add(row["id"])
+            (year, month), = months
+            entry, = [e for e in lib.ledger(self.copy.archive) if e["type"] == "published" and e["bundle"] in (bundle.name, bundle.name.removesuffix(".tar.zst"))]
+            after = datetime.datetime(year + month // 12, month % 12 + 1, 1, tzinfo=datetime.timezone.utc)
+            self.assertEqual(entry["expires_ms"], int(after.timestamp()) * 1000)  # when the last of its threads may go
+            self.assertRegex(bundle.name, r"-%04d%02d-\d{6}-[0-9a-f]{12}\.tar\.zst$" % (after.year, after.month))
+        self.assertEqual(seen, self.want.roots)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
