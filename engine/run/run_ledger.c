@@ -171,7 +171,7 @@ int run_line_end(struct run *run, int code, struct err *err)
 
 	begin(&e, run, "run-end");
 	ledger_str(&e, "outcome", run->report->outcome);
-	ledger_int(&e, "exit", err_exit_status(code));
+	ledger_int(&e, "exit", code == -ERR_INTERRUPTED && stop_requested() ? 128 + stop_requested() : err_exit_status(code));
 	ledger_int(&e, "duration_ms", run->report->ended_ms - run->report->began_ms);
 	if (code < 0)
 		ledger_str(&e, "error", err_name(code));

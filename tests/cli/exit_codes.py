@@ -1,0 +1,265 @@
+#!/usr/bin/env python3
+"""Each exit status of a run, provoked: the status, what is said on stderr, what is on stdout, and that nothing was lost.
+
+usage: MMRETAIN=BINARY [CLOCK_AHEAD=LIBRARY] exit_codes.py [TEST...]
+"""
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "db"))
+import e2e_lib as lib  # noqa: E402
+
+RULE = {"name": "all", "match": {}, "keep": {"for": "500d"}}
+LOCK_KEY = 0x6D6D72657461696E
+RUN_LINE = r"run \d{8}T\d{6}Z-[0-9a-f]{8}: %s, [0-9.]+ s; `mmretain report last` has the protocol\n\Z"
+
+
+def setUpModule():
+    global PG, WORLD, WHERE
+    WHERE = tempfile.mkdtemp(prefix="mmr-exit-")
+    os.chmod(WHERE, 0o755)
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 400, 5)
+
+
+def tearDownModule():
+    PG.stop()
+    shutil.rmtree(WHERE, ignore_errors=True)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        name = self.id().rpartition(".")[2].lower()
+        self.now = int(time.time() * 1000)
+        self.copy = WORLD.clone(name, os.path.join(WHERE, name))
+        self.name = name
+
+    def tearDown(self):
+        self.copy.remove()
+
+    def begin(self, rule=None, init=True, throttle=None, more="", **options):
+        self.policy, parsed = self.copy.write_policy([dict(RULE, **(rule or {}))], **options)
+        text = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        if throttle:
+            text = re.sub(r"throttle: .*", "throttle: " + throttle, text)
+        pathlib.Path(self.policy).write_text(text + more, encoding="utf-8")
+        self.want = lib.Expected(self.copy, parsed, self.now)
+        self.assertGreater(len(self.want.roots), 20)
+        if init:
+            self.call(0, "init")
+
+    def call(self, code, *args, err=None, out=None, now=None, **more):
+        """Run; stderr and stdout must match the patterns somewhere (None: stderr has no error, stdout is not looked at)."""
+        done = lib.call(self.copy, self.policy, *args, now_ms=now, **more)
+        self.check(done, code, err, out)
+        return done
+
+    def check(self, done, code, err=None, out=None):
+        self.assertEqual(done.code, code, f"{done.args}\n{done.out}\n{done.err}")
+        if err is None:
+            self.assertNotIn("mmretain: error:", done.err)
+        else:
+            self.assertRegex(done.err, err)
+            self.assertEqual(done.err.count("mmretain: error:"), 1, done.err)
+            self.assertIn("\n  hint: ", done.err)
+        if out is not None:
+            self.assertRegex(done.out, out)
+
+    def untouched(self):
+        after = self.copy.load()
+        for table, before in self.want.db.tables.items():
+            self.assertEqual(sorted(before.lines), sorted(after[table].lines), table)
+        self.assertEqual(self.copy.files(), self.want.files)
+
+    def finished(self):
+        self.assertEqual(lib.compare(self.want, self.copy), [])
+
+    def ledger(self):
+        return lib.ledger(self.copy.archive)
+
+
+class Done(Base):
+    def test_0(self):
+        self.begin()
+        self.call(0, "run", "--yes", out=r"(?s)\ABUNDLE .*\ndue .*\narchived .*\ndeleted .*\n" + RUN_LINE % "complete")
+        self.finished()
+        self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["exit"]), ("complete", 0))
+        self.call(0, "run", "--yes", out=r"\Adue       0 threads, 0 posts\narchived  0 threads, 0 posts, 0 B\ndeleted   0 threads, 0 posts; 0 files, 0 B\n" + RUN_LINE % "complete")
+        self.finished()
+
+    def test_1(self):
+        self.begin()
+        done = lib.call(self.copy, self.policy, "report", "20200101T000000Z-00000000", now_ms=None)
+        self.assertEqual((done.code, done.out), (1, ""))
+        self.assertRegex(done.err, r"\Ammretain: error: the ledger has no run ")
+
+    def test_2(self):
+        self.begin()
+        self.call(2, "run", err=r"nothing was done: `run` acts only with --yes or on a plan file", out=r"\Aplan of \S+ for database test_2\n")
+        self.call(2, "run", "--yes", "--fast", err=r"--fast", out=r"\A\Z")
+        self.untouched()
+
+    def test_3(self):
+        self.begin()
+        files = self.want.db.tables["fileinfo"]
+        paths = [files.get(r, "path") for r in files.rows]
+        found = sorted((i, files.get(row, "path")) for i, (root, row) in self.want.attachments.rows.items() if root in self.want.roots)
+        path = next(p for _, p in found if paths.count(p) == 1 and os.path.isfile(os.path.join(self.copy.data, p)))
+        os.unlink(os.path.join(self.copy.data, path))
+        self.want = lib.Expected(self.copy, self.want.policy, self.now)
+        self.assertEqual(len(self.want.lost), 1)
+        self.call(3, "run", "--yes", err=r"\A(?s:.*)mmretain: error: done, but some items were kept back\n  hint: `mmretain report ", out=r"(?s)kept      file_missing 1\n" + RUN_LINE % "partial")
+        self.finished()
+        self.assertEqual([e["threads"] for e in self.ledger() if e["type"] == "kept" and e["reason"] == "file_missing"], [1])
+
+    def test_4(self):
+        self.begin(throttle="{target: 1ms, pause_factor: 50, export_pause_factor: 0}")
+        self.call(4, "run", "--yes", "--run-time", "5ms", err="time budget used up", out=RUN_LINE % "partial")
+        self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["exit"], self.ledger()[-1]["error"]), ("partial", 4, "WORK_LEFT"))
+        self.assertEqual(lib.nowhere(self.want, self.copy), [])
+        self.begin(init=False)
+        self.call(0, "run", "--yes")
+        self.assertEqual(lib.compare_database(self.want, self.copy.load()), [])
+
+
+class Refused(Base):
+    def test_10(self):
+        self.begin()
+        with open(self.policy, "a", encoding="utf-8") as f:
+            f.write("rulez: []\n")
+        self.call(10, "run", "--yes", err=r"policy.yaml:\d+:1: .*rulez", out=r"\A\Z")
+        self.untouched()
+
+    def test_11_database(self):
+        self.begin()
+        with PG.connect(self.name) as other, other.cursor() as cur:
+            cur.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
+            self.call(11, "run", "--yes", err="another run holds the lock of database .*server process %d" % other.get_backend_pid())
+        other.close()
+        self.untouched()
+
+    def test_11_archive(self):
+        self.begin()
+        with open(os.path.join(self.copy.archive, "ledger", "entries.jsonl"), "a", encoding="utf-8") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            self.call(11, "run", "--yes", err="another process writes the ledger")
+        self.untouched()
+        self.call(0, "run", "--yes")
+        self.finished()
+
+    def test_12(self):
+        self.begin(url=self.copy.url().replace(f"port={PG.port}", "port=1"))
+        for args in (("run", "--yes"), ("plan",)):
+            self.call(12, *args, err=r"mmretain: error: .*port 1|mmretain: error: .*\.s\.PGSQL\.1")
+        self.untouched()
+
+    def test_13(self):
+        self.begin()
+        PG.psql("CREATE TABLE notes_on (id text, about varchar(26) REFERENCES posts(id))", db=self.name)
+        self.call(13, "run", "--yes", err=r"that a delete could break: .*notes_on")
+        self.call(13, "doctor", err=r"(?s)", out=r"fail  schema .*notes_on")
+        self.call(0, "plan")
+        PG.psql("DROP TABLE notes_on", db=self.name)
+        self.untouched()
+
+    def test_14(self):
+        self.begin()
+        os.rename(os.path.join(self.copy.archive, "0=mmretain_archive_1"), os.path.join(self.copy.where, "mark"))
+        for args in (("run", "--yes"), ("verify",), ("status",), ("report", "last")):
+            self.call(14, *args, err=r"mmretain: error: ")
+        self.untouched()
+
+    def test_15(self):
+        self.begin()
+        self.call(0, "run", "--yes")
+        path = lib.bundles(self.copy.archive)[-1]
+        with open(path, "r+b") as f:
+            f.seek(os.path.getsize(path) // 2)
+            byte = f.read(1)
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte[0] ^ 4]))
+        rest = len(lib.bundles(self.copy.archive)) - 1
+        done = self.call(15, "verify", err=r"mmretain: error: 1 bundles damaged, 0 missing, 0 unknown", out=r"(?s)\Aledger: \d+ lines, chain whole")
+        self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
+        # A damaged ledger hides nothing of that.
+        book = os.path.join(self.copy.archive, "ledger", "entries.jsonl")
+        text = pathlib.Path(book).read_text(encoding="utf-8").replace('"outcome":"complete"', '"outcome":"partial"')
+        pathlib.Path(book).write_text(text, encoding="utf-8")
+        done = self.call(15, "verify", err=r"ledger line \d+ is damaged: its hash .*; 1 bundles damaged, 0 missing", out=r"lines, then damage")
+        self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
+        self.call(15, "run", "--yes", err=r"ledger line \d+ is damaged")
+
+    def test_16_guard(self):
+        self.begin({"guard": {"threads": 5}})
+        self.call(16, "run", "--yes", err=r"rule all: \d+ threads are due, more than its guard of 5\n  hint: .*guard: \{threads: \.\.\.\}", out=RUN_LINE % "refused")
+        self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["error"]), ("refused", "GUARD"))
+        self.untouched()
+
+    @unittest.skipUnless(os.environ.get("CLOCK_AHEAD"), "CLOCK_AHEAD is not set")
+    def test_16_clock(self):
+        self.begin()
+        self.call(16, "run", "--yes", err=r"the clock here says \S+, the database's says ", env={"LD_PRELOAD": os.environ["CLOCK_AHEAD"]})
+        self.untouched()
+
+    def test_17(self):
+        self.begin()
+        PG.psql("INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue) VALUES ('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_x', 'no json')", db=self.name)
+        for args in (("plan",), ("run", "--yes")):
+            self.call(17, *args, err=r"record kvstore_legal_hold_x of the legal-hold plugin cannot be read")
+        PG.psql("DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_x'", db=self.name)
+        self.untouched()
+
+    def test_19(self):
+        PG.psql("DROP ROLE IF EXISTS exit_reader; CREATE ROLE exit_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO exit_reader", db=self.name)
+        self.begin(user="exit_reader")
+        self.call(0, "plan")
+        self.call(19, "run", "--yes", err=r"the database role lacks DELETE ON threads, DELETE ON posts, .*\n  hint: Run `mmretain grants`")
+        self.untouched()
+        PG.psql("DROP OWNED BY exit_reader; DROP ROLE exit_reader", db=self.name)
+
+
+class Stopped(Base):
+    """A signal ends a run between two batches: 128 and its number, what is left goes the next night."""
+
+    def stop(self, signum, word):
+        self.begin(throttle="{target: 1ms, pause_factor: 100, export_pause_factor: 0}")
+        process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None)
+        book = pathlib.Path(self.copy.archive, "ledger", "entries.jsonl")
+        end = time.monotonic() + 60
+        while not (book.exists() and word in book.read_text(encoding="utf-8")) and time.monotonic() < end and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signum)
+        begin = time.monotonic()
+        done = lib.finish(process)
+        self.check(done, 128 + signum, err=r"mmretain: error: (rule all: )?stopped by signal %d\n  hint: " % signum, out=RUN_LINE % "partial")
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual({k: self.ledger()[-1][k] for k in ("outcome", "exit", "error")}, {"outcome": "partial", "exit": 128 + signum, "error": "INTERRUPTED"})
+        self.assertEqual(lib.nowhere(self.want, self.copy), [])
+        # The interrupted bundle is finished first under the same policy.
+        self.call(0, "run", "--yes", out=RUN_LINE % "complete")
+        self.finished()
+
+    def test_130(self):
+        self.stop(signal.SIGINT, '"type":"purging"')
+
+    def test_143(self):
+        self.stop(signal.SIGTERM, '"type":"purging"')
+
+    def test_143_early(self):
+        self.stop(signal.SIGTERM, '"type":"run-begin"')
+
+    def test_129(self):
+        self.stop(signal.SIGHUP, '"type":"purging"')
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
