@@ -172,6 +172,7 @@ static int fault(enum fault_id id, struct err *err)
 
 static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
 {
+	int64_t from;
 	int rc;
 
 	/* The lock may have been lost with its session: another run could be at work. */
@@ -181,7 +182,10 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 		return rc;
 	if (o->protect && (rc = check_protections(mm, o, b, err)) != 1)
 		return rc;
-	if ((rc = delete_rows(mm, b, err)) != 1)
+	from = time_mono_us();
+	rc = delete_rows(mm, b, err);
+	b->work_us += time_mono_us() - from;
+	if (rc != 1)
 		return rc;
 	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0)
 		return rc;

@@ -48,6 +48,7 @@ struct purge_batch {
 	struct purge_row *row; size_t n_rows, cap_rows;
 	struct purge_file *file; size_t n_files, cap_files;
 	size_t posts;
+	int64_t work_us;           /* what the statements that look for rows and delete them took */
 	bool located;              /* rows carry locations */
 };
 

@@ -10,16 +10,20 @@
 
 enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000 };
 
-struct pace { size_t posts; int64_t work_us; };
+struct pace { size_t posts; };
 
-/* Next size = size x target / measured, within x 0.3 to x 1.5: the burst, not the amount, is what users of the chat notice. */
-static void pace_adapt(struct pace *p, const struct purge_options *o, int64_t work_us)
+/* Next size = posts x target / measured, within x 0.3 to x 1.5 of the last: the burst, not the amount, is what users of the chat notice.
+ * Measured are the statements that look for rows and delete them; checks and commit cost the same for any size, and smaller batches would
+ * only mean more of them.  The short end of a bundle teaches nothing. */
+static void pace_adapt(struct pace *p, const struct purge_options *o, const struct purge_batch *b)
 {
-	int64_t target_us = (int64_t)(o->target_ms > 0 ? o->target_ms : 5) * 1000;
-	double factor = (double)target_us / (double)(work_us > 0 ? work_us : 1);
+	double target_us = (o->target_ms > 0 ? o->target_ms : 5) * 1000.0, size = (double)p->posts;
+	double want = (double)b->posts * target_us / (double)(b->work_us > 0 ? b->work_us : 1);
 
-	factor = factor < 0.3 ? 0.3 : factor > 1.5 ? 1.5 : factor;
-	p->posts = (size_t)((double)p->posts * factor);
+	if (b->work_us == 0 || (b->posts < p->posts / 2 && b->work_us < target_us))
+		return;
+	want = want < 0.3 * size ? 0.3 * size : want > 1.5 * size ? 1.5 * size : want;
+	p->posts = (size_t)want;
 	p->posts = p->posts < POSTS_MIN ? POSTS_MIN : p->posts > POSTS_MAX ? POSTS_MAX : p->posts;
 }
 
@@ -75,6 +79,7 @@ static int report_kept(const struct purge_batch *b, const struct purge_options *
 /* Tries until the batch is deleted or nothing of it remains to be deleted. */
 static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err)
 {
+	int64_t from;
 	int rc;
 
 	for (int tries = 0; remaining(b) > 0; tries++) {
@@ -82,8 +87,10 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 			mark_rest(b, PURGE_LOCKED); /* rows move faster than we can follow: leave them for another night */
 			return 0;
 		}
+		from = time_mono_us();
 		if (!b->located && (rc = purge_refresh(mm, b, err)) < 0)
 			return rc;
+		b->work_us += time_mono_us() - from;
 		if (remaining(b) == 0)
 			return 0;
 		rc = purge_delete(mm, o, b, c, err);
@@ -132,7 +139,7 @@ static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *
 		rc = settle_batch(mm, o, &b, c, err);
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
 			from = time_mono_us() - from;
-			pace_adapt(p, o, from);
+			pace_adapt(p, o, &b);
 			pause_after(o, c, from);
 		}
 	}
@@ -144,7 +151,7 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 		  struct purge_counts *c, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
-	struct pace pace = {.posts = POSTS_FIRST};
+	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
 	struct purge_source *s;
 	struct purge_watch *w = purge_watch_new(ctx, o->snapshot_ms);
 	int rc;
@@ -157,6 +164,8 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 		if ((rc = check_budget(o, err)) < 0)
 			return rc;
 		rc = one_batch(mm, s, w, o, &pace, c, err);
+		if (o->batch_posts)
+			*o->batch_posts = pace.posts;
 		if (rc != 0)
 			return rc < 0 ? rc : 0;
 		progress_update(o->progress, "delete", c->posts, receipt_posts(receipt), "posts");

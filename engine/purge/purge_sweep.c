@@ -7,6 +7,7 @@
  */
 #include "purge_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,8 +44,8 @@ static int wait_horizon(struct mm *mm, int64_t wait_ms, bool *ret_reached, struc
 	}
 }
 
-/* Every post of the bundle into the work table. */
-static int load_posts(struct mm *mm, const struct receipt *receipt, struct err *err)
+/* Every post of one bundle into the work table. */
+static int load_bundle(struct mm *mm, const struct receipt *receipt, size_t bundle, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
 	struct bundle_reader *reader;
@@ -55,43 +56,64 @@ static int load_posts(struct mm *mm, const struct receipt *receipt, struct err *
 	int rc;
 
 	buf_init(&copy, ctx, 1 << 20);
-	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 ||
-	    (rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err)) < 0)
+	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0)
 		return rc;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
 			return rc;
 		if (l.kind != MM_POST)
 			continue;
-		buf_printf(&copy, "%.*s\t%c\n", (int)l.key_len, l.key, l.root ? 't' : 'f');
+		buf_printf(&copy, "%.*s\t%c\t%zu\n", (int)l.key_len, l.key, l.root ? 't' : 'f', bundle);
 		if (copy.len < COPY_FLUSH_BYTES)
 			continue;
 		if ((rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0)
 			return rc;
 		buf_clear(&copy);
 	}
-	if (rc < 0 || (copy.len && (rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0))
-		return rc;
-	return db_copy_in_end(mm->db, err);
+	return rc < 0 || copy.len == 0 ? rc : db_copy_in_data(mm->db, copy.data, copy.len, err);
 }
 
-struct roots { void *ctx; mm_id *id; size_t n; };
+static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, struct err *err)
+{
+	int rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = load_bundle(mm, item[i].receipt, i, err);
+	return rc < 0 ? rc : db_copy_in_end(mm->db, err);
+}
+
+struct root { size_t bundle; mm_id id; };
+struct roots { void *ctx; struct root *root; size_t n; };
 
 static int on_root(void *payload, const struct db_row *row, struct err *err)
 {
 	struct roots *r = payload;
+	struct root *root;
 
 	(void)err;
 	if (row->len[0] > MM_ID)
 		return 0;
-	r->id = mem_grow(r->ctx, r->id, mm_id, r->n + 1);
-	memset(r->id[r->n], 0, sizeof(mm_id));
-	memcpy(r->id[r->n++], row->value[0], row->len[0]);
+	r->root = mem_grow(r->ctx, r->root, struct root, r->n + 1);
+	root = &r->root[r->n++];
+	*root = (struct root){.bundle = strtoul(row->value[1], NULL, 10)};
+	memcpy(root->id, row->value[0], row->len[0]);
 	return 0;
 }
 
+static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, const struct purge_swept *item, struct err *err)
+{
+	auto_mem mm_id *id = mem_array(r->ctx, mm_id, r->n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->root[i].bundle == bundle)
+			memcpy(id[n++], r->root[i].id, sizeof(mm_id));
+	item->counts->late_restored += n;
+	return n ? purge_restore(mm, item->receipt, id, n, err) : 0;
+}
+
 /* Threads with late replies come back whole; the next plan decides about them with the new reply. */
-static int put_back(struct mm *mm, const struct receipt *receipt, bool small, struct purge_counts *c, struct err *err)
+static int put_back(struct mm *mm, const struct purge_swept *item, size_t n, bool small, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
@@ -99,98 +121,123 @@ static int put_back(struct mm *mm, const struct receipt *receipt, bool small, st
 
 	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 || r.n == 0)
 		return rc;
-	if ((rc = purge_restore(mm, receipt, r.id, r.n, err)) < 0)
-		return rc;
-	c->late_restored += r.n;
-	return db_query(ctx, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = put_back_bundle(mm, &r, i, &item[i], err);
+	return rc < 0 ? rc : db_query(ctx, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err);
 }
 
-struct late_rows { struct buf text; const char *kind; uint64_t n; };
+struct late_rows { struct buf text; uint64_t n; };
+struct late { struct late_rows *rows; size_t n; const char *kind; };
 
 static int on_late(void *payload, const struct db_row *row, struct err *err)
 {
-	struct late_rows *l = payload;
+	struct late *l = payload;
+	size_t bundle = strtoul(row->value[1], NULL, 10);
+	struct late_rows *r = &l->rows[bundle < l->n ? bundle : 0];
 
-	buf_printf(&l->text, "{\"k\":\"%s\",\"row\":", l->kind);
-	buf_put(&l->text, row->value[0], row->len[0]);
-	buf_puts(&l->text, "}\n");
-	l->n++;
-	return l->text.overflow ? err_set(err, ERR_STORE, "too many late rows for one sweep") : 0;
+	buf_printf(&r->text, "{\"k\":\"%s\",\"row\":", l->kind);
+	buf_put(&r->text, row->value[0], row->len[0]);
+	buf_puts(&r->text, "}\n");
+	r->n++;
+	return r->text.overflow ? err_set(err, ERR_STORE, "too many late rows for one sweep") : 0;
 }
 
-static int remove_late(struct mm *mm, const struct purge_options *o, const struct receipt *receipt, struct purge_counts *c,
-		       struct err *err)
+/* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */
+static int keep_late(const struct purge_options *o, const struct purge_swept *item, const struct late_rows *l, struct err *err)
 {
-	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep late");
-	struct late_rows l = {.n = 0};
-	char name[64];
-	int rc;
+	char hex[DIGEST_HEX + 1], name[64];
 
-	buf_init(&l.text, ctx, LATE_MAX_BYTES);
-	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
-		if (!mm->schema->table[late[i].kind].present)
-			continue;
-		l.kind = mm->schema->table[late[i].kind].kind_name;
-		/* Rolled back unless the commit below follows; by then the rows are durable beside the ledger. */
-		if ((rc = db_stream(mm->db, late[i].sql, 0, NULL, on_late, &l, err)) < 0)
-			return rc;
-	}
-	if (l.n == 0)
+	if (l->n == 0)
 		return 0;
-	c->late_removed += l.n;
-	if (receipt_waived(receipt))
+	item->counts->late_removed += l->n;
+	if (receipt_waived(item->receipt))
 		return 0;
-	/* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */
+	digest_hex(receipt_rows_digest(item->receipt), hex);
 	for (unsigned i = 1; i < 1000; i++) {
-		char hex[DIGEST_HEX + 1];
-
-		digest_hex(receipt_rows_digest(receipt), hex);
 		snprintf(name, sizeof name, "late-%.12s-%u.jsonl", hex, i);
 		if (faccessat(o->journal_dirfd, name, F_OK, 0) != 0)
 			break;
 	}
-	return file_replace(o->journal_dirfd, name, l.text.data, l.text.len, 0600, err);
+	return file_replace(o->journal_dirfd, name, l->text.data, l->text.len, 0600, err);
 }
 
-static int sweep_transaction(struct mm *mm, const struct receipt *receipt, const struct purge_options *o, struct purge_counts *c,
-			     struct err *err)
+static int take_late(struct mm *mm, struct late *l, bool small, struct err *err)
+{
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+		bool draft = late[i].kind == MM_DRAFT && small;
+
+		if (!mm->schema->table[late[i].kind].present)
+			continue;
+		l->kind = mm->schema->table[late[i].kind].kind_name;
+		/* Rolled back unless the commit follows; by then the rows are durable beside the ledger. */
+		if ((draft && (rc = mm_unit_joins(mm, false, err)) < 0) || (rc = db_stream(mm->db, late[i].sql, 0, NULL, on_late, l, err)) < 0 ||
+		    (draft && (rc = mm_unit_joins(mm, true, err)) < 0))
+			return rc;
+	}
+	return 0;
+}
+
+static int remove_late(struct mm *mm, const struct purge_options *o, const struct purge_swept *item, size_t n, bool small,
+		       struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep late");
+	struct late l = {.rows = mem_array(ctx, struct late_rows, n), .n = n};
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		buf_init(&l.rows[i].text, ctx, LATE_MAX_BYTES);
+	rc = take_late(mm, &l, small, err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = keep_late(o, &item[i], &l.rows[i], err);
+	return rc;
+}
+
+static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
+	uint64_t posts = 0;
 	bool small;
 	int rc;
 
-	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, receipt_posts(receipt), &small, err)) < 0 ||
+	for (size_t i = 0; i < n; i++)
+		posts += receipt_posts(item[i].receipt);
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, posts, &small, err)) < 0 ||
 	    (rc = mm_unit_joins(mm, small, err)) < 0 ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
-	    (rc = load_posts(mm, receipt, err)) < 0)
+	    (rc = load_posts(mm, item, n, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
 			return rc;
-	if ((rc = put_back(mm, receipt, small, c, err)) < 0)
+	if ((rc = put_back(mm, item, n, small, err)) < 0)
 		return rc;
-	return remove_late(mm, o, receipt, c, err);
+	return remove_late(mm, o, item, n, small, err);
 }
 
-int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *o, struct purge_counts *c, struct err *err)
+int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
-	struct purge_counts before = *c;
+	auto_mem struct purge_counts *before = mem_array(NULL, struct purge_counts, n + 1);
 	bool reached;
 	int rc;
 
 	if ((rc = wait_horizon(mm, o->sweep_wait_ms, &reached, err)) < 0)
 		return rc;
-	c->sweep_open |= !reached;
+	for (size_t i = 0; i < n; i++) {
+		item[i].counts->sweep_open |= !reached;
+		before[i] = *item[i].counts;
+	}
 	for (int tries = 0;; tries++) {
-		rc = sweep_transaction(mm, receipt, o, c, err);
+		rc = sweep_transaction(mm, item, n, o, err);
 		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the ledger. */
 		if (rc == 0)
 			rc = db_commit(mm->db, err);
 		if (rc == 0)
 			return 0;
 		db_rollback(mm->db);
-		*c = before;
-		c->sweep_open |= !reached;
+		for (size_t i = 0; i < n; i++)
+			*item[i].counts = before[i];
 		if (!err_retryable(rc) || rc == -ERR_DB_GONE || tries >= PURGE_TRIES)
 			return rc;
 		time_sleep_ms(100 << tries);

@@ -8,7 +8,7 @@
  * run_unit.c     one bundle of them: open, publish, purge
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
- * run_purge.c    one receipt: purge, sweep, unlink
+ * run_purge.c    receipts: purge, sweep, unlink
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
  */
@@ -38,6 +38,7 @@ struct run {
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
+	size_t batch_posts;                /* of the next deleting transaction */
 	bool begun;                        /* run-begin is in the ledger */
 };
 
@@ -57,6 +58,7 @@ int run_names_write(struct run *run, struct bundle_writer *w, const char *what, 
 /* ---- one unit ---- */
 struct run_file { uint64_t thread; char *id, *path; struct digest sha256; uint64_t size_bytes; mm_id root; bool changed; };
 struct sitting;
+struct run_purge;
 struct unit {                              /* one bundle of a sitting */
 	struct sitting *sitting;
 	void *ctx;                         /* until it is published */
@@ -76,7 +78,8 @@ struct unit {                              /* one bundle of a sitting */
 int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err) MMR_CHECKED;
 /* Attachments, names, finish, read back, publish, ledger. */
 int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
-int run_unit_purge(struct unit *u, struct err *err) MMR_CHECKED;
+/* What is to be deleted for it. */
+void run_unit_purge(struct unit *u, struct run_purge *ret);
 void run_unit_abort(struct unit *u);
 void run_unit_discard(struct unit *u);
 
@@ -105,7 +108,7 @@ int run_files_store(struct unit *u, struct err *err) MMR_CHECKED;
 /* Reads threads from the spool at `record`, writes and publishes their bundles, purges. *ret_next: where to go on. */
 int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err) MMR_CHECKED;
 
-/* ---- one receipt ---- */
+/* ---- receipts ---- */
 struct run_purge {
 	const char *name;                  /* bundle, or "waived-..." */
 	const struct receipt *receipt;
@@ -115,8 +118,16 @@ struct run_purge {
 	const mm_id *skip; size_t n_skip;  /* threads that are in the bundle but stay (their blob changed meanwhile) */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool started;                      /* the ledger says purging already */
+	struct purge_counts *counts;
+	char journal[96];                  /* of paths to unlink; set by run_purge_delete */
 };
-int run_purge_receipt(struct run *run, const struct run_purge *p, struct purge_counts *counts, struct err *err) MMR_CHECKED;
+/* From `purging` to `purged`. */
+int run_purge_delete(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
+/* One sweep over all of them, then each to `bundle-done`. */
+int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err) MMR_CHECKED;
+void run_purge_report(struct run *run, const struct run_purge *p, size_t n);
+/* All of it for one. */
+int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
 /* Journals that runs before left. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;

@@ -1,4 +1,4 @@
-/* run_purge.c - one receipt: ledger, purge, ledger, sweep, ledger, unlink, ledger. */
+/* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; ledger, unlink, ledger for each. */
 #include "run_internal.h"
 
 #include <dirent.h>
@@ -58,22 +58,22 @@ static void add_counts(struct purge_counts *to, const struct purge_counts *c)
 	to->sweep_open |= c->sweep_open;
 }
 
-static void fill_options(struct run *run, const struct run_purge *p, struct kept *kept, char *journal, size_t journal_len,
-			 struct purge_options *o)
+static void fill_options(struct run *run, const struct run_purge *p, struct kept *kept, struct purge_options *o)
 {
-	snprintf(journal, journal_len, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
+		.batch_posts = &run->batch_posts,
 		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms, .sweep_wait_ms = SWEEP_WAIT_MS,
 		.lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,
 		.unlink_files = p->rule && p->rule->files != FILES_KEEP, .journal_dirfd = run->store->ledger_dirfd,
-		.journal_name = journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
+		.journal_name = p->journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
 	};
 }
 
-static int purge_step(struct run *run, const struct run_purge *p, struct purge_options *o, struct purge_counts *c, struct err *err)
+static int purge_step(struct run *run, const struct run_purge *p, struct purge_options *o, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "protect");
+	struct purge_counts *c = p->counts;
 	struct mm_protect_query *protect;
 	int64_t from = time_mono_us();
 	const struct plan_scope *scope = run->plan ? run->plan->scope : NULL;
@@ -93,38 +93,67 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	return run_line_step(run, "purged", p->name, c, err);
 }
 
-static int settle_steps(struct run *run, const struct run_purge *p, struct purge_options *o, struct purge_counts *c, struct err *err)
-{
-	int64_t from;
-	int rc = 0;
-
-	if (!p->settle_only)
-		rc = purge_step(run, p, o, c, err);
-	from = time_mono_us();
-	if (rc < 0 || (rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, p->receipt, o, c, err)) < 0 ||
-	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0 || (rc = run_line_step(run, "sweep", p->name, c, err)) < 0)
-		return rc;
-	run_timing("sweep", from, c->posts, p->name);
-	from = time_mono_us();
-	if ((rc = purge_unlink(run->mm, o, c, err)) < 0 || (rc = run_line_step(run, "unlinked", p->name, c, err)) < 0 ||
-	    (rc = run_line_step(run, "bundle-done", p->name, c, err)) < 0)
-		return rc;
-	run_timing("unlink", from, c->posts, p->name);
-	return run_fault(FAULT_RUN_AFTER_DONE, err);
-}
-
-int run_purge_receipt(struct run *run, const struct run_purge *p, struct purge_counts *c, struct err *err)
+int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 {
 	struct kept kept = {run};
 	struct purge_options o;
-	char journal[96];
+
+	snprintf(p->journal, sizeof p->journal, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
+	fill_options(run, p, &kept, &o);
+	return p->settle_only ? 0 : purge_step(run, p, &o, err);
+}
+
+static int unlink_step(struct run *run, const struct run_purge *p, struct err *err)
+{
+	struct purge_options o;
+	int64_t from = time_mono_us();
+	int rc;
+
+	fill_options(run, p, NULL, &o);
+	if ((rc = run_line_step(run, "sweep", p->name, p->counts, err)) < 0 || (rc = purge_unlink(run->mm, &o, p->counts, err)) < 0 ||
+	    (rc = run_line_step(run, "unlinked", p->name, p->counts, err)) < 0 ||
+	    (rc = run_line_step(run, "bundle-done", p->name, p->counts, err)) < 0)
+		return rc;
+	run_timing("unlink", from, p->counts->posts, p->name);
+	return run_fault(FAULT_RUN_AFTER_DONE, err);
+}
+
+int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err)
+{
+	auto_mem struct purge_swept *item = mem_array(run->ctx, struct purge_swept, n + 1);
+	int64_t from = time_mono_us();
+	struct purge_options o;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		item[i] = (struct purge_swept){p[i].receipt, p[i].counts};
+	fill_options(run, p, NULL, &o);
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
+	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
+		return rc;
+	run_timing("sweep", from, 0, "");
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = unlink_step(run, &p[i], err);
+	return rc;
+}
+
+void run_purge_report(struct run *run, const struct run_purge *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add_counts(&run->report->total, p[i].counts);
+}
+
+int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err)
+{
 	int rc;
 
 	if (!run_deletes(run))
-		return run_line_step(run, "bundle-done", p->name, c, err); /* archive only: this bundle will never be purged */
-	fill_options(run, p, &kept, journal, sizeof journal, &o);
-	rc = settle_steps(run, p, &o, c, err);
-	add_counts(&run->report->total, c);
+		return run_line_step(run, "bundle-done", p->name, p->counts, err); /* archive only: this bundle will never be purged */
+	if ((rc = run_purge_delete(run, p, err)) == 0)
+		rc = run_purge_settle(run, p, 1, err);
+	run_purge_report(run, p, 1);
 	return rc;
 }
 

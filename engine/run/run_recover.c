@@ -71,7 +71,8 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 	p.receipt = receipt;
 	if (!same)
 		p.rule = NULL;
-	return run_purge_receipt(run, &p, &note(run, b)->purge, err);
+	p.counts = &note(run, b)->purge;
+	return run_purge_receipt(run, &p, err);
 }
 
 /* ---- bundles that the ledger does not know ---- */
@@ -200,7 +201,8 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 		if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
 			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);
 		p.receipt = receipt;
-		rc = run_purge_receipt(run, &p, &note(run, b)->purge, err);
+		p.counts = &note(run, b)->purge;
+		rc = run_purge_receipt(run, &p, err);
 	}
 	return rc;
 }

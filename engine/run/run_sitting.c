@@ -220,6 +220,33 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	return 0;
 }
 
+/* Every bundle of the sitting, then one sweep.  When time is up, what was deleted is still settled. */
+static int purge(struct sitting *s, struct err *err)
+{
+	struct run_purge *p = mem_array(s->ctx, struct run_purge, s->n_units + 1);
+	struct run *run = s->run;
+	struct err own;
+	size_t n = 0;
+	int rc = 0, end;
+
+	for (size_t i = 0; i < s->n_units; i++)
+		run_unit_purge(&s->unit[i], &p[i]);
+	for (size_t i = 0; i < s->n_units && rc == 0 && !run_deletes(run); i++)
+		rc = run_purge_receipt(run, &p[i], err);
+	if (!run_deletes(run))
+		return rc;
+	for (; n < s->n_units && rc == 0; n += rc == 0) {
+		purge_hints_start(s->hints, s->unit[n].from_hint);
+		rc = run_purge_delete(run, &p[n], err);
+	}
+	if (rc == 0 || rc == -ERR_WORK_LEFT) {
+		end = run_purge_settle(run, p, n, rc == 0 ? err : &own);
+		rc = rc == 0 ? end : rc;
+	}
+	run_purge_report(run, p, s->n_units);
+	return rc;
+}
+
 int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "sitting");
@@ -228,8 +255,8 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 
 	if (s.x)
 		mm_export_end(s.x);
-	for (size_t i = 0; i < s.n_units && rc == 0; i++)
-		rc = run_unit_purge(&s.unit[i], err);
+	if (rc == 0)
+		rc = purge(&s, err);
 	for (size_t i = 0; i < s.n_units; i++)
 		run_unit_discard(&s.unit[i]);
 	*ret_next = record + s.used;

@@ -166,20 +166,18 @@ int run_unit_close(struct unit *u, struct err *err)
 	return 0;
 }
 
-int run_unit_purge(struct unit *u, struct err *err)
+void run_unit_purge(struct unit *u, struct run_purge *ret)
 {
 	struct sitting *s = u->sitting;
-	auto_mem mm_id *skip = mem_array(s->ctx, mm_id, u->to_file - u->from_file + 1);
-	struct run_purge p = {.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
-			      .skip = skip};
+	mm_id *skip = mem_array(s->ctx, mm_id, u->to_file - u->from_file + 1);
 
+	*ret = (struct run_purge){.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
+				  .skip = skip, .counts = &s->run->report->bundle[u->at].purge};
 	for (size_t i = u->from_file; i < u->to_file; i++)
 		if (s->file[i].changed) {
-			memcpy(skip[p.n_skip++], s->file[i].root, sizeof(mm_id));
+			memcpy(skip[ret->n_skip++], s->file[i].root, sizeof(mm_id));
 			s->run->report->kept[KEPT_FILE_MISSING]++;
 		}
-	purge_hints_start(s->hints, u->from_hint);
-	return run_purge_receipt(s->run, &p, &s->run->report->bundle[u->at].purge, err);
 }
 
 /* A waived bundle was only a list: it is removed here, or at the next start. */

@@ -35,6 +35,7 @@ typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /*
 
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
+	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
 	int64_t deadline_mono_ms;              /* 0 = none */
 	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
@@ -53,9 +54,9 @@ struct purge_options {
 int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *options,
 		  struct purge_counts *counts, struct err *err) MMR_CHECKED;
 /* Late replies (their thread is put back from the bundle) and late dependants (written to late-<digest>-<n>.jsonl in the journal folder,
- * then removed and counted) of deleted threads.  Waits for older transactions first. */
-int purge_sweep(struct mm *mm, const struct receipt *receipt, const struct purge_options *options, struct purge_counts *counts,
-		struct err *err) MMR_CHECKED;
+ * then removed and counted) of deleted threads of n bundles, in one transaction.  Waits for older transactions first. */
+struct purge_swept { const struct receipt *receipt; struct purge_counts *counts; };
+int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
  * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */
 int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;

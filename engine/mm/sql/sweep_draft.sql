@@ -1,6 +1,6 @@
 -- Late drafts: their thread was deleted by this run.  Parameters: none.  Locks: the rows.
--- No index on rootid: the drafts of threads (few) are looked up among the posts, not the other way round.
-DELETE FROM drafts t WHERE t.ctid IN (
-	SELECT d.ctid FROM (SELECT ctid, rootid FROM drafts WHERE rootid <> '' OFFSET 0) d
-	WHERE d.rootid IN (SELECT id FROM pg_temp.mmr_gone WHERE root))
-RETURNING to_jsonb(t)::text
+-- No index on rootid: one pass over the drafts of threads.
+DELETE FROM drafts t
+USING (SELECT d.at, g.bundle FROM (SELECT ctid AS at, rootid FROM drafts WHERE rootid <> '' OFFSET 0) d
+       JOIN pg_temp.mmr_gone g ON g.id = d.rootid WHERE g.root) x
+WHERE t.ctid = x.at RETURNING to_jsonb(t)::text, x.bundle

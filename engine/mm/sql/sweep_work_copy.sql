@@ -1,2 +1,2 @@
--- Load the bundle's posts.  Parameters: none (COPY data).
-COPY pg_temp.mmr_gone (id, root) FROM STDIN
+-- Load the bundles' posts.  Parameters: none (COPY data).
+COPY pg_temp.mmr_gone (id, root, bundle) FROM STDIN
