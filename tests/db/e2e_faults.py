@@ -685,12 +685,17 @@ WAITING = {
 }
 
 
-def waiting_test(name, change):
+def waiting_test(name, change, planned):
     def body(bench):
         rules = OLD + [{"name": "kept", "match": {"channel": "off-topic"}, "keep": "forever"}]
         bench.begin(rules)
-        process = bench.halt("RUN_AFTER_PUBLISHED")
-        exported = {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+        exported, process = set(), None
+        plan = os.path.join(bench.copy.where, "plan.jsonl")
+        if planned:
+            bench.call("plan", "--out", plan, code=0)
+        else:
+            process = bench.halt("RUN_AFTER_PUBLISHED")
+            exported = {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
         waiting = bench.roots(lambda t: t.root.live and t.root.user and len(t.posts) == 1 and t.root.id not in exported)
         if not waiting:
             process.kill()
@@ -701,20 +706,24 @@ def waiting_test(name, change):
             bench.sql(change.format(at=at, root=t.root.id, user=t.root.user, elsewhere=elsewhere))
         else:
             insert_reply(bench, t, 4, at)
-        bench.go_on(process, code=(0, 3))
+        if planned:
+            bench.call("run", "--plan", plan, "--json", code=(0, 3))
+        else:
+            bench.go_on(process, code=(0, 3))
         count = bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'")
         if count != ("1" if change else "2"):
             bench.fail(f"the thread is gone although it is due no more ({count} posts left)")
         rest = set(bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        for r in sorted(bench.want.roots - {t.root.id}):
-            if r in rest:
-                bench.fail(f"another due thread is still there: {r}")
-    body.__doc__ = f"A thread that waits for its export gets a {name} that protects it: it stays."
-    TESTS["waiting_" + name] = body
+        left = sorted(r for r in bench.want.roots - {t.root.id} if r in rest)
+        if left:
+            bench.fail(f"{len(left)} other due threads are still there: {left[0]}")
+    body.__doc__ = f"A thread that {'was planned' if planned else 'waits for its export'} gets a {name} that protects it: it stays."
+    TESTS[("planned_" if planned else "waiting_") + name] = body
 
 
 for waiting_name, waiting_sql in WAITING.items():
-    waiting_test(waiting_name, waiting_sql)
+    waiting_test(waiting_name, waiting_sql, False)
+    waiting_test(waiting_name, waiting_sql, True)
 
 
 @test
