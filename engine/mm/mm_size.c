@@ -23,36 +23,60 @@ static int planner(void *ctx, struct mm *mm, const char *value, struct err *err)
 	return db_query(ctx, mm->db, &sql_size_settings, DB_ONE, 1, &value, &res, err);
 }
 
-static int query_bytes(void *ctx, struct mm *mm, const char *const *ids, size_t n, struct db_result **ret, struct err *err)
+static int sum_bytes(void *ctx, struct mm *mm, const char *ids, struct db_result **ret, struct err *err)
 {
-	const char *p = id_array(ctx, ids, n);
 	int r = planner(ctx, mm, "off", err);
 
 	if (r == 0)
-		r = db_query(ctx, mm->db, &sql_size_bytes, DB_ANY, 1, &p, ret, err);
+		r = db_query(ctx, mm->db, &sql_size_bytes, DB_ANY, 1, &ids, ret, err);
 	return r < 0 ? r : planner(ctx, mm, "on", err);
 }
 
-int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,
-	     size_t *ret_n, struct err *err)
+static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *size, size_t n, struct err *err)
 {
-	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
-	const char *p = with_bytes ? NULL : id_array(tmp, channel_ids, n);
+	struct mm_idmap map;
 	struct db_result *res;
-	struct mm_size *size;
-	int r = with_bytes ? query_bytes(tmp, mm, channel_ids, n, &res, err)
-			   : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &p, &res, err);
+	int r = db_query(ctx, mm->db, &sql_size_files, DB_ANY, 1, &ids, &res, err);
 
 	if (r < 0)
 		return r;
-	size = mem_array(ctx, struct mm_size, (unsigned)db_rows(res) + 1);
+	mm_idmap_init(&map, ctx, sizeof *size);
+	mm_idmap_base(&map, size);
+	for (size_t i = 0; i < n; i++)
+		mm_idmap_add(&map);
 	for (int64_t i = 0; i < db_rows(res); i++) {
-		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, i, 0));
-		size[i].posts = (uint64_t)db_i64(res, i, 1);
-		size[i].bytes = with_bytes ? (uint64_t)db_i64(res, i, 2) : 0;
+		uint32_t at = mm_idmap_find(&map, db_text(res, i, 0), db_len(res, i, 0));
+
+		if (at != MM_NO_INDEX)
+			size[at].bytes += (uint64_t)db_i64(res, i, 1);
 	}
+	return 0;
+}
+
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool with_bytes,
+	     struct mm_size **ret, size_t *ret_n, struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
+	const char *ids = with_bytes && all_channels ? NULL : id_array(tmp, channel_ids, n);
+	struct db_result *res;
+	struct mm_size *size;
+	size_t rows;
+	int r = with_bytes ? sum_bytes(tmp, mm, ids, &res, err) : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &ids, &res, err);
+
+	if (r < 0)
+		return r;
+	rows = (size_t)db_rows(res);
+	size = mem_array(ctx, struct mm_size, rows + 1);
+	for (size_t i = 0; i < rows; i++) {
+		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, (int64_t)i, 0));
+		size[i].posts = (uint64_t)db_i64(res, (int64_t)i, 1);
+		size[i].bytes = with_bytes ? (uint64_t)db_i64(res, (int64_t)i, 2) : 0;
+	}
+	r = with_bytes ? add_files(tmp, mm, ids, size, rows, err) : 0;
+	if (r < 0)
+		return r;
 	*ret = size;
-	*ret_n = (size_t)db_rows(res);
+	*ret_n = rows;
 	return 0;
 }
 

@@ -97,7 +97,7 @@ static int read_sizes(void *ctx, struct limit *l, struct err *err)
 	struct by_id *index = mem_array(ctx, struct by_id, pass->n + 1);
 	struct mm_size *size;
 	size_t n;
-	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, l->rule->limit_bytes != 0, &size, &n, err);
+	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, pass->all_channels, l->rule->limit_bytes != 0, &size, &n, err);
 
 	if (r < 0)
 		return r;

@@ -138,10 +138,10 @@ int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const c
 /* Root and channel of a post; "" when it has none. ERR_NOT_FOUND when there is no such post. */
 int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err) MMR_CHECKED;
 
-/* Rows and bytes that a scope holds now, strays included, for limits. */
+/* Rows and bytes that a scope holds now, strays included, for limits. Other channels may come too. Needs a transaction. */
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
-int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool with_bytes, struct mm_size **ret,
-	     size_t *ret_n, struct err *err) MMR_CHECKED;
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,
+	     bool with_bytes, struct mm_size **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* Rows of posts in channels, counted no further than `stop`. */
 int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* Per channel: the createat below which about posts[i] posts lie, INT64_MAX when the channel holds fewer. Cost follows posts[i]. */

@@ -16,7 +16,8 @@ WITH param AS (
 ),
 --[scan
 --[live
--- threads with a younger row; a younger copy without a rootid has its post beside it, or is found by thread_named.sql
+-- threads with a younger row, or with a reply in a channel that is not asked for (damage); a younger copy without a rootid has its
+-- post beside it, or is found by thread_named.sql
 live AS (
 --[last_reply
 	SELECT DISTINCT p.rootid AS thread
@@ -24,9 +25,12 @@ live AS (
 --[some
 	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
 --]
-	WHERE p.createat >= $4 AND p.rootid <> ''
+	WHERE p.rootid <> ''
+--[all
+	  AND p.createat >= $4
+--]
 --[some
-	  AND p.createat >= coalesce(c.cut, $3)
+	  AND coalesce(p.createat >= c.cut, true)
 --]
 --]
 --[last_edit
@@ -35,9 +39,11 @@ live AS (
 --[some
 	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
 --]
+--[all
 	WHERE (p.createat >= $4 AND p.rootid <> '' OR p.editat >= $4)
+--]
 --[some
-	  AND greatest(p.createat, p.editat) >= coalesce(c.cut, $3)
+	WHERE CASE WHEN c.cut IS NULL THEN p.rootid <> '' ELSE p.createat >= c.cut AND p.rootid <> '' OR p.editat >= c.cut END
 --]
 --]
 ),
@@ -59,7 +65,7 @@ part AS (
 --[live
 	WHERE p.createat < $3
 --[some
-	  AND (p.createat < c.cut OR p.rootid <> '' OR p.originalid <> '')
+	  AND p.createat < c.cut
 --]
 --]
 --[root
