@@ -1,9 +1,12 @@
 /*
- * cli_cmd_verify.c - read every bundle back, walk the ledger, compare both.
+ * cli_cmd_verify.c - read every bundle back, walk the ledger and the case log, compare.
  */
+#include <stdlib.h>
 #include <string.h>
 
+#include <mmretain/audit.h>
 #include <mmretain/bundle.h>
+#include <mmretain/catalog.h>
 #include <mmretain/ledger.h>
 #include <mmretain/store.h>
 
@@ -24,6 +27,10 @@ struct verify {
 	struct entry *entry;
 	size_t n;
 	struct err ledger;    /* what is wrong with it; code 0: nothing */
+	struct err access;    /* what is wrong with the case log */
+	struct catalog_check index;
+	bool index_known;
+	uint64_t access_entries;
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked;
 };
 
@@ -94,6 +101,59 @@ static int choose(struct verify *v, struct err *err)
 		}
 	}
 	return 0;
+}
+
+/* `--subset n/t`: every t-th bundle in order of path, beginning with the n-th, so that t nights read everything once. */
+static int choose_subset(struct verify *v, struct err *err)
+{
+	const char *text = v->cli->args->value[OPT_SUBSET];
+	unsigned n, t;
+	char rest;
+
+	if (!text)
+		return 0;
+	if (sscanf(text, "%u/%u%c", &n, &t, &rest) != 2 || t == 0 || n == 0 || n > t) {
+		err_set(err, ERR_USAGE, "\"%s\" is not a part such as 3/7", text);
+		return err_hint(err, "`--subset 3/7` reads the third of seven parts.");
+	}
+	for (size_t i = 0; i < v->n; i++)
+		v->entry[i].wanted = v->entry[i].wanted && i % t == n - 1;
+	return 0;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->rel_path, ((const struct entry *)b)->rel_path);
+}
+
+static int take_access(void *payload, const char *line, size_t len, struct err *err)
+{
+	struct verify *v = payload;
+
+	(void)line;
+	(void)len;
+	(void)err;
+	v->access_entries++;
+	return 0;
+}
+
+/* The case log has a chain of its own; indexes are derived, so what is wrong with them is only said. */
+static int check_rest(struct verify *v, struct err *err)
+{
+	int r;
+
+	if (v->cli->args->n_operands)
+		return 0;
+	r = audit_log_each(v->cli->store, take_access, v, err);
+	if (r == -ERR_VERIFY) {
+		v->access = *err;
+		err_clear(err);
+		r = 0;
+	}
+	if (r == 0)
+		v->index_known = catalog_verify(v->cli->store, &v->index, err) == 0;
+	err_clear(err);
+	return r;
 }
 
 static const char *compare(const struct verify *v, const struct entry *e)
@@ -186,6 +246,10 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 		if (!e->in_ledger)
 			put_name(unknown, e->rel_path);
 	}
+	cli_json_put(doc, "case_log", json_pack("{s:I}", "entries", (json_int_t)v->access_entries));
+	cli_json_text(json_object_get(doc, "case_log"), "damage", v->access.code < 0 ? v->access.msg : NULL);
+	cli_json_put(doc, "indexes", json_pack("{s:I,s:I,s:I,s:I}", "missing", (json_int_t)v->index.missing, "stale", (json_int_t)v->index.stale,
+					       "unlisted", (json_int_t)v->index.unlisted, "gone", (json_int_t)v->index.gone));
 	cli_json_put(doc, "bundles", list);
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
@@ -215,6 +279,12 @@ static int print_text(const struct verify *v, struct err *err)
 	}
 	printf("ledger: %llu lines, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
 	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
+	if (!v->cli->args->n_operands)
+		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
+	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
+		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain reindex` builds them again\n",
+		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale, (unsigned long long)v->index.unlisted,
+		       (unsigned long long)v->index.gone);
 	if (any)
 		return cli_table_print(t, err);
 	printf("no bundles\n");
@@ -237,8 +307,12 @@ static int judge(const struct verify *v, struct err *err)
 {
 	if (v->ledger.code < 0)
 		return judge_ledger(v, err);
-	if (!v->missing && !v->unknown && !v->damaged)
-		return 0;
+	if (!v->missing && !v->unknown && !v->damaged) {
+		if (v->access.code == 0)
+			return 0;
+		*err = v->access;
+		return err_prefix(err, "case log");
+	}
 	err_set(err, ERR_VERIFY, "%llu bundles damaged, %llu missing, %llu unknown to the ledger",
 		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
 	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound." :
@@ -267,9 +341,11 @@ static int collect(struct verify *v, struct err *err)
 		r = walk_ledger(v, err);
 	if (r == 0)
 		r = store_each_bundle(v->cli->store, take_file, v, err);
-	if (r == 0)
+	if (r == 0) {
+		qsort(v->entry, v->n, sizeof *v->entry, by_path);
 		r = choose(v, err);
-	return r;
+	}
+	return r < 0 ? r : choose_subset(v, err);
 }
 
 int cli_cmd_verify(struct cli *cli, struct err *err)
@@ -281,6 +357,8 @@ int cli_cmd_verify(struct cli *cli, struct err *err)
 	for (size_t i = 0; r == 0 && i < v.n; i++)
 		if (v.entry[i].wanted)
 			r = check_one(&v, &v.entry[i], err);
+	if (r == 0)
+		r = check_rest(&v, err);
 	if (r < 0)
 		return r;
 	cli_progress_clear();

@@ -214,6 +214,36 @@ class Indexes(Archive, unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (15, ""))
 
 
+class Verify(Archive, unittest.TestCase):
+    """These bundles were made without a ledger: each is unknown to it, so the status is 15 in any case."""
+
+    def verify(self, *words, status=15):
+        policy = os.path.join(self.tmp, "policy.yaml")
+        write(policy, "version: 1\ndatabase: {service: none}\narchive: {store: %s}\nrules:\n  - {name: all, match: {}, keep: forever}\n" % self.root, "w")
+        os.chmod(policy, 0o600)
+        done = subprocess.run([MMRETAIN, "verify", "--json", "-q", "-c", policy, *words], capture_output=True, text=True)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return json.loads(done.stdout) if done.stdout else None
+
+    def test_parts_are_disjoint_and_cover_everything(self):
+        whole = [b["bundle"] for b in self.verify()["bundles"]]
+        parts = [b["bundle"] for n in "12" for b in self.verify("--subset", n + "/2")["bundles"]]
+        self.assertEqual(sorted(parts), sorted(whole))
+        for bad in ("0/2", "3/2", "1", "1/0", "a/b", "1/2x"):
+            self.verify("--subset", bad, status=2)
+
+    def test_case_log_is_walked(self):
+        self.hits("nothing")
+        doc = self.verify()["case_log"]
+        self.assertIsNone(doc["damage"])
+        self.assertGreater(doc["entries"], 0)
+        path = os.path.join(self.root, "ledger", "access", "entries.jsonl")
+        data = bytearray(read(path))
+        data[60] ^= 1
+        write(path, data)
+        self.assertIn("line 1", self.verify()["case_log"]["damage"])
+
+
 class Export(Archive, unittest.TestCase):
     @classmethod
     def setUpClass(cls):
