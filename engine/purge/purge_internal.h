@@ -97,6 +97,10 @@ void purge_watch_mark(const struct purge_watch *w, struct purge_batch *b);
 int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err) MMR_CHECKED;
 /* Reads the batch's threads again by id: equal ones get fresh locations, the rest get a reason to stay. */
 int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
+/* Threads of which somebody else has a row locked get PURGE_LOCKED. */
+int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
+/* How long statements of the session wait for a lock, e.g. "100ms". */
+int purge_set_wait(struct mm *mm, const char *time, struct err *err) MMR_CHECKED;
 /* Makes the file rows of the batch durable in the journal. */
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* Puts the threads with these roots back from the bundle, in the open transaction. */

@@ -100,7 +100,9 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 			return rc;
 		if (rc == -ERR_DB_GONE)
 			return rc; /* the next start settles by id what this batch became */
-		if (rc < 0)
+		if (rc < 0 && tries > 0 && (rc = purge_mark_locked(mm, b, err)) < 0)
+			return rc;
+		if (rc < 0 || tries > 0)
 			time_sleep_ms(20 << (tries < 4 ? tries : 4));
 		b->located = false;
 	}
@@ -147,8 +149,8 @@ static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *
 	return rc;
 }
 
-int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
-		  struct purge_counts *c, struct err *err)
+static int all_batches(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
+		       struct purge_counts *c, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
 	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
@@ -156,8 +158,6 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 	struct purge_watch *w = purge_watch_new(ctx, o->snapshot_ms);
 	int rc;
 
-	if (mm->schema->n_unknown)
-		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was deleted");
 	if ((rc = purge_source_open(ctx, receipt, hints, &s, err)) < 0)
 		return rc;
 	for (;;) {
@@ -170,4 +170,20 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 			return rc < 0 ? rc : 0;
 		progress_update(o->progress, "delete", c->posts, receipt_posts(receipt), "posts");
 	}
+}
+
+int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
+		  struct purge_counts *c, struct err *err)
+{
+	struct err ignored;
+	int rc;
+
+	if (mm->schema->n_unknown)
+		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was deleted");
+	/* While we wait for a lock, others wait behind us. */
+	if ((rc = purge_set_wait(mm, "100ms", err)) < 0)
+		return rc;
+	rc = all_batches(mm, receipt, hints, o, c, err);
+	(void)purge_set_wait(mm, "10s", &ignored); /* ignoring: a session that is gone needs none, and less patience only keeps more */
+	return rc;
 }
