@@ -99,7 +99,8 @@ static bool parse_kind(void *ctx, json_t *o, struct bundle_kind *k)
 	k->column = column;
 	k->n_columns = n;
 	k->owner_column = -1;
-	if (!k->kind || !k->table || n == 0)
+	/* No columns: a table that this server does not have; no row of it can follow. */
+	if (!k->kind || !k->table || !json_is_array(columns))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (!parse_column(ctx, json_array_get(columns, i), &column[i]))
