@@ -184,6 +184,7 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 	if ((rc = purge_set_wait(mm, "100ms", err)) < 0)
 		return rc;
 	rc = all_batches(mm, receipt, hints, o, c, err);
-	(void)purge_set_wait(mm, "10s", &ignored); /* ignoring: a session that is gone needs none, and less patience only keeps more */
+	if (purge_set_wait(mm, "10s", &ignored) < 0)
+		log_debug("cannot set the lock timeout back, ignoring"); /* less patience only keeps more */
 	return rc;
 }
