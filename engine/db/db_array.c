@@ -31,6 +31,10 @@ void db_array_add(struct db_array *a, const char *text, size_t len)
 	if (memchr(text, '\0', len))
 		a->b.overflow = true;
 	buf_byte(&a->b, '"');
+	if (!memchr(text, '"', len) && !memchr(text, '\\', len)) { /* ids and locations */
+		buf_put(&a->b, text, len);
+		len = 0;
+	}
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '"' || text[i] == '\\')
 			buf_byte(&a->b, '\\');
@@ -41,8 +45,16 @@ void db_array_add(struct db_array *a, const char *text, size_t len)
 
 void db_array_add_i64(struct db_array *a, int64_t v)
 {
+	char text[24], *p = text + sizeof text;
+	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
 	separate(a);
-	buf_printf(&a->b, "%lld", (long long)v);
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_put(&a->b, p, (size_t)(text + sizeof text - p));
 }
 
 const char *db_array_text(struct db_array *a)

@@ -72,6 +72,9 @@ int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_
 
 /* A command without parameters and without rows, by the simple protocol. */
 int db_exec(struct db *db, const char *name, const char *text, struct err *err) MMR_CHECKED;
+#define DB_SET_GENERIC "SET plan_cache_mode = force_generic_plan"
+/* Prepares it on this session unless that was done. */
+int db_prepare(struct db *db, const struct sql *sql, struct err *err) MMR_CHECKED;
 /* Make sure that the next statement is planned as wanted. */
 int db_plan_mode(struct db *db, enum db_plan_mode mode, struct err *err) MMR_CHECKED;
 /* Sends one statement with an unnamed parse: planned for its own parameters every time. */

@@ -23,7 +23,7 @@ int db_plan_mode(struct db *db, enum db_plan_mode mode, struct err *err)
 
 	if (db->plan_mode == mode)
 		return 0;
-	r = db_exec(db, "db_plan_mode", mode == DB_PLAN_GENERIC ? "SET plan_cache_mode = force_generic_plan"
+	r = db_exec(db, "db_plan_mode", mode == DB_PLAN_GENERIC ? DB_SET_GENERIC
 								: "SET plan_cache_mode = auto", err);
 	if (r == 0)
 		db->plan_mode = mode;
@@ -108,14 +108,14 @@ static bool is_prepared(const struct db *db, const struct sql *sql)
 	return false;
 }
 
-static int prepare(struct db *db, const struct sql *sql, struct err *err)
+int db_prepare(struct db *db, const struct sql *sql, struct err *err)
 {
 	PGresult *res auto_pgresult = NULL;
 	struct db_wait w;
-	int r = db_begin_statement(db, sql->name, &w, err);
+	int r = is_prepared(db, sql) ? 1 : db_begin_statement(db, sql->name, &w, err);
 
-	if (r < 0)
-		return r;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (!PQsendPrepare(db->pg, sql->name, sql->text, 0, NULL)) {
 		db->busy = NULL;
 		return db_fail(db, NULL, sql->name, &w, err);
@@ -134,8 +134,8 @@ int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_s
 	struct db_wait w;
 	int r = db->busy ? 0 : db_plan_mode(db, DB_PLAN_GENERIC, err);
 
-	if (r == 0 && !is_prepared(db, sql))
-		r = prepare(db, sql, err);
+	if (r == 0)
+		r = db_prepare(db, sql, err);
 	if (r == 0)
 		r = db_begin_statement(db, sql->name, &w, err);
 	if (r < 0)

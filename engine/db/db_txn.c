@@ -8,10 +8,10 @@
 int db_begin(struct db *db, enum db_mode mode, struct err *err)
 {
 	const char *text = NULL;
-	int r = db->busy ? 0 : db_plan_mode(db, DB_PLAN_AUTO, err); /* outside, so that a rollback does not undo it */
+	bool set = db->plan_mode != DB_PLAN_AUTO; /* in the same round trip; a rollback undoes it and says so */
+	char both[128];
+	int r;
 
-	if (r < 0)
-		return r;
 	switch (mode) {
 	case DB_READ_SNAPSHOT:
 		text = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
@@ -23,7 +23,11 @@ int db_begin(struct db *db, enum db_mode mode, struct err *err)
 		text = "BEGIN ISOLATION LEVEL READ COMMITTED";
 		break;
 	}
-	return db_exec(db, "begin", text, err);
+	snprintf(both, sizeof both, "%s%s", text, set ? "; SET plan_cache_mode = auto" : "");
+	r = db_exec(db, "begin", both, err);
+	if (r == 0)
+		db->plan_mode = DB_PLAN_AUTO;
+	return r;
 }
 
 /* Crash just before: the server rolls back.  Crash just after sending: it may have committed or not, which only the

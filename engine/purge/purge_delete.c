@@ -46,25 +46,21 @@ static void arrays_add(struct arrays *a, const struct purge_row *r)
 	a->n++;
 }
 
-/* 1: as many rows as the bundle has; 0: fewer. */
-static int delete_kind(struct mm *mm, enum mm_kind kind, struct arrays *a, void *ctx, struct err *err)
+/* The call of one kind's statement. */
+static void make_call(enum mm_kind kind, struct arrays *a, const char **param, struct db_call *ret)
 {
-	const char *param[6] = {db_array_text(&a->tid), db_array_text(&a->version), db_array_text(&a->key)};
-	int rc;
-
+	*ret = (struct db_call){.sql = purge_sql(kind), .n_params = kind == MM_POST ? 6 : 3, .params = param};
+	param[0] = db_array_text(&a->tid);
+	param[1] = db_array_text(&a->version);
+	param[2] = db_array_text(&a->key);
 	if (kind == MM_POST) {
 		param[3] = db_array_text(&a->updateat);
 		param[4] = db_array_text(&a->editat);
 		param[5] = db_array_text(&a->deleteat);
 	}
-	/* Just before: the row is in the database and in the receipt's bundle.  Just after: it is gone for this transaction only;
-	 * a crash rolls it back. */
-	rc = db_query_prepared(ctx, mm->db, purge_sql(kind), DB_NONE, kind == MM_POST ? 6 : 3, param, NULL, err);
-	if (rc < 0)
-		return rc;
-	return db_affected(mm->db) == a->n;
 }
 
+/* 1: as many rows as the bundle has; 0: fewer. */
 static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *err)
 {
 	/* posts before threads and the rest */
@@ -73,17 +69,31 @@ static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *e
 					     MM_TRANSLATION, MM_PROPERTY};
 	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
 	struct arrays a[MM_KINDS];
-	int rc = 1;
+	const char *param[MM_KINDS][6];
+	struct db_call call[MM_KINDS];
+	int64_t wanted = 0, deleted = 0;
+	size_t n = 0;
+	int rc;
 
 	for (int k = 0; k < MM_KINDS; k++)
 		arrays_init(&a[k], ctx);
 	for (size_t i = 0; i < b->n_threads; i++)
 		for (size_t j = 0; !b->thread[i].why && j < b->thread[i].n_rows; j++)
 			arrays_add(&a[b->row[b->thread[i].row + j].kind], &b->row[b->thread[i].row + j]);
-	for (size_t i = 0; i < ARRAY_LEN(order) && rc == 1; i++)
-		if (a[order[i]].n)
-			rc = delete_kind(mm, order[i], &a[order[i]], ctx, err);
-	return rc;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		if (a[order[i]].n) {
+			make_call(order[i], &a[order[i]], param[n], &call[n]);
+			n++;
+		}
+	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this transaction only;
+	 * a crash rolls it back. */
+	if ((rc = db_query_together(mm->db, call, n, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		deleted += call[i].affected;
+	for (int k = 0; k < MM_KINDS; k++)
+		wanted += a[k].n;
+	return deleted == wanted; /* a statement finds at most what it names */
 }
 
 /* Everything about the threads' protection, read anew. 1: none; 0: some thread is marked. */

@@ -67,6 +67,9 @@ int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shap
  * Statements of db_query are planned for their own parameters every time. One statement per .sql file. */
 int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
+/* Several statements like that, without row sets, in one round trip.  The first error ends all of them: inside a transaction. */
+struct db_call { const struct sql *sql; int n_params; const char *const *params; int64_t affected; };
+int db_query_together(struct db *db, struct db_call *call, size_t n, struct err *err) MMR_CHECKED;
 /* Number of rows the last DELETE/UPDATE/INSERT of this handle changed. */
 int64_t db_affected(const struct db *db);
 
