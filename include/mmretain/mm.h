@@ -212,7 +212,7 @@ uint64_t mm_export_posts(const struct mm_export *x);
 /* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */
 enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREVIEW, MM_FILE_SIZE };
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* Threads of the unit with a row that was written or changed since then (a reply, an edit, a pin).  Columns: thread index. */
+/* Threads of the unit with a row that was written or changed since then (a reply, an edit, a pin), or without their root.  Columns: thread index. */
 int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
