@@ -4,6 +4,7 @@
  * purge_receipt.c  the loop: batches out of the bundle, throttle, what is kept
  * purge_batch.c    rows of whole threads as keys, versions and locations
  * purge_watch.c    replies that arrive meanwhile
+ * purge_missing.c  attachments that the bundle does not hold
  * purge_delete.c   the deleting transaction
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
@@ -84,6 +85,11 @@ void purge_batch_clear(struct purge_batch *b);
 int purge_hints_rewind(struct purge_hints *h, struct err *err) MMR_CHECKED;
 int purge_hints_next(struct purge_hints *h, struct purge_hint *ret, struct err *err) MMR_CHECKED;
 int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret, struct err *err) MMR_CHECKED;
+
+/* Attachments whose content is not in the bundle although its rule wanted it: their threads stay (purge_missing.c). */
+struct purge_missing;
+int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
+void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
 
 struct purge_watch;
 struct purge_watch *purge_watch_new(void *ctx, int64_t since_ms);

@@ -125,7 +125,11 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 				b->thread[i].why |= MM_FILE_MISSING;
 }
 
-static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *w, const struct purge_options *o, struct pace *p,
+/* What a batch is asked before it is deleted.  Without locations (w is NULL) it is read again by id just before, new replies included,
+ * and what its run knew about attachments is asked of the bundle. */
+struct asked { struct purge_watch *w; struct purge_missing *missing; };
+
+static int one_batch(struct mm *mm, struct purge_source *s, const struct asked *a, const struct purge_options *o, struct pace *p,
 		     struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
@@ -134,9 +138,11 @@ static int one_batch(struct mm *mm, struct purge_source *s, struct purge_watch *
 
 	if (rc == 0 && b.n_threads == 0)
 		rc = 1;
-	if (rc == 0 && (rc = purge_watch_look(w, mm, err)) == 0) {
-		purge_watch_mark(w, &b);
+	if (rc == 0 && a->w && (rc = purge_watch_look(a->w, mm, err)) == 0)
+		purge_watch_mark(a->w, &b);
+	if (rc == 0) {
 		mark_skipped(o, &b);
+		purge_missing_mark(a->missing, &b);
 		from = time_mono_us();
 		rc = settle_batch(mm, o, &b, c, err);
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
@@ -155,15 +161,16 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
 	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
 	struct purge_source *s;
-	struct purge_watch *w = purge_watch_new(ctx, o->snapshot_ms);
+	struct asked a = {.w = hints ? purge_watch_new(ctx, o->snapshot_ms) : NULL};
 	int rc;
 
-	if ((rc = purge_source_open(ctx, receipt, hints, &s, err)) < 0)
+	if ((rc = purge_source_open(ctx, receipt, hints, &s, err)) < 0 ||
+	    (!hints && (rc = purge_missing_read(ctx, s->reader, &a.missing, err)) < 0))
 		return rc;
 	for (;;) {
 		if ((rc = check_budget(o, err)) < 0)
 			return rc;
-		rc = one_batch(mm, s, w, o, &pace, c, err);
+		rc = one_batch(mm, s, &a, o, &pace, c, err);
 		if (o->batch_posts)
 			*o->batch_posts = pace.posts;
 		if (rc != 0)

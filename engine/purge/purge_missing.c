@@ -1,0 +1,75 @@
+/*
+ * purge_missing.c - attachments that the bundle does not hold although its rule wanted them.
+ *
+ * A blob that changed while it was archived is listed as missing.  The run that wrote the bundle knows these threads and lets them
+ * stay; a run that takes the bundle up after a crash has only the bundle's own list.
+ */
+#include "purge_internal.h"
+
+#include <jansson.h>
+#include <string.h>
+#include <uthash.h>
+
+enum { LIST_MAX = 256 << 20 };
+
+struct missing_id { UT_hash_handle hh; char id[]; };
+struct purge_missing { struct missing_id *set; };
+
+static int missing_destroy(struct purge_missing *m)
+{
+	HASH_CLEAR(hh, m->set);
+	return 0;
+}
+
+static int add_line(struct purge_missing *m, const char *line, size_t len, struct err *err)
+{
+	json_t *o = json_loadb(line, len, 0, NULL);
+	const char *id = json_string_value(json_object_get(o, "file")), *state = json_string_value(json_object_get(o, "state"));
+	bool missing = state && strcmp(state, "missing") == 0;
+	struct missing_id *known = NULL;
+
+	if (!state || (missing && !id)) {
+		json_decref(o);
+		return err_set(err, ERR_VERIFY, "the bundle's list of attachments has a damaged line");
+	}
+	if (missing)
+		HASH_FIND(hh, m->set, id, (unsigned)strlen(id), known);
+	if (missing && !known) {
+		known = mem_check(talloc_zero_size(m, sizeof *known + strlen(id) + 1));
+		memcpy(known->id, id, strlen(id) + 1);
+		HASH_ADD_KEYPTR(hh, m->set, known->id, (unsigned)strlen(id), known);
+	}
+	json_decref(o);
+	return 0;
+}
+
+int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err)
+{
+	struct purge_missing *m = mem_new(ctx, struct purge_missing);
+	auto_mem void *tmp = mem_context(NULL, "list of attachments");
+	char *text, *end;
+	size_t len;
+	int rc = bundle_read_member(reader, tmp, "data/files.jsonl", LIST_MAX, &text, &len, err);
+
+	talloc_set_destructor(m, missing_destroy);
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		*ret = m;
+		return 0;
+	}
+	for (char *p = text; rc == 0 && (end = memchr(p, '\n', len - (size_t)(p - text))); p = end + 1)
+		rc = add_line(m, p, (size_t)(end - p), err);
+	*ret = m;
+	return rc;
+}
+
+void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
+{
+	struct missing_id *known;
+
+	for (size_t i = 0; m && m->set && i < b->n_files; i++) {
+		HASH_FIND(hh, m->set, b->file[i].id, (unsigned)strlen(b->file[i].id), known);
+		if (known)
+			b->thread[b->file[i].thread].why |= MM_FILE_MISSING;
+	}
+}
