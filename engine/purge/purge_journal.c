@@ -20,8 +20,9 @@ static void put_path(struct buf *out, const char *key, const char *path)
 	json_put_string(out, path, strlen(path));
 }
 
-/* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity. */
-static void put_identity(struct mm *mm, struct buf *out, const char *path)
+/* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So is one that
+ * was written after the export: its content is in no bundle. */
+static void put_identity(struct mm *mm, struct buf *out, const char *path, int64_t snapshot_ms)
 {
 	struct err ignored;
 	struct stat st;
@@ -29,11 +30,13 @@ static void put_identity(struct mm *mm, struct buf *out, const char *path)
 
 	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, path, &fd, &ignored) < 0 || fstat(fd, &st) != 0)
 		return;
+	if (snapshot_ms > 0 && (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 > snapshot_ms)
+		return;
 	buf_printf(out, ",\"ino\":%llu,\"bytes\":%lld,\"mtime_ns\":%lld", (unsigned long long)st.st_ino, (long long)st.st_size,
 		   (long long)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
 }
 
-static void put_file(struct mm *mm, struct buf *out, const struct purge_file *f)
+static void put_file(struct mm *mm, struct buf *out, const struct purge_file *f, int64_t snapshot_ms)
 {
 	buf_puts(out, "{\"id\":");
 	json_put_string(out, f->id, strlen(f->id));
@@ -41,7 +44,7 @@ static void put_file(struct mm *mm, struct buf *out, const struct purge_file *f)
 	put_path(out, "thumbnail", f->path[1]);
 	put_path(out, "preview", f->path[2]);
 	if (f->path[0][0])
-		put_identity(mm, out, f->path[0]);
+		put_identity(mm, out, f->path[0], snapshot_ms);
 	buf_puts(out, "}\n");
 }
 
@@ -81,7 +84,7 @@ int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct
 	buf_init(&lines, b->ctx, 64 << 20);
 	for (size_t i = 0; i < b->n_files; i++)
 		if (!b->thread[b->file[i].thread].why)
-			put_file(mm, &lines, &b->file[i]);
+			put_file(mm, &lines, &b->file[i], o->snapshot_ms);
 	if (lines.overflow)
 		return err_set(err, ERR_STORE, "unlink journal of one batch is too large");
 	return lines.len ? append(o, mm, &lines, err) : 0;
