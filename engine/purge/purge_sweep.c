@@ -153,11 +153,8 @@ static int keep_late(const struct purge_options *o, const struct purge_swept *it
 	if (receipt_waived(item->receipt))
 		return 0;
 	digest_hex(receipt_rows_digest(item->receipt), hex);
-	for (unsigned i = 1; i < 1000; i++) {
+	for (unsigned i = 1; i == 1 || faccessat(o->journal_dirfd, name, F_OK, 0) == 0; i++)
 		snprintf(name, sizeof name, "late-%.12s-%u.jsonl", hex, i);
-		if (faccessat(o->journal_dirfd, name, F_OK, 0) != 0)
-			break;
-	}
 	return file_replace(o->journal_dirfd, name, l->text.data, l->text.len, 0600, err);
 }
 
