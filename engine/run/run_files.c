@@ -83,6 +83,16 @@ static void measure(struct sitting *s, const struct run_file *f)
 	s->blob_bytes = f->size_bytes;
 }
 
+/* What cannot be unlinked afterwards must keep its row, or nobody would find it again. */
+static int unwanted(struct sitting *s, const struct run_file *f, const struct policy_rule *rule)
+{
+	if (rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0)
+		return 0;
+	log_warn("attachment %s cannot be removed (%s); its thread stays", f->id, s->run->mm->data_problem);
+	drop(s, f->thread);
+	return 0;
+}
+
 static int on_file(void *payload, const struct db_row *row, struct err *err)
 {
 	struct sitting *s = payload;
@@ -94,7 +104,7 @@ static int on_file(void *payload, const struct db_row *row, struct err *err)
 
 	(void)err;
 	if (rule->files != FILES_ARCHIVE || rule->archive_none)
-		return 0; /* the rule does not want the content */
+		return unwanted(s, f, rule); /* the rule does not want the content */
 	rc = s->run->mm->data_dirfd < 0 ? err_set(&why, ERR_STORE, "no folder of attachments")
 					: file_open_beneath(s->run->mm->data_dirfd, f->path, &fd, &why);
 	if (rc == 0)
