@@ -106,17 +106,25 @@ static void release_bundle(struct ledger_bundle *b)
 	talloc_free(b->policy_digest);
 }
 
+/* The list of the newest run begins anew with its first bundle. */
+static void begin_list(struct fold *fold, const char *run)
+{
+	struct ledger_state *st = fold->state;
+
+	if (fold->newest_run && strcmp(fold->newest_run, run) == 0)
+		return;
+	talloc_free(fold->newest_run);
+	fold->newest_run = copy(st, run);
+	while (st->n_last_run)
+		release_bundle(&st->last_run[--st->n_last_run]);
+}
+
 static void on_published(struct fold *fold, const struct fields *f)
 {
 	struct ledger_state *st = fold->state;
 
 	add_bundle(st, &st->bundle, &st->n_bundles, f);
-	if (!fold->newest_run || strcmp(fold->newest_run, f->run) != 0) {
-		talloc_free(fold->newest_run);
-		fold->newest_run = copy(st, f->run);
-		while (st->n_last_run)
-			release_bundle(&st->last_run[--st->n_last_run]);
-	}
+	begin_list(fold, f->run);
 	add_bundle(st, &st->last_run, &st->n_last_run, f);
 	if (strcmp(f->type, "published") == 0)
 		copy_digest(st->last_rows_digest, f->rows_digest);
@@ -130,6 +138,28 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 		list[i].purge_started |= strcmp(f->type, "purging") == 0;
 		list[i].purged |= strcmp(f->type, "purged") == 0;
 		list[i].done |= strcmp(f->type, "bundle-done") == 0;
+	}
+}
+
+/* A bundle whose delete a later run has finished counts as that run's: late replies to it are looked for after that run. */
+static void taken_up(struct fold *fold, const struct fields *f)
+{
+	struct ledger_state *st = fold->state;
+	struct ledger_bundle *b, *to;
+
+	for (size_t i = 0; i < st->n_bundles; i++) {
+		b = &st->bundle[i];
+		if (strcmp(b->bundle, f->bundle) != 0 || strcmp(b->run, f->run) == 0 || !b->purge_started)
+			continue;
+		begin_list(fold, f->run);
+		st->last_run = mem_grow(st, st->last_run, struct ledger_bundle, st->n_last_run + 1);
+		to = &st->last_run[st->n_last_run++];
+		*to = *b;
+		to->run = copy(st, b->run);
+		to->rule = copy(st, b->rule);
+		to->bundle = copy(st, b->bundle);
+		to->rel_path = copy(st, b->rel_path);
+		to->policy_digest = copy(st, b->policy_digest);
 	}
 }
 
@@ -176,6 +206,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		on_published(fold, &f);
 		return 0;
 	}
+	if (strcmp(f.type, "bundle-done") == 0)
+		taken_up(fold, &f);
 	mark(st->bundle, st->n_bundles, &f);
 	mark(st->last_run, st->n_last_run, &f);
 	drop_done(st);

@@ -427,8 +427,10 @@ START_TEST(fold_after_a_crash)
 	st = fold();
 	ck_assert_uint_eq(st->n_bundles, 2);
 	ck_assert_str_eq(st->bundle[0].bundle, "waived-1");
-	ck_assert_uint_eq(st->n_last_run, 1);
-	ck_assert_str_eq(st->last_run[0].bundle, "b2");
+	ck_assert_uint_eq(st->n_last_run, 2); /* r2 has finished what r1 began */
+	ck_assert_str_eq(st->last_run[0].bundle, "b1");
+	ck_assert(st->last_run[0].done);
+	ck_assert_str_eq(st->last_run[1].bundle, "b2");
 }
 END_TEST
 
