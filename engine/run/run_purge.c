@@ -8,7 +8,7 @@
 
 enum { SWEEP_WAIT_MS = 10000 };
 
-struct kept { struct run *run; };
+struct kept { struct run *run; bool files_counted; };
 
 enum plan_reason run_reason(unsigned why)
 {
@@ -30,7 +30,7 @@ static int on_kept(void *payload, const char *root_id, unsigned why, struct err 
 	struct kept *k = payload;
 
 	(void)err;
-	if (why & MM_FILE_MISSING)
+	if (why & MM_FILE_MISSING && k->files_counted)
 		return 0; /* counted when its blob was looked at */
 	k->run->report->kept[run_reason(why)]++;
 	log_debug("thread %s stays: %s", root_id, plan_reason_name(run_reason(why)));
@@ -63,11 +63,34 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
 		.batch_posts = &run->batch_posts,
-		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms, .sweep_wait_ms = SWEEP_WAIT_MS,
+		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms,
+		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
+		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,
 		.lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,
 		.unlink_files = p->rule && p->rule->files != FILES_KEEP, .journal_dirfd = run->store->ledger_dirfd,
 		.journal_name = p->journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
 	};
+}
+
+/* The channels that holds may cover: of the plan, or before there is one as they are now. */
+static int find_scopes(struct run *run, void *ctx, const struct plan_scope **ret, size_t *ret_n, struct err *err)
+{
+	struct plan_scope *scope;
+	struct mm_scope *found;
+	int rc;
+
+	if (run->plan) {
+		*ret = run->plan->scope;
+		*ret_n = run->plan->n_scopes;
+		return 0;
+	}
+	if ((rc = mm_scopes(ctx, run->mm, &found, ret_n, err)) < 0)
+		return rc;
+	scope = mem_array(ctx, struct plan_scope, *ret_n + 1);
+	for (size_t i = 0; i < *ret_n; i++)
+		scope[i].mm = found[i];
+	*ret = scope;
+	return 0;
 }
 
 static int purge_step(struct run *run, const struct run_purge *p, struct purge_options *o, struct err *err)
@@ -76,10 +99,13 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	struct purge_counts *c = p->counts;
 	struct mm_protect_query *protect;
 	int64_t from = time_mono_us();
-	const struct plan_scope *scope = run->plan ? run->plan->scope : NULL;
+	const struct plan_scope *scope;
+	size_t n_scopes;
 	int rc;
 
-	if ((rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, run->plan ? run->plan->n_scopes : 0, &protect, err)) < 0)
+	/* A trigger, a foreign key, a migration or the server's own job may have come since the run began. */
+	if ((rc = mm_probe_again(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
+	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
 	o->protect_in_full = !p->hints || run->options->plan_file;
@@ -95,7 +121,7 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 
 int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 {
-	struct kept kept = {run};
+	struct kept kept = {run, p->hints != NULL};
 	struct purge_options o;
 
 	snprintf(p->journal, sizeof p->journal, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
@@ -110,9 +136,13 @@ static int unlink_step(struct run *run, const struct run_purge *p, struct err *e
 	int rc;
 
 	fill_options(run, p, NULL, &o);
-	if ((rc = run_line_step(run, "sweep", p->name, p->counts, err)) < 0 || (rc = purge_unlink(run->mm, &o, p->counts, err)) < 0 ||
-	    (rc = run_line_step(run, "unlinked", p->name, p->counts, err)) < 0 ||
-	    (rc = run_line_step(run, "bundle-done", p->name, p->counts, err)) < 0)
+	if ((rc = run_line_step(run, "sweep", p->name, p->counts, err)) < 0)
+		return rc;
+	/* A thread may still have to come back with its attachments: the journal waits for the next run's sweep. */
+	if (!p->counts->sweep_open && ((rc = purge_unlink(run->mm, &o, p->counts, err)) < 0 ||
+				       (rc = run_line_step(run, "unlinked", p->name, p->counts, err)) < 0))
+		return rc;
+	if ((rc = run_line_step(run, "bundle-done", p->name, p->counts, err)) < 0)
 		return rc;
 	run_timing("unlink", from, p->counts->posts, p->name);
 	return run_fault(FAULT_RUN_AFTER_DONE, err);

@@ -7,8 +7,10 @@
  * published, purge not done, same policy  reopened (verified in full), purged by id, swept, unlinked
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
  * waived, not done                        closed; the plan decides anew
- * unlink journals                         carried out where the row is gone
  * late replies after the last run         its bundles are swept once more
+ * unlink journals                         carried out where the row is gone
+ *
+ * A run that only archives leaves every delete that has begun to the next run that may delete.
  */
 #include "run_internal.h"
 
@@ -63,6 +65,8 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 	struct receipt *receipt;
 	int rc;
 
+	if (b->purge_started && !b->waived && !run_deletes(run))
+		return 0; /* its sweep and its attachments are left to the next run that may delete */
 	if (b->waived || (!b->purge_started && (!same || !run_deletes(run))))
 		return run_line_step(run, "bundle-done", b->bundle, &none, err);
 	if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
@@ -219,7 +223,8 @@ int run_recover(struct run *run, struct err *err)
 	for (size_t i = 0; i < st->n_bundles; i++)
 		if ((rc = finish_bundle(run, &st->bundle[i], err)) < 0)
 			return rc;
-	if ((rc = run_unlink_leftovers(run, err)) < 0)
+	/* First the threads that come back, then the attachments of those that do not. */
+	if (!run_deletes(run) || (rc = sweep_last_run(run, st, err)) < 0)
 		return rc;
-	return sweep_last_run(run, st, err);
+	return run_unlink_leftovers(run, err);
 }
