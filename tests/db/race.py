@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""What may change between plan, export, delete, crash and recovery: each race once, scripted.
+
+    race.py [unittest options]       MMRETAIN names a binary built with -DMMR_FAULTS=ON
+
+Each case works on its own clone of a small world.
+"""
+import hashlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import unittest
+
+import e2e_lib as lib
+import e2e_faults as faults
+import oracle
+
+PG = WORLD = WHERE = NOW = None
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW
+    NOW = int(time.time()) * 1000
+    WHERE = tempfile.mkdtemp(prefix="mmr-race-")
+    os.chmod(WHERE, 0o755)
+    PG = lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")).start()
+    WORLD = lib.World(PG, "world", 900, 12)
+
+
+def tearDownModule():
+    PG.stop("immediate")
+    PG.remove()
+    shutil.rmtree(WHERE, ignore_errors=True)
+
+
+class Race(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
+        self.addCleanup(self.bench.copy.remove)
+
+    def tearDown(self):
+        self.assertEqual(self.bench.problems, [])
+
+    def db(self):
+        return oracle.Db(self.bench.copy.load())
+
+    def left(self, *needs):
+        """Due threads that are still in the database."""
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        return [t for t in self.bench.roots(*needs) if t.root.id in here]
+
+    def whole(self, *threads):
+        now = self.db()
+        for t in threads:
+            self.assertTrue(t.root.id in now.threads, f"thread {t.root.id} is gone")
+            self.assertGreaterEqual(len(now.threads[t.root.id].posts), len(t.posts))
+
+    def crash(self, fault, *args):
+        process = self.bench.start(f"{fault}:kill", *args)
+        done = lib.finish(process)
+        self.assertEqual(done.code, -signal.SIGKILL, done.err)
+
+    def purging(self):
+        return [e["bundle"] for e in lib.ledger(self.bench.copy.archive, torn=True) if e["type"] == "purging"]
+
+
+class BetweenPlanAndExport(Race):
+    def halt(self):
+        process = self.bench.start("LEDGER_WRITE:stop:2")
+        self.assertTrue(lib.stopped(process))
+        self.assertEqual([e["type"] for e in lib.ledger(self.bench.copy.archive, torn=True)], ["run-begin"])
+        return process
+
+    def between(self, change, *needs, code=3):
+        """Stops the run when it has its plan and writes that into the ledger, changes a thread of it."""
+        self.bench.begin()
+        process = self.halt()
+        t = self.left(*needs)[-1]
+        change(t)
+        done = self.bench.go_on(process, code=code)
+        return t, done
+
+    def test_reply(self):
+        t, _ = self.between(lambda t: faults.insert_reply(self.bench, t, 1, int(time.time() * 1000)), faults.replies)
+        self.whole(t)
+
+    def test_pin(self):
+        at = int(time.time() * 1000)
+        t, _ = self.between(lambda t: self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{t.root.id}'"))
+        self.whole(t)
+
+    def test_root_removed(self):
+        """The server's permanent delete leaves the edit copies of a root."""
+        def change(t):
+            self.bench.sql(f"""DELETE FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}';
+                INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+                VALUES ('{faults.new_id(7)}', {t.root.createat}, {t.root.createat}, 1, '{t.root.user}', '{t.channel}', '', '{t.root.id}', 'x', '', '{{}}', 0)""")
+        self.between(change, code=(0, 3))
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{faults.new_id(7)}'"), "1")
+        self.bench.run(code=(0, 3))
+
+    def test_schema(self):
+        """A trigger that appears during the run stops it."""
+        self.bench.begin()
+        process = self.halt()
+        self.bench.sql("CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+                       "CREATE TRIGGER veto BEFORE DELETE ON reactions FOR EACH ROW EXECUTE FUNCTION veto()")
+        left = self.left()
+        self.bench.go_on(process, code=13)
+        self.whole(*left)
+
+    def test_plan_file(self):
+        self.bench.begin()
+        plan = os.path.join(self.bench.copy.where, "plan.jsonl")
+        self.bench.call("plan", "--json", "--out", plan, code=0)
+        t = self.bench.roots(faults.replies)[0]
+        faults.insert_reply(self.bench, t, 1, int(time.time() * 1000) + 1)
+        self.bench.call("run", "--plan", plan, "--json", code=3)
+        self.whole(t)
+
+
+class AfterACrash(Race):
+    def test_changed_blob(self):
+        """A blob that changed while it was archived is not in the bundle: its thread stays, also when a crash comes between."""
+        self.bench.begin()
+        paths = [os.path.join(self.bench.copy.data, path) for _, _, path in faults.attached(self.bench)]
+        process = self.bench.halt("BUNDLE_WRITE")
+        want = {}
+        for full in paths:
+            with open(full, "ab+") as f:
+                f.write(b" and more")
+                f.seek(0)
+                want[full] = hashlib.sha256(f.read()).hexdigest()
+        os.kill(process.pid, signal.SIGCONT)
+        lock = PG.connect(self.bench.name)
+        with lock.cursor() as cur:  # hold the delete up until the ledger says that the bundle is published
+            cur.execute("SELECT 1 FROM posts FOR SHARE")
+            end = time.monotonic() + 60
+            while time.monotonic() < end and process.poll() is None:
+                if any(e["type"] == "purging" for e in lib.ledger(self.bench.copy.archive, torn=True)):
+                    break
+                time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        lib.finish(process)
+        lock.close()
+        self.bench.run(code=(0, 3))
+        blobs = {d for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for d in b.blobs}
+        for full, digest in want.items():
+            self.assertTrue(os.path.exists(full) or digest in blobs, f"{full} is in neither place")
+
+    def test_channel_hold(self):
+        """A channel that gets a held name meanwhile is held for the resumed delete too."""
+        hold = {"name": "case", "because": "test", "match": {"channels": ["litigation-*"]}}
+        self.bench.begin(holds=[hold])
+        self.crash("PURGE_AFTER_INTENT")
+        rows = [r for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for table, r in b.rows() if table == "posts"]
+        channel = rows[0]["channelid"]
+        self.bench.sql(f"UPDATE channels SET name = 'litigation-1' WHERE id = '{channel}'")
+        held = [t for t in self.left() if t.channel == channel]
+        self.assertTrue(held)
+        self.bench.run(code=3)
+        self.whole(*held)
+
+    def test_archive_only_next(self):
+        """`run --no-purge` after a crash leaves the unfinished delete to the next real run: late replies are not forgotten."""
+        self.bench.begin()
+        self.crash("PURGE_AFTER_BATCHES")
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        faults.insert_reply(self.bench, t, 1, int(time.time() * 1000))
+        files = self.bench.copy.files()
+        self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
+        self.assertEqual(files, self.bench.copy.files())
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+
+    def test_recovered_twice(self):
+        """Late replies to what a resumed delete removed come back in the night after."""
+        self.bench.begin()
+        self.crash("PURGE_AFTER_INTENT")
+        self.bench.run(code=0)
+        t = self.bench.roots(faults.replies)
+        name = self.purging()[0]
+        first = next(b for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name == name)
+        ids = {r["id"] for table, r in first.rows() if table == "posts"}
+        t = next(t for t in t if t.root.id in ids)
+        faults.insert_reply(self.bench, t, 1, int(time.time() * 1000))
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+
+
+class Waivers(Race):
+    def test_two_of_one_team(self):
+        """Two lists of what may be deleted without an archive, for one team, in one run."""
+        none = {"match": {}, "keep": {"for": "500d"}, "archive": "none", "because": "a test"}
+        self.bench.begin([dict(none, name="open", match={"type": "public"}), dict(none, name="closed", match={"type": "private"})])
+        self.bench.run(code=0)
+        self.bench.done(exact=False)
+
+
+class Attachments(Race):
+    def test_changed_after_the_export(self):
+        """A blob that is written again after it was archived is not unlinked."""
+        self.bench.begin()
+        process = self.bench.halt("RUN_AFTER_PUBLISHED")
+        name = os.path.basename(lib.bundles(self.bench.copy.archive)[0])
+        ids = {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name == name for table, r in b.rows() if table == "fileinfo"}
+        path = next((p for _, i, p in faults.attached(self.bench) if i in ids), None)
+        if path is None:
+            self.bench.go_on(process)
+            self.skipTest("the first bundle has no attachment")
+        full = os.path.join(self.bench.copy.data, path)
+        with open(full, "wb") as f:
+            f.write(b"other content")
+        self.bench.go_on(process, code=3)
+        self.assertTrue(os.path.exists(full), "content that is in no bundle was removed")
+
+    def test_no_folder(self):
+        """`files: drop` without a known folder: threads with attachments stay until there is one."""
+        self.bench.begin([dict(faults.OLD[0], files="drop")])
+        copy, root = self.bench.copy, {root for root, _, _ in faults.attached(self.bench)}
+        plain = copy.env
+        copy.env = lambda **more: dict(plain(**more), MM_FILESETTINGS_DRIVERNAME="amazons3")
+        self.bench.run(code=3)
+        self.whole(*(t for t in self.bench.roots() if t.root.id in root))
+        copy.env = plain
+        self.bench.run(code=0)
+        self.bench.done(exact=False)
+
+    def test_open_transaction(self):
+        """A transaction older than the delete outlives the sweep: its reply brings the thread back, with its attachments."""
+        self.bench.begin()
+        with_files = {root: path for root, _, path in faults.attached(self.bench)}
+        other = PG.connect(self.bench.name)
+        other.cursor().execute("SELECT pg_current_xact_id()")
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path = with_files[t.root.id]
+        at = int(time.time() * 1000)
+        other.cursor().execute(f"""INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
+            VALUES ('{faults.new_id(9)}', {at}, {at}, 0, 0, false, '{t.root.user}', '{t.channel}', '{t.root.id}', '', 'late', '', '{{}}', '', '[]', '[]')""")
+        other.commit()
+        other.close()
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        self.assertTrue(os.path.exists(os.path.join(self.bench.copy.data, path)), "the thread is back, its attachment is not")
+
+
+class Locks(Race):
+    def test_nobody_waits_long(self):
+        """While the delete waits for one row it does not keep others locked for seconds."""
+        self.bench.begin()
+        process = self.bench.halt("PURGE_AFTER_INTENT")
+        name = next(p for p in lib.bundles(self.bench.copy.archive) if os.path.basename(p) == self.purging()[0])
+        posts = [r["id"] for table, r in lib.Bundle(name).rows() if table == "posts"]
+        lock, chat = PG.connect(self.bench.name), PG.connect(self.bench.name)
+        chat.autocommit = True
+        chat.cursor().execute("SET lock_timeout = '5s'")
+        lock.cursor().execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", (posts[-1],))
+        os.kill(process.pid, signal.SIGCONT)
+        longest, end = 0, time.monotonic() + 4
+        while time.monotonic() < end:
+            for ident in posts[:-1][:40]:
+                begin = time.monotonic()
+                chat.cursor().execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", (ident,))
+                longest = max(longest, time.monotonic() - begin)
+        lock.close()
+        lib.finish(process)
+        chat.close()
+        self.assertLess(longest, 1.0)
+
+    def test_role_that_may_only_delete(self):
+        """Locked rows keep their threads also where the role may not lock rows itself, as `mmretain grants` has it."""
+        self.bench.sql("""DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN; GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO keeper;
+            GRANT UPDATE (replycount, lastreplyat, participants) ON threads TO keeper; GRANT EXECUTE ON FUNCTION pg_control_system() TO keeper;""")
+        self.addCleanup(self.bench.sql, "DROP OWNED BY keeper; DROP ROLE keeper")
+        self.bench.begin(user="keeper")
+        t, other = self.bench.roots(faults.replies)[0], PG.connect(self.bench.name)
+        other.cursor().execute("SELECT 1 FROM posts WHERE id = %s FOR UPDATE", (t.root.id,))
+        self.bench.run(code=3)
+        other.close()
+        self.whole(t)
+
+
+if __name__ == "__main__":
+    unittest.main()
