@@ -18,6 +18,7 @@ static int db_destroy(struct db *db)
 {
 	if (db->conninfo)
 		explicit_bzero(db->conninfo, strlen(db->conninfo));
+	db_cursor_forget(db);
 	PQfinish(db->pg);
 	return 0;
 }

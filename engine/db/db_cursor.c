@@ -1,5 +1,7 @@
 /*
  * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
+ *
+ * The server makes the next page while the caller works on this one.
  */
 #include <string.h>
 
@@ -10,7 +12,9 @@ struct db_cursor {
 	const struct sql *sql;
 	char *fetch, *close;
 	int fetch_rows;
-	PGresult *page;
+	PGresult *page, *next;
+	struct db_wait wait;
+	bool ahead; /* the next page is under way */
 	int at, rows, columns;
 	bool last_page;
 	const char **value;
@@ -19,8 +23,29 @@ struct db_cursor {
 
 static int cursor_destroy(struct db_cursor *c)
 {
+	if (c->ahead)
+		db_cursor_settle(c->db);
 	PQclear(c->page);
+	PQclear(c->next);
 	return 0;
+}
+
+void db_cursor_settle(struct db *db)
+{
+	struct db_cursor *c = db->ahead;
+
+	if (!c)
+		return;
+	db->ahead = NULL;
+	c->ahead = false;
+	c->next = db_collect(db, &c->wait);
+}
+
+void db_cursor_forget(struct db *db)
+{
+	if (db->ahead)
+		db->ahead->ahead = false;
+	db->ahead = NULL;
 }
 
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
@@ -46,25 +71,49 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 	return 0;
 }
 
+static int send_fetch(struct db_cursor *c, struct err *err)
+{
+	int r = db_begin_statement(c->db, c->sql->name, &c->wait, err);
+
+	if (r < 0 || PQsendQuery(c->db->pg, c->fetch))
+		return r;
+	c->db->busy = NULL;
+	return db_fail(c->db, NULL, c->sql->name, &c->wait, err);
+}
+
+/* Ask for the page after this one; a failure shows when that one is wanted. */
+static void look_ahead(struct db_cursor *c)
+{
+	struct err ignored;
+
+	if (c->last_page || send_fetch(c, &ignored) < 0)
+		return;
+	c->db->busy = NULL;
+	c->db->ahead = c;
+	c->ahead = true;
+}
+
 static int fetch_page(struct db_cursor *c, struct err *err)
 {
-	struct db_wait w;
-	int r = db_begin_statement(c->db, c->sql->name, &w, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	PQclear(c->page);
 	c->page = NULL;
 	c->at = c->rows = 0;
-	if (!PQsendQuery(c->db->pg, c->fetch)) {
-		c->db->busy = NULL;
-		return db_fail(c->db, NULL, c->sql->name, &w, err);
+	if (c->ahead)
+		db_cursor_settle(c->db);
+	if (!c->next) {
+		if ((r = send_fetch(c, err)) < 0)
+			return r;
+		c->next = db_collect(c->db, &c->wait);
 	}
-	c->page = db_collect(c->db, &w);
+	c->page = c->next;
+	c->next = NULL;
 	if (!c->page || PQresultStatus(c->page) != PGRES_TUPLES_OK)
-		return db_fail(c->db, c->page, c->sql->name, &w, err);
+		return db_fail(c->db, c->page, c->sql->name, &c->wait, err);
 	c->rows = PQntuples(c->page);
 	c->last_page = c->rows < c->fetch_rows;
+	look_ahead(c);
 	return 0;
 }
 

@@ -30,6 +30,7 @@ struct db {
 	int64_t affected;
 	const char *busy;          /* name of the statement under way, or NULL */
 	enum db_plan_mode plan_mode;
+	struct db_cursor *ahead;   /* its next page is under way; whoever begins a statement takes it in first */
 	const struct sql **prepared;
 	size_t n_prepared;
 };
@@ -69,6 +70,11 @@ PGresult *db_collect(struct db *db, struct db_wait *w);
 
 /* Fill err from a failed result (may be NULL); returns the code. */
 int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_wait *w, struct err *err);
+
+/* Takes in the page that is under way. */
+void db_cursor_settle(struct db *db);
+/* The session ends: its cursors must not touch it any more. */
+void db_cursor_forget(struct db *db);
 
 /* A command without parameters and without rows, by the simple protocol. */
 int db_exec(struct db *db, const char *name, const char *text, struct err *err) MMR_CHECKED;

@@ -15,6 +15,7 @@ int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, str
 {
 	if (db->busy)
 		return err_set(err, ERR_INTERNAL, "statement %s inside statement %s", name, db->busy);
+	db_cursor_settle(db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
 		return db_fail(db, NULL, name, NULL, err);
 	db->busy = name;

@@ -11,7 +11,8 @@
 
 #include "mm_sql.h"
 
-enum { FETCH_POSTS = 2000, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
+/* A page of posts is about what a socket holds: the server fills it while this side works on the last one. */
+enum { FETCH_POSTS = 500, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct mm_export {
 	struct mm *mm;

@@ -2,7 +2,6 @@
 #include "purge_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 struct purge_hints { struct spool *spool; uint64_t start; };
 
@@ -19,13 +18,25 @@ int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err)
 	return 0;
 }
 
+/* Up to ten digits; the end of them. Of anything else: a place that no caller accepts. */
+static const char *number(const char *p, uint64_t *ret)
+{
+	const char *from = p;
+
+	for (*ret = 0; *p >= '0' && *p <= '9' && p - from < 11; p++)
+		*ret = *ret * 10 + (uint64_t)(*p - '0');
+	return p == from ? "?" : p;
+}
+
 int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret, struct err *err)
 {
-	unsigned block, offset;
+	uint64_t block, offset, version;
+	const char *p = ctid;
 
-	if (!ctid || !xmin || sscanf(ctid, "(%u,%u)", &block, &offset) != 2 || offset > UINT16_MAX)
+	if (!p || !xmin || *p != '(' || *(p = number(p + 1, &block)) != ',' || *(p = number(p + 1, &offset)) != ')' ||
+	    *number(xmin, &version) != '\0' || block > UINT32_MAX || offset > UINT16_MAX || version > UINT32_MAX)
 		return err_set(err, ERR_INTERNAL, "row location that cannot be read");
-	*ret = (struct purge_hint){.block = block, .offset = (uint16_t)offset, .version = (uint32_t)strtoul(xmin, NULL, 10)};
+	*ret = (struct purge_hint){.block = (uint32_t)block, .offset = (uint16_t)offset, .version = (uint32_t)version};
 	return 0;
 }
 

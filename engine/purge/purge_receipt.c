@@ -133,7 +133,6 @@ static int one_batch(struct mm *mm, struct purge_source *s, const struct asked *
 		     struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
-	int64_t from;
 	int rc = purge_batch_fill(&b, s, s, p->posts, err);
 
 	if (rc == 0 && b.n_threads == 0)
@@ -143,12 +142,10 @@ static int one_batch(struct mm *mm, struct purge_source *s, const struct asked *
 	if (rc == 0) {
 		mark_skipped(o, &b);
 		purge_missing_mark(a->missing, &b);
-		from = time_mono_us();
 		rc = settle_batch(mm, o, &b, c, err);
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
-			from = time_mono_us() - from;
 			pace_adapt(p, o, &b);
-			pause_after(o, c, from);
+			pause_after(o, c, b.work_us);
 		}
 	}
 	purge_batch_clear(&b);
