@@ -406,7 +406,7 @@ def ledger(archive, torn=False):
     return entries
 
 
-KNOWN = re.compile(r"0=mmretain_archive_1|README\.txt|FORMAT\.md|keys/[\w-]+|ledger/entries\.jsonl|catalog\.sqlite|bundles/\d{4}/\d\d/[a-z0-9.-]+\.(tar\.zst|idx)")
+KNOWN = re.compile(r"0=mmretain_archive_1|README\.txt|FORMAT\.md|keys/[\w-]+|ledger/entries\.jsonl|catalog\.sqlite(-journal)?|bundles/\d{4}/\d\d/[a-z0-9.-]+\.(tar\.zst|idx)")
 
 
 def leftovers(archive):
