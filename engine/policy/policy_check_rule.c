@@ -37,7 +37,7 @@ static void check_types(struct problem_list *l, const struct policy_rule *r, con
 		policy_hint(l, "Make two rules of it, or remove `team`, or `direct` and `group`.");
 	} else if (r->has_limit && r->per == PER_TEAM && policy_node_get(policy_node_get(n, "limit"), "per")) {
 		policy_warning(l, policy_node_get(policy_node_get(n, "limit"), "per"),
-			       "direct and group messages have no team, `per: team` measures all of them together");
+			       "direct and group messages have no team, `per: team` measures each of them by itself");
 		policy_hint(l, "Write `per: channel`, or make two rules of it.");
 	}
 }
