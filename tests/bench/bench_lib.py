@@ -205,10 +205,10 @@ class Bench:
         return os.path.join(self.where, archive)
 
     def tool(self, command, policy, *options, row=None, ok=(0,)):
-        """Run the program; its `-v` lines are stamped as they come."""
+        """Run the program; the `-v` lines of a run are stamped as they come (a plan with -v would read the whole table for damage)."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "MM_", "MMR_"))}
         begin = time.monotonic()
-        p = subprocess.Popen([self.binary, command, "-c", policy, *(() if command == "init" else ("-v", "--json")), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        p = subprocess.Popen([self.binary, command, "-c", policy, *{"init": (), "run": ("-v", "--json")}.get(command, ("--json",)), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=env)
         steps, talk = [], []
 
@@ -261,7 +261,7 @@ class Row:
 
     def verdict(self):
         v = self.value
-        return "-" if v is None else "aim" if v <= self.aim else "must" if v <= self.must else "MISSED"
+        return "-" if v is None or not self.must else "aim" if v <= self.aim else "must" if v <= self.must else "MISSED"
 
     def as_json(self):
         return {"row": self.name, "what": self.what, "must": self.must, "aim": self.aim, "unit": self.unit, "value": self.value,
