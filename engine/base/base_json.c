@@ -152,11 +152,16 @@ static bool scan_word(struct json_scan *s, const char *word, enum json_type type
 	return true;
 }
 
+static bool in_number(char c)
+{
+	return (c >= '0' && c <= '9') || c == '-' || c == '.' || c == 'e' || c == 'E' || c == '+';
+}
+
 static bool scan_number(struct json_scan *s)
 {
 	const char *from = s->p;
 
-	while (s->p < s->end && strchr("+-.0123456789eE", *s->p) && *s->p)
+	while (s->p < s->end && in_number(*s->p))
 		s->p++;
 	s->val = from;
 	s->val_len = (size_t)(s->p - from);

@@ -84,7 +84,7 @@ int bag_check(const struct member *member, size_t n, const char *manifest, size_
 	return rc ? rc : oxum_check(member, n, bag_info, bag_info_len, err);
 }
 
-int check_counts(const struct row_check *c, const char *json, size_t len, struct err *err)
+int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len, struct err *err)
 {
 	json_error_t je;
 	json_t *o = json_loadb(json, len, JSON_REJECT_DUPLICATES, &je);
@@ -92,7 +92,7 @@ int check_counts(const struct row_check *c, const char *json, size_t len, struct
 	bool ok = json_object_size(kinds) == c->n_kinds;
 
 	for (size_t i = 0; i < c->n_kinds && ok; i++)
-		ok = (uint64_t)json_integer_value(json_object_get(kinds, c->kind[i].kind)) == c->rows[i];
+		ok = (uint64_t)json_integer_value(json_object_get(kinds, c->kind[i].kind)) == sum->kind[i];
 	json_decref(o);
 	return ok ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json names other numbers of rows than there are");
 }

@@ -5,7 +5,8 @@
  *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by workers)
  *             -> bundle_zstd.c -> the file.
  * Reading:  bundle_seek.c (frame table) -> bundle_frames.c (mmretain.json, frames.tsv) -> bundle_read.c.
- * Checking: bundle_verify.c walks every frame, bundle_rows.c the rows, bundle_bag.c the manifests.
+ * Checking: bundle_ahead.c reads frames and has their rows checked by bundle_rows.c, some ahead, in threads;
+ *           bundle_verify.c walks them in order, bundle_bag.c checks the manifests.
  */
 #ifndef BUNDLE_INTERNAL_H
 #define BUNDLE_INTERNAL_H
@@ -19,6 +20,7 @@
 #define MEMBER_ROW_BYTES (4u << 20)      /* rows in one member, unless a single row is larger */
 #define MEMBER_FRAMES 16u                /* frames in one row member */
 #define FRAME_BYTES_DEFAULT (256u << 10)
+#define FRAME_COMP_MAX (2 * (size_t)FRAME_RAW_MAX)
 #define FRAMES_MAX (16u << 20)
 #define MEMBERS_MAX (2u << 20)
 #define SMALL_MEMBER_MAX (512u << 20)    /* members that are read as a whole */
@@ -74,7 +76,10 @@ struct salts;
 struct salts *salts_new(void *ctx);
 /* The salt of an owner; made from the secret at first sight. */
 const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner, size_t len);
-const uint8_t *salts_find(struct salts *s, const char *owner, size_t len); /* NULL when unknown */
+/* NULL when unknown; last: what the caller found before, or NULL.  Several threads may ask at a time. */
+struct salt;
+const struct salt *salts_find(const struct salts *s, const struct salt *last, const char *owner, size_t len);
+const uint8_t *salt_bytes(const struct salt *e);
 void salts_write(struct buf *b, const struct salts *s);
 int salts_parse(struct salts *s, const char *text, size_t len, struct err *err) MMR_CHECKED;
 /* commit = SHA256(salt || line) */
@@ -219,31 +224,47 @@ void seek_table(struct buf *b, const struct frame_pos *pos, size_t n);
 int trailer_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 int frames_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 size_t frames_find(const struct bundle_reader *r, const char *member, size_t *ret_at);
-/* Frame i of the file into r->raw (and its compressed bytes in r->comp). */
-int reader_frame(struct bundle_reader *r, size_t i, struct err *err) MMR_CHECKED;
+/* Frame i of the file into raw, and its compressed bytes in comp.  Reads nothing of r that changes, but for zd. */
+int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw, struct err *err) MMR_CHECKED;
+int reader_frame(struct bundle_reader *r, size_t i, struct err *err) MMR_CHECKED; /* into r->comp and r->raw */
 /* Frames at..at+n joined. */
 int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t max_bytes, char **ret, size_t *ret_len,
 		 struct err *err) MMR_CHECKED;
 bool is_row_member(const char *name);
 
 /* ---- checking ---- */
-struct row_check {
-	struct bundle_kind *kind; size_t n_kinds; uint64_t *rows;
-	struct salts *salts; struct hash *hash;
-	struct tree frame_tree, data_tree;
-	struct buf store;
-	uint64_t n_rows, n_posts, row_bytes;
+struct row_sum { uint64_t *kind /* rows of each */, rows, posts, bytes; };
+struct row_rules {                       /* what rows are checked against; does not change any more */
+	struct bundle_kind *kind; size_t n_kinds, post; /* post: which kind is counted as posts, or n_kinds */
+	struct salts *salts;
 	struct digest schema_sha256, salts_sha256;
 };
-int rows_prepare(struct row_check *c, void *ctx, struct bundle_reader *r, struct err *err) MMR_CHECKED;
-/* All lines of one frame; frame root in ret_root. */
-int rows_frame(struct row_check *c, const char *data, size_t len, uint32_t *ret_rows, struct digest *ret_root,
-	       struct err *err) MMR_CHECKED;
+struct row_check {                       /* of one thread */
+	const struct row_rules *rules;
+	struct hash *hash;
+	struct tree tree;
+	const struct salt *last;
+};
+int rows_prepare(struct row_rules *c, void *ctx, struct bundle_reader *r, struct err *err) MMR_CHECKED;
+void row_check_init(struct row_check *c, void *ctx, const struct row_rules *rules);
+void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules);
+void row_sum_clear(struct row_sum *s, const struct row_rules *rules);
+void row_sum_add(struct row_sum *to, const struct row_sum *s, const struct row_rules *rules);
+/* All lines of one frame: adds to sum, frame root in ret_root. */
+int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root, struct err *err) MMR_CHECKED;
+
+/* Frames in order, with workers threads reading ahead. */
+struct ahead_frame { struct buf comp, raw; struct row_sum sum /* of a frame of rows */; struct digest root; };
+struct ahead;
+struct ahead *ahead_new(void *ctx, const struct bundle_reader *r, const struct row_rules *rules, int workers); /* talloc_free ends the threads */
+/* The next frame, valid until the next call. */
+int ahead_next(struct ahead *a, const struct ahead_frame **ret, struct err *err) MMR_CHECKED;
+
 int bag_check(const struct member *member, size_t n, const char *manifest, size_t manifest_len, const char *tagmanifest,
 	      size_t tagmanifest_len, const char *bag_info, size_t bag_info_len, struct err *err) MMR_CHECKED;
-int check_counts(const struct row_check *c, const char *json, size_t len, struct err *err) MMR_CHECKED;
-/* Everything about the open file; fd is taken. final_name NULL: the name is not checked. */
-int check_file(int fd, const char *name, const char *final_name, struct bundle_check *ret, const struct progress *progress,
+int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len, struct err *err) MMR_CHECKED;
+/* Everything about the open file; fd is taken. final_name NULL: the name is not checked.  workers: threads beside the caller. */
+int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret, const struct progress *progress,
 	       struct err *err) MMR_CHECKED;
 
 #endif

@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define READ_BACK_WORKERS 1 /* as many as the export has: the host serves others too */
+
 struct receipt {
 	int dirfd;               /* rel_path is below it; partial/ of a waiver, else the archive root */
 	char *rel_path, *bundle, *because;
@@ -120,7 +122,7 @@ static int read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *e
 	}
 	int rc = open_fresh(w->partial_dirfd, w->part_name, &fd, ret_bytes, err);
 	if (!rc)
-		rc = check_file(fd, w->part_name, NULL, &found, NULL, err);
+		rc = check_file(fd, w->part_name, NULL, READ_BACK_WORKERS, &found, NULL, err);
 	const char *wrong = rc ? NULL : difference(&found, &w->sum);
 	if (wrong)
 		rc = err_set(err, ERR_VERIFY, "\"%s\" is damaged: %s", w->part_name, wrong);
@@ -218,7 +220,7 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 	int fd = -1, rc = open_fresh(root_dirfd, rel_path, &fd, &bytes, err);
 
 	if (!rc)
-		rc = check_file(fd, rel_path, rel_path, &found, NULL, err);
+		rc = check_file(fd, rel_path, rel_path, READ_BACK_WORKERS, &found, NULL, err);
 	if (rc)
 		return rc;
 	if (file_digest && memcmp(file_digest, &found.file_digest, sizeof(*file_digest)) != 0)

@@ -22,7 +22,7 @@ int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, 
 	talloc_set_destructor(r, reader_free);
 	r->name = mem_strdup(r, name);
 	r->zd = zd_new(r);
-	buf_init(&r->comp, r, 2 * (size_t)FRAME_RAW_MAX);
+	buf_init(&r->comp, r, FRAME_COMP_MAX);
 	buf_init(&r->raw, r, FRAME_RAW_MAX + 1);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < 0) {
 		int rc = err_set(err, ERR_STORE, "\"%s\" is not a regular file", name);
@@ -34,24 +34,29 @@ int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, 
 	return 0;
 }
 
-int reader_frame(struct bundle_reader *r, size_t i, struct err *err)
+int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw, struct err *err)
 {
 	const struct frame_pos *p = &r->pos[i];
 
-	buf_clear(&r->comp);
-	buf_clear(&r->raw);
-	if (!buf_reserve(&r->comp, p->clen) || !buf_reserve(&r->raw, (size_t)p->rlen + 1))
+	buf_clear(comp);
+	buf_clear(raw);
+	if (!buf_reserve(comp, p->clen) || !buf_reserve(raw, (size_t)p->rlen + 1))
 		return err_set(err, ERR_VERIFY, "\"%s\" is damaged: frame %zu is too large", r->name, i);
-	int rc = file_pread_all(r->fd, r->comp.data, p->clen, (off_t)p->offset, r->name, err);
+	int rc = file_pread_all(r->fd, comp->data, p->clen, (off_t)p->offset, r->name, err);
 	if (rc)
 		return rc;
-	r->comp.len = p->clen;
-	const char *wrong = zd_frame(r->zd, r->comp.data, p->clen, r->raw.data, p->rlen);
+	comp->len = p->clen;
+	const char *wrong = zd_frame(zd, comp->data, p->clen, raw->data, p->rlen);
 	if (wrong)
 		return err_set(err, ERR_VERIFY, "\"%s\" is damaged: frame %zu at byte %llu: %s", r->name, i,
 			       (unsigned long long)p->offset, wrong);
-	r->raw.len = p->rlen;
+	raw->len = p->rlen;
 	return 0;
+}
+
+int reader_frame(struct bundle_reader *r, size_t i, struct err *err)
+{
+	return frame_load(r, i, r->zd, &r->comp, &r->raw, err);
 }
 
 static int reader_setup(struct bundle_reader *r, struct err *err)

@@ -18,21 +18,17 @@ static int member_digest(struct bundle_reader *r, void *ctx, const char *member,
 
 /* The salts stand behind the rows and the schema before them; both are read ahead here, and the walk over the whole file sees
  * that it was the same content. */
-int rows_prepare(struct row_check *c, void *ctx, struct bundle_reader *r, struct err *err)
+int rows_prepare(struct row_rules *c, void *ctx, struct bundle_reader *r, struct err *err)
 {
 	char *text;
 	size_t len;
 
-	c->hash = hash_new(ctx);
 	c->salts = salts_new(ctx);
-	tree_init(&c->frame_tree, c->hash);
-	tree_init(&c->data_tree, c->hash);
-	buf_init(&c->store, ctx, BUNDLE_ROW_MAX + 64);
 	int rc = member_digest(r, ctx, "data/schema.json", 16u << 20, &text, &len, &c->schema_sha256, err);
 	if (!rc)
 		rc = schema_parse(ctx, text, len, &c->kind, &c->n_kinds, err);
-	if (!rc)
-		c->rows = mem_array(ctx, uint64_t, c->n_kinds + 1);
+	for (c->post = 0; c->post < c->n_kinds && strcmp(c->kind[c->post].kind, "post") != 0;)
+		c->post++;
 	if (!rc)
 		rc = member_digest(r, ctx, "salts.jsonl", TEXT_MEMBER_MAX, &text, &len, &c->salts_sha256, err);
 	return rc ? rc : salts_parse(c->salts, text, len, err);
@@ -68,53 +64,78 @@ static void owner_see(struct owner *o, const struct json_scan *s)
 	o->len = nobody ? 1 : s->val_len;
 }
 
-static int row_check(struct row_check *c, const char *line, size_t len, struct err *err)
+void row_check_init(struct row_check *c, void *ctx, const struct row_rules *rules)
 {
+	*c = (struct row_check){.rules = rules, .hash = hash_new(ctx)};
+	tree_init(&c->tree, c->hash);
+}
+
+void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules)
+{
+	*s = (struct row_sum){.kind = mem_array(ctx, uint64_t, rules->n_kinds + 1)};
+}
+
+void row_sum_clear(struct row_sum *s, const struct row_rules *rules)
+{
+	memset(s->kind, 0, rules->n_kinds * sizeof(*s->kind));
+	s->rows = s->posts = s->bytes = 0;
+}
+
+void row_sum_add(struct row_sum *to, const struct row_sum *s, const struct row_rules *rules)
+{
+	for (size_t i = 0; i < rules->n_kinds; i++)
+		to->kind[i] += s->kind[i];
+	to->rows += s->rows;
+	to->posts += s->posts;
+	to->bytes += s->bytes;
+}
+
+/* The kind, or -1 with *ret_wrong.  The row's commitment goes into the tree. */
+static int row_check(struct row_check *c, const char *line, size_t len, const char **ret_wrong)
+{
+	const struct row_rules *rules = c->rules;
 	struct json_scan s;
 	struct owner owner;
 	struct digest commit;
-	int kind = bundle_row_kind(c->kind, c->n_kinds, line, len);
+	int kind = bundle_row_kind(rules->kind, rules->n_kinds, line, len);
 
+	*ret_wrong = "is of a kind that data/schema.json does not name";
 	if (kind < 0)
-		return err_set(err, ERR_VERIFY, "row %llu is of a kind that data/schema.json does not name",
-			       (unsigned long long)c->n_rows + 1);
-	owner_start(&c->kind[kind], &owner);
+		return -1;
+	owner_start(&rules->kind[kind], &owner);
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s))
 		owner_see(&owner, &s);
+	*ret_wrong = "is not valid JSON";
 	if (s.bad)
-		return err_set(err, ERR_VERIFY, "row %llu is not valid JSON", (unsigned long long)c->n_rows + 1);
-	const uint8_t *salt = salts_find(c->salts, owner.s, owner.len);
-	if (!salt)
-		return err_set(err, ERR_VERIFY, "row %llu belongs to an owner without a salt", (unsigned long long)c->n_rows + 1);
-	salt_commit(c->hash, salt, line, len, &commit);
-	tree_add(&c->frame_tree, commit.b, DIGEST_BYTES);
-	c->rows[kind]++;
-	c->n_rows++;
-	c->row_bytes += len + 1;
-	if (strcmp(c->kind[kind].kind, "post") == 0)
-		c->n_posts++;
-	return 0;
+		return -1;
+	*ret_wrong = "belongs to an owner without a salt";
+	c->last = salts_find(rules->salts, c->last, owner.s, owner.len);
+	if (!c->last)
+		return -1;
+	salt_commit(c->hash, salt_bytes(c->last), line, len, &commit);
+	tree_add(&c->tree, commit.b, DIGEST_BYTES);
+	return kind;
 }
 
-int rows_frame(struct row_check *c, const char *data, size_t len, uint32_t *ret_rows, struct digest *ret_root, struct err *err)
+int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root, struct err *err)
 {
-	const char *p = data, *end = data + len;
-	uint32_t n = 0;
+	const char *p = data, *end = data + len, *wrong;
 
+	tree_init(&c->tree, c->hash);
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
 			return err_set(err, ERR_VERIFY, "a frame does not end with a whole row");
-		int rc = row_check(c, p, (size_t)(nl - p), err);
-		if (rc)
-			return rc;
-		n++;
+		int kind = row_check(c, p, (size_t)(nl - p), &wrong);
+		if (kind < 0)
+			return err_set(err, ERR_VERIFY, "row %llu of a frame %s", (unsigned long long)sum->rows + 1, wrong);
+		sum->kind[kind]++;
+		sum->rows++;
+		sum->posts += (size_t)kind == c->rules->post;
 		p = nl + 1;
 	}
-	tree_root(&c->frame_tree, ret_root);
-	tree_init(&c->frame_tree, c->hash);
-	tree_add(&c->data_tree, ret_root->b, DIGEST_BYTES);
-	*ret_rows = n;
+	sum->bytes += len;
+	tree_root(&c->tree, ret_root);
 	return 0;
 }

@@ -72,11 +72,19 @@ const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char 
 	return e->salt;
 }
 
-const uint8_t *salts_find(struct salts *s, const char *owner, size_t len)
+const struct salt *salts_find(const struct salts *s, const struct salt *last, const char *owner, size_t len)
 {
-	struct salt *e = salts_get(s, owner, len);
+	struct salt *e;
 
-	return e ? e->salt : NULL;
+	if (last && last->len == len && memcmp(last->owner, owner, len) == 0)
+		return last;
+	HASH_FIND(hh, s->table, owner, len, e);
+	return e;
+}
+
+const uint8_t *salt_bytes(const struct salt *e)
+{
+	return e->salt;
 }
 
 void salts_write(struct buf *b, const struct salts *s)

@@ -4,10 +4,14 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 struct walk {
 	struct bundle_reader *r;
-	struct row_check rows;
+	const struct ahead_frame *frame;           /* the one being looked at */
+	struct row_rules rules;
+	struct row_sum rows;
+	struct tree data_tree;
 	struct hash *file_hash, *prefix_hash, *member_hash;
 	struct zc *zc;
 	struct buf again;                          /* frames and table rebuilt, to compare */
@@ -42,7 +46,7 @@ static bool all_zero(const char *p, size_t n)
 
 static int walk_header(struct walk *w, struct err *err)
 {
-	const struct buf *raw = &w->r->raw;
+	const struct buf *raw = &w->frame->raw;
 	size_t pad = w->n ? tar_padding(w->member[w->n - 1].bytes) : 0;
 	char name[128];
 	uint64_t size;
@@ -87,14 +91,12 @@ static bool after_index(const char *name)
 
 static int walk_rows(struct walk *w, const struct bundle_frame *f, size_t k, struct err *err)
 {
-	struct digest root;
-	uint32_t n;
-	int rc = rows_frame(&w->rows, w->r->raw.data, w->r->raw.len, &n, &root, err);
+	const struct ahead_frame *done = w->frame;
 
-	if (rc)
-		return err_prefix(err, "\"%s\" is damaged", w->r->name);
-	if (n == 0 || n != f->rows || memcmp(&root, &w->r->root[k], sizeof(root)) != 0)
+	if (done->sum.rows == 0 || done->sum.rows != f->rows || memcmp(&done->root, &w->r->root[k], sizeof(done->root)) != 0)
 		return bad(w, err, "frames.tsv names other rows than there are");
+	row_sum_add(&w->rows, &done->sum, &w->rules);
+	tree_add(&w->data_tree, done->root.b, DIGEST_BYTES);
 	w->n_threads += w->r->threads[k];
 	return 0;
 }
@@ -134,7 +136,7 @@ static int walk_member_end(struct walk *w, struct member *m, struct err *err)
 			return bad(w, err, "an attachment has another content than its name says");
 	}
 	const struct { const char *name; const struct digest *d; } ahead[] = {
-		{"data/schema.json", &w->rows.schema_sha256}, {"salts.jsonl", &w->rows.salts_sha256}, {"frames.tsv", &w->r->frames_sha256},
+		{"data/schema.json", &w->rules.schema_sha256}, {"salts.jsonl", &w->rules.salts_sha256}, {"frames.tsv", &w->r->frames_sha256},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(ahead); i++)
 		if (strcmp(m->name, ahead[i].name) == 0 && memcmp(&m->sha256, ahead[i].d, sizeof(m->sha256)) != 0)
@@ -144,7 +146,7 @@ static int walk_member_end(struct walk *w, struct member *m, struct err *err)
 
 static int walk_data(struct walk *w, size_t i, struct err *err)
 {
-	const struct buf *raw = &w->r->raw;
+	const struct buf *raw = &w->frame->raw;
 	struct member *m = &w->member[w->n - 1];
 	struct buf *text = kept_text(w, m->name);
 
@@ -164,21 +166,22 @@ static int walk_data(struct walk *w, size_t i, struct err *err)
 
 /* ---- the whole file ---- */
 
-static int walk_frame(struct walk *w, size_t i, struct err *err)
+static int walk_frame(struct walk *w, size_t i, struct ahead *ahead, struct err *err)
 {
 	struct bundle_reader *r = w->r;
-	int rc = reader_frame(r, i, err);
+	int rc = ahead_next(ahead, &w->frame, err);
 
 	if (rc)
 		return rc;
-	hash_update(w->file_hash, r->comp.data, r->comp.len);
-	if (i + TAIL_FRAMES < r->n_pos) {
-		hash_update(w->prefix_hash, r->comp.data, r->comp.len);
-	} else {
+	const struct buf *raw = &w->frame->raw, *comp = &w->frame->comp;
+	if (i + TAIL_FRAMES == r->n_pos)
+		hash_copy(w->prefix_hash, w->file_hash);
+	hash_update(w->file_hash, comp->data, comp->len);
+	if (i + TAIL_FRAMES >= r->n_pos) {
 		/* Past the prefix digest: the frame must be the one spelling of its content. */
 		buf_clear(&w->again);
-		zc_stored_frame(w->zc, &w->again, r->raw.data, r->raw.len);
-		if (w->again.len != r->comp.len || memcmp(w->again.data, r->comp.data, r->comp.len) != 0)
+		zc_stored_frame(w->zc, &w->again, raw->data, raw->len);
+		if (w->again.len != comp->len || memcmp(w->again.data, comp->data, comp->len) != 0)
 			return bad(w, err, "one of the last frames is not as we write it");
 	}
 	if (w->ended)
@@ -239,19 +242,19 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 {
 	if (!w->ended || w->in_data || w->next_frame != w->r->n_frames)
 		return bad(w, err, "it ends in the middle");
-	sum->rows = w->rows.n_rows;
-	sum->posts = w->rows.n_posts;
+	sum->rows = w->rows.rows;
+	sum->posts = w->rows.posts;
 	sum->threads = w->n_threads;
 	sum->blobs = w->n_blobs;
-	sum->raw_bytes = w->rows.row_bytes;
+	sum->raw_bytes = w->rows.bytes;
 	sum->frames = w->r->n_pos;
-	tree_root(&w->rows.data_tree, &sum->rows_digest);
+	tree_root(&w->data_tree, &sum->rows_digest);
 	int rc = walk_sums(w, sum, err);
 	if (!rc)
 		rc = bag_check(w->member, w->n, w->manifest.data, w->manifest.len, w->tagmanifest.data, w->tagmanifest.len,
 			       w->bag_info.data, w->bag_info.len, err);
 	if (!rc)
-		rc = check_counts(&w->rows, w->bundle_json.data, w->bundle_json.len, err);
+		rc = check_counts(&w->rules, &w->rows, w->bundle_json.data, w->bundle_json.len, err);
 	if (rc)
 		return rc;
 	const char *base = final_name ? strrchr(final_name, '/') : NULL;
@@ -271,25 +274,34 @@ static int walk_init(struct walk *w, struct bundle_reader *r, struct err *err)
 	w->zc = zc_new(r);
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i], r, SMALL_MEMBER_MAX);
-	return rows_prepare(&w->rows, r, r, err);
+	int rc = rows_prepare(&w->rules, r, r, err);
+	if (rc)
+		return rc;
+	row_sum_init(&w->rows, r, &w->rules);
+	tree_init(&w->data_tree, hash_new(r));
+	return 0;
 }
 
-static int walk_all(struct bundle_reader *r, const char *final_name, struct bundle_check *sum, const struct progress *progress,
-		    struct err *err)
+static int walk_all(struct bundle_reader *r, const char *final_name, int workers, struct bundle_check *sum,
+		    const struct progress *progress, struct err *err)
 {
+	struct ahead *ahead = NULL;
 	struct walk w;
 	uint64_t total = 0;
 	int rc = walk_init(&w, r, err);
 
+	if (!rc)
+		ahead = ahead_new(r, r, &w.rules, workers);
 	for (size_t i = 0; i < r->n_pos && !rc; i++) {
 		total += r->pos[i].rlen;
 		if (total > RAW_TOTAL_MAX)
 			rc = bad(&w, err, "it claims to be too large");
 		if (!rc)
-			rc = walk_frame(&w, i, err);
+			rc = walk_frame(&w, i, ahead, err);
 		if (progress && !rc)
 			progress_update(progress, "verify", r->pos[i].offset + r->pos[i].clen, r->size, "bytes");
 	}
+	talloc_free(ahead); /* before what its threads read */
 	if (!rc)
 		rc = walk_table(&w, err);
 	if (rc)
@@ -298,7 +310,7 @@ static int walk_all(struct bundle_reader *r, const char *final_name, struct bund
 	return walk_end(&w, final_name, sum, err);
 }
 
-int check_file(int fd, const char *name, const char *final_name, struct bundle_check *ret, const struct progress *progress,
+int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret, const struct progress *progress,
 	       struct err *err)
 {
 	struct bundle_check sum = {0};
@@ -306,7 +318,7 @@ int check_file(int fd, const char *name, const char *final_name, struct bundle_c
 	int rc = bundle_open_fd(NULL, fd, name, &r, err);
 
 	if (!rc) {
-		rc = walk_all(r, final_name, &sum, progress, err);
+		rc = walk_all(r, final_name, workers, &sum, progress, err);
 		talloc_free(r);
 	}
 	if (!rc)
@@ -324,7 +336,7 @@ int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret
 		return rc;
 	/* Read the disk, not our memory of it; only advice, so a failure means nothing. */
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	rc = check_file(fd, rel_path, rel_path, ret, progress, err);
+	rc = check_file(fd, rel_path, rel_path, (int)sysconf(_SC_NPROCESSORS_ONLN) - 1, ret, progress, err);
 	if (rc == -ERR_VERIFY)
 		err_hint(err, "Do not delete this file. Restore it from a copy, or look at it with `tar --zstd -tvf`.");
 	return rc;

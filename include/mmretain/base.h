@@ -109,6 +109,9 @@ struct hash *hash_new(void *ctx);                /* ready for updates */
 void hash_update(struct hash *h, const void *data, size_t len);
 void hash_final(struct hash *h, struct digest *ret); /* and ready again */
 void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret); /* one shot, reuses h */
+void hash_copy(struct hash *to, const struct hash *from); /* to goes on from where from is */
+/* Of a message in blocks of 64 bytes that holds its own padding (FIPS 180-4, 5.1.1): for short messages of a fixed length. */
+void hash_blocks(const void *blocks, size_t n, struct digest *ret);
 /* HMAC-SHA-256, RFC 2104. */
 void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *ret);
 void hex_encode(const void *data, size_t len, char *ret_hex /* 2*len+1 */);

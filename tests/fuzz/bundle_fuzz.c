@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bundle_check check = {0};
 	struct err err = {0};
-	int rc = check_file(memory_file(data, size), "memory", NULL, &check, NULL, &err);
+	int rc = check_file(memory_file(data, size), "memory", NULL, 0, &check, NULL, &err);
 
 	if (rc == -ERR_VERIFY && check.damage[0] == '\0')
 		abort();
