@@ -80,7 +80,7 @@ int db_lock_check(struct db *db, int64_t key, struct err *err)
 	int r;
 
 	key_text(key, text);
-	r = db_query(NULL, db, &sql_mine, DB_ONE, 1, &param, &res, err);
+	r = db_query_prepared(NULL, db, &sql_mine, DB_ONE, 1, &param, &res, err);
 	if (r < 0)
 		return r;
 	if (db_bool(res, 0, 0))

@@ -132,7 +132,8 @@ int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_s
 		      const char *const *params, struct db_result **ret, struct err *err)
 {
 	struct db_wait w;
-	int r = db->busy ? 0 : db_plan_mode(db, DB_PLAN_GENERIC, err);
+	/* Without parameters there is but one plan. */
+	int r = db->busy || n_params == 0 ? 0 : db_plan_mode(db, DB_PLAN_GENERIC, err);
 
 	if (r == 0)
 		r = db_prepare(db, sql, err);

@@ -57,7 +57,8 @@ static void finish(struct db *db, struct db_wait *w)
 	db->busy = NULL;
 }
 
-int db_query_together(struct db *db, struct db_call *call, size_t n, struct err *err)
+int db_query_together(struct db *db, struct db_call *call, size_t n, void (*meanwhile)(void *payload), void *payload,
+		      struct err *err)
 {
 	bool set_mode = db->plan_mode != DB_PLAN_GENERIC;
 	struct db_wait w;
@@ -74,6 +75,8 @@ int db_query_together(struct db *db, struct db_call *call, size_t n, struct err 
 		finish(db, &w);
 		return r;
 	}
+	if (meanwhile)
+		meanwhile(payload);
 	if (set_mode)
 		r = take(db, "db_plan_mode", &w, NULL, r, err);
 	for (size_t i = 0; i < n; i++)

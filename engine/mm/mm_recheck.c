@@ -19,7 +19,7 @@ static int legal_state(void *ctx, struct mm *mm, char **ret, struct err *err)
 		*ret = mem_strdup(ctx, "");
 		return 0;
 	}
-	if ((rc = db_query(ctx, mm->db, &sql_recheck_legal, DB_ONE, 0, NULL, &r, err)) < 0)
+	if ((rc = db_query_prepared(ctx, mm->db, &sql_recheck_legal, DB_ONE, 0, NULL, &r, err)) < 0)
 		return rc;
 	*ret = mem_strdup(ctx, db_text(r, 0, 0));
 	talloc_free(r);
@@ -50,11 +50,22 @@ static int on_id(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
+/* Open content flags of the whole server: the caller knows which posts are its own. */
+static int content_flags(void *ctx, struct mm *mm, mm_recheck_fn fn, void *payload, struct err *err)
+{
+	struct db_result *r;
+	int rc = db_query_prepared(ctx, mm->db, &sql_recheck_content, DB_ANY, 0, NULL, &r, err);
+
+	for (int64_t i = 0; rc == 0 && i < db_rows(r); i++)
+		fn(payload, db_text(r, i, 0), MM_CONTENT_FLAG);
+	return rc;
+}
+
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
 	       bool *ret_all, struct err *err)
 {
 	auto_mem void *ctx = mem_context(mm, "recheck");
-	struct ask flagged = {fn, payload, MM_FLAGGED}, content = {fn, payload, MM_CONTENT_FLAG};
+	struct ask flagged = {fn, payload, MM_FLAGGED};
 	char *now;
 	int rc = legal_state(ctx, mm, &now, err);
 
@@ -64,6 +75,6 @@ int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_a
 	if (q->flagged && (rc = db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err)) < 0)
 		return rc;
 	if (mm->schema->table[MM_PROPERTY].present)
-		rc = db_stream(mm->db, &sql_recheck_content, 1, &id_array, on_id, &content, err);
+		rc = content_flags(ctx, mm, fn, payload, err);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* purge_batch.c - whole threads out of a bundle, as keys, versions and locations. */
 #include "purge_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static char *unescape(void *ctx, const char *raw, size_t len)
@@ -149,4 +150,53 @@ void purge_batch_clear(struct purge_batch *b)
 {
 	TALLOC_FREE(b->ctx);
 	memset(b, 0, sizeof *b);
+}
+
+void purge_ahead_fill(void *ahead)
+{
+	struct purge_ahead *a = ahead;
+
+	if (!a->filled)
+		a->rc = purge_batch_fill(&a->batch, a->source, a->source, a->posts, &a->err);
+	a->filled = true;
+}
+
+int purge_ahead_take(struct purge_ahead *a, struct purge_batch *ret, struct err *err)
+{
+	purge_ahead_fill(a);
+	*ret = a->batch;
+	memset(&a->batch, 0, sizeof a->batch);
+	a->filled = false;
+	if (a->rc < 0)
+		*err = a->err;
+	return a->rc;
+}
+
+bool purge_ahead_any(const struct purge_ahead *a)
+{
+	return a->filled ? a->rc == 0 && a->batch.n_threads > 0 : a->source->have_next;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct purge_post *)a)->id, ((const struct purge_post *)b)->id);
+}
+
+void purge_index_build(void *ctx, const struct purge_batch *b, struct purge_index *ret)
+{
+	*ret = (struct purge_index){.post = mem_array(ctx, struct purge_post, b->posts + 1)};
+	for (size_t i = 0; i < b->n_threads; i++)
+		for (size_t j = b->thread[i].row; j < b->thread[i].row + b->thread[i].n_rows; j++)
+			if (b->row[j].kind == MM_POST && ret->n < b->posts)
+				ret->post[ret->n++] = (struct purge_post){b->row[j].key, j, i};
+	qsort(ret->post, ret->n, sizeof *ret->post, by_id);
+}
+
+const struct purge_post *purge_index_find(const struct purge_index *x, const char *id)
+{
+	const struct purge_post key = {.id = id}, *p = bsearch(&key, x->post, x->n, sizeof key, by_id);
+
+	while (p && p > x->post && strcmp(p[-1].id, id) == 0)
+		p--;
+	return p;
 }

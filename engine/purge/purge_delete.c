@@ -61,7 +61,7 @@ static void make_call(enum mm_kind kind, struct arrays *a, const char **param, s
 }
 
 /* 1: as many rows as the bundle has; 0: fewer. */
-static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *err)
+static int delete_rows(struct mm *mm, const struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
 {
 	/* posts before threads and the rest */
 	static const enum mm_kind order[] = {MM_POST, MM_THREAD, MM_MEMBER, MM_REACTION, MM_FILE, MM_SHARED_FILE, MM_PRIORITY, MM_ACK,
@@ -70,7 +70,7 @@ static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *e
 	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
 	struct arrays a[MM_KINDS];
 	const char *param[MM_KINDS][6];
-	struct db_call call[MM_KINDS];
+	struct db_call call[MM_KINDS + 1];
 	int64_t wanted = 0, deleted = 0;
 	size_t n = 0;
 	int rc;
@@ -85,9 +85,11 @@ static int delete_rows(struct mm *mm, const struct purge_batch *b, struct err *e
 			make_call(order[i], &a[order[i]], param[n], &call[n]);
 			n++;
 		}
+	if (purge_ahead_any(ahead))
+		call[n++] = (struct db_call){.sql = &sql_purge_no_wait};
 	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this transaction only;
 	 * a crash rolls it back. */
-	if ((rc = db_query_together(mm->db, call, n, err)) < 0)
+	if ((rc = db_query_together(mm->db, call, n, purge_ahead_fill, ahead, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		deleted += call[i].affected;
@@ -120,20 +122,21 @@ static int protections_in_full(struct mm *mm, const struct purge_options *o, str
 	return free_of;
 }
 
-struct marks { struct purge_batch *b; bool any; };
+struct marks { struct purge_batch *b; struct purge_index index; bool indexed, any; };
 
 static void on_protected(void *payload, const char *post_id, unsigned bit)
 {
 	struct marks *m = payload;
+	const struct purge_post *p;
 
-	for (size_t i = 0; i < m->b->n_threads; i++) {
-		struct purge_thread *t = &m->b->thread[i];
+	if (!m->indexed)
+		purge_index_build(m->b->ctx, m->b, &m->index);
+	m->indexed = true;
+	for (p = purge_index_find(&m->index, post_id); p && p < m->index.post + m->index.n && strcmp(p->id, post_id) == 0; p++) {
+		struct purge_thread *t = &m->b->thread[p->thread];
 
-		for (size_t j = t->row; j < t->row + t->n_rows; j++)
-			if (m->b->row[j].kind == MM_POST && strcmp(m->b->row[j].key, post_id) == 0) {
-				m->any |= t->why == 0;
-				t->why |= bit;
-			}
+		m->any |= t->why == 0;
+		t->why |= bit;
 	}
 }
 
@@ -180,7 +183,7 @@ static int fault(enum fault_id id, struct err *err)
 	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
 }
 
-static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
 {
 	int64_t from;
 	int rc;
@@ -193,7 +196,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	if (o->protect && (rc = check_protections(mm, o, b, err)) != 1)
 		return rc;
 	from = time_mono_us();
-	rc = delete_rows(mm, b, err);
+	rc = delete_rows(mm, b, ahead, err);
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
@@ -205,9 +208,11 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	return (rc = fault(FAULT_PURGE_BEFORE_COMMIT, err)) < 0 ? rc : 1;
 }
 
-int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err)
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
+		 struct err *err)
 {
-	int rc = transaction(mm, o, b, err);
+	bool waits = !purge_ahead_any(ahead);
+	int rc = transaction(mm, o, b, ahead, err);
 
 	if (rc != 1) {
 		db_rollback(mm->db);
@@ -215,11 +220,14 @@ int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batc
 	}
 	/* Irreversible.  Just before: all rows are in the database and in a published bundle that was read back.  Just after: they
 	 * are only in the bundle; the ledger still says purging, and the next start finds them gone by id.  A lost answer is
-	 * settled there too. */
+	 * settled there too.  While more batches follow, a crash of the server may bring back the last of them: they are still in the
+	 * bundle, the ledger still says purging, and the next start deletes them again.  The last one, or a barrier, waits for the disk
+	 * before the ledger says purged. */
 	if ((rc = db_commit(mm->db, err)) < 0) {
 		db_rollback(mm->db);
 		return rc;
 	}
+	ahead->source->undurable = !waits;
 	count(b, c);
 	rc = fault(FAULT_PURGE_AFTER_COMMIT, err);
 	return rc < 0 ? rc : 1;

@@ -76,12 +76,26 @@ struct purge_source {
 	char *line; size_t line_len; /* a row read ahead: the first of the next thread */
 	struct purge_line next; bool have_next, end;
 	struct purge_hint next_hint;
+	bool undurable;              /* the last commit did not wait for the server's disk */
 };
 int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,
 		      struct err *err) MMR_CHECKED;
 /* Fills b with threads until it has about `posts` posts; b->n_threads 0 at the end of the bundle. */
 int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err) MMR_CHECKED;
 void purge_batch_clear(struct purge_batch *b);
+
+/* The next batch: read out of the bundle while the server deletes the one before it. */
+struct purge_ahead { struct purge_source *source; struct purge_batch batch; size_t posts; bool filled; int rc; struct err err; };
+void purge_ahead_fill(void *ahead);   /* unless that was done */
+/* The next batch becomes the caller's, filled now when nobody did. */
+int purge_ahead_take(struct purge_ahead *a, struct purge_batch *ret, struct err *err) MMR_CHECKED;
+bool purge_ahead_any(const struct purge_ahead *a);   /* does another batch follow? */
+/* Sorted index of a batch's posts by id. */
+struct purge_post { const char *id; size_t row, thread; };
+struct purge_index { struct purge_post *post; size_t n; };
+void purge_index_build(void *ctx, const struct purge_batch *b, struct purge_index *ret);
+/* The first post with that id, the others follow it (a damaged bundle may hold one twice); NULL: none. */
+const struct purge_post *purge_index_find(const struct purge_index *x, const char *id);
 int purge_hints_rewind(struct purge_hints *h, struct err *err) MMR_CHECKED;
 int purge_hints_next(struct purge_hints *h, struct purge_hint *ret, struct err *err) MMR_CHECKED;
 int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret, struct err *err) MMR_CHECKED;
@@ -100,7 +114,10 @@ void purge_watch_mark(const struct purge_watch *w, struct purge_batch *b);
 
 /* One transaction over the threads with why == 0.  1: deleted and committed; 0: rolled back because a row was not found as
  * archived; or an error. */
-int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err) MMR_CHECKED;
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
+		 struct err *err) MMR_CHECKED;
+/* Makes commits that did not wait for the server's disk durable. */
+int purge_barrier(struct mm *mm, struct err *err) MMR_CHECKED;
 /* Reads the batch's threads again by id: equal ones get fresh locations, the rest get a reason to stay. */
 int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* Threads of which somebody else has a row locked get PURGE_LOCKED. */

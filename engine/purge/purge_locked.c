@@ -7,26 +7,27 @@
 
 #include <string.h>
 
-struct unlocked { struct purge_batch *b; bool *free; };
+struct unlocked { struct purge_index index; bool *free; };
 
 static int on_free(void *payload, const struct db_row *row, struct err *err)
 {
 	struct unlocked *u = payload;
+	const struct purge_post *p = purge_index_find(&u->index, row->value[0]);
 
 	(void)err;
-	for (size_t i = 0; i < u->b->n_rows; i++)
-		if (u->b->row[i].kind == MM_POST && strcmp(u->b->row[i].key, row->value[0]) == 0)
-			u->free[i] = true;
+	for (; p && p < u->index.post + u->index.n && strcmp(p->id, row->value[0]) == 0; p++)
+		u->free[p->row] = true;
 	return 0;
 }
 
 int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err)
 {
-	struct unlocked u = {b, mem_array(b->ctx, bool, b->n_rows + 1)};
+	struct unlocked u = {.free = mem_array(b->ctx, bool, b->n_rows + 1)};
 	struct db_array ids;
 	const char *param;
 	int rc;
 
+	purge_index_build(b->ctx, b, &u.index);
 	db_array_init(&ids, b->ctx);
 	for (size_t i = 0; i < b->n_rows; i++)
 		if (b->row[i].kind == MM_POST)
@@ -44,6 +45,16 @@ int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err)
 		for (size_t j = b->thread[i].row; j < b->thread[i].row + b->thread[i].n_rows; j++)
 			if (!b->thread[i].why && b->row[j].kind == MM_POST && !u.free[j])
 				b->thread[i].why = PURGE_LOCKED;
+	return rc;
+}
+
+int purge_barrier(struct mm *mm, struct err *err)
+{
+	struct db_result *r;
+	int rc = db_query(mm, mm->db, &sql_purge_barrier, DB_ONE, 0, NULL, &r, err);
+
+	if (rc == 0)
+		talloc_free(r);
 	return rc;
 }
 

@@ -77,7 +77,8 @@ static int report_kept(const struct purge_batch *b, const struct purge_options *
 }
 
 /* Tries until the batch is deleted or nothing of it remains to be deleted. */
-static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_counts *c, struct err *err)
+static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
+			struct purge_counts *c, struct err *err)
 {
 	int64_t from;
 	int rc;
@@ -93,7 +94,7 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 		b->work_us += time_mono_us() - from;
 		if (remaining(b) == 0)
 			return 0;
-		rc = purge_delete(mm, o, b, c, err);
+		rc = purge_delete(mm, o, b, ahead, c, err);
 		if (rc == 1)
 			return 0;
 		if (rc < 0 && !err_retryable(rc))
@@ -129,22 +130,26 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
  * and what its run knew about attachments is asked of the bundle. */
 struct asked { struct purge_watch *w; struct purge_missing *missing; };
 
-static int one_batch(struct mm *mm, struct purge_source *s, const struct asked *a, const struct purge_options *o, struct pace *p,
+static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct asked *a, const struct purge_options *o, struct pace *p,
 		     struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
-	int rc = purge_batch_fill(&b, s, s, p->posts, err);
+	int rc = purge_ahead_take(ahead, &b, err);
 
 	if (rc == 0 && b.n_threads == 0)
 		rc = 1;
+	/* A trigger, a foreign key, a migration or the server's own job may have come since. */
+	if (rc == 0)
+		rc = mm_probe_watch(mm, err);
 	if (rc == 0 && a->w && (rc = purge_watch_look(a->w, mm, err)) == 0)
 		purge_watch_mark(a->w, &b);
 	if (rc == 0) {
 		mark_skipped(o, &b);
 		purge_missing_mark(a->missing, &b);
-		rc = settle_batch(mm, o, &b, c, err);
+		rc = settle_batch(mm, o, &b, ahead, c, err);
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
 			pace_adapt(p, o, &b);
+			ahead->posts = p->posts;
 			pause_after(o, c, b.work_us);
 		}
 	}
@@ -157,21 +162,22 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
 	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
-	struct purge_source *s;
+	struct purge_ahead *ahead = mem_new(ctx, struct purge_ahead);
 	struct asked a = {.w = hints ? purge_watch_new(ctx, o->snapshot_ms) : NULL};
 	int rc;
 
-	if ((rc = purge_source_open(ctx, receipt, hints, &s, err)) < 0 ||
-	    (!hints && (rc = purge_missing_read(ctx, s->reader, &a.missing, err)) < 0))
+	ahead->posts = pace.posts;
+	if ((rc = purge_source_open(ctx, receipt, hints, &ahead->source, err)) < 0 ||
+	    (!hints && (rc = purge_missing_read(ctx, ahead->source->reader, &a.missing, err)) < 0))
 		return rc;
 	for (;;) {
 		if ((rc = check_budget(o, err)) < 0)
 			return rc;
-		rc = one_batch(mm, s, &a, o, &pace, c, err);
+		rc = one_batch(mm, ahead, &a, o, &pace, c, err);
 		if (o->batch_posts)
 			*o->batch_posts = pace.posts;
 		if (rc != 0)
-			return rc < 0 ? rc : 0;
+			return rc < 0 ? rc : ahead->source->undurable ? purge_barrier(mm, err) : 0;
 		progress_update(o->progress, "delete", c->posts, receipt_posts(receipt), "posts");
 	}
 }

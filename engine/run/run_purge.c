@@ -104,7 +104,7 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	int rc;
 
 	/* A trigger, a foreign key, a migration or the server's own job may have come since the run began. */
-	if ((rc = mm_probe_again(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
+	if ((rc = mm_probe_watch(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;

@@ -64,12 +64,15 @@ int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shap
 	     const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
 /* The same, prepared once per session (by the address of sql) and always run with its generic plan: for statements by
  * row location, which must not tip into a scan. Not for `= ANY(array)` of ids (there the generic plan is the trap).
- * Statements of db_query are planned for their own parameters every time. One statement per .sql file. */
+ * Statements of db_query are planned for their own parameters every time. One statement per .sql file; one without parameters has
+ * one plan anyway. */
 int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
-/* Several statements like that, without row sets, in one round trip.  The first error ends all of them: inside a transaction. */
+/* Several statements like that, without row sets, in one round trip.  The first error ends all of them: inside a transaction.
+ * meanwhile (may be NULL) runs once while the server works; it must not use this session. */
 struct db_call { const struct sql *sql; int n_params; const char *const *params; int64_t affected; };
-int db_query_together(struct db *db, struct db_call *call, size_t n, struct err *err) MMR_CHECKED;
+int db_query_together(struct db *db, struct db_call *call, size_t n, void (*meanwhile)(void *payload), void *payload,
+		      struct err *err) MMR_CHECKED;
 /* Number of rows the last DELETE/UPDATE/INSERT of this handle changed. */
 int64_t db_affected(const struct db *db);
 

@@ -69,12 +69,15 @@ struct mm {
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
+	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
  * the server's own job began). A handful of catalogue queries, some milliseconds. */
 int mm_probe_again(struct mm *mm, struct err *err) MMR_CHECKED;
+/* The same, at most once a second: for every batch of a delete. */
+int mm_probe_watch(struct mm *mm, struct err *err) MMR_CHECKED;
 /* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
 /* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
@@ -182,7 +185,7 @@ int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR
 int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
 
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
- * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of
+ * plan.  fn is called for post ids that are protected now (also some that were not asked about); *ret_all: the legal-hold plugin's records are not those of
  * mm_recheck_begin (or that was not called), so ask mm_protections about every thread. id_array: db_array_text of post ids. */
 typedef void (*mm_recheck_fn)(void *payload, const char *post_id, unsigned bit);
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,

@@ -412,6 +412,31 @@ def test_server_crash(bench):
 
 
 @test
+def test_server_forgets(bench):
+    """The server goes down before its disk has the commit of a batch that others follow: the batch is back, and the next run takes it again."""
+    bench.begin([{"name": "all", "match": {}, "keep": {"for": "1d"}}], bundle_size="64MiB")
+    count, forgotten = "SELECT count(*) FROM posts", 0
+    bench.pg.psql("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    bench.pg.psql("SELECT pg_reload_conf()")
+    try:
+        for _ in range(6):  # a bundle of one batch waits for the disk
+            process = bench.halt("PURGE_AFTER_COMMIT")
+            meanwhile = int(bench.sql(count))
+            bench.pg.restart("immediate")
+            forgotten = max(forgotten, int(bench.sql(count)) - meanwhile)
+            bench.go_on(process, code=12)
+            bench.safe("after the crash")
+            if forgotten:
+                break
+        if not forgotten:
+            bench.fail("the server forgot nothing: the test does not test")
+    finally:
+        bench.pg.psql("ALTER SYSTEM RESET wal_writer_delay")
+        bench.pg.psql("SELECT pg_reload_conf()")
+    bench.converge()
+
+
+@test
 def test_backend_killed(bench):
     """Every session of the run ended by the server at several points: exit 12, nothing lost."""
     bench.begin()

@@ -1,2 +1,2 @@
 -- Posts of a batch that somebody has flagged.  $1 text[]: post ids.  Locks: none.  Index: preferences (name).
-SELECT name FROM preferences WHERE category = 'flagged_post' AND name = ANY ($1::text[])
+SELECT p.name FROM preferences p WHERE p.category = 'flagged_post' AND p.name IN (SELECT u.id FROM unnest($1::text[]) AS u(id))
