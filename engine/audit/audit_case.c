@@ -37,15 +37,15 @@ static int access_folder(const struct store *store, bool make, int *ret, struct 
 	return 0;
 }
 
-/* Another reader is done in a moment. */
+/* Another reader is done in a moment.  Earlier records are checked by verify, not by every reader. */
 static int open_patiently(void *ctx, int dirfd, struct ledger **ret, struct err *err)
 {
-	int rc = ledger_open(ctx, dirfd, ret, err);
+	int rc = ledger_open_end(ctx, dirfd, ret, err);
 
 	for (int i = 0; i < LOCK_TRIES && rc == -ERR_LOCKED; i++) {
 		time_sleep_ms(LOCK_PAUSE_MS);
 		err_clear(err);
-		rc = ledger_open(ctx, dirfd, ret, err);
+		rc = ledger_open_end(ctx, dirfd, ret, err);
 	}
 	return rc;
 }

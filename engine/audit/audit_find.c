@@ -341,7 +341,9 @@ static int find_prepare(struct find *f, struct err *err)
 	int rc = 0;
 
 	buf_init(&f->text, f->ctx, (size_t)64 << 20);
-	if (q->words && q->words[0])
+	if (q->words && q->words[0] && !f->a->words)
+		rc = catalog_words_new(f->a, &f->a->words, err);
+	if (!rc && q->words && q->words[0])
 		rc = words_parse(f->ctx, f->a->words, q->words, &f->words, err);
 	if (!rc && q->regex)
 		rc = find_regex(f, err);

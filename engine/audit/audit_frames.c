@@ -66,19 +66,36 @@ static int rows_of(struct audit_bundle *b, uint32_t frame, const char *data, siz
 	return rc;
 }
 
+/* A thread is found in a frame and then read from it: the last frame is kept.  It is out of its place while its rows are given. */
+static int frame_take(struct audit_bundle *b, uint32_t frame, struct kept_frame *ret, struct err *err)
+{
+	struct audit *a = b->audit;
+
+	if (a->kept.data && a->kept.bundle == b->index && a->kept.frame == frame) {
+		*ret = a->kept;
+		a->kept = (struct kept_frame){0};
+		return 0;
+	}
+	*ret = (struct kept_frame){.bundle = b->index, .frame = frame};
+	int rc = bundle_read_frame(b->reader, a, frame, &ret->data, &ret->len, err);
+	if (rc)
+		return rc;
+	a->stats.frames++;
+	a->stats.bytes += ret->len;
+	return 0;
+}
+
 int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload, struct err *err)
 {
-	char *data;
-	size_t len;
+	struct kept_frame f;
 
 	if (!is_rows_frame(b, frame))
 		return 0;
-	int rc = bundle_read_frame(b->reader, b->audit, frame, &data, &len, err);
+	int rc = frame_take(b, frame, &f, err);
 	if (rc)
 		return rc;
-	b->audit->stats.frames++;
-	b->audit->stats.bytes += len;
-	rc = rows_of(b, frame, data, len, wanted, fn, payload, err);
-	talloc_free(data);
+	rc = rows_of(b, frame, f.data, f.len, wanted, fn, payload, err);
+	talloc_free(b->audit->kept.data);
+	b->audit->kept = f;
 	return rc;
 }

@@ -31,12 +31,15 @@ struct audit_bundle {
 	bool checked; int check_code; struct bundle_check check; char check_text[512];
 };
 
+struct kept_frame { size_t bundle; uint32_t frame; char *data; size_t len; };
+
 struct audit {
 	const struct store *store;
 	struct catalog *catalog;
-	struct catalog_words *words;
+	struct catalog_words *words;         /* on demand */
 	struct audit_bundle *bundle;
 	struct audit_stats stats;
+	struct kept_frame kept;              /* the last one read; data NULL: none */
 	struct audit_bundle *recent[8];      /* open readers, the newest first */
 };
 

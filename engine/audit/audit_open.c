@@ -12,8 +12,6 @@ int audit_open(void *ctx, const struct store *store, const struct catalog_option
 
 	a->store = store;
 	int rc = catalog_open(a, store, options, &a->catalog, err);
-	if (!rc)
-		rc = catalog_words_new(a, &a->words, err);
 	if (rc) {
 		talloc_free(a);
 		return rc;

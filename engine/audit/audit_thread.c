@@ -38,6 +38,14 @@ static int range_row(void *payload, const struct catalog_row *row, const char *l
 	return r->fn(r->payload, row, line, len, err);
 }
 
+/* Before the thread has begun only a line that names it can begin it. */
+static bool range_line(const void *payload, const char *line, size_t len)
+{
+	const struct range *r = payload;
+
+	return r->inside || memmem(line, len, r->root, r->root_len) != NULL;
+}
+
 static int range_read(struct audit *a, const struct audit_ref *ref, frame_fn fn, void *payload, struct err *err)
 {
 	struct range r = {.root = ref->root, .root_len = strlen(ref->root), .fn = fn, .payload = payload};
@@ -48,7 +56,7 @@ static int range_read(struct audit *a, const struct audit_ref *ref, frame_fn fn,
 		return rc;
 	for (uint32_t i = ref->frame; i < bundle_frames(b->reader) && !rc && !r.over; i++)
 		if (is_rows_frame(b, i))
-			rc = frame_rows(b, i, NULL, range_row, &r, err);
+			rc = frame_rows(b, i, range_line, range_row, &r, err);
 	if (rc < 0)
 		return rc;
 	return r.inside ? 0 : err_set(err, ERR_NOT_FOUND, "thread %s is not where it was found", ref->root);

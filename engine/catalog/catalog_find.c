@@ -214,32 +214,45 @@ int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, v
 
 /* ---- ids ---- */
 
-static bool filter_may(struct catalog *c, const struct catalog_bundle *b, uint64_t key, uint32_t n_blocks)
+static bool filter_may(struct catalog *c, const struct catalog_bundle *b, uint64_t key)
 {
 	sqlite3_stmt *s = c->db->filter;
 	struct err err;
 	bool may = true;
 
 	(void)sqlite3_bind_int64(s, 1, b->listed_no);
-	(void)sqlite3_bind_int64(s, 2, filter_block_of(key, n_blocks));
+	(void)sqlite3_bind_int64(s, 2, filter_block_of(key, b->listed_blocks));
+	(void)sqlite3_bind_int64(s, 3, b->listed_blocks);
+	sq_text(s, 4, b->rel_path);
 	if (sq_step(c->db->sq, s, &err) > 0 && sqlite3_column_bytes(s, 0) == FILTER_BLOCK)
 		may = filter_has(sqlite3_column_blob(s, 0), key);
 	(void)sqlite3_reset(s); /* gives the error of the step again; damage means perhaps */
 	return may;
 }
 
-static uint32_t listed_blocks(struct catalog *c, const struct catalog_bundle *b)
+/*
+ * Callers go through the bundles one by one.  Every statement of its own locks the catalog anew, so that the answers for a few
+ * bundles around are asked for in one transaction; it is over before any bundle is read.
+ */
+static bool id_may(struct catalog *c, size_t i, uint64_t key)
 {
-	auto_stmt sqlite3_stmt *q = NULL;
+	struct catalog_db *d = c->db;
+	size_t from = i - i % ANSWERS;
 	struct err err;
-	int64_t n = 0;
 
-	if (sq_prepare(c->db->sq, "SELECT blocks FROM bundle WHERE no = ?1", &q, &err) < 0)
-		return 0;
-	(void)sqlite3_bind_int64(q, 1, b->listed_no);
-	if (sq_step(c->db->sq, q, &err) > 0)
-		n = sqlite3_column_int64(q, 0);
-	return n > 0 && n < UINT32_MAX ? (uint32_t)n : 0;
+	if (d->key != key || d->answers_from != from || !d->answered) {
+		bool begun = sq_exec(d->sq, "BEGIN", &err) == 0;
+		for (size_t k = from; k < from + ANSWERS && k < c->n_bundles; k++) {
+			const struct catalog_bundle *b = &c->bundle[k];
+			d->answer[k - from] = !b->listed || !b->listed_blocks || filter_may(c, b, key);
+		}
+		if (begun && sq_exec(d->sq, "COMMIT", &err) < 0)
+			log_debug("%s", err.msg); /* nothing was written */
+		d->key = key;
+		d->answers_from = from;
+		d->answered = true;
+	}
+	return d->answer[i - from];
 }
 
 static int side_ids(struct catalog_side *side, uint64_t key, void *ctx, struct catalog_hits *ret, struct err *err)
@@ -270,11 +283,8 @@ int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx,
 	uint64_t key = id_key(id, strlen(id));
 
 	*ret = (struct catalog_hits){0};
-	if (c->db && b->listed) {
-		uint32_t blocks = listed_blocks(c, b);
-		if (blocks && !filter_may(c, b, key, blocks))
-			return 0;
-	}
+	if (c->db && b->listed && !id_may(c, i, key))
+		return 0;
 	struct catalog_side *side = side_of(c, b);
 	if (side && side_ids(side, key, ctx, ret, err) < 0) {
 		side_drop(c, b, err);

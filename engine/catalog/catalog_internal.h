@@ -85,7 +85,11 @@ int side_build(const struct store *store, const char *bundle_rel_path, struct er
 
 /* ---- catalog.sqlite (catalog_all.c) ---- */
 #define CATALOG_NAME "catalog.sqlite"
-struct catalog_db { struct sq *sq; sqlite3_stmt *filter, *member; };
+#define ANSWERS 64u
+struct catalog_db {
+	struct sq *sq; sqlite3_stmt *filter, *member;
+	bool answered, answer[ANSWERS]; uint64_t key; size_t answers_from; /* may bundle answers_from + n hold the id of this key? */
+};
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */

@@ -31,7 +31,7 @@ static struct catalog_bundle *bundle_named(struct catalog *c, const char *rel_pa
 static int list_known(struct catalog *c, struct err *err)
 {
 	auto_stmt sqlite3_stmt *q = NULL;
-	int rc = sq_prepare(c->db->sq, "SELECT no, rel_path, bytes, min_ms, max_ms FROM bundle", &q, err);
+	int rc = sq_prepare(c->db->sq, "SELECT no, rel_path, bytes, min_ms, max_ms, blocks FROM bundle", &q, err);
 
 	if (rc)
 		return rc;
@@ -44,6 +44,8 @@ static int list_known(struct catalog *c, struct err *err)
 		b->listed_no = sqlite3_column_int64(q, 0);
 		b->min_ms = sqlite3_column_int64(q, 3);
 		b->max_ms = sqlite3_column_int64(q, 4);
+		int64_t blocks = sqlite3_column_int64(q, 5);
+		b->listed_blocks = blocks > 0 && blocks < UINT32_MAX ? (uint32_t)blocks : 0;
 	}
 	return rc;
 }
@@ -67,8 +69,8 @@ static int db_open(struct catalog *c, struct err *err)
 	if (!rc)
 		rc = all_check(d->sq, err);
 	if (!rc)
-		rc = sq_prepare(d->sq, "SELECT f.bits FROM bundle b JOIN filter f ON f.bundle = b.no WHERE b.no = ?1 AND f.block = ?2",
-				&d->filter, err);
+		rc = sq_prepare(d->sq, "SELECT f.bits FROM bundle b JOIN filter f ON f.bundle = b.no WHERE b.no = ?1 AND f.block = ?2"
+				" AND b.blocks = ?3 AND b.rel_path = ?4", &d->filter, err); /* a number may be another bundle's by now */
 	if (!rc)
 		rc = sq_prepare(d->sq, "SELECT min_ms, max_ms FROM member WHERE kind = ?1 AND id = ?2 AND bundle = ?3", &d->member, err);
 	c->db = d;

@@ -4,8 +4,9 @@
 #ifndef MMRETAIN_DB_INTERNAL_H
 #define MMRETAIN_DB_INTERNAL_H
 
-#include <libpq-fe.h>
 #include <mmretain/db.h>
+
+#include "db_libpq.h"
 
 /* Ceilings and clocks, together (each with its unit and reason). */
 enum {

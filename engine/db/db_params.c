@@ -96,9 +96,14 @@ static void set_ours(struct db_params *p)
 
 int db_params_resolve(void *ctx, const char *conninfo, struct db_params *ret, struct err *err)
 {
-	PQconninfoOption *given = PQconninfoParse(conninfo, NULL), *defaults;
+	PQconninfoOption *given, *defaults;
 	struct db_params p = {.n = 0};
 	const char *service;
+	int r = libpq_load(err);
+
+	if (r < 0)
+		return r;
+	given = PQconninfoParse(conninfo, NULL);
 
 	/* libpq's own text would quote the piece it cannot read, and that may be the password. */
 	if (!given) {

@@ -215,7 +215,16 @@ static int take_end(struct ledger *l, const struct ledger_end *end, struct err *
 	return 0;
 }
 
-int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err)
+static int find_end(struct ledger *l, bool walk, struct ledger_end *ret, struct err *err)
+{
+	int r = walk ? 0 : ledger_last(l->fd, ret, err);
+
+	if (r == 0)
+		r = ledger_walk(l->fd, /* fn= */ NULL, NULL, ret, err);
+	return r < 0 ? r : 0;
+}
+
+static int open_for(void *ctx, int ledger_dirfd, bool walk, struct ledger **ret, struct err *err)
 {
 	auto_mem struct ledger *l = mem_new(ctx, struct ledger);
 	struct ledger_end end;
@@ -229,7 +238,7 @@ int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *er
 	if (r == 0)
 		r = file_sync_dir(ledger_dirfd, "ledger folder", err);
 	if (r == 0)
-		r = ledger_walk(l->fd, /* fn= */ NULL, NULL, &end, err);
+		r = find_end(l, walk, &end, err);
 	if (r == 0)
 		r = take_end(l, &end, err);
 	if (r == 0 && end.tail_bytes)
@@ -239,6 +248,16 @@ int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *er
 	*ret = l;
 	l = NULL;
 	return 0;
+}
+
+int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err)
+{
+	return open_for(ctx, ledger_dirfd, /* walk= */ true, ret, err);
+}
+
+int ledger_open_end(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err)
+{
+	return open_for(ctx, ledger_dirfd, /* walk= */ false, ret, err);
 }
 
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err)

@@ -23,4 +23,7 @@ struct ledger_end {
 /* Verifies every line of fd, calls fn (may be NULL), and says where the whole records end. */
 int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 
+/* The same of the last record alone: 1, or 0 when only a walk can tell (short, torn, damaged), or a negative code. */
+int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
+
 #endif

@@ -165,3 +165,60 @@ int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, str
 	*ret = w.end;
 	return 0;
 }
+
+/* ---- the end alone ---- */
+
+#define END_BYTES ((size_t)64 << 10)
+
+/* `{"seq":N,` at the beginning of a line, or 0. */
+static uint64_t seq_of(const char *line, size_t len)
+{
+	const char *at = line, *end = line + len;
+	uint64_t n = 0;
+
+	if (!skip(&at, end, "{\"seq\":"))
+		return 0;
+	for (; at < end && *at >= '0' && *at <= '9' && n < UINT64_MAX / 100; at++)
+		n = 10 * n + (uint64_t)(*at - '0');
+	return at < end && *at == ',' ? n : 0;
+}
+
+/* The record before names its own hash; it stands in the last `"prev"` of ours, and line_fault compares. */
+static bool prev_of(const char *line, size_t len, char ret[DIGEST_HEX + 1])
+{
+	static const char key[] = "\",\"prev\":\"";
+	const char *at = memmem(line, len, key, sizeof(key) - 1);
+
+	if (!at || (size_t)(line + len - at) < sizeof(key) - 1 + DIGEST_HEX)
+		return false;
+	memcpy(ret, at + sizeof(key) - 1, DIGEST_HEX);
+	ret[DIGEST_HEX] = '\0';
+	return true;
+}
+
+int ledger_last(int fd, struct ledger_end *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "ledger end");
+	struct walk w = {.fd = fd, .hash = hash_new(ctx)};
+	char *data = mem_array(ctx, char, END_BYTES), *line, hash[DIGEST_HEX + 1];
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	if (size <= (off_t)END_BYTES)
+		return 0; /* a walk costs no more */
+	int r = file_pread_all(fd, data, END_BYTES, size - (off_t)END_BYTES, "ledger", err);
+	if (r < 0)
+		return r;
+	line = data[END_BYTES - 1] == '\n' ? memrchr(data, '\n', END_BYTES - 1) : NULL;
+	if (!line)
+		return 0;
+	size_t len = (size_t)(data + END_BYTES - 1 - ++line);
+	uint64_t seq = seq_of(line, len);
+	if (seq < 2 || !prev_of(line, len, w.end.hash))
+		return 0;
+	w.end.entries = seq - 1;
+	if (line_fault(&w, line, len, hash))
+		return 0;
+	*ret = (struct ledger_end){.entries = seq, .bytes = size};
+	memcpy(ret->hash, hash, sizeof(hash));
+	return 1;
+}

@@ -70,7 +70,7 @@ struct catalog_bundle {
 	char *rel_path;
 	uint64_t size_bytes;
 	bool listed;                 /* catalog.sqlite knows exactly this file */
-	int64_t listed_no;
+	int64_t listed_no; uint32_t listed_blocks;
 	int64_t min_ms, max_ms;      /* of a listed one */
 	bool opened;                 /* side was tried */
 	struct catalog_side *side;   /* NULL: no usable index, read everything */

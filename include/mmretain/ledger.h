@@ -44,6 +44,10 @@ struct ledger;
  * flock on the file: ERR_LOCKED when another process writes.  ERR_VERIFY when the chain is broken.  Freed with talloc_free. */
 int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err) MMR_CHECKED;
 
+/* The same for one more record: checks the last record and not the chain before it, so the cost does not grow with the ledger.  What
+ * is not a whole, sound last record goes the way of ledger_open. */
+int ledger_open_end(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err) MMR_CHECKED;
+
 /* A record under construction: fields appended in order. */
 struct ledger_entry { struct buf b; };
 void ledger_begin(struct ledger_entry *e, void *ctx, const char *type);

@@ -9,12 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <mmretain/ledger.h>
+#include "ledger_test.h"
 
 #define START_MS INT64_C(1764000000000)
 
-static void *ctx;
-static int dirfd_test = -1;
+void *ctx;
+int dirfd_test = -1;
 static char dir_path[64];
 
 static void setup(void)
@@ -37,7 +37,7 @@ static void teardown(void)
 	talloc_free(ctx);
 }
 
-static struct ledger *must_open(void)
+struct ledger *must_open(void)
 {
 	struct ledger *l = NULL;
 	struct err err = {0};
@@ -46,8 +46,7 @@ static struct ledger *must_open(void)
 	return l;
 }
 
-/* type, then key and value pairs up to NULL. */
-static void put(struct ledger *l, const char *type, const char *const *pair)
+void put(struct ledger *l, const char *type, const char *const *pair)
 {
 	struct ledger_entry e;
 	struct err err = {0};
@@ -58,7 +57,6 @@ static void put(struct ledger *l, const char *type, const char *const *pair)
 	ledger_int(&e, "posts", 7);
 	ck_assert_msg(ledger_append(l, &e, &err) == 0, "%s", err.msg);
 }
-#define PUT(l, type, ...) put(l, type, (const char *const[]){__VA_ARGS__, NULL, NULL})
 
 static char *slurp(size_t *len)
 {
@@ -252,6 +250,44 @@ START_TEST(torn_tail_with_zeros)
 }
 END_TEST
 
+/* ledger_open_end goes on where the chain ends, cuts a torn record as ledger_open does, and does not look at what is before. */
+START_TEST(end_alone)
+{
+	struct ledger *l;
+	struct err err = {0};
+	uint64_t n;
+	size_t len;
+
+	for (int i = 0; i < 400; i++) { /* longer than what is read of the end */
+		ck_assert_int_eq(ledger_open_end(ctx, dirfd_test, &l, &err), 0);
+		PUT(l, "access", "case", "a \"prev\":\" b", "reason", "of a length that is usual for a reason, so that some lines are long");
+		talloc_free(l);
+	}
+	ck_assert_int_eq(count(&n), 0);
+	ck_assert_uint_eq(n, 400);
+	char *data = slurp(&len);
+	ck_assert_uint_gt(len, 70000);
+	for (size_t cut = len - 1; cut > len - 300; cut -= 13) {
+		spill(data, cut);
+		ck_assert_int_eq(ledger_open_end(ctx, dirfd_test, &l, &err), 0);
+		PUT(l, "access", "case", "1");
+		talloc_free(l);
+		ck_assert_int_eq(count(&n), 0);
+		ck_assert_uint_ge(n, 401); /* 399 or 400, a recovered line, the new one */
+	}
+	data[len - 200] ^= 1; /* the last record */
+	spill(data, len);
+	ck_assert_int_eq(ledger_open_end(ctx, dirfd_test, &l, &err), -ERR_VERIFY);
+	data[len - 200] ^= 1;
+	data[200] ^= 1;
+	spill(data, len);
+	err_clear(&err);
+	ck_assert_int_eq(ledger_open_end(ctx, dirfd_test, &l, &err), 0);
+	talloc_free(l);
+	ck_assert_int_eq(count(&n), -ERR_VERIFY);
+}
+END_TEST
+
 START_TEST(recovery_is_in_the_chain)
 {
 	size_t len;
@@ -361,104 +397,11 @@ START_TEST(write_failures)
 END_TEST
 #endif
 
-/* ---- fold ---- */
-
-static struct ledger_state *fold(void)
-{
-	struct ledger_state *st = NULL;
-	struct err err = {0};
-
-	ck_assert_msg(ledger_fold(ctx, dirfd_test, &st, &err) == 0, "%s", err.msg);
-	return st;
-}
-
-START_TEST(fold_follows_a_bundle)
-{
-	static const char rows[] = "1111111111111111111111111111111111111111111111111111111111111111";
-	struct ledger *l = must_open();
-	struct ledger_state *st = fold();
-
-	ck_assert_uint_eq(st->entries, 0);
-	ck_assert_ptr_null(st->open_run);
-	PUT(l, "run-begin", "run", "r1");
-	ck_assert_str_eq(fold()->open_run, "r1");
-	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1", "rows_digest", rows);
-	st = fold();
-	ck_assert_uint_eq(st->n_bundles, 1);
-	ck_assert_uint_eq(st->n_last_run, 1);
-	ck_assert_str_eq(st->bundle[0].rule, "alarms \"x\"");
-	ck_assert_str_eq(st->bundle[0].rows_digest, rows);
-	ck_assert_uint_eq(st->bundle[0].posts, 7);
-	ck_assert(!st->bundle[0].purge_started);
-	PUT(l, "purging", "run", "r1", "bundle", "b1");
-	ck_assert(fold()->bundle[0].purge_started);
-	PUT(l, "purged", "run", "r1", "bundle", "b1");
-	ck_assert(fold()->bundle[0].purged);
-	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
-	st = fold();
-	ck_assert_uint_eq(st->n_bundles, 0);
-	ck_assert_uint_eq(st->n_last_run, 1);
-	ck_assert(st->last_run[0].done);
-	PUT(l, "run-end", "run", "r1");
-	st = fold();
-	ck_assert_ptr_null(st->open_run);
-	ck_assert_str_eq(st->last_rows_digest, rows);
-}
-END_TEST
-
-START_TEST(fold_after_a_crash)
-{
-	struct ledger *l = must_open();
-	struct ledger_state *st;
-
-	PUT(l, "run-begin", "run", "r1");
-	PUT(l, "published", "run", "r1", "bundle", "b1");
-	PUT(l, "waived", "run", "r1", "bundle", "waived-1", "rows_digest", "not a digest");
-	PUT(l, "run-begin", "run", "r2");
-	PUT(l, "purging", "run", "r2", "bundle", "b1");
-	st = fold();
-	ck_assert_str_eq(st->open_run, "r2");
-	ck_assert_uint_eq(st->n_bundles, 2);
-	ck_assert(st->bundle[0].purge_started && !st->bundle[1].purge_started);
-	ck_assert(!st->bundle[0].waived && st->bundle[1].waived);
-	ck_assert_str_eq(st->last_rows_digest, "");
-	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
-	PUT(l, "published", "run", "r2", "bundle", "b2");
-	st = fold();
-	ck_assert_uint_eq(st->n_bundles, 2);
-	ck_assert_str_eq(st->bundle[0].bundle, "waived-1");
-	ck_assert_uint_eq(st->n_last_run, 2); /* r2 has finished what r1 began */
-	ck_assert_str_eq(st->last_run[0].bundle, "b1");
-	ck_assert(st->last_run[0].done);
-	ck_assert_str_eq(st->last_run[1].bundle, "b2");
-}
-END_TEST
-
-START_TEST(fold_many)
-{
-	struct ledger *l = must_open();
-	struct ledger_state *st;
-
-	for (int i = 0; i < 300; i++) {
-		char name[32];
-
-		snprintf(name, sizeof(name), "b%d", i);
-		PUT(l, "published", "run", i < 150 ? "r1" : "r2", "bundle", name);
-		if (i % 3)
-			PUT(l, "bundle-done", "run", "r1", "bundle", name);
-	}
-	st = fold();
-	ck_assert_uint_eq(st->n_bundles, 100);
-	ck_assert_uint_eq(st->n_last_run, 150);
-	ck_assert_str_eq(st->last_run[0].bundle, "b150");
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("ledger");
 	TCase *chain = tcase_create("chain"), *torn = tcase_create("torn"), *fail = tcase_create("failures"),
-	      *folded = tcase_create("fold");
+	      *folded = fold_tests();
 	TCase *all[] = {chain, torn, fail, folded};
 	SRunner *sr;
 	int failed;
@@ -476,6 +419,7 @@ int main(void)
 	tcase_add_test(chain, lines_cannot_be_swapped_dropped_or_doubled);
 	tcase_add_test(torn, truncation_at_every_byte);
 	tcase_add_test(torn, torn_tail_with_zeros);
+	tcase_add_test(torn, end_alone);
 	tcase_add_test(torn, recovery_is_in_the_chain);
 	tcase_add_test(fail, two_writers);
 	tcase_add_test(fail, not_a_regular_file);
@@ -484,9 +428,6 @@ int main(void)
 #ifdef MMR_FAULTS
 	tcase_add_loop_test(fail, write_failures, 0, 3);
 #endif
-	tcase_add_test(folded, fold_follows_a_bundle);
-	tcase_add_test(folded, fold_after_a_crash);
-	tcase_add_test(folded, fold_many);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

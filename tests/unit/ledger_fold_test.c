@@ -1,0 +1,105 @@
+/* ledger_fold_test.c - the state of runs and bundles, folded from the lines. */
+#include <stdio.h>
+
+#include "ledger_test.h"
+
+static struct ledger_state *fold(void)
+{
+	struct ledger_state *st = NULL;
+	struct err err = {0};
+
+	ck_assert_msg(ledger_fold(ctx, dirfd_test, &st, &err) == 0, "%s", err.msg);
+	return st;
+}
+
+START_TEST(fold_follows_a_bundle)
+{
+	static const char rows[] = "1111111111111111111111111111111111111111111111111111111111111111";
+	struct ledger *l = must_open();
+	struct ledger_state *st = fold();
+
+	ck_assert_uint_eq(st->entries, 0);
+	ck_assert_ptr_null(st->open_run);
+	PUT(l, "run-begin", "run", "r1");
+	ck_assert_str_eq(fold()->open_run, "r1");
+	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1", "rows_digest", rows);
+	st = fold();
+	ck_assert_uint_eq(st->n_bundles, 1);
+	ck_assert_uint_eq(st->n_last_run, 1);
+	ck_assert_str_eq(st->bundle[0].rule, "alarms \"x\"");
+	ck_assert_str_eq(st->bundle[0].rows_digest, rows);
+	ck_assert_uint_eq(st->bundle[0].posts, 7);
+	ck_assert(!st->bundle[0].purge_started);
+	PUT(l, "purging", "run", "r1", "bundle", "b1");
+	ck_assert(fold()->bundle[0].purge_started);
+	PUT(l, "purged", "run", "r1", "bundle", "b1");
+	ck_assert(fold()->bundle[0].purged);
+	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
+	st = fold();
+	ck_assert_uint_eq(st->n_bundles, 0);
+	ck_assert_uint_eq(st->n_last_run, 1);
+	ck_assert(st->last_run[0].done);
+	PUT(l, "run-end", "run", "r1");
+	st = fold();
+	ck_assert_ptr_null(st->open_run);
+	ck_assert_str_eq(st->last_rows_digest, rows);
+}
+END_TEST
+
+START_TEST(fold_after_a_crash)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	PUT(l, "run-begin", "run", "r1");
+	PUT(l, "published", "run", "r1", "bundle", "b1");
+	PUT(l, "waived", "run", "r1", "bundle", "waived-1", "rows_digest", "not a digest");
+	PUT(l, "run-begin", "run", "r2");
+	PUT(l, "purging", "run", "r2", "bundle", "b1");
+	st = fold();
+	ck_assert_str_eq(st->open_run, "r2");
+	ck_assert_uint_eq(st->n_bundles, 2);
+	ck_assert(st->bundle[0].purge_started && !st->bundle[1].purge_started);
+	ck_assert(!st->bundle[0].waived && st->bundle[1].waived);
+	ck_assert_str_eq(st->last_rows_digest, "");
+	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
+	PUT(l, "published", "run", "r2", "bundle", "b2");
+	st = fold();
+	ck_assert_uint_eq(st->n_bundles, 2);
+	ck_assert_str_eq(st->bundle[0].bundle, "waived-1");
+	ck_assert_uint_eq(st->n_last_run, 2); /* r2 has finished what r1 began */
+	ck_assert_str_eq(st->last_run[0].bundle, "b1");
+	ck_assert(st->last_run[0].done);
+	ck_assert_str_eq(st->last_run[1].bundle, "b2");
+}
+END_TEST
+
+START_TEST(fold_many)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	for (int i = 0; i < 300; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "b%d", i);
+		PUT(l, "published", "run", i < 150 ? "r1" : "r2", "bundle", name);
+		if (i % 3)
+			PUT(l, "bundle-done", "run", "r1", "bundle", name);
+	}
+	st = fold();
+	ck_assert_uint_eq(st->n_bundles, 100);
+	ck_assert_uint_eq(st->n_last_run, 150);
+	ck_assert_str_eq(st->last_run[0].bundle, "b150");
+}
+END_TEST
+
+TCase *fold_tests(void)
+{
+	TCase *folded = tcase_create("fold");
+
+	tcase_add_test(folded, fold_follows_a_bundle);
+	tcase_add_test(folded, fold_after_a_crash);
+	tcase_add_test(folded, fold_many);
+	return folded;
+}

@@ -1,0 +1,18 @@
+/* ledger_test.h - a ledger in a folder of its own, for the files of this suite. */
+#ifndef LEDGER_TEST_H
+#define LEDGER_TEST_H
+
+#include <check.h>
+
+#include <mmretain/ledger.h>
+
+extern void *ctx;
+extern int dirfd_test;
+struct ledger *must_open(void);
+/* type, then key and value pairs up to NULL. */
+void put(struct ledger *l, const char *type, const char *const *pair);
+#define PUT(l, type, ...) put(l, type, (const char *const[]){__VA_ARGS__, NULL, NULL})
+
+TCase *fold_tests(void);
+
+#endif
