@@ -2,15 +2,28 @@
  * audit_bulk.c - Mattermost's bulk import, version 1: import.jsonl and data/.
  *
  * A view, not the archive: it cannot say deleted posts, earlier versions, ids.  Only post lines are written; a `user`,
- * `team` or `channel` line would change what exists on the server that imports it.
+ * `team` or `channel` line would change what exists on the server that imports it.  The importer wants all posts of channels
+ * before those of direct and group messages, which are kept in a file without a name meanwhile.
  */
 #include "audit_internal.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LINE_MAX_BYTES ((size_t)12 << 20) /* the server takes 16 MiB a line */
+
+#define KEPT_BACK ((size_t)1 << 20)
+
+struct bulk { int fd; struct buf direct; };  /* lines of direct and group messages */
+
+static int bulk_free(struct bulk *k)
+{
+	fd_close_p(&k->fd);
+	return 0;
+}
 
 static int bulk_begin(struct export *x, const struct audit_ref *ref, size_t n, struct err *err)
 {
@@ -18,6 +31,11 @@ static int bulk_begin(struct export *x, const struct audit_ref *ref, size_t n, s
 
 	(void)ref;
 	(void)n;
+	struct bulk *k = mem_new(x->ctx, struct bulk);
+	*k = (struct bulk){.fd = -1};
+	talloc_set_destructor(k, bulk_free);
+	buf_init(&k->direct, k, PAGE_BYTES_MAX);
+	x->state = k;
 	x->files_dir = mem_strdup(x->ctx, "data");
 	int rc = out_create(x, x->dirfd, "import.jsonl", err);
 	if (rc)
@@ -107,8 +125,8 @@ static int put_post(struct export *x, struct buf *b, struct audit_thread *t, con
 	return put_files(x, b, t, p, err);
 }
 
-/* Members of a direct channel, by account name. */
-static void put_members(struct buf *b, struct audit_thread *t, const char *name)
+/* The two of a direct message, by account name. */
+static void put_two(struct buf *b, struct audit_thread *t, const char *name)
 {
 	const char *cut = strstr(name, "__");
 	void *tmp auto_mem = mem_context(NULL, "members");
@@ -121,21 +139,37 @@ static void put_members(struct buf *b, struct audit_thread *t, const char *name)
 	buf_byte(b, ']');
 }
 
+/* All of a group message.  One too few, and the importer would make another group of it: so either all are known, or none. */
+static bool put_group(struct buf *b, const char *members)
+{
+	json_t *list = json_loads(members, 0, NULL), *one;
+	size_t n = json_array_size(list), i;
+	bool ok = n >= 3 && n <= 8;
+
+	json_array_foreach(list, i, one)
+		ok = ok && json_is_string(one) && json_string_length(one) > 0;
+	if (ok)
+		buf_printf(b, "\"channel_members\":%s", members);
+	json_decref(list);
+	return ok;
+}
+
 /* "{"type":"post","post":{"team":...,"channel":..." or its direct form; false: the place cannot be expressed. */
-static bool put_place(struct buf *b, struct audit_thread *t)
+static bool put_place(struct buf *b, struct audit_thread *t, bool *ret_direct)
 {
 	const struct audit_name *channel = audit_channel(t->bundle, t->channel), *team = audit_team_of(t->bundle, t->channel);
 
+	*ret_direct = team == NULL;
 	if (team) {
 		buf_puts(b, "{\"type\":\"post\",\"post\":{\"team\":");
 		json_put_string(b, team->name, strlen(team->name));
 		string(b, "channel", channel->name);
 		return true;
 	}
-	if (!strstr(channel->name, "__"))
-		return false; /* a group's members are not in its name */
 	buf_puts(b, "{\"type\":\"direct_post\",\"direct_post\":{");
-	put_members(b, t, channel->name);
+	if (!strstr(channel->name, "__"))
+		return put_group(b, channel->members);
+	put_two(b, t, channel->name);
 	return true;
 }
 
@@ -144,39 +178,110 @@ static bool importable(const struct audit_post *p)
 	return p->delete_ms == 0 && !p->original[0] && strcmp(p->type, "burn_on_read") != 0;
 }
 
+/* What the format cannot say; a thread without its root cannot be said at all. */
+static void count_left_out(struct export *x, const struct audit_thread *t, bool whole)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < t->n_posts; i++)
+		n += whole || !importable(&t->post[i]);
+	x->sum.posts_left_out += n;
+	x->sum.threads_left_out += whole;
+}
+
+static int left_out(struct export *x, struct audit_thread *t, const char *why)
+{
+	count_left_out(x, t, true);
+	log_warn("thread %s is left out: %s", t->root, why);
+	return 0;
+}
+
+static int keep_back(struct export *x, size_t at, struct err *err)
+{
+	struct bulk *k = x->state;
+	struct buf *b = &x->out.b;
+
+	buf_put(&k->direct, b->data + at, b->len - at);
+	b->len = at;
+	if (k->direct.len < KEPT_BACK)
+		return 0;
+	char place[40];
+	(void)snprintf(place, sizeof(place), "/proc/self/fd/%d", x->dirfd); /* fits; where the output is, not in /tmp */
+	int rc = k->fd >= 0 ? 0 : file_temp(place, &k->fd, err);
+	if (!rc)
+		rc = file_write_all(k->fd, k->direct.data, k->direct.len, "import.jsonl", err);
+	buf_clear(&k->direct);
+	return rc;
+}
+
+/* A line of the thread: the root, and as many replies from *next on as it can hold. */
+static int put_line(struct export *x, struct audit_thread *t, size_t *next, size_t at, struct err *err)
+{
+	struct buf *b = &x->out.b;
+	const char *lead = ",\"replies\":[{";
+	int rc = put_post(x, b, t, &t->post[0], err);
+
+	for (; *next < t->n_posts && !rc && b->len - at < LINE_MAX_BYTES; ++*next) {
+		if (!importable(&t->post[*next]))
+			continue;
+		buf_puts(b, lead);
+		size_t first = b->len;
+		rc = put_post(x, b, t, &t->post[*next], err);
+		memmove(b->data + first, b->data + first + 1, b->len - first - 1); /* its leading comma */
+		b->len--;
+		buf_byte(b, '}');
+		lead = ",{";
+	}
+	buf_puts(b, lead[1] == '{' ? "]}}\n" : "}}\n");
+	return rc;
+}
+
 static int bulk_thread(struct export *x, const struct audit_ref *ref, struct audit_thread *t, struct err *err)
 {
 	struct buf *b = &x->out.b;
-	size_t at = b->len, next = 1;
+	size_t next = 1;
+	bool direct;
 	int rc = 0;
 
 	(void)ref;
 	if (t->n_posts == 0 || !importable(&t->post[0]))
-		return 0;
+		return left_out(x, t, "its first post is deleted or burns on reading, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */
-		at = b->len;
-		if (!put_place(b, t)) {
+		size_t at = b->len;
+		if (!put_place(b, t, &direct)) {
 			b->len = at;
-			return 0;
+			return left_out(x, t, "it is in a group message, and its bundle does not list who was in it");
 		}
-		rc = put_post(x, b, t, &t->post[0], err);
-		const char *lead = ",\"replies\":[{";
-		for (; next < t->n_posts && !rc && b->len - at < LINE_MAX_BYTES; next++) {
-			if (!importable(&t->post[next]))
-				continue;
-			buf_puts(b, lead);
-			size_t first = b->len;
-			rc = put_post(x, b, t, &t->post[next], err);
-			memmove(b->data + first, b->data + first + 1, b->len - first - 1); /* its leading comma */
-			b->len--;
-			buf_byte(b, '}');
-			lead = ",{";
-		}
-		buf_puts(b, lead[1] == '{' ? "]}}\n" : "}}\n");
-		if (!rc)
-			rc = out_flush(x, (size_t)1 << 20, err);
+		rc = put_line(x, t, &next, at, err);
+		if (!rc && direct)
+			rc = keep_back(x, at, err);
+		else if (!rc)
+			rc = out_flush(x, KEPT_BACK, err);
 	} while (next < t->n_posts && !rc);
+	count_left_out(x, t, false);
 	return rc;
 }
 
-const struct writer bulk_writer = {"mattermost", true, bulk_begin, bulk_thread, out_close};
+static int bulk_end(struct export *x, struct err *err)
+{
+	struct bulk *k = x->state;
+	struct stat st = {0};
+	int rc = 0;
+
+	if (k->fd >= 0 && fstat(k->fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot read back \"import.jsonl\"");
+	for (off_t at = 0; at < st.st_size && !rc;) {
+		size_t n = st.st_size - at < (off_t)KEPT_BACK ? (size_t)(st.st_size - at) : KEPT_BACK;
+		if (!buf_reserve(&x->out.b, n))
+			return err_set(err, ERR_STORE, "\"import.jsonl\" becomes too large");
+		rc = file_pread_all(k->fd, x->out.b.data + x->out.b.len, n, at, "import.jsonl", err);
+		x->out.b.len += n;
+		at += (off_t)n;
+		if (!rc)
+			rc = out_flush(x, KEPT_BACK, err);
+	}
+	buf_put(&x->out.b, k->direct.data, k->direct.len);
+	return rc ? rc : out_close(x, err);
+}
+
+const struct writer bulk_writer = {"mattermost", true, bulk_begin, bulk_thread, bulk_end};

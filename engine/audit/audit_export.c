@@ -234,6 +234,12 @@ static int export_threads(struct export *x, const struct writer *w, const struct
 		rc = w->thread(x, &ref[i], t, err);
 		x->sum.threads++;
 		x->sum.posts += t->n_posts;
+		t->bundle->exported = true;
+		for (size_t k = 0; k < t->n_posts; k++)
+			if (t->post[k].create_ms > x->newest_ms)
+				x->newest_ms = t->post[k].create_ms;
+		if (!rc && x->pack)
+			rc = pack_thread(x, t, err);
 		if (!rc && x->out.fd >= 0)
 			rc = out_flush(x, BUFFERED, err);
 		progress_update(x->options->progress, "export", i + 1, n, "threads");
@@ -250,7 +256,9 @@ int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const s
 	auto_fd int parent = -1;
 	int rc = open_place(&x, err);
 
-	if (!rc && w->folder) {
+	if (!rc && options->pack != PACK_NONE) {
+		rc = pack_begin(&x, w, err);
+	} else if (!rc && w->folder) {
 		parent = x.dirfd;
 		x.dirfd = -1;
 		rc = make_folder(parent, x.leaf, &x.dirfd, err);
@@ -262,10 +270,11 @@ int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const s
 	if (!rc)
 		rc = w->end(&x, err);
 	if (!rc)
-		rc = file_sync_dir(x.dirfd, options->out, err);
+		rc = x.pack ? pack_end(&x, err) : file_sync_dir(x.dirfd, options->out, err);
 	fd_close_p(&x.out.fd);
 	fd_close_p(&x.files_dirfd);
 	fd_close_p(&x.dirfd);
+	pack_drop(&x);
 	if (rc)
 		return rc;
 	*ret = x.sum;

@@ -27,7 +27,7 @@ struct audit_bundle {
 	struct catalog_rows *rows;
 	struct audit_names *users, *channels, *teams;
 	struct audit_files *files;
-	bool counted;
+	bool counted, exported;
 	bool checked; int check_code; struct bundle_check check; char check_text[512];
 };
 
@@ -102,6 +102,8 @@ struct export {
 	struct export_file out;              /* the open file */
 	int files_dirfd; char *files_dir;    /* attachments, made on demand */
 	uint32_t n_written;
+	int64_t newest_ms;                   /* of the posts exported */
+	struct pack *pack;                   /* NULL: not packed */
 	void *state;                         /* of the format */
 };
 int out_create(struct export *x, int dirfd, const char *name, struct err *err) MMR_CHECKED; /* 0600, must not exist */
@@ -125,6 +127,12 @@ struct writer {                              /* one format */
 	int (*end)(struct export *x, struct err *err);
 };
 extern const struct writer html_writer, jsonl_writer, csv_writer, eml_writer, bulk_writer;
+
+/* ---- one zip or tar of it (audit_pack.c) ---- */
+int pack_begin(struct export *x, const struct writer *w, struct err *err) MMR_CHECKED; /* x->dirfd and x->leaf become those of the content */
+int pack_thread(struct export *x, struct audit_thread *t, struct err *err) MMR_CHECKED;
+int pack_end(struct export *x, struct err *err) MMR_CHECKED;
+void pack_drop(struct export *x);            /* whatever happened: takes the work folder away */
 
 /* ---- one post as HTML (audit_post.c) ---- */
 int html_thread(struct export *x, struct audit_thread *t, struct err *err) MMR_CHECKED;

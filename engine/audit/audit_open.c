@@ -94,7 +94,7 @@ static int names_add(void *payload, const struct catalog_name *name, struct err 
 		return 0;
 	e = mem_new(n, struct named);
 	e->name = (struct audit_name){mem_strdup(e, name->id), mem_strdup(e, name->name), mem_strdup(e, name->display),
-				      mem_strdup(e, name->extra)};
+				      mem_strdup(e, name->extra), mem_strdup(e, name->members)};
 	HASH_ADD_KEYPTR(hh, n->table, e->name.id, strlen(e->name.id), e);
 	return 0;
 }
@@ -128,7 +128,7 @@ static const struct audit_name *name_or_id(struct audit_bundle *b, const char *w
 
 	if (n)
 		return n;
-	struct catalog_name self = {id, id, "", ""};
+	struct catalog_name self = {id, id, "", "", ""};
 	struct err err;
 	(void)names_add(names, &self, &err); /* cannot fail */
 	return names_find(names, id);

@@ -116,6 +116,8 @@ static char *text_of(struct json_scan *s, struct buf *b)
 
 	if (s->type == SCAN_TRUE)
 		buf_puts(b, s->key_len == 3 ? "bot" : "");
+	else if (s->type == JSON_ARR)
+		buf_put(b, s->val, s->val_len);
 	else if (s->type == JSON_STR && !json_unescape(b, s->val, s->val_len))
 		b->len = at;
 	buf_byte(b, '\0');
@@ -125,7 +127,7 @@ static char *text_of(struct json_scan *s, struct buf *b)
 /* One line of data/names/x.jsonl; what we do not know is skipped, so that later formats can add. */
 static int name_line(const char *line, size_t len, struct buf *b, catalog_name_fn fn, void *payload, struct err *err)
 {
-	static const char *const keys[] = {"id", "name", "display_name", "team", "bot"};
+	static const char *const keys[] = {"id", "name", "display_name", "team", "bot", "members"};
 	struct json_scan s;
 	size_t at[ARRAY_LEN(keys)] = {0};
 	char empty[1] = "";
@@ -144,7 +146,8 @@ static int name_line(const char *line, size_t len, struct buf *b, catalog_name_f
 	if (s.bad || b->overflow || !b->data)
 		return err_set(err, ERR_VERIFY, "a line of names is damaged");
 	const char *extra = at[3] ? b->data + at[3] : at[4] ? b->data + at[4] : empty;
-	struct catalog_name n = {at[0] ? b->data + at[0] : empty, at[1] ? b->data + at[1] : empty, at[2] ? b->data + at[2] : empty, extra};
+	struct catalog_name n = {at[0] ? b->data + at[0] : empty, at[1] ? b->data + at[1] : empty, at[2] ? b->data + at[2] : empty, extra,
+				 at[5] ? b->data + at[5] : empty};
 	return n.id[0] ? fn(payload, &n, err) : 0;
 }
 
@@ -180,7 +183,7 @@ static int names_of_db(struct sq *s, const char *what, catalog_name_fn fn, void 
 	sq_text(q, 1, what);
 	while ((rc = sq_step(s, q, err)) > 0) {
 		struct catalog_name n = {(const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1),
-					 (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3)};
+					 (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3), ""};
 		if (!n.id || !n.name || !n.display || !n.extra)
 			return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", s->name);
 		rc = fn(payload, &n, err);

@@ -102,11 +102,12 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 
 /* ---- the case log ---- */
 
+static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_TEAM, OPT_USER,
+					   OPT_WORDS};
+
 /* What was asked, as a digest: the words and names themselves do not belong into a ledger. */
 static void subject(const struct cli *cli, char ret[DIGEST_HEX + 1])
 {
-	static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_TEAM,
-						   OPT_USER};
 	struct hash *h = hash_new(cli->ctx);
 	struct digest d;
 
@@ -123,6 +124,22 @@ static void subject(const struct cli *cli, char ret[DIGEST_HEX + 1])
 	}
 	hash_final(h, &d);
 	digest_hex(&d, ret);
+}
+
+char *cli_asked(struct cli *cli)
+{
+	const struct cli_args *a = cli->args;
+	struct buf b;
+
+	buf_init(&b, cli->ctx, 1 << 16);
+	for (size_t i = 0; i < a->n_operands && i < 20; i++)
+		buf_printf(&b, "%s%s", i ? " " : a->n_operands > 1 ? "threads " : "thread ", a->operand[i]);
+	if (a->n_operands > 20)
+		buf_printf(&b, " and %zu more", a->n_operands - 20);
+	for (size_t i = 0; i < ARRAY_LEN(asked); i++)
+		if (a->value[asked[i]])
+			buf_printf(&b, "%s--%s '%s'", b.len ? " " : "", cli_options[asked[i]].name, a->value[asked[i]]);
+	return b.len && !b.overflow ? b.data : mem_strdup(cli->ctx, "-");
 }
 
 int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err)

@@ -12,6 +12,8 @@ int cli_open_archive(struct cli *cli, bool writable, struct err *err) MMR_CHECKE
 int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err) MMR_CHECKED;
 /* The options that narrow a search, and the operands as words unless `words` is false. */
 int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct err *err) MMR_CHECKED;
+/* What was asked, for people: operands and the options that narrow. */
+char *cli_asked(struct cli *cli);
 /* The record of the case log; durable when it returns 0. */
 int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err) MMR_CHECKED;
 /* With -v, on stderr. */

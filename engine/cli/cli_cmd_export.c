@@ -43,6 +43,49 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 	return r;
 }
 
+static const char *const packs[] = {[PACK_ZIP] = "zip", [PACK_TAR] = "tar", [PACK_TAR_GZ] = "tar.gz", [PACK_TAR_ZST] = "tar.zst"};
+
+/* --pack, or the end of the name; the two may not contradict. */
+static int choose_pack(const struct cli *cli, const char *out, enum bundle_pack_kind *ret, struct err *err)
+{
+	const char *word = cli->args->value[OPT_PACK];
+	size_t stem;
+
+	*ret = audit_pack_kind(out, &stem);
+	if (word && *ret != PACK_NONE && !strcmp(word, "zip") != (*ret == PACK_ZIP))
+		return err_set(err, ERR_USAGE, "--pack %s does not fit the name \"%s\"", word, out);
+	if (word && *ret == PACK_NONE)
+		*ret = strcmp(word, "zip") ? PACK_TAR : PACK_ZIP;
+	return 0;
+}
+
+static void add_pack(json_t *doc, const struct audit_export *x, const struct audit_exported *sum)
+{
+	cli_json_text(doc, "pack", x->pack ? packs[x->pack] : NULL);
+	if (!x->pack)
+		return;
+	cli_json_int(doc, "pack_bytes", sum->pack_bytes);
+	cli_json_digest(doc, "pack_sha256", &sum->pack_sha256);
+}
+
+static void print_text(const struct cli *cli, const struct audit_export *x, const struct audit_exported *sum)
+{
+	char hex[DIGEST_HEX + 1];
+
+	printf("%s: %llu thread%s, %llu post%s, %llu file%s", cli_safe(cli->ctx, x->out), (unsigned long long)sum->threads, cli_s(sum->threads),
+	       (unsigned long long)sum->posts, cli_s(sum->posts), (unsigned long long)sum->files, cli_s(sum->files));
+	if (sum->files_missing)
+		printf(", %llu files are not in the archive", (unsigned long long)sum->files_missing);
+	printf("\n");
+	if (x->pack) {
+		digest_hex(&sum->pack_sha256, hex);
+		printf("sha256 %s\n", hex);
+	}
+	if ((sum->threads_left_out || sum->posts_left_out) && !cli->quiet)
+		fprintf(stderr, "left out: %llu thread%s and %llu post%s that this format cannot express\n", (unsigned long long)sum->threads_left_out,
+			cli_s(sum->threads_left_out), (unsigned long long)sum->posts_left_out, cli_s(sum->posts_left_out));
+}
+
 static int print_json(const struct audit_export *x, const struct audit_exported *sum, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object());
@@ -54,6 +97,8 @@ static int print_json(const struct audit_export *x, const struct audit_exported 
 	cli_json_int(doc, "files_missing", sum->files_missing);
 	cli_json_int(doc, "pages", sum->pages);
 	cli_json_int(doc, "bytes", sum->bytes);
+	cli_json_put(doc, "left_out", json_pack("{s:I,s:I}", "threads", (json_int_t)sum->threads_left_out, "posts", (json_int_t)sum->posts_left_out));
+	add_pack(doc, x, sum);
 	return cli_json_print(doc, err);
 }
 
@@ -62,7 +107,7 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 	struct audit_export x = {
 		.format = format_of(cli), .out = cli->args->value[OPT_OUT], .case_id = cli->args->value[OPT_CASE],
 		.verify = !cli_given(cli, OPT_NO_VERIFY), .bom = cli_given(cli, OPT_BOM), .raw_csv = cli_given(cli, OPT_RAW_CSV),
-		.progress = &cli->progress,
+		.progress = &cli->progress, .asked = cli_asked(cli), .tool = "mmretain " MMR_VERSION,
 	};
 	struct audit_exported sum;
 	struct audit_ref *ref = NULL;
@@ -73,8 +118,10 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 
 	if (r == 0 && !x.out) {
 		err_set(err, ERR_USAGE, "no place to export to");
-		return err_hint(err, "Give --out: a file for html, jsonl and csv, a folder for eml and mattermost.");
+		return err_hint(err, "Give --out: a file for html, jsonl and csv, a folder for eml and mattermost, a zip or tar for any of them.");
 	}
+	if (r == 0)
+		r = choose_pack(cli, x.out, &x.pack, err);
 	if (r == 0)
 		r = choose(cli, a, &ref, &n, err);
 	if (r == 0 && n == 0)
@@ -88,10 +135,6 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 	cli_audit_stats(cli, a);
 	if (cli->json)
 		return print_json(&x, &sum, err);
-	printf("%s: %llu thread%s, %llu posts, %llu files", cli_safe(cli->ctx, x.out), (unsigned long long)sum.threads,
-	       cli_s(sum.threads), (unsigned long long)sum.posts, (unsigned long long)sum.files);
-	if (sum.files_missing)
-		printf(", %llu files are not in the archive", (unsigned long long)sum.files_missing);
-	printf("\n");
+	print_text(cli, &x, &sum);
 	return 0;
 }

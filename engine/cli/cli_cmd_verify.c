@@ -10,6 +10,7 @@
 #include <mmretain/ledger.h>
 #include <mmretain/store.h>
 
+#include "cli_audit.h"
 #include "cli_protocol.h"
 
 struct entry {                /* a bundle, as the ledger, the folder or both know it */
@@ -333,10 +334,8 @@ static int walk_ledger(struct verify *v, struct err *err)
 
 static int collect(struct verify *v, struct err *err)
 {
-	int r = cli_load_policy(v->cli, err);
+	int r = cli_open_archive(v->cli, /* writable= */ false, err);
 
-	if (r == 0)
-		r = cli_open_store(v->cli, /* writable= */ false, err);
 	if (r == 0)
 		r = walk_ledger(v, err);
 	if (r == 0)

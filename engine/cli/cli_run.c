@@ -60,6 +60,12 @@ static int flush_output(struct err *err)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
+	/* A full buffer was written, and failed, long before: the reason is gone, and one more byte on the broken output tells it again. */
+	if (!errno) {
+		clearerr(stdout);
+		(void)fputc('\n', stdout); /* only the reason matters */
+		(void)fflush(stdout);
+	}
 	saved = errno ? errno : EIO;
 	err_sys(err, ERR_INTERNAL, saved, "cannot write the result to standard output");
 	return err_hint(err, "The command itself has run; write its output to a place that takes it.");

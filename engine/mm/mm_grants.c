@@ -16,6 +16,7 @@ struct need {
 static const struct need reads[] = {
 	{"bots", "userid"},
 	{"channelmemberhistory", NULL},
+	{"channelmembers", "channelid userid"},
 	{"channels", "id teamid type name displayname deleteat"},
 	{"db_lock", NULL},
 	{"groupmembers", NULL},

@@ -24,7 +24,7 @@ struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, fram
 const struct audit_stats *audit_stats(const struct audit *a);
 
 /* Name as a person reads it; falls back to the id. */
-struct audit_name { const char *id, *name, *display, *extra; };
+struct audit_name { const char *id, *name, *display, *extra, *members; }; /* as catalog_name */
 struct audit_bundle;
 const char *audit_bundle_path(const struct audit_bundle *b);
 const struct audit_name *audit_user(struct audit_bundle *b, const char *id);
@@ -116,16 +116,24 @@ int audit_log_each(const struct store *store, audit_access_fn fn, void *payload,
 enum audit_format { AUDIT_HTML, AUDIT_JSONL, AUDIT_CSV, AUDIT_EML, AUDIT_MATTERMOST };
 struct audit_export {
 	enum audit_format format;
-	const char *out;             /* html, jsonl, csv: a file; eml, mattermost: a folder. Must not exist. */
+	const char *out;             /* html, jsonl, csv: a file; eml, mattermost: a folder; packed: the pack. Must not exist. */
+	enum bundle_pack_kind pack;  /* PACK_NONE: files as they are */
 	const char *title;           /* of the page */
 	const char *case_id;
-	bool verify;                 /* check each bundle used, so that the page can say so */
+	const char *asked, *tool;    /* what was asked for, and of which program: for the text of a pack */
+	bool verify;                 /* check each bundle used, so that page and pack can say so */
 	bool bom, raw_csv;
 	uint64_t inline_bytes;       /* images up to this size go into the page; 0: 256 KiB */
 	uint32_t page_posts;         /* 0: 5,000 */
 	const struct progress *progress;
 };
-struct audit_exported { uint64_t threads, posts, files, files_missing, bytes, pages; };
+struct audit_exported {
+	uint64_t threads, posts, files, files_missing, bytes, pages;
+	uint64_t threads_left_out, posts_left_out; /* mattermost: what the format cannot say; counted in threads and posts too */
+	struct digest pack_sha256; uint64_t pack_bytes;
+};
+/* What a pack of this name is by its end (.zip, .tar, .tar.gz, .tgz, .tar.zst, .tzst); *ret_stem: length without it. */
+enum bundle_pack_kind audit_pack_kind(const char *path, size_t *ret_stem);
 int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
 		 struct err *err) MMR_CHECKED;
 

@@ -185,6 +185,12 @@ bool json_scan_next(struct json_scan *s);   /* false at the end or when bad; str
 /* Unescape a raw string value into b. false when not valid JSON/UTF-8. */
 bool json_unescape(struct buf *b, const char *raw, size_t len);
 
+/* ---- libraries that only some commands need ------------------------------- */
+
+struct library_function { const char *name; size_t at; /* of its pointer in the table */ };
+/* Loads a library and fills the table of function pointers. ERR_INTERNAL when it is missing; the caller knows which package has it. */
+int library_load(const char *soname, const struct library_function *function, size_t n, void *table, struct err *err) MMR_CHECKED;
+
 /* ---- time ----------------------------------------------------------------- */
 
 int64_t time_now_ms(void);            /* wall clock, or the --now override */

@@ -175,6 +175,20 @@ const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t
 /* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */
 int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
 
+/* ---- packs: what was taken out of bundles, as one zip or tar (libarchive) ---- */
+
+enum bundle_pack_kind { PACK_NONE, PACK_ZIP, PACK_TAR, PACK_TAR_GZ, PACK_TAR_ZST };
+struct bundle_pack;                 /* freed with talloc_free */
+/* Writes to fd (borrowed) as files are added; every member gets time_ms and mode 0600, so the same files give the same bytes.
+ * ERR_INTERNAL when libarchive is not installed. */
+int bundle_pack_open(void *ctx, int fd, const char *name, enum bundle_pack_kind kind, int64_t time_ms, struct bundle_pack **ret,
+		     struct err *err) MMR_CHECKED;
+/* The content of a file, read from 0 to its end in pieces; *ret is its SHA-256.  path: relative, plain ASCII, no part begins with "." or
+ * "-", else ERR_INTERNAL. */
+int bundle_pack_file(struct bundle_pack *p, int fd, const char *path, struct digest *ret, struct err *err) MMR_CHECKED;
+/* The end of the pack; *ret is the SHA-256 of all of it. Not durable: the caller syncs fd. */
+int bundle_pack_close(struct bundle_pack *p, struct digest *ret, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
+
 struct bundle_check { uint64_t threads, rows, posts, blobs, frames, raw_bytes; struct digest rows_digest, file_digest; char damage[512]; };
 /* Full verification of a published file: seek table, frames, tar structure, BagIt manifests, row tree, counts, caps of security.md 8.5.
  * ERR_VERIFY with damage filled. */

@@ -101,7 +101,8 @@ int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, v
 /* Frames of bundle i that may hold the row with this id (post or file). */
 int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx, struct catalog_hits *ret, struct err *err) MMR_CHECKED;
 
-struct catalog_name { const char *id, *name, *display, *extra; /* extra: team of a channel, "bot" of a user */ };
+struct catalog_name { const char *id, *name, *display, *extra /* team of a channel, "bot" of a user */;
+		      const char *members /* JSON array of account names of a group message; only out of a bundle, else "" */; };
 typedef int (*catalog_name_fn)(void *payload, const struct catalog_name *n, struct err *err);
 /* Every name that some bundle holds, what = teams, channels, users; a renamed one comes several times. */
 int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, struct err *err) MMR_CHECKED;

@@ -56,6 +56,7 @@ static const char *const words[] = {
 #define N_WORDS ARRAY_LEN(words)
 #define USERS 300
 #define CHANNELS 24
+#define TEAM_CHANNELS 21
 #define HALF_YEAR_MS INT64_C(15768000000)
 
 struct world {
@@ -238,10 +239,16 @@ static void add_post(struct world *w, const struct place *p, const char *root, u
 static void add_names(struct world *w)
 {
 	must(w, bundle_name(w->w, "teams", id_of(w, "team", 0), "accelerator", "Accelerator & <b>Co</b>", "\"type\":\"O\"", &w->err));
-	for (uint64_t i = 0; i < CHANNELS; i++)
+	for (uint64_t i = 0; i < TEAM_CHANNELS; i++)
 		must(w, bundle_name(w->w, "channels", id_of(w, "channel", i), mem_printf(w->ctx, "chan-%llu", (unsigned long long)i),
 				    i == 1 ? audit_payloads[0] : mem_printf(w->ctx, "Kanal %llu", (unsigned long long)i),
 				    mem_printf(w->ctx, "\"type\":\"O\",\"team\":\"%s\"", id_of(w, "team", 0)), &w->err));
+	/* A direct message; a group message; one of a bundle that does not say who was in it. */
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS), mem_printf(w->ctx, "%s__%s", id_of(w, "user", 5), id_of(w, "user", 6)),
+			    "", "\"type\":\"D\"", &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 1), "group-with-members", "user.1, user.2, user.3",
+			    "\"type\":\"G\",\"members\":[\"user.1\", \"user.2\", \"user.3\"]", &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 2), "group-without", "user.1, user.2, us", "\"type\":\"G\"", &w->err));
 	for (uint64_t i = 0; i < USERS; i++)
 		must(w, bundle_name(w->w, "users", id_of(w, "user", i), mem_printf(w->ctx, "user.%llu", (unsigned long long)i),
 				    i == 2 ? audit_payloads[1] : i == 3 ? "\033[31mRed\033[0m \u202eevil" : "Jürgen Größe",

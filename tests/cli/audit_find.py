@@ -306,19 +306,6 @@ class Export(Archive, unittest.TestCase):
             self.assertTrue(mail["From"].addresses[0].addr_spec.endswith(".invalid"))
         self.assertEqual(roots, 1)
 
-    def test_bulk_import(self):
-        folder = self.export("mattermost", "bulk", self.thread, self.posts[self.files[0]["post"]]["thread"])
-        lines = [json.loads(line) for line in read(os.path.join(folder, "import.jsonl")).split(b"\n") if line]
-        self.assertEqual((lines[0]["type"], lines[0]["version"]), ("version", 1))
-        self.assertEqual({line["type"] for line in lines[1:]} - {"post"}, set())
-        for line in lines[1:]:
-            post = line["post"]
-            self.assertEqual((post["team"], post["channel"][:5]), ("accelerator", "chan-"))
-            for p in [post] + post.get("replies", []):
-                self.assertRegex(p["user"], r"^user\.\d+$")
-                for a in p.get("attachments", []):
-                    self.assertTrue(os.path.isfile(os.path.join(folder, "data", a["path"])))
-
     def test_page_and_index(self):
         path = self.export("html", "many.html", "--channel", "chan-1,chan-2,chan-3,chan-4,chan-5,chan-6,chan-7,chan-8,chan-9,chan-10")
         pages = [p for p in os.listdir(self.tmp) if p.startswith("many-")]
