@@ -94,18 +94,26 @@ show "mmretain verify -c policy.yaml"
 mmretain verify -q -c policy.yaml >verify.txt && echo "every bundle and the ledger verify"
 
 step "an audit request: a word, a thread, a page"
-word=$(cat opened/mmr1-*/data/threads/*.jsonl | jq -r 'select(.k == "post" and (.message // "" | length) > 40) | .message' |
-  grep -oE '\b[a-zäöü]{9,}\b' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
 case=(--case 26/17 --reason "quickstart: request of the data protection officer")
+# The longest archived thread with a picture, and a long word that somebody wrote in it.
+thread=$(mmretain find -q -c policy.yaml "${case[@]}" --limit 0 --json --file-name '*.[jp][pn]g' | jq -r '.hits[].thread' | sort -u |
+  while read -r id; do
+    echo "$(mmretain show -q -c policy.yaml "${case[@]}" --json "$id" | jq -rs '[.[] | select(.k == "post")] | length') $id"
+  done | sort -n | tail -1 | cut -d' ' -f2)
+word=$(mmretain show -q -c policy.yaml "${case[@]}" --json "$thread" | jq -r 'select(.k == "post") | .message // ""' |
+  grep -oE '\b[a-zäöü]{9,}\b' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
 show "mmretain find -c policy.yaml --case 26/17 --reason '...' $word"
 mmretain find -c policy.yaml "${case[@]}" --limit 3 "$word"
-# The longest thread with that word shows most.
-thread=$(mmretain find -c policy.yaml "${case[@]}" --limit 0 --json "$word" | jq -r '[.hits[].thread] | group_by(.) | max_by(length)[0]')
 show "mmretain show -c policy.yaml --case 26/17 --reason '...' $thread"
 mmretain show -c policy.yaml "${case[@]}" "$thread" >thread.txt
 head -12 thread.txt
 show "mmretain export -c policy.yaml --case 26/17 --reason '...' $thread --out thread.html"
 mmretain export -c policy.yaml "${case[@]}" "$thread" --out thread.html
+show "mmretain export -c policy.yaml --case 26/17 --reason '...' --words $word --out case-26-17.tar.gz"
+mmretain export -c policy.yaml "${case[@]}" --words "$word" --out case-26-17.tar.gz
+show "tar -xf case-26-17.tar.gz && cd case-26-17 && sha256sum -c manifest-sha256.txt"
+tar -xf case-26-17.tar.gz
+(cd case-26-17 && sha256sum --quiet -c manifest-sha256.txt && echo "every file of the pack has the digest of its manifest")
 show "mmretain report --access -c policy.yaml"
 mmretain report --access -c policy.yaml | tail -4
 
@@ -130,4 +138,5 @@ Look at:
   $dir/archive          the archive: README.txt says how to read it without mmretain
   $dir/opened           one bundle, unpacked
   $dir/thread.html      the page for the auditor: open it in a browser
+  $dir/case-26-17.tar.gz  the same for every thread with that word, as one file with its manifest
 END

@@ -2,6 +2,7 @@
 #include "audit_html.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void put(struct export *x, const char *s)
@@ -51,11 +52,12 @@ static bool put_picture(struct export *x, struct audit_thread *t, const struct a
 static void put_file(struct export *x, struct audit_thread *t, const struct audit_file *f)
 {
 	struct err err = {0};
-	char *name = NULL, size[TIME_TEXT];
+	char *name = NULL, size[TIME_TEXT], kind[12];
 	int rc = out_attachment(x, t->bundle, f, &name, &err);
 
 	bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
-	put(x, "<div class=\"file\"><span aria-hidden=\"true\">\xf0\x9f\x93\x8e</span>");
+	plain_extension(f->name, kind);
+	buf_printf(&x->out.b, "<div class=\"file\"><span class=\"kind\" aria-hidden=\"true\">%s</span>", strcmp(kind, ".bin") ? kind + 1 : "file");
 	if (rc == 0) {
 		put(x, "<a class=\"name\" download=\"");
 		html_text(x, f->name);
@@ -98,6 +100,18 @@ static const char *text_of(const json_t *o, const char *key, size_t *ret_len)
 	return *ret_len ? json_string_value(v) : NULL;
 }
 
+/* Fields hold any JSON; bots give numbers as often as texts. */
+static void put_value(struct export *x, const json_t *value)
+{
+	char *text = json_is_string(value) || json_is_null(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	if (json_is_string(value))
+		audit_markdown(&x->out.b, json_string_value(value), json_string_length(value));
+	else if (text)
+		audit_html_escape(&x->out.b, text, strlen(text));
+	free(text);
+}
+
 static void put_part(struct export *x, const json_t *o, const char *key, const char *class, bool markdown)
 {
 	size_t len;
@@ -123,12 +137,11 @@ static void put_fields(struct export *x, const json_t *fields)
 	put(x, "<dl>");
 	json_array_foreach(fields, i, f) {
 		size_t len;
-		const char *title = text_of(f, "title", &len), *value;
+		const char *title = text_of(f, "title", &len);
 		put(x, "<dt>");
 		audit_html_escape(&x->out.b, title ? title : "", len);
 		put(x, "</dt><dd class=\"msg\">");
-		value = text_of(f, "value", &len);
-		audit_markdown(&x->out.b, value ? value : "", len);
+		put_value(x, json_object_get(f, "value"));
 		put(x, "</dd>");
 	}
 	put(x, "</dl>\n");

@@ -85,7 +85,8 @@ int audit_log(const struct store *store, const struct audit_access *access, stru
 		ledger_str(&e, "thread", access->thread);
 	ledger_int(&e, "bundles", (int64_t)access->bundles);
 	ledger_int(&e, "threads", (int64_t)access->threads);
-	ledger_int(&e, "posts", (int64_t)access->posts);
+	if (access->posts != UINT64_MAX)
+		ledger_int(&e, "posts", (int64_t)access->posts);
 	return ledger_append(ledger, &e, err);
 }
 

@@ -104,7 +104,7 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 		put_mark(x, "warn", "edited", p->edit_ms);
 	if (p->delete_ms > 0)
 		put_mark(x, "bad", "deleted", p->delete_ms);
-	if (p->type[0])
+	if (p->type[0] && strcmp(p->type, "slack_attachment")) /* the card below shows it */
 		put_mark(x, "", p->type, 0);
 	if (p->acks > 0)
 		put_mark(x, "", mem_printf(x->ctx, "acknowledged by %u", p->acks), 0);
@@ -150,7 +150,7 @@ static void put_versions(struct export *x, struct audit_thread *t, size_t at)
 		n += !strcmp(t->post[i].original, t->post[at].id);
 	if (n == 0)
 		return;
-	buf_printf(&x->out.b, "<details class=\"old\"><summary>%zu earlier version%s</summary>\n", n, n == 1 ? "" : "s");
+	buf_printf(&x->out.b, "<details class=\"old\" open><summary>%zu earlier version%s</summary>\n", n, n == 1 ? "" : "s");
 	for (size_t i = at + 1; i < t->n_posts && t->post[i].original[0]; i++) {
 		char full[AUDIT_CLOCK];
 		if (strcmp(t->post[i].original, t->post[at].id) != 0)

@@ -127,7 +127,7 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 	if (r == 0 && n == 0)
 		return err_set(err, ERR_NOT_FOUND, "no archived thread answers that");
 	if (r == 0)
-		r = cli_log_access(cli, a, n == 1 ? ref[0].root : NULL, n, 0, err);
+		r = cli_log_access(cli, a, n == 1 ? ref[0].root : NULL, n, UINT64_MAX, err);
 	if (r == 0)
 		r = audit_export(a, ref, n, &x, &sum, err);
 	if (r < 0)

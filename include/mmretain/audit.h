@@ -104,7 +104,7 @@ struct audit_access {
 	const char *case_id, *reason, *command;
 	const char *subject_sha256;  /* digest of what was asked; the question itself may hold names */
 	const char *thread;          /* of a single one, else NULL */
-	uint64_t bundles, threads, posts;
+	uint64_t bundles, threads, posts; /* posts: UINT64_MAX when they are not counted yet */
 };
 /* Durable when it returns 0; nothing may be shown before. ERR_USAGE without case or reason. */
 int audit_log(const struct store *store, const struct audit_access *access, struct err *err) MMR_CHECKED;

@@ -4,6 +4,7 @@ import os
 import random
 import time
 
+from pictures import picture
 from words import TAGS, NASTY, EMOJI_NAMES, plain
 from world import DAY, YEAR, HOSTILE, js
 
@@ -310,10 +311,10 @@ class Threads:
         if self.blobs is None or self.blobs.left <= 0:
             return
         self.blobs.left -= 1
-        self.blobs.write(f["path"], f["id"], magic, f["size"], text=f["mimetype"].startswith("text/"))
+        self.blobs.write(f["path"], f["id"], magic, f["size"], f["mimetype"])
         for kind in ("thumbnailpath", "previewpath"):
             if f[kind]:
-                self.blobs.write(f[kind], f["id"] + kind, magic, len(magic) + 300)
+                self.blobs.write(f[kind], f["id"] + kind, magic, len(magic) + 300, f["mimetype"])
 
     # -- what happens to posts later ---------------------------------------------------------------------------
     def events(self, number, c, posts, end):
@@ -512,13 +513,16 @@ class Blobs:
         self.folder, self.left, self.seed = folder, limit, seed
         self.made = set()
 
-    def write(self, path, key, magic, size, text=False):
+    def write(self, path, key, magic, size, mime=""):
         full = os.path.join(self.folder, path)
         where = os.path.dirname(full)
         if where not in self.made:
             os.makedirs(where, 0o750, exist_ok=True)
         rng = random.Random(f"{self.seed}:{key}")
-        if text:
+        image = picture(mime, rng, size) if mime in ("image/png", "image/jpeg") else None
+        if image:
+            magic, body = b"", image
+        elif mime.startswith("text/"):
             line = f"{rng.randrange(1 << 30)};alarm;{rng.random():.6f};ok\n".encode()
             body = (line * (size // len(line) + 1))[:size - len(magic)]
         else:
@@ -569,7 +573,7 @@ def extras(world, out, text, blobs):
                 deleteat=0, path=path, name="offen.txt", extension="txt",
                 size=100, mimetype="text/plain", minipreview=None, channelid=c.id, archived=False)
         if blobs:
-            blobs.write(path, fid, b"", 100, text=True)
+            blobs.write(path, fid, b"", 100, "text/plain")
         out.row("drafts", createat=now - 3_600_000, updateat=now - 3_600_000, userid=u.id, channelid=c.id, rootid="",
                 message="Hallo", props="{}", fileids=js([fid]), priority="null", type="")
         ids = c.recent[:3]
