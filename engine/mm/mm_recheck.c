@@ -50,11 +50,11 @@ static int on_id(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-/* Open content flags of the whole server: the caller knows which posts are its own. */
-static int content_flags(void *ctx, struct mm *mm, mm_recheck_fn fn, void *payload, struct err *err)
+/* Prepared: for every batch, and planned as the deletes are, so that the session's plan mode changes once a batch. */
+static int content_flags(void *ctx, struct mm *mm, const char *id_array, mm_recheck_fn fn, void *payload, struct err *err)
 {
 	struct db_result *r;
-	int rc = db_query_prepared(ctx, mm->db, &sql_recheck_content, DB_ANY, 0, NULL, &r, err);
+	int rc = db_query_prepared(ctx, mm->db, &sql_recheck_content, DB_ANY, 1, &id_array, &r, err);
 
 	for (int64_t i = 0; rc == 0 && i < db_rows(r); i++)
 		fn(payload, db_text(r, i, 0), MM_CONTENT_FLAG);
@@ -75,6 +75,6 @@ int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_a
 	if (q->flagged && (rc = db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err)) < 0)
 		return rc;
 	if (mm->schema->table[MM_PROPERTY].present)
-		rc = content_flags(ctx, mm, fn, payload, err);
+		rc = content_flags(ctx, mm, id_array, fn, payload, err);
 	return rc;
 }

@@ -110,10 +110,11 @@ static void check_hold_pairs(struct problem_list *l, const struct policy *p, con
 
 static void apply_preset(struct policy_throttle *t)
 {
+	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and L2). */
 	static const struct policy_throttle preset[] = {
-		[PRESET_NORMAL] = {PRESET_NORMAL, 5, 4, 3},
-		[PRESET_GENTLE] = {PRESET_GENTLE, 5, 9, 6},
-		[PRESET_FAST] = {PRESET_FAST, 10, 3, 1},
+		[PRESET_NORMAL] = {PRESET_NORMAL, 2, 4, 3},
+		[PRESET_GENTLE] = {PRESET_GENTLE, 2, 9, 6},
+		[PRESET_FAST] = {PRESET_FAST, 5, 3, 1},
 	};
 	const struct policy_throttle *base = &preset[t->preset];
 

@@ -214,7 +214,7 @@ static const struct policy_section archive_section = {
 static const struct policy_key throttle_keys[] = {
 	{.name = "preset", .kind = KIND_CHOICE, AT(policy_throttle, preset), .words = preset_words, .fallback = "normal",
 	 .also = "speed mode profile", .example = "gentle",
-	 .about = "`gentle`: target 5ms, pauses 9 and 6; `normal`: 5ms, 4 and 3; `fast`: 10ms, 3 and 1. The keys below override it."},
+	 .about = "`gentle`: target 2ms, pauses 9 and 6; `normal`: 2ms, 4 and 3; `fast`: 5ms, 3 and 1. The keys below override it."},
 	{.name = "target", .kind = KIND_MILLIS, AT(policy_throttle, target_ms), .min = 1, .max = 1000, .also = "target_ms",
 	 .example = "5ms", .about = "Time that one deleting transaction should take: 1ms to 1s."},
 	{.name = "pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, pause_factor), .min = 0, .max = 100, .also = "pause",

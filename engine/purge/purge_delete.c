@@ -60,8 +60,14 @@ static void make_call(enum mm_kind kind, struct arrays *a, const char **param, s
 	}
 }
 
+/* Only the last commit of a bundle waits for the disk. */
+static bool waits_for_disk(const struct purge_ahead *ahead)
+{
+	return !purge_ahead_any(ahead);
+}
+
 /* 1: as many rows as the bundle has; 0: fewer. */
-static int delete_rows(struct mm *mm, const struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
+static int delete_rows(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
 {
 	/* posts before threads and the rest */
 	static const enum mm_kind order[] = {MM_POST, MM_THREAD, MM_MEMBER, MM_REACTION, MM_FILE, MM_SHARED_FILE, MM_PRIORITY, MM_ACK,
@@ -85,11 +91,12 @@ static int delete_rows(struct mm *mm, const struct purge_batch *b, struct purge_
 			make_call(order[i], &a[order[i]], param[n], &call[n]);
 			n++;
 		}
-	if (purge_ahead_any(ahead))
+	if (!waits_for_disk(ahead))
 		call[n++] = (struct db_call){.sql = &sql_purge_no_wait};
 	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this transaction only;
 	 * a crash rolls it back. */
-	if ((rc = db_query_together(mm->db, call, n, purge_ahead_fill, ahead, err)) < 0)
+	/* Beside a live load one busy core is enough: only at full speed the next batch is read meanwhile. */
+	if ((rc = db_query_together(mm->db, call, n, o->pause_factor ? NULL : purge_ahead_fill, ahead, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		deleted += call[i].affected;
@@ -196,7 +203,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	if (o->protect && (rc = check_protections(mm, o, b, err)) != 1)
 		return rc;
 	from = time_mono_us();
-	rc = delete_rows(mm, b, ahead, err);
+	rc = delete_rows(mm, o, b, ahead, err);
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
@@ -211,7 +218,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
 		 struct err *err)
 {
-	bool waits = !purge_ahead_any(ahead);
+	bool waits = waits_for_disk(ahead);
 	int rc = transaction(mm, o, b, ahead, err);
 
 	if (rc != 1) {

@@ -14,7 +14,7 @@ struct pace { size_t posts; };
 
 /* Next size = posts x target / measured, within x 0.3 to x 1.5 of the last: the burst, not the amount, is what users of the chat notice.
  * Measured are the statements that look for rows and delete them; checks and commit cost the same for any size, and smaller batches would
- * only mean more of them.  The short end of a bundle teaches nothing. */
+ * only mean more of them.  The pause counts them too.  The short end of a bundle teaches nothing. */
 static void pace_adapt(struct pace *p, const struct purge_options *o, const struct purge_batch *b)
 {
 	double target_us = (o->target_ms > 0 ? o->target_ms : 5) * 1000.0, size = (double)p->posts;
@@ -134,6 +134,7 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 		     struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
+	int64_t busy_us = 0;
 	int rc = purge_ahead_take(ahead, &b, err);
 
 	if (rc == 0 && b.n_threads == 0)
@@ -144,13 +145,16 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 	if (rc == 0 && a->w && (rc = purge_watch_look(a->w, mm, err)) == 0)
 		purge_watch_mark(a->w, &b);
 	if (rc == 0) {
+		int64_t from = time_mono_us();
+
 		mark_skipped(o, &b);
 		purge_missing_mark(a->missing, &b);
 		rc = settle_batch(mm, o, &b, ahead, c, err);
+		busy_us = time_mono_us() - from;
 		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
 			pace_adapt(p, o, &b);
 			ahead->posts = p->posts;
-			pause_after(o, c, b.work_us);
+			pause_after(o, c, busy_us);
 		}
 	}
 	purge_batch_clear(&b);

@@ -185,7 +185,7 @@ int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR
 int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
 
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
- * plan.  fn is called for post ids that are protected now (also some that were not asked about); *ret_all: the legal-hold plugin's records are not those of
+ * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of
  * mm_recheck_begin (or that was not called), so ask mm_protections about every thread. id_array: db_array_text of post ids. */
 typedef void (*mm_recheck_fn)(void *payload, const char *post_id, unsigned bit);
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
