@@ -176,7 +176,8 @@ int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_pa
 {
 	void *tmp auto_mem = mem_context(NULL, "enter");
 	struct catalog_side *side;
-	int rc = side_open(tmp, store, bundle_rel_path, &side, err);
+	int rc = side_wanted(store, bundle_rel_path) ? side_open(tmp, store, bundle_rel_path, &side, err) :
+						       side_make(tmp, store, bundle_rel_path, &side, err);
 
 	if (!rc)
 		rc = sq_exec(s, "BEGIN IMMEDIATE", err);
@@ -213,7 +214,7 @@ int catalog_add_bundle(const struct store *store, const char *rel_path, struct e
 {
 	void *tmp auto_mem = mem_context(NULL, "catalog");
 	struct sq *s;
-	int rc = side_build(store, rel_path, err);
+	int rc = side_wanted(store, rel_path) ? side_build(store, rel_path, err) : 0;
 
 	if (!rc)
 		rc = open_for_entry(tmp, store, &s, err);
@@ -246,6 +247,11 @@ static int reindex_build(struct reindex *r, const char *rel_path, struct err *er
 {
 	void *tmp auto_mem = mem_context(NULL, "reindex");
 	struct catalog_side *side;
+
+	if (!side_wanted(r->store, rel_path)) {
+		(void)unlinkat(r->store->root_dirfd, side_rel_path(tmp, rel_path), 0); /* of an earlier version; usually there is none */
+		return 0;
+	}
 	int rc = r->all ? 1 : side_open(tmp, r->store, rel_path, &side, err);
 
 	if (rc == 0)

@@ -341,21 +341,31 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 	return file_sync_dir(dirfd, side, err);
 }
 
-int side_build(const struct store *store, const char *rel_path, struct err *err)
+int side_write(void *ctx, const struct store *store, const char *rel_path, char **ret_work, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");
 	struct build b = {.ctx = tmp, .channel_frame = UINT32_MAX};
 	char *side = side_rel_path(tmp, rel_path);
-	char *work = mem_printf(tmp, "%s.%ld.tmp", strrchr(side, '/') ? strrchr(side, '/') + 1 : side, (long)getpid());
+	char *work = mem_printf(ctx, "%s.%ld.tmp", strrchr(side, '/') ? strrchr(side, '/') + 1 : side, (long)getpid());
 	char *path = sq_path(tmp, store, mem_printf(tmp, "partial/%s", work));
 
+	*ret_work = work;
 	buf_init(&b.text, tmp, (size_t)256 << 20);
 	buf_init(&b.key, tmp, 1 << 20);
 	(void)unlinkat(store->partial_dirfd, work, 0); /* of a process of the same number that crashed */
 	int rc = build_write(&b, store, rel_path, path, err);
 	talloc_free(b.sq); /* closed: every page is in the file */
+	return rc;
+}
+
+int side_build(const struct store *store, const char *rel_path, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "index");
+	char *work;
+	int rc = side_write(tmp, store, rel_path, &work, err);
+
 	if (!rc)
-		rc = sync_and_rename(store, work, side, err);
+		rc = sync_and_rename(store, work, side_rel_path(tmp, rel_path), err);
 	if (rc)
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 	return rc;

@@ -37,7 +37,7 @@ static struct catalog_side *side_of(struct catalog *c, struct catalog_bundle *b)
 {
 	struct err err = {0};
 
-	if (c->options.scan)
+	if (c->options.scan || b->size_bytes < WITHOUT_SIDE_BYTES)
 		return NULL;
 	if (!b->opened) {
 		b->opened = true;
@@ -312,11 +312,13 @@ int catalog_verify(const struct store *store, struct catalog_check *ret, struct 
 		err_clear(err); /* damaged: as if it knew nothing */
 	for (size_t i = 0; i < c->n_bundles; i++) {
 		struct catalog_side *side;
+		sum.unlisted += !c->bundle[i].listed;
+		lines -= c->bundle[i].listed;
+		if (c->bundle[i].size_bytes < WITHOUT_SIDE_BYTES)
+			continue;
 		rc = side_open(tmp, store, c->bundle[i].rel_path, &side, err);
 		sum.missing += rc == -ERR_NOT_FOUND;
 		sum.stale += rc < 0 && rc != -ERR_NOT_FOUND;
-		sum.unlisted += !c->bundle[i].listed;
-		lines -= c->bundle[i].listed;
 		if (rc == 0)
 			talloc_free(side);
 		err_clear(err);

@@ -16,7 +16,8 @@
 #define CATALOG_APPLICATION 0x6d6d7243 /* "mmrC" */
 #define INDEX_VERSION 1
 #define TAIL_BYTES (64u << 10)         /* holds mmretain.json and the seek table, so a digest of everything */
-#define SMALL_BUNDLE_BYTES (4u << 20)
+#define SMALL_BUNDLE_BYTES (4u << 20)  /* gets small pages */
+#define WITHOUT_SIDE_BYTES (128u << 10) /* a bundle of a few frames is read sooner than its index, which would be as large as itself */
 #define IDS_PER_BLOCK 1024u
 #define ID_BITS 40
 #define FRAME_BITS 24
@@ -82,6 +83,11 @@ int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_s
 /* ERR_NOT_FOUND: none; ERR_VERIFY: stale, damaged, another version. */
 int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
 int side_build(const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED; /* catalog_build.c */
+/* The same in partial/, closed and not synced; *ret_work (parent ctx) is its name, also after a failure. */
+int side_write(void *ctx, const struct store *store, const char *rel_path, char **ret_work, struct err *err) MMR_CHECKED;
+/* For a bundle that has none: made for the moment, to be copied from. */
+int side_make(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
+bool side_wanted(const struct store *store, const char *bundle_rel_path);
 
 /* ---- catalog.sqlite (catalog_all.c) ---- */
 #define CATALOG_NAME "catalog.sqlite"

@@ -83,18 +83,20 @@ static int side_prepare(struct catalog_side *s, struct err *err)
 	return rc;
 }
 
-int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
+bool side_wanted(const struct store *store, const char *bundle_rel_path)
+{
+	struct stat st;
+
+	return fstatat(store->root_dirfd, bundle_rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size >= (off_t)WITHOUT_SIDE_BYTES;
+}
+
+static int open_at(void *ctx, const struct store *store, const char *bundle_rel_path, const char *rel, struct catalog_side **ret,
+		   struct err *err)
 {
 	struct catalog_side *s = mem_new(ctx, struct catalog_side);
-	char *rel = side_rel_path(s, bundle_rel_path);
-	struct stat st;
-	int rc = 0;
 
 	talloc_set_destructor(s, side_free);
-	if (fstatat(store->root_dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
-		rc = err_set(err, ERR_NOT_FOUND, "bundle \"%s\" has no index", bundle_rel_path);
-	if (!rc)
-		rc = sq_open(s, sq_path(s, store, rel), SQ_READ_FIXED, &s->sq, err);
+	int rc = sq_open(s, sq_path(s, store, rel), SQ_READ_FIXED, &s->sq, err);
 	if (!rc)
 		rc = side_check(s, store, bundle_rel_path, err);
 	if (!rc)
@@ -105,4 +107,27 @@ int side_open(void *ctx, const struct store *store, const char *bundle_rel_path,
 	}
 	*ret = s;
 	return 0;
+}
+
+int side_make(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "index");
+	char *work;
+	int rc = side_write(tmp, store, bundle_rel_path, &work, err);
+
+	if (!rc)
+		rc = open_at(ctx, store, bundle_rel_path, mem_printf(tmp, "partial/%s", work), ret, err);
+	(void)unlinkat(store->partial_dirfd, work, 0); /* what is open stays readable; harmless when it stays */
+	return rc;
+}
+
+int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "index");
+	char *rel = side_rel_path(tmp, bundle_rel_path);
+	struct stat st;
+
+	if (fstatat(store->root_dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_NOT_FOUND, "bundle \"%s\" has no index", bundle_rel_path);
+	return open_at(ctx, store, bundle_rel_path, rel, ret, err);
 }

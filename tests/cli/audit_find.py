@@ -316,5 +316,33 @@ class Export(Archive, unittest.TestCase):
         self.assertTrue(all("verified: every row" in read(self.out(p)).decode() for p in pages))
 
 
+class Tiny(unittest.TestCase):
+    """Bundles of a few frames have no sidecar; nothing is missed and nothing is called missing."""
+
+    def test_without_sidecars(self):
+        with tempfile.TemporaryDirectory(prefix="mmr-tiny-") as tmp:
+            root = os.path.join(tmp, "archive")
+            made = subprocess.run([MAKER, root, "6", "60", "3", "reindex"], capture_output=True, text=True, check=True)
+            posts = [p for p in (json.loads(line) for line in made.stdout.split("\n") if line) if "post" in p and "thread" in p]
+            bundles = [f for _, _, names in os.walk(root) for f in names if f.endswith(".zst")]
+            self.assertEqual(len(bundles), 6)
+            self.assertFalse([f for _, _, names in os.walk(root) for f in names if f.endswith(".idx")])
+
+            def find(*words):
+                done = subprocess.run([MMRETAIN, "find", "--archive", root, *CASE, "--json", "--limit", "0", *words], capture_output=True, text=True, check=True)
+                self.assertEqual(done.stderr, "")
+                return json.loads(done.stdout)
+
+            for p in random.Random(3).sample(posts, 25):
+                self.assertEqual(find("--thread", p["post"])["hits"][0]["thread"], p["thread"])
+                doc = find("--user", p["user"], "--after", "%dms" % p["createat"], "--before", "%dms" % (p["createat"] + 1))
+                self.assertIn(p["post"], {h["post"] for h in doc["hits"]})
+                self.assertLess(doc["read"]["bundles"], 6, "the catalog narrows")
+            want = {p["post"] for p in posts if "pump" in fold(p["message"])}
+            self.assertLessEqual(want, {h["post"] for h in find("pump")["hits"]})
+            done = subprocess.run([MMRETAIN, "verify", "--archive", root], capture_output=True, text=True)
+            self.assertNotIn("indexes:", done.stdout)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=1)
