@@ -31,10 +31,7 @@ static void fold_table(struct catalog_words *split, struct needle *w)
 
 	for (unsigned c = 0x80; c < 0x800; c++) {
 		struct fold_one f = {.byte = 0};
-		size_t n = 0;
-		x[n++] = (char)(0xc0 | c >> 6);
-		x[n++] = (char)(0x80 | (c & 63));
-		catalog_words_split(split, x, n, fold_token, &f);
+		catalog_words_split(split, x, utf8_put(c, x), fold_token, &f);
 		if (f.byte == 0 && c >= 0x300 && c < 0x370)
 			w->fold[c] = 0;   /* a combining mark: the letters around it meet */
 		else

@@ -107,23 +107,11 @@ static void run_flush(struct render *r)
 
 static void put_code_point(struct buf *b, unsigned long c)
 {
+	char text[4];
+
 	if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		c = 0xfffd;
-	if (c < 0x80) {
-		buf_byte(b, (char)c);
-	} else if (c < 0x800) {
-		buf_byte(b, (char)(0xc0 | c >> 6));
-		buf_byte(b, (char)(0x80 | (c & 63)));
-	} else if (c < 0x10000) {
-		buf_byte(b, (char)(0xe0 | c >> 12));
-		buf_byte(b, (char)(0x80 | (c >> 6 & 63)));
-		buf_byte(b, (char)(0x80 | (c & 63)));
-	} else {
-		buf_byte(b, (char)(0xf0 | c >> 18));
-		buf_byte(b, (char)(0x80 | (c >> 12 & 63)));
-		buf_byte(b, (char)(0x80 | (c >> 6 & 63)));
-		buf_byte(b, (char)(0x80 | (c & 63)));
-	}
+	buf_put(b, text, utf8_put((uint32_t)c, text));
 }
 
 /* The decoded text, not escaped.  A name that we do not know stays as it was written. */

@@ -260,23 +260,26 @@ static bool hex4(const char *p, unsigned *ret)
 	return true;
 }
 
-static void put_utf8(struct buf *b, unsigned c)
+size_t utf8_put(uint32_t c, char ret[4])
 {
 	if (c < 0x80) {
-		buf_byte(b, (char)c);
-	} else if (c < 0x800) {
-		buf_byte(b, (char)(0xc0 | c >> 6));
-		buf_byte(b, (char)(0x80 | (c & 63)));
-	} else if (c < 0x10000) {
-		buf_byte(b, (char)(0xe0 | c >> 12));
-		buf_byte(b, (char)(0x80 | (c >> 6 & 63)));
-		buf_byte(b, (char)(0x80 | (c & 63)));
-	} else {
-		buf_byte(b, (char)(0xf0 | c >> 18));
-		buf_byte(b, (char)(0x80 | (c >> 12 & 63)));
-		buf_byte(b, (char)(0x80 | (c >> 6 & 63)));
-		buf_byte(b, (char)(0x80 | (c & 63)));
+		ret[0] = (char)c;
+		return 1;
 	}
+	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n - 1; i > 0; i--, c >>= 6)
+		ret[i] = (char)(0x80 | (c & 63));
+	ret[0] = (char)(lead[n] | c);
+	return n;
+}
+
+static void put_utf8(struct buf *b, unsigned c)
+{
+	char text[4];
+
+	buf_put(b, text, utf8_put(c, text));
 }
 
 /* \uXXXX at p (after "\u"); returns bytes eaten, 0 when bad. */

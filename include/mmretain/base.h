@@ -170,6 +170,8 @@ uint64_t spool_count(const struct spool *s);
 void json_put_string(struct buf *b, const char *s, size_t len);
 /* Strict UTF-8 check (RFC 3629). */
 bool utf8_valid(const char *s, size_t len);
+/* One code point, up to 0x10ffff and no surrogate; returns its bytes. */
+size_t utf8_put(uint32_t c, char ret[4]);
 
 enum json_type { SCAN_NULL, SCAN_TRUE, SCAN_FALSE, JSON_NUMBER, JSON_STR, JSON_OBJ, JSON_ARR };
 /* A cursor over the top-level members of one JSON object on one line; values are slices of the line. */
