@@ -39,6 +39,8 @@ static void put_source(struct buf *b, const struct bundle_source *s)
 	put_time(b, "expires", s->expires_ms);
 	put_number(b, "expires_ms", s->expires_ms);
 	buf_printf(b, "\"held\":%s,\n", s->held ? "true" : "false");
+	if (s->parts)
+		buf_puts(b, "\"parts\":true,\n");
 	put(b, "cluster", s->cluster_id);
 	put(b, "database", s->database);
 	put(b, "postgresql", s->pg_version);

@@ -20,6 +20,7 @@ struct mm_export {
 	bool copying;
 	bool small;           /* beside the tables: index probes */
 	int64_t snapshot_ms;
+	int64_t parts_before_ms; /* INT64_MIN: whole threads */
 	uint64_t threads, posts;
 	struct buf copy;
 };
@@ -67,6 +68,7 @@ int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err
 	int rc;
 
 	x->mm = mm;
+	x->parts_before_ms = INT64_MIN;
 	buf_init(&x->copy, x, 1 << 20);
 	if ((rc = db_begin(mm->db, DB_EXPORT_SNAPSHOT, err)) < 0)
 		goto fail;
@@ -106,6 +108,32 @@ int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct 
 	return x->copy.len >= COPY_FLUSH_BYTES ? flush_copy(x, err) : 0;
 }
 
+void mm_export_parts(struct mm_export *x, int64_t before_ms)
+{
+	x->parts_before_ms = before_ms;
+}
+
+static bool is_parts(const struct mm_export *x)
+{
+	return x->parts_before_ms != INT64_MIN;
+}
+
+/* Rows that go although their thread stays, and their attachments. */
+static int fill_parts(struct mm_export *x, struct err *err)
+{
+	char text[24];
+	const char *param = text;
+	int rc;
+
+	snprintf(text, sizeof text, "%lld", (long long)x->parts_before_ms);
+	if ((rc = db_query(x, x->mm->db, &sql_export_parts, DB_NONE, 1, &param, NULL, err)) < 0)
+		return rc;
+	x->posts = (uint64_t)db_affected(x->mm->db);
+	if ((rc = run_sql(x, &sql_export_analyze_post, err)) < 0 || (rc = run_sql(x, &sql_export_part_work, err)) < 0)
+		return rc;
+	return db_query(x, x->mm->db, &sql_export_part_fill, DB_NONE, 1, &param, NULL, err);
+}
+
 int mm_export_ready(struct mm_export *x, struct err *err)
 {
 	int rc;
@@ -114,8 +142,11 @@ int mm_export_ready(struct mm_export *x, struct err *err)
 		return rc;
 	x->copying = false;
 	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
-	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 ||
-	    (rc = run_sql(x, x->small ? &sql_export_posts_probe : &sql_export_posts_fill, err)) < 0)
+	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0)
+		return rc;
+	if (is_parts(x))
+		return fill_parts(x, err);
+	if ((rc = run_sql(x, x->small ? &sql_export_posts_probe : &sql_export_posts_fill, err)) < 0)
 		return rc;
 	x->posts = (uint64_t)db_affected(x->mm->db);
 	return run_sql(x, &sql_export_analyze_post, err);
@@ -133,7 +164,7 @@ uint64_t mm_export_posts(const struct mm_export *x)
 
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
 {
-	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
+	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_files : &sql_export_files, 0, NULL, fn, payload, err);
 }
 
 int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err)
@@ -142,7 +173,7 @@ int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void 
 	const char *param = text;
 
 	snprintf(text, sizeof text, "%lld", (long long)since_ms);
-	return db_stream(x->mm->db, &sql_export_changed, 1, &param, fn, payload, err);
+	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 1, &param, fn, payload, err);
 }
 
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
@@ -173,6 +204,15 @@ static int stream_next(struct stream *s, struct err *err)
 	return 0;
 }
 
+static const struct sql *sql_of(const struct mm_export *x, size_t part)
+{
+	if (is_parts(x) && parts[part].kind == MM_FILE)
+		return &sql_export_part_file;
+	if (is_parts(x) && parts[part].kind == MM_SHARED_FILE)
+		return &sql_export_part_shared_file;
+	return parts[part].sql;
+}
+
 static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t *ret_n, struct err *err)
 {
 	size_t n = 0;
@@ -187,7 +227,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 		/* drafts have no index on rootid: one scan instead of one per post */
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
-		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, parts[i].sql, 0, NULL,
+		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, sql_of(x, i), 0, NULL,
 				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
 		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
 			return rc;

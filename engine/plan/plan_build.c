@@ -11,6 +11,7 @@ static struct plan *new_plan(void *ctx, const struct policy *policy, const struc
 
 	plan->policy_digest = policy->digest;
 	plan->taken_ms = mm->now_ms;
+	plan->deleted_cut_ms = policy->deleted.present ? duration_before(mm->now_ms, &policy->deleted.purge_after) : INT64_MIN;
 	plan->system_identifier = mem_strdup(plan, mm->schema && mm->schema->system_identifier ? mm->schema->system_identifier : "");
 	plan->database = mem_strdup(plan, mm->schema && mm->schema->database ? mm->schema->database : "");
 	plan->n_rules = policy->n_rules;
@@ -34,6 +35,17 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->root, y->root);
 }
 
+/* Nothing is deleted where no rule says so. */
+static void warn_ruleless(struct plan *plan)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n_scopes; i++)
+		n += plan->scope[i].rule == NULL;
+	if (n && plan->deleted_cut_ms != INT64_MIN)
+		plan_warn(plan, "deleted_posts: nothing goes in %zu channel%s that no rule matches", n, n == 1 ? "" : "s");
+}
+
 static int fill(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options,
 		struct err *err)
 {
@@ -49,6 +61,8 @@ static int fill(void *ctx, struct plan *plan, const struct policy *policy, struc
 		if (r < 0)
 			(void)err_prefix(err, "rule %s", policy->rule[i].name);
 	}
+	if (r == 0)
+		warn_ruleless(plan);
 	if (r == 0 && options && options->strays)
 		r = mm_strays(mm, &plan->strays, err);
 	progress_update(progress, "plan", policy->n_rules, policy->n_rules, "rules");

@@ -63,6 +63,19 @@ static bool is_wanted(const struct policy_rule *rule, const struct mm_thread *t,
 	return true;
 }
 
+bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ladder); i++)
+		if (protections & ladder[i].bit) {
+			*ret_reason = ladder[i].reason;
+			return true;
+		}
+	if (last_reply_ms < floor_ms)
+		return false;
+	*ret_reason = KEPT_FLOOR;
+	return true;
+}
+
 enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_thread *t, unsigned protections, int64_t cut_ms,
 			      int64_t floor_ms, const struct plan_limits *left, enum plan_reason *ret_reason)
 {
@@ -70,16 +83,7 @@ enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_th
 		*ret_reason = KEPT_YOUNG;
 		return PLAN_KEEP;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(ladder); i++)
-		if (protections & ladder[i].bit) {
-			*ret_reason = ladder[i].reason;
-			return PLAN_KEEP;
-		}
-	if (t->last_reply_ms >= floor_ms) {
-		*ret_reason = KEPT_FLOOR;
-		return PLAN_KEEP;
-	}
-	return PLAN_DUE;
+	return plan_is_protected(protections, t->last_reply_ms, floor_ms, ret_reason) ? PLAN_KEEP : PLAN_DUE;
 }
 
 enum mm_order plan_order(enum policy_from from)

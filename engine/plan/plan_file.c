@@ -50,6 +50,8 @@ static void header_line(struct buf *b, const struct plan *plan)
 	digest_hex(&plan->policy_digest, hex);
 	buf_printf(b, "{\"k\":\"plan\",\"version\":1,\"policy\":\"%s\"", hex);
 	put_int(b, "taken", plan->taken_ms);
+	if (plan->deleted_cut_ms != INT64_MIN)
+		put_int(b, "deleted_cut", plan->deleted_cut_ms);
 	put_text(b, "system", plan->system_identifier);
 	put_text(b, "database", plan->database);
 	buf_printf(b, ",\"strays\":[%llu,%llu,%llu,%llu,%llu]}", (unsigned long long)plan->strays.no_channel,
@@ -131,7 +133,10 @@ static void thread_line(struct buf *b, const struct plan_thread *t)
 	put_member(b, LITERAL(",\"scope\":"), t->scope);
 	buf_put(b, LITERAL(",\"reason\":\""));
 	buf_put(b, reason, strlen(reason));
-	buf_put(b, LITERAL("\"}"));
+	buf_put(b, LITERAL("\""));
+	if (t->part)
+		buf_put(b, LITERAL(",\"part\":1"));
+	buf_byte(b, '}');
 }
 
 static int send(struct buf *b, plan_line_fn fn, void *payload, struct err *err)

@@ -36,15 +36,24 @@ struct plan_pass {
 	const char **channel;          /* their ids */
 	size_t n;
 	bool all_channels, with_bytes;
+	struct spool *taken;           /* mm_id of what a limit takes, for plan_deleted_run; or NULL */
 };
 /* Books a decision: counts it, and puts a due thread into the spool. */
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err) MMR_CHECKED;
+/* The same for a part of it (posts and bytes of t are the part's) or, by deletion, the whole. */
+int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, bool part, struct err *err) MMR_CHECKED;
 int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
 		  const struct plan_options *options, struct err *err) MMR_CHECKED;
 
 /* ---- plan_limit.c ---- */
 int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+
+/* ---- plan_deleted.c ---- */
+/* What `deleted_posts` takes out of the rule's channels, beside what age and limit have taken. */
+int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+/* Is the thread protected, whatever wants it? */
+bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason);
 
 /* ---- plan_file.c ---- */
 /* Every line of the plan file but the last, to a callback. */

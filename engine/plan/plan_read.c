@@ -71,6 +71,17 @@ static bool get_int(const struct fields *f, const char *key, int64_t *ret)
 	return true;
 }
 
+/* A key that may be absent. */
+static bool get_int_or(const struct fields *f, const char *key, int64_t otherwise, int64_t *ret)
+{
+	size_t len;
+
+	if (raw(f, key, JSON_NUMBER, &len))
+		return get_int(f, key, ret);
+	*ret = otherwise;
+	return true;
+}
+
 static bool get_count(const struct fields *f, const char *key, uint64_t *ret)
 {
 	int64_t v;
@@ -166,7 +177,7 @@ static bool read_header(struct reader *r, const struct fields *f)
 	struct plan *p = r->plan;
 
 	r->has_header = !r->has_header && get_int(f, "version", &version) && version == 1 && get_digest(r, f, "policy", &p->policy_digest) &&
-			get_int(f, "taken", &p->taken_ms) && copy_text(r, f, "system", &p->system_identifier) &&
+			get_int(f, "taken", &p->taken_ms) && get_int_or(f, "deleted_cut", INT64_MIN, &p->deleted_cut_ms) && copy_text(r, f, "system", &p->system_identifier) &&
 			copy_text(r, f, "database", &p->database) && read_strays(f, &p->strays);
 	return r->has_header;
 }
@@ -237,11 +248,19 @@ static bool read_scope(struct reader *r, const struct fields *f)
 	       get_count(f, "size_posts", &to->size_posts) && get_count(f, "size_bytes", &to->size_bytes) && get_reasons(f, to->reason);
 }
 
+/* A part is of what was deleted before a time; without that nobody knows which. */
+static bool set_part(const struct plan *p, struct plan_thread *t, int64_t part)
+{
+	t->part = part == 1;
+	return part == 0 || (part == 1 && t->reason == DUE_DELETED && p->deleted_cut_ms != INT64_MIN);
+}
+
 static bool read_thread(struct reader *r, const struct fields *f, struct plan_thread *t)
 {
 	struct plan *p = r->plan;
 	enum plan_reason reason;
 	uint64_t scope;
+	int64_t part;
 	size_t len;
 	const char *v = raw(f, "reason", JSON_STR, &len);
 
@@ -256,7 +275,7 @@ static bool read_thread(struct reader *r, const struct fields *f, struct plan_th
 		return false;
 	p->due_posts += t->posts;
 	p->due_bytes += t->bytes;
-	return strcmp(t->channel_id, p->scope[scope].mm.channel_id) == 0;
+	return get_int_or(f, "part", 0, &part) && set_part(p, t, part) && strcmp(t->channel_id, p->scope[scope].mm.channel_id) == 0;
 }
 
 static bool read_end(struct reader *r, const struct fields *f)

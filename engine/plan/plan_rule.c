@@ -5,23 +5,48 @@
 
 #include "plan_internal.h"
 
+static int book(struct plan_pass *pass, const struct mm_thread *t, struct plan_thread *due, struct err *err)
+{
+	struct plan_scope *s = &pass->plan->scope[due->scope];
+
+	s->due_threads++;
+	s->due_posts += t->posts;
+	s->due_bytes += t->bytes;
+	memcpy(due->root, t->root, strlen(t->root));
+	memcpy(due->channel_id, t->channel_id, strlen(t->channel_id));
+	return spool_add(pass->plan->due, due, err);
+}
+
+int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, bool part, struct err *err)
+{
+	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes,
+				  .scope = scope, .reason = DUE_DELETED, .part = part};
+
+	pass->plan->scope[scope].reason[DUE_DELETED]++;
+	pass->rule->reason[DUE_DELETED]++;
+	return book(pass, t, &due, err);
+}
+
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err)
 {
 	struct plan_scope *s = &pass->plan->scope[scope];
 	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
 				  .reason = (uint8_t)reason};
+	int rc;
 
 	s->reason[reason]++;
 	pass->rule->reason[reason]++;
 	if (verdict == PLAN_KEEP)
 		return 0;
-	s->due_threads++;
-	s->due_posts += t->posts;
-	s->due_bytes += t->bytes;
-	memcpy(due.root, t->root, strlen(t->root));
-	memcpy(due.channel_id, t->channel_id, strlen(t->channel_id));
-	return spool_add(pass->plan->due, &due, err);
+	if (pass->taken) {
+		mm_id root = "";
+
+		memcpy(root, t->root, strlen(t->root));
+		if ((rc = spool_add(pass->taken, root, err)) < 0)
+			return rc;
+	}
+	return book(pass, t, &due, err);
 }
 
 static int take_thread(void *payload, const struct mm_thread *t, struct err *err)
@@ -90,16 +115,21 @@ int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, str
 {
 	const struct policy_rule *r = &policy->rule[rule];
 	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = &plan->rule[rule]};
+	bool deleted = plan->deleted_cut_ms != INT64_MIN, takes = pass.rule->cut_ms != INT64_MIN || r->has_limit;
 	int rc;
 
-	if (pass.rule->scopes == 0 || (pass.rule->cut_ms == INT64_MIN && !r->has_limit))
+	if (pass.rule->scopes == 0 || (!takes && !deleted))
 		return 0;
 	collect_channels(ctx, &pass);
 	pass.all_channels = all && pass.n == plan->n_scopes;
 	pass.with_bytes = (options && options->sizes) || (r->has_limit && r->limit_bytes);
 	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
-	if (rc == 0)
+	if (rc == 0 && deleted && r->has_limit)
+		rc = spool_new(ctx, sizeof(mm_id), &pass.taken, err);
+	if (rc == 0 && takes)
 		rc = r->has_limit ? plan_limit_run(ctx, &pass, err) : run_age(&pass, err);
+	if (rc == 0 && deleted)
+		rc = plan_deleted_run(ctx, &pass, err);
 	if (rc < 0)
 		return rc;
 	add_up(&pass);

@@ -154,7 +154,7 @@ void policy_check(struct problem_list *l, struct policy *p, const struct node *r
 	for (size_t i = 0; i < p->n_rules; i++, n = n->next) {
 		if (n->kind != NODE_MAP)
 			continue;
-		policy_check_rule(l, &p->rule[i], n);
+		policy_check_rule(l, &p->rule[i], n, p->deleted.present);
 		check_rule_pairs(l, p, rules, i);
 	}
 	n = holds ? holds->first : NULL;

@@ -89,7 +89,7 @@ static void check_floor(struct problem_list *l, const struct policy_rule *r, con
 }
 
 /* F002: no archive is a decision, and for the whole server one that says twice what is never touched. */
-static void check_archive(struct problem_list *l, const struct policy_rule *r, const struct node *n)
+static void check_archive(struct problem_list *l, const struct policy_rule *r, const struct node *n, bool deleted)
 {
 	const struct node *archive = policy_node_get(n, "archive"), *files = policy_node_get(n, "files");
 
@@ -103,7 +103,7 @@ static void check_archive(struct problem_list *l, const struct policy_rule *r, c
 		policy_problem(l, files, "`files: archive` contradicts `archive: none`");
 		policy_hint(l, "Write `files: drop` or `files: keep`, or remove `archive: none`.");
 	}
-	if (policy_node_good(n, "match") && is_whole_server(&r->match) && (r->has_age || r->has_limit) &&
+	if (policy_node_good(n, "match") && is_whole_server(&r->match) && (r->has_age || r->has_limit || deleted) &&
 	    !policy_node_get(n, "floor")) {
 		policy_problem(l, archive, "this rule would delete on the whole server, without an archive and without a `floor`");
 		policy_hint(l, "Name teams or channels in `match`, remove `archive: none`, or state in `floor` what is never touched.");
@@ -127,14 +127,15 @@ static void check_idle_keys(struct problem_list *l, const struct policy_rule *r,
 	}
 }
 
-void policy_check_rule(struct problem_list *l, const struct policy_rule *r, const struct node *n)
+void policy_check_rule(struct problem_list *l, const struct policy_rule *r, const struct node *n, bool deleted)
 {
 	check_types(l, r, n);
 	check_limit(l, n);
 	check_guard(l, r, n);
 	check_floor(l, r, n);
-	check_archive(l, r, n);
-	check_idle_keys(l, r, n);
+	check_archive(l, r, n, deleted);
+	if (!deleted) /* they hold for `deleted_posts` too */
+		check_idle_keys(l, r, n);
 }
 
 static size_t items(const struct node *n)

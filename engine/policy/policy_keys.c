@@ -264,6 +264,19 @@ static const struct policy_section people_section = {
 		 "accounts of other servers, and accounts under a hold are never taken. `docs/departed-users.md` lists everything. The "
 		 "choices take effect when an account is depersonalised; later changes do not reach back."};
 
+static const struct policy_key deleted_keys[] = {
+	{.name = "purge_after", .kind = KIND_DURATION, AT(policy_deleted, purge_after), .required = true,
+	 .also = "after for age older_than days keep delay grace", .missing = "Write how long after the deletion, such as `purge_after: 30d`.",
+	 .example = "30d", .about = "How long a soft-deleted post, or the earlier text of an edited one, stays in the database."},
+};
+static const struct policy_section deleted_section = {
+	.name = "`deleted_posts`", .title = "deleted_posts", KEYS(deleted_keys),
+	.about = "What users have deleted, and the earlier texts of edited posts, stay in the database without end. This key takes them out of "
+		 "threads that stay: a deleted reply with its own earlier texts, the earlier texts alone of a post that stays, and a whole "
+		 "thread when all of it was deleted. In each channel the rule that won it decides what else happens: its `spare`, `floor`, "
+		 "`files`, `archive`, `because` and `guard` hold here too, also under `keep: forever`. Holds protect as ever. A channel "
+		 "that no rule matches keeps everything. `docs/deleting.md` says more."};
+
 static const struct policy_key root_keys[] = {
 	{.name = "version", .kind = KIND_NUMBER, AT(policy, version), .required = true, .min = 1, .max = 1,
 	 .missing = "Begin the file with `version: 1`.", .example = "1", .about = "The version of this format."},
@@ -279,7 +292,9 @@ static const struct policy_key root_keys[] = {
 	 .missing = "Write at least one rule; `policies/unlimited.yaml` is a good start.", .about = "What goes, and when."},
 	{.name = "holds", .kind = KIND_SECTIONS, .section = &hold_section, AT(policy, hold), .count = offsetof(struct policy, n_holds),
 	 .line = offsetof(struct policy_hold, line), .also = "legal_holds", .about = "Legal holds."},
-	{.name = "deleted_posts", .not_built = true, .kind = KIND_TEXT},
+	{.name = "deleted_posts", .kind = KIND_SECTION, .section = &deleted_section, AT(policy, deleted), HAS(policy, deleted.present),
+	 .also = "deleted soft_deleted edits edit_history", .missing = "Write `deleted_posts: {purge_after: 30d}`.",
+	 .about = "Soft-deleted posts and earlier texts of edited ones, in threads that stay."},
 	{.name = "departed_users", .kind = KIND_SECTION, .section = &people_section, AT(policy, people), HAS(policy, people.present),
 	 .also = "users people departed leavers depersonalise", .missing = "Write `departed_users: {after: 90d}`.",
 	 .about = "Accounts of people who have left."},

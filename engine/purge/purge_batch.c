@@ -64,7 +64,7 @@ static void begin_thread(struct purge_batch *b, const struct purge_line *l)
 	}
 	t = &b->thread[b->n_threads++];
 	*t = (struct purge_thread){.row = b->n_rows};
-	memcpy(t->root, l->key, l->key_len);
+	memcpy(t->root, l->thread, l->thread_len);
 }
 
 /* Reads one row ahead, with its hint. */
@@ -104,7 +104,9 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	s->ctx = s;
 	s->hints = hints;
 	s->hash = hash_new(s);
-	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (hints && (rc = purge_hints_rewind(hints, err)) < 0) ||
+	s->parts_before_ms = INT64_MIN;
+	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (rc = bundle_read_parts(s->reader, &s->parts_before_ms, err)) < 0 ||
+	    (hints && (rc = purge_hints_rewind(hints, err)) < 0) ||
 	    (rc = advance(s, err)) < 0) {
 		talloc_free(s);
 		return rc;
@@ -113,14 +115,25 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	return 0;
 }
 
-/* One whole thread: its root post and every row up to the next root. */
+/* Does the row ahead begin another thread than the one with this root (NULL: any)?  A whole thread begins with its root post, a part of
+ * one with the first post of another thread. */
+static bool begins(const struct purge_source *s, const char *root)
+{
+	const struct purge_line *l = &s->next;
+
+	if (s->parts_before_ms == INT64_MIN)
+		return l->root;
+	return l->kind == MM_POST && !l->root && !(root && strlen(root) == l->thread_len && memcmp(root, l->thread, l->thread_len) == 0);
+}
+
+/* One thread, or part of one: every row up to the next. */
 static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err *err)
 {
 	static const struct purge_hint none;
 	int rc;
 
-	if (!s->next.root)
-		return err_set(err, ERR_VERIFY, "bundle does not begin a thread with its root post");
+	if (!begins(s, NULL))
+		return err_set(err, ERR_VERIFY, "bundle does not begin a thread with its %s", s->parts_before_ms == INT64_MIN ? "root post" : "posts");
 	begin_thread(b, &s->next);
 	do {
 		hash_update(s->hash, s->line, s->line_len);
@@ -128,7 +141,9 @@ static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err
 		add_row(b, &s->next, s->hints ? &s->next_hint : &none);
 		if ((rc = advance(s, err)) < 0)
 			return rc;
-	} while (s->have_next && !s->next.root);
+		if (s->have_next && s->parts_before_ms != INT64_MIN && s->next.root)
+			return err_set(err, ERR_VERIFY, "a bundle of parts holds a root post");
+	} while (s->have_next && !begins(s, b->thread[b->n_threads - 1].root));
 	hash_final(s->hash, &b->thread[b->n_threads - 1].lines);
 	return 0;
 }
@@ -140,6 +155,7 @@ int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s
 	memset(b, 0, sizeof *b);
 	b->ctx = mem_context(parent, "purge batch");
 	b->located = s->hints != NULL;
+	b->parts_before_ms = s->parts_before_ms;
 	while (s->have_next && b->posts < posts)
 		if ((rc = fill_thread(b, s, err)) < 0)
 			return rc;

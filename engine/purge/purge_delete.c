@@ -155,7 +155,8 @@ static int check_protections(struct mm *mm, const struct purge_options *o, struc
 	bool all;
 	int rc;
 
-	if (o->protect_in_full)
+	/* What stays of a thread protects what goes: its rows are not among those matched by version. */
+	if (o->protect_in_full || b->parts_before_ms != INT64_MIN)
 		return protections_in_full(mm, o, b, err);
 	db_array_init(&ids, b->ctx);
 	for (size_t i = 0; i < b->n_threads; i++)

@@ -49,6 +49,7 @@ struct purge_batch {
 	struct purge_row *row; size_t n_rows, cap_rows;
 	struct purge_file *file; size_t n_files, cap_files;
 	size_t posts;
+	int64_t parts_before_ms;   /* of a bundle of parts; INT64_MIN: whole threads */
 	int64_t work_us;           /* what the statements that look for rows and delete them took */
 	bool located;              /* rows carry locations */
 };
@@ -58,6 +59,7 @@ struct purge_line {
 	enum mm_kind kind;
 	const char *key; size_t key_len;
 	bool root;                 /* a root post: a thread begins */
+	const char *thread; size_t thread_len; /* of a post: rootid, else originalid, else id: in a bundle of parts, the thread it is of */
 	const char *owner; size_t owner_len;
 	int64_t updateat, editat, deleteat;
 	bool null_updateat, null_editat, null_deleteat;
@@ -76,6 +78,7 @@ struct purge_source {
 	char *line; size_t line_len; /* a row read ahead: the first of the next thread */
 	struct purge_line next; bool have_next, end;
 	struct purge_hint next_hint;
+	int64_t parts_before_ms;     /* as in purge_batch */
 	bool undurable;              /* the last commit did not wait for the server's disk */
 };
 int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,

@@ -48,7 +48,10 @@ static void number(const struct json_scan *s, int64_t *ret, bool *ret_null)
 	*ret = s->type == JSON_NUMBER ? strtoll(s->val, NULL, 10) : 0;
 }
 
-static void post_member(const struct json_scan *s, struct purge_line *l, bool *rootid, bool *originalid)
+/* Of a post: ids that say which thread it is of. */
+struct threading { const char *root, *original; size_t root_len, original_len; };
+
+static void post_member(const struct json_scan *s, struct purge_line *l, struct threading *t)
 {
 	if (is(s, "updateat"))
 		number(s, &l->updateat, &l->null_updateat);
@@ -56,10 +59,20 @@ static void post_member(const struct json_scan *s, struct purge_line *l, bool *r
 		number(s, &l->editat, &l->null_editat);
 	else if (is(s, "deleteat"))
 		number(s, &l->deleteat, &l->null_deleteat);
-	else if (is(s, "rootid"))
-		*rootid = s->type == JSON_STR && s->val_len > 0;
-	else if (is(s, "originalid"))
-		*originalid = s->type == JSON_STR && s->val_len > 0;
+	else if (is(s, "rootid") && s->type == JSON_STR) {
+		t->root = s->val;
+		t->root_len = s->val_len;
+	} else if (is(s, "originalid") && s->type == JSON_STR) {
+		t->original = s->val;
+		t->original_len = s->val_len;
+	}
+}
+
+static void set_thread(struct purge_line *l, const struct threading *t)
+{
+	l->root = l->kind == MM_POST && !t->root_len && !t->original_len;
+	l->thread = t->root_len ? t->root : t->original_len ? t->original : l->key;
+	l->thread_len = t->root_len ? t->root_len : t->original_len ? t->original_len : l->key_len;
 }
 
 static void file_member(const struct json_scan *s, struct purge_line *l)
@@ -79,7 +92,7 @@ static void file_member(const struct json_scan *s, struct purge_line *l)
 int purge_line_parse(const char *line, size_t len, struct purge_line *ret, struct err *err)
 {
 	struct json_scan s;
-	bool rootid = false, originalid = false;
+	struct threading t = {0};
 	int kind;
 
 	memset(ret, 0, sizeof *ret);
@@ -92,14 +105,16 @@ int purge_line_parse(const char *line, size_t len, struct purge_line *ret, struc
 			ret->key = s.val;
 			ret->key_len = s.val_len;
 		} else if (kind == MM_POST) {
-			post_member(&s, ret, &rootid, &originalid);
+			post_member(&s, ret, &t);
 		} else if (kind == MM_FILE) {
 			file_member(&s, ret);
 		}
 	}
 	if (s.bad || !ret->key || ret->key_len == 0 || ret->key_len > MM_ID)
 		return err_set(err, ERR_VERIFY, "bundle row without a usable key");
-	ret->root = kind == MM_POST && !rootid && !originalid;
+	set_thread(ret, &t);
+	if (ret->thread_len > MM_ID)
+		return err_set(err, ERR_VERIFY, "bundle row of a thread without a usable id");
 	return 0;
 }
 

@@ -167,13 +167,16 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
 	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
 	struct purge_ahead *ahead = mem_new(ctx, struct purge_ahead);
-	struct asked a = {.w = hints ? purge_watch_new(ctx, o->snapshot_ms) : NULL};
+	struct asked a = {.w = NULL};
 	int rc;
 
 	ahead->posts = pace.posts;
 	if ((rc = purge_source_open(ctx, receipt, hints, &ahead->source, err)) < 0 ||
 	    (!hints && (rc = purge_missing_read(ctx, ahead->source->reader, &a.missing, err)) < 0))
 		return rc;
+	/* A new reply does not matter to what was deleted before it. */
+	if (hints && ahead->source->parts_before_ms == INT64_MIN)
+		a.w = purge_watch_new(ctx, o->snapshot_ms);
 	for (;;) {
 		if ((rc = check_budget(o, err)) < 0)
 			return rc;

@@ -100,6 +100,8 @@ static int add_threads(struct refresh *r, struct mm_export *x, size_t *ret_n, st
 			return rc;
 	}
 	*ret_n = n;
+	if (r->b->parts_before_ms != INT64_MIN)
+		mm_export_parts(x, r->b->parts_before_ms);
 	return mm_export_ready(x, err);
 }
 

@@ -1,4 +1,4 @@
-/* run_due.c - due threads in the order in which bundles want them: rule, team, month of expiry, then as inside a bundle. */
+/* run_due.c - due threads in the order in which bundles want them: whole ones first, rule, team, month of expiry, then as inside a bundle. */
 #include "run_internal.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ int64_t run_expires_ms(int32_t expiry_month)
 
 bool run_due_same(const struct due *a, const struct due *b)
 {
-	return a->rule == b->rule && a->expiry_month == b->expiry_month && strcmp(a->team, b->team) == 0;
+	return a->t.part == b->t.part && a->rule == b->rule && a->expiry_month == b->expiry_month && strcmp(a->team, b->team) == 0;
 }
 
 static int cmp_due(const void *pa, const void *pb)
@@ -40,6 +40,8 @@ static int cmp_due(const void *pa, const void *pb)
 	const struct due *a = pa, *b = pb;
 	int c;
 
+	if (a->t.part != b->t.part)
+		return a->t.part ? 1 : -1;
 	if (a->rule != b->rule)
 		return a->rule < b->rule ? -1 : 1;
 	if ((c = strcmp(a->team, b->team)) != 0)

@@ -43,6 +43,7 @@ struct run {
 };
 
 /* ---- due threads, grouped ---- */
+/* Parts of threads that stay never share a bundle with whole threads: t.part is of the class. */
 struct due { int32_t rule, expiry_month /* since year 0, or EXPIRY_NEVER */; mm_id team; struct plan_thread t; };
 int run_due_group(struct run *run, struct spool **ret, struct err *err) MMR_CHECKED;
 bool run_due_same(const struct due *a, const struct due *b);

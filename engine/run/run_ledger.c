@@ -62,6 +62,8 @@ int run_line_plan(struct run *run, struct err *err)
 	begin(&e, run, "plan");
 	put_digest(&e, "digest", &p->digest);
 	ledger_int(&e, "taken_ms", p->taken_ms);
+	if (p->deleted_cut_ms != INT64_MIN)
+		ledger_int(&e, "deleted_cut_ms", p->deleted_cut_ms);
 	ledger_raw(&e, "rules", rules.data);
 	ledger_int(&e, "due_threads", (int64_t)p->due_threads);
 	ledger_int(&e, "due_posts", (int64_t)p->due_posts);
@@ -94,6 +96,8 @@ int run_line_bundle(struct run *run, const struct unit *u, const struct receipt 
 		ledger_int(&e, "file_bytes", (int64_t)receipt_file_bytes(r));
 	}
 	ledger_int(&e, "snapshot_ms", u->sitting->snapshot_ms);
+	if (u->first.t.part)
+		ledger_bool(&e, "parts", true);
 	if (!waived)
 		ledger_int(&e, "expires_ms", run_expires_ms(u->first.expiry_month));
 	return ledger_append(run->ledger, &e, err);

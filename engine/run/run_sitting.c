@@ -14,6 +14,7 @@ enum { SITTING_POSTS = 500000, SITTING_THREADS = 500000, SITTING_UNITS = 200, PA
 
 struct rows {
 	struct sitting *s;
+	struct spool *due;
 	struct unit *u;               /* being written, or NULL */
 	struct bundle_field field[COLUMNS_MAX];
 	int root_column, channel_column, create_column;
@@ -68,6 +69,23 @@ static void name_files(struct sitting *s, uint64_t thread, const char *root)
 			snprintf(s->file[s->file_at].root, sizeof(mm_id), "%s", root);
 }
 
+/* The root is not among the rows of a part; the plan knows it. */
+static int begin_part(struct rows *r, uint64_t thread, struct err *err)
+{
+	const struct due *d;
+	const void *p;
+	int rc;
+
+	if ((rc = spool_seek(r->due, r->s->begin + thread, err)) < 0 || (rc = spool_next(r->due, &p, err)) < 0)
+		return rc;
+	if (rc == 0)
+		return err_set(err, ERR_INTERNAL, "a part of a thread that nobody asked for");
+	d = p;
+	run_ids_add(r->u->channels, d->t.channel_id, strlen(d->t.channel_id));
+	name_files(r->s, thread, d->t.root);
+	return bundle_thread_begin(r->u->w, d->t.channel_id, d->t.root, d->t.root_create_ms, err);
+}
+
 /* 1: the sitting ends before this thread. */
 static int begin_thread(struct rows *r, const struct mm_export_row *x, struct err *err)
 {
@@ -93,6 +111,8 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 		r->paced_bytes = 0;
 	}
 	r->current = x->thread;
+	if (s->group[r->group].first.t.part)
+		return begin_part(r, x->thread, err);
 	run_ids_add(r->u->channels, channel, strlen(channel));
 	name_files(s, x->thread, root);
 	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
@@ -151,8 +171,12 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 		const struct due *d = p;
 		struct mm_export_thread t = {.root_create_ms = d->t.root_create_ms};
 
+		if (s->n_groups && d->t.part != s->group[0].first.t.part)
+			break; /* an export reads whole threads or parts */
 		if (s->n_groups == SITTING_UNITS && !run_due_same(&s->group[s->n_groups - 1].first, d))
 			break;
+		if (d->t.part)
+			mm_export_parts(s->x, s->run->plan->deleted_cut_ms);
 		add_group(s, d);
 		memcpy(t.root, d->t.root, sizeof t.root);
 		memcpy(t.channel_id, d->t.channel_id, sizeof t.channel_id);
@@ -187,13 +211,13 @@ static int drop_changed(struct sitting *s, struct err *err)
 	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
 }
 
-static int write_rows(struct sitting *s, struct err *err)
+static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct rows *r = mem_new(s->ctx, struct rows);
 	int rc;
 
 	*r = (struct rows){
-		.s = s, .current = UINT64_MAX, .work_from_us = time_mono_us(),
+		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(),
 		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
 		.create_column = column_of(s->run, MM_POST, "createat"),
 	};
@@ -211,7 +235,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, err)) < 0 ||
-	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, err)) < 0)
+	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < s->n_dropped; i++)
 		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;

@@ -30,6 +30,10 @@ static int open_bundle(struct unit *u, struct err *err)
 
 	if (!u->rule->has_age)
 		source.cutoff_ms = run->plan->taken_ms;
+	if (u->first.t.part) {
+		source.parts = true;
+		source.cutoff_ms = run->plan->deleted_cut_ms; /* what recovery needs to find the same rows again */
+	}
 	snprintf(pg, sizeof pg, "%d", db_server_version(run->mm->db));
 	memcpy(options.salt_secret, run->store->salt_secret, sizeof options.salt_secret);
 	return bundle_create(u->ctx, run->store->partial_dirfd, &source, &options, &u->w, err);

@@ -70,6 +70,7 @@ struct bundle_source {             /* goes to data/bundle.json and bag-info.txt;
 	int64_t cutoff_ms;
 	int64_t expires_ms;                   /* 0 = never; the name carries its month, or "never" */
 	bool held;                            /* the bundle's expiry class includes a hold */
+	bool parts;                           /* no whole threads: only what was soft-deleted or replaced before cutoff_ms, the threads stayed */
 	const char *cluster_id, *database, *pg_version, *schema_digest_hex, *tool_version;
 };
 
@@ -156,6 +157,9 @@ int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **r
 const char *bundle_reader_identity(const struct bundle_reader *r);
 /* The kinds of data/schema.json, children of ctx. */
 int bundle_read_schema(struct bundle_reader *r, void *ctx, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+/* 1 when the bundle holds parts of threads that stayed: rows that were soft-deleted or replaced by an edit before *ret_before_ms, never a root;
+ * a thread is then a range of lines whose posts have the same rootid, or where that is empty originalid.  0: whole threads. Negative: an error. */
+int bundle_read_parts(struct bundle_reader *r, int64_t *ret_before_ms, struct err *err) MMR_CHECKED;
 /* Rows in file order.  1 and *line (without "\n", valid until the next call), 0 at the end, or a negative code. */
 int bundle_read_row(struct bundle_reader *r, const char **line, size_t *len, struct err *err) MMR_CHECKED;
 void bundle_rewind(struct bundle_reader *r);               /* bundle_read_row begins again */

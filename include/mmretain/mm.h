@@ -141,6 +141,24 @@ int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const c
 /* Root and channel of a post; "" when it has none. ERR_NOT_FOUND when there is no such post. */
 int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err) MMR_CHECKED;
 
+/* Threads of the channels with a row that was soft-deleted, or replaced by an edit, before before_ms; each once, in any order, with what of it
+ * may go although the thread stays.  Threads without a sound root never come out. Needs a transaction; memory is flat, cost follows
+ * the rows that were deleted and their threads.  fn may not use the session. */
+struct mm_deleted_query {
+	const char *const *channel_ids; size_t n_channels;
+	int64_t before_ms;
+	bool with_bytes;           /* of whole threads too */
+	const struct mm_protect_query *protect;
+};
+struct mm_deleted {
+	struct mm_thread thread;   /* all of it */
+	uint64_t posts, bytes;     /* rows that may go alone */
+	bool whole;                /* every row was deleted before then, the root too */
+	bool torn;                 /* the root is deleted and a reply lives: no server does that */
+};
+typedef int (*mm_deleted_fn)(void *payload, const struct mm_deleted *d, struct err *err);
+int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
 /* Rows and bytes that a scope holds now, strays included, for limits. Other channels may come too. Needs a transaction. */
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,
@@ -208,6 +226,9 @@ typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, stru
 /* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end. */
 int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
+/* Before mm_export_ready: only what goes although its thread stays: rows that were soft-deleted or replaced by an edit before then (ms), never
+ * a root; with their dependants, and files that such an edit took off a post.  What hangs on the thread as a whole stays out. */
+void mm_export_parts(struct mm_export *x, int64_t before_ms);
 /* Finds the posts of all threads and their order. */
 int mm_export_ready(struct mm_export *x, struct err *err) MMR_CHECKED;
 int64_t mm_export_snapshot_ms(const struct mm_export *x); /* database clock at its start */

@@ -34,6 +34,8 @@ struct plan_thread {          /* one due thread; fixed size, lives in a spool */
 	uint64_t posts, bytes;
 	uint32_t scope;       /* index into plan->scope */
 	uint8_t reason;
+	bool part;            /* only what was soft-deleted or replaced before plan->deleted_cut_ms goes, the thread stays; posts and bytes are of
+				 what goes */
 };
 
 struct plan_scope {
@@ -53,6 +55,7 @@ struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uin
 struct plan {
 	struct digest policy_digest;
 	int64_t taken_ms;                 /* database clock */
+	int64_t deleted_cut_ms;           /* of `deleted_posts`, exclusive; INT64_MIN: the policy has none */
 	char *system_identifier, *database;
 	struct plan_scope *scope; size_t n_scopes;
 	struct plan_rule *rule; size_t n_rules;   /* as in the policy */

@@ -86,6 +86,11 @@ struct policy_people {                /* optional top-level key departed_users: 
 	enum policy_audits audits;
 };
 
+struct policy_deleted {               /* optional top-level key deleted_posts: */
+	bool present;
+	struct duration purge_after;      /* since deletion, or since the edit */
+};
+
 struct policy {
 	char *path;
 	uint32_t version;                 /* of the format: 1 */
@@ -95,6 +100,7 @@ struct policy {
 	struct policy_throttle throttle;
 	struct policy_rule *rule; size_t n_rules;
 	struct policy_hold *hold; size_t n_holds;
+	struct policy_deleted deleted;
 	struct policy_people people;
 };
 

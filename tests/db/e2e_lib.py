@@ -119,7 +119,7 @@ class Copy:
         self.pg.dropdb(self.name)
         shutil.rmtree(self.where, ignore_errors=True)
 
-    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=()):
+    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=(), purge_after=None):
         """The YAML file; returns (path, parsed policy)."""
         lines = ["version: 1", "database:", f"  url: {flow(url or self.url(user))}", "archive:", f"  store: {flow(store or self.archive)}",
                  f"  bundle_size: {bundle_size}", "throttle: {preset: fast, pause_factor: 0, export_pause_factor: 0}", "rules:"]
@@ -129,11 +129,13 @@ class Copy:
             for entry in entries:
                 for i, (k, v) in enumerate(entry.items()):
                     lines.append(f"  {'-' if i == 0 else ' '} {k}: {flow(v)}")
+        if purge_after:
+            lines.append(f"deleted_posts: {{purge_after: {purge_after}}}")
         lines += more
         path = os.path.join(self.where, "policy.yaml")
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(lines) + "\n")
-        return path, {"rules": list(rules), "holds": list(holds)}
+        return path, dict({"rules": list(rules), "holds": list(holds)}, **({"deleted_posts": {"purge_after": purge_after}} if purge_after else {}))
 
     def files(self):
         """{path below the attachment folder: (size, sha256)}; special files by their kind."""
@@ -454,7 +456,7 @@ class Expected:
         self.lost = self.attachments.lost
         self.code = 3 if self.lost or self.attachments.stuck else 0  # what a run that could do all else returns
         self.roots = set(self.verdict.due) - self.lost
-        self.rows = oracle.closure(self.db, self.roots)
+        self.rows = oracle.closure(self.db, self.roots, self.verdict)
         self.files = copy.files()
 
     def archived(self, root):

@@ -18,6 +18,8 @@ import re
 import stat
 import sys
 
+import oracle_deleted
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 
@@ -78,7 +80,7 @@ def size_of(text):
 
 
 class Post:
-    __slots__ = ("id", "createat", "updateat", "deleteat", "editat", "user", "channel", "root", "original", "bytes", "type", "tags", "pinned", "line")
+    __slots__ = ("id", "createat", "updateat", "deleteat", "editat", "user", "channel", "root", "original", "bytes", "type", "tags", "pinned", "line", "fileids")
 
     @property
     def live(self):
@@ -112,7 +114,7 @@ class Db:
     """A database as plain facts, no policy yet."""
 
     def __init__(self, tables):
-        self.tables = tables
+        self.tables, self.copies = tables, None
         self.posts, self.by_channel = {}, collections.defaultdict(list)
         t = tables["posts"]
         for line, row in zip(t.lines, t.rows):
@@ -122,6 +124,7 @@ class Db:
             p.root, p.original, p.type = t.get(row, "rootid") or "", t.get(row, "originalid") or "", t.get(row, "type") or ""
             p.tags = (t.get(row, "hashtags") or "").lower().split()
             p.pinned = t.get(row, "ispinned") == "t"
+            p.fileids = t.get(row, "fileids") or ""
             p.bytes = size_of(t.get(row, "message")) + size_of(t.get(row, "props"))
             self.posts[p.id] = p
             self.by_channel[p.channel].append(p)
@@ -348,16 +351,59 @@ class Hold:
 
 
 class Verdict:
-    """due: root -> (reason, rule); kept: root -> reasons, for threads that age or limit wanted; rule: channel -> rule."""
+    """due: root -> (reason, rule); kept: root -> reasons, for threads that something wanted; rule: channel -> rule;
+    part: root -> (ids of posts, rows of further files) where the thread stays and only these go."""
 
     def __init__(self):
-        self.due, self.kept, self.rule, self.unreached = {}, {}, {}, []
+        self.due, self.kept, self.rule, self.unreached, self.part = {}, {}, {}, [], {}
+
+    def going(self, db, root):
+        """The posts that go with this root."""
+        return [p for p in db.threads[root].posts if root not in self.part or p.id in self.part[root][0]]
+
+    def files(self, db, root):
+        """(line, row) of the attachments that go with it."""
+        rows = [x for p in self.going(db, root) for x in db.pointing["fileinfo"].get(p.id, ())]
+        return rows + [x for x in self.part.get(root, ((), ()))[1] if x not in rows]
+
+
+def judge_limit(db, rule, channels, threads, why, key, v):
+    """The oldest threads until the rest fits."""
+    limit = rule["limit"]
+    units = collections.defaultdict(list)
+    for c in channels:
+        team = db.channels[c].team if limit["per"] == "team" else ""
+        units[team or c].append(c)
+    top_posts = limit.get("posts", FOREVER)
+    top_bytes = bytes_of(limit["bytes"]) if "bytes" in limit else FOREVER
+    for unit, members in units.items():
+        posts = sum(len(db.by_channel[c]) for c in members)
+        size = sum(p.bytes for c in members for p in db.by_channel[c])
+        mine = [t for t in threads if t.channel in members]
+        for t in mine:
+            if t.root.id in v.due:
+                posts -= len(t.posts)
+                size -= sum(p.bytes for p in t.posts)
+        for t in sorted(mine, key=lambda t: (t.key(key), t.root.id.encode())):
+            if posts <= top_posts and size <= top_bytes:
+                break
+            if t.root.id in v.due:
+                continue
+            if why[t.root.id]:
+                v.kept[t.root.id] = why[t.root.id]
+                continue
+            v.due[t.root.id] = ("posts" if posts > top_posts else "bytes", rule)
+            posts -= len(t.posts)
+            size -= sum(p.bytes for p in t.posts)
+        if posts > top_posts or size > top_bytes:
+            v.unreached.append((rule["name"], unit))
 
 
 def judge(db, policy, now_ms):
     """Apply a policy (as yaml.safe_load gives it).  Raises PolicyError on a tie."""
     v = Verdict()
     rules = policy.get("rules") or []
+    deleted = back(now_ms, policy["deleted_posts"]["purge_after"]) if policy.get("deleted_posts") else None
     for scope in db.channels.values():
         rule = winner(rules, scope)
         if rule is not None:
@@ -416,41 +462,17 @@ def judge(db, policy, now_ms):
                     v.kept[t.root.id] = why[t.root.id]
                 else:
                     v.due[t.root.id] = ("age", rule)
-        if not limit:
-            continue
-        units = collections.defaultdict(list)
-        for c in channels:
-            team = db.channels[c].team if limit["per"] == "team" else ""
-            units[team or c].append(c)
-        top_posts = limit.get("posts", FOREVER)
-        top_bytes = bytes_of(limit["bytes"]) if "bytes" in limit else FOREVER
-        for unit, members in units.items():
-            posts = sum(len(db.by_channel[c]) for c in members)
-            size = sum(p.bytes for c in members for p in db.by_channel[c])
-            mine = [t for t in threads if t.channel in members]
-            for t in mine:
-                if t.root.id in v.due:
-                    posts -= len(t.posts)
-                    size -= sum(p.bytes for p in t.posts)
-            for t in sorted(mine, key=lambda t: (t.key(key), t.root.id.encode())):
-                if posts <= top_posts and size <= top_bytes:
-                    break
-                if t.root.id in v.due:
-                    continue
-                if why[t.root.id]:
-                    v.kept[t.root.id] = why[t.root.id]
-                    continue
-                v.due[t.root.id] = ("posts" if posts > top_posts else "bytes", rule)
-                posts -= len(t.posts)
-                size -= sum(p.bytes for p in t.posts)
-            if posts > top_posts or size > top_bytes:
-                v.unreached.append((rule["name"], unit))
+        if limit:
+            judge_limit(db, rule, channels, threads, why, key, v)
+        if deleted:
+            oracle_deleted.judge(db, threads, deleted, lambda t: t.key(key) < cut, lambda t: why[t.root.id], v, rule)
     return v
 
 
 # ---- what goes with the threads ----------------------------------------------------------------------------------------
-def closure(db, roots):
-    """{table: [(line, row, root)]} of every row that goes with these threads."""
+def closure(db, roots, verdict=None):
+    """{table: [(line, row, root)]} of every row that goes with these threads, or by the verdict with parts of them."""
+    verdict = verdict or Verdict()
     out = {table: [] for table in CLOSURE}
     attachments = db.tables.get("sharedchannelattachments")
     by_file = collections.defaultdict(list)
@@ -459,13 +481,14 @@ def closure(db, roots):
     posts, files = db.tables["posts"], db.tables["fileinfo"]
     rows = {posts.get(r, "id"): r for r in posts.rows}
     for root in roots:
-        for p in db.threads[root].posts:
+        for p in verdict.going(db, root):
             out["posts"].append((p.line, rows[p.id], root))
             for table, _, _ in POINTERS:
-                for line, row in db.pointing[table].get(p.id, ()):
-                    out[table].append((line, row, root))
-                    if table == "fileinfo":
-                        out["sharedchannelattachments"] += [(*x, root) for x in by_file[files.get(row, "id")]]
+                if table != "fileinfo":
+                    out[table] += [(line, row, root) for line, row in db.pointing[table].get(p.id, ())]
+        for line, row in verdict.files(db, root):
+            out["fileinfo"].append((line, row, root))
+            out["sharedchannelattachments"] += [(*x, root) for x in by_file[files.get(row, "id")]]
     return out
 
 
@@ -498,15 +521,14 @@ class Files:
         mode = {root: rule.get("files", "archive") for root, (_, rule) in verdict.due.items()}
         content = {}
         for root in verdict.due:
-            for p in db.threads[root].posts:
-                for _, row in db.pointing["fileinfo"].get(p.id, ()):
-                    path = t.get(row, "path")
-                    if mode[root] == "archive":
-                        if path not in content:
-                            content[path] = readable(data, path)
-                        if content[path] is None:
-                            self.lost.add(root)
-                    self.rows[t.get(row, "id")] = (root, row)
+            for _, row in verdict.files(db, root):
+                path = t.get(row, "path")
+                if mode[root] == "archive":
+                    if path not in content:
+                        content[path] = readable(data, path)
+                    if content[path] is None:
+                        self.lost.add(root)
+                self.rows[t.get(row, "id")] = (root, row)
         names = ("path", "thumbnailpath", "previewpath")
         going = {i for i, (root, _) in self.rows.items() if root not in self.lost}
         used = {t.get(r, n) for r in t.rows if t.get(r, "id") not in going for n in names}
@@ -567,9 +589,9 @@ def ms(*parts):
 
 
 EMPTY = {
-    "posts": "id createat updateat deleteat editat userid channelid rootid originalid message type props hashtags ispinned",
+    "posts": "id createat updateat deleteat editat userid channelid rootid originalid message type props hashtags ispinned fileids",
     "channels": "id name teamid type deleteat", "teams": "id name deleteat", "users": "id username",
-    "fileinfo": "id postid size path thumbnailpath previewpath", "threads": "postid", "threadmemberships": "postid userid",
+    "fileinfo": "id postid size path thumbnailpath previewpath deleteat", "threads": "postid", "threadmemberships": "postid userid",
     "reactions": "postid userid emojiname", "preferences": "userid category name value", "postspriority": "postid", "postacknowledgements": "postid",
     "persistentnotifications": "postid", "postreminders": "postid", "drafts": "rootid", "readreceipts": "postid", "temporaryposts": "postid",
     "translations": "objectid objecttype", "propertyvalues": "id targetid targettype fieldid value deleteat", "propertyfields": "id name groupid",
@@ -617,6 +639,12 @@ def self_test():
     for text, wanted in (("500MiB", 500 << 20), ("2GB", 2_000_000_000), ("10KiB", 10240), ("7B", 7), ("3kB", 3000)):
         equal(f"size {text}", bytes_of(text), wanted)
 
+    def deleted(policy_rule, posts, **rows):
+        rule = dict({"name": "r", "match": {}, "keep": "forever"}, **policy_rule)
+        db = small(posts=posts, **rows)
+        v = judge(db, {"rules": [rule], "deleted_posts": {"purge_after": "5d"}}, now)
+        return {root: (why, sorted(p.id for p in v.going(db, root)), sorted(r[0] for _, r in v.files(db, root))) for root, (why, _) in v.due.items()}
+
     def due(policy_rule, posts, holds=(), **rows):
         rule = dict({"name": "r", "match": {}, "keep": {"for": "10d"}}, **policy_rule)
         v = judge(small(posts=posts, **rows), {"rules": [rule], "holds": list(holds)}, now)
@@ -651,6 +679,23 @@ def self_test():
     equal("limit bytes", due({"keep": "forever", "limit": {"per": "channel", "bytes": "10B"}}, [post("a", old, message="1234"), post("b", old + 1, message="1"), post("c", old + 2, message="ü")],
                              fileinfo=[dict(id="f", postid="b", size=4)]), {"a": "bytes", "b": "bytes"})
     equal("tie order is bytewise", due({"keep": "forever", "limit": {"per": "channel", "posts": 2}}, [post("b", old), post("B", old), post("a", old)]), {"B": "posts"})
+
+    gone = now - 6 * DAY
+    thread = [post("a", old), post("b", old, "a", deleteat=gone), post("c", now, "a")]
+    equal("deleted reply", deleted({}, thread), {"a": ("deleted", ["b"], [])})
+    equal("no rule, nothing goes", deleted({"match": {"channel": "alarm-*"}}, thread), {})
+    equal("deleted cut is exclusive", deleted({}, [post("a", old), post("b", old, "a", deleteat=now - 5 * DAY), post("c", old, "a", deleteat=now - 5 * DAY - 1)]),
+          {"a": ("deleted", ["c"], [])})
+    equal("age takes the whole", deleted({"keep": {"for": "10d"}}, thread[:2]), {"a": ("age", ["a", "b"], [])})
+    equal("deleted in a spared thread", deleted({"spare": {"pinned": "thread"}}, thread + [post("d", old, "a", ispinned="t")]), {})
+    equal("deleted thread", deleted({}, [post("a", old, deleteat=gone), post("b", old, "a", deleteat=gone)]), {"a": ("deleted", ["a", "b"], [])})
+    equal("deleted root, live reply", deleted({}, [post("a", old, deleteat=gone), post("b", old, "a"), post("c", old, "a", deleteat=gone)]), {})
+    copies = [post("a", old, fileids="[f2]"), post("x", old, originalid="a", deleteat=gone, fileids="[f1,f2]"), post("y", old, originalid="a", deleteat=now)]
+    files = [dict(id="f1", postid="a", size=1, deleteat=gone), dict(id="f2", postid="a", size=1, deleteat=gone), dict(id="f3", postid="a", size=1, deleteat=gone)]
+    equal("edit copy and its file", deleted({}, copies, fileinfo=files), {"a": ("deleted", ["x"], ["f1"])})
+    equal("a later copy names the file", deleted({}, copies[:2] + [dict(copies[2], fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
+    equal("reply with a young copy", deleted({}, [post("a", old), post("b", old, "a", deleteat=gone), post("x", old, "a", originalid="b", deleteat=now)]), {})
+    equal("live post names its file", deleted({}, [post("a", old, fileids="[f1]"), post("b", old, "a", deleteat=gone)], fileinfo=[dict(id="f1", postid="b", size=1, deleteat=0)]), {})
 
     channels = {c.name: c for c in small().channels.values()}
     rules = [{"name": "all", "match": {}}, {"name": "type", "match": {"type": ["private"]}}, {"name": "team", "match": {"team": "a*"}},
@@ -687,7 +732,7 @@ def main(argv):
     verdict = judge(db, policy, parse_time(args.now))
     lost = Files(db, verdict, args.data).lost if args.data else set()
     for root, (reason, rule) in sorted(verdict.due.items()):
-        print(f"{'lost' if root in lost else reason}\t{rule['name']}\t{root}\t{len(db.threads[root].posts)}")
+        print(f"{'lost' if root in lost else reason}\t{rule['name']}\t{root}\t{len(verdict.going(db, root))}")
     print(f"{len(verdict.due)} due, {len(verdict.kept)} kept back", file=sys.stderr)
     return 0
 

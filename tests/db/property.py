@@ -88,14 +88,14 @@ def random_match(rng, db):
     return match
 
 
-def random_rule(rng, db, n, now, priority):
+def random_rule(rng, db, n, now, priority, purges):
     rule = {"name": f"rule-{n}", "match": random_match(rng, db)}
     if rng.random() < 0.2:
         rule["description"] = rng.choice(("Alarme verlieren ihren Wert: bald", "a # b", "\"quoted\" \\ ü", "- dash"))
     if priority:
         rule["priority"] = priority
     limited = rng.random() < 0.4
-    if rng.random() < (0.5 if limited else 0.08):
+    if rng.random() < (0.5 if limited or purges else 0.08):
         rule["keep"] = "forever"
     else:
         rule["keep"] = {"for": duration(rng, rng.choice((30, 200, 500, 900, 1300, 1700)) * (0.5 + rng.random()))}
@@ -161,11 +161,11 @@ def random_hold(rng, db, n):
     return hold
 
 
-def random_policy(rng, db, now):
+def random_policy(rng, db, now, purges):
     """Rules with distinct priorities where they could meet, so that there is no tie."""
     count = rng.choice((1, 2, 3, 4, 6))
     priorities = rng.sample(range(1, 100), count)
-    rules = [random_rule(rng, db, n, now, priorities[n]) for n in range(count)]
+    rules = [random_rule(rng, db, n, now, priorities[n], purges) for n in range(count)]
     for r in range(4):  # the first of each rung may go without
         first = next((x for x in rules if oracle.rung(x["match"]) == r), None)
         if first and rng.random() < 0.5:
@@ -176,7 +176,7 @@ def random_policy(rng, db, now):
 def lose_blobs(rng, copy, db, verdict):
     """Take away, or replace by something odd, the content of a few due attachments."""
     files = db.tables["fileinfo"]
-    due = sorted({files.get(row, "path") for root in verdict.due for p in db.threads[root].posts for _, row in db.pointing["fileinfo"].get(p.id, ())})
+    due = sorted({files.get(row, "path") for root in verdict.due for _, row in verdict.files(db, root)})
     for path in rng.sample(due, min(len(due), rng.randint(1, 3))):
         full = os.path.join(copy.data, path)
         if oracle.readable(copy.data, path) is None:
@@ -210,10 +210,12 @@ def run_case(worlds, seed, n, where, env=None):
     world = worlds[n % len(worlds)]
     now = NOW + rng.randint(0, 150) * DAY + rng.randint(0, 86_399) * 1000 if rng.random() < 0.6 else NOW
     db = world.db
-    rules, holds = random_policy(rng, db, now)
+    purge_after = duration(rng, rng.choice((1, 30, 300, 900)) * (0.5 + rng.random())) if rng.random() < 0.5 else None
+    rules, holds = random_policy(rng, db, now, purge_after is not None)
     copy = world.clone(f"case_{seed}_{n}_{os.getpid()}", os.path.join(where, f"case-{n}"))
     try:
-        path, policy = copy.write_policy(rules, holds, bundle_size=rng.choice(("64KiB", "256KiB", "1MiB", "64MiB")))
+        path, policy = copy.write_policy(rules, holds, bundle_size=rng.choice(("64KiB", "256KiB", "1MiB", "64MiB")),
+                                        purge_after=purge_after)
         try:
             verdict = oracle.judge(db, policy, now)
         except oracle.PolicyError as e:
@@ -222,7 +224,7 @@ def run_case(worlds, seed, n, where, env=None):
         if rng.random() < 0.25:
             lose_blobs(rng, copy, db, verdict)
         want = lib.Expected(copy, policy, now)
-        about = f"{len(want.verdict.due)} due, {len(want.lost)} without blob, {len(want.verdict.kept)} kept, {sum(map(len, want.rows.values()))} rows, {len(want.attachments.gone)} blobs"
+        about = f"{len(want.verdict.due)} due, {len(want.verdict.part)} of them in part, {len(want.lost)} without blob, {len(want.verdict.kept)} kept, {sum(map(len, want.rows.values()))} rows, {len(want.attachments.gone)} blobs"
         return check_case(copy, path, want, now, env or {}), about
     finally:
         if not os.environ.get("MMR_KEEP"):

@@ -1,0 +1,73 @@
+/*
+ * plan_deleted.c - soft-deleted posts and edit copies that go out of threads which stay.
+ *
+ * The rule that won the channel protects as it protects whole threads: in doubt a thread keeps all it has.  A thread that age or
+ * limit takes goes whole; what they want and a protection keeps was counted by them.
+ */
+#include <string.h>
+
+#include "plan_internal.h"
+
+struct wanted { struct mm_thread t; uint32_t scope; bool part; };
+struct deleted { struct plan_pass *pass; struct spool *wanted; };
+
+static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
+{
+	struct deleted *w = payload;
+	struct plan_pass *pass = w->pass;
+	const struct plan_rule *rule = pass->rule;
+	struct wanted out = {.t = d->thread, .scope = pass->scope[d->thread.channel], .part = !d->whole};
+	enum plan_reason reason = KEPT_DAMAGED;
+
+	if ((!d->whole && d->posts == 0) || plan_age_key(rule->rule->from, &d->thread) < rule->cut_ms)
+		return 0;
+	if (d->torn || plan_is_protected(d->thread.protections, d->thread.last_reply_ms, rule->floor_ms, &reason))
+		return plan_book(pass, &d->thread, out.scope, PLAN_KEEP, reason, err);
+	if (out.part) {
+		out.t.posts = d->posts;
+		out.t.bytes = d->bytes;
+	}
+	return spool_add(w->wanted, &out, err);
+}
+
+/* Both kinds of record begin with the root's id. */
+static int by_root(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What a limit has taken goes whole already. */
+static int book_rest(struct plan_pass *pass, struct spool *wanted, struct err *err)
+{
+	const void *p, *have = NULL;
+	int r = spool_sort(wanted, by_root, err), more = 1;
+
+	if (r == 0 && pass->taken)
+		r = spool_sort(pass->taken, by_root, err);
+	while (r == 0 && (r = spool_next(wanted, &p, err)) == 1) {
+		const struct wanted *w = p;
+
+		r = 0;
+		while (pass->taken && more == 1 && (!have || strcmp(have, w->t.root) < 0))
+			more = spool_next(pass->taken, &have, err);
+		if (more < 0)
+			return more;
+		if (!pass->taken || more == 0 || strcmp(have, w->t.root) != 0)
+			r = plan_book_part(pass, &w->t, w->scope, w->part, err);
+	}
+	return r;
+}
+
+int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err)
+{
+	const struct mm_deleted_query q = {
+		.channel_ids = pass->channel, .n_channels = pass->n, .before_ms = pass->plan->deleted_cut_ms, .with_bytes = pass->with_bytes,
+		.protect = pass->protect,
+	};
+	struct deleted w = {.pass = pass};
+	int r = spool_new(ctx, sizeof(struct wanted), &w.wanted, err);
+
+	if (r == 0)
+		r = mm_deleted(pass->mm, &q, on_thread, &w, err);
+	return r == 0 ? book_rest(pass, w.wanted, err) : r;
+}
