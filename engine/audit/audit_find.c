@@ -258,6 +258,7 @@ static void hit_add(struct find *f, const struct catalog_row *row)
 		.snippet = f->threads_only ? NULL : snippet_of(f, row), .create_ms = row->create_ms, .deleted = row->delete_ms > 0,
 		.file_name = row->kind == CATALOG_FILE ? text_dup(f->ctx, row->name) : NULL,
 		.earlier_version = row->original.len > 0,
+		.by_post = row->kind == CATALOG_FILE || (row->original.len > 0 && row->root.len == 0),
 	};
 	(void)snprintf(h->ref.root, sizeof(h->ref.root), "%.*s", (int)thread.len, thread.s ? thread.s : ""); /* ids are 26 */
 }
@@ -352,7 +353,7 @@ static int find_prepare(struct find *f, struct err *err)
 	return rc ? rc : resolve_all(f, err);
 }
 
-/* A file's row names its post, not its thread; the post is in the same bundle. */
+/* A file's row names its post and not its thread, and so does an earlier version that carries no root; the post is in the same bundle. */
 static int settle_threads(struct find *f, struct err *err)
 {
 	int rc = 0;
@@ -360,9 +361,9 @@ static int settle_threads(struct find *f, struct err *err)
 	for (size_t i = 0; i < f->out->n && !rc; i++) {
 		struct audit_hit *h = &f->out->hit[i];
 		struct audit_ref ref;
-		if (!h->file_name)
+		if (!h->by_post)
 			continue;
-		rc = audit_locate(f->a, h->post, &ref, err);
+		rc = audit_locate(f->a, h->ref.root, &ref, err);
 		if (rc == -ERR_NOT_FOUND)
 			rc = 0, err_clear(err); /* its post is not archived: shown by the file alone */
 		else if (!rc)
@@ -411,7 +412,7 @@ int audit_find_threads(struct audit *a, const struct audit_question *q, void *ct
 		list = mem_grow(ctx, list, struct audit_ref, n + 1);
 		rc = audit_locate(a, r->root, &list[n], err);
 		if (!rc)
-			n++;
+			n += n == 0 || strcmp(list[n - 1].root, list[n].root) != 0;
 		else if (rc == -ERR_NOT_FOUND)
 			rc = 0, err_clear(err);
 	}

@@ -87,6 +87,7 @@ struct audit_hit {
 	char *post, *user, *channel, *snippet, *file_name; /* file_name NULL: the post itself */
 	int64_t create_ms;
 	bool deleted, earlier_version;
+	bool by_post;                /* while searching: the row names its post, and the thread is looked up by that */
 };
 struct audit_found { struct audit_hit *hit; size_t n; bool more; };
 /* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense, ERR_NOT_FOUND for a name that

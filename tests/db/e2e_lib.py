@@ -351,20 +351,24 @@ class Bundle:
         return {spec["kind"]: (spec["table"], {c["name"]: (base_type(c["type"]), cell(c["absent"], base_type(c["type"]))) for c in spec["columns"]})
                 for spec in loads(self.members["data/schema.json"])["kinds"]}
 
+    def row(self, line):
+        """(table, {column: text}) of a line."""
+        row = loads(line)
+        if next(iter(row)) != "k":
+            raise Damage(f"{self.name}: a row does not begin with its kind")
+        table, columns = self.schema[row.pop("k")]
+        for key in [k for k in row if k.endswith("!b64")]:
+            row[key[:-4]] = base64.b64decode(row.pop(key)).decode("utf-8", "surrogateescape")
+        unknown = set(row) - set(columns)
+        if unknown:
+            raise Damage(f"{self.name}: columns not in schema.json: {sorted(unknown)}")
+        return table, {c: cell(row[c], kind) if c in row else absent for c, (kind, absent) in columns.items()}
+
     def rows(self):
-        """(table, {column: text}) of every row."""
+        """The same of every row."""
         for name in sorted(m for m in self.members if m.startswith("data/threads/")):
             for line in self.members[name].decode("utf-8").rstrip("\n").split("\n"):
-                row = loads(line)
-                if next(iter(row)) != "k":
-                    raise Damage(f"{self.name}: a row does not begin with its kind")
-                table, columns = self.schema[row.pop("k")]
-                for key in [k for k in row if k.endswith("!b64")]:
-                    row[key[:-4]] = base64.b64decode(row.pop(key)).decode("utf-8", "surrogateescape")
-                unknown = set(row) - set(columns)
-                if unknown:
-                    raise Damage(f"{self.name}: columns not in schema.json: {sorted(unknown)}")
-                yield table, {c: cell(row[c], kind) if c in row else absent for c, (kind, absent) in columns.items()}
+                yield self.row(line)
 
 
 def base_type(text):
