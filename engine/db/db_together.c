@@ -19,10 +19,12 @@ static int prepare_all(struct db *db, const struct db_call *call, size_t n, stru
 
 static bool send_all(struct db *db, const struct db_call *call, size_t n, bool set_mode)
 {
+	static const int binary[DB_CALL_PARAMS] = {1, 1, 1, 1, 1, 1};
+
 	if (set_mode && !PQsendQueryParams(db->pg, DB_SET_GENERIC, 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!PQsendQueryPrepared(db->pg, call[i].sql->name, call[i].n_params, call[i].params, NULL, NULL, 0))
+		if (!PQsendQueryPrepared(db->pg, call[i].sql->name, call[i].n_params, call[i].params, call[i].lengths, binary, 0))
 			return false;
 	return PQpipelineSync(db->pg) == 1;
 }

@@ -9,35 +9,32 @@
 #include <errno.h>
 #include <string.h>
 
-struct arrays { struct db_array tid, version, key, updateat, editat, deleteat; int64_t n; };
+struct arrays { struct db_binary tid, version, key, updateat, editat, deleteat; int64_t n; };
 
 static void arrays_init(struct arrays *a, void *ctx)
 {
-	db_array_init(&a->tid, ctx);
-	db_array_init(&a->version, ctx);
-	db_array_init(&a->key, ctx);
-	db_array_init(&a->updateat, ctx);
-	db_array_init(&a->editat, ctx);
-	db_array_init(&a->deleteat, ctx);
+	db_binary_init(&a->tid, ctx, DB_TID);
+	db_binary_init(&a->version, ctx, DB_XID);
+	db_binary_init(&a->key, ctx, DB_TEXT);
+	db_binary_init(&a->updateat, ctx, DB_INT8);
+	db_binary_init(&a->editat, ctx, DB_INT8);
+	db_binary_init(&a->deleteat, ctx, DB_INT8);
 	a->n = 0;
 }
 
-static void add_time(struct db_array *a, int64_t ms, bool null)
+static void add_time(struct db_binary *a, int64_t ms, bool null)
 {
 	if (null)
-		db_array_add(a, NULL, 0);
+		db_binary_add_null(a);
 	else
-		db_array_add_i64(a, ms);
+		db_binary_add_i64(a, ms);
 }
 
 static void arrays_add(struct arrays *a, const struct purge_row *r)
 {
-	char tid[32];
-	int n = snprintf(tid, sizeof tid, "(%u,%u)", r->at.block, r->at.offset);
-
-	db_array_add(&a->tid, tid, (size_t)n);
-	db_array_add_i64(&a->version, r->at.version);
-	db_array_add(&a->key, r->key, strlen(r->key));
+	db_binary_add_tid(&a->tid, r->at.block, r->at.offset);
+	db_binary_add_xid(&a->version, r->at.version);
+	db_binary_add_text(&a->key, r->key, strlen(r->key));
 	if (r->kind == MM_POST) {
 		add_time(&a->updateat, r->updateat, r->null_updateat);
 		add_time(&a->editat, r->editat, r->null_editat);
@@ -46,18 +43,17 @@ static void arrays_add(struct arrays *a, const struct purge_row *r)
 	a->n++;
 }
 
+struct params { const char *data[DB_CALL_PARAMS]; int len[DB_CALL_PARAMS]; };
+
 /* The call of one kind's statement. */
-static void make_call(enum mm_kind kind, struct arrays *a, const char **param, struct db_call *ret)
+static void make_call(enum mm_kind kind, struct arrays *a, struct params *p, struct db_call *ret)
 {
-	*ret = (struct db_call){.sql = purge_sql(kind), .n_params = kind == MM_POST ? 6 : 3, .params = param};
-	param[0] = db_array_text(&a->tid);
-	param[1] = db_array_text(&a->version);
-	param[2] = db_array_text(&a->key);
-	if (kind == MM_POST) {
-		param[3] = db_array_text(&a->updateat);
-		param[4] = db_array_text(&a->editat);
-		param[5] = db_array_text(&a->deleteat);
-	}
+	struct db_binary *const part[DB_CALL_PARAMS] = {&a->tid, &a->version, &a->key, &a->updateat, &a->editat, &a->deleteat};
+	int n = kind == MM_POST ? 6 : 3;
+
+	for (int i = 0; i < n; i++)
+		p->data[i] = db_binary_data(part[i], &p->len[i]);
+	*ret = (struct db_call){.sql = purge_sql(kind), .n_params = n, .params = p->data, .lengths = p->len};
 }
 
 /* Only the last commit of a bundle waits for the disk. */
@@ -75,7 +71,7 @@ static int delete_rows(struct mm *mm, const struct purge_options *o, const struc
 					     MM_TRANSLATION, MM_PROPERTY};
 	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
 	struct arrays a[MM_KINDS];
-	const char *param[MM_KINDS][6];
+	struct params param[MM_KINDS];
 	struct db_call call[MM_KINDS + 1];
 	int64_t wanted = 0, deleted = 0;
 	size_t n = 0;
@@ -88,7 +84,7 @@ static int delete_rows(struct mm *mm, const struct purge_options *o, const struc
 			arrays_add(&a[b->row[b->thread[i].row + j].kind], &b->row[b->thread[i].row + j]);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (a[order[i]].n) {
-			make_call(order[i], &a[order[i]], param[n], &call[n]);
+			make_call(order[i], &a[order[i]], &param[n], &call[n]);
 			n++;
 		}
 	if (!waits_for_disk(ahead))

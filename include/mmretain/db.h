@@ -70,7 +70,14 @@ int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_s
 		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
 /* Several statements like that, without row sets, in one round trip.  The first error ends all of them: inside a transaction.
  * meanwhile (may be NULL) runs once while the server works; it must not use this session. */
-struct db_call { const struct sql *sql; int n_params; const char *const *params; int64_t affected; };
+enum { DB_CALL_PARAMS = 6 };         /* at most */
+struct db_call {
+	const struct sql *sql;
+	int n_params;
+	const char *const *params;     /* db_binary_data */
+	const int *lengths;
+	int64_t affected;
+};
 int db_query_together(struct db *db, struct db_call *call, size_t n, void (*meanwhile)(void *payload), void *payload,
 		      struct err *err) MMR_CHECKED;
 /* Number of rows the last DELETE/UPDATE/INSERT of this handle changed. */
@@ -125,5 +132,16 @@ void db_array_add_i64(struct db_array *a, int64_t v);
  * that the server refuses. */
 const char *db_array_text(struct db_array *a);
 void db_array_clear(struct db_array *a); /* empty again, keeps memory */
+/* The same in binary form, for db_query_together. Never empty. */
+enum db_element { DB_TEXT, DB_INT8, DB_TID, DB_XID };
+struct db_binary { struct buf b; uint64_t n; };
+void db_binary_init(struct db_binary *a, void *ctx, enum db_element type);
+void db_binary_add_text(struct db_binary *a, const char *text, size_t len);
+void db_binary_add_i64(struct db_binary *a, int64_t v);
+void db_binary_add_tid(struct db_binary *a, uint32_t block, uint16_t offset);
+void db_binary_add_xid(struct db_binary *a, uint32_t v);
+void db_binary_add_null(struct db_binary *a);
+/* Borrowed, and its length in bytes. An array that passed 256 MiB gives what the server refuses. */
+const char *db_binary_data(struct db_binary *a, int *ret_len);
 
 #endif

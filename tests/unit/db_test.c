@@ -54,6 +54,28 @@ START_TEST(test_array_other)
 }
 END_TEST
 
+/* Bytes as array_send writes them: SELECT encode(array_send(ARRAY[1, NULL]::bigint[]), 'hex') and so on. */
+START_TEST(test_binary)
+{
+	static const unsigned char int8s[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 8,
+					      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff};
+	static const unsigned char tids[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 27, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 6, 0, 1, 0, 2, 0, 7};
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct db_binary a;
+	int len;
+
+	db_binary_init(&a, ctx, DB_INT8);
+	db_binary_add_i64(&a, -2);
+	db_binary_add_null(&a);
+	ck_assert_mem_eq(db_binary_data(&a, &len), int8s, sizeof int8s);
+	ck_assert_int_eq(len, sizeof int8s);
+	db_binary_init(&a, ctx, DB_TID);
+	db_binary_add_tid(&a, 65538, 7);
+	ck_assert_mem_eq(db_binary_data(&a, &len), tids, sizeof tids);
+	ck_assert_int_eq(len, sizeof tids);
+}
+END_TEST
+
 static const struct { const char *conninfo; int code; } hosts[] = {
 	{"dbname=d", 0},
 	{"host=/run/postgresql", 0},
@@ -213,6 +235,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_array, 0, (int)ARRAY_LEN(arrays));
 	tcase_add_test(tc, test_array_other);
+	tcase_add_test(tc, test_binary);
 	tcase_add_loop_test(tc, test_hosts, 0, (int)ARRAY_LEN(hosts));
 	tcase_add_test(tc, test_environment);
 	tcase_add_test(tc, test_service);
