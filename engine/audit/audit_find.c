@@ -363,11 +363,10 @@ static int settle_threads(struct find *f, struct err *err)
 		struct audit_ref ref;
 		if (!h->by_post)
 			continue;
-		rc = audit_locate(f->a, h->ref.root, &ref, err);
-		if (rc == -ERR_NOT_FOUND)
-			rc = 0, err_clear(err); /* its post is not archived: shown by the file alone */
-		else if (!rc)
-			memcpy(h->ref.root, ref.root, sizeof(ref.root));
+		rc = locate_in(f->a, h->ref.bundle, h->ref.root, &ref, err);
+		if (rc > 0)
+			memcpy(h->ref.root, ref.root, sizeof(ref.root)); /* else its post is not archived: shown by the file alone */
+		rc = rc < 0 ? rc : 0;
 	}
 	return rc;
 }
@@ -407,12 +406,15 @@ int audit_find_threads(struct audit *a, const struct audit_question *q, void *ct
 
 	for (size_t i = 0; i < found.n && !rc; i++) {
 		const struct audit_ref *r = &found.hit[i].ref;
-		if (n > 0 && !strcmp(list[n - 1].root, r->root)) /* hits of one thread follow each other */
+		if (n > 0 && !strcmp(list[n - 1].root, r->root) && list[n - 1].bundle == r->bundle) /* hits of one thread follow each other */
 			continue;
 		list = mem_grow(ctx, list, struct audit_ref, n + 1);
-		rc = audit_locate(a, r->root, &list[n], err);
-		if (!rc)
-			n += n == 0 || strcmp(list[n - 1].root, list[n].root) != 0;
+		rc = a->bundle[r->bundle].parts ? locate_in(a, r->bundle, r->root, &list[n], err) : audit_locate(a, r->root, &list[n], err);
+		if (rc >= 0) {
+			n += (rc > 0 || !a->bundle[r->bundle].parts) &&
+			     (n == 0 || strcmp(list[n - 1].root, list[n].root) != 0 || list[n - 1].bundle != list[n].bundle);
+			rc = 0;
+		}
 		else if (rc == -ERR_NOT_FOUND)
 			rc = 0, err_clear(err);
 	}

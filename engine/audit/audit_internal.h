@@ -28,6 +28,8 @@ struct audit_bundle {
 	struct audit_names *users, *channels, *teams;
 	struct audit_files *files;
 	bool counted, exported;
+	int64_t parts_before_ms;
+	bool parts;                          /* of threads that stayed on the server; known once it was used */
 	bool checked; int check_code; struct bundle_check check; char check_text[512];
 };
 
@@ -54,6 +56,9 @@ typedef int (*frame_fn)(void *payload, const struct catalog_row *row, const char
 typedef bool (*line_fn)(const void *payload, const char *line, size_t len);
 int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload, struct err *err) MMR_CHECKED;
 bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
+/* Where the thread of a post or file of this bundle begins in it. 1, 0: it is not in it, or a negative code. */
+int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
+bool thread_has(const struct audit_thread *t, const char *post);
 /* The id of the thread that a post's row belongs to. */
 struct catalog_text thread_of(const struct catalog_row *row);
 char *text_dup(void *ctx, struct catalog_text t);

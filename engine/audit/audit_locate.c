@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-struct looking { const char *id; size_t len; bool found, is_file; char thread[64], post[64]; };
+struct looking { const char *id; size_t len; bool found, is_file, parts; char thread[64], post[64]; };
 
 static bool line_has_id(const void *payload, const char *line, size_t len)
 {
@@ -24,7 +24,11 @@ static int look_at(void *payload, const struct catalog_row *row, const char *lin
 	(void)line;
 	(void)len;
 	(void)err;
-	if ((row->kind != CATALOG_POST && row->kind != CATALOG_FILE) || !text_is(row->id, l->id, l->len))
+	if (row->kind != CATALOG_POST && row->kind != CATALOG_FILE)
+		return 0;
+	/* Where the thread or the post stayed on the server, what is left of it names it. */
+	bool named = l->parts && row->kind == CATALOG_POST && (text_is(row->root, l->id, l->len) || text_is(row->original, l->id, l->len));
+	if (!named && !text_is(row->id, l->id, l->len))
 		return 0;
 	l->found = true;
 	l->is_file = row->kind == CATALOG_FILE;
@@ -49,6 +53,7 @@ static int look_in_bundle(struct audit *a, size_t i, struct looking *l, uint32_t
 	if (rc)
 		return rc;
 	size_t n = hits.all ? bundle_frames(b->reader) : hits.n;
+	l->parts = b->parts;
 	for (size_t k = 0; k < n && !rc; k++) {
 		uint32_t frame = hits.all ? (uint32_t)k : hits.frame[k];
 		rc = frame_rows(b, frame, line_has_id, look_at, l, err);
@@ -64,41 +69,109 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 	return err_hint(err, "Search with `mmretain find`; `--scan` reads every bundle without an index.");
 }
 
-/* Follows file -> post -> root inside the bundle. */
-static int follow(struct audit *a, size_t i, struct looking *l, uint32_t frame, struct audit_ref *ret, struct err *err)
+/* ---- where a part begins ---- */
+
+static int last_thread(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
 {
-	for (int step = 0; step < 3; step++) {
-		char next[64];
-		(void)snprintf(next, sizeof(next), "%s", l->is_file ? l->post : l->thread); /* same size */
-		if (!l->is_file && !strcmp(next, l->id)) {
-			ret->bundle = i;
-			ret->frame = frame;
-			(void)snprintf(ret->root, sizeof(ret->root), "%s", next); /* same size */
-			return 1;
-		}
-		*l = (struct looking){.id = mem_strdup(a, next), .len = strlen(next)};
-		int rc = l->len ? look_in_bundle(a, i, l, &frame, err) : 0;
-		if (rc <= 0)
-			return rc;
-	}
+	(void)line;
+	(void)len;
+	(void)err;
+	if (row->kind == CATALOG_POST)
+		keep(payload, thread_of(row));
 	return 0;
 }
 
+/* Found in the middle: the run of its posts may have begun in a frame before. */
+static int part_begin(struct audit *a, size_t i, const char *root, uint32_t *frame, struct err *err)
+{
+	struct audit_bundle *b;
+	int rc = bundle_use(a, i, &b, err);
+
+	while (!rc && *frame > 0 && is_rows_frame(b, *frame - 1)) {
+		char last[64] = "";
+		rc = frame_rows(b, *frame - 1, NULL, last_thread, last, err);
+		if (strcmp(last, root) != 0)
+			break;
+		--*frame;
+	}
+	return rc;
+}
+
+static int located(struct audit *a, size_t i, const char *root, uint32_t frame, bool parts, struct audit_ref *ret, struct err *err)
+{
+	int rc = parts ? part_begin(a, i, root, &frame, err) : 0;
+
+	ret->bundle = i;
+	ret->frame = frame;
+	(void)snprintf(ret->root, sizeof(ret->root), "%s", root); /* ids are 26 */
+	return rc < 0 ? rc : 1;
+}
+
+/* Follows file -> post -> root inside the bundle. */
+int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err)
+{
+	struct looking l = {.id = id, .len = strlen(id)};
+	uint32_t frame = 0;
+	int rc = l.len ? look_in_bundle(a, i, &l, &frame, err) : 0;
+
+	for (int step = 0; step < 3 && rc > 0; step++) {
+		char next[64];
+		(void)snprintf(next, sizeof(next), "%s", l.is_file ? l.post : l.thread); /* same size */
+		if (!l.is_file && (l.parts || !strcmp(next, l.id)))
+			return located(a, i, next, frame, l.parts, ret, err);
+		l = (struct looking){.id = mem_strdup(a, next), .len = strlen(next)};
+		rc = l.len ? look_in_bundle(a, i, &l, &frame, err) : 0;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* The newest bundle first: a thread that was restored and archived again is there as it was last.  A whole thread before parts of it. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err)
 {
+	bool part = false;
 	size_t len = strlen(id);
 
-	if (len == 0 || len >= sizeof(ret->root))
-		return not_found(a, id, err);
-	/* The newest bundle first: a thread that was restored and archived again is there as it was last. */
-	for (size_t i = a->catalog->n_bundles; i-- > 0;) {
-		struct looking l = {.id = id, .len = len};
-		uint32_t frame = 0;
-		int rc = look_in_bundle(a, i, &l, &frame, err);
-		if (rc > 0)
-			rc = follow(a, i, &l, frame, ret, err);
-		if (rc != 0)
-			return rc > 0 ? 0 : rc;
+	for (size_t i = len && len < sizeof(ret->root) ? a->catalog->n_bundles : 0; i-- > 0;) {
+		struct audit_ref ref;
+		int rc = locate_in(a, i, id, &ref, err);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || (part && a->bundle[i].parts))
+			continue;
+		*ret = ref;
+		if (!a->bundle[i].parts)
+			return 0;
+		part = true;
 	}
-	return not_found(a, id, err);
+	return part ? 0 : not_found(a, id, err);
+}
+
+int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
+{
+	struct audit_ref first, *list;
+	size_t n = 0;
+	int rc = audit_locate(a, id, &first, err);
+
+	if (rc)
+		return rc;
+	list = mem_array(ctx, struct audit_ref, a->catalog->n_bundles + 1);
+	/* A reply that was taken out before the rest was archived leads to the rest, too. */
+	rc = audit_locate(a, first.root, &list[n], err);
+	if (rc && rc != -ERR_NOT_FOUND)
+		return rc;
+	err_clear(err);
+	if (rc)
+		list[n] = first;
+	n++;
+	for (size_t i = 0; i < a->catalog->n_bundles; i++) {
+		if (i == list[0].bundle)
+			continue;
+		rc = locate_in(a, i, first.root, &list[n], err);
+		if (rc < 0)
+			return rc;
+		n += rc > 0 && a->bundle[i].parts;
+	}
+	*ret = list;
+	*ret_n = n;
+	return 0;
 }

@@ -59,6 +59,10 @@ int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err 
 		rc = bundle_open(a, a->store->root_dirfd, b->rel_path, &b->reader, err);
 		if (!rc)
 			rc = catalog_rows_new(a, b->reader, &b->rows, err);
+		if (!rc && (rc = bundle_read_parts(b->reader, &b->parts_before_ms, err)) >= 0) {
+			b->parts = rc > 0;
+			rc = 0;
+		}
 		if (rc) {
 			talloc_free(b->reader);
 			b->reader = NULL;

@@ -102,7 +102,9 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 		put_mark(x, "warn", p->priority, 0);
 	if (p->edit_ms > 0)
 		put_mark(x, "warn", "edited", p->edit_ms);
-	if (p->delete_ms > 0)
+	if (p->original[0])
+		put_mark(x, "warn", "earlier version, until", p->delete_ms);
+	else if (p->delete_ms > 0)
 		put_mark(x, "bad", "deleted", p->delete_ms);
 	if (p->type[0] && strcmp(p->type, "slack_attachment")) /* the card below shows it */
 		put_mark(x, "", p->type, 0);
@@ -210,6 +212,8 @@ static void section_open(struct export *x, struct audit_thread *t, bool again)
 	}
 	if (again)
 		put_mark(x, "warn", "continued", 0);
+	if (t->parts)
+		put_mark(x, "warn", "only deleted posts and earlier versions; the thread stayed on the server", 0);
 	put(x, "<span class=\"id\">");
 	html_text(x, t->root);
 	put(x, "</span></div>\n");
@@ -258,7 +262,7 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 		return rc;
 	section_open(x, t, false);
 	for (size_t i = 0; i < t->n_posts && !rc; i++) {
-		bool behind = i > 0 && t->post[i].original[0];
+		bool behind = i > 0 && t->post[i].original[0] && (!t->parts || thread_has(t, t->post[i].original));
 		if (behind)
 			continue; /* shown below its post */
 		if (h->on_page >= h->page_posts) {
@@ -268,7 +272,7 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 			if (rc)
 				return rc;
 		}
-		if (i > 0 && !in_replies) {
+		if (i > 0 && !in_replies && !t->parts) {
 			put(x, "<div class=\"replies\">\n");
 			in_replies = true;
 		}

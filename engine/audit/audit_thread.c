@@ -8,12 +8,12 @@
 
 struct range {
 	const char *root; size_t root_len;
-	bool inside, over;
+	bool inside, over, parts;
 	frame_fn fn; void *payload;
 	size_t bytes;
 };
 
-/* A thread begins with its root post and ends where the next root begins. */
+/* A thread begins with its root post and ends where the next root begins; a part of a thread has no root, and is a run of posts that name it. */
 static int range_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
 {
 	struct range *r = payload;
@@ -21,7 +21,7 @@ static int range_row(void *payload, const struct catalog_row *row, const char *l
 	if (row->kind == CATALOG_POST) {
 		struct catalog_text t = thread_of(row);
 		bool mine = text_is(t, r->root, r->root_len);
-		if (catalog_row_is_root(row) || row->root.len > 0) {
+		if (r->parts || catalog_row_is_root(row) || row->root.len > 0) {
 			if (r->inside && !mine) {
 				r->over = true;
 				return 1;
@@ -54,6 +54,7 @@ static int range_read(struct audit *a, const struct audit_ref *ref, frame_fn fn,
 
 	if (rc)
 		return rc;
+	r.parts = b->parts;
 	for (uint32_t i = ref->frame; i < bundle_frames(b->reader) && !rc && !r.over; i++)
 		if (is_rows_frame(b, i))
 			rc = frame_rows(b, i, range_line, range_row, &r, err);
@@ -91,6 +92,14 @@ static struct audit_post *post_of(struct audit_thread *t, struct catalog_text id
 	return NULL;
 }
 
+bool thread_has(const struct audit_thread *t, const char *post)
+{
+	for (size_t i = 0; i < t->n_posts; i++)
+		if (!strcmp(t->post[i].id, post))
+			return true;
+	return false;
+}
+
 static void post_add(struct audit_thread *t, const struct catalog_row *row)
 {
 	if (t->n_posts % 64 == 0)
@@ -102,7 +111,7 @@ static void post_add(struct audit_thread *t, const struct catalog_row *row)
 		.type = text_dup(t, row->type), .props = text_dup(t, row->props), .create_ms = row->create_ms,
 		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms, .pinned = row->pinned,
 	};
-	if (catalog_row_is_root(row))
+	if (catalog_row_is_root(row) || !t->channel[0])
 		t->channel = text_dup(t, row->channel);
 	t->n_live += row->original.len == 0;
 }
@@ -183,6 +192,7 @@ int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, s
 		talloc_free(t);
 		return rc;
 	}
+	t->parts = t->bundle->parts;
 	*ret = t;
 	return 0;
 }

@@ -21,6 +21,7 @@ struct build {
 	struct catalog_rows *rows;
 	struct sq *sq;
 	sqlite3_stmt *frame, *words;
+	bool parts;                  /* of threads: their roots are in no row */
 	struct ids ids;
 	struct holder *holders;      /* uthash over kind + id */
 	struct buf text, key;
@@ -94,6 +95,10 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 	f->rows++;
 	widen(f, row->create_ms);
 	ids_add(&b->ids, b->ctx, row->id, no);
+	if (b->parts && row->kind == CATALOG_POST) { /* asked for by the thread, or by the post that a file was taken off */
+		ids_add(&b->ids, b->ctx, row->root, no);
+		ids_add(&b->ids, b->ctx, row->original, no);
+	}
 	catalog_row_words(row, &b->text);
 	if (row->user.len > 0)
 		spans_add(&holder_of(b, 'u', row->user)->spans, no, row->create_ms);
@@ -307,6 +312,10 @@ static int build_write(struct build *b, const struct store *store, const char *r
 		rc = bundle_open(b->ctx, store->root_dirfd, rel_path, &b->reader, err);
 	if (!rc)
 		rc = catalog_rows_new(b->ctx, b->reader, &b->rows, err);
+	if (!rc && (rc = bundle_read_parts(b->reader, &(int64_t){0}, err)) >= 0) {
+		b->parts = rc > 0;
+		rc = 0;
+	}
 	if (!rc)
 		rc = build_open(b, path, bytes, err);
 	if (!rc)

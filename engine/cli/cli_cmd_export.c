@@ -36,10 +36,14 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 		q.limit = q.offset = 0;
 		return audit_find_threads(a, &q, cli->ctx, ret, ret_n, err);
 	}
-	*ret = mem_array(cli->ctx, struct audit_ref, args->n_operands);
-	for (size_t i = 0; i < args->n_operands && r == 0; i++)
-		r = audit_locate(a, args->operand[i], &(*ret)[i], err);
-	*ret_n = args->n_operands;
+	for (size_t i = 0; i < args->n_operands && r == 0; i++) {
+		struct audit_ref *one = NULL;
+		size_t n = 0;
+		r = audit_locate_all(a, args->operand[i], cli->ctx, &one, &n, err);
+		*ret = mem_grow(cli->ctx, *ret, struct audit_ref, *ret_n + n + 1);
+		for (size_t k = 0; k < n; k++)
+			(*ret)[(*ret_n)++] = one[k];
+	}
 	return r;
 }
 

@@ -130,7 +130,7 @@ static void reactions(const struct show *s, const struct audit_post *p, size_t l
 static void post(struct show *s, const struct audit_post *p)
 {
 	const struct audit_name *user = audit_user(s->t->bundle, p->user);
-	bool copy = p->original[0] != '\0', root = p == &s->t->post[0];
+	bool copy = p->original[0] != '\0', root = s->t->parts || p == &s->t->post[0];
 	size_t left = root ? 7 : copy ? 15 : 11;
 	char clock[AUDIT_CLOCK];
 
@@ -162,6 +162,17 @@ static void head(const struct show *s)
 	       plain(s));
 	printf("%sthread %s, %zu post%s, from %s%s\n", dim(s), cli_safe(s->cli->ctx, s->t->root), s->t->n_live, cli_s(s->t->n_live),
 	       audit_bundle_path(s->t->bundle), plain(s));
+	if (s->t->parts)
+		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
+}
+
+static void print_thread(struct show *s, const struct audit_thread *t)
+{
+	s->t = t;
+	s->day = -1;
+	head(s);
+	for (size_t i = 0; i < t->n_posts; i++)
+		post(s, &t->post[i]);
 }
 
 static int print_line(void *payload, const char *line, size_t len, struct err *err)
@@ -174,26 +185,35 @@ static int print_line(void *payload, const char *line, size_t len, struct err *e
 
 int cli_cmd_show(struct cli *cli, struct err *err)
 {
-	struct show s = {.cli = cli, .width = terminal_width(), .day = -1};
-	struct audit_thread *t = NULL;
-	struct audit_ref ref;
+	struct show s = {.cli = cli, .width = terminal_width()};
+	struct audit_thread **t = NULL;
+	struct audit_ref *ref = NULL;
+	uint64_t posts = 0;
+	size_t n = 0;
 	struct audit *a;
 	int r = cli_open_audit(cli, &a, err);
 
 	if (r == 0)
-		r = audit_locate(a, cli->args->operand[0], &ref, err);
+		r = audit_locate_all(a, cli->args->operand[0], cli->ctx, &ref, &n, err);
 	if (r == 0)
-		r = audit_thread_load(a, &ref, cli->ctx, &t, err);
+		t = mem_array(cli->ctx, struct audit_thread *, n);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = audit_thread_load(a, &ref[i], cli->ctx, &t[i], err);
+		posts += r == 0 ? t[i]->n_posts : 0;
+	}
 	if (r == 0)
-		r = cli_log_access(cli, a, ref.root, 1, t->n_posts, err);
+		r = cli_log_access(cli, a, ref[0].root, 1, posts, err);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (!cli->json && i > 0)
+			printf("\n");
+		if (cli->json)
+			r = audit_thread_lines(a, &ref[i], print_line, NULL, err);
+		else
+			print_thread(&s, t[i]);
+	}
 	if (r < 0)
 		return r;
-	if (cli->json)
-		return audit_thread_lines(a, &ref, print_line, NULL, err);
-	s.t = t;
-	head(&s);
-	for (size_t i = 0; i < t->n_posts; i++)
-		post(&s, &t->post[i]);
-	cli_audit_stats(cli, a);
+	if (!cli->json)
+		cli_audit_stats(cli, a);
 	return 0;
 }

@@ -36,8 +36,10 @@ char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id);
 /* ---- threads (audit_locate.c, audit_thread.c) ---- */
 
 struct audit_ref { size_t bundle; uint32_t frame; char root[64]; };    /* where a thread begins */
-/* By the id of any post or file of it. ERR_NOT_FOUND. */
+/* By the id of any post or file of it, or of the thread. ERR_NOT_FOUND. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
+/* The thread, when it was archived, and then all parts of it that were taken out before (deleted_posts), each in its bundle. ERR_NOT_FOUND. */
+int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 
 struct audit_reaction { char *emoji; char **user; int64_t *at_ms; size_t n; };
 struct audit_file {
@@ -60,6 +62,7 @@ struct audit_thread {
 	char *root, *channel;
 	struct audit_post *post; size_t n_posts; /* the root first, then by time; earlier versions behind their post */
 	size_t n_live;                           /* without earlier versions */
+	bool parts;                              /* not the thread: only posts of it that had been deleted or replaced by an edit */
 };
 int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err) MMR_CHECKED;
 /* Every row of a thread as the line in the bundle, byte for byte. 1 stops. */

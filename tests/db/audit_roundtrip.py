@@ -20,7 +20,6 @@ import unicodedata
 
 import e2e_lib as lib
 
-RULES = [{"name": "all", "match": {}, "keep": {"for": "300d"}}]
 SAMPLE = 60   # questions of each kind
 
 
@@ -144,6 +143,30 @@ def glob_safe(name):
     return name.translate({ord(c): "?" for c in "*[]\\"})
 
 
+# What is asked for: whole threads; and parts of threads that stay, beside whole ones.
+VARIANTS = {"threads": ("300d", None), "parts": ("900d", "30d")}
+
+
+def one(pg, world, where, name, seed, tally):
+    keep, purge_after = VARIANTS[name]
+    copy = world.clone(name, os.path.join(where, name))
+    path, policy = copy.write_policy([{"name": "all", "match": {}, "keep": {"for": keep}}], purge_after=purge_after)
+    want = lib.Expected(copy, policy, lib.NOW)
+    lib.call(copy, path, "init")
+    done = lib.call(copy, path, "run", "--yes")
+    tally.check(f"{name}: run", [] if done.code == want.code else [f"exit {done.code}, expected {want.code}: {lib.tail(done.err)}"])
+    pg.dropdb(name)
+    parts = [b for b in map(lib.Bundle, lib.bundles(copy.archive)) if json.loads(b.members["data/bundle.json"]).get("parts")]
+    tally.check(f"{name}: bundles of parts", [] if bool(parts) == bool(purge_after) else [f"{len(parts)} bundles hold parts"])
+    check = Check(want, Archive(copy.archive), random.Random(seed))
+    print(f"{len(check.of_root)} threads, {len(check.posts)} posts, {len(check.files)} files were deleted")
+    for what in ("every_row", "by_id", "by_word", "by_author", "by_file", "exports", "without_indexes"):
+        try:
+            tally.check(f"{name}: {what}", lib.minimal(getattr(check, what)()))
+        except (AssertionError, lib.Damage) as e:
+            tally.check(f"{name}: {what}", [str(e)])
+
+
 def main(argv):
     parser = argparse.ArgumentParser(description="Everything archived is found again.")
     parser.add_argument("--posts", type=int, default=1500)
@@ -153,20 +176,9 @@ def main(argv):
     tally, where = lib.Tally(), tempfile.mkdtemp(prefix="mmr-roundtrip-")
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
-            copy = lib.World(pg, "world", args.posts, args.seed).clone("copy", os.path.join(where, "copy"))
-            path, policy = copy.write_policy(RULES)
-            want = lib.Expected(copy, policy, lib.NOW)
-            done = lib.call(copy, path, "init")
-            done = lib.call(copy, path, "run", "--yes")
-            tally.check("run", [] if done.code == want.code else [f"exit {done.code}, expected {want.code}: {lib.tail(done.err)}"])
-            pg.dropdb("copy")
-        check = Check(want, Archive(copy.archive), random.Random(args.seed))
-        print(f"{len(check.of_root)} threads, {len(check.posts)} posts, {len(check.files)} files were deleted")
-        for name in ("every_row", "by_id", "by_word", "by_author", "by_file", "exports", "without_indexes"):
-            try:
-                tally.check(name, lib.minimal(getattr(check, name)()))
-            except (AssertionError, lib.Damage) as e:
-                tally.check(name, [str(e)])
+            world = lib.World(pg, "world", args.posts, args.seed)
+            for name in VARIANTS:
+                one(pg, world, where, name, args.seed, tally)
     finally:
         shutil.rmtree(where, ignore_errors=True)
     return tally.end()
