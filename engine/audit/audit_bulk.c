@@ -244,6 +244,8 @@ static int bulk_thread(struct export *x, const struct audit_ref *ref, struct aud
 	int rc = 0;
 
 	(void)ref;
+	if (t->parts)
+		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on the server");
 	if (t->n_posts == 0 || !importable(&t->post[0]))
 		return left_out(x, t, "its first post is deleted or burns on reading, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */

@@ -114,14 +114,16 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
 	encoded(b, place, strnlen(place, 200));
 	buf_printf(b, "\r\n <%s@channel." HOST ">\r\n", local_part(tmp, t->channel));
-	header(b, "Subject", mem_printf(tmp, "%s%s: %.*s", p == &t->post[0] ? "" : "Re: ", place, (int)strcspn(first, "\n"), first));
+	header(b, "Subject", mem_printf(tmp, "%s%s: %.*s", p == &t->post[0] && !t->parts ? "" : "Re: ", place, (int)strcspn(first, "\n"), first));
 	buf_printf(b, "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id));
-	if (p != &t->post[0]) {
+	if (p != &t->post[0] || t->parts) {
 		buf_printf(b, "In-Reply-To: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
 		buf_printf(b, "References: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
 	}
 	header(b, "X-Mattermost-Post", p->id);
 	header(b, "X-Mattermost-Thread", t->root);
+	if (t->parts)
+		header(b, "X-Mmretain-Part", "deleted posts and earlier versions; the thread stayed on the server");
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
 	header(b, "X-Mattermost-State", p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");

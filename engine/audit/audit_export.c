@@ -232,7 +232,7 @@ static int export_threads(struct export *x, const struct writer *w, const struct
 		if (rc)
 			break;
 		rc = w->thread(x, &ref[i], t, err);
-		x->sum.threads++;
+		x->sum.threads += i == 0 || strcmp(ref[i].root, ref[i - 1].root) != 0; /* parts of one thread follow each other */
 		x->sum.posts += t->n_posts;
 		t->bundle->exported = true;
 		for (size_t k = 0; k < t->n_posts; k++)

@@ -179,8 +179,11 @@ static const char *make_title(struct export *x, const struct audit_ref *ref, siz
 
 	if (x->options->title)
 		return x->options->title;
-	if (n != 1)
-		return mem_printf(x->ctx, "%zu archived threads", n);
+	size_t threads = n > 0;
+	for (size_t i = 1; i < n; i++)
+		threads += strcmp(ref[i].root, ref[i - 1].root) != 0;
+	if (threads != 1)
+		return mem_printf(x->ctx, "%zu archived threads", threads);
 	if (audit_thread_load(x->audit, ref, tmp, &t, err) < 0) {
 		err_clear(err); /* the export itself will say it */
 		return "Archived thread";

@@ -122,14 +122,15 @@ int pack_thread(struct export *x, struct audit_thread *t, struct err *err)
 	int rc = p->threads_fd >= 0 ? 0 : text_file(p, THREADS, &p->threads_fd, err);
 
 	if (p->threads.len == 0 && x->sum.threads <= 1)
-		buf_puts(&p->threads, "thread\tplace\tfirst_post\tposts\tbundle\n");
+		buf_puts(&p->threads, "thread\tplace\tfirst_post\tposts\tbundle\textent\n");
 	if (t->n_posts)
 		time_format(t->post[0].create_ms, time);
 	cell(&p->threads, t->root, '\t');
 	cell(&p->threads, audit_place(tmp, t->bundle, t->channel), '\t');
 	cell(&p->threads, time, '\t');
 	buf_printf(&p->threads, "%zu\t", t->n_posts);
-	cell(&p->threads, audit_bundle_path(t->bundle), '\n');
+	cell(&p->threads, audit_bundle_path(t->bundle), '\t');
+	cell(&p->threads, t->parts ? "part" : "whole", '\n');
 	if (rc || p->threads.len < FLUSH_BYTES)
 		return rc;
 	rc = file_write_all(p->threads_fd, p->threads.data, p->threads.len, THREADS, err);

@@ -166,6 +166,8 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 	(void)len;
 	if (row->kind == CATALOG_POST)
 		post_add(t, row);
+	if (!p && t->bundle->parts && row->kind == CATALOG_FILE && t->n_posts)
+		p = &t->post[t->n_posts - 1]; /* its post stayed: an edit took it off, and the version that still names it is this one */
 	if (!p)
 		return 0; /* a dependant whose post is not here hangs on nothing that could be shown */
 	if (row->kind == CATALOG_REACTION)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Crashes: the program killed, or a call failed, at every fault point of include/mmretain/faults.def, and at random times.
 
-    crash.py [--random N] [--deep N] [--seed N] [--point NAME] [--only kill|errno|random] [--jobs N] [--verbose]
+    crash.py [--random N] [--deep N] [--seed N] [--point NAME] [--only kill|parts|errno|random] [--jobs N] [--verbose]
+
+`parts` kills at the same points while deleted_posts takes parts out of threads that stay.
 
 Per case: run with MMR_FAULT=POINT:kill:n (n = 1, 2, ... until the point is passed no more, at most --deep), look that every row and
 blob is in the database or in a published bundle, run again without the fault, and compare with the oracle: the end must equal an
@@ -22,6 +24,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "db"))
 import e2e_lib as lib  # noqa: E402
+import oracle  # noqa: E402
 from e2e_lib import NOW  # noqa: E402
 
 FAULTS = os.path.join(HERE, "..", "..", "include", "mmretain", "faults.def")
@@ -33,6 +36,12 @@ RULES = [
     {"name": "direct", "match": {"type": ["direct", "group"]}, "keep": {"for": "300d"}, "priority": 5, "files": "drop", "archive": "none", "because": "kept elsewhere"},
 ]
 RULES[2]["priority"] = 1
+DELETED = [
+    {"name": "all", "match": {}, "keep": "forever", "spare": {"pinned": "thread"}},
+    {"name": "square", "match": {"channel": "town-square"}, "keep": "forever", "files": "drop"},
+    {"name": "private", "match": {"type": ["private"]}, "keep": "forever", "files": "keep"},
+    {"name": "direct", "match": {"type": ["direct", "group"]}, "keep": "forever", "priority": 5, "files": "drop", "archive": "none", "because": "kept elsewhere", "floor": "20d"},
+]
 SANE = (0, 3, 4, 12, 14, 15, 19)  # after a failed call
 
 
@@ -104,6 +113,19 @@ def errno_case(ground, point, word):
     if done.code in (0, 3):
         problems += [f"exit code {done.code}, but {p}" for p in lib.compare(ground.want, ground.copy)] if done.code == ground.finished else []
     return problems + ground.between() + ground.converge(), True
+
+
+class Parts(Ground):
+    """Parts of threads that stay and nothing else, so that every point is passed for them."""
+
+    def __init__(self, world, where, name):
+        self.copy = world.clone(f"crash_{name}", os.path.join(where, name))
+        self.path, policy = self.copy.write_policy(DELETED, bundle_size="64KiB", purge_after="30d")
+        # roots that users deleted come back, so no thread goes as a whole
+        self.copy.pg.psql("UPDATE posts SET deleteat = 0 WHERE rootid = '' AND originalid = ''", db=self.copy.name)
+        self.want = lib.Expected(self.copy, policy, NOW, oracle.Db(self.copy.load()))
+        assert self.want.roots and self.want.roots <= set(self.want.verdict.part), "not only parts"
+        self.finished = self.want.code
 
 
 class Crowd(Ground):
@@ -180,9 +202,9 @@ def attempt(world, where, task, longest):
     name = f"{kind}_{point}_{n}".lower()
     if point.startswith("PEOPLE"):
         return people_case(world, where, point, n)
-    ground = Ground(world, where, name)
+    ground = (Parts if kind == "parts" else Ground)(world, where, name)
     try:
-        if kind == "kill":
+        if kind in ("kill", "parts"):
             return kill_case(ground, point, n)
         if kind == "errno":
             return errno_case(ground, point, n)
@@ -201,12 +223,12 @@ def chain(world, where, task, deep, longest, results):
             problems, reached = attempt(world, where, (kind, point, n), longest)
         except Exception:
             problems, reached = [traceback.format_exc()], True
-        if kind == "kill" and not reached and n == 1 and not problems:
+        if kind in ("kill", "parts") and not reached and n == 1 and not problems:
             problems = ["the run never passed this point"]
         if reached or problems:
             results.put((f"{kind} {point} {n}", problems, time.monotonic() - begin))
         count += 1
-        if kind != "kill" or not reached or problems or count >= deep:
+        if kind not in ("kill", "parts") or not reached or problems or count >= deep:
             return
         n += 1
 
@@ -228,7 +250,7 @@ def main(argv):
     parser.add_argument("--posts", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--point", action="append", help="only this point")
-    parser.add_argument("--only", choices=["kill", "errno", "random"], action="append")
+    parser.add_argument("--only", choices=["kill", "parts", "errno", "random"], action="append")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args(argv)
@@ -239,8 +261,9 @@ def main(argv):
     os.chmod(where, 0o755)
     tally = lib.Tally()
     names = args.point or points()
-    wanted = args.only or ["kill", "errno", "random"]
+    wanted = args.only or ["kill", "parts", "errno", "random"]
     work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for p in names for w in ("EIO", "ENOSPC") if "errno" in wanted and not p.startswith("PEOPLE")]
+    work += [("parts", p, 1) for p in names if "parts" in wanted and not p.startswith("PEOPLE")]
     work += [("random", str(args.seed), n) for n in range(args.random) if "random" in wanted and not args.point]
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:

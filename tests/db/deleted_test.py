@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""deleted_posts through the whole house: nights that take parts of threads, what happens meanwhile, what an auditor sees.
+
+    deleted_test.py [--only WORD]... [--seed N]
+
+Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+import e2e_faults
+import e2e_lib as lib
+import oracle
+from e2e_faults import Bench, insert_reply
+from e2e_lib import DAY
+
+KEEP = [{"name": "all", "match": {}, "keep": "forever", "spare": {"pinned": "thread", "flagged": True}}]
+CASE = ("--case", "17/26", "--reason", "test")
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.removeprefix("test_")] = function
+    return function
+
+
+def parts(bench, *needs):
+    """Due threads of which only a part goes, with a deleted reply or more; oldest first."""
+    db, found = bench.want.db, []
+    for t in bench.roots(*needs):
+        ids = bench.want.verdict.part.get(t.root.id, ((), ()))[0]
+        if any(not db.posts[i].original for i in ids):
+            found.append(t)
+    return found
+
+
+def reply_of(bench, t):
+    """A deleted reply of the part, with something to read in it."""
+    return next(bench.want.db.posts[i] for i in sorted(bench.want.verdict.part[t.root.id][0]) if not bench.want.db.posts[i].original)
+
+
+def lines(done):
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def archived_ids(bench):
+    return {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+
+
+@test
+def test_night(bench):
+    """Exactly what was deleted goes; the live rows of those threads are the same, byte for byte; a second night finds nothing."""
+    bench.begin(KEEP, purge_after="30d")
+    if len(parts(bench)) < 3 or not any(r not in bench.want.verdict.part for r in bench.want.roots):
+        bench.fail("the test has too little due")
+    plan = bench.call("plan", "--json", code=0)
+    doc = json.loads(plan.out)
+    if doc["rules"][0]["reasons"].get("deleted") != len(bench.want.roots):
+        bench.fail(f"plan says {doc['rules'][0]['reasons']}, wanted deleted {len(bench.want.roots)}")
+    bench.run(code=bench.want.code)
+    bench.done()
+    seen = lib.bundles(bench.copy.archive)
+    bench.run(code=bench.want.code)
+    bench.done()
+    if lib.bundles(bench.copy.archive) != seen:
+        bench.fail("the second night made bundles")
+    bench.call("verify", code=0)
+    entries = lib.ledger(bench.copy.archive)
+    if not any(e["type"] == "published" and e.get("parts") is True for e in entries):
+        bench.fail("no ledger line says parts")
+
+
+@test
+def test_plan_file(bench):
+    """A plan file with parts is carried out as it stands."""
+    bench.begin(KEEP, purge_after="30d")
+    plan = os.path.join(bench.copy.where, "plan.jsonl")
+    bench.call("plan", "--out", plan, code=0)
+    bench.call("run", "--yes", "--plan", plan, code=bench.want.code)
+    bench.done()
+
+
+@test
+def test_no_rule(bench):
+    """Where no rule wins nothing goes, and the plan says so."""
+    bench.begin([{"name": "one", "match": {"team": "accelerator"}, "keep": "forever"}], purge_after="30d")
+    bench.says(bench.call("plan", code=0), "deleted_posts: nothing goes in", "that no rule matches")
+    bench.run(code=bench.want.code)
+    bench.done()
+
+
+@test
+def test_meanwhile(bench):
+    """Between export and delete: a new reply does not matter; a pin, a flag, an undeleted reply and a root that is gone keep their parts."""
+    bench.begin(KEEP, purge_after="30d")
+    # whole threads go first, in one bundle for each team
+    whole = {bench.want.db.channels[bench.want.db.threads[r].channel].team for r in bench.want.roots if r not in bench.want.verdict.part}
+    process = bench.start(f"PURGE_AFTER_INTENT:stop:{len(whole) + 1}")
+    if not lib.stopped(process):
+        return bench.fail(f"the run did not stop\n{lib.tail(lib.finish(process).err)}")
+    exported = archived_ids(bench)
+    found = [t for t in parts(bench, lambda t: t.root.live and t.root.user) if reply_of(bench, t).id in exported]
+    if len(found) < 5:
+        process.kill()
+        return bench.fail(f"too few parts: {len(found)}")
+    a, b, c, d, e = found[:5]
+    at = int(time.time() * 1000)
+    insert_reply(bench, a, 1, at)
+    bench.sql(f"""
+      UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{b.root.id}';
+      INSERT INTO preferences VALUES ('{c.root.user}', 'flagged_post', '{c.root.id}', 'true') ON CONFLICT DO NOTHING;
+      UPDATE posts SET deleteat = 0, updateat = {at} WHERE id = '{reply_of(bench, d).id}';
+      DELETE FROM posts WHERE id = '{e.root.id}';""")
+    changed = oracle.Db(bench.copy.load())
+    bench.go_on(process, code=3)
+    stay = {t.root.id for t in (b, c, d, e)}
+    verdict = bench.want.verdict
+    before, after = bench.want.db, oracle.Db(bench.copy.load())
+    for t in (b, c, d, e):
+        for i in verdict.part[t.root.id][0]:
+            if i not in after.posts:
+                bench.fail(f"{i} of {t.root.id} is gone")
+    for root, (ids, _) in verdict.part.items():
+        if root not in stay and root in bench.want.roots and any(i in after.posts for i in ids):
+            bench.fail(f"the part of {root} stayed")
+    gone = {i for i in changed.posts if i not in after.posts}
+    due = {p.id for root in bench.want.roots - stay for p in verdict.going(before, root)}
+    for i in sorted(gone - due)[:3]:
+        bench.fail(f"{i} is gone, and was not due")
+    if e2e_faults.new_id(1) not in after.posts:
+        bench.fail("the new reply did not stay")
+
+
+@test
+def test_hold_and_floor(bench):
+    """A hold on somebody who wrote in the thread, and a floor, keep parts."""
+    bench.begin(KEEP, purge_after="30d")
+    t = parts(bench)[0]
+    users = bench.want.db.tables["users"]
+    name = next(users.get(r, "username") for r in users.rows if users.get(r, "id") == t.root.user)
+    bench.policy([dict(KEEP[0], floor="200d")], holds=[{"name": "h", "match": {"users": [name]}}], purge_after="30d")
+    bench.expect()
+    if t.root.id in bench.want.verdict.due:
+        bench.fail("the oracle does not know the hold")
+    bench.run(code=bench.want.code)
+    bench.done()
+
+
+@test
+def test_audit(bench):
+    """find, show and export give a thread in its parts: two nights of parts, then the whole; with and without indexes."""
+    bench.begin(KEEP, purge_after="30d")
+    bench.run(code=bench.want.code)
+    # a thread of which a reply went, and has another one to be deleted
+    t = next(t for t in parts(bench, lambda t: t.root.live) if any(p.live and p.root and p.user for p in t.posts))
+    first, second = reply_of(bench, t), next(p for p in t.posts if p.live and p.root)
+    want = {p.id for p in bench.want.verdict.going(bench.want.db, t.root.id)}
+    for ident in (t.root.id, first.id):
+        rows = lines(bench.call("show", ident, "--json", *CASE, code=0))
+        if {r["id"] for r in rows if r["k"] == "post"} != want:
+            bench.fail(f"show {ident}: not the rows of the part")
+    bench.says(bench.call("show", first.id, *CASE, code=0), "the thread stayed on the server", "deleted", f"thread {t.root.id}")
+    at = bench.now - 60 * DAY
+    bench.sql(f"UPDATE posts SET deleteat = {at}, updateat = {at} WHERE id = '{second.id}'")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.run(code=bench.want.code)
+    want |= {p.id for p in bench.want.verdict.going(bench.want.db, t.root.id)}
+    for more in ((), ("--scan",)):
+        rows = lines(bench.call("show", t.root.id, "--json", *more, *CASE, code=0))
+        if {r["id"] for r in rows if r["k"] == "post"} != want or second.id not in want:
+            bench.fail(f"show {' '.join(more)}: not the rows of both parts")
+    # then the thread goes as a whole
+    bench.policy([{"name": "all", "match": {}, "keep": {"for": "1d"}}])
+    rest = {p.id for p in oracle.Db(bench.copy.load()).threads[t.root.id].posts}
+    bench.run(code=(0, 3))
+    bench.call("reindex", "--all", code=0)
+    rows = lines(bench.call("show", t.root.id, "--json", *CASE, code=0))
+    if {r["id"] for r in rows if r["k"] == "post"} != want | rest:
+        bench.fail("show: not the rows of both parts and the whole")
+    exports(bench, t, first, want | rest)
+    copies(bench)
+
+
+def exports(bench, t, first, ids):
+    """Every format; nothing is missing, parts are named."""
+    for kind, leaf in (("html", "page.html"), ("csv", "page.csv"), ("jsonl", "page.jsonl"), ("eml", "mails"), ("mattermost", "import")):
+        out = os.path.join(bench.copy.where, leaf)
+        bench.call("export", t.root.id, "--as", kind, "--out", out, *CASE, code=0)
+        if kind in ("eml", "mattermost"):
+            names = os.listdir(out)
+            if kind == "eml" and not all(any(i in n for n in names) for i in ids):
+                bench.fail("eml: a post has no mail")
+            continue
+        with open(out, encoding="utf-8") as f:
+            text = f.read()
+        missing = [i for i in ids if i not in text]
+        if kind != "html" and missing:
+            bench.fail(f"{kind}: {missing[0]} is not in the export")
+        if kind == "html" and ("the thread stayed on the server" not in text or first.id not in text):
+            bench.fail("html: the part is not marked as one")
+
+
+def copies(bench):
+    """An earlier version alone is found by the id of the post that it is of, by its own, and by a word of it."""
+    posts = [(row, b) for b in lib.read_bundles(bench.copy.archive, bench.problems) if json.loads(b.members["data/bundle.json"]).get("parts") for table, row in b.rows() if table == "posts"]
+    ids = {row["id"] for row, _ in posts}
+    row = next(r for r, _ in posts if r["originalid"] and r["originalid"] not in ids)
+    for ident in (row["id"], row["originalid"]):
+        got = lines(bench.call("show", ident, "--json", *CASE, code=0))
+        if row["id"] not in {r.get("id") for r in got}:
+            bench.fail(f"show {ident}: the earlier version is not there")
+    done = bench.call("find", "--user", row["userid"], "--json", "--limit", "100000", *CASE, code=0)
+    if row["id"] not in done.out:
+        bench.fail("find: the earlier version is not found")
+
+
+@test
+def test_torn_and_blobs(bench):
+    """A deleted root with a live reply keeps all and is named; a part whose attachment cannot be read stays."""
+    bench.begin(KEEP, purge_after="30d")
+    db = bench.want.db
+    with_file = [t for t in parts(bench) if bench.want.verdict.files(db, t.root.id)]
+    torn = next(t for t in parts(bench, lambda t: t.root.live and any(p.live and p.root for p in t.posts)) if t not in with_file[:1])
+    at = bench.now - 60 * DAY
+    bench.sql(f"UPDATE posts SET deleteat = {at}, updateat = {at} WHERE id = '{torn.root.id}'")
+    if with_file:
+        path = db.tables["fileinfo"].get(bench.want.verdict.files(db, with_file[0].root.id)[0][1], "path")
+        full = os.path.join(bench.copy.data, path)
+        if os.path.isfile(full):
+            os.unlink(full)
+    else:
+        bench.fail("no part has a file")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    if torn.root.id in bench.want.verdict.due or not bench.want.lost:
+        bench.fail("the oracle does not keep them")
+    plan = json.loads(bench.call("plan", "--json", code=0).out)
+    if plan["rules"][0]["reasons"].get("damaged", 0) < 1:
+        bench.fail("the plan does not name the torn thread")
+    bench.run(code=3)
+    bench.done()
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description="deleted_posts, end to end.")
+    parser.add_argument("--only", action="append", help="tests whose name contains this")
+    parser.add_argument("--seed", type=int, default=4)
+    args = parser.parse_args(argv)
+    if lib.binary() is None:
+        print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
+        return 1
+    tally, where, now = lib.Tally(), tempfile.mkdtemp(prefix="mmr-deleted-"), int(time.time()) * 1000
+    os.chmod(where, 0o755)
+    try:
+        with lib.cluster.Cluster(settings=lib.QUICK) as pg:
+            world = lib.World(pg, "world", 2500, args.seed)
+            for name in [n for n in TESTS if not args.only or any(w in n for w in args.only)]:
+                bench = Bench(world, where, name, now)
+                try:
+                    TESTS[name](bench)
+                    tally.check(name, bench.problems)
+                except Exception:
+                    tally.check(name, bench.problems + [traceback.format_exc()])
+                finally:
+                    bench.copy.remove()
+    finally:
+        shutil.rmtree(where, ignore_errors=True)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
