@@ -246,6 +246,7 @@ class Row:
         self.name, self.what, self.must, self.aim, self.unit = name, what, must, aim, unit
         self.tool, self.base, self.notes = [], [], []
         self.fixed = None
+        self.enough = False        # the other way to reach the goal is reached
 
     def add(self, tool, base):
         self.tool.append(tool)
@@ -261,7 +262,7 @@ class Row:
 
     def verdict(self):
         v = self.value
-        return "-" if v is None or not self.must else "aim" if v <= self.aim else "must" if v <= self.must else "MISSED"
+        return "-" if v is None or not self.must else "aim" if v <= self.aim else "must" if v <= self.must or self.enough else "MISSED"
 
     def as_json(self):
         return {"row": self.name, "what": self.what, "must": self.must, "aim": self.aim, "unit": self.unit, "value": self.value,

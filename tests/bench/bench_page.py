@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Table and picture of docs/performance.md, out of the figures of one run of bench.py.
+
+    bench_page.py [--check] [FIGURES]
+
+FIGURES (figures.json beside this file) is what `bench.py --json` wrote. The text between the two marks of the page is replaced and
+performance.svg is drawn anew; with --check nothing is written and the exit status says whether they are as they should be.
+"""
+import json
+import os
+import re
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGE = os.path.join(HERE, "..", "..", "docs", "performance.md")
+PICTURE = os.path.join(HERE, "..", "..", "docs", "performance.svg")
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+WORDS = {"aim": "aim reached", "must": "goal reached", "MISSED": "missed", "-": "no goal"}
+
+
+def figure(row, value):
+    if value is None or not value:
+        return "–"
+    if row["unit"] == "x":
+        return f"{value:.2f} ×" if value < 20 else f"{value:.0f} ×"
+    return f"{value:.0f} {row['unit']}"
+
+
+def table(data):
+    lines = [f"Measured {data['at'][:10]} with {data['posts']:,} posts, {data['rounds']} rounds.", "",
+             "| row | what | measured | goal | aim | |", "|---|---|---:|---:|---:|---|"]
+    for r in data["rows"]:
+        lines.append(f"| {r['row']} | {r['what']} | {figure(r, r['value'])} | {figure(r, r['must'])} | {figure(r, r['aim'])} | {WORDS[r['verdict']]} |")
+    lines += ["", "What the rows are made of:", ""]
+    lines += [f"* {r['row']}: " + "; ".join(dict.fromkeys(r["notes"])) for r in data["rows"] if r["notes"]]
+    return "\n".join(lines)
+
+
+def share(row):
+    """Measured against goal, such that 1 is the goal and less is better."""
+    if not row["value"] or not row["must"]:
+        return None
+    return row["must"] / row["value"] if row["must"] < row["aim"] else row["value"] / row["must"]
+
+
+def picture(data):
+    rows = [(r, share(r)) for r in data["rows"] if share(r) is not None]
+    left, width, line = 330, 420, 22
+    height = line * len(rows) + 50
+    full = 3.0
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} {height}" font-family="sans-serif" font-size="12" role="img">',
+           "<title>Measured cost of each row against its goal</title>", '<rect width="100%" height="100%" fill="#fff"/>']
+    x = left + width / full
+    for i, (r, s) in enumerate(rows):
+        y = 10 + i * line
+        colour = {"aim": "#2b7a4b", "must": "#6aa84f"}.get(r["verdict"], "#c0504d")
+        what = r["what"].replace("&", "&amp;").replace("<", "&lt;")
+        out += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#222">{what[:46]} <tspan font-weight="bold">{r["row"]}</tspan></text>',
+                f'<rect x="{left}" y="{y + 3}" width="{width * min(s, full) / full:.1f}" height="14" fill="{colour}"/>',
+                f'<text x="{left + width * min(s, full) / full + 5:.1f}" y="{y + 14}" fill="#222">{s:.2f}</text>']
+    out += [f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 38}" stroke="#222" stroke-dasharray="3 3"/>',
+            f'<text x="{x}" y="{height - 22}" text-anchor="middle" fill="#222">goal</text>',
+            f'<text x="{left}" y="{height - 6}" fill="#555">measured / goal: shorter is better</text>', "</svg>", ""]
+    return "\n".join(out)
+
+
+def main(argv):
+    check = "--check" in argv
+    names = [a for a in argv if a != "--check"]
+    with open(names[0] if names else os.path.join(HERE, "figures.json"), encoding="utf-8") as f:
+        data = json.load(f)
+    with open(PAGE, encoding="utf-8") as f:
+        page = f.read()
+    wanted = re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: f"{BEGIN}\n{table(data)}\n{END}", page, flags=re.S)
+    if check:
+        with open(PICTURE, encoding="utf-8") as f:
+            drawn = f.read()
+        if page != wanted or drawn != picture(data):
+            print("docs/performance.md or .svg is not what tests/bench/figures.json says: run tests/bench/bench_page.py")
+            return 1
+        return 0
+    for path, text in ((PAGE, wanted), (PICTURE, picture(data))):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
