@@ -112,14 +112,15 @@ static void apply_preset(struct policy_throttle *t)
 {
 	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and L2). */
 	static const struct policy_throttle preset[] = {
-		[PRESET_NORMAL] = {PRESET_NORMAL, 2, 4, 3},
-		[PRESET_GENTLE] = {PRESET_GENTLE, 2, 9, 6},
-		[PRESET_FAST] = {PRESET_FAST, 5, 3, 1},
+		[PRESET_NORMAL] = {PRESET_NORMAL, 2, 4, 3, 30000},
+		[PRESET_GENTLE] = {PRESET_GENTLE, 2, 9, 6, 30000},
+		[PRESET_FAST] = {PRESET_FAST, 5, 3, 1, 30000},
 	};
 	const struct policy_throttle *base = &preset[t->preset];
 
 	t->target_ms = t->target_ms < 0 ? base->target_ms : t->target_ms;
 	t->pause_factor = t->pause_factor < 0 ? base->pause_factor : t->pause_factor;
+	t->blob_grace_ms = t->blob_grace_ms < 0 ? base->blob_grace_ms : t->blob_grace_ms;
 	t->export_pause_factor = t->export_pause_factor < 0 ? base->export_pause_factor : t->export_pause_factor;
 }
 

@@ -221,6 +221,9 @@ static const struct policy_key throttle_keys[] = {
 	 .example = "4", .about = "Pause after each transaction, as a multiple of its time; 0 is full speed."},
 	{.name = "export_pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, export_pause_factor), .min = 0, .max = 100,
 	 .also = "export_pause", .example = "3", .about = "The same for reading and compressing."},
+	{.name = "blob_grace", .kind = KIND_MILLIS, AT(policy_throttle, blob_grace_ms), .min = 1, .max = 600000, .also = "grace",
+	 .fallback = "30s", .example = "60s",
+	 .about = "Time between the last delete and the first attachment removed from disk, for replies under way: 1ms to 600s. A run without attachments to remove does not wait."},
 };
 static const struct policy_section throttle_section = {
 	.name = "`throttle`", .title = "throttle", KEYS(throttle_keys), .about = "How hard a run may push the database host."};

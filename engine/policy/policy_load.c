@@ -84,7 +84,7 @@ static struct policy *policy_new(void *ctx, const char *name, const char *text, 
 	TALLOC_FREE(h);
 	p->archive.bundle_size_bytes = 256 << 20;
 	/* -1: not given; policy_check puts the preset's value there. */
-	p->throttle = (struct policy_throttle){PRESET_NORMAL, -1, -1, -1};
+	p->throttle = (struct policy_throttle){PRESET_NORMAL, -1, -1, -1, -1};
 	return p;
 }
 

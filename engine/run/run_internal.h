@@ -22,6 +22,9 @@
 #define RUN_VERSION "0.1.0"
 #define EXPIRY_NEVER INT32_MAX
 
+/* Attachments that wait for the end of the run. */
+struct run_pending { char *name, journal[96]; int64_t snapshot_ms; };
+
 struct run {
 	void *ctx;
 	const struct policy *policy;
@@ -38,6 +41,8 @@ struct run {
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
+	int64_t deleted_mono_ms;           /* when the last delete of this run ended */
+	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
 	bool begun;                        /* run-begin is in the ledger */
 };
@@ -124,11 +129,16 @@ struct run_purge {
 };
 /* From `purging` to `purged`. */
 int run_purge_delete(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
-/* One sweep over all of them, then each to `bundle-done`. */
+/* One sweep over all of them, then each to `bundle-done`, or what is to be unlinked for it to the end of the run. */
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err) MMR_CHECKED;
 void run_purge_report(struct run *run, const struct run_purge *p, size_t n);
 /* All of it for one. */
 int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
+/* After the sweep: the bundle is done, or its attachments wait for the end of the run. */
+int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
+/* At the end of the run: attachments, then the bundles that waited for them are done.  What must wait longer is left to the next run. */
+int run_unlink_pending(struct run *run, struct err *err) MMR_CHECKED;
+void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
 /* Journals that runs before left. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;

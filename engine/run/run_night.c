@@ -150,7 +150,7 @@ static int archive_all(struct run *run, struct err *err)
 	return rc;
 }
 
-static int night(struct run *run, struct err *err)
+static int steps(struct run *run, struct err *err)
 {
 	int rc;
 
@@ -160,6 +160,18 @@ static int night(struct run *run, struct err *err)
 	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)
 		return rc;
 	return run_people(run, err);
+}
+
+/* Attachments last, also of a night that was cut short. */
+static int night(struct run *run, struct err *err)
+{
+	struct err own;
+	int rc = steps(run, err), end;
+
+	if (rc < 0 && rc != -ERR_WORK_LEFT)
+		return rc;
+	end = run_unlink_pending(run, rc < 0 ? &own : err);
+	return rc < 0 ? rc : end;
 }
 
 static bool kept_back(const struct run_report *r)

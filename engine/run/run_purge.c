@@ -1,10 +1,7 @@
-/* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; ledger, unlink, ledger for each. */
+/* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; their attachments go at the end of the run (run_unlink.c). */
 #include "run_internal.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SWEEP_WAIT_MS = 10000 };
 
@@ -37,7 +34,7 @@ static int on_kept(void *payload, const char *root_id, unsigned why, struct err 
 	return 0;
 }
 
-static void add_counts(struct purge_counts *to, const struct purge_counts *c)
+void run_add_counts(struct purge_counts *to, const struct purge_counts *c)
 {
 	to->threads += c->threads;
 	to->posts += c->posts;
@@ -115,6 +112,7 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	    (rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err)) < 0 ||
 	    (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
 		return rc;
+	run->deleted_mono_ms = time_mono_ms();
 	run_timing("delete", from, c->posts, p->name);
 	return run_line_step(run, "purged", p->name, c, err);
 }
@@ -127,25 +125,6 @@ int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 	snprintf(p->journal, sizeof p->journal, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
 	fill_options(run, p, &kept, &o);
 	return p->settle_only ? 0 : purge_step(run, p, &o, err);
-}
-
-static int unlink_step(struct run *run, const struct run_purge *p, struct err *err)
-{
-	struct purge_options o;
-	int64_t from = time_mono_us();
-	int rc;
-
-	fill_options(run, p, NULL, &o);
-	if ((rc = run_line_step(run, "sweep", p->name, p->counts, err)) < 0)
-		return rc;
-	/* A thread may still have to come back with its attachments: the journal waits for the next run's sweep. */
-	if (!p->counts->sweep_open && ((rc = purge_unlink(run->mm, &o, p->counts, err)) < 0 ||
-				       (rc = run_line_step(run, "unlinked", p->name, p->counts, err)) < 0))
-		return rc;
-	if ((rc = run_line_step(run, "bundle-done", p->name, p->counts, err)) < 0)
-		return rc;
-	run_timing("unlink", from, p->counts->posts, p->name);
-	return run_fault(FAULT_RUN_AFTER_DONE, err);
 }
 
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err)
@@ -165,14 +144,14 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		return rc;
 	run_timing("sweep", from, 0, "");
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = unlink_step(run, &p[i], err);
+		rc = run_unlink_later(run, &p[i], err);
 	return rc;
 }
 
 void run_purge_report(struct run *run, const struct run_purge *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		add_counts(&run->report->total, p[i].counts);
+		run_add_counts(&run->report->total, p[i].counts);
 }
 
 int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err)
@@ -184,30 +163,5 @@ int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err)
 	if ((rc = run_purge_delete(run, p, err)) == 0)
 		rc = run_purge_settle(run, p, 1, err);
 	run_purge_report(run, p, 1);
-	return rc;
-}
-
-static int unlink_leftover(struct run *run, const char *name, struct err *err)
-{
-	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = name};
-	struct purge_counts c = {.threads = 0};
-	int rc = purge_unlink(run->mm, &o, &c, err);
-
-	add_counts(&run->report->total, &c);
-	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
-}
-
-int run_unlink_leftovers(struct run *run, struct err *err)
-{
-	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-
-	if (!dir)
-		return err_set(err, ERR_STORE, "cannot list the ledger folder");
-	while (rc == 0 && (d = readdir(dir)))
-		if (strncmp(d->d_name, "unlink-", 7) == 0 && strlen(d->d_name) < 90 && !strstr(d->d_name, ".tmp"))
-			rc = unlink_leftover(run, d->d_name, err);
-	closedir(dir);
 	return rc;
 }

@@ -65,7 +65,7 @@ typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t l
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* ---- run state folded from the lines ---- */
-/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, purged, sweep, unlinked, bundle-done)*,
+/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, purged, sweep, bundle-done)*, (unlinked, bundle-done)*,
  * kept*, run-end. */
 struct ledger_bundle {
 	char *run, *rule, *bundle, *rel_path, *policy_digest;

@@ -65,9 +65,10 @@ enum policy_preset { PRESET_NORMAL, PRESET_GENTLE, PRESET_FAST };
 
 struct policy_throttle {              /* optional top-level key throttle: */
 	enum policy_preset preset;        /* already applied to the values below */
-	int32_t target_ms;                /* per transaction, default 5 */
+	int32_t target_ms;                /* per transaction, default 2 */
 	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
+	int32_t blob_grace_ms;            /* from the last delete to the first unlink, default 30 s */
 };
 
 enum policy_keep_name { KEEP_USERNAME = 1, KEEP_DISPLAY_NAME = 2, KEEP_POSITION = 4 };

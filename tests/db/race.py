@@ -232,6 +232,23 @@ class Attachments(Race):
         self.bench.run(code=0)
         self.bench.done(exact=False)
 
+    def test_reply_after_the_sweep(self):
+        """The server looked for the root before the delete and writes its reply after the sweep: no transaction of it could be seen."""
+        self.bench.begin()
+        with_files = {root: path for root, _, path in faults.attached(self.bench)}
+        process = self.bench.halt("SWEEP_AFTER")
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path = os.path.join(self.bench.copy.data, with_files[t.root.id])
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.go_on(process, code=(0, 3))
+        self.assertTrue(os.path.exists(path), "the attachment went although a reply came late")
+        done = self.bench.run(code=(0, 3))
+        self.whole(t)
+        self.assertTrue(os.path.exists(path), "the thread is back, its attachment is not")
+        journals = [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("unlink-")]
+        self.assertEqual(journals, [], done.err)
+
     def test_open_transaction(self):
         """A transaction older than the delete outlives the sweep: its reply brings the thread back, with its attachments."""
         self.bench.begin()

@@ -1,0 +1,155 @@
+/*
+ * run_unlink.c - attachments of deleted rows, last of all.
+ *
+ * A server looks for the root of a reply in one transaction and writes the reply in a later one: in between no lock, transaction or
+ * snapshot of it can be seen.  Its reply brings the thread back, which then needs its attachments.  So they go at the end of the run,
+ * when blob_grace has passed since the last delete and no reply has come late; else the next run removes them, after its sweep.
+ */
+#include "run_internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mm_sql.h"
+
+enum { POLL_MS = 50 };
+
+static bool has_journal(const struct run *run, const char *name)
+{
+	return name[0] && faccessat(run->store->ledger_dirfd, name, F_OK, 0) == 0;
+}
+
+int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err)
+{
+	struct run_pending *w;
+	int rc = run_line_step(run, "sweep", p->name, p->counts, err);
+
+	if (rc < 0)
+		return rc;
+	/* With an open sweep a thread may still have to come back with its attachments: the journal waits for the next run's sweep. */
+	if (p->counts->sweep_open || !has_journal(run, p->journal)) {
+		rc = run_line_step(run, "bundle-done", p->name, p->counts, err);
+		return rc < 0 ? rc : run_fault(FAULT_RUN_AFTER_DONE, err);
+	}
+	run->pending = mem_grow(run->ctx, run->pending, struct run_pending, run->n_pending + 1);
+	w = &run->pending[run->n_pending++];
+	*w = (struct run_pending){.name = mem_strdup(run->ctx, p->name), .snapshot_ms = p->snapshot_ms};
+	snprintf(w->journal, sizeof w->journal, "%s", p->journal);
+	return 0;
+}
+
+/* Until blob_grace has passed since the last delete.  false: there is no time for that. */
+static bool wait_grace(const struct run *run)
+{
+	int64_t until = run->deleted_mono_ms + run->policy->throttle.blob_grace_ms, deadline = run->options->deadline_mono_ms;
+
+	if (deadline && until > deadline)
+		return false;
+	if (time_mono_ms() < until)
+		log_info("waiting %lld s for replies under way before attachments are removed", (long long)(until - time_mono_ms() + 999) / 1000);
+	while (time_mono_ms() < until && !stop_requested())
+		time_sleep_ms(POLL_MS);
+	return time_mono_ms() >= until;
+}
+
+static int any_late(struct run *run, bool *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "late");
+	int64_t since = INT64_MAX;
+	struct db_result *r;
+	const char *param;
+	int rc;
+
+	for (size_t i = 0; i < run->n_pending; i++)
+		since = run->pending[i].snapshot_ms < since ? run->pending[i].snapshot_ms : since;
+	param = mem_printf(ctx, "%lld", (long long)since);
+	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) == 0)
+		*ret = db_bool(r, 0, 0);
+	return rc;
+}
+
+static void add_to_bundle(struct run *run, const char *name, const struct purge_counts *c)
+{
+	struct run_report *rep = run->report;
+
+	run_add_counts(&rep->total, c);
+	for (size_t i = 0; i < rep->n_bundles; i++)
+		if (strcmp(rep->bundle[i].bundle, name) == 0) {
+			run_add_counts(&rep->bundle[i].purge, c);
+			return;
+		}
+}
+
+static int unlink_pending(struct run *run, const struct run_pending *w, struct err *err)
+{
+	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = w->journal};
+	struct purge_counts c = {.threads = 0};
+	int64_t from = time_mono_us();
+	int rc = purge_unlink(run->mm, &o, &c, err);
+
+	add_to_bundle(run, w->name, &c);
+	if (rc < 0 || (rc = run_line_step(run, "unlinked", w->name, &c, err)) < 0)
+		return rc;
+	run_timing("unlink", from, c.blobs_unlinked, w->name);
+	return 0;
+}
+
+int run_unlink_pending(struct run *run, struct err *err)
+{
+	bool late = false, go;
+	int rc = 0;
+
+	if (run->n_pending == 0)
+		return 0;
+	go = wait_grace(run);
+	if (go && (rc = any_late(run, &late, err)) < 0)
+		return rc;
+	if (!go || late)
+		log_info("attachments of %zu bundle%s are left to the next run: %s", run->n_pending, run->n_pending == 1 ? "" : "s",
+			 late ? "a reply came late" : "no time to wait for late replies");
+	for (size_t i = 0; i < run->n_pending && rc == 0; i++) {
+		const struct run_pending *w = &run->pending[i];
+		const struct purge_counts none = {.threads = 0};
+
+		if (go && !late)
+			rc = unlink_pending(run, w, err);
+		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0)
+			rc = run_fault(FAULT_RUN_AFTER_DONE, err);
+	}
+	run->n_pending = 0;
+	return rc;
+}
+
+/* ---- journals that runs before left ---- */
+
+static int unlink_leftover(struct run *run, const char *name, struct err *err)
+{
+	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = name};
+	struct purge_counts c = {.threads = 0};
+	int rc = purge_unlink(run->mm, &o, &c, err);
+
+	run_add_counts(&run->report->total, &c);
+	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
+}
+
+static bool is_leftover(const struct run *run, const char *name)
+{
+	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < 90 && !strstr(name, ".tmp") && !strstr(name, run->report->id);
+}
+
+int run_unlink_leftovers(struct run *run, struct err *err)
+{
+	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir)
+		return err_set(err, ERR_STORE, "cannot list the ledger folder");
+	while (rc == 0 && (d = readdir(dir)))
+		if (is_leftover(run, d->d_name))
+			rc = unlink_leftover(run, d->d_name, err);
+	closedir(dir);
+	return rc;
+}
