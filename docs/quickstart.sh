@@ -33,6 +33,8 @@ database:
   url: "postgresql://$PGUSER@/mattermost?host=$PGHOST&port=$PGPORT"
 archive:
   store: $dir/archive
+throttle:
+  blob_grace: 1s    # nobody writes here meanwhile; a live server is given 30 s
 rules:
   - name: everything-else
     description: Messages are kept for three years after the last reply
