@@ -1,6 +1,7 @@
 /*
  * cli_audit.c - the archive without a database: where it is, what is asked of it, and the record of who asked.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@ int cli_open_archive(struct cli *cli, bool writable, struct err *err)
 	if (path)
 		return store_open(cli->ctx, path, writable, &cli->store, err);
 	int r = cli_load_policy(cli, err);
+	if (r < 0 && err->sys_errno == ENOENT)
+		return err_hint(err, "Name the archive root with --archive FOLDER, or a policy with -c FILE.");
 	return r < 0 ? r : cli_open_store(cli, writable, err);
 }
 
