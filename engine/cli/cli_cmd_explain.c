@@ -143,6 +143,17 @@ static json_t *candidates_json(const struct plan_explain *e)
 	return list;
 }
 
+static json_t *deleted_json(const struct plan_explain *e)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_bool(obj, "whole", e->deleted_whole);
+	cli_json_int(obj, "posts", e->deleted_posts);
+	cli_json_bool(obj, "due", e->deleted_verdict == PLAN_DUE);
+	cli_json_text(obj, "reason", plan_reason_name(e->deleted_reason));
+	return obj;
+}
+
 static json_t *post_json(const struct plan_explain *e)
 {
 	json_t *obj = cli_json_check(json_object());
@@ -155,6 +166,7 @@ static json_t *post_json(const struct plan_explain *e)
 	cli_json_time(obj, "due_from", e->due_ms);
 	cli_json_text(obj, "reason", plan_reason_name(e->reason));
 	cli_json_text(obj, "hold", e->thread_hold ? e->thread_hold->name : NULL);
+	cli_json_put(obj, "deleted", e->deleted_wanted ? deleted_json(e) : json_null());
 	return obj;
 }
 
@@ -180,6 +192,7 @@ static void put_winner(const struct explain *x, json_t *doc)
 	cli_json_text(doc, "from", e->rule && e->rule->has_age ? from_name(e->rule->from) : NULL);
 	cli_json_time(doc, "cutoff", e->rule ? e->cut_ms : INT64_MIN);
 	cli_json_time(doc, "floor", e->rule ? e->floor_ms : INT64_MAX);
+	cli_json_time(doc, "deleted_cutoff", e->deleted_cut_ms);
 	for (size_t i = 0; i < e->n_holds; i++)
 		append(holds, json_string(e->hold[i]->name));
 	cli_json_put(doc, "holds", holds);
@@ -246,6 +259,10 @@ static void print_winner(const struct explain *x)
 		time_format(e->cut_ms, text);
 		printf("due now: threads whose %s is before %s\n", from_name(e->rule->from), text);
 	}
+	if (e->deleted_cut_ms != INT64_MIN) {
+		time_format(e->deleted_cut_ms, text);
+		printf("due now, out of threads that stay: what was deleted, or replaced by an edit, before %s\n", text);
+	}
 	if (e->floor_ms != INT64_MAX) {
 		time_format(e->floor_ms, text);
 		printf("floor: nothing with a post since %s goes\n", text);
@@ -286,6 +303,11 @@ static void print_post(const struct explain *x)
 		printf("; by age due from %s", text);
 	}
 	printf("\n");
+	if (e->deleted_wanted)
+		printf("deleted before that: %s, %llu post%s; %s%s\n", e->deleted_whole ? "all of it" : "a part of it",
+		       (unsigned long long)e->deleted_posts, cli_s(e->deleted_posts),
+		       e->deleted_verdict == PLAN_DUE ? "due now" : "kept now, reason: ",
+		       e->deleted_verdict == PLAN_DUE ? "" : plan_reason_name(e->deleted_reason));
 }
 
 static int print_text(const struct explain *x, struct err *err)

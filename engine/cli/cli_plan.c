@@ -129,6 +129,7 @@ static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 
 	cli_json_digest(doc, "policy_digest", &plan->policy_digest);
 	cli_json_time(doc, "taken", plan->taken_ms);
+	cli_json_time(doc, "deleted_cutoff", plan->deleted_cut_ms);
 	cli_json_text(doc, "database", plan->database);
 	cli_json_text(doc, "system_identifier", plan->system_identifier);
 	cli_json_digest(doc, "digest", &plan->digest);
@@ -250,7 +251,12 @@ static int print_text(const struct cli *cli, const struct plan *plan, struct err
 	time_format(plan->taken_ms, taken);
 	bytes_format(plan->due_bytes, bytes);
 	digest_hex(&plan->digest, hex);
-	printf("plan of %s for database %s\n\n", taken, cli_safe(cli->ctx, plan->database));
+	printf("plan of %s for database %s\n", taken, cli_safe(cli->ctx, plan->database));
+	if (plan->deleted_cut_ms != INT64_MIN) {
+		time_format(plan->deleted_cut_ms, taken);
+		printf("out of threads that stay goes what was deleted, or replaced by an edit, before %s (due by deleted)\n", taken);
+	}
+	printf("\n");
 	r = print_rules(cli, plan, err);
 	if (r == 0)
 		r = print_scopes(cli, plan, err);

@@ -126,6 +126,23 @@ static int pages(struct page *g, struct spool *roots, struct err *err)
 	return r;
 }
 
+static void page_init(struct page *g, void *ctx, size_t threads)
+{
+	const struct mm_deleted_query *q = g->q;
+
+	g->channel_id = mem_array(ctx, mm_id, q->n_channels + 1);
+	mm_idmap_init(&g->channel, ctx, sizeof(mm_id));
+	mm_idmap_base(&g->channel, g->channel_id);
+	for (size_t i = 0; i < q->n_channels; i++) {
+		if (strlen(q->channel_ids[i]) <= MM_ID)
+			memcpy(g->channel_id[i], q->channel_ids[i], strlen(q->channel_ids[i]));
+		mm_idmap_add(&g->channel);
+	}
+	g->part = mem_array(ctx, struct part, threads);
+	mm_idmap_init(&g->map, ctx, sizeof(struct part));
+	mm_idmap_base(&g->map, g->part);
+}
+
 int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn, void *payload, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "mm_deleted");
@@ -135,18 +152,22 @@ int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn
 
 	if (q->n_channels == 0)
 		return 0;
-	g.channel_id = mem_array(ctx, mm_id, q->n_channels + 1);
-	mm_idmap_init(&g.channel, ctx, sizeof(mm_id));
-	mm_idmap_base(&g.channel, g.channel_id);
-	for (size_t i = 0; i < q->n_channels; i++) {
-		if (strlen(q->channel_ids[i]) <= MM_ID)
-			memcpy(g.channel_id[i], q->channel_ids[i], strlen(q->channel_ids[i]));
-		mm_idmap_add(&g.channel);
-	}
-	g.part = mem_array(ctx, struct part, PAGE);
-	mm_idmap_init(&g.map, ctx, sizeof(struct part));
-	mm_idmap_base(&g.map, g.part);
+	page_init(&g, ctx, PAGE);
 	if ((r = spool_new(ctx, sizeof(mm_id), &roots, err)) < 0 || (r = find_roots(mm, ctx, q, roots, err)) < 0)
 		return r;
 	return pages(&g, roots, err);
+}
+
+int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *root, mm_deleted_fn fn, void *payload, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "mm_deleted_one");
+	struct page g = {.mm = mm, .q = q, .fn = fn, .payload = payload};
+
+	if (strlen(root) > MM_ID)
+		return 0;
+	page_init(&g, ctx, 1);
+	memcpy(g.part[0].root, root, strlen(root) + 1);
+	mm_idmap_add(&g.map);
+	g.n = 1;
+	return ask_page(&g, err);
 }

@@ -11,17 +11,31 @@
 struct wanted { struct mm_thread t; uint32_t scope; bool part; };
 struct deleted { struct plan_pass *pass; struct spool *wanted; };
 
+bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms)
+{
+	return (d->whole || d->posts) && plan_age_key(from, &d->thread) >= cut_ms;
+}
+
+enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, int64_t floor_ms, enum plan_reason *ret_reason)
+{
+	*ret_reason = KEPT_DAMAGED;
+	if (d->torn || plan_is_protected(d->thread.protections, d->thread.last_reply_ms, floor_ms, ret_reason))
+		return PLAN_KEEP;
+	*ret_reason = DUE_DELETED;
+	return PLAN_DUE;
+}
+
 static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 {
 	struct deleted *w = payload;
 	struct plan_pass *pass = w->pass;
 	const struct plan_rule *rule = pass->rule;
 	struct wanted out = {.t = d->thread, .scope = pass->scope[d->thread.channel], .part = !d->whole};
-	enum plan_reason reason = KEPT_DAMAGED;
+	enum plan_reason reason;
 
-	if ((!d->whole && d->posts == 0) || plan_age_key(rule->rule->from, &d->thread) < rule->cut_ms)
+	if (!plan_deleted_wants(d, rule->rule->from, rule->cut_ms))
 		return 0;
-	if (d->torn || plan_is_protected(d->thread.protections, d->thread.last_reply_ms, rule->floor_ms, &reason))
+	if (plan_deleted_decide(d, rule->floor_ms, &reason) == PLAN_KEEP)
 		return plan_book(pass, &d->thread, out.scope, PLAN_KEEP, reason, err);
 	if (out.part) {
 		out.t.posts = d->posts;

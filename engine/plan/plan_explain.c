@@ -63,6 +63,7 @@ static int explain_scope(struct plan_explain *x, const struct policy *policy, st
 	}
 	x->candidate = candidate;
 	x->n_candidates = candidate ? policy->n_rules : 0;
+	x->deleted_cut_ms = policy->deleted.present && x->rule ? duration_before(mm->now_ms, &policy->deleted.purge_after) : INT64_MIN;
 	x->cut_ms = INT64_MIN;
 	x->floor_ms = INT64_MAX;
 	if (x->rule)
@@ -87,6 +88,26 @@ static int64_t due_ms(const struct plan_explain *x)
 	return at > floor ? at : floor;
 }
 
+static int on_deleted(void *payload, const struct mm_deleted *d, struct err *err)
+{
+	struct plan_explain *x = payload;
+
+	(void)err;
+	x->deleted_wanted = plan_deleted_wants(d, x->rule->from, x->cut_ms);
+	x->deleted_whole = d->whole;
+	x->deleted_posts = d->whole ? d->thread.posts : d->posts;
+	x->deleted_verdict = plan_deleted_decide(d, x->floor_ms, &x->deleted_reason);
+	return 0;
+}
+
+static int explain_deleted(struct plan_explain *x, const struct mm_protect_query *protect, struct mm *mm, struct err *err)
+{
+	const char *channel = x->scope.channel_id;
+	const struct mm_deleted_query q = {.channel_ids = &channel, .n_channels = 1, .before_ms = x->deleted_cut_ms, .protect = protect};
+
+	return x->deleted_cut_ms == INT64_MIN ? 0 : mm_deleted_one(mm, &q, x->root, on_deleted, x, err);
+}
+
 static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, struct err *err)
 {
 	const struct plan_scope scope = {.mm = x->scope, .rule = x->rule};
@@ -106,7 +127,7 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 	x->reason = KEPT_YOUNG;
 	if (x->rule)
 		x->verdict = plan_decide(x->rule, &x->thread, x->thread.protections, x->cut_ms, x->floor_ms, NULL, &x->reason);
-	return 0;
+	return explain_deleted(x, q, mm, err);
 }
 
 static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,

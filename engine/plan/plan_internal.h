@@ -52,6 +52,9 @@ int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECK
 /* ---- plan_deleted.c ---- */
 /* What `deleted_posts` takes out of the rule's channels, beside what age and limit have taken. */
 int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+/* Does `deleted_posts` want any of the thread, that the rule's age does not want?  May it go? */
+bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms);
+enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, int64_t floor_ms, enum plan_reason *ret_reason);
 /* Is the thread protected, whatever wants it? */
 bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason);
 

@@ -158,6 +158,9 @@ struct mm_deleted {
 };
 typedef int (*mm_deleted_fn)(void *payload, const struct mm_deleted *d, struct err *err);
 int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* The same of one thread, whether or not anything of it was deleted; fn is not called when the id is no sound root of the channels. */
+int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *root, mm_deleted_fn fn, void *payload,
+		   struct err *err) MMR_CHECKED;
 
 /* Rows and bytes that a scope holds now, strays included, for limits. Other channels may come too. Needs a transaction. */
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };

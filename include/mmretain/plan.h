@@ -93,6 +93,7 @@ struct plan_explain {
 	const struct policy_rule *rule;                   /* winner; NULL: no rule matches, nothing is deleted */
 	bool tie;                                         /* two rules tie: no winner, nothing is deleted */
 	int64_t cut_ms, floor_ms;                         /* as in plan_rule */
+	int64_t deleted_cut_ms;                           /* as in plan */
 	const struct policy_hold **hold; size_t n_holds;  /* holds that cover the whole channel */
 	/* of a post only */
 	bool has_post;
@@ -104,6 +105,9 @@ struct plan_explain {
 	enum plan_verdict verdict;                        /* now, by age; a limit may take it earlier (see a plan) */
 	enum plan_reason reason;
 	const struct policy_hold *thread_hold;            /* first hold that covers a post of it, or NULL */
+	bool deleted_wanted, deleted_whole;               /* `deleted_posts` wants some of it, or all, that age does not want */
+	uint64_t deleted_posts;                           /* rows that it wants */
+	enum plan_verdict deleted_verdict; enum plan_reason deleted_reason;
 };
 /* channel: id, name or team/name. ERR_NOT_FOUND; ERR_USAGE when several channels have the name (hint lists them). */
 int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,

@@ -77,6 +77,26 @@ def test_night(bench):
 
 
 @test
+def test_explain(bench):
+    """A post of a thread of which a part goes, of one that a pin keeps, and their channel."""
+    bench.begin(KEEP, purge_after="30d")
+    t = parts(bench)[0]
+    kept = next(r for r, why in bench.want.verdict.kept.items() if why == {"pinned"})
+    done = bench.call("explain", reply_of(bench, t).id, "--json", code=0)
+    got, ids = json.loads(done.out)["post"], bench.want.verdict.part[t.root.id][0]
+    if got["due"] or got["deleted"] != {"whole": False, "posts": len(ids), "due": True, "reason": "deleted"}:
+        bench.fail(f"explain of a part: {got}, wanted {len(ids)} posts")
+    got = json.loads(bench.call("explain", kept, "--json", code=0).out)["post"]["deleted"]
+    if not got or got["due"] or got["reason"] != "pinned":
+        bench.fail(f"explain of a pinned thread: {got}")
+    bench.says(bench.call("explain", t.root.id, code=0), "a part of it", "due now")
+    bench.says(bench.call("explain", t.channel, code=0), "out of threads that stay")
+    live = next(x for x in bench.want.db.threads.values() if not x.damage and all(p.live for p in x.posts))
+    if json.loads(bench.call("explain", live.root.id, "--json", code=0).out)["post"]["deleted"] is not None:
+        bench.fail("explain wants something of a live thread")
+
+
+@test
 def test_plan_file(bench):
     """A plan file with parts is carried out as it stands."""
     bench.begin(KEEP, purge_after="30d")

@@ -164,10 +164,12 @@ struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p)
 {
 	struct bundle_options o = {.frame_bytes = p->frame_bytes, .workers = p->workers, .seq = p->seq, .previous_digest_hex = "",
 				   .kind = test_kinds, .n_kinds = TEST_KINDS};
+	struct bundle_source s = test_source;
 	struct bundle_writer *w = NULL;
 
+	s.parts = p->parts;
 	memset(o.salt_secret, 0x5a, sizeof(o.salt_secret));
-	must(bundle_create(b->ctx, b->partial, &test_source, &o, &w, &b->err));
+	must(bundle_create(b->ctx, b->partial, &s, &o, &w, &b->err));
 	return w;
 }
 

@@ -253,6 +253,26 @@ START_TEST(a_waiver_stays_in_partial)
 }
 END_TEST
 
+/* The mark and the cut-off come back; without the mark not a byte differs from before there was one. */
+START_TEST(parts_are_told)
+{
+	struct box box, *b = &box;
+	struct plan_of_bundle p = {.seq = 3, .threads = 5, .seed = 1, .parts = _i};
+	struct bundle_reader *r;
+	int64_t before_ms = -1;
+	char *text;
+	size_t len;
+
+	box_open(b);
+	must(bundle_open_receipt(b->ctx, box_publish(b, &p), &r, &b->err));
+	ck_assert_int_eq(bundle_read_parts(r, &before_ms, &b->err), _i);
+	ck_assert_int_eq(before_ms, _i ? test_source.cutoff_ms : -1);
+	must(bundle_read_member(r, b->ctx, "data/bundle.json", 1 << 20, &text, &len, &b->err));
+	ck_assert(!!memmem(text, len, "parts", 5) == !!_i);
+	box_close(b);
+}
+END_TEST
+
 START_TEST(reopen_wants_the_ledgers_digests)
 {
 	struct box box, *b = &box;
@@ -404,6 +424,7 @@ TCase *publish_tests(void)
 	tcase_add_test(t, nothing_is_overwritten);
 	tcase_add_loop_test(t, a_lying_disk_is_noticed, 0, 3);
 	tcase_add_test(t, a_waiver_stays_in_partial);
+	tcase_add_loop_test(t, parts_are_told, 0, 2);
 	tcase_add_test(t, reopen_wants_the_ledgers_digests);
 	tcase_add_test(t, wrong_use_is_refused);
 	tcase_add_test(t, large_rows);

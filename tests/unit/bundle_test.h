@@ -21,7 +21,7 @@ void box_close(struct box *b);
 char *box_read(struct box *b, const char *rel, size_t *ret_len);
 void box_write(struct box *b, const char *rel, const void *data, size_t len);
 
-struct plan_of_bundle { uint32_t seq; int threads, workers; size_t frame_bytes; bool blobs, names; unsigned seed; };
+struct plan_of_bundle { uint32_t seq; int threads, workers; size_t frame_bytes; bool blobs, names; unsigned seed; bool parts; };
 struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p);
 /* Rows, blobs, names, finish. */
 struct bundle_writer *box_bundle(struct box *b, const struct plan_of_bundle *p);
