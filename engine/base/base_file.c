@@ -84,6 +84,13 @@ int file_sync_dir(int dirfd, const char *name, struct err *err)
 	return 0;
 }
 
+int file_sync_fs(int dirfd, const char *name, struct err *err)
+{
+	if (syncfs(dirfd) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot make the file system of %s durable", name);
+	return 0;
+}
+
 int file_close(int *fd, const char *name, struct err *err)
 {
 	int rc = close(*fd);

@@ -106,7 +106,7 @@ static void release_bundle(struct ledger_bundle *b)
 	talloc_free(b->policy_digest);
 }
 
-/* The list of the newest run begins anew with its first bundle. */
+/* The list of the newest run that deletes begins anew with its first bundle. */
 static void begin_list(struct fold *fold, const char *run)
 {
 	struct ledger_state *st = fold->state;
@@ -124,8 +124,6 @@ static void on_published(struct fold *fold, const struct fields *f)
 	struct ledger_state *st = fold->state;
 
 	add_bundle(st, &st->bundle, &st->n_bundles, f);
-	begin_list(fold, f->run);
-	add_bundle(st, &st->last_run, &st->n_last_run, f);
 	if (strcmp(f->type, "published") == 0)
 		copy_digest(st->last_rows_digest, f->rows_digest);
 }
@@ -141,17 +139,29 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 	}
 }
 
-/* A bundle whose delete a later run has finished counts as that run's: late replies to it are looked for after that run. */
-static void taken_up(struct fold *fold, const struct fields *f)
+static bool listed(const struct ledger_state *st, const char *bundle)
 {
+	for (size_t i = 0; i < st->n_last_run; i++)
+		if (strcmp(st->last_run[i].bundle, bundle) == 0)
+			return true;
+	return false;
+}
+
+/* A bundle counts as of the run that deleted it, or that finished its delete: late replies to it are looked for after that run.  A run
+ * that only archives has no such bundle, and leaves the list as it is. */
+static void deleted_by(struct fold *fold, const struct fields *f)
+{
+	bool begins = strcmp(f->type, "purging") == 0;
 	struct ledger_state *st = fold->state;
 	struct ledger_bundle *b, *to;
 
 	for (size_t i = 0; i < st->n_bundles; i++) {
 		b = &st->bundle[i];
-		if (strcmp(b->bundle, f->bundle) != 0 || strcmp(b->run, f->run) == 0 || !b->purge_started)
+		if (strcmp(b->bundle, f->bundle) != 0 || (!begins && (strcmp(b->run, f->run) == 0 || !b->purge_started)))
 			continue;
 		begin_list(fold, f->run);
+		if (listed(st, f->bundle))
+			continue;
 		st->last_run = mem_grow(st, st->last_run, struct ledger_bundle, st->n_last_run + 1);
 		to = &st->last_run[st->n_last_run++];
 		*to = *b;
@@ -206,8 +216,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		on_published(fold, &f);
 		return 0;
 	}
-	if (strcmp(f.type, "bundle-done") == 0)
-		taken_up(fold, &f);
+	if (strcmp(f.type, "purging") == 0 || strcmp(f.type, "bundle-done") == 0)
+		deleted_by(fold, &f);
 	mark(st->bundle, st->n_bundles, &f);
 	mark(st->last_run, st->n_last_run, &f);
 	drop_done(st);

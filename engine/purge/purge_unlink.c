@@ -251,10 +251,11 @@ static void put_failed(struct buf *out, const struct entry *e)
 }
 
 /* What could not be removed stays in the journal for the next run; an empty journal goes. */
-static int close_journal(struct unlink_job *j, const struct purge_options *o, struct err *err)
+static int close_journal(struct unlink_job *j, const struct purge_options *o, int data_dirfd, struct err *err)
 {
 	struct buf rest;
 	bool any = false;
+	int rc;
 
 	buf_init(&rest, j->ctx, JOURNAL_MAX_BYTES);
 	buf_printf(&rest, "%s\n", j->head ? j->head : "{}");
@@ -265,7 +266,10 @@ static int close_journal(struct unlink_job *j, const struct purge_options *o, st
 		}
 	if (any)
 		return file_replace(o->journal_dirfd, o->journal_name, rest.data, rest.len, 0600, err);
-	/* Just before: everything named is gone.  Just after: no journal; nothing is left to do. */
+	/* A name that a power cut brings back would never be removed again. */
+	if ((rc = file_sync_fs(data_dirfd, "attachments", err)) < 0)
+		return rc;
+	/* Just before: everything named is gone for good.  Just after: no journal; nothing is left to do. */
 	if (unlinkat(o->journal_dirfd, o->journal_name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the unlink journal");
 	return file_sync_dir(o->journal_dirfd, "ledger", err);
@@ -289,7 +293,7 @@ int purge_unlink(struct mm *mm, const struct purge_options *o, struct purge_coun
 		if (!j.entry[i].row_exists)
 			unlink_entry(mm, &j, &j.entry[i], c);
 	if (rc == 0)
-		rc = close_journal(&j, o, err);
+		rc = close_journal(&j, o, mm->data_dirfd, err);
 	HASH_CLEAR(hh, j.by_id);
 	HASH_CLEAR(hh, j.shared);
 	return rc;

@@ -249,6 +249,20 @@ class Attachments(Race):
         journals = [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("unlink-")]
         self.assertEqual(journals, [], done.err)
 
+    def test_archive_only_between(self):
+        """A reply that came late is found by the next run that deletes, also when one that only archives comes between."""
+        self.bench.begin()
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.now += 90 * 86_400_000
+        before = lib.bundles(self.bench.copy.archive)
+        self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
+        self.assertNotEqual(lib.bundles(self.bench.copy.archive), before, "nothing was archived: the test does not test")
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+
     def test_open_transaction(self):
         """A transaction older than the delete outlives the sweep: its reply brings the thread back, with its attachments."""
         self.bench.begin()
