@@ -187,9 +187,11 @@ int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struc
 		db_array_add_i64(&a, (int64_t)threads[i]);
 	param = db_array_text(&a);
 	rc = db_query(x, x->mm->db, &sql_export_drop, DB_NONE, 1, &param, NULL, err);
-	db_array_clear(&a);
 	if (rc == 0)
 		x->posts -= (uint64_t)db_affected(x->mm->db);
+	if (rc == 0 && is_parts(x))
+		rc = db_query(x, x->mm->db, &sql_export_part_drop, DB_NONE, 1, &param, NULL, err);
+	db_array_clear(&a);
 	return rc;
 }
 

@@ -19,7 +19,7 @@ WITH member AS (
 	CROSS JOIN LATERAL (SELECT id, deleteat, rootid, originalid, message, props FROM posts WHERE originalid = r.id OFFSET 0) p
 	WHERE p.id <> k.root AND coalesce(p.rootid, '') = ''
 ),
-judged AS (
+judged AS MATERIALIZED (
 	SELECT m.*, m.id <> m.root AND coalesce(m.deleteat > 0 AND m.deleteat < $2::bigint, false)
 		AND (m.rootid = m.root OR m.originalid = m.root)
 		AND (m.originalid <> ''

@@ -2,5 +2,4 @@
 -- Parameters: none.  Locks: none.  Index: primary key.
 SELECT p.seq, p.thread, t.ctid, t.xmin, t.*
 FROM pg_temp.mmr_part_file p JOIN fileinfo t ON t.id = p.id
-WHERE EXISTS (SELECT FROM pg_temp.mmr_post m WHERE m.seq = p.seq)
 ORDER BY p.seq, t.id COLLATE "C"

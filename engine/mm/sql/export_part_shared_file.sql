@@ -3,5 +3,4 @@
 SELECT p.seq, p.thread, t.*
 FROM pg_temp.mmr_part_file p
 CROSS JOIN LATERAL (SELECT s.ctid, s.xmin, s.* FROM sharedchannelattachments s WHERE s.fileid = p.id OFFSET 0) t
-WHERE EXISTS (SELECT FROM pg_temp.mmr_post m WHERE m.seq = p.seq)
 ORDER BY p.seq, t.id COLLATE "C"
