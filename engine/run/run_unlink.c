@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mm_sql.h"
@@ -134,9 +135,21 @@ static int unlink_leftover(struct run *run, const char *name, struct err *err)
 	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
 }
 
+/* By the clock of that file system. */
+static int64_t written_ms(const struct run *run, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(run->store->ledger_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return INT64_MAX / 2;
+	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
+/* Of another run, and older than this run's first line by the grace: a run that crashed just now gave late replies no time either. */
 static bool is_leftover(const struct run *run, const char *name)
 {
-	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < 90 && !strstr(name, ".tmp") && !strstr(name, run->report->id);
+	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < 90 && !strstr(name, ".tmp") && !strstr(name, run->report->id) &&
+	       written_ms(run, name) + run->policy->throttle.blob_grace_ms <= written_ms(run, LEDGER_FILE);
 }
 
 int run_unlink_leftovers(struct run *run, struct err *err)
