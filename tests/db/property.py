@@ -255,7 +255,12 @@ def check_case(copy, path, want, now, env):
     between = copy.pg.psql(count, db=copy.name), lib.bundles(copy.archive)
     code = want.code
     if want.lost:  # threads without their blob stay, and a limit may be kept all the same
-        code = lib.Expected(copy, want.policy, now, oracle.Db(copy.load())).code or (3 if want.attachments.stuck else 0)
+        again = lib.Expected(copy, want.policy, now, oracle.Db(copy.load()))
+        code = again.code or (3 if want.attachments.stuck else 0)
+        if again.roots:  # a limit that is kept now leaves such a thread to deleted_posts: the second run has work of its own
+            problems += lib.compare(want, copy)
+            lib.call(copy, path, "run", "--yes", "--json", now_ms=now, env=env)
+            return problems + [f"second run: {p}" for p in lib.compare_database(again, copy.load())]
     second = lib.call(copy, path, "run", "--yes", "--json", now_ms=now, env=env)
     if second.code != code:
         problems.append(f"second run: exit code {second.code}, wanted {code}\n{lib.tail(second.err)}")
