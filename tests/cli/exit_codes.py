@@ -122,7 +122,7 @@ class Done(Base):
         self.assertEqual([e["threads"] for e in self.ledger() if e["type"] == "kept" and e["reason"] == "file_missing"], [1])
 
     def test_4(self):
-        self.begin(throttle="{target: 1ms, pause_factor: 50, export_pause_factor: 0}")
+        self.begin(throttle="{target: 1ms, pause_factor: 50, export_pause_factor: 0, blob_grace: 1ms}")
         self.call(4, "run", "--yes", "--run-time", "5ms", err="time budget used up", out=RUN_LINE % "partial")
         self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["exit"], self.ledger()[-1]["error"]), ("partial", 4, "WORK_LEFT"))
         self.assertEqual(lib.nowhere(self.want, self.copy), [])
@@ -231,7 +231,7 @@ class Stopped(Base):
     """A signal ends a run between two batches: 128 and its number, what is left goes the next night."""
 
     def stop(self, signum, word):
-        self.begin(throttle="{target: 1ms, pause_factor: 100, export_pause_factor: 0}")
+        self.begin(throttle="{target: 1ms, pause_factor: 100, export_pause_factor: 0, blob_grace: 1ms}")
         process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None)
         book = pathlib.Path(self.copy.archive, "ledger", "entries.jsonl")
         end = time.monotonic() + 60

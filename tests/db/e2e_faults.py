@@ -707,7 +707,8 @@ WAITING = {
     "pin": "UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{root}'",
     "flag": "INSERT INTO preferences VALUES ('{user}', 'flagged_post', '{root}', 'true')",
     "report": """INSERT INTO propertyvalues SELECT 'newvaluenewvaluenewvaluene', '{root}', 'post', f.groupid, f.id, '"Pending"', {at}, {at}, 0 FROM propertyfields f
-                 JOIN propertygroups g ON g.id = f.groupid WHERE g.name = 'content_flagging' AND f.name = 'status'""",
+                 JOIN propertygroups g ON g.id = f.groupid WHERE g.name = 'content_flagging' AND f.name = 'status'
+                 ON CONFLICT (groupid, targetid, fieldid) WHERE deleteat = 0 DO UPDATE SET value = excluded.value, updateat = excluded.updateat""",
     "moved": "UPDATE posts SET channelid = '{elsewhere}', updateat = {at} WHERE id = '{root}' OR rootid = '{root}' OR originalid = '{root}'",
 }
 
