@@ -23,14 +23,14 @@ def figure(row, value):
         return "–"
     if row["unit"] == "x":
         return f"{value:.2f} ×" if value < 20 else f"{value:.0f} ×"
-    return f"{value:.0f} {row['unit']}"
+    return f"{value:.1f} {row['unit']}" if value < 20 else f"{value:.0f} {row['unit']}"
 
 
 def table(data):
     lines = [f"Measured {data['at'][:10]} with {data['posts']:,} posts, {data['rounds']} rounds.", "",
              "| row | what | measured | goal | aim | |", "|---|---|---:|---:|---:|---|"]
     for r in data["rows"]:
-        lines.append(f"| {r['row']} | {r['what']} | {figure(r, r['value'])} | {figure(r, r['must'])} | {figure(r, r['aim'])} | {WORDS[r['verdict']]} |")
+        lines.append(f"| {r['row']} | {r['what'].replace('|', chr(92) + '|')} | {figure(r, r['value'])} | {figure(r, r['must'])} | {figure(r, r['aim'])} | {WORDS[r['verdict']]} |")
     lines += ["", "What the rows are made of:", ""]
     lines += [f"* {r['row']}: " + "; ".join(dict.fromkeys(r["notes"])) for r in data["rows"] if r["notes"]]
     return "\n".join(lines)
