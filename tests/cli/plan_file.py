@@ -79,7 +79,7 @@ class PlanFile(unittest.TestCase):
                   "end": len(whole) - 10, "newline": thread - 1, "taken": whole.index(b'"taken":') + 9}
         for name, at in places.items():
             damaged = bytearray(whole)
-            damaged[at] = damaged[at] + 1 if name != "newline" else 32
+            damaged[at] = {"newline": 32, "policy": ord("0") + (damaged[at] == ord("0"))}.get(name, damaged[at] + 1)  # a policy's digest stays one
             pathlib.Path(self.file).write_bytes(damaged)
             self.call(10 if name == "policy" else 15, "run", "--plan", self.file, err=r"plan file \S+tonight.plan (is damaged \(line \d+\)|was made with another policy)\n  hint: ")
         for cut in (0, 1, thread, len(whole) - 1):
