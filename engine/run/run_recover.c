@@ -220,11 +220,12 @@ int run_recover(struct run *run, struct err *err)
 	    (rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err)) < 0)
 		return rc;
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
+	/* First: a delete that is finished below begins the list of swept bundles anew. */
+	if ((rc = sweep_last_run(run, st, err)) < 0)
+		return rc;
 	for (size_t i = 0; i < st->n_bundles; i++)
 		if ((rc = finish_bundle(run, &st->bundle[i], err)) < 0)
 			return rc;
-	/* First the threads that come back, then the attachments of those that do not. */
-	if (!run_deletes(run) || (rc = sweep_last_run(run, st, err)) < 0)
-		return rc;
-	return run_unlink_leftovers(run, err);
+	/* After the threads that come back, the attachments of those that do not; with an open sweep more may come back. */
+	return !run_deletes(run) || run->report->total.sweep_open ? 0 : run_unlink_leftovers(run, err);
 }

@@ -263,6 +263,19 @@ class Attachments(Race):
         self.bench.run(code=(0, 3))
         self.whole(t)
 
+    def test_two_crashes(self):
+        """A reply that comes late, after one crash and before another: what an earlier run deleted is swept before anything else is finished."""
+        self.bench.begin()
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        self.bench.now += 90 * 86_400_000
+        self.crash("RUN_AFTER_PUBLISHED")
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.crash("PURGE_AFTER_INTENT")
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+
     def test_open_transaction(self):
         """A transaction older than the delete outlives the sweep: its reply brings the thread back, with its attachments."""
         self.bench.begin()
