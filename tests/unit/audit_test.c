@@ -195,6 +195,18 @@ START_TEST(markdown_renders)
 }
 END_TEST
 
+/* What stands behind a message in memory never becomes part of it: a link broken off at the end stays text. */
+START_TEST(markdown_ends_with_the_message)
+{
+	static const char text[] = "|a\n|-\n|[x](b) behind";
+	size_t len = strlen("|a\n|-\n|[x](b");
+
+	audit_markdown(&out, text, len);
+	ck_assert_ptr_null(strstr(out.data, "nolink"));
+	ck_assert_ptr_nonnull(strstr(out.data, "[x](b"));
+}
+END_TEST
+
 START_TEST(html_shows_what_hides)
 {
 	audit_html_escape(&out, "a\x1b[31m\x7f\xe2\x80\xae\xc2\x85\xff<&\"'", 17);
@@ -342,6 +354,7 @@ static Suite *audit_suite(void)
 	tcase_add_loop_test(t, markdown_payloads_are_inert, 0, payloads);
 	tcase_add_loop_test(t, markdown_payloads_combine_inertly, 0, payloads);
 	tcase_add_loop_test(t, markdown_renders, 0, (int)ARRAY_LEN(renderings));
+	tcase_add_test(t, markdown_ends_with_the_message);
 	tcase_add_test(t, html_shows_what_hides);
 	tcase_add_loop_test(t, csv_cells, 0, (int)ARRAY_LEN(cells));
 	tcase_add_loop_test(t, csv_payloads_never_begin_a_formula, 0, payloads);
