@@ -23,7 +23,7 @@
 #define EXPIRY_NEVER INT32_MAX
 
 /* Attachments that wait for the end of the run. */
-struct run_pending { char *name, journal[96]; int64_t snapshot_ms; };
+struct run_pending { char *name, journal[96]; };
 
 struct run {
 	void *ctx;
@@ -41,7 +41,9 @@ struct run {
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
-	int64_t deleted_mono_ms;           /* when the last delete of this run ended */
+	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
+	int64_t since_ms;                  /* the oldest snapshot of what this run deletes: replies since then may have come late */
+	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
 	bool begun;                        /* run-begin is in the ledger */
@@ -139,7 +141,7 @@ int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err
 /* At the end of the run: attachments, then the bundles that waited for them are done.  What must wait longer is left to the next run. */
 int run_unlink_pending(struct run *run, struct err *err) MMR_CHECKED;
 void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
-/* Journals that runs before left. */
+/* Journals that runs before left: now, or when this run has deleted anything at its end, as its own: they may name what it deleted. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
 /* Who is due; a list that cannot be read refuses the whole run before anything is deleted. */

@@ -108,11 +108,13 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	o->protect_in_full = !p->hints || run->options->plan_file;
 	if (!p->started && (rc = run_line_step(run, "purging", p->name, c, err)) < 0)
 		return rc;
-	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0 ||
-	    (rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err)) < 0 ||
-	    (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
+	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0)
 		return rc;
-	run->deleted_mono_ms = time_mono_ms();
+	run->since_ms = p->snapshot_ms < run->since_ms ? p->snapshot_ms : run->since_ms;
+	rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err);
+	run->deleted_mono_ms = time_mono_ms(); /* also of a purge that was cut short */
+	if (rc < 0 || (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
+		return rc;
 	run_timing("delete", from, c->posts, p->name);
 	return run_line_step(run, "purged", p->name, c, err);
 }

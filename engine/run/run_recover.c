@@ -8,7 +8,7 @@
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
  * waived, not done                        closed; the plan decides anew
  * late replies after the last run         its bundles are swept once more
- * unlink journals                         carried out where the row is gone
+ * unlink journals                         carried out where the row is gone; at the end of the run when anything was deleted again
  *
  * A run that only archives leaves every delete that has begun to the next run that may delete.
  */

@@ -36,7 +36,7 @@ int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err
 	}
 	run->pending = mem_grow(run->ctx, run->pending, struct run_pending, run->n_pending + 1);
 	w = &run->pending[run->n_pending++];
-	*w = (struct run_pending){.name = mem_strdup(run->ctx, p->name), .snapshot_ms = p->snapshot_ms};
+	*w = (struct run_pending){.name = mem_strdup(run->ctx, p->name)};
 	snprintf(w->journal, sizeof w->journal, "%s", p->journal);
 	return 0;
 }
@@ -58,14 +58,10 @@ static bool wait_grace(const struct run *run)
 static int any_late(struct run *run, bool *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "late");
-	int64_t since = INT64_MAX;
+	const char *param = mem_printf(ctx, "%lld", (long long)run->since_ms);
 	struct db_result *r;
-	const char *param;
 	int rc;
 
-	for (size_t i = 0; i < run->n_pending; i++)
-		since = run->pending[i].snapshot_ms < since ? run->pending[i].snapshot_ms : since;
-	param = mem_printf(ctx, "%lld", (long long)since);
 	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) == 0)
 		*ret = db_bool(r, 0, 0);
 	return rc;
@@ -97,32 +93,6 @@ static int unlink_pending(struct run *run, const struct run_pending *w, struct e
 	return 0;
 }
 
-int run_unlink_pending(struct run *run, struct err *err)
-{
-	bool late = false, go;
-	int rc = 0;
-
-	if (run->n_pending == 0)
-		return 0;
-	go = wait_grace(run);
-	if (go && (rc = any_late(run, &late, err)) < 0)
-		return rc;
-	if (!go || late)
-		log_info("attachments of %zu bundle%s are left to the next run: %s", run->n_pending, run->n_pending == 1 ? "" : "s",
-			 late ? "a reply came late" : "no time to wait for late replies");
-	for (size_t i = 0; i < run->n_pending && rc == 0; i++) {
-		const struct run_pending *w = &run->pending[i];
-		const struct purge_counts none = {.threads = 0};
-
-		if (go && !late)
-			rc = unlink_pending(run, w, err);
-		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0)
-			rc = run_fault(FAULT_RUN_AFTER_DONE, err);
-	}
-	run->n_pending = 0;
-	return rc;
-}
-
 /* ---- journals that runs before left ---- */
 
 static int unlink_leftover(struct run *run, const char *name, struct err *err)
@@ -145,24 +115,90 @@ static int64_t written_ms(const struct run *run, const char *name)
 	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
-/* Of another run, and older than this run's first line by the grace: a run that crashed just now gave late replies no time either. */
 static bool is_leftover(const struct run *run, const char *name)
 {
-	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < 90 && !strstr(name, ".tmp") && !strstr(name, run->report->id) &&
-	       written_ms(run, name) + run->policy->throttle.blob_grace_ms <= written_ms(run, LEDGER_FILE);
+	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < sizeof run->pending->journal && !strstr(name, ".tmp") &&
+	       !strstr(name, run->report->id);
+}
+
+struct leftovers { char **name; size_t n; int64_t newest_ms; };
+
+static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, struct err *err)
+{
+	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	*ret = (struct leftovers){.newest_ms = INT64_MIN / 2};
+	if (!dir)
+		return err_set(err, ERR_STORE, "cannot list the ledger folder");
+	while ((d = readdir(dir)))
+		if (is_leftover(run, d->d_name)) {
+			int64_t ms = written_ms(run, d->d_name);
+
+			ret->name = mem_grow(ctx, ret->name, char *, ret->n + 1);
+			ret->name[ret->n++] = mem_strdup(ctx, d->d_name);
+			ret->newest_ms = ms > ret->newest_ms ? ms : ret->newest_ms;
+		}
+	closedir(dir);
+	return 0;
+}
+
+/* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late replies no time
+ * either, and it may have deleted again what an older journal names. */
+static int unlink_leftovers(struct run *run, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
+	struct leftovers l;
+	int rc = find_leftovers(run, ctx, &l, err);
+
+	if (rc < 0 || l.newest_ms + run->policy->throttle.blob_grace_ms > written_ms(run, LEDGER_FILE))
+		return rc;
+	for (size_t i = 0; i < l.n && rc == 0; i++)
+		rc = unlink_leftover(run, l.name[i], err);
+	return rc;
 }
 
 int run_unlink_leftovers(struct run *run, struct err *err)
 {
-	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
+	run->leftovers = run->deleted_mono_ms != 0;
+	return run->leftovers ? 0 : unlink_leftovers(run, err);
+}
 
-	if (!dir)
-		return err_set(err, ERR_STORE, "cannot list the ledger folder");
-	while (rc == 0 && (d = readdir(dir)))
-		if (is_leftover(run, d->d_name))
-			rc = unlink_leftover(run, d->d_name, err);
-	closedir(dir);
+/* ---- the end of the run ---- */
+
+static int close_pending(struct run *run, bool go, struct err *err)
+{
+	const struct purge_counts none = {.threads = 0};
+	int rc = 0;
+
+	for (size_t i = 0; i < run->n_pending && rc == 0; i++) {
+		const struct run_pending *w = &run->pending[i];
+
+		if (go)
+			rc = unlink_pending(run, w, err);
+		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0)
+			rc = run_fault(FAULT_RUN_AFTER_DONE, err);
+	}
+	run->n_pending = 0;
 	return rc;
+}
+
+int run_unlink_pending(struct run *run, struct err *err)
+{
+	bool late = false, go;
+	int rc;
+
+	if (run->n_pending == 0 && !run->leftovers)
+		return 0;
+	go = wait_grace(run);
+	if (go && (rc = any_late(run, &late, err)) < 0)
+		return rc;
+	if (!go || late)
+		log_info("attachments of deleted threads are left to the next run: %s",
+			 late ? "a reply came late" : "no time to wait for late replies");
+	go = go && !late;
+	if ((rc = close_pending(run, go, err)) < 0 || !run->leftovers || !go || run->report->total.sweep_open)
+		return rc;
+	return unlink_leftovers(run, err);
 }

@@ -6,6 +6,7 @@
 Each case works on its own clone of a small world.
 """
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -248,6 +249,63 @@ class Attachments(Race):
         self.assertTrue(os.path.exists(path), "the thread is back, its attachment is not")
         journals = [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("unlink-")]
         self.assertEqual(journals, [], done.err)
+
+    def journals(self):
+        """The unlink journals that are left: {name: ids of files}."""
+        folder, found = os.path.join(self.bench.copy.archive, "ledger"), {}
+        for name in os.listdir(folder):
+            if name.startswith("unlink-"):
+                with open(os.path.join(folder, name), encoding="utf-8") as f:
+                    found[name] = {json.loads(line)["id"] for line in f.read().splitlines()[1:]}
+        return found
+
+    def rolled_back(self, **more):
+        """A crash between journal and commit, an hour ago as the journal has it: {root: path} of what the journal names."""
+        self.bench.begin(**more)
+        files = {ident: (root, path) for root, ident, path in faults.attached(self.bench)}
+        for n in range(1, 20):
+            process = self.bench.start(f"PURGE_BEFORE_COMMIT:kill:{n}")
+            self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
+            if any(i in files for ids in self.journals().values() for i in ids):
+                break
+        for name in self.journals():
+            old = time.time() - 3600
+            os.utime(os.path.join(self.bench.copy.archive, "ledger", name), (old, old))
+        return dict(files[i] for ids in self.journals().values() for i in ids if i in files)
+
+    def late_reply(self, process, with_files):
+        """A reply to a thread that is gone by now, which had an attachment: nothing may be unlinked, the next run brings it back."""
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path = os.path.join(self.bench.copy.data, with_files[t.root.id])
+        self.assertTrue(os.path.exists(path))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.go_on(process, code=(0, 3))
+        self.assertTrue(os.path.exists(path), "the attachment went although a reply came late")
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        self.assertTrue(os.path.exists(path), "the thread is back, its attachment is not")
+
+    def test_deleted_again(self):
+        """A delete that a crash rolled back is done again at the next start: an old journal of it is no licence to unlink at once."""
+        with_files = self.rolled_back()
+        self.late_reply(self.bench.halt("SWEEP_AFTER"), with_files)
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.journals(), {}, "a journal is never carried out")
+
+    def test_deleted_again_and_crashed_again(self):
+        """The same when the run that deleted again crashed too: grace counts from the newest delete, whichever journal names the file."""
+        with_files = self.rolled_back(blob_grace="30s")
+        self.crash("SWEEP_BEFORE")
+        # a reply that was under way: the run after the second crash has no time to wait for more of them
+        process = self.bench.start("SWEEP_AFTER:stop", "run", "--yes", "--json", "--run-time", "20s")
+        self.assertTrue(lib.stopped(process))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path = os.path.join(self.bench.copy.data, with_files[t.root.id])
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.go_on(process, code=(0, 3, 4))
+        self.assertTrue(os.path.exists(path), "the attachment went although a reply came late")
 
     def test_archive_only_between(self):
         """A reply that came late is found by the next run that deletes, also when one that only archives comes between."""
