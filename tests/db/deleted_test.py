@@ -266,6 +266,54 @@ def test_torn_and_blobs(bench):
     bench.done()
 
 
+def versions(bench, count):
+    """Threads of which an earlier version of the root goes, with a file that the edit took off: [(thread, file id, path)]."""
+    found, at = [], bench.now - 60 * DAY
+    for n, t in enumerate(parts(bench, lambda t: t.root.live and t.root.user and any(p.live and p.root for p in t.posts))[:count]):
+        copy, file, path = e2e_faults.new_id(100 + n), e2e_faults.new_id(200 + n), f"versions/{n}/file.txt"
+        bench.sql(f"""
+          INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
+           SELECT '{copy}', createat, {at}, 0, {at}, false, userid, channelid, '', id, 'before', '', '{{}}', '', '[]', '["{file}"]' FROM posts WHERE id = '{t.root.id}';
+          INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, content, remoteid, archived, channelid)
+           SELECT '{file}', userid, id, createat, createat, {at}, '{path}', '', '', 'file.txt', 'txt', 3, 'text/plain', 0, 0, false, '', '', false, channelid FROM posts WHERE id = '{t.root.id}';""")
+        full = os.path.join(bench.copy.data, path)
+        os.makedirs(os.path.dirname(full))
+        with open(full, "w", encoding="utf-8") as f:
+            f.write("was")
+        os.utime(full, (at / 1000, at / 1000))
+        found.append((t, file, full))
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    for t, file, _ in found:
+        if file not in {bench.want.db.tables["fileinfo"].get(row, "id") for _, row in bench.want.verdict.part[t.root.id][1]}:
+            bench.fail(f"the test's file {file} is not due")
+    return found
+
+
+def has_file(bench, file, path, word):
+    """Row and blob are there, and the server shows them."""
+    row = bench.sql(f"SELECT deleteat FROM fileinfo WHERE id = '{file}'")
+    if row == "":
+        bench.fail(f"{word}: the row of {file}, which a live post names, is gone")
+    if not os.path.exists(path):
+        bench.fail(f"{word}: the content of {file}, which a live post names, is gone")
+    return row
+
+
+@test
+def test_named_by_another(bench):
+    """A file that an edit took off a post stays while another live post of the thread names it."""
+    bench.begin(KEEP, purge_after="30d")
+    (t, file, path), (_, second, second_path) = versions(bench, 2)
+    at = bench.now - 50 * DAY
+    bench.sql(f"UPDATE posts SET fileids = '[\"{file}\"]', updateat = {at} WHERE id = '{next(p for p in t.posts if p.live and p.root).id}'")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.run(code=bench.want.code)
+    has_file(bench, file, path, "after the night")
+    if os.path.exists(second_path) or bench.sql(f"SELECT count(*) FROM fileinfo WHERE id = '{second}'") != "0":
+        bench.fail("the file that nobody names is still there")
+    bench.done()
+
+
 def main(argv):
     parser = argparse.ArgumentParser(description="deleted_posts, end to end.")
     parser.add_argument("--only", action="append", help="tests whose name contains this")

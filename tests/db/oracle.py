@@ -695,6 +695,7 @@ def self_test():
     equal("edit copy and its file", deleted({}, copies, fileinfo=files), {"a": ("deleted", ["x"], ["f1"])})
     equal("a later copy names the file", deleted({}, copies[:2] + [dict(copies[2], fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
     equal("reply with a young copy", deleted({}, [post("a", old), post("b", old, "a", deleteat=gone), post("x", old, "a", originalid="b", deleteat=now)]), {})
+    equal("another live post names the file", deleted({}, copies[:2] + [post("r", old, "a", fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
     equal("live post names its file", deleted({}, [post("a", old, fileids="[f1]"), post("b", old, "a", deleteat=gone)], fileinfo=[dict(id="f1", postid="b", size=1, deleteat=0)]), {})
 
     channels = {c.name: c for c in small().channels.values()}

@@ -34,8 +34,8 @@ def part_of(db, thread, cut):
     return ids
 
 
-def extra_files(db, ids, cut):
-    """(line, row) of files that an edit took off a post which stays, when the copies that still name them go."""
+def extra_files(db, thread, ids, cut):
+    """(line, row) of files that an edit took off a post which stays, when the copies that still name them go and no live post of the thread does."""
     out, files = {}, db.tables["fileinfo"]
     for i in ids:
         copy = db.posts[i]
@@ -47,6 +47,7 @@ def extra_files(db, ids, cut):
                 continue
             others = [db.posts[copy.original]] if copy.original in db.posts else []
             others += (db.copies or {}).get(copy.original, [])
+            others += [p for p in thread.posts if p.live and (p is thread.root or p.root == thread.root.id)]
             if not any(ident in o.fileids for o in others if o.id not in ids):
                 out[ident] = (line, row)
     return list(out.values())
@@ -69,4 +70,4 @@ def judge(db, threads, cut, aged, protected, verdict, rule):
         else:
             verdict.due[root] = ("deleted", rule)
             if not whole:
-                verdict.part[root] = (ids, extra_files(db, ids, cut))
+                verdict.part[root] = (ids, extra_files(db, t, ids, cut))

@@ -1,7 +1,7 @@
 -- Files of the posts that go; and files that an edit took off a post which stays, when the copy that still names them goes and they were
--- deleted before the cut-off themselves and neither the post nor a copy that stays names them.
+-- deleted before the cut-off themselves and neither the post nor a copy that stays nor any live post of the thread names them.
 -- OFFSET 0 keeps each look a probe of an index: without hash joins the planner would read all posts for each file.
--- Parameters: $1 cut-off.  Locks: none.  Indexes: fileinfo (postid), posts primary key, (originalid).
+-- Parameters: $1 cut-off.  Locks: none.  Indexes: fileinfo (postid), posts primary key, (originalid), (rootid, deleteat).
 INSERT INTO pg_temp.mmr_part_file (seq, thread, id)
 SELECT min(x.seq), x.thread, x.id
 FROM (
@@ -17,5 +17,7 @@ FROM (
 	  AND NOT EXISTS (SELECT FROM posts o WHERE o.originalid = c.originalid AND strpos(o.fileids, f.id) > 0
 			  AND (o.deleteat > 0 AND o.deleteat < $1::bigint
 			       AND (o.rootid = c.root OR coalesce(o.rootid, '') = '' AND o.originalid = c.root)) IS NOT TRUE OFFSET 0)
+	  AND NOT EXISTS (SELECT FROM posts l WHERE (l.rootid = c.root OR l.id = c.root) AND coalesce(l.deleteat, 0) = 0
+			  AND (strpos(l.fileids, f.id) > 0 OR strpos(l.filenames, f.id) > 0) OFFSET 0)
 ) x
 GROUP BY x.thread, x.id
