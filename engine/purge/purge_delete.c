@@ -190,6 +190,7 @@ static int fault(enum fault_id id, struct err *err)
 static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
 {
 	int64_t from;
+	bool named;
 	int rc;
 
 	/* The lock may have been lost with its session: another run could be at work. */
@@ -204,8 +205,10 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
-	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0)
+	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
 		return rc;
+	if (named)
+		return 0;
 	/* The paths are durable before the commit: a crash between leaves a journal entry, never a forgotten blob. */
 	if (o->unlink_files && (rc = purge_journal_add(mm, o, b, err)) < 0)
 		return rc;

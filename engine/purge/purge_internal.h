@@ -5,6 +5,7 @@
  * purge_batch.c    rows of whole threads as keys, versions and locations
  * purge_watch.c    replies that arrive meanwhile
  * purge_missing.c  attachments that the bundle does not hold
+ * purge_named.c    attachments of parts that a live post names again
  * purge_delete.c   the deleting transaction
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
@@ -108,6 +109,16 @@ struct purge_missing;
 int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
 void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
 
+/* Files that go, each with its thread, and a number of the caller's. */
+struct purge_named_file { mm_id id, thread; size_t at; };
+struct purge_named { struct purge_named_file *file; size_t n, cap; };
+typedef void (*purge_named_fn)(void *payload, const struct purge_named_file *file);
+void purge_named_add(void *ctx, struct purge_named *to, const char *id, const char *thread, size_t at);
+/* Calls fn for those whose row is gone although a live post of the thread names them. */
+int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* After the delete, in its transaction: marks threads of a batch of parts that have such a file. */
+int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct err *err) MMR_CHECKED;
+
 struct purge_watch;
 struct purge_watch *purge_watch_new(void *ctx, int64_t since_ms);
 /* Looks for replies at most once a second. */
@@ -129,7 +140,7 @@ int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err) MMR
 int purge_set_wait(struct mm *mm, const char *time, struct err *err) MMR_CHECKED;
 /* Makes the file rows of the batch durable in the journal. */
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
-/* Puts the threads with these roots back from the bundle, in the open transaction. */
+/* Puts the threads with these roots, or what is in the bundle of them, back in the open transaction. */
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
 
 #endif

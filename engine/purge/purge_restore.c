@@ -15,7 +15,7 @@ static const struct sql *const restore_sql[MM_KINDS] = {
 static bool wanted(const mm_id *roots, size_t n, const struct purge_line *l)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strlen(roots[i]) == l->key_len && memcmp(roots[i], l->key, l->key_len) == 0)
+		if (strlen(roots[i]) == l->thread_len && memcmp(roots[i], l->thread, l->thread_len) == 0)
 			return true;
 	return false;
 }
@@ -39,7 +39,7 @@ static void full_object(const struct bundle_kind *kind, const struct bundle_fiel
 	buf_byte(out, '}');
 }
 
-static int restore_row(struct mm *mm, const struct bundle_kind *kind, enum mm_kind k, const char *line, size_t len, struct err *err)
+static int restore_row(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore row");
 	struct bundle_field *f = mem_array(ctx, struct bundle_field, kind->n_columns + 1);
@@ -55,7 +55,7 @@ static int restore_row(struct mm *mm, const struct bundle_kind *kind, enum mm_ki
 	if (object.overflow)
 		return err_set(err, ERR_VERIFY, "bundle row is too large to be restored");
 	param = object.data;
-	return db_query(ctx, mm->db, restore_sql[k], DB_NONE, 1, &param, NULL, err);
+	return db_query(ctx, mm->db, sql, DB_NONE, 1, &param, NULL, err);
 }
 
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err)
@@ -63,23 +63,28 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore");
 	struct bundle_reader *reader;
 	struct bundle_kind *kind;
+	const struct sql *sql;
 	struct purge_line l;
 	const char *line;
-	bool take = false;
+	bool take = false, parts;
+	int64_t before_ms;
 	size_t len;
 	int rc;
 
-	if ((rc = purge_bundle_kinds(ctx, mm, &kind, err)) < 0 || (rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0)
+	if ((rc = purge_bundle_kinds(ctx, mm, &kind, err)) < 0 || (rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 ||
+	    (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
+	parts = rc == 1;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
 			return rc;
-		if (l.root)
+		if (l.root || (parts && l.kind == MM_POST))
 			take = wanted(roots, n, &l);
-		if (take && (rc = restore_row(mm, &kind[l.kind], l.kind, line, len, err)) < 0)
+		sql = parts && l.kind == MM_FILE ? &sql_restore_part_file : restore_sql[l.kind];
+		if (take && (rc = restore_row(mm, &kind[l.kind], sql, line, len, err)) < 0)
 			return rc;
 	}
-	for (size_t i = 0; i < n && rc == 0; i++) {
+	for (size_t i = 0; i < n && rc == 0 && !parts; i++) {
 		const char *param = roots[i];
 
 		/* The late reply is not in the archived thread row. */

@@ -44,26 +44,50 @@ static int wait_horizon(struct mm *mm, int64_t wait_ms, bool *ret_reached, struc
 	}
 }
 
-/* Every post of one bundle into the work table. */
-static int load_bundle(struct mm *mm, const struct receipt *receipt, size_t bundle, struct err *err)
+/* What one bundle holds: its posts go into the work table, of parts its files into the list. */
+struct load { void *ctx; struct purge_named *files; size_t bundle; bool parts; mm_id thread; };
+
+static void load_file(struct load *to, const struct purge_line *l)
+{
+	mm_id id = "";
+
+	memcpy(id, l->key, l->key_len);
+	purge_named_add(to->ctx, to->files, id, to->thread, to->bundle);
+}
+
+/* Of parts: files belong to the thread of the post before them. */
+static bool load_part_row(struct load *to, const struct purge_line *l)
+{
+	if (l->kind == MM_POST) {
+		memset(to->thread, 0, sizeof to->thread);
+		memcpy(to->thread, l->thread, l->thread_len);
+	} else if (l->kind == MM_FILE) {
+		load_file(to, l);
+	}
+	return l->kind == MM_POST;
+}
+
+static int load_bundle(struct mm *mm, const struct receipt *receipt, struct load *to, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
 	struct bundle_reader *reader;
 	struct purge_line l;
 	struct buf copy;
 	const char *line;
+	int64_t before_ms;
 	size_t len;
 	int rc;
 
 	buf_init(&copy, ctx, 1 << 20);
-	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0)
+	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
+	to->parts = rc == 1;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
 			return rc;
-		if (l.kind != MM_POST)
+		if (to->parts ? !load_part_row(to, &l) : l.kind != MM_POST)
 			continue;
-		buf_printf(&copy, "%.*s\t%c\t%zu\n", (int)l.key_len, l.key, l.root ? 't' : 'f', bundle);
+		buf_printf(&copy, "%.*s\t%c\t%zu\n", (int)l.key_len, l.key, l.root ? 't' : 'f', to->bundle);
 		if (copy.len < COPY_FLUSH_BYTES)
 			continue;
 		if ((rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0)
@@ -73,12 +97,15 @@ static int load_bundle(struct mm *mm, const struct receipt *receipt, size_t bund
 	return rc < 0 || copy.len == 0 ? rc : db_copy_in_data(mm->db, copy.data, copy.len, err);
 }
 
-static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, struct err *err)
+static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, void *ctx, struct purge_named *files, struct err *err)
 {
 	int rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err);
 
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = load_bundle(mm, item[i].receipt, i, err);
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct load to = {.ctx = ctx, .files = files, .bundle = i};
+
+		rc = load_bundle(mm, item[i].receipt, &to, err);
+	}
 	return rc < 0 ? rc : db_copy_in_end(mm->db, err);
 }
 
@@ -100,6 +127,20 @@ static int on_root(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
+static void on_named(void *payload, const struct purge_named_file *f)
+{
+	struct roots *r = payload;
+	struct root *root;
+
+	for (size_t i = r->n; i > 0 && r->root[i - 1].bundle == f->at; i--)
+		if (strcmp(r->root[i - 1].id, f->thread) == 0)
+			return;
+	r->root = mem_grow(r->ctx, r->root, struct root, r->n + 1);
+	root = &r->root[r->n++];
+	*root = (struct root){.bundle = f->at};
+	memcpy(root->id, f->thread, sizeof root->id);
+}
+
 static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, const struct purge_swept *item, struct err *err)
 {
 	auto_mem mm_id *id = mem_array(r->ctx, mm_id, r->n);
@@ -112,14 +153,15 @@ static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, 
 	return n ? purge_restore(mm, item->receipt, id, n, err) : 0;
 }
 
-/* Threads with late replies come back whole; the next plan decides about them with the new reply. */
-static int put_back(struct mm *mm, const struct purge_swept *item, size_t n, bool small, struct err *err)
+/* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew. */
+static int put_back(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_named *files, bool small, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
 	int rc;
 
-	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 || r.n == 0)
+	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 ||
+	    (rc = purge_named_ask(mm, files, on_named, &r, err)) < 0 || r.n == 0)
 		return rc;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = put_back_bundle(mm, &r, i, &item[i], err);
@@ -194,6 +236,8 @@ static int remove_late(struct mm *mm, const struct purge_options *o, const struc
 static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep");
+	struct purge_named files = {.n = 0};
 	uint64_t posts = 0;
 	bool small;
 	int rc;
@@ -203,12 +247,12 @@ static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size
 	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, posts, &small, err)) < 0 ||
 	    (rc = mm_unit_joins(mm, small, err)) < 0 ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
-	    (rc = load_posts(mm, item, n, err)) < 0)
+	    (rc = load_posts(mm, item, n, ctx, &files, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
 			return rc;
-	if ((rc = put_back(mm, item, n, small, err)) < 0)
+	if ((rc = put_back(mm, item, n, &files, small, err)) < 0)
 		return rc;
 	return remove_late(mm, o, item, n, small, err);
 }

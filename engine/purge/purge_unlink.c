@@ -17,7 +17,7 @@
 enum { JOURNAL_MAX_BYTES = 512 << 20, PAGE = 5000 };
 
 struct entry {
-	char *id, *path[3];
+	char *id, *thread, *path[3]; /* thread: that stays, or "" */
 	bool identified;
 	uint64_t ino;
 	int64_t bytes, mtime_ns;
@@ -31,6 +31,7 @@ struct unlink_job {
 	struct entry *by_id;
 	struct shared *shared;
 	char *head; /* the journal's first line */
+	bool any_named;
 };
 
 static char *string_of(void *ctx, json_t *o, const char *key)
@@ -52,7 +53,7 @@ static int parse_entry(struct unlink_job *j, const char *line, size_t len, struc
 		j->entry = mem_grow(j->ctx, j->entry, struct entry, j->cap);
 	}
 	e = &j->entry[j->n++];
-	*e = (struct entry){.id = string_of(j->ctx, o, "id")};
+	*e = (struct entry){.id = string_of(j->ctx, o, "id"), .thread = string_of(j->ctx, o, "thread")};
 	e->path[0] = string_of(j->ctx, o, "path");
 	e->path[1] = string_of(j->ctx, o, "thumbnail");
 	e->path[2] = string_of(j->ctx, o, "preview");
@@ -142,7 +143,26 @@ static int on_shared(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-/* Which rows still exist, and which paths another row uses: one scan of fileinfo for the whole journal. */
+static void on_named(void *payload, const struct purge_named_file *f)
+{
+	struct unlink_job *j = payload;
+
+	j->entry[f->at].failed = true;
+	j->any_named = true;
+}
+
+/* A live post names it again: the next run's sweep puts the row back. */
+static int ask_named(struct mm *mm, struct unlink_job *j, struct err *err)
+{
+	struct purge_named n = {.n = 0};
+
+	for (size_t i = 0; i < j->n; i++)
+		if (j->entry[i].thread[0] && !j->entry[i].row_exists)
+			purge_named_add(j->ctx, &n, j->entry[i].id, j->entry[i].thread, i);
+	return purge_named_ask(mm, &n, on_named, j, err);
+}
+
+/* Which rows still exist, which paths another row uses, and which files are wanted again: one scan of fileinfo for the whole journal. */
 static int ask_database(struct mm *mm, struct unlink_job *j, struct err *err)
 {
 	int rc = db_begin(mm->db, DB_READ_COMMITTED, err);
@@ -157,6 +177,8 @@ static int ask_database(struct mm *mm, struct unlink_job *j, struct err *err)
 		rc = db_stream(mm->db, &sql_unlink_existing, 0, NULL, on_existing, j, err);
 	if (rc == 0)
 		rc = db_stream(mm->db, &sql_unlink_shared, 0, NULL, on_shared, j, err);
+	if (rc == 0)
+		rc = ask_named(mm, j, err);
 	db_rollback(mm->db); /* only a temporary table was written */
 	return rc;
 }
@@ -219,7 +241,7 @@ static int unlink_one(struct mm *mm, const struct entry *e, int which, struct pu
 
 static void unlink_entry(struct mm *mm, struct unlink_job *j, struct entry *e, struct purge_counts *c)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3 && !e->failed; i++) {
 		if (!e->path[i][0])
 			continue;
 		if (is_shared(j, e->path[i]))
@@ -239,6 +261,10 @@ static void put_failed(struct buf *out, const struct entry *e)
 
 	buf_puts(out, "{\"id\":");
 	json_put_string(out, e->id, strlen(e->id));
+	if (e->thread[0]) {
+		buf_puts(out, ",\"thread\":");
+		json_put_string(out, e->thread, strlen(e->thread));
+	}
 	for (int i = 0; i < 3; i++)
 		if (e->path[i][0]) {
 			buf_printf(out, ",\"%s\":", key[i]);
@@ -296,5 +322,21 @@ int purge_unlink(struct mm *mm, const struct purge_options *o, struct purge_coun
 		rc = close_journal(&j, o, mm->data_dirfd, err);
 	HASH_CLEAR(hh, j.by_id);
 	HASH_CLEAR(hh, j.shared);
+	return rc;
+}
+
+int purge_unlink_named(struct mm *mm, const struct purge_options *o, bool *ret, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "unlink named");
+	struct unlink_job j = {.ctx = ctx};
+	int rc;
+
+	*ret = false;
+	if (faccessat(o->journal_dirfd, o->journal_name, F_OK, 0) != 0)
+		return 0;
+	if ((rc = read_journal(mm, &j, o, err)) == 0)
+		rc = ask_named(mm, &j, err);
+	*ret = j.any_named;
+	HASH_CLEAR(hh, j.by_id);
 	return rc;
 }

@@ -177,22 +177,36 @@ static int adopt_unknown(struct run *run, struct err *err)
 
 /* ---- late replies to what the last run deleted ---- */
 
-static int sweep_last_run(struct run *run, const struct ledger_state *st, struct err *err)
+/* Has anything come late to them: a reply, or a live post that names a file again? */
+static int any_late(struct run *run, const struct ledger_state *st, bool *ret, struct err *err)
 {
-	auto_mem void *ctx = mem_context(run->ctx, "last run");
+	auto_mem void *ctx = mem_context(run->ctx, "any late");
 	int64_t since = INT64_MAX;
-	char param_text[24];
-	const char *param = param_text;
+	char text[24];
+	const char *param = text;
 	struct db_result *r;
-	int rc = 0;
+	int rc;
 
 	for (size_t i = 0; i < st->n_last_run; i++)
 		if (st->last_run[i].snapshot_ms < since)
 			since = st->last_run[i].snapshot_ms;
+	*ret = false;
 	if (since == INT64_MAX || !run_deletes(run))
 		return 0;
-	snprintf(param_text, sizeof param_text, "%lld", (long long)since);
-	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) < 0 || !db_bool(r, 0, 0))
+	snprintf(text, sizeof text, "%lld", (long long)since);
+	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) < 0)
+		return rc;
+	*ret = db_bool(r, 0, 0);
+	return *ret ? 0 : run_leftovers_named(run, ret, err);
+}
+
+static int sweep_last_run(struct run *run, const struct ledger_state *st, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "last run");
+	bool late;
+	int rc;
+
+	if ((rc = any_late(run, st, &late, err)) < 0 || !late)
 		return rc;
 	for (size_t i = 0; i < st->n_last_run && rc == 0; i++) {
 		const struct ledger_bundle *b = &st->last_run[i];

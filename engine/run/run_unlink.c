@@ -55,6 +55,14 @@ static bool wait_grace(const struct run *run)
 	return time_mono_ms() >= until;
 }
 
+/* Does a live post name a file of this journal again? */
+static int named(struct run *run, const char *journal, bool *ret, struct err *err)
+{
+	const struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = journal};
+
+	return purge_unlink_named(run->mm, &o, ret, err);
+}
+
 static int any_late(struct run *run, bool *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "late");
@@ -64,6 +72,8 @@ static int any_late(struct run *run, bool *ret, struct err *err)
 
 	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) == 0)
 		*ret = db_bool(r, 0, 0);
+	for (size_t i = 0; i < run->n_pending && rc == 0 && !*ret; i++)
+		rc = named(run, run->pending[i].journal, ret, err);
 	return rc;
 }
 
@@ -156,6 +166,18 @@ static int unlink_leftovers(struct run *run, struct err *err)
 		return rc;
 	for (size_t i = 0; i < l.n && rc == 0; i++)
 		rc = unlink_leftover(run, l.name[i], err);
+	return rc;
+}
+
+int run_leftovers_named(struct run *run, bool *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
+	struct leftovers l;
+	int rc = find_leftovers(run, ctx, &l, err);
+
+	*ret = false;
+	for (size_t i = 0; i < l.n && rc == 0 && !*ret; i++)
+		rc = named(run, l.name[i], ret, err);
 	return rc;
 }
 

@@ -53,13 +53,15 @@ struct purge_options {
  * Idempotent: threads that are gone are counted in kept_gone.  ERR_WORK_LEFT on a stop request or deadline: the rest stays. */
 int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *options,
 		  struct purge_counts *counts, struct err *err) MMR_CHECKED;
-/* Late replies (their thread is put back from the bundle) and late dependants (written to late-<digest>-<n>.jsonl in the journal folder,
+/* Late replies (their thread is put back from the bundle), files of parts that a live post names again (the part is put back), and late dependants (written to late-<digest>-<n>.jsonl in the journal folder,
  * then removed and counted) of deleted threads of n bundles, in one transaction.  Waits for older transactions first. */
 struct purge_swept { const struct receipt *receipt; struct purge_counts *counts; };
 int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
  * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */
 int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;
+/* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
+int purge_unlink_named(struct mm *mm, const struct purge_options *options, bool *ret, struct err *err) MMR_CHECKED;
 
 /* The closure's tables as kinds of a bundle, indexed by enum mm_kind (absent tables have no columns). */
 int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struct err *err) MMR_CHECKED;

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -289,6 +290,23 @@ def versions(bench, count):
     return found
 
 
+def halt_at_parts(bench, point):
+    """A run that stops itself there when it is at parts; whole threads go before them."""
+    whole = {bench.want.db.channels[bench.want.db.threads[r].channel].team for r in bench.want.roots if r not in bench.want.verdict.part}
+    process = bench.start(f"{point}:stop:{(len(whole) if point.startswith('PURGE') else bool(whole)) + 1}")
+    if not lib.stopped(process):
+        raise AssertionError(f"the run did not stop\n{lib.tail(lib.finish(process).err)}")
+    return process
+
+
+def name_file(bench, post, file, undelete=False):
+    """What the server does when it restores an earlier version: the file first, in a statement of its own, then the post."""
+    at = int(time.time() * 1000)
+    if undelete:
+        bench.sql(f"UPDATE fileinfo SET deleteat = 0 WHERE id = '{file}' AND postid = '{post}'")
+    bench.sql(f"UPDATE posts SET fileids = '[\"{file}\"]', updateat = {at}, editat = {at} WHERE id = '{post}'")
+
+
 def has_file(bench, file, path, word):
     """Row and blob are there, and the server shows them."""
     row = bench.sql(f"SELECT deleteat FROM fileinfo WHERE id = '{file}'")
@@ -297,6 +315,62 @@ def has_file(bench, file, path, word):
     if not os.path.exists(path):
         bench.fail(f"{word}: the content of {file}, which a live post names, is gone")
     return row
+
+
+@test
+def test_version_restored(bench):
+    """Between export and delete the live post, or another of the thread, names the file again: the part stays."""
+    bench.begin(KEEP, purge_after="30d")
+    a, b, c = versions(bench, 3)
+    process = halt_at_parts(bench, "PURGE_AFTER_INTENT")
+    if not {a[1], b[1], c[1]} <= {row["id"] for x in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in x.rows() if table == "fileinfo"}:
+        bench.fail("the files are not in a bundle")
+    name_file(bench, a[0].root.id, a[1])
+    name_file(bench, b[0].root.id, b[1], undelete=True)
+    name_file(bench, next(p for p in c[0].posts if p.live and p.root).id, c[1])
+    bench.go_on(process, code=3)
+    for word in ("first night", "second night"):
+        for _, file, path in (a, b, c):
+            has_file(bench, file, path, word)
+        if word == "first night":
+            bench.run(code=(0, 3))
+
+
+@test
+def test_version_restored_late(bench):
+    """The server read the earlier version before the delete and restores it after: before the sweep, and after it."""
+    bench.begin(KEEP, purge_after="30d")
+    (t, file, path), (other, second, second_path) = versions(bench, 2)
+    process = halt_at_parts(bench, "SWEEP_BEFORE")
+    if bench.sql(f"SELECT count(*) FROM fileinfo WHERE id IN ('{file}', '{second}')") != "0":
+        bench.fail("the files did not go")
+    name_file(bench, t.root.id, file, undelete=True)
+    os.kill(process.pid, signal.SIGCONT)
+    lib.finish(process)
+    if has_file(bench, file, path, "before the sweep") != "0":
+        bench.fail("the file came back, but deleted")
+    if os.path.exists(second_path):
+        bench.fail("a file that nobody wants back is still there")
+
+
+@test
+def test_version_restored_after_the_sweep(bench):
+    """The same after the sweep: the content waits, the next run brings the row back."""
+    bench.begin(KEEP, purge_after="30d")
+    (t, file, path), *_ = versions(bench, 2)
+    process = halt_at_parts(bench, "SWEEP_AFTER")
+    if bench.sql(f"SELECT count(*) FROM fileinfo WHERE id = '{file}'") != "0":
+        bench.fail("the file did not go")
+    name_file(bench, t.root.id, file, undelete=True)
+    bench.go_on(process, code=(0, 3))
+    if not os.path.exists(path):
+        return bench.fail("the content went although a live post names the file")
+    for word in ("second night", "third night"):
+        bench.run(code=(0, 3))
+        if has_file(bench, file, path, word) != "0":
+            bench.fail(f"{word}: the file came back, but deleted")
+    if left := [n for n in os.listdir(os.path.join(bench.copy.archive, "ledger")) if n.startswith("unlink-")]:
+        bench.fail(f"a journal is never carried out: {left}")
 
 
 @test
