@@ -6,6 +6,8 @@
 #include "mm_internal.h"
 #include "mm_sql.h"
 
+enum { COLUMNS = 9 };
+
 struct scopes {
 	struct mm_scope *item;
 	size_t n, room;
@@ -57,4 +59,31 @@ int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, st
 	*ret = s.item;
 	*ret_n = s.n;
 	return 0;
+}
+
+/* Prepared: for every batch, and planned as the deletes are (see mm_recheck.c). */
+int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n, struct err *err)
+{
+	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, n + 1), .room = n + 1};
+	const char *value[COLUMNS], *param;
+	size_t len[COLUMNS];
+	struct db_array ids;
+	struct db_result *r;
+	int rc;
+
+	db_array_init(&ids, ctx);
+	for (size_t i = 0; i < n; i++)
+		db_array_add(&ids, channels[i], strlen(channels[i]));
+	param = db_array_text(&ids);
+	rc = db_query_prepared(ctx, mm->db, &sql_scope_some, DB_ANY, 1, &param, &r, err);
+	for (int64_t i = 0; rc == 0 && i < db_rows(r); i++) {
+		for (int c = 0; c < COLUMNS; c++) {
+			value[c] = db_text(r, i, c);
+			len[c] = db_len(r, i, c);
+		}
+		rc = add_scope(&s, &(struct db_row){COLUMNS, value, len}, err);
+	}
+	*ret = s.item;
+	*ret_n = s.n;
+	return rc;
 }

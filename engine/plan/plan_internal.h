@@ -16,7 +16,6 @@ enum {
 void plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
 
 /* ---- plan_resolve.c ---- */
-struct policy_scope plan_policy_scope(const struct mm_scope *s);
 /* Channels with their winning rules into plan->scope, restricted by the options; *ret_all: nothing was left out. */
 int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,
 		 struct err *err) MMR_CHECKED;

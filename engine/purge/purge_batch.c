@@ -65,6 +65,8 @@ static void begin_thread(struct purge_batch *b, const struct purge_line *l)
 	t = &b->thread[b->n_threads++];
 	*t = (struct purge_thread){.row = b->n_rows};
 	memcpy(t->root, l->thread, l->thread_len);
+	if (l->channel)
+		memcpy(t->channel, l->channel, l->channel_len);
 }
 
 /* Reads one row ahead, with its hint. */

@@ -198,7 +198,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 		return rc;
 	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0)
 		return rc;
-	if (o->protect && (rc = check_protections(mm, o, b, err)) != 1)
+	if ((o->scope && (rc = purge_scope_check(o, b, err)) != 1) || (o->protect && (rc = check_protections(mm, o, b, err)) != 1))
 		return rc;
 	from = time_mono_us();
 	rc = delete_rows(mm, o, b, ahead, err);

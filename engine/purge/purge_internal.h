@@ -6,6 +6,7 @@
  * purge_watch.c    replies that arrive meanwhile
  * purge_missing.c  attachments that the bundle does not hold
  * purge_named.c    attachments of parts that a live post names again
+ * purge_scope.c    channels that another rule wins by now
  * purge_delete.c   the deleting transaction
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
@@ -32,7 +33,7 @@ struct purge_row {
 struct purge_file { size_t thread; char *id, *path[3]; int64_t size_bytes; };
 
 struct purge_thread {
-	mm_id root;
+	mm_id root, channel;       /* channel: "" where the bundle has none */
 	size_t row, n_rows;        /* slice of the batch's rows */
 	size_t posts;
 	struct digest lines;       /* SHA-256 over the thread's lines, each with its newline */
@@ -62,6 +63,7 @@ struct purge_line {
 	bool root;                 /* a root post: a thread begins */
 	const char *thread; size_t thread_len; /* of a post: rootid, else originalid, else id: in a bundle of parts, the thread it is of */
 	const char *owner; size_t owner_len;
+	const char *channel; size_t channel_len; /* of a post */
 	int64_t updateat, editat, deleteat;
 	bool null_updateat, null_editat, null_deleteat;
 	const char *path[3]; size_t path_len[3]; /* raw JSON, of a file */
@@ -118,6 +120,9 @@ void purge_named_add(void *ctx, struct purge_named *to, const char *id, const ch
 int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* After the delete, in its transaction: marks threads of a batch of parts that have such a file. */
 int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct err *err) MMR_CHECKED;
+
+/* Marks threads whose channel the options' scope function gives up. 1: none; 0: some thread is marked. */
+int purge_scope_check(const struct purge_options *o, struct purge_batch *b, struct err *err) MMR_CHECKED;
 
 struct purge_watch;
 struct purge_watch *purge_watch_new(void *ctx, int64_t since_ms);

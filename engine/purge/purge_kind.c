@@ -65,6 +65,9 @@ static void post_member(const struct json_scan *s, struct purge_line *l, struct 
 	} else if (is(s, "originalid") && s->type == JSON_STR) {
 		t->original = s->val;
 		t->original_len = s->val_len;
+	} else if (is(s, "channelid") && s->type == JSON_STR && s->val_len <= MM_ID) {
+		l->channel = s->val;
+		l->channel_len = s->val_len;
 	}
 }
 

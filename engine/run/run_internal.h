@@ -9,6 +9,7 @@
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    receipts: purge, sweep, unlink
+ * run_scope.c    channels that another rule wins by now
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
  */
@@ -150,6 +151,12 @@ int run_recover(struct run *run, struct err *err) MMR_CHECKED;
 int run_people_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_people(struct run *run, struct err *err) MMR_CHECKED;
 enum plan_reason run_reason(unsigned why);
+/* ---- scopes, asked again ---- */
+struct run_scopes;
+struct run_scopes *run_scopes_new(void *ctx, struct run *run, const struct policy_rule *rule, const struct mm_protect_query *protect);
+/* purge_scope_fn; payload: run_scopes. */
+int run_scopes_left(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err) MMR_CHECKED;
+
 struct run_bundle *run_add_bundle(struct run *run);
 const struct policy_rule *run_find_rule(const struct run *run, const char *name);
 static inline bool run_deletes(const struct run *run) { return !run->options->no_purge; }

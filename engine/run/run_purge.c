@@ -105,6 +105,8 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
+	o->scope = run_scopes_left;
+	o->scope_payload = run_scopes_new(ctx, run, p->rule, protect);
 	o->protect_in_full = !p->hints || run->options->plan_file;
 	if (!p->started && (rc = run_line_step(run, "purging", p->name, c, err)) < 0)
 		return rc;

@@ -94,6 +94,8 @@ struct mm_scope {
 };
 /* All channels, sorted by channel id (C collation). */
 int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+/* As they are now, in no order; for use inside a transaction. One that is gone is not among them. */
+int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* Rows that belong to no channel row / no root / no original: counts for the report, never deleted. */
 struct mm_strays { uint64_t no_channel, no_root, no_original, other_channel, odd_time; };
 int mm_strays(struct mm *mm, struct mm_strays *ret, struct err *err) MMR_CHECKED;

@@ -76,6 +76,8 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	       struct err *err) MMR_CHECKED;
 /* ERR_GUARD naming rule, numbers and the key to change. */
 int plan_guard(const struct plan *plan, struct err *err) MMR_CHECKED;
+/* A channel as the policy sees it; points into s. */
+struct policy_scope plan_policy_scope(const struct mm_scope *s);
 /* Resolve the policy's holds and a rule's spares against the database; parent ctx. Also for the guard inside the deleting transaction. */
 int plan_protect_query(void *ctx, const struct policy *policy, const struct policy_rule *rule /* NULL: holds only */, struct mm *mm,
 		       const struct plan_scope *scopes, size_t n_scopes, struct mm_protect_query **ret, struct err *err) MMR_CHECKED;

@@ -33,6 +33,9 @@ struct purge_counts {
 
 typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /* enum mm_protection */, struct err *err);
 
+/* Which of these channels are no longer of whoever chose the threads: they stay.  ret_left: one each, false when called. */
+typedef int (*purge_scope_fn)(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err);
+
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
 	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
@@ -41,6 +44,7 @@ struct purge_options {
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
+	purge_scope_fn scope; void *scope_payload; /* likewise; may be NULL */
 	bool protect_in_full;                  /* the receipt is not of this run's own plan: ask about everything, not only changes */
 	const mm_id *skip; size_t n_skip;      /* threads of the bundle that stay all the same */
 	bool unlink_files;                     /* false: files: keep */

@@ -123,6 +123,86 @@ class BetweenPlanAndExport(Race):
         self.whole(t)
 
 
+class Scopes(Race):
+    """Between export and delete a channel becomes one that another rule wins: its threads stay (F040)."""
+    KEPT = {"keep": "forever", "priority": 5}
+    TEAMS = dict(faults.OLD[0], match={"type": ["public", "private"]})
+
+    def halt(self, *rules, **more):
+        """A run that is about to delete its first bundle; the channel of its first thread, and what of it is still there."""
+        self.bench.begin([self.TEAMS, *rules], **more)
+        process = self.bench.halt("PURGE_AFTER_INTENT")
+        return process, *self.first()
+
+    def first(self):
+        name = next(p for p in lib.bundles(self.bench.copy.archive) if os.path.basename(p) == self.purging()[0])
+        channel = next(r["channelid"] for table, r in lib.Bundle(name).rows() if table == "posts")
+        threads = [t for t in self.left() if t.channel == channel]
+        self.assertTrue(threads)
+        return channel, threads
+
+    def changed(self, change, *rules, crash=False, **more):
+        process, channel, threads = self.halt(*rules, **more)
+        if crash:
+            process.kill()
+            lib.finish(process)
+        self.bench.sql(change.format(channel=channel, at=int(time.time() * 1000)))
+        before = {t.root.id for t in self.left()}
+        done = self.bench.run(code=3) if crash else self.bench.go_on(process, code=3)
+        self.whole(*threads)
+        self.assertLess(len({t.root.id for t in self.left()}), len(before), "nothing else was deleted")
+        self.assertIn("changed", str(json.loads(done.out)))
+        return threads
+
+    def team(self):
+        """A team of the world of which no thread is due."""
+        self.bench.sql("INSERT INTO teams (id, createat, updateat, deleteat, displayname, name) VALUES ('teamteamteamteamteamteamte', 1, 1, 0, 'Kept', 'kept')")
+        return "UPDATE channels SET teamid = 'teamteamteamteamteamteamte', updateat = {at} WHERE id = '{channel}'"
+
+    def test_moved(self):
+        self.changed(self.team(), dict(self.KEPT, name="kept", match={"team": "kept"}))
+
+    def test_moved_and_crashed(self):
+        self.changed(self.team(), dict(self.KEPT, name="kept", match={"team": "kept"}), crash=True)
+
+    def test_moved_into_a_hold(self):
+        self.changed(self.team(), holds=[{"name": "case", "because": "test", "match": {"teams": ["kept"]}}])
+
+    def test_archived(self):
+        self.changed("UPDATE channels SET deleteat = {at}, updateat = {at} WHERE id = '{channel}'", dict(self.KEPT, name="kept", match={"archived": True}))
+
+    def test_team_archived(self):
+        process, channel, threads = self.halt(dict(self.KEPT, name="kept", match={"archived": True}))
+        self.assertTrue(self.bench.sql(f"SELECT teamid FROM channels WHERE id = '{channel}'"))
+        self.bench.sql(f"UPDATE teams SET deleteat = 1 WHERE id = (SELECT teamid FROM channels WHERE id = '{channel}')")
+        self.bench.go_on(process, code=3)
+        self.whole(*threads)
+
+    def test_made_private(self):
+        self.changed("UPDATE channels SET type = 'G', updateat = {at} WHERE id = '{channel}'", dict(self.KEPT, name="kept", match={"type": ["group"]}))
+
+    def test_renamed(self):
+        self.changed("UPDATE channels SET name = 'litigation-1' WHERE id = '{channel}'", dict(self.KEPT, name="kept", match={"channel": "litigation-*"}))
+
+    def test_tie(self):
+        """Two rules that tie for what the channel has become: nothing is deleted there."""
+        self.changed("UPDATE channels SET name = 'litigation-1' WHERE id = '{channel}'",
+                     dict(self.KEPT, name="kept", match={"channel": "litigation-*"}), {"name": "short", "match": {"channel": "litigation-?"}, "keep": {"for": "500d"}, "priority": 5})
+
+    def test_row_gone(self):
+        """The server removes a channel for good: its row first here, its posts later; in doubt they stay."""
+        self.changed("DELETE FROM channels WHERE id = '{channel}'")
+
+    def test_same_rule(self):
+        """A new header or display name, a move or a new name under the same rule change nothing."""
+        process, channel, threads = self.halt()
+        self.bench.sql(f"UPDATE channels SET header = 'x', displayname = 'y', name = 'renamed', updateat = {int(time.time() * 1000)} WHERE id = '{channel}'")
+        self.bench.sql(self.team().format(channel=channel, at=1))
+        self.bench.go_on(process, code=0)
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        self.assertFalse([t for t in threads if t.root.id in here])
+
+
 class AfterACrash(Race):
     def test_changed_blob(self):
         """A blob that changed while it was archived is not in the bundle: its thread stays, also when a crash comes between."""
