@@ -15,6 +15,7 @@ struct fold {
 /* The fields of one line that the fold looks at. */
 struct fields {
 	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest;
+	char *roots;           /* raw */
 	int64_t snapshot_ms, threads, posts, rows;
 };
 
@@ -66,6 +67,8 @@ static void scan_line(void *ctx, const char *line, size_t len, struct fields *f)
 
 		if (text)
 			*text = unescaped(ctx, &s);
+		if (s.type == JSON_ARR && s.key_len == 5 && memcmp(s.key, "roots", 5) == 0)
+			f->roots = mem_strndup(ctx, s.val, s.val_len);
 		if (number)
 			*number = strtoll(s.val, NULL, 10);
 	}
@@ -104,6 +107,8 @@ static void release_bundle(struct ledger_bundle *b)
 	talloc_free(b->bundle);
 	talloc_free(b->rel_path);
 	talloc_free(b->policy_digest);
+	talloc_free(b->stayed);
+	talloc_free(b->stayed_run);
 }
 
 /* The list of the newest run that deletes begins anew with its first bundle. */
@@ -170,6 +175,27 @@ static void deleted_by(struct fold *fold, const struct fields *f)
 		to->bundle = copy(st, b->bundle);
 		to->rel_path = copy(st, b->rel_path);
 		to->policy_digest = copy(st, b->policy_digest);
+		to->stayed = b->stayed ? copy(st, b->stayed) : NULL;
+		to->stayed_run = b->stayed_run ? copy(st, b->stayed_run) : NULL;
+	}
+}
+
+/* The newest run that went through the bundle knows. */
+static void add_stayed(struct ledger_state *st, struct ledger_bundle *list, size_t n, const struct fields *f)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct ledger_bundle *b = &list[i];
+
+		if (strcmp(b->bundle, f->bundle) != 0)
+			continue;
+		if (!b->stayed_run || strcmp(b->stayed_run, f->run) != 0) {
+			TALLOC_FREE(b->stayed);
+			talloc_free(b->stayed_run);
+			b->stayed_run = copy(st, f->run);
+		}
+		b->stayed = b->stayed ? b->stayed : copy(st, "");
+		for (char *p = strchr(f->roots, '"'), *end; p && (end = strchr(p + 1, '"')); p = strchr(end + 1, '"'))
+			b->stayed = talloc_asprintf_append_buffer(b->stayed, " %.*s", (int)(end - p - 1), p + 1);
 	}
 }
 
@@ -218,6 +244,10 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	}
 	if (strcmp(f.type, "purging") == 0 || strcmp(f.type, "bundle-done") == 0)
 		deleted_by(fold, &f);
+	if (strcmp(f.type, "stayed") == 0 && f.roots) {
+		add_stayed(st, st->bundle, st->n_bundles, &f);
+		add_stayed(st, st->last_run, st->n_last_run, &f);
+	}
 	mark(st->bundle, st->n_bundles, &f);
 	mark(st->last_run, st->n_last_run, &f);
 	drop_done(st);

@@ -7,6 +7,7 @@
  * purge_missing.c  attachments that the bundle does not hold
  * purge_named.c    attachments of parts that a live post names again
  * purge_scope.c    channels that another rule wins by now
+ * purge_gone.c     threads that the server removed meanwhile
  * purge_delete.c   the deleting transaction
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
@@ -40,8 +41,6 @@ struct purge_thread {
 	unsigned why;              /* 0, or why it stays (enum mm_protection), or PURGE_GONE */
 	unsigned tries;
 };
-#define PURGE_GONE (1u << 30)
-#define PURGE_LOCKED (1u << 29)
 #define PURGE_TRIES 3
 #define PURGE_COLUMNS_MAX 128  /* of one table; more is refused by purge_bundle_kinds */
 
@@ -141,6 +140,8 @@ int purge_barrier(struct mm *mm, struct err *err) MMR_CHECKED;
 int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* Threads of which somebody else has a row locked get PURGE_LOCKED. */
 int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
+/* Whole threads that stay as changed although their root is gone get PURGE_GONE instead. */
+int purge_mark_gone(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* How long statements of the session wait for a lock, e.g. "100ms". */
 int purge_set_wait(struct mm *mm, const char *time, struct err *err) MMR_CHECKED;
 /* Makes the file rows of the batch durable in the journal. */

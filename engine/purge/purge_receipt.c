@@ -70,7 +70,7 @@ static int report_kept(const struct purge_batch *b, const struct purge_options *
 			c->kept_changed++;
 		else
 			c->kept_held++;
-		if (!(why & PURGE_GONE) && o->kept && (rc = o->kept(o->kept_payload, b->thread[i].root, why, err)) < 0)
+		if (o->kept && (rc = o->kept(o->kept_payload, b->thread[i].root, why, err)) < 0)
 			return rc;
 	}
 	return 0;
@@ -151,7 +151,7 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 		purge_missing_mark(a->missing, &b);
 		rc = settle_batch(mm, o, &b, ahead, c, err);
 		busy_us = time_mono_us() - from;
-		if (rc == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
+		if (rc == 0 && (rc = purge_mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
 			pace_adapt(p, o, &b);
 			ahead->posts = p->posts;
 			pause_after(o, c, busy_us);

@@ -45,7 +45,7 @@ static int wait_horizon(struct mm *mm, int64_t wait_ms, bool *ret_reached, struc
 }
 
 /* What one bundle holds: its posts go into the work table, of parts its files into the list. */
-struct load { void *ctx; struct purge_named *files; size_t bundle; bool parts; mm_id thread; };
+struct load { void *ctx; struct purge_named *files; const struct purge_swept *item; size_t bundle; bool parts, stayed; mm_id thread; };
 
 static void load_file(struct load *to, const struct purge_line *l)
 {
@@ -55,19 +55,25 @@ static void load_file(struct load *to, const struct purge_line *l)
 	purge_named_add(to->ctx, to->files, id, to->thread, to->bundle);
 }
 
-/* Of parts: files belong to the thread of the post before them. */
-static bool load_part_row(struct load *to, const struct purge_line *l)
+static int by_id(const void *a, const void *b)
 {
-	if (l->kind == MM_POST) {
-		memset(to->thread, 0, sizeof to->thread);
-		memcpy(to->thread, l->thread, l->thread_len);
-	} else if (l->kind == MM_FILE) {
-		load_file(to, l);
-	}
-	return l->kind == MM_POST;
+	return strcmp(a, b);
 }
 
-static int load_bundle(struct mm *mm, const struct receipt *receipt, struct load *to, struct err *err)
+/* Rows belong to the thread of the last root, of parts to that of the last post.  Does this one go into the work table? */
+static bool load_row(struct load *to, const struct purge_line *l)
+{
+	if (to->parts ? l->kind == MM_POST : l->root) {
+		memset(to->thread, 0, sizeof to->thread);
+		memcpy(to->thread, l->thread, l->thread_len);
+		to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), by_id);
+	}
+	if (to->parts && l->kind == MM_FILE && !to->stayed)
+		load_file(to, l);
+	return l->kind == MM_POST && !to->stayed;
+}
+
+static int load_bundle(struct mm *mm, struct load *to, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
 	struct bundle_reader *reader;
@@ -79,15 +85,15 @@ static int load_bundle(struct mm *mm, const struct receipt *receipt, struct load
 	int rc;
 
 	buf_init(&copy, ctx, 1 << 20);
-	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
+	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	to->parts = rc == 1;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
 			return rc;
-		if (to->parts ? !load_part_row(to, &l) : l.kind != MM_POST)
+		if (!load_row(to, &l))
 			continue;
-		buf_printf(&copy, "%.*s\t%c\t%zu\n", (int)l.key_len, l.key, l.root ? 't' : 'f', to->bundle);
+		buf_printf(&copy, "%.*s\t%s\t%c\t%zu\n", (int)l.key_len, l.key, to->thread, l.root ? 't' : 'f', to->bundle);
 		if (copy.len < COPY_FLUSH_BYTES)
 			continue;
 		if ((rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0)
@@ -102,9 +108,9 @@ static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, v
 	int rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err);
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct load to = {.ctx = ctx, .files = files, .bundle = i};
+		struct load to = {.ctx = ctx, .files = files, .item = &item[i], .bundle = i};
 
-		rc = load_bundle(mm, item[i].receipt, &to, err);
+		rc = load_bundle(mm, &to, err);
 	}
 	return rc < 0 ? rc : db_copy_in_end(mm->db, err);
 }

@@ -127,6 +127,7 @@ struct run_purge {
 	const mm_id *skip; size_t n_skip;  /* threads that are in the bundle but stay (their blob changed meanwhile) */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool started;                      /* the ledger says purging already */
+	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */
 	struct purge_counts *counts;
 	char journal[96];                  /* of paths to unlink; set by run_purge_delete */
 };
@@ -134,6 +135,8 @@ struct run_purge {
 int run_purge_delete(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
 /* One sweep over all of them, then each to `bundle-done`, or what is to be unlinked for it to the end of the run. */
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err) MMR_CHECKED;
+/* Adds a thread to p->stayed. */
+void run_purge_stayed(struct run *run, struct run_purge *p, const char *root, size_t len);
 void run_purge_report(struct run *run, const struct run_purge *p, size_t n);
 /* All of it for one. */
 int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
@@ -169,6 +172,8 @@ int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;
 int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err) MMR_CHECKED;
+/* Threads of a bundle that its purge did not delete. */
+int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
 int run_line_kept(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_end(struct run *run, int code, struct err *err) MMR_CHECKED;
 

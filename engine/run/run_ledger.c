@@ -143,6 +143,34 @@ int run_line_step(struct run *run, const char *type, const char *bundle, const s
 	return ledger_append(run->ledger, &e, err);
 }
 
+enum { STAYED_A_LINE = 1000 };
+
+static int stayed_line(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err)
+{
+	struct ledger_entry e;
+	struct buf ids;
+
+	buf_init(&ids, run->ctx, 1 << 16);
+	for (size_t i = 0; i < n; i++) {
+		buf_byte(&ids, i ? ',' : '[');
+		json_put_string(&ids, roots[i], strlen(roots[i]));
+	}
+	buf_byte(&ids, ']');
+	begin(&e, run, "stayed");
+	ledger_str(&e, "bundle", bundle);
+	ledger_raw(&e, "roots", ids.data);
+	return ledger_append(run->ledger, &e, err);
+}
+
+int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i += STAYED_A_LINE)
+		rc = stayed_line(run, bundle, roots + i, n - i < STAYED_A_LINE ? n - i : STAYED_A_LINE, err);
+	return rc;
+}
+
 static int kept_line(struct run *run, const char *rule, enum plan_reason reason, uint64_t threads, struct err *err)
 {
 	struct ledger_entry e;

@@ -1,11 +1,12 @@
 /* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; their attachments go at the end of the run (run_unlink.c). */
 #include "run_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SWEEP_WAIT_MS = 10000 };
 
-struct kept { struct run *run; bool files_counted; };
+struct kept { struct run *run; struct run_purge *p; };
 
 enum plan_reason run_reason(unsigned why)
 {
@@ -22,12 +23,30 @@ enum plan_reason run_reason(unsigned why)
 	return KEPT_LOCKED;
 }
 
+void run_purge_stayed(struct run *run, struct run_purge *p, const char *root, size_t len)
+{
+	if ((p->n_stayed & (p->n_stayed - 1)) == 0)
+		p->stayed = mem_grow(run->ctx, p->stayed, mm_id, p->n_stayed ? 2 * p->n_stayed : 1);
+	memset(p->stayed[p->n_stayed], 0, sizeof(mm_id));
+	memcpy(p->stayed[p->n_stayed++], root, len);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
 static int on_kept(void *payload, const char *root_id, unsigned why, struct err *err)
 {
 	struct kept *k = payload;
 
 	(void)err;
-	if (why & MM_FILE_MISSING && k->files_counted)
+	/* Gone before a delete began: the server removed it.  Once one has begun, it may have been us. */
+	if (!(why & PURGE_GONE && k->p->started))
+		run_purge_stayed(k->run, k->p, root_id, strlen(root_id));
+	if (why & PURGE_GONE)
+		return 0; /* nothing is kept of it */
+	if (why & MM_FILE_MISSING && k->p->hints)
 		return 0; /* counted when its blob was looked at */
 	k->run->report->kept[run_reason(why)]++;
 	log_debug("thread %s stays: %s", root_id, plan_reason_name(run_reason(why)));
@@ -90,7 +109,7 @@ static int find_scopes(struct run *run, void *ctx, const struct plan_scope **ret
 	return 0;
 }
 
-static int purge_step(struct run *run, const struct run_purge *p, struct purge_options *o, struct err *err)
+static int purge_step(struct run *run, struct run_purge *p, struct purge_options *o, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "protect");
 	struct purge_counts *c = p->counts;
@@ -118,12 +137,17 @@ static int purge_step(struct run *run, const struct run_purge *p, struct purge_o
 	if (rc < 0 || (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
 		return rc;
 	run_timing("delete", from, c->posts, p->name);
+	if (p->n_stayed)
+		qsort(p->stayed, p->n_stayed, sizeof(mm_id), by_id);
+	/* Before `purged`: a later sweep must know that they were never deleted. */
+	if ((rc = run_line_stayed(run, p->name, p->stayed, p->n_stayed, err)) < 0)
+		return rc;
 	return run_line_step(run, "purged", p->name, c, err);
 }
 
 int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 {
-	struct kept kept = {run, p->hints != NULL};
+	struct kept kept = {run, p};
 	struct purge_options o;
 
 	snprintf(p->journal, sizeof p->journal, "unlink-%s-%u.jsonl", run->report->id, ++run->journals);
@@ -141,7 +165,7 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 	if (n == 0)
 		return 0;
 	for (size_t i = 0; i < n; i++)
-		item[i] = (struct purge_swept){p[i].receipt, p[i].counts};
+		item[i] = (struct purge_swept){p[i].receipt, p[i].counts, (const mm_id *)p[i].stayed, p[i].n_stayed};
 	fill_options(run, p, NULL, &o);
 	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
 	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)

@@ -53,6 +53,19 @@ static struct run_bundle *note(struct run *run, const struct ledger_bundle *b)
 	return n;
 }
 
+/* What the ledger says of threads that were not deleted; lines come sorted. */
+static void take_stayed(struct run *run, const struct ledger_bundle *b, struct run_purge *p)
+{
+	size_t len;
+
+	for (const char *id = b->stayed; id && *id; id += len) {
+		id += *id == ' ';
+		len = strcspn(id, " ");
+		if (len <= MM_ID)
+			run_purge_stayed(run, p, id, len);
+	}
+}
+
 /* A rule that no longer says the same may not delete any more. */
 static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct err *err)
 {
@@ -73,6 +86,8 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 		return err_prefix(err, "unfinished bundle %s", b->bundle);
 	log_info("taking up bundle %s of an earlier run", b->bundle);
 	p.receipt = receipt;
+	if (p.settle_only)
+		take_stayed(run, b, &p);
 	if (!same)
 		p.rule = NULL;
 	p.counts = &note(run, b)->purge;
@@ -220,6 +235,7 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);
 		p.receipt = receipt;
 		p.counts = &note(run, b)->purge;
+		take_stayed(run, b, &p);
 		rc = run_purge_receipt(run, &p, err);
 	}
 	return rc;

@@ -1,15 +1,17 @@
 /*
  * run_scope.c - does the rule that chose a channel's threads still win there?
  *
- * Asked inside each deleting transaction, about the batch's channels: two index probes each.  The policy is asked again only about a channel that
- * has not been seen for this bundle, or has changed since.
+ * Asked inside each deleting transaction, about the batch's channels: two index probes each, at most once in the time that a commit may take
+ * anyway.  The policy is asked again only about a channel that has not been seen for this bundle, or has changed since.
  */
 #include "run_internal.h"
 
 #include <string.h>
 #include <uthash.h>
 
-struct seen { struct mm_scope mm; bool left, found; UT_hash_handle hh; };
+enum { ASK_EVERY_MS = 50 };
+
+struct seen { struct mm_scope mm; bool left, found; int64_t asked_mono_ms; UT_hash_handle hh; };
 struct run_scopes {
 	struct run *run;
 	const struct policy_rule *rule;
@@ -94,17 +96,34 @@ static void take(struct run_scopes *s, const struct mm_scope *now)
 	c->left = judge(s, &c->mm);
 }
 
+/* Those of the channels whose answer is too old. */
+static size_t to_ask(struct run_scopes *s, const mm_id *channel, size_t n, mm_id *ret)
+{
+	int64_t now = time_mono_ms();
+	size_t n_ask = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct seen *c = look(s, channel[i]);
+
+		if (c->asked_mono_ms && now - c->asked_mono_ms < ASK_EVERY_MS)
+			continue;
+		c->asked_mono_ms = now;
+		c->found = false; /* a channel without a row is no rule's */
+		memcpy(ret[n_ask++], channel[i], sizeof(mm_id));
+	}
+	return n_ask;
+}
+
 int run_scopes_left(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "scopes");
 	struct run_scopes *s = payload;
-	struct mm_scope *now;
-	size_t n_now = 0;
+	mm_id *ask = mem_array(ctx, mm_id, n + 1);
+	size_t n_ask = to_ask(s, channel, n, ask), n_now = 0;
+	struct mm_scope *now = NULL;
 	int rc;
 
-	for (size_t i = 0; i < n; i++)
-		look(s, channel[i])->found = false; /* a channel without a row is no rule's */
-	if ((rc = mm_scopes_some(ctx, s->run->mm, channel, n, &now, &n_now, err)) < 0)
+	if (n_ask && (rc = mm_scopes_some(ctx, s->run->mm, (const mm_id *)ask, n_ask, &now, &n_now, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n_now; i++)
 		take(s, &now[i]);

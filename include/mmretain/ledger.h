@@ -18,6 +18,7 @@
  *   waived       run, rule, bundle ("waived-" and 12 digits of rows_digest), because, file_digest, rows_digest, policy_digest,
  *                threads, posts, rows, snapshot_ms
  *   purging      run, bundle
+ *   stayed       run, bundle, roots: [thread ids] (at most 1000 a line): what the purge did not delete of the bundle
  *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
  *   sweep        run, bundle, late_restored, late_removed
  *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
@@ -65,7 +66,7 @@ typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t l
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* ---- run state folded from the lines ---- */
-/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, purged, sweep, bundle-done)*, (unlinked, bundle-done)*,
+/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, stayed*, purged, sweep, bundle-done)*, (unlinked, bundle-done)*,
  * kept*, run-end. */
 struct ledger_bundle {
 	char *run, *rule, *bundle, *rel_path, *policy_digest;
@@ -73,6 +74,8 @@ struct ledger_bundle {
 	int64_t snapshot_ms;
 	bool waived, purge_started, purged, done;
 	uint64_t threads, posts, rows;
+	char *stayed;                      /* ids of its threads that were not deleted, one blank before each; or NULL */
+	char *stayed_run;                  /* which run said so last */
 };
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */

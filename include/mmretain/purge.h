@@ -31,7 +31,11 @@ struct purge_counts {
 	bool sweep_open;  /* an older transaction was still running: the next run sweeps once more */
 };
 
-typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why /* enum mm_protection */, struct err *err);
+/* Of every thread of the receipt that was not deleted.  why: enum mm_protection, PURGE_LOCKED, or PURGE_GONE: its root, or the whole part, was not
+ * there any more. */
+typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why, struct err *err);
+#define PURGE_GONE (1u << 30)
+#define PURGE_LOCKED (1u << 29)
 
 /* Which of these channels are no longer of whoever chose the threads: they stay.  ret_left: one each, false when called. */
 typedef int (*purge_scope_fn)(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err);
@@ -59,7 +63,11 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 		  struct purge_counts *counts, struct err *err) MMR_CHECKED;
 /* Late replies (their thread is put back from the bundle), files of parts that a live post names again (the part is put back), and late dependants (written to late-<digest>-<n>.jsonl in the journal folder,
  * then removed and counted) of deleted threads of n bundles, in one transaction.  Waits for older transactions first. */
-struct purge_swept { const struct receipt *receipt; struct purge_counts *counts; };
+struct purge_swept {
+	const struct receipt *receipt;
+	struct purge_counts *counts;
+	const mm_id *stayed; size_t n_stayed; /* threads of it that were not deleted, sorted by strcmp: whoever removes them later, we do not put them back */
+};
 int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
  * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */

@@ -203,6 +203,95 @@ class Scopes(Race):
         self.assertFalse([t for t in threads if t.root.id in here])
 
 
+class ServerRemoves(Race):
+    """What the server itself removes for good is not brought back by a sweep, and what it leaves behind is not ours."""
+    def published(self):
+        """A run that is about to delete its first bundle; threads with replies in it."""
+        self.bench.begin()
+        process = self.bench.halt("PURGE_AFTER_INTENT")
+        name = next(p for p in lib.bundles(self.bench.copy.archive) if os.path.basename(p) == self.purging()[0])
+        ids = {r["id"] for table, r in lib.Bundle(name).rows() if table == "posts"}
+        return process, [t for t in self.bench.roots(faults.replies) if t.root.id in ids and t.root.user]
+
+    def permanently(self, t):
+        """As the server deletes a post for good: its edit copies and what hangs on its replies are forgotten."""
+        self.bench.sql(f"""DELETE FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'; DELETE FROM threads WHERE postid = '{t.root.id}';
+            DELETE FROM threadmemberships WHERE postid = '{t.root.id}'; DELETE FROM reactions WHERE postid = '{t.root.id}'""")
+
+    def reaction(self, t):
+        """On a reply; the server forgets it."""
+        reply = next(p for p in t.posts if p.root)
+        self.bench.sql(f"INSERT INTO reactions VALUES ('{t.root.user}', '{reply.id}', 'orphan', 1, 1, 0, '', '{t.channel}') ON CONFLICT DO NOTHING")
+        return reply.id
+
+    def posts(self, t):
+        return set(self.bench.sql(f"SELECT coalesce(string_agg(id, ' '), '') FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'").split())
+
+    def counts(self):
+        """Over all bundles, from the ledger."""
+        lines = [e for e in lib.ledger(self.bench.copy.archive) if e["type"] in ("purged", "sweep")]
+        return {k: sum(e.get(k, 0) for e in lines) for k in ("kept_gone", "kept_changed", "late_restored", "late_removed")}
+
+    def test_before_the_delete(self):
+        """Removed between export and delete, with a reply that was under way: gone, not changed, and not back."""
+        process, (t, *_) = self.published()
+        reply = self.reaction(t)
+        self.permanently(t)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.go_on(process, code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+        self.assertEqual(self.counts(), {"kept_gone": 1, "kept_changed": 0, "late_restored": 0, "late_removed": 0})
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM reactions WHERE postid = '{reply}' AND emojiname = 'orphan'"), "1")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+
+    def test_only_the_root(self):
+        """The server's own retention takes a root by its age and leaves the replies: we do not know better."""
+        process, (t, *_) = self.published()
+        before = self.posts(t)
+        self.bench.sql(f"DELETE FROM posts WHERE id = '{t.root.id}'")
+        self.bench.go_on(process, code=(0, 3))
+        self.assertEqual(self.posts(t), before - {t.root.id})
+        counts = self.counts()
+        self.assertEqual((counts["kept_gone"], counts["late_restored"]), (1, 0))
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), before - {t.root.id})
+
+    def test_reply_the_day_after(self):
+        process, (t, *_) = self.published()
+        self.permanently(t)
+        self.bench.go_on(process, code=(0, 3))
+        self.assertEqual(self.counts()["kept_gone"], 1)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+
+    def test_kept_then_removed(self):
+        """A thread that was in a bundle and stayed, removed by the server the day after; one that we deleted still comes back."""
+        process, (t, other, *_) = self.published()
+        reply, at = self.reaction(t), int(time.time() * 1000)
+        self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{t.root.id}'")
+        self.bench.go_on(process, code=3)
+        self.whole(t)
+        self.permanently(t)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        faults.insert_reply(self.bench, other, 4, int(time.time() * 1000))
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM reactions WHERE postid = '{reply}' AND emojiname = 'orphan'"), "1")
+        self.whole(other)
+
+    def test_after_a_crash(self):
+        """Replies that the archive has are still there without their root: whoever removed the root, our delete takes all or nothing."""
+        self.bench.begin()
+        self.crash("PURGE_AFTER_INTENT")
+        t = next(t for t in self.left(faults.replies) if t.root.id in {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for table, r in b.rows() if table == "posts"})
+        before = self.posts(t)
+        self.bench.sql(f"DELETE FROM posts WHERE id = '{t.root.id}'")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), before - {t.root.id})
+
+
 class AfterACrash(Race):
     def test_changed_blob(self):
         """A blob that changed while it was archived is not in the bundle: its thread stays, also when a crash comes between."""

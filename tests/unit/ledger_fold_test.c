@@ -78,6 +78,41 @@ START_TEST(fold_after_a_crash)
 }
 END_TEST
 
+/* Ids as an array: PUT writes strings only. */
+static void put_stayed(struct ledger *l, const char *run, const char *bundle, const char *roots)
+{
+	struct ledger_entry e;
+	struct err err;
+
+	ledger_begin(&e, ctx, "stayed");
+	ledger_str(&e, "run", run);
+	ledger_str(&e, "bundle", bundle);
+	ledger_raw(&e, "roots", roots);
+	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
+}
+
+START_TEST(fold_stayed)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	PUT(l, "published", "run", "r1", "bundle", "b1");
+	PUT(l, "published", "run", "r1", "bundle", "b2");
+	PUT(l, "purging", "run", "r1", "bundle", "b1");
+	put_stayed(l, "r1", "b1", "[\"aa\",\"bb\"]");
+	put_stayed(l, "r1", "b1", "[\"cc\"]");
+	st = fold();
+	ck_assert_str_eq(st->bundle[0].stayed, " aa bb cc");
+	ck_assert_ptr_null(st->bundle[1].stayed);
+	ck_assert_str_eq(st->last_run[0].stayed, " aa bb cc");
+	put_stayed(l, "r2", "b1", "[\"dd\"]"); /* took the bundle up again: it knows all */
+	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
+	st = fold();
+	ck_assert_uint_eq(st->n_last_run, 1);
+	ck_assert_str_eq(st->last_run[0].stayed, " dd");
+}
+END_TEST
+
 START_TEST(fold_many)
 {
 	struct ledger *l = must_open();
@@ -105,6 +140,7 @@ TCase *fold_tests(void)
 
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
+	tcase_add_test(folded, fold_stayed);
 	tcase_add_test(folded, fold_many);
 	return folded;
 }

@@ -1,2 +1,4 @@
--- Posts of the bundles, each with the bundle's number; rows of those that are still there are taken out again.  Vanishes with the transaction.
-CREATE TEMPORARY TABLE mmr_gone (id character varying(26) NOT NULL, root boolean NOT NULL, bundle integer NOT NULL) ON COMMIT DROP
+-- Posts of the bundles, each with its thread's root and the bundle's number; threads of which one is still there are taken out again.  Vanishes
+-- with the transaction.
+CREATE TEMPORARY TABLE mmr_gone (id character varying(26) NOT NULL, thread character varying(26) NOT NULL, root boolean NOT NULL,
+				 bundle integer NOT NULL) ON COMMIT DROP

@@ -1,2 +1,2 @@
 -- Load the bundles' posts.  Parameters: none (COPY data).
-COPY pg_temp.mmr_gone (id, root, bundle) FROM STDIN
+COPY pg_temp.mmr_gone (id, thread, root, bundle) FROM STDIN

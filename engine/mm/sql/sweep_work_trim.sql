@@ -1,2 +1,5 @@
--- Posts that are in the database were kept or have been put back: not gone.  Index: posts primary key.
-DELETE FROM pg_temp.mmr_gone g USING posts p WHERE p.id = g.id
+-- A thread of which an archived post is in the database was kept, has been put back, or lost its root to the server: our delete takes all of
+-- what the bundle has of it or nothing.  Index: posts primary key.
+DELETE FROM pg_temp.mmr_gone g
+USING (SELECT DISTINCT h.thread, h.bundle FROM pg_temp.mmr_gone h JOIN posts p ON p.id = h.id) x
+WHERE g.thread = x.thread AND g.bundle = x.bundle
