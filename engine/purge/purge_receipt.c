@@ -6,6 +6,7 @@
 #include "purge_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000 };
@@ -118,12 +119,22 @@ static int check_budget(const struct purge_options *o, struct err *err)
 	return 0;
 }
 
+static int by_root(const void *a, const void *b)
+{
+	return strcmp(((const struct purge_skip *)a)->root, ((const struct purge_skip *)b)->root);
+}
+
 static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 {
-	for (size_t i = 0; o->n_skip && i < b->n_threads; i++)
-		for (size_t j = 0; j < o->n_skip; j++)
-			if (strcmp(b->thread[i].root, o->skip[j]) == 0)
-				b->thread[i].why |= MM_FILE_MISSING;
+	for (size_t i = 0; o->n_skip && i < b->n_threads; i++) {
+		struct purge_skip key = {.why = 0};
+		const struct purge_skip *s;
+
+		memcpy(key.root, b->thread[i].root, sizeof key.root);
+		s = bsearch(&key, o->skip, o->n_skip, sizeof key, by_root);
+		if (s)
+			b->thread[i].why |= s->why;
+	}
 }
 
 /* What a batch is asked before it is deleted.  Without locations (w is NULL) it is read again by id just before, new replies included,

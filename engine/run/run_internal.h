@@ -81,6 +81,7 @@ struct unit {                              /* one bundle of a sitting */
 	struct run_ids *users, *channels, *teams;
 	struct receipt *receipt;
 	char *name, *part;                 /* part: the list of a waiver, in partial/ */
+	struct purge_skip *pinned; size_t n_pinned; /* threads with a pin that the plan did not see */
 	size_t at;                         /* in the report */
 };
 /* Opens a bundle for threads like *first, from this thread of the sitting on. */
@@ -108,6 +109,7 @@ struct sitting {
 	struct run_file *file; size_t n_files, cap_files, file_at;
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
+	uint32_t *planned;                 /* posts of each thread, as the plan counted them */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };
@@ -124,7 +126,7 @@ struct run_purge {
 	const struct policy_rule *rule;
 	struct purge_hints *hints;         /* NULL: recovery */
 	int64_t snapshot_ms;
-	const mm_id *skip; size_t n_skip;  /* threads that are in the bundle but stay (their blob changed meanwhile) */
+	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool started;                      /* the ledger says purging already */
 	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */

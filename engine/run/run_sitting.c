@@ -17,7 +17,8 @@ struct rows {
 	struct spool *due;
 	struct unit *u;               /* being written, or NULL */
 	struct bundle_field field[COLUMNS_MAX];
-	int root_column, channel_column, create_column;
+	int root_column, channel_column, create_column, pin_column, delete_column;
+	mm_id root;                   /* of the thread being written, "" of a part */
 	uint64_t current;             /* thread, UINT64_MAX before the first */
 	size_t group, cut;
 	uint64_t paced_bytes;
@@ -113,6 +114,7 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	r->current = x->thread;
 	if (s->group[r->group].first.t.part)
 		return begin_part(r, x->thread, err);
+	snprintf(r->root, sizeof r->root, "%s", root);
 	run_ids_add(r->u->channels, channel, strlen(channel));
 	name_files(s, x->thread, root);
 	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
@@ -135,6 +137,25 @@ static void pace(struct rows *r)
 	r->work_from_us = time_mono_us();
 }
 
+/* A pin of a transaction that began long before the plan and ended after it: no time tells, and the delete asks only about what stands in other
+ * tables.  The thread is in the bundle by now, and stays. */
+static void note_pin(struct rows *r, const struct mm_export_row *x)
+{
+	struct unit *u = r->u;
+	const char *pinned, *deleted;
+
+	if (x->kind != MM_POST || !u->rule->spare_pinned || u->first.t.part || r->pin_column < 0 || r->delete_column < 0)
+		return;
+	pinned = x->row.value[r->pin_column];
+	deleted = x->row.value[r->delete_column];
+	if (!pinned || pinned[0] != 't' || (deleted && strcmp(deleted, "0") != 0) ||
+	    (u->n_pinned && strcmp(u->pinned[u->n_pinned - 1].root, r->root) == 0))
+		return;
+	u->pinned = mem_grow(r->s->ctx, u->pinned, struct purge_skip, u->n_pinned + 1);
+	u->pinned[u->n_pinned] = (struct purge_skip){.why = MM_PINNED};
+	memcpy(u->pinned[u->n_pinned++].root, r->root, sizeof r->root);
+}
+
 static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 {
 	struct rows *r = payload;
@@ -142,6 +163,7 @@ static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 
 	if (x->thread != r->current && (rc = begin_thread(r, x, err)) != 0)
 		return rc;
+	note_pin(r, x);
 	purge_fields(&x->row, r->field);
 	if (owner >= 0 && x->row.value[owner])
 		run_ids_add(r->u->users, x->row.value[owner], x->row.len[owner]);
@@ -183,31 +205,61 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 		if ((rc = mm_export_add(s->x, &t, err)) < 0)
 			return rc;
 		posts += d->t.posts ? d->t.posts : 1;
-		s->threads++;
+		if ((s->threads & (s->threads - 1)) == 0)
+			s->planned = mem_grow(s->ctx, s->planned, uint32_t, s->threads ? 2 * s->threads : 1);
+		s->planned[s->threads++] = (uint32_t)d->t.posts;
 	}
 	s->used = s->threads;
 	return rc < 0 ? rc : 0;
 }
 
-static int on_changed(void *payload, const struct db_row *row, struct err *err)
+static void add_changed(void *payload, uint64_t thread)
 {
 	struct sitting *s = payload;
 
-	(void)err;
 	s->changed = mem_grow(s->ctx, s->changed, uint64_t, s->n_changed + 1);
-	s->changed[s->n_changed++] = strtoull(row->value[0], NULL, 10);
+	s->changed[s->n_changed++] = thread;
+}
+
+static int on_changed(void *payload, const struct db_row *row, struct err *err)
+{
+	(void)err;
+	add_changed(payload, strtoull(row->value[0], NULL, 10));
 	return 0;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Each once: both questions may name a thread. */
+static void settle_changed(struct sitting *s)
+{
+	size_t n = 0;
+
+	if (s->n_changed)
+		qsort(s->changed, s->n_changed, sizeof *s->changed, by_number);
+	for (size_t i = 0; i < s->n_changed; i++)
+		if (n == 0 || s->changed[n - 1] != s->changed[i])
+			s->changed[n++] = s->changed[i];
+	s->n_changed = n;
+}
+
 /* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may be committed some
- * time after the moment that it carries. */
+ * time after the moment that it carries; one row more is seen whatever it carries. */
 static int drop_changed(struct sitting *s, struct err *err)
 {
 	const struct run *run = s->run;
 	/* Of a plan of this run by the database's clock, whatever --now says. */
 	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_mono_ms() - run->plan_mono_ms);
-	int rc = mm_export_changed(s->x, planned_ms - COMMIT_LATE_MS, on_changed, s, err);
+	int rc = mm_planned(run->mm, s->planned, s->threads, add_changed, s, err);
 
+	if (rc == 0)
+		rc = mm_export_changed(s->x, planned_ms - COMMIT_LATE_MS, on_changed, s, err);
+	settle_changed(s);
 	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
 }
 
@@ -219,7 +271,8 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 	*r = (struct rows){
 		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(),
 		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
-		.create_column = column_of(s->run, MM_POST, "createat"),
+		.create_column = column_of(s->run, MM_POST, "createat"), .pin_column = column_of(s->run, MM_POST, "ispinned"),
+		.delete_column = column_of(s->run, MM_POST, "deleteat"),
 	};
 	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0)
 		return rc;

@@ -170,18 +170,28 @@ int run_unit_close(struct unit *u, struct err *err)
 	return 0;
 }
 
+static int by_root(const void *a, const void *b)
+{
+	return strcmp(((const struct purge_skip *)a)->root, ((const struct purge_skip *)b)->root);
+}
+
 void run_unit_purge(struct unit *u, struct run_purge *ret)
 {
 	struct sitting *s = u->sitting;
-	mm_id *skip = mem_array(s->ctx, mm_id, u->to_file - u->from_file + 1);
+	struct purge_skip *skip = mem_array(s->ctx, struct purge_skip, u->to_file - u->from_file + u->n_pinned + 1);
 
 	*ret = (struct run_purge){.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
 				  .skip = skip, .counts = &s->run->report->bundle[u->at].purge};
 	for (size_t i = u->from_file; i < u->to_file; i++)
 		if (s->file[i].changed) {
-			memcpy(skip[ret->n_skip++], s->file[i].root, sizeof(mm_id));
+			skip[ret->n_skip] = (struct purge_skip){.why = MM_FILE_MISSING};
+			memcpy(skip[ret->n_skip++].root, s->file[i].root, sizeof(mm_id));
 			s->run->report->kept[KEPT_FILE_MISSING]++;
 		}
+	for (size_t i = 0; i < u->n_pinned; i++)
+		skip[ret->n_skip++] = u->pinned[i];
+	if (ret->n_skip)
+		qsort(skip, ret->n_skip, sizeof *skip, by_root);
 }
 
 /* A waived bundle was only a list: it is removed here, or at the next start. */

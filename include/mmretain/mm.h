@@ -243,6 +243,10 @@ enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREV
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Threads of the unit with a row that was written or changed since then (a reply, an edit, a pin), or without their root.  Columns: thread index. */
 int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* After mm_export_ready, before anything is dropped: calls fn for threads that do not have the number of posts the plan counted (n of them, in the order
+ * of mm_export_add).  A thread without posts is none of them. */
+typedef void (*mm_planned_fn)(void *payload, uint64_t thread);
+int mm_planned(struct mm *mm, const uint32_t *posts, size_t n, mm_planned_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
 /* All rows, thread by thread, the root post first; per post its row and its dependants, edit copies behind their post.  The same rows

@@ -40,6 +40,9 @@ typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why, s
 /* Which of these channels are no longer of whoever chose the threads: they stay.  ret_left: one each, false when called. */
 typedef int (*purge_scope_fn)(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err);
 
+/* A thread of the bundle that stays all the same. */
+struct purge_skip { mm_id root; unsigned why; /* enum mm_protection */ };
+
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
 	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
@@ -50,7 +53,7 @@ struct purge_options {
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
 	purge_scope_fn scope; void *scope_payload; /* likewise; may be NULL */
 	bool protect_in_full;                  /* the receipt is not of this run's own plan: ask about everything, not only changes */
-	const mm_id *skip; size_t n_skip;      /* threads of the bundle that stay all the same */
+	const struct purge_skip *skip; size_t n_skip; /* sorted by root (strcmp) */
 	bool unlink_files;                     /* false: files: keep */
 	int journal_dirfd; const char *journal_name; /* the unlink journal */
 	purge_kept_fn kept; void *kept_payload;

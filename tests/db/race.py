@@ -93,6 +93,27 @@ class BetweenPlanAndExport(Race):
         t, _ = self.between(lambda t: self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{t.root.id}'"))
         self.whole(t)
 
+    def test_reply_dated_back(self):
+        """A bridge may write replies with the time of their source, and a transaction may take its time: what the plan did not see is no part of it."""
+        t, _ = self.between(lambda t: faults.insert_reply(self.bench, t, 1, int(time.time() * 1000) - 3_600_000), faults.replies)
+        self.whole(t)
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{faults.new_id(1)}'"), "1")
+
+    def test_pin_of_a_slow_transaction(self):
+        """The pin was set a minute before the plan and committed after it."""
+        at = int(time.time() * 1000) - 60_000
+        t, _ = self.between(lambda t: self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{t.root.id}'"))
+        self.whole(t)
+
+    def test_plan_file_reply_dated_back(self):
+        self.bench.begin()
+        plan = os.path.join(self.bench.copy.where, "plan.jsonl")
+        self.bench.call("plan", "--json", "--out", plan, code=0)
+        t = self.bench.roots(faults.replies)[0]
+        faults.insert_reply(self.bench, t, 1, int(time.time() * 1000) - 3_600_000)
+        self.bench.call("run", "--plan", plan, "--json", code=3)
+        self.whole(t)
+
     def test_root_removed(self):
         """The server's permanent delete leaves the edit copies of a root."""
         def change(t):
