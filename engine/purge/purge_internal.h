@@ -31,7 +31,12 @@ struct purge_row {
 	struct purge_hint at;
 };
 
-struct purge_file { size_t thread; char *id, *path[3]; int64_t size_bytes; };
+struct purge_file {
+	size_t thread;
+	char *id, *path[3];
+	int64_t size_bytes;
+	bool compared; uint64_t ino; int64_t mtime_ns; /* of the blob when it was compared with the bundle */
+};
 
 struct purge_thread {
 	mm_id root, channel;       /* channel: "" where the bundle has none */
@@ -109,6 +114,8 @@ int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret,
 struct purge_missing;
 int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
 void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
+/* For a receipt of which nobody knows when its rows were read: threads whose blob is not what the bundle holds stay too. */
+void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b);
 
 /* Files that go, each with its thread, and a number of the caller's. */
 struct purge_named_file { mm_id id, thread; size_t at; };

@@ -2,17 +2,21 @@
  * purge_missing.c - attachments that the bundle does not hold although its rule wanted them.
  *
  * A blob that changed while it was archived is listed as missing.  The run that wrote the bundle knows these threads and lets them
- * stay; a run that takes the bundle up after a crash has only the bundle's own list.
+ * stay; a run that takes the bundle up after a crash has only the bundle's own list.  Where the crash left no line in the ledger, it is not even
+ * known when the blobs were read: then each is read again and compared.
  */
 #include "purge_internal.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uthash.h>
 
-enum { LIST_MAX = 256 << 20 };
+enum { LIST_MAX = 256 << 20, READ_BYTES = 256 << 10 };
 
-struct missing_id { UT_hash_handle hh; char id[]; };
+struct missing_id { UT_hash_handle hh; bool missing; struct digest sha256; char id[]; };
 struct purge_missing { struct missing_id *set; };
 
 static int missing_destroy(struct purge_missing *m)
@@ -25,17 +29,21 @@ static int add_line(struct purge_missing *m, const char *line, size_t len, struc
 {
 	json_t *o = json_loadb(line, len, 0, NULL);
 	const char *id = json_string_value(json_object_get(o, "file")), *state = json_string_value(json_object_get(o, "state"));
-	bool missing = state && strcmp(state, "missing") == 0;
+	const char *hex = json_string_value(json_object_get(o, "sha256"));
+	bool missing = state && strcmp(state, "missing") == 0, stored = state && strcmp(state, "stored") == 0;
 	struct missing_id *known = NULL;
+	struct digest sha256 = {0};
 
-	if (!state || (missing && !id)) {
+	if (!state || ((missing || stored) && !id) || (stored && (!hex || !hex_decode(hex, DIGEST_BYTES, sha256.b)))) {
 		json_decref(o);
 		return err_set(err, ERR_VERIFY, "the bundle's list of attachments has a damaged line");
 	}
-	if (missing)
+	if (missing || stored)
 		HASH_FIND(hh, m->set, id, (unsigned)strlen(id), known);
-	if (missing && !known) {
+	if ((missing || stored) && !known) {
 		known = mem_check(talloc_zero_size(m, sizeof *known + strlen(id) + 1));
+		known->missing = missing;
+		known->sha256 = sha256;
 		memcpy(known->id, id, strlen(id) + 1);
 		HASH_ADD_KEYPTR(hh, m->set, known->id, (unsigned)strlen(id), known);
 	}
@@ -69,7 +77,45 @@ void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
 
 	for (size_t i = 0; m && m->set && i < b->n_files; i++) {
 		HASH_FIND(hh, m->set, b->file[i].id, (unsigned)strlen(b->file[i].id), known);
-		if (known)
+		if (known && known->missing)
+			b->thread[b->file[i].thread].why |= MM_FILE_MISSING;
+	}
+}
+
+static bool read_blob(struct mm *mm, struct purge_file *f, struct digest *ret)
+{
+	auto_mem char *data = mem_array(NULL, char, READ_BYTES);
+	struct hash *h = hash_new(data);
+	struct err ignored;
+	auto_fd int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
+		return false;
+	f->compared = true;
+	f->ino = (uint64_t)st.st_ino;
+	f->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+	while ((n = read(fd, data, READ_BYTES)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		hash_update(h, data, (size_t)n);
+	}
+	hash_final(h, ret);
+	return true;
+}
+
+/* A blob that cannot be read has nothing to lose: its row goes, and what is at the path is not unlinked. */
+void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b)
+{
+	struct missing_id *known;
+	struct digest now;
+
+	for (size_t i = 0; i < b->n_files; i++) {
+		HASH_FIND(hh, m->set, b->file[i].id, (unsigned)strlen(b->file[i].id), known);
+		if (known && !known->missing && read_blob(mm, &b->file[i], &now) && memcmp(&now, &known->sha256, sizeof now) != 0)
 			b->thread[b->file[i].thread].why |= MM_FILE_MISSING;
 	}
 }

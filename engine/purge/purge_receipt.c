@@ -160,6 +160,8 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 
 		mark_skipped(o, &b);
 		purge_missing_mark(a->missing, &b);
+		if (a->missing && o->snapshot_ms <= 0)
+			purge_missing_compare(a->missing, mm, &b);
 		rc = settle_batch(mm, o, &b, ahead, c, err);
 		busy_us = time_mono_us() - from;
 		if (rc == 0 && (rc = purge_mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
