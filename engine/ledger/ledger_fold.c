@@ -16,7 +16,7 @@ struct fold {
 struct fields {
 	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest;
 	char *roots;           /* raw */
-	int64_t snapshot_ms, threads, posts, rows;
+	int64_t snapshot_ms, threads, posts, rows, open_xid;
 };
 
 /* Where a field of that name goes; NULL for others. */
@@ -36,7 +36,7 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 static int64_t *number_slot(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
-		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows},
+		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows}, {"open_xid", &f->open_xid},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -111,17 +111,24 @@ static void release_bundle(struct ledger_bundle *b)
 	talloc_free(b->stayed_run);
 }
 
-/* The list of the newest run that deletes begins anew with its first bundle. */
+/* The list of the newest run that deletes begins anew with its first bundle.  A sweep that is open stays on it: whoever was under way then may still
+ * be.  A waived bundle cannot be swept again. */
 static void begin_list(struct fold *fold, const char *run)
 {
 	struct ledger_state *st = fold->state;
+	size_t kept = 0;
 
 	if (fold->newest_run && strcmp(fold->newest_run, run) == 0)
 		return;
 	talloc_free(fold->newest_run);
 	fold->newest_run = copy(st, run);
-	while (st->n_last_run)
-		release_bundle(&st->last_run[--st->n_last_run]);
+	for (size_t i = 0; i < st->n_last_run; i++) {
+		if (st->last_run[i].open_xid && !st->last_run[i].waived)
+			st->last_run[kept++] = st->last_run[i];
+		else
+			release_bundle(&st->last_run[i]);
+	}
+	st->n_last_run = kept;
 }
 
 static void on_published(struct fold *fold, const struct fields *f)
@@ -141,6 +148,8 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 		list[i].purge_started |= strcmp(f->type, "purging") == 0;
 		list[i].purged |= strcmp(f->type, "purged") == 0;
 		list[i].done |= strcmp(f->type, "bundle-done") == 0;
+		if (strcmp(f->type, "sweep") == 0)
+			list[i].open_xid = (uint64_t)f->open_xid;
 	}
 }
 

@@ -21,24 +21,42 @@ static const struct { enum mm_kind kind; const struct sql *sql; } late[] = {
 	{MM_TRANSLATION, &sql_sweep_translation}, {MM_PROPERTY, &sql_sweep_property},
 };
 
-/* Waits until every transaction that began before now has ended, at most wait_ms. */
-static int wait_horizon(struct mm *mm, int64_t wait_ms, bool *ret_reached, struct err *err)
+static int last_xid(struct mm *mm, const struct purge_options *o, uint64_t *ret, struct err *err)
 {
-	auto_mem void *ctx = talloc_named_const(NULL, 0, "horizon");
-	int64_t until = time_mono_ms() + wait_ms;
 	struct db_result *r;
-	const char *xid;
 	int rc;
 
-	if ((rc = db_query(ctx, mm->db, &sql_purge_xid, DB_ONE, 0, NULL, &r, err)) < 0)
+	*ret = o->sweep_xid;
+	if (*ret)
+		return 0;
+	if ((rc = db_query(mm, mm->db, &sql_purge_xid, DB_ONE, 0, NULL, &r, err)) < 0)
 		return rc;
-	xid = mem_strdup(ctx, db_text(r, 0, 0));
+	*ret = strtoull(db_text(r, 0, 0), NULL, 10);
+	talloc_free(r);
+	return 0;
+}
+
+/* Waits until every transaction up to the options' has ended, at most their time.  *ret_open: which, when they have not; else 0. */
+static int wait_horizon(struct mm *mm, const struct purge_options *o, uint64_t *ret_open, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "horizon");
+	int64_t until = time_mono_ms() + o->sweep_wait_ms;
+	struct db_result *r;
+	const char *xid;
+	bool reached;
+	int rc;
+
+	if ((rc = last_xid(mm, o, ret_open, err)) < 0)
+		return rc;
+	xid = mem_printf(ctx, "%llu", (unsigned long long)*ret_open);
 	for (;;) {
 		if ((rc = db_query(ctx, mm->db, &sql_purge_horizon, DB_ONE, 1, &xid, &r, err)) < 0)
 			return rc;
-		*ret_reached = db_bool(r, 0, 0);
+		reached = db_bool(r, 0, 0);
 		talloc_free(r);
-		if (*ret_reached || time_mono_ms() >= until || stop_requested())
+		if (reached)
+			*ret_open = 0;
+		if (reached || time_mono_ms() >= until || stop_requested())
 			return 0;
 		time_sleep_ms(SWEEP_POLL_MS);
 	}
@@ -266,13 +284,14 @@ static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size
 int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	auto_mem struct purge_counts *before = mem_array(NULL, struct purge_counts, n + 1);
-	bool reached;
+	uint64_t open_xid;
 	int rc;
 
-	if ((rc = wait_horizon(mm, o->sweep_wait_ms, &reached, err)) < 0)
+	if ((rc = wait_horizon(mm, o, &open_xid, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		item[i].counts->sweep_open |= !reached;
+		item[i].counts->sweep_open |= open_xid != 0;
+		item[i].counts->open_xid = open_xid;
 		before[i] = *item[i].counts;
 	}
 	for (int tries = 0;; tries++) {

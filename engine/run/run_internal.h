@@ -127,6 +127,7 @@ struct run_purge {
 	struct purge_hints *hints;         /* NULL: recovery */
 	int64_t snapshot_ms;
 	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
+	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool started;                      /* the ledger says purging already */
 	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */

@@ -8,6 +8,7 @@
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
  * waived, not done                        closed; the plan decides anew
  * late replies after the last run         its bundles are swept once more
+ * a sweep that was open, not any more     swept once more; while it is open no attachment goes
  * unlink journals                         carried out where the row is gone; at the end of the run when anything was deleted again
  *
  * A run that only archives leaves every delete that has begun to the next run that may delete.
@@ -215,21 +216,46 @@ static int any_late(struct run *run, const struct ledger_state *st, bool *ret, s
 	return *ret ? 0 : run_leftovers_named(run, ret, err);
 }
 
+/* Has every transaction ended that outlived the bundle's sweep?  Until then its attachments stay. */
+static int sweep_closes(struct run *run, const struct ledger_bundle *b, bool *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "open sweep");
+	const char *param = mem_printf(ctx, "%llu", (unsigned long long)b->open_xid);
+	struct db_result *r;
+	int rc;
+
+	*ret = false;
+	if (!b->open_xid)
+		return 0;
+	if ((rc = db_query(ctx, run->mm->db, &sql_purge_horizon, DB_ONE, 1, &param, &r, err)) < 0)
+		return rc;
+	*ret = db_bool(r, 0, 0);
+	run->report->total.sweep_open |= !*ret;
+	return 0;
+}
+
 static int sweep_last_run(struct run *run, const struct ledger_state *st, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "last run");
-	bool late;
+	bool late, closes;
 	int rc;
 
-	if ((rc = any_late(run, st, &late, err)) < 0 || !late)
+	if (!run_deletes(run))
+		return 0;
+	if ((rc = any_late(run, st, &late, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < st->n_last_run && rc == 0; i++) {
 		const struct ledger_bundle *b = &st->last_run[i];
 		struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true,
-				      .snapshot_ms = b->snapshot_ms};
+				      /* What could have missed its delete has ended, but for what an open sweep names. */
+				      .snapshot_ms = b->snapshot_ms, .sweep_xid = b->open_xid ? b->open_xid : 1};
 		struct receipt *receipt;
 
 		if (b->waived || !b->purge_started || !b->done)
+			continue;
+		if ((rc = sweep_closes(run, b, &closes, err)) < 0)
+			return rc;
+		if (!late && !closes)
 			continue;
 		if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
 			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);

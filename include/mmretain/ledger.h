@@ -20,7 +20,7 @@
  *   purging      run, bundle
  *   stayed       run, bundle, roots: [thread ids] (at most 1000 a line): what the purge did not delete of the bundle
  *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
- *   sweep        run, bundle, late_restored, late_removed
+ *   sweep        run, bundle, late_restored, late_removed, open_xid (absent: every transaction that could have missed the delete had ended)
  *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
  *   bundle-done  run, bundle
  *   depersonalising  run, user (id), person_digest
@@ -74,13 +74,14 @@ struct ledger_bundle {
 	int64_t snapshot_ms;
 	bool waived, purge_started, purged, done;
 	uint64_t threads, posts, rows;
+	uint64_t open_xid;                 /* of its last sweep; 0: closed */
 	char *stayed;                      /* ids of its threads that were not deleted, one blank before each; or NULL */
 	char *stayed_run;                  /* which run said so last */
 };
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
 	struct ledger_bundle *last_run; size_t n_last_run;/* bundles that the newest deleting run purged, or whose
-							     delete it finished */
+							     delete it finished, and those whose sweep is open */
 	char *open_run;                    /* run without run-end, or NULL */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;

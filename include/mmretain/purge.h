@@ -28,7 +28,8 @@ struct purge_counts {
 	uint64_t late_restored, late_removed;
 	uint64_t blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked;
 	int64_t pause_ms;
-	bool sweep_open;  /* an older transaction was still running: the next run sweeps once more */
+	bool sweep_open;  /* an older transaction was still running: a later run sweeps once more */
+	uint64_t open_xid; /* when every transaction up to this one has ended; 0: the sweep is not open */
 };
 
 /* Of every thread of the receipt that was not deleted.  why: enum mm_protection, PURGE_LOCKED, or PURGE_GONE: its root, or the whole part, was not
@@ -49,6 +50,7 @@ struct purge_options {
 	int64_t deadline_mono_ms;              /* 0 = none */
 	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
+	uint64_t sweep_xid;                    /* up to this one; 0: all that have begun until now */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */
 	purge_scope_fn scope; void *scope_payload; /* likewise; may be NULL */

@@ -560,6 +560,28 @@ class Attachments(Race):
         self.whole(t)
         self.assertTrue(os.path.exists(os.path.join(self.bench.copy.data, path)), "the thread is back, its attachment is not")
 
+    def test_open_transaction_for_two_nights(self):
+        """It outlives the next run too, which deletes other things: the reply still brings the thread back, with its attachments."""
+        self.bench.begin()
+        with_files = {root: path for root, _, path in faults.attached(self.bench)}
+        other = PG.connect(self.bench.name)
+        other.cursor().execute("SELECT pg_current_xact_id()")
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path, at = os.path.join(self.bench.copy.data, with_files[t.root.id]), int(time.time() * 1000)
+        other.cursor().execute(f"""INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
+            VALUES ('{faults.new_id(9)}', {at}, {at}, 0, 0, false, '{t.root.user}', '{t.channel}', '{t.root.id}', '', 'late', '', '{{}}', '', '[]', '[]')""")
+        self.bench.now += 90 * 86_400_000
+        before = lib.bundles(self.bench.copy.archive)
+        self.bench.run(code=(0, 3))
+        self.assertNotEqual(lib.bundles(self.bench.copy.archive), before, "the second night has nothing to delete")
+        other.commit()
+        other.close()
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        self.assertTrue(os.path.exists(path), "the thread is back, its attachment is not")
+
 
 class Locks(Race):
     def test_nobody_waits_long(self):
