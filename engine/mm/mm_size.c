@@ -16,27 +16,30 @@ static const char *id_array(void *ctx, const char *const *ids, size_t n)
 	return db_array_text(&a);
 }
 
-static int planner(void *ctx, struct mm *mm, const char *value, struct err *err)
+static int planner(void *ctx, struct mm *mm, const char *index_scan, const char *sort_and_join, struct err *err)
 {
+	const char *p[] = {index_scan, sort_and_join};
 	struct db_result *res;
 
-	return db_query(ctx, mm->db, &sql_size_settings, DB_ONE, 1, &value, &res, err);
+	return db_query(ctx, mm->db, &sql_size_settings, DB_ONE, 2, p, &res, err);
 }
 
-static int sum_bytes(void *ctx, struct mm *mm, const char *ids, struct db_result **ret, struct err *err)
+/* Of posts with an index_scan "off", of their files with "on". */
+static int sum_bytes(void *ctx, struct mm *mm, const struct sql *sql, const char *index_scan, const char *ids, struct db_result **ret,
+		     struct err *err)
 {
-	int r = planner(ctx, mm, "off", err);
+	int r = planner(ctx, mm, index_scan, "off", err);
 
 	if (r == 0)
-		r = db_query(ctx, mm->db, &sql_size_bytes, DB_ANY, 1, &ids, ret, err);
-	return r < 0 ? r : planner(ctx, mm, "on", err);
+		r = db_query(ctx, mm->db, sql, DB_ANY, 1, &ids, ret, err);
+	return r < 0 ? r : planner(ctx, mm, "on", "on", err);
 }
 
 static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *size, size_t n, struct err *err)
 {
 	struct mm_idmap map;
 	struct db_result *res;
-	int r = db_query(ctx, mm->db, &sql_size_files, DB_ANY, 1, &ids, &res, err);
+	int r = sum_bytes(ctx, mm, &sql_size_files, "on", ids, &res, err);
 
 	if (r < 0)
 		return r;
@@ -61,7 +64,7 @@ int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n,
 	struct db_result *res;
 	struct mm_size *size;
 	size_t rows;
-	int r = with_bytes ? sum_bytes(tmp, mm, ids, &res, err) : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &ids, &res, err);
+	int r = with_bytes ? sum_bytes(tmp, mm, &sql_size_bytes, "off", ids, &res, err) : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &ids, &res, err);
 
 	if (r < 0)
 		return r;
