@@ -93,23 +93,31 @@ def plan_pair(b, row, db, rule, floor):
 
 def largest(b, db, what, group):
     """Nine tenths of the largest channel or team: about one night's excess is due."""
-    sql = f"SELECT max(n) FROM (SELECT {group} AS g, {what} AS n FROM posts p JOIN channels c ON c.id = p.channelid GROUP BY 1) x WHERE g <> ''"
+    sql = (f"SELECT max(n) FROM (SELECT {group} AS g, {what} AS n FROM posts p JOIN channels c ON c.id = p.channelid"
+           " LEFT JOIN (SELECT postid, sum(size) AS size FROM fileinfo WHERE postid <> '' GROUP BY postid) f ON f.postid = p.id GROUP BY 1) x WHERE g <> ''")
     return int(int(b.pg.psql(sql, db=db)) * 0.9)
+
+
+def limit(per, size):
+    return ["keep: forever", f"limit: {{per: {per}, {size}}}"]
 
 
 def plan_rows(b, rows, wanted):
     db = b.database(b.args.posts)
     b.warm(db)
     days = b.cut_days(db, SHARE)
-    size = "sum(octet_length(message) + octet_length(props::text))"
+    text = "sum(octet_length(message) + octet_length(props::text))"
+    size = text + " + coalesce(sum(f.size), 0)"
     n, first = largest(b, db, "count(*)", "c.id"), 1000
-    channel, team = largest(b, db, size, "c.id"), largest(b, db, size, "c.teamid")
+    kib = {(per, what): largest(b, db, what, group) // 1024 for per, group in (("channel", "c.id"), ("team", "c.teamid")) for what in (size, text)}
     work = (
         ("P1", "plan, age rule", 1.3, 1.0, age(days), floor_age(days)),
-        ("P2", f"plan, at most {n} posts a channel", 2.0, 1.2, ["keep: forever", f"limit: {{per: channel, posts: {n}}}"], FLOOR_POSTS.format(n=n)),
-        ("P2f", f"the same the first time, {first} posts a channel", 0, 0, ["keep: forever", f"limit: {{per: channel, posts: {first}}}"], FLOOR_POSTS.format(n=first)),
-        ("P3", f"plan, at most {channel // 1024} KiB a channel", 1.5, 1.1, ["keep: forever", f"limit: {{per: channel, bytes: {channel // 1024}KiB}}"], FLOOR_BYTES),
-        ("P3t", f"plan, at most {team // 1024} KiB a team", 1.5, 1.1, ["keep: forever", f"limit: {{per: team, bytes: {team // 1024}KiB}}"], FLOOR_BYTES),
+        ("P2", f"plan, at most {n} posts a channel", 2.0, 1.2, limit("channel", f"posts: {n}"), FLOOR_POSTS.format(n=n)),
+        ("P2f", f"the same the first time, {first} posts a channel", 0, 0, limit("channel", f"posts: {first}"), FLOOR_POSTS.format(n=first)),
+        ("P3", f"plan, at most {kib['channel', size]} KiB a channel", 1.5, 1.1, limit("channel", f"bytes: {kib['channel', size]}KiB"), FLOOR_BYTES),
+        ("P3t", f"plan, at most {kib['team', size]} KiB a team", 1.5, 1.1, limit("team", f"bytes: {kib['team', size]}KiB"), FLOOR_BYTES),
+        ("P3f", f"the first time, {kib['channel', text]} KiB a channel", 0, 0, limit("channel", f"bytes: {kib['channel', text]}KiB"), FLOOR_BYTES),
+        ("P3tf", f"the first time, {kib['team', text]} KiB a team", 0, 0, limit("team", f"bytes: {kib['team', text]}KiB"), FLOOR_BYTES),
     )
     for name, what, must, aim, rule, floor in work:
         if name[:2] in wanted:
