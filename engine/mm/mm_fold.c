@@ -50,6 +50,7 @@ static void merge(struct mm_part *to, const struct mm_part *from)
 		to->hold = from->hold;
 	to->bytes += from->bytes;
 	to->posts += from->posts;
+	to->missing += from->missing;
 	to->bits |= from->bits;
 }
 

@@ -12,7 +12,7 @@ enum { N_PARAMS = 21, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
 struct reader {
 	const struct mm_rows *r;
 	struct mm_fold *to;
-	bool hold, bytes;
+	bool hold, bytes, below;
 	struct mm_idmap seen; /* channels met, when the caller gave none */
 	mm_id *seen_id;
 	size_t seen_room;
@@ -67,7 +67,11 @@ static int take_row(void *payload, const struct db_row *row, struct err *err)
 		col++;
 	}
 	if (c->bytes)
-		part.bytes = (uint64_t)number(row, col);
+		part.bytes = (uint64_t)number(row, col++);
+	if (c->below) {
+		part.posts = (uint32_t)number(row, col);
+		part.missing = -(int32_t)number(row, col + 1);
+	}
 	return mm_fold_add(c->to, &part, err);
 }
 
@@ -145,6 +149,11 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 	segment_params(ctx, r->guards ? &r->guards->legal : NULL, false, p + 17);
 }
 
+static bool is_split(const struct mm_rows *r)
+{
+	return r->form == MM_SCAN && r->order == MM_BY_LAST_REPLY;
+}
+
 static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 {
 	static const char *const candidate[] = {
@@ -152,15 +161,18 @@ static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 		[MM_ODD_COPIES] = "odd",
 	};
 
+	static const char *const order[] = {[MM_BY_ROOT] = "root", [MM_BY_LAST_REPLY] = "last_reply", [MM_BY_LAST_EDIT] = "live"};
+
 	on[(*n)++] = candidate[r->form];
-	on[(*n)++] = r->form == MM_SCAN ? "grouped" : "lateral";
 	if (r->form != MM_SCAN) {
+		on[(*n)++] = "lateral";
 		on[(*n)++] = r->form == MM_ODD_COPIES ? "" : "probe";
 		return;
 	}
 	on[(*n)++] = r->all_channels ? "all" : "some";
-	on[(*n)++] = r->order == MM_BY_ROOT ? "root" : "live";
-	on[(*n)++] = r->order == MM_BY_LAST_EDIT ? "last_edit" : "last_reply";
+	on[(*n)++] = order[r->order];
+	on[(*n)++] = r->order == MM_BY_ROOT ? "" : "past";
+	on[(*n)++] = is_split(r) ? "" : "grouped";
 }
 
 static void protect_blocks(const struct mm_rows *r, const char *on[], size_t *n)
@@ -213,22 +225,69 @@ static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on,
 	return rc < 0 ? rc : mm_marks_fold(r->mm, &sql, 1, &fields, to, err);
 }
 
+/* One pass; which: NULL, or "roots" or "below". */
+static int fold_rows(struct reader *c, const char *on[], size_t n, const char *which, const char *const *p, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
+	struct sql sql;
+	int r;
+
+	on[n] = which;
+	c->below = which && strcmp(which, "below") == 0;
+	r = mm_template(ctx, &sql_thread_rows, on, &sql, err);
+	on[n] = NULL;
+	return r < 0 ? r : db_stream(c->r->mm->db, &sql, N_PARAMS, p, take_row, c, err);
+}
+
+static int take_files(void *payload, const struct db_row *row, struct err *err)
+{
+	struct mm_part part = {.hold = -1, .channel = MM_NO_INDEX, .bytes = (uint64_t)number(row, 1)};
+
+	if (!row->value[0] || row->len[0] > MM_ID)
+		return 0;
+	memcpy(part.root, row->value[0], row->len[0] + 1);
+	return mm_fold_add(payload, &part, err);
+}
+
+static int take_replies(void *payload, const struct db_row *row, struct err *err)
+{
+	struct mm_part part = {.hold = -1, .channel = MM_NO_INDEX, .missing = (int32_t)number(row, 1)};
+
+	if (row->len[0] > MM_ID)
+		return 0;
+	memcpy(part.root, row->value[0], row->len[0] + 1);
+	return mm_fold_add(payload, &part, err);
+}
+
+static int fold_split(struct reader *c, const char *on[], size_t n, const char *const *p, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
+	struct db *db = c->r->mm->db;
+	struct sql sql;
+	int r = fold_rows(c, on, n, "roots", p, err);
+
+	if (r == 0)
+		r = fold_rows(c, on, n, "below", p, err);
+	if (r == 0)
+		r = db_stream(db, &sql_thread_replies, 1, p + 2, take_replies, c->to, err);
+	if (r < 0 || !c->bytes)
+		return r;
+	r = mm_template(ctx, &sql_thread_files, on, &sql, err);
+	return r < 0 ? r : db_stream(db, &sql, 3, p, take_files, c->to, err);
+}
+
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
 	struct reader c = {.r = r, .to = to, .hold = r->protect && r->protect->n_holds, .bytes = r->with_bytes};
 	const char *on[MAX_BLOCKS] = {NULL}, *p[N_PARAMS];
-	struct sql sql;
 	size_t n = 0;
 	int rc;
 
 	mm_idmap_init(&c.seen, ctx, sizeof(mm_id));
 	form_blocks(r, on, &n);
 	protect_blocks(r, on, &n);
-	rc = mm_template(ctx, &sql_thread_rows, on, &sql, err);
-	if (rc < 0)
-		return rc;
 	params(ctx, r, p);
-	rc = db_stream(r->mm->db, &sql, N_PARAMS, p, take_row, &c, err);
+	rc = is_split(r) ? fold_split(&c, on, n, p, err) : fold_rows(&c, on, n, NULL, p, err);
 	return rc < 0 ? rc : fold_marks(ctx, r, on, to, err);
 }

@@ -45,7 +45,7 @@ static bool is_wanted(const struct run *run, const struct mm_part *t)
 {
 	bool odd_root = t->root_create_ms <= 0;
 
-	if (t->channel == MM_NO_INDEX || odd_root || key_of(run->q->order, t) >= cut_of(run->q, t->channel))
+	if (t->channel == MM_NO_INDEX || odd_root || t->missing || key_of(run->q->order, t) >= cut_of(run->q, t->channel))
 		return false;
 	return run->q->protect || !(t->bits & MM_DAMAGED);
 }
@@ -147,6 +147,8 @@ static int take_null(void *payload, const struct db_row *row, struct err *err)
 	memcpy(part.root, row->value[0], row->len[0] + 1);
 	if (row->value[1])
 		part.channel = mm_idmap_find(&run->channel, row->value[1], row->len[1]);
+	if (run->q->order == MM_BY_LAST_REPLY && row->value[2] && row->value[2][0] == 't')
+		part.missing = -1; /* thread_replies.sql counts it */
 	return mm_fold_add(run->fold, &part, err);
 }
 

@@ -2,7 +2,8 @@
  * mm_thread_internal.h - what the files about threads and protections share.
  *
  * One statement (thread_rows.sql) streams the rows of candidate threads; mm_fold puts them together on this side, because
- * grouping every row in the server costs more than finding it.
+ * grouping every row in the server costs more than finding it.  Nine threads of ten are a root alone; only what lies below roots is worth
+ * grouping there, by parallel workers.
  */
 #ifndef MM_THREAD_INTERNAL_H
 #define MM_THREAD_INTERNAL_H
@@ -39,6 +40,7 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 	uint64_t bytes;
 	uint32_t posts, bits;
 	int32_t hold;           /* -1 none */
+	int32_t missing;        /* replies that exist, less those that came; not 0 once all is together: the thread is younger than the cut-off */
 };
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;

@@ -365,6 +365,27 @@ static void file(void *ctx)
 	printf("%s plan file                    %zu wrong\n", wrong ? "FAIL" : "ok  ", wrong);
 }
 
+/* The threads of three replies lose a time: damaged, which a plan says, not just younger. */
+static void timeless(void *ctx)
+{
+	static const char *const match[] = {"{}", "{team: accelerator}"};
+	struct plan *plan[4];
+	size_t wrong = 0;
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			sql(ctx, "UPDATE posts SET createat = NULL WHERE id IN (SELECT max(m.id) FROM thread t JOIN member m ON m.thread = t.thread "
+				 "WHERE t.posts > 3 AND m.rootid = t.thread AND coalesce(m.originalid, '') = '' AND t.edit_at < 1700000000000 AND " SAFE
+				 " AND t.teamid = (SELECT id FROM teams WHERE name = 'accelerator') GROUP BY t.thread ORDER BY 1 LIMIT 3)");
+		plan[i] = build(ctx, mem_printf(ctx, HEAD "  - {name: r, match: %s, keep: {for: 400d}, guard: {percent: 100}}\n", match[i & 1]), false);
+	}
+	for (int i = 0; i < 2; i++)
+		wrong += plan[i + 2]->rule[0].reason[KEPT_DAMAGED] != plan[i]->rule[0].reason[KEPT_DAMAGED] + 3 ||
+			 plan[i + 2]->due_threads + 3 != plan[i]->due_threads;
+	failures += wrong > 0;
+	printf("%s replies without a time       %zu wrong of 2\n", wrong ? "FAIL" : "ok  ", wrong);
+}
+
 int main(void)
 {
 	const struct mm_source source = {.url = getenv("MMR_TEST_CONNINFO")};
@@ -403,6 +424,7 @@ int main(void)
 	pages(ctx);
 	explain(ctx);
 	file(ctx);
+	timeless(ctx);
 	printf("%d failures\n", failures);
 	talloc_free(ctx);
 	return failures ? 1 : 0;

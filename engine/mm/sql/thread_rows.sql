@@ -1,12 +1,14 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
 -- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
--- then first hold (block hold), then bytes (block bytes).  A scan leaves marks kept in other tables to thread_marks.sql, and
--- damage that shows as rows without a root to thread_rootless.sql and thread_named.sql.
+-- then first hold (block hold), then bytes (block bytes), then in block below: rows, and how many of them name a root.
+-- A scan leaves marks kept in other tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and
+-- thread_named.sql.  A scan for the last reply runs as two (blocks roots, and below with a line per thread and channel), leaves files to
+-- thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
--- $21 status fields of content flagging.
+-- $21 status fields of content flagging.  An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
 -- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
@@ -19,21 +21,6 @@ WITH param AS (
 -- threads with a younger row, or with a reply in a channel that is not asked for (damage); a younger copy without a rootid has its
 -- post beside it, or is found by thread_named.sql
 live AS (
---[last_reply
-	SELECT DISTINCT p.rootid AS thread
-	FROM posts p
---[some
-	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
---]
-	WHERE p.rootid <> ''
---[all
-	  AND p.createat >= $4
---]
---[some
-	  AND coalesce(p.createat >= c.cut, true)
---]
---]
---[last_edit
 	SELECT DISTINCT CASE WHEN p.rootid <> '' THEN p.rootid WHEN p.originalid <> '' THEN p.originalid ELSE p.id END AS thread
 	FROM posts p
 --[some
@@ -44,7 +31,6 @@ live AS (
 --]
 --[some
 	WHERE CASE WHEN c.cut IS NULL THEN p.rootid <> '' ELSE p.createat >= c.cut AND p.rootid <> '' OR p.editat >= c.cut END
---]
 --]
 ),
 --]
@@ -62,11 +48,17 @@ part AS (
 --[some
 	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
 --]
---[live
+--[past
 	WHERE p.createat < $3
 --[some
 	  AND p.createat < c.cut
 --]
+--]
+--[roots
+	  AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--]
+--[below
+	  AND (p.rootid <> '' OR p.originalid <> '')
 --]
 --[root
 --[all
@@ -78,6 +70,9 @@ part AS (
 --]
 ),
 member AS (
+--[last_reply
+	SELECT p.* FROM part p
+--]
 --[live
 	SELECT p.* FROM part p WHERE NOT EXISTS (SELECT FROM live l WHERE l.thread = p.thread)
 --]
@@ -166,7 +161,21 @@ member AS (
 	FROM reply r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') <> r.rootid OFFSET 0) p
 )
 --]
-SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END,
+--[below
+SELECT x.thread, x.channelid, max(x.createat), max(x.editat), bit_or(x.bits)
+--[hold
+	, min(x.hold)
+--]
+--[bytes
+	, sum(x.bytes)
+--]
+	, count(*), count(*) FILTER (WHERE x.named)
+FROM (
+--]
+SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END AS editat,
+--[below
+	m.rootid <> '' AS named,
+--]
 	CASE WHEN m.root THEN 65536 ELSE 0 END
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
 	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
@@ -212,11 +221,20 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --[compliance
 	| CASE WHEN coalesce(m.updateat > $9, true) AND starts_with(coalesce(m.type, ''), 'system_') IS FALSE THEN 128 ELSE 0 END
 --]
+	AS bits
 --[hold
-	, least(hu.hold, hc.hold)
+	, least(hu.hold, hc.hold) AS hold
 --]
 --[bytes
-	, coalesce(octet_length(m.message), 0) + coalesce(octet_length(m.props::text), 0) + coalesce(f.size, 0)
+	, coalesce(octet_length(m.message), 0)
+	+ CASE WHEN pg_column_size(m.props) = 5 THEN 2 ELSE coalesce(octet_length(m.props::text), 0) END
+--[grouped
+	+ coalesce(f.size, 0)
+--]
+--[lateral
+	+ coalesce(f.size, 0)
+--]
+	AS bytes
 --]
 FROM member m
 --[hold
@@ -236,4 +254,7 @@ LEFT JOIN (SELECT g.postid, sum(g.size)::bigint AS size FROM fileinfo g WHERE g.
 --[lateral
 LEFT JOIN LATERAL (SELECT sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
 --]
+--]
+--[below
+) x GROUP BY x.thread, x.channelid
 --]
