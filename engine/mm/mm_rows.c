@@ -149,9 +149,10 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 	segment_params(ctx, r->guards ? &r->guards->legal : NULL, false, p + 17);
 }
 
+/* Replies and files are counted for all channels: for some of them, or cut-offs that differ, that would be too many. */
 static bool is_split(const struct mm_rows *r)
 {
-	return r->form == MM_SCAN && r->order == MM_BY_LAST_REPLY;
+	return r->form == MM_SCAN && r->order == MM_BY_LAST_REPLY && r->all_channels;
 }
 
 static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
@@ -161,8 +162,6 @@ static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 		[MM_ODD_COPIES] = "odd",
 	};
 
-	static const char *const order[] = {[MM_BY_ROOT] = "root", [MM_BY_LAST_REPLY] = "last_reply", [MM_BY_LAST_EDIT] = "live"};
-
 	on[(*n)++] = candidate[r->form];
 	if (r->form != MM_SCAN) {
 		on[(*n)++] = "lateral";
@@ -170,9 +169,12 @@ static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 		return;
 	}
 	on[(*n)++] = r->all_channels ? "all" : "some";
-	on[(*n)++] = order[r->order];
-	on[(*n)++] = r->order == MM_BY_ROOT ? "" : "past";
-	on[(*n)++] = is_split(r) ? "" : "grouped";
+	on[(*n)++] = r->order == MM_BY_ROOT ? "root" : "past";
+	on[(*n)++] = is_split(r) ? "split" : "grouped";
+	if (is_split(r) || r->order == MM_BY_ROOT)
+		return;
+	on[(*n)++] = "live";
+	on[(*n)++] = r->order == MM_BY_LAST_EDIT ? "last_edit" : "last_reply";
 }
 
 static void protect_blocks(const struct mm_rows *r, const char *on[], size_t *n)
@@ -261,19 +263,14 @@ static int take_replies(void *payload, const struct db_row *row, struct err *err
 
 static int fold_split(struct reader *c, const char *on[], size_t n, const char *const *p, struct err *err)
 {
-	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
 	struct db *db = c->r->mm->db;
-	struct sql sql;
 	int r = fold_rows(c, on, n, "roots", p, err);
 
 	if (r == 0)
 		r = fold_rows(c, on, n, "below", p, err);
 	if (r == 0)
 		r = db_stream(db, &sql_thread_replies, 1, p + 2, take_replies, c->to, err);
-	if (r < 0 || !c->bytes)
-		return r;
-	r = mm_template(ctx, &sql_thread_files, on, &sql, err);
-	return r < 0 ? r : db_stream(db, &sql, 3, p, take_files, c->to, err);
+	return r < 0 || !c->bytes ? r : db_stream(db, &sql_thread_files, 1, p + 2, take_files, c->to, err);
 }
 
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)

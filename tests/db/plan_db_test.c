@@ -365,7 +365,7 @@ static void file(void *ctx)
 	printf("%s plan file                    %zu wrong\n", wrong ? "FAIL" : "ok  ", wrong);
 }
 
-/* The threads of three replies lose a time: damaged, which a plan says, not just younger. */
+/* The threads of three replies lose a time: damaged, which a plan of all channels says, not just younger. */
 static void timeless(void *ctx)
 {
 	static const char *const match[] = {"{}", "{team: accelerator}"};
@@ -380,7 +380,7 @@ static void timeless(void *ctx)
 		plan[i] = build(ctx, mem_printf(ctx, HEAD "  - {name: r, match: %s, keep: {for: 400d}, guard: {percent: 100}}\n", match[i & 1]), false);
 	}
 	for (int i = 0; i < 2; i++)
-		wrong += plan[i + 2]->rule[0].reason[KEPT_DAMAGED] != plan[i]->rule[0].reason[KEPT_DAMAGED] + 3 ||
+		wrong += (i == 0 && plan[i + 2]->rule[0].reason[KEPT_DAMAGED] != plan[i]->rule[0].reason[KEPT_DAMAGED] + 3) ||
 			 plan[i + 2]->due_threads + 3 != plan[i]->due_threads;
 	failures += wrong > 0;
 	printf("%s replies without a time       %zu wrong of 2\n", wrong ? "FAIL" : "ok  ", wrong);

@@ -3,8 +3,9 @@
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
 -- then first hold (block hold), then bytes (block bytes), then in block below: rows, and how many of them name a root.
 -- A scan leaves marks kept in other tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and
--- thread_named.sql.  A scan for the last reply runs as two (blocks roots, and below with a line per thread and channel), leaves files to
--- thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
+-- thread_named.sql.  A scan of all channels for the last reply runs as two (block split, with roots, or below: a line per thread and
+-- channel), leaves files to thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel
+-- workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
@@ -21,6 +22,13 @@ WITH param AS (
 -- threads with a younger row, or with a reply in a channel that is not asked for (damage); a younger copy without a rootid has its
 -- post beside it, or is found by thread_named.sql
 live AS (
+--[last_reply
+	SELECT DISTINCT p.rootid AS thread
+	FROM posts p
+	LEFT JOIN unnest($1::text[], $2::bigint[]) c (id, cut) ON c.id = p.channelid
+	WHERE p.rootid <> '' AND coalesce(p.createat >= c.cut, true)
+--]
+--[last_edit
 	SELECT DISTINCT CASE WHEN p.rootid <> '' THEN p.rootid WHEN p.originalid <> '' THEN p.originalid ELSE p.id END AS thread
 	FROM posts p
 --[some
@@ -31,6 +39,7 @@ live AS (
 --]
 --[some
 	WHERE CASE WHEN c.cut IS NULL THEN p.rootid <> '' ELSE p.createat >= c.cut AND p.rootid <> '' OR p.editat >= c.cut END
+--]
 --]
 ),
 --]
@@ -70,7 +79,7 @@ part AS (
 --]
 ),
 member AS (
---[last_reply
+--[split
 	SELECT p.* FROM part p
 --]
 --[live
