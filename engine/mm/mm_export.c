@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mm_sql.h"
+#include "mm_thread_internal.h"
 
 /* A page of posts is about what a socket holds: the server fills it while this side works on the last one. */
 enum { FETCH_POSTS = 500, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
@@ -21,6 +22,7 @@ struct mm_export {
 	bool small;           /* beside the tables: index probes */
 	int64_t snapshot_ms;
 	int64_t parts_before_ms; /* INT64_MIN: whole threads */
+	int64_t min_root_ms, max_root_ms;
 	uint64_t threads, posts;
 	struct buf copy;
 };
@@ -34,18 +36,25 @@ struct stream {
 	bool end;
 };
 
-/* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it. */
-static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; } parts[] = {
-	{MM_POST, &sql_export_post, "mmr_post_rows"},             {MM_THREAD, &sql_export_thread, "mmr_thread_rows"},
-	{MM_MEMBER, &sql_export_member, "mmr_member_rows"},       {MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
-	{MM_FILE, &sql_export_file, "mmr_file_rows"},             {MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows"},
-	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows"}, {MM_ACK, &sql_export_ack, "mmr_ack_rows"},
-	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows"},    {MM_PREF, &sql_export_pref, "mmr_pref_rows"},
-	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows"}, {MM_DRAFT, &sql_export_draft, "mmr_draft_rows"},
-	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows"},
-	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows"},
-	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows"},
-	{MM_PROPERTY, &sql_export_property, "mmr_property_rows"},
+/* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it.
+ * few: a small table, joined with the posts that any of these tables names. */
+static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; bool few; } parts[] = {
+	{MM_POST, &sql_export_post, "mmr_post_rows", false},
+	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", false},
+	{MM_MEMBER, &sql_export_member, "mmr_member_rows", false},
+	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows", false},
+	{MM_FILE, &sql_export_file, "mmr_file_rows", false},
+	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows", false},
+	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows", true},
+	{MM_ACK, &sql_export_ack, "mmr_ack_rows", true},
+	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows", true},
+	{MM_PREF, &sql_export_pref, "mmr_pref_rows", true},
+	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows", true},
+	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows", true},
+	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows", true},
+	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows", true},
+	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows", true},
+	{MM_PROPERTY, &sql_export_property, "mmr_property_rows", true},
 };
 
 static int export_destroy(struct mm_export *x)
@@ -62,13 +71,15 @@ static int run_sql(struct mm_export *x, const struct sql *sql, struct err *err)
 
 int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err)
 {
-	static const struct sql *const setup[] = {&sql_export_settings, &sql_export_work, &sql_export_work_post};
+	static const struct sql *const setup[] = {&sql_export_work, &sql_export_work_post, &sql_export_work_file, &sql_export_work_few};
 	struct mm_export *x = mem_new(ctx, struct mm_export);
 	struct db_result *r;
 	int rc;
 
 	x->mm = mm;
 	x->parts_before_ms = INT64_MIN;
+	x->min_root_ms = INT64_MAX;
+	x->max_root_ms = INT64_MIN;
 	buf_init(&x->copy, x, 1 << 20);
 	if ((rc = db_begin(mm->db, DB_EXPORT_SNAPSHOT, err)) < 0)
 		goto fail;
@@ -77,6 +88,9 @@ int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err
 	if ((rc = db_query(x, mm->db, &sql_export_now, DB_ONE, 0, NULL, &r, err)) < 0)
 		goto fail;
 	x->snapshot_ms = db_i64(r, 0, 0);
+	talloc_free(r);
+	if ((rc = db_query(x, mm->db, &sql_export_settings, DB_ONE, 0, NULL, &r, err)) < 0)
+		goto fail;
 	talloc_free(r);
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
 		if ((rc = run_sql(x, setup[i], err)) < 0)
@@ -99,11 +113,21 @@ static int flush_copy(struct mm_export *x, struct err *err)
 	return rc;
 }
 
+/* A root of unknown time may lie anywhere. */
+static void widen(struct mm_export *x, int64_t root_ms)
+{
+	if (root_ms <= 0 || root_ms < x->min_root_ms)
+		x->min_root_ms = root_ms > 0 ? root_ms : INT64_MIN;
+	if (root_ms <= 0 || root_ms > x->max_root_ms)
+		x->max_root_ms = root_ms > 0 ? root_ms : INT64_MAX;
+}
+
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err)
 {
 	/* ids are [A-Za-z0-9]; anything else could not have come out of the plan */
 	if (strspn(t->root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(t->root))
 		return err_set(err, ERR_DATABASE, "post id with characters that no Mattermost id has");
+	widen(x, t->root_create_ms);
 	buf_printf(&x->copy, "%llu\t%s\n", (unsigned long long)x->threads++, t->root);
 	return x->copy.len >= COPY_FLUSH_BYTES ? flush_copy(x, err) : 0;
 }
@@ -118,23 +142,44 @@ static bool is_parts(const struct mm_export *x)
 	return x->parts_before_ms != INT64_MIN;
 }
 
-/* Rows that go although their thread stays, and their attachments. */
-static int fill_parts(struct mm_export *x, struct err *err)
+static char *number(void *ctx, int64_t v)
 {
-	char text[24];
-	const char *param = text;
-	int rc;
-
-	snprintf(text, sizeof text, "%lld", (long long)x->parts_before_ms);
-	if ((rc = db_query(x, x->mm->db, &sql_export_parts, DB_NONE, 1, &param, NULL, err)) < 0)
-		return rc;
-	x->posts = (uint64_t)db_affected(x->mm->db);
-	if ((rc = run_sql(x, &sql_export_analyze_post, err)) < 0 || (rc = run_sql(x, &sql_export_part_work, err)) < 0)
-		return rc;
-	return db_query(x, x->mm->db, &sql_export_part_fill, DB_NONE, 1, &param, NULL, err);
+	return mem_printf(ctx, "%lld", (long long)v);
 }
 
-int mm_export_ready(struct mm_export *x, struct err *err)
+static int fill(struct mm_export *x, const struct sql *sql, int n_params, const char *const *params, struct err *err)
+{
+	int rc = db_query(x, x->mm->db, sql, DB_NONE, n_params, params, NULL, err);
+
+	if (rc < 0)
+		return rc;
+	x->posts = (uint64_t)db_affected(x->mm->db);
+	return run_sql(x, &sql_export_analyze_post, err);
+}
+
+static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
+{
+	auto_mem void *ctx = mem_context(x, "parameters");
+	const char *since = number(ctx, since_ms);
+
+	if (is_parts(x))
+		return fill(x, &sql_export_parts, 2, (const char *[]){number(ctx, x->parts_before_ms), since}, err);
+	if (x->small)
+		return fill(x, &sql_export_posts_probe, 1, &since, err);
+	return fill(x, &sql_export_posts_fill, 3, (const char *[]){since, number(ctx, x->min_root_ms), number(ctx, x->max_root_ms)}, err);
+}
+
+/* Files of the posts; of parts also those that an edit took off a post which stays. */
+static int fill_files(struct mm_export *x, struct err *err)
+{
+	auto_mem char *before = number(x, x->parts_before_ms);
+	const char *param = before;
+	int rc = is_parts(x) ? db_query(x, x->mm->db, &sql_export_part_fill, DB_NONE, 1, &param, NULL, err) : run_sql(x, &sql_export_file_fill, err);
+
+	return rc < 0 ? rc : run_sql(x, &sql_export_analyze_file, err);
+}
+
+int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
 {
 	int rc;
 
@@ -142,14 +187,9 @@ int mm_export_ready(struct mm_export *x, struct err *err)
 		return rc;
 	x->copying = false;
 	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
-	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0)
+	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 || (rc = fill_posts(x, since_ms, err)) < 0)
 		return rc;
-	if (is_parts(x))
-		return fill_parts(x, err);
-	if ((rc = run_sql(x, x->small ? &sql_export_posts_probe : &sql_export_posts_fill, err)) < 0)
-		return rc;
-	x->posts = (uint64_t)db_affected(x->mm->db);
-	return run_sql(x, &sql_export_analyze_post, err);
+	return fill_files(x, err);
 }
 
 int64_t mm_export_snapshot_ms(const struct mm_export *x)
@@ -164,16 +204,12 @@ uint64_t mm_export_posts(const struct mm_export *x)
 
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
 {
-	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_files : &sql_export_files, 0, NULL, fn, payload, err);
+	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
 }
 
-int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err)
+int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
 {
-	char text[24];
-	const char *param = text;
-
-	snprintf(text, sizeof text, "%lld", (long long)since_ms);
-	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 1, &param, fn, payload, err);
+	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 0, NULL, fn, payload, err);
 }
 
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
@@ -189,8 +225,8 @@ int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struc
 	rc = db_query(x, x->mm->db, &sql_export_drop, DB_NONE, 1, &param, NULL, err);
 	if (rc == 0)
 		x->posts -= (uint64_t)db_affected(x->mm->db);
-	if (rc == 0 && is_parts(x))
-		rc = db_query(x, x->mm->db, &sql_export_part_drop, DB_NONE, 1, &param, NULL, err);
+	if (rc == 0)
+		rc = db_query(x, x->mm->db, &sql_export_drop_file, DB_NONE, 1, &param, NULL, err);
 	db_array_clear(&a);
 	return rc;
 }
@@ -206,13 +242,24 @@ static int stream_next(struct stream *s, struct err *err)
 	return 0;
 }
 
-static const struct sql *sql_of(const struct mm_export *x, size_t part)
+/* Posts that rows of small tables may name: of a small unit all of them. */
+static int fill_few(struct mm_export *x, struct err *err)
 {
-	if (is_parts(x) && parts[part].kind == MM_FILE)
-		return &sql_export_part_file;
-	if (is_parts(x) && parts[part].kind == MM_SHARED_FILE)
-		return &sql_export_part_shared_file;
-	return parts[part].sql;
+	auto_mem void *ctx = mem_context(x, "small tables");
+	const char *on[MM_KINDS + 1];
+	struct sql sql;
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (parts[i].few && x->mm->schema->table[parts[i].kind].present)
+			on[n++] = x->mm->schema->table[parts[i].kind].kind_name;
+	on[n] = NULL;
+	if (x->small)
+		rc = run_sql(x, &sql_export_few_all, err);
+	else if ((rc = mm_template(ctx, &sql_export_few, on, &sql, err)) == 0)
+		rc = run_sql(x, &sql, err);
+	return rc < 0 ? rc : run_sql(x, &sql_export_analyze_few, err);
 }
 
 static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t *ret_n, struct err *err)
@@ -229,7 +276,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 		/* drafts have no index on rootid: one scan instead of one per post */
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
-		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, sql_of(x, i), 0, NULL,
+		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, parts[i].sql, 0, NULL,
 				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
 		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
 			return rc;
@@ -277,7 +324,7 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 	size_t n = 0;
 	int rc;
 
-	if ((rc = streams_open(x, ctx, s, &n, err)) < 0)
+	if ((rc = fill_few(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
 		return rc;
 	while ((best = smallest(s, n))) {
 		if ((rc = emit(x, best, fn, payload, err)) != 0)

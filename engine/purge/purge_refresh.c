@@ -102,7 +102,7 @@ static int add_threads(struct refresh *r, struct mm_export *x, size_t *ret_n, st
 	*ret_n = n;
 	if (r->b->parts_before_ms != INT64_MIN)
 		mm_export_parts(x, r->b->parts_before_ms);
-	return mm_export_ready(x, err);
+	return mm_export_ready(x, INT64_MAX, err);
 }
 
 int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err)

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SITTING_POSTS = 500000, SITTING_THREADS = 500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
+/* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
+enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
 
 struct rows {
 	struct sitting *s;
@@ -185,11 +186,11 @@ static void add_group(struct sitting *s, const struct due *d)
 /* Due threads from record s->begin on. */
 static int collect(struct sitting *s, struct spool *due, struct err *err)
 {
-	uint64_t posts = 0;
+	uint64_t posts = 0, most = s->run->policy->throttle.export_pause_factor > 0 ? SITTING_POSTS : SITTING_POSTS_FULL_SPEED;
 	const void *p;
 	int rc = 0;
 
-	while (posts < SITTING_POSTS && s->threads < SITTING_THREADS && (rc = spool_next(due, &p, err)) == 1) {
+	while (posts < most && (rc = spool_next(due, &p, err)) == 1) {
 		const struct due *d = p;
 		struct mm_export_thread t = {.root_create_ms = d->t.root_create_ms};
 
@@ -248,17 +249,24 @@ static void settle_changed(struct sitting *s)
 	s->n_changed = n;
 }
 
-/* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may be committed some
- * time after the moment that it carries; one row more is seen whatever it carries. */
-static int drop_changed(struct sitting *s, struct err *err)
+/* From when on a change makes a thread wait for the next plan.  A row may be committed some time after the moment that it carries. */
+static int64_t changed_since_ms(const struct sitting *s)
 {
 	const struct run *run = s->run;
 	/* Of a plan of this run by the database's clock, whatever --now says. */
 	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_mono_ms() - run->plan_mono_ms);
-	int rc = mm_planned(run->mm, s->planned, s->threads, add_changed, s, err);
+
+	return planned_ms - COMMIT_LATE_MS;
+}
+
+/* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may be committed some
+ * time after the moment that it carries; one row more is seen whatever it carries. */
+static int drop_changed(struct sitting *s, struct err *err)
+{
+	int rc = mm_planned(s->run->mm, s->planned, s->threads, add_changed, s, err);
 
 	if (rc == 0)
-		rc = mm_export_changed(s->x, planned_ms - COMMIT_LATE_MS, on_changed, s, err);
+		rc = mm_export_changed(s->x, on_changed, s, err);
 	settle_changed(s);
 	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
 }
@@ -282,12 +290,14 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 /* Everything up to published bundles. */
 static int archive(struct sitting *s, struct spool *due, struct err *err)
 {
+	int64_t since_ms;
 	int rc;
 
 	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 || (rc = mm_export_begin(s->ctx, s->run->mm, &s->x, err)) < 0)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
-	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, err)) < 0 ||
+	since_ms = changed_since_ms(s);
+	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, since_ms, err)) < 0 ||
 	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < s->n_dropped; i++)

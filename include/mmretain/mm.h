@@ -218,7 +218,7 @@ int mm_recheck_begin(struct mm *mm, struct err *err) MMR_CHECKED;
 
 /* ---- export of closures (mm_export.c) --------------------------------------------- */
 
-/* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, files, drop, rows, end. */
+/* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, changed, files, drop, rows, end. */
 struct mm_export;
 struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; };
 struct mm_export_row {
@@ -230,19 +230,20 @@ struct mm_export_row {
 typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
 /* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end. */
 int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
+/* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known. */
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
 /* Before mm_export_ready: only what goes although its thread stays: rows that were soft-deleted or replaced by an edit before then (ms), never
  * a root; with their dependants, and files that such an edit took off a post.  What hangs on the thread as a whole stays out. */
 void mm_export_parts(struct mm_export *x, int64_t before_ms);
-/* Finds the posts of all threads and their order. */
-int mm_export_ready(struct mm_export *x, struct err *err) MMR_CHECKED;
+/* Finds the posts of all threads and their order, and which were written or changed since then (ms; INT64_MAX: nobody asks). */
+int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err) MMR_CHECKED;
 int64_t mm_export_snapshot_ms(const struct mm_export *x); /* database clock at its start */
 uint64_t mm_export_posts(const struct mm_export *x);
 /* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */
 enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREVIEW, MM_FILE_SIZE };
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* Threads of the unit with a row that was written or changed since then (a reply, an edit, a pin), or without their root.  Columns: thread index. */
-int mm_export_changed(struct mm_export *x, int64_t since_ms, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Threads of the unit with a row that was written or changed since (a reply, an edit, a pin), or without their root.  Columns: thread index. */
+int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* After mm_export_ready, before anything is dropped: calls fn for threads that do not have the number of posts the plan counted (n of them, in the order
  * of mm_export_add).  A thread without posts is none of them. */
 typedef void (*mm_planned_fn)(void *payload, uint64_t thread);

@@ -2,7 +2,7 @@
 -- deleted before the cut-off themselves and neither the post nor a copy that stays nor any live post of the thread names them.
 -- OFFSET 0 keeps each look a probe of an index: without hash joins the planner would read all posts for each file.
 -- Parameters: $1 cut-off.  Locks: none.  Indexes: fileinfo (postid), posts primary key, (originalid), (rootid, deleteat).
-INSERT INTO pg_temp.mmr_part_file (seq, thread, id)
+INSERT INTO pg_temp.mmr_file (seq, thread, id)
 SELECT min(x.seq), x.thread, x.id
 FROM (
 	SELECT p.seq, p.thread, f.id FROM pg_temp.mmr_post p JOIN fileinfo f ON f.postid = p.id

@@ -2,15 +2,15 @@
 --   An edit copy goes by its own time.  A reply goes with all its copies or not at all, and stays when a live post names a file of it.
 --   A copy that names neither the root nor a reply with this root stays.  deleted_parts.sql says the same.
 -- Inside a thread: copies of the root first, then by createat; edit copies behind their post.  See export_posts_probe.sql.
--- Parameters: $1 cut-off.  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
-INSERT INTO pg_temp.mmr_post (seq, thread, id, tid)
+-- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
+INSERT INTO pg_temp.mmr_post (seq, thread, id, tid, root, changed)
 SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C"),
-       c.thread, c.id, c.tid
+       c.thread, c.id, c.tid, false, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false)
 FROM (
-	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, coalesce(nullif(p.originalid, ''), p.id) AS head,
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, coalesce(nullif(p.originalid, ''), p.id) AS head,
 	       coalesce(p.originalid, '') <> '' AS copy
 	FROM pg_temp.mmr_thread w
-	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat, originalid FROM posts
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, originalid FROM posts
 			    WHERE rootid = w.root AND deleteat > 0 AND deleteat < $1::bigint OFFSET 0) p
 	WHERE p.id <> w.root
 	  AND (p.originalid <> ''
@@ -20,9 +20,9 @@ FROM (
 					SELECT l.fileids FROM posts l WHERE (l.rootid = w.root OR l.id = w.root) AND l.deleteat = 0 OFFSET 0) l
 				  WHERE f.postid = p.id AND strpos(l.fileids, f.id) > 0 OFFSET 0))
 	UNION ALL
-	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.deleteat, w.root, true
+	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, w.root, true
 	FROM pg_temp.mmr_thread w
-	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, deleteat, rootid FROM posts
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, rootid FROM posts
 			    WHERE originalid = w.root AND deleteat > 0 AND deleteat < $1::bigint OFFSET 0) p
 	WHERE p.id <> w.root AND coalesce(p.rootid, '') = ''
 ) c

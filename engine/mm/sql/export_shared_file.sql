@@ -2,6 +2,6 @@
 -- Parameters: none.  Locks: none.  Index: unique (fileid, remoteid); LATERAL with OFFSET 0, since the planner takes the empty table of most
 -- servers for a large one.
 SELECT p.seq, p.thread, t.*
-FROM pg_temp.mmr_post p JOIN fileinfo f ON f.postid = p.id
-CROSS JOIN LATERAL (SELECT s.ctid, s.xmin, s.* FROM sharedchannelattachments s WHERE s.fileid = f.id OFFSET 0) t
+FROM pg_temp.mmr_file p
+CROSS JOIN LATERAL (SELECT s.ctid, s.xmin, s.* FROM sharedchannelattachments s WHERE s.fileid = p.id OFFSET 0) t
 ORDER BY p.seq, t.id COLLATE "C"

@@ -1,0 +1,2 @@
+-- Tell the planner how many attachments the unit has.
+ANALYZE pg_temp.mmr_file

@@ -1,3 +1,0 @@
--- Attachments that go with parts of threads, each at the place of the first row that takes it.
--- Parameters: none.  Locks: none on server tables.
-CREATE TEMPORARY TABLE mmr_part_file (seq bigint NOT NULL, thread bigint NOT NULL, id character varying(26) NOT NULL) ON COMMIT DROP

@@ -1,0 +1,3 @@
+-- Attachments of the unit, each at the place of the first post that takes it.
+-- Parameters: none.  Locks: none on server tables.
+CREATE TEMPORARY TABLE mmr_file (seq bigint NOT NULL, thread bigint NOT NULL, id character varying(26) NOT NULL) ON COMMIT DROP
