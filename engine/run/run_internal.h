@@ -6,6 +6,7 @@
  * run_due.c      due threads by rule, team and month of expiry
  * run_sitting.c  threads of several bundles, read in one snapshot
  * run_unit.c     one bundle of them: open, publish, purge
+ * run_index.c    published bundles into the catalog
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    receipts: purge, sweep, unlink
@@ -47,6 +48,7 @@ struct run {
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
+	struct run_index *index;           /* NULL: made in turn, or nothing yet */
 	bool begun;                        /* run-begin is in the ledger */
 };
 
@@ -92,6 +94,12 @@ int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
 void run_unit_purge(struct unit *u, struct run_purge *ret);
 void run_unit_abort(struct unit *u);
 void run_unit_discard(struct unit *u);
+
+/* ---- the catalog ---- */
+/* Indexes a published bundle, now or beside what follows. */
+void run_index_add(struct run *run, const struct receipt *r);
+/* Until every bundle so far is indexed, or has failed to be. */
+void run_index_wait(struct run *run);
 
 /* ---- threads of several bundles, read together ---- */
 struct sitting_group { uint64_t thread; struct due first; }; /* from this thread on */

@@ -342,6 +342,7 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 
 	if (s.x)
 		mm_export_end(s.x);
+	run_index_wait(run); /* what is deleted can be found */
 	if (rc == 0)
 		rc = purge(&s, err);
 	for (size_t i = 0; i < s.n_units; i++)

@@ -6,8 +6,6 @@
  */
 #include "run_internal.h"
 
-#include <mmretain/catalog.h>
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,15 +92,6 @@ static int seal(struct unit *u, struct err *err)
 	return run_fault(FAULT_RUN_AFTER_PUBLISHED, err);
 }
 
-/* Derived data: without it a search reads everything, so a failure is no reason to stop. */
-static void index_bundle(struct run *run, const struct receipt *r)
-{
-	struct err why;
-
-	if (!receipt_waived(r) && catalog_add_bundle(run->store, receipt_rel_path(r), &why) < 0)
-		log_warn("cannot index %s (%s); `mmretain reindex` tries again, ignoring", receipt_bundle(r), why.msg);
-}
-
 static void note(struct unit *u)
 {
 	struct run_report *rep = u->sitting->run->report;
@@ -161,9 +150,7 @@ int run_unit_close(struct unit *u, struct err *err)
 	if ((rc = seal(u, err)) < 0)
 		return rc;
 	run_timing("publish", from, posts, u->name);
-	from = time_mono_us();
-	index_bundle(run, u->receipt);
-	run_timing("index", from, posts, u->name);
+	run_index_add(run, u->receipt);
 	note(u);
 	run_unit_abort(u); /* memory of the writer */
 	u->sitting->from_us = time_mono_us();

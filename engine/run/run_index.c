@@ -1,0 +1,143 @@
+/*
+ * run_index.c - published bundles into the catalog, beside the export.
+ *
+ * The index is derived data: nothing that deletes reads it, and a failure is no reason to stop.  At full speed a thread of its own makes
+ * it while the next bundle is written; beside a chat the second processor is missed more than the time, so there it is made in turn.
+ */
+#include "run_internal.h"
+
+#include <mmretain/catalog.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+struct job { struct job *next; uint64_t posts; char name[128], rel_path[256]; };
+
+struct run_index {
+	const struct store *store;
+	struct job *first, **last;  /* waiting, or being worked on (the first) */
+	bool quit;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t work, idle;
+};
+
+static void index_one(const struct store *store, const char *rel_path, const char *name, uint64_t posts)
+{
+	int64_t from = time_mono_us();
+	struct err why;
+
+	if (catalog_add_bundle(store, rel_path, &why) < 0)
+		log_warn("cannot index %s (%s); `mmretain reindex` tries again, ignoring", name, why.msg);
+	run_timing("index", from, posts, name);
+}
+
+static void *index_worker(void *payload)
+{
+	struct run_index *x = payload;
+
+	pthread_mutex_lock(&x->lock);
+	while (x->first || !x->quit) {
+		struct job *j = x->first;
+		if (!j) {
+			pthread_cond_wait(&x->work, &x->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&x->lock);
+		index_one(x->store, j->rel_path, j->name, j->posts);
+		pthread_mutex_lock(&x->lock);
+		x->first = j->next;
+		x->last = x->first ? x->last : &x->first;
+		talloc_free(j);
+		if (!x->first)
+			pthread_cond_broadcast(&x->idle);
+	}
+	pthread_mutex_unlock(&x->lock);
+	return NULL;
+}
+
+static int index_free(struct run_index *x)
+{
+	pthread_mutex_lock(&x->lock);
+	x->quit = true;
+	pthread_cond_signal(&x->work);
+	pthread_mutex_unlock(&x->lock);
+	pthread_join(x->thread, NULL);
+	pthread_cond_destroy(&x->work);
+	pthread_cond_destroy(&x->idle);
+	pthread_mutex_destroy(&x->lock);
+	return 0;
+}
+
+/* NULL: a thread cannot be had, and is done without. */
+static struct run_index *index_start(struct run *run)
+{
+	struct run_index *x = mem_new(run->ctx, struct run_index);
+	sigset_t all, old;
+	int rc;
+
+	x->store = run->store;
+	x->last = &x->first;
+	pthread_mutex_init(&x->lock, NULL);
+	pthread_cond_init(&x->work, NULL);
+	pthread_cond_init(&x->idle, NULL);
+	sigfillset(&all); /* signals belong to the main thread */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&x->thread, NULL, index_worker, x);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc == 0) {
+		talloc_set_destructor(x, index_free);
+		return x;
+	}
+	pthread_cond_destroy(&x->work);
+	pthread_cond_destroy(&x->idle);
+	pthread_mutex_destroy(&x->lock);
+	TALLOC_FREE(x);
+	return NULL;
+}
+
+/* Of no context: the worker frees it.  NULL: names that are too long. */
+static struct job *job_new(const struct receipt *r)
+{
+	struct job *j = mem_new(NULL, struct job);
+
+	j->posts = receipt_posts(r);
+	if (snprintf(j->name, sizeof j->name, "%s", receipt_bundle(r)) < (int)sizeof j->name &&
+	    snprintf(j->rel_path, sizeof j->rel_path, "%s", receipt_rel_path(r)) < (int)sizeof j->rel_path)
+		return j;
+	talloc_free(j);
+	return NULL;
+}
+
+void run_index_add(struct run *run, const struct receipt *r)
+{
+	bool beside = run->policy->throttle.export_pause_factor <= 0;
+	struct job *j;
+
+	if (receipt_waived(r))
+		return;
+	if (beside && !run->index)
+		run->index = index_start(run);
+	if (!beside || !run->index || !(j = job_new(r))) {
+		index_one(run->store, receipt_rel_path(r), receipt_bundle(r), receipt_posts(r));
+		return;
+	}
+	pthread_mutex_lock(&run->index->lock);
+	*run->index->last = j;
+	run->index->last = &j->next;
+	pthread_cond_signal(&run->index->work);
+	pthread_mutex_unlock(&run->index->lock);
+}
+
+void run_index_wait(struct run *run)
+{
+	struct run_index *x = run->index;
+
+	if (!x)
+		return;
+	pthread_mutex_lock(&x->lock);
+	while (x->first)
+		pthread_cond_wait(&x->idle, &x->lock);
+	pthread_mutex_unlock(&x->lock);
+}
