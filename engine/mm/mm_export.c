@@ -37,24 +37,24 @@ struct stream {
 };
 
 /* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it.
- * few: a small table, joined with the posts that any of these tables names. */
-static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; bool few; } parts[] = {
-	{MM_POST, &sql_export_post, "mmr_post_rows", false},
-	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", false},
-	{MM_MEMBER, &sql_export_member, "mmr_member_rows", false},
-	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows", false},
-	{MM_FILE, &sql_export_file, "mmr_file_rows", false},
-	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows", false},
-	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows", true},
-	{MM_ACK, &sql_export_ack, "mmr_ack_rows", true},
-	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows", true},
-	{MM_PREF, &sql_export_pref, "mmr_pref_rows", true},
-	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows", true},
-	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows", true},
-	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows", true},
-	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows", true},
-	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows", true},
-	{MM_PROPERTY, &sql_export_property, "mmr_property_rows", true},
+ * From MM_PRIORITY on: small tables, joined with the posts that any of them names. */
+static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; } parts[] = {
+	{MM_POST, &sql_export_post, "mmr_post_rows"},
+	{MM_THREAD, &sql_export_thread, "mmr_thread_rows"},
+	{MM_MEMBER, &sql_export_member, "mmr_member_rows"},
+	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
+	{MM_FILE, &sql_export_file, "mmr_file_rows"},
+	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows"},
+	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows"},
+	{MM_ACK, &sql_export_ack, "mmr_ack_rows"},
+	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows"},
+	{MM_PREF, &sql_export_pref, "mmr_pref_rows"},
+	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows"},
+	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows"},
+	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows"},
+	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows"},
+	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows"},
+	{MM_PROPERTY, &sql_export_property, "mmr_property_rows"},
 };
 
 static int export_destroy(struct mm_export *x)
@@ -89,9 +89,8 @@ int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err
 		goto fail;
 	x->snapshot_ms = db_i64(r, 0, 0);
 	talloc_free(r);
-	if ((rc = db_query(x, mm->db, &sql_export_settings, DB_ONE, 0, NULL, &r, err)) < 0)
+	if ((rc = mm_unit_room(mm, err)) < 0)
 		goto fail;
-	talloc_free(r);
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
 		if ((rc = run_sql(x, setup[i], err)) < 0)
 			goto fail;
@@ -245,20 +244,8 @@ static int stream_next(struct stream *s, struct err *err)
 /* Posts that rows of small tables may name: of a small unit all of them. */
 static int fill_few(struct mm_export *x, struct err *err)
 {
-	auto_mem void *ctx = mem_context(x, "small tables");
-	const char *on[MM_KINDS + 1];
-	struct sql sql;
-	size_t n = 0;
-	int rc;
+	int rc = x->small ? run_sql(x, &sql_export_few_all, err) : mm_run_present(x->mm, &sql_export_few, err);
 
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (parts[i].few && x->mm->schema->table[parts[i].kind].present)
-			on[n++] = x->mm->schema->table[parts[i].kind].kind_name;
-	on[n] = NULL;
-	if (x->small)
-		rc = run_sql(x, &sql_export_few_all, err);
-	else if ((rc = mm_template(ctx, &sql_export_few, on, &sql, err)) == 0)
-		rc = run_sql(x, &sql, err);
 	return rc < 0 ? rc : run_sql(x, &sql_export_analyze_few, err);
 }
 

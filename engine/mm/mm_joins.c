@@ -7,6 +7,7 @@
 #include <mmretain/mm.h>
 
 #include "mm_sql.h"
+#include "mm_thread_internal.h"
 
 int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err)
 {
@@ -32,4 +33,38 @@ int mm_unit_joins(struct mm *mm, bool probes, struct err *err)
 	if (rc == 0)
 		talloc_free(r);
 	return rc;
+}
+
+int mm_unit_room(struct mm *mm, struct err *err)
+{
+	struct db_result *r;
+	int rc = db_query(mm, mm->db, &sql_joins_room, DB_ONE, 0, NULL, &r, err);
+
+	if (rc == 0)
+		talloc_free(r);
+	return rc;
+}
+
+int mm_run_present(struct mm *mm, const struct sql *from, struct err *err)
+{
+	auto_mem void *ctx = mem_context(mm, "tables");
+	const char *on[MM_KINDS + 1];
+	struct sql sql;
+	size_t n = 0;
+	int rc;
+
+	for (size_t i = 0; i < MM_KINDS; i++)
+		if (mm->schema->table[i].present)
+			on[n++] = mm->schema->table[i].kind_name;
+	on[n] = NULL;
+	if ((rc = mm_template(ctx, from, on, &sql, err)) < 0)
+		return rc;
+	return db_query(ctx, mm->db, &sql, DB_NONE, 0, NULL, NULL, err);
+}
+
+int mm_sweep_late(struct mm *mm, bool small, struct err *err)
+{
+	int rc = small ? db_query(mm, mm->db, &sql_sweep_late_all, DB_NONE, 0, NULL, NULL, err) : mm_run_present(mm, &sql_sweep_late, err);
+
+	return rc < 0 ? rc : db_query(mm, mm->db, &sql_sweep_late_analyze, DB_NONE, 0, NULL, NULL, err);
 }

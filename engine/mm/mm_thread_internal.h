@@ -15,6 +15,10 @@ enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
 /* The text of a .sql file with only the blocks that `on` (NULL-terminated) names. */
 int mm_template(void *ctx, const struct sql *from, const char *const *on, struct sql *ret, struct err *err) MMR_CHECKED;
 
+/* ---- mm_joins.c ---- */
+/* Runs the text with the blocks of the tables that the server has; a block is named like the kind. */
+int mm_run_present(struct mm *mm, const struct sql *from, struct err *err) MMR_CHECKED;
+
 /* ---- mm_idmap.c: id -> index of an array of records that begin with an mm_id ---- */
 struct mm_idmap {
 	const char *base;   /* record 0 */

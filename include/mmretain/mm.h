@@ -206,6 +206,10 @@ int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *
 /* Is a unit of so many posts small beside the table?  Then let the open transaction join it by index probes (else by hashing). */
 int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR_CHECKED;
 int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
+/* Memory for the open transaction's joins and sorts. */
+int mm_unit_room(struct mm *mm, struct err *err) MMR_CHECKED;
+/* Of the posts in the work table of gone ones, those that rows of other tables may still name, into the work table of late ones. */
+int mm_sweep_late(struct mm *mm, bool small, struct err *err) MMR_CHECKED;
 
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
  * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of

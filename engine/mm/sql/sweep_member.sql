@@ -1,2 +1,2 @@
 -- Late rows of threadmemberships: their post was deleted by this run.  Parameters: none.  Locks: the rows.
-DELETE FROM threadmemberships t USING pg_temp.mmr_gone g WHERE t.postid = g.id RETURNING to_jsonb(t)::text, g.bundle
+DELETE FROM threadmemberships t USING pg_temp.mmr_late g WHERE t.postid = g.id RETURNING to_jsonb(t)::text, g.bundle
