@@ -241,7 +241,9 @@ static int unlink_one(struct mm *mm, const struct entry *e, int which, struct pu
 
 static void unlink_entry(struct mm *mm, struct unlink_job *j, struct entry *e, struct purge_counts *c)
 {
-	for (int i = 0; i < 3 && !e->failed; i++) {
+	bool wanted = e->failed; /* a live post names it */
+
+	for (int i = 0; i < 3 && !wanted; i++) {
 		if (!e->path[i][0])
 			continue;
 		if (is_shared(j, e->path[i]))
