@@ -44,3 +44,15 @@ int stop_check(struct err *err)
 	err_set(err, ERR_INTERRUPTED, "stopped by signal %d", (int)stop_signal);
 	return err_hint(err, "What was finished stays finished; the next run takes up the rest.");
 }
+
+int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(ret, NULL, fn, payload);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}

@@ -8,7 +8,6 @@
 #include "bundle_internal.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #define WORKERS_MAX 3
 #define AHEAD_PER_THREAD 2u
@@ -106,14 +105,8 @@ static int ahead_free(struct ahead *a)
 /* Threads that cannot be had are done without. */
 static void ahead_start(struct ahead *a, int workers)
 {
-	sigset_t all, old;
-
-	/* Signals belong to the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (a->started < workers && pthread_create(&a->thread[a->started], NULL, ahead_worker, &a->hand[a->started + 1]) == 0)
+	while (a->started < workers && thread_start(&a->thread[a->started], ahead_worker, &a->hand[a->started + 1]) == 0)
 		a->started++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 struct ahead *ahead_new(void *ctx, const struct bundle_reader *r, const struct row_rules *rules, int workers)

@@ -8,7 +8,6 @@
 #include "bundle_internal.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -117,20 +116,14 @@ static void *ring_worker(void *payload)
 /* Threads that cannot be had are done without: the caller compresses then. */
 static void ring_start(struct ring *r, int workers)
 {
-	sigset_t all, old;
-
-	/* Signals belong to the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
 		struct worker *w = mem_new(r, struct worker);
 		*w = (struct worker){r, i};
 		r->worker_zc[i] = zc_new(r);
-		if (pthread_create(&r->thread[i], NULL, ring_worker, w) != 0)
+		if (thread_start(&r->thread[i], ring_worker, w) != 0)
 			break;
 		r->started++;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 void ring_stop(struct ring *r)

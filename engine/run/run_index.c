@@ -9,7 +9,6 @@
 #include <mmretain/catalog.h>
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 struct job { struct job *next; uint64_t posts; char name[128], rel_path[256]; };
@@ -74,19 +73,13 @@ static int index_free(struct run_index *x)
 static struct run_index *index_start(struct run *run)
 {
 	struct run_index *x = mem_new(run->ctx, struct run_index);
-	sigset_t all, old;
-	int rc;
 
 	x->store = run->store;
 	x->last = &x->first;
 	pthread_mutex_init(&x->lock, NULL);
 	pthread_cond_init(&x->work, NULL);
 	pthread_cond_init(&x->idle, NULL);
-	sigfillset(&all); /* signals belong to the main thread */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&x->thread, NULL, index_worker, x);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc == 0) {
+	if (thread_start(&x->thread, index_worker, x) == 0) {
 		talloc_set_destructor(x, index_free);
 		return x;
 	}

@@ -15,6 +15,7 @@
 #ifndef MMRETAIN_BASE_H
 #define MMRETAIN_BASE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -234,6 +235,8 @@ int stop_requested(void);             /* 0 or the signal number */
 void stop_request(int signum);        /* tests */
 /* 0, or ERR_INTERRUPTED. */
 int stop_check(struct err *err) MMR_CHECKED;
+/* A thread that no signal is delivered to: they belong to the main thread. 0, or an errno, which pthread_create gave. */
+int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
 struct progress {
