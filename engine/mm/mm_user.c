@@ -7,16 +7,11 @@
 #include "mm_internal.h"
 #include "mm_sql.h"
 
-static int compare_ids(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static size_t unique(mm_id *ids, size_t n)
 {
 	size_t kept = 0;
 
-	qsort(ids, n, sizeof(*ids), compare_ids);
+	qsort(ids, n, sizeof(*ids), mm_id_cmp);
 	for (size_t i = 0; i < n; i++)
 		if (i == 0 || strcmp(ids[i], ids[kept - 1])) {
 			memmove(ids[kept], ids[i], sizeof(*ids));

@@ -44,20 +44,14 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 	return spool_add(w->wanted, &out, err);
 }
 
-/* Both kinds of record begin with the root's id. */
-static int by_root(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 /* What a limit has taken goes whole already. */
 static int book_rest(struct plan_pass *pass, struct spool *wanted, struct err *err)
 {
 	const void *p, *have = NULL;
-	int r = spool_sort(wanted, by_root, err), more = 1;
+	int r = spool_sort(wanted, mm_id_cmp, err), more = 1;
 
 	if (r == 0 && pass->taken)
-		r = spool_sort(pass->taken, by_root, err);
+		r = spool_sort(pass->taken, mm_id_cmp, err);
 	while (r == 0 && (r = spool_next(wanted, &p, err)) == 1) {
 		const struct wanted *w = p;
 

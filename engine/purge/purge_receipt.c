@@ -119,11 +119,6 @@ static int check_budget(const struct purge_options *o, struct err *err)
 	return 0;
 }
 
-static int by_root(const void *a, const void *b)
-{
-	return strcmp(((const struct purge_skip *)a)->root, ((const struct purge_skip *)b)->root);
-}
-
 static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 {
 	for (size_t i = 0; o->n_skip && i < b->n_threads; i++) {
@@ -131,7 +126,7 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 		const struct purge_skip *s;
 
 		memcpy(key.root, b->thread[i].root, sizeof key.root);
-		s = bsearch(&key, o->skip, o->n_skip, sizeof key, by_root);
+		s = bsearch(&key, o->skip, o->n_skip, sizeof key, mm_id_cmp);
 		if (s)
 			b->thread[i].why |= s->why;
 	}

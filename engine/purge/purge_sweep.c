@@ -73,18 +73,13 @@ static void load_file(struct load *to, const struct purge_line *l)
 	purge_named_add(to->ctx, to->files, id, to->thread, to->bundle);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 /* Rows belong to the thread of the last root, of parts to that of the last post.  Does this one go into the work table? */
 static bool load_row(struct load *to, const struct purge_line *l)
 {
 	if (to->parts ? l->kind == MM_POST : l->root) {
 		memset(to->thread, 0, sizeof to->thread);
 		memcpy(to->thread, l->thread, l->thread_len);
-		to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), by_id);
+		to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), mm_id_cmp);
 	}
 	if (to->parts && l->kind == MM_FILE && !to->stayed)
 		load_file(to, l);

@@ -31,11 +31,6 @@ void run_purge_stayed(struct run *run, struct run_purge *p, const char *root, si
 	memcpy(p->stayed[p->n_stayed++], root, len);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
 static int on_kept(void *payload, const char *root_id, unsigned why, struct err *err)
 {
 	struct kept *k = payload;
@@ -138,7 +133,7 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 		return rc;
 	run_timing("delete", from, c->posts, p->name);
 	if (p->n_stayed)
-		qsort(p->stayed, p->n_stayed, sizeof(mm_id), by_id);
+		qsort(p->stayed, p->n_stayed, sizeof(mm_id), mm_id_cmp);
 	/* Before `purged`: a later sweep must know that they were never deleted. */
 	if ((rc = run_line_stayed(run, p->name, p->stayed, p->n_stayed, err)) < 0)
 		return rc;

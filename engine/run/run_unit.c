@@ -157,11 +157,6 @@ int run_unit_close(struct unit *u, struct err *err)
 	return 0;
 }
 
-static int by_root(const void *a, const void *b)
-{
-	return strcmp(((const struct purge_skip *)a)->root, ((const struct purge_skip *)b)->root);
-}
-
 void run_unit_purge(struct unit *u, struct run_purge *ret)
 {
 	struct sitting *s = u->sitting;
@@ -178,7 +173,7 @@ void run_unit_purge(struct unit *u, struct run_purge *ret)
 	for (size_t i = 0; i < u->n_pinned; i++)
 		skip[ret->n_skip++] = u->pinned[i];
 	if (ret->n_skip)
-		qsort(skip, ret->n_skip, sizeof *skip, by_root);
+		qsort(skip, ret->n_skip, sizeof *skip, mm_id_cmp);
 }
 
 /* A waived bundle was only a list: it is removed here, or at the next start. */

@@ -13,8 +13,12 @@
 #include <mmretain/base.h>
 #include <mmretain/db.h>
 
+#include <string.h>
+
 #define MM_ID 26
 typedef char mm_id[MM_ID + 1];
+/* For qsort and bsearch, of ids and of records that begin with one. */
+static inline int mm_id_cmp(const void *a, const void *b) { return strcmp(a, b); }
 
 /* ---- open (mm_config.c, mm_dsn.c) ------------------------------------------ */
 
