@@ -127,7 +127,7 @@ int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct 
 	if (strspn(t->root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(t->root))
 		return err_set(err, ERR_DATABASE, "post id with characters that no Mattermost id has");
 	widen(x, t->root_create_ms);
-	buf_printf(&x->copy, "%llu\t%s\n", (unsigned long long)x->threads++, t->root);
+	buf_printf(&x->copy, "%llu\t%s\t%u\n", (unsigned long long)x->threads++, t->root, t->posts);
 	return x->copy.len >= COPY_FLUSH_BYTES ? flush_copy(x, err) : 0;
 }
 

@@ -117,7 +117,6 @@ struct sitting {
 	struct run_file *file; size_t n_files, cap_files, file_at;
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
-	uint32_t *planned;                 /* posts of each thread, as the plan counted them */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };

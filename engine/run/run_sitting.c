@@ -192,7 +192,7 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 
 	while (posts < most && (rc = spool_next(due, &p, err)) == 1) {
 		const struct due *d = p;
-		struct mm_export_thread t = {.root_create_ms = d->t.root_create_ms};
+		struct mm_export_thread t = {.root_create_ms = d->t.root_create_ms, .posts = (uint32_t)d->t.posts};
 
 		if (s->n_groups && d->t.part != s->group[0].first.t.part)
 			break; /* an export reads whole threads or parts */
@@ -206,47 +206,20 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 		if ((rc = mm_export_add(s->x, &t, err)) < 0)
 			return rc;
 		posts += d->t.posts ? d->t.posts : 1;
-		if ((s->threads & (s->threads - 1)) == 0)
-			s->planned = mem_grow(s->ctx, s->planned, uint32_t, s->threads ? 2 * s->threads : 1);
-		s->planned[s->threads++] = (uint32_t)d->t.posts;
+		s->threads++;
 	}
 	s->used = s->threads;
 	return rc < 0 ? rc : 0;
 }
 
-static void add_changed(void *payload, uint64_t thread)
+static int on_changed(void *payload, const struct db_row *row, struct err *err)
 {
 	struct sitting *s = payload;
 
-	s->changed = mem_grow(s->ctx, s->changed, uint64_t, s->n_changed + 1);
-	s->changed[s->n_changed++] = thread;
-}
-
-static int on_changed(void *payload, const struct db_row *row, struct err *err)
-{
 	(void)err;
-	add_changed(payload, strtoull(row->value[0], NULL, 10));
+	s->changed = mem_grow(s->ctx, s->changed, uint64_t, s->n_changed + 1);
+	s->changed[s->n_changed++] = strtoull(row->value[0], NULL, 10);
 	return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Each once: both questions may name a thread. */
-static void settle_changed(struct sitting *s)
-{
-	size_t n = 0;
-
-	if (s->n_changed)
-		qsort(s->changed, s->n_changed, sizeof *s->changed, by_number);
-	for (size_t i = 0; i < s->n_changed; i++)
-		if (n == 0 || s->changed[n - 1] != s->changed[i])
-			s->changed[n++] = s->changed[i];
-	s->n_changed = n;
 }
 
 /* From when on a change makes a thread wait for the next plan.  A row may be committed some time after the moment that it carries. */
@@ -263,11 +236,8 @@ static int64_t changed_since_ms(const struct sitting *s)
  * time after the moment that it carries; one row more is seen whatever it carries. */
 static int drop_changed(struct sitting *s, struct err *err)
 {
-	int rc = mm_planned(s->run->mm, s->planned, s->threads, add_changed, s, err);
+	int rc = mm_export_changed(s->x, on_changed, s, err);
 
-	if (rc == 0)
-		rc = mm_export_changed(s->x, on_changed, s, err);
-	settle_changed(s);
 	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
 }
 

@@ -228,7 +228,7 @@ int mm_recheck_begin(struct mm *mm, struct err *err) MMR_CHECKED;
 
 /* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, changed, files, drop, rows, end. */
 struct mm_export;
-struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; };
+struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; uint32_t posts; };
 struct mm_export_row {
 	enum mm_kind kind;
 	struct db_row row;         /* the table's columns in attnum order, borrowed until the callback returns */
@@ -238,7 +238,8 @@ struct mm_export_row {
 typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
 /* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end. */
 int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
-/* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known. */
+/* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known.
+ * posts: as the plan counted them, for mm_export_changed. */
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
 /* Before mm_export_ready: only what goes although its thread stays: rows that were soft-deleted or replaced by an edit before then (ms), never
  * a root; with their dependants, and files that such an edit took off a post.  What hangs on the thread as a whole stays out. */
@@ -250,12 +251,9 @@ uint64_t mm_export_posts(const struct mm_export *x);
 /* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */
 enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREVIEW, MM_FILE_SIZE };
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* Threads of the unit with a row that was written or changed since (a reply, an edit, a pin), or without their root.  Columns: thread index. */
+/* Before anything is dropped: threads of the unit with a row that was written or changed since (a reply, an edit, a pin), with another number of
+ * posts than the plan counted, or without their root.  Each once.  Columns: thread index. */
 int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* After mm_export_ready, before anything is dropped: calls fn for threads that do not have the number of posts the plan counted (n of them, in the order
- * of mm_export_add).  A thread without posts is none of them. */
-typedef void (*mm_planned_fn)(void *payload, uint64_t thread);
-int mm_planned(struct mm *mm, const uint32_t *posts, size_t n, mm_planned_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
 /* All rows, thread by thread, the root post first; per post its row and its dependants, edit copies behind their post.  The same rows

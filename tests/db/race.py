@@ -114,6 +114,37 @@ class BetweenPlanAndExport(Race):
         self.bench.call("run", "--plan", plan, "--json", code=3)
         self.whole(t)
 
+    def test_plan_file_counts_that_even_out(self):
+        """Four neighbours in bundle order: two got replies dated back, two lost some, and no sum over all of them tells."""
+        self.bench.begin()
+        channel, four = self.neighbours()
+        for n, t, many in ((10, four[1], 3), (20, four[3], 1)):
+            for i in range(many):
+                faults.insert_reply(self.bench, t, n + i, t.root.createat + 1 + i)
+        plan = os.path.join(self.bench.copy.where, "plan.jsonl")
+        self.bench.call("plan", "--json", "--out", plan, code=0)
+        with open(plan, encoding="utf-8") as f:
+            due = sorted((t["create"], t["root"]) for t in map(json.loads, f) if t.get("channel") == channel and "create" in t)
+        at = due.index((four[0].root.createat, four[0].root.id))
+        self.assertEqual([root for _, root in due[at:at + 4]], [t.root.id for t in four])
+        gone = "'" + "','".join(map(faults.new_id, (10, 11, 12, 20))) + "'"
+        self.bench.sql(f"DELETE FROM posts WHERE id IN ({gone})")
+        for n, t, many in ((30, four[0], 1), (40, four[2], 3)):
+            for i in range(many):
+                faults.insert_reply(self.bench, t, n + i, t.root.createat + 1 + i)
+        self.bench.call("run", "--plan", plan, "--json", code=3)
+        late = "'" + "','".join(map(faults.new_id, (30, 40, 41, 42))) + "'"
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id IN ({late})"), "4")
+        self.whole(*four)
+
+    def neighbours(self):
+        """Four due threads of one channel, one after the other in time."""
+        by_channel = {}
+        for t in self.bench.roots():
+            by_channel.setdefault(t.channel, []).append(t)
+        channel, threads = max(by_channel.items(), key=lambda item: len(item[1]))
+        return channel, sorted(threads, key=lambda t: (t.root.createat, t.root.id))[:4]
+
     def test_root_removed(self):
         """The server's permanent delete leaves the edit copies of a root."""
         def change(t):
