@@ -8,7 +8,6 @@
 
 #include "audit_page.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -229,13 +228,11 @@ static int write_texts(struct pack *p, struct err *err)
 
 static int list_folder(struct pack *p, int dirfd, const char *prefix, struct err *err)
 {
-	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	DIR *dir;
+	int rc = file_list_dir(dirfd, ".", &dir, err);
 
-	if (!dir) {
-		fd_close_p(&copy);
-		return err_sys(err, ERR_STORE, errno, "cannot list a folder");
-	}
+	if (rc)
+		return rc;
 	for (struct dirent *e; !rc && (e = readdir(dir));) {
 		auto_fd int sub = -1;
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
@@ -331,14 +328,15 @@ int pack_end(struct export *x, struct err *err)
 
 static void remove_folder(int parent, const char *name)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct err err = {.code = 0};
+	DIR *dir;
 
-	for (struct dirent *e; dir && (e = readdir(dir));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && unlinkat(fd, e->d_name, 0) != 0)
-			remove_folder(fd, e->d_name);
-	if (dir)
+	if (file_list_dir(parent, name, &dir, &err) == 0) {
+		for (struct dirent *e; (e = readdir(dir));)
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && unlinkat(dirfd(dir), e->d_name, 0) != 0)
+				remove_folder(dirfd(dir), e->d_name);
 		(void)closedir(dir);
+	}
 	if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
 		log_warn("cannot remove the folder \"%s\": remove it by hand, it holds what was exported", name);
 }

@@ -109,6 +109,18 @@ int file_open_dir(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
+int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), rc;
+
+	*ret = fd < 0 ? NULL : fdopendir(fd);
+	if (*ret)
+		return 0;
+	rc = err_sys(err, code_of(errno), errno, "cannot list the folder %s", name);
+	fd_close_p(&fd); /* fdopendir takes it over only when it succeeds */
+	return rc;
+}
+
 /* One level; a new folder is durable only when its parent is synced. */
 static int make_dir(int dirfd, const char *path, struct err *err)
 {

@@ -7,7 +7,6 @@
  */
 #include "run_internal.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -135,13 +134,13 @@ struct leftovers { char **name; size_t n; int64_t newest_ms; };
 
 static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, struct err *err)
 {
-	int fd = openat(run->store->ledger_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *d;
+	DIR *dir;
+	int rc = file_list_dir(run->store->ledger_dirfd, ".", &dir, err);
 
 	*ret = (struct leftovers){.newest_ms = INT64_MIN / 2};
-	if (!dir)
-		return err_set(err, ERR_STORE, "cannot list the ledger folder");
+	if (rc < 0)
+		return err_prefix(err, "the ledger's journals");
 	while ((d = readdir(dir)))
 		if (is_leftover(run, d->d_name)) {
 			int64_t ms = written_ms(run, d->d_name);

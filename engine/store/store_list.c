@@ -1,7 +1,6 @@
 /* store_list.c - what lies in the archive root. */
 #include <mmretain/store.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -46,25 +45,13 @@ static void list_add(struct list *l, char *rel_path, uint64_t bytes)
 	l->e[l->n++] = (struct entry){rel_path, bytes};
 }
 
-static int open_list(int dirfd, const char *rel, DIR **ret, struct err *err)
-{
-	int fd = openat(dirfd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-	*ret = fd < 0 ? NULL : fdopendir(fd);
-	if (*ret)
-		return 0;
-	int rc = err_sys(err, ERR_STORE, errno, "cannot list \"%s\"", rel);
-	fd_close_p(&fd);
-	return rc;
-}
-
 /* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another form is not ours and is left alone. */
 static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err)
 {
 	const struct dirent *e;
 	struct stat st;
 	DIR *d;
-	int rc = open_list(s->root_dirfd, rel, &d, err);
+	int rc = file_list_dir(s->root_dirfd, rel, &d, err);
 
 	if (rc)
 		return rc;
@@ -157,7 +144,7 @@ int store_clear_partial(const struct store *s, uint32_t *ret_removed, struct err
 	const struct dirent *e;
 	uint32_t n = 0;
 	DIR *d;
-	int rc = open_list(s->root_dirfd, "partial", &d, err);
+	int rc = file_list_dir(s->root_dirfd, "partial", &d, err);
 
 	if (rc)
 		return rc;

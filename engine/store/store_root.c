@@ -3,7 +3,6 @@
 
 #include "store_text.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,16 +27,12 @@ static int refuse_remote(const char *path, struct err *err)
 /* 1 empty, 0 not. */
 static int folder_empty(int dirfd, const char *path, struct err *err)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	int empty = 1;
+	DIR *d;
+	int empty = 1, rc = file_list_dir(dirfd, ".", &d, err);
 
-	if (!d) {
-		int rc = err_sys(err, ERR_STORE, errno, "cannot list \"%s\"", path);
-		fd_close_p(&fd);
-		return rc;
-	}
+	if (rc)
+		return err_prefix(err, "\"%s\"", path);
 	while (empty == 1 && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;

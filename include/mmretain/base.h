@@ -15,6 +15,7 @@
 #ifndef MMRETAIN_BASE_H
 #define MMRETAIN_BASE_H
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -134,6 +135,8 @@ int file_sync_fs(int dirfd, const char *name, struct err *err) MMR_CHECKED;
 int file_close(int *fd, const char *name, struct err *err) MMR_CHECKED; /* sets *fd = -1 */
 /* open(2) for a folder, close-on-exec. */
 int file_open_dir(const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
+/* A folder below dirfd to be listed, never through a link; closed with closedir. */
+int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err) MMR_CHECKED;
 /* mkdir -p below dirfd, 0750, fsyncs each new parent. */
 int file_make_dirs(int dirfd, const char *path, struct err *err) MMR_CHECKED;
 /* Write name.tmp, fsync, rename over name, fsync folder: old or new, never torn. */

@@ -2,6 +2,7 @@
 #include <mmretain/base.h>
 
 #include <check.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -252,6 +253,41 @@ START_TEST(test_publish_never_overwrites)
 }
 END_TEST
 
+/* The C library's, with a failure on demand. */
+static bool fdopendir_fails;
+DIR *fdopendir(int fd)
+{
+	static DIR *(*real)(int);
+
+	if (fdopendir_fails) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "fdopendir");
+	return real(fd);
+}
+
+START_TEST(test_list_dir_leaks_nothing)
+{
+	struct err err = {.code = 0};
+	DIR *dir = NULL;
+	int before = dup(0), after;
+
+	close(before);
+	fdopendir_fails = true;
+	ck_assert_int_eq(file_list_dir(AT_FDCWD, "/", &dir, &err), -ERR_STORE);
+	ck_assert_ptr_null(dir);
+	fdopendir_fails = false;
+	ck_assert_int_lt(file_list_dir(AT_FDCWD, "/proc/self/cwd", &dir, &err), 0); /* a link */
+	after = dup(0);
+	close(after);
+	ck_assert_int_eq(after, before);
+	ck_assert_int_eq(file_list_dir(AT_FDCWD, "/", &dir, &err), 0);
+	closedir(dir);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -272,6 +308,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_spool, 0, 4);
 	tcase_add_loop_test(tc, test_beneath, 0, (int)ARRAY_LEN(bad_paths));
 	tcase_add_test(tc, test_publish_never_overwrites);
+	tcase_add_test(tc, test_list_dir_leaks_nothing);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
