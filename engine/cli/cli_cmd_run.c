@@ -101,7 +101,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
 	const struct plan *plan = rep->plan;
 
-	cli_json_text(doc, "run", rep->id);
+	cli_json_text(doc, "run", rep->begun ? rep->id : NULL);
 	cli_json_text(doc, "outcome", rep->outcome);
 	cli_json_time(doc, "began", rep->began_ms);
 	cli_json_time(doc, "ended", rep->ended_ms);
@@ -198,9 +198,11 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 		return show_only(cli, err);
 	r = run_night(cli->ctx, cli->policy, &options, &rep, err);
 	cli_progress_clear();
-	/* What was done is told even when the run ended badly. */
-	if (rep)
-		printed = cli->json ? print_json(rep, &print_err) : print_text(cli, rep, &print_err);
+	/* What was done is told even when the run ended badly; of a run that did not begin there is only the error. */
+	if (rep && cli->json)
+		printed = print_json(rep, &print_err);
+	else if (rep && rep->begun)
+		printed = print_text(cli, rep, &print_err);
 	if (printed < 0 && r == 0)
 		*err = print_err;
 	return r < 0 ? r : printed;

@@ -49,7 +49,6 @@ struct run {
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
 	struct run_index *index;           /* NULL: made in turn, or nothing yet */
-	bool begun;                        /* run-begin is in the ledger */
 };
 
 /* ---- due threads, grouped ---- */

@@ -35,7 +35,7 @@ int run_line_begin(struct run *run, struct err *err)
 	ledger_str(&e, "policy_digest", run->policy_hex);
 	ledger_bool(&e, "purge", run_deletes(run));
 	rc = ledger_append(run->ledger, &e, err);
-	run->begun = rc == 0;
+	run->report->begun = rc == 0;
 	return rc;
 }
 

@@ -205,7 +205,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 		rc = stop_check(err);
 	run->report->outcome = outcome_of(rc);
 	run->report->ended_ms = time_now_ms();
-	if (!run->begun)
+	if (!run->report->begun)
 		return rc;
 	end = run_line_kept(run, &own);
 	if (end == 0)

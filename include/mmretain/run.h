@@ -34,6 +34,7 @@ struct run_bundle {
 
 struct run_report {
 	char id[32];                       /* 20261124T185555Z-4f2a */
+	bool begun;                        /* the ledger has it; else nothing was done, and there is no protocol */
 	int64_t began_ms, ended_ms;
 	const char *outcome;               /* complete, partial, refused, failed */
 	struct plan *plan;                 /* NULL when it was not reached */

@@ -143,7 +143,10 @@ class Refused(Base):
         self.begin()
         with PG.connect(self.name) as other, other.cursor() as cur:
             cur.execute("SELECT pg_advisory_lock(%s)", (LOCK_KEY,))
-            self.call(11, "run", "--yes", err="another run holds the lock of database .*server process %d" % other.get_backend_pid())
+            holder = "another run holds the lock of database .*server process %d" % other.get_backend_pid()
+            self.call(11, "run", "--yes", err=holder, out=r"\A\Z")
+            # No protocol is promised of a run that the ledger does not know.
+            self.assertEqual([json.loads(self.call(11, "run", "--yes", "--json", err=holder).out)[k] for k in ("run", "outcome")], [None, "failed"])
         other.close()
         self.untouched()
 
