@@ -159,19 +159,20 @@ static int open_secret(struct store *s, struct err *err)
 {
 	char *path = mem_printf(s, "%s/" SECRET, s->path);
 	auto_fd int fd = -1;
-	char more;
+	struct stat st;
 	int rc = file_open_beneath(s->root_dirfd, SECRET, &fd, err);
 
-	if (rc) {
-		err_prefix(err, "archive \"%s\"", s->path);
-		return err_hint(err, "Put " SECRET " back from a copy; new bundles cannot be made without it.");
-	}
-	rc = check_mode(fd, path, 0077, "0600", err);
-	if (!rc)
-		rc = file_pread_all(fd, s->salt_secret, SECRET_BYTES, 0, SECRET, err);
-	if (!rc && pread(fd, &more, 1, SECRET_BYTES) != 0)
-		rc = err_set(err, ERR_STORE, "\"%s\" does not hold %d bytes", path, SECRET_BYTES);
-	return rc;
+	if (rc)
+		err_sys(err, err->sys_errno == EACCES ? ERR_PERMISSION : ERR_KEY, err->sys_errno, "cannot open the secret of the archive, \"%s\"", path);
+	else if ((rc = check_mode(fd, path, 0077, "0600", err)) < 0)
+		return rc;
+	else if (fstat(fd, &st) == 0 && st.st_size != SECRET_BYTES)
+		err_set(err, ERR_KEY, "\"%s\" does not hold %d bytes", path, SECRET_BYTES);
+	else
+		return file_pread_all(fd, s->salt_secret, SECRET_BYTES, 0, SECRET, err);
+	if (err->code == -ERR_PERMISSION)
+		return err_hint(err, "Give the file to the user that runs mmretain, with mode 0600. Nothing was deleted.");
+	return err_hint(err, "Put " SECRET " back from a copy; new bundles cannot be made without it. Nothing was deleted.");
 }
 
 static int open_folder(struct store *s, const char *name, bool writable, int *ret, struct err *err)

@@ -22,7 +22,7 @@ struct store {
  * empty or missing folder.  ERR_STORE when the folder holds something else. */
 int store_init(const char *path, struct err *err) MMR_CHECKED;
 /* Opens an archive root; ERR_STORE with a hint when the sentinel is missing (not mounted?), ERR_PERMISSION when others may read
- * or write it.  Closed with talloc_free. An s3:// path is refused with a clear message. */
+ * or write it; to be written, ERR_KEY when its secret is missing or damaged.  Closed with talloc_free. An s3:// path is refused with a clear message. */
 int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err) MMR_CHECKED;
 /* Free bytes on the file system of the root. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;

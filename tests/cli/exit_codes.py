@@ -221,6 +221,27 @@ class Refused(Base):
         PG.psql("DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_x'", db=self.name)
         self.untouched()
 
+    def test_18(self):
+        self.begin()
+        secret = os.path.join(self.copy.archive, "keys", "salt-secret")
+        kept = pathlib.Path(secret).read_bytes()
+        os.unlink(secret)
+        hint = r"\n  hint: Put keys/salt-secret back from a copy"
+        self.call(18, "run", "--yes", err=r"mmretain: error: .*keys/salt-secret.*No such file or directory" + hint, out=r"\A\Z")
+        self.call(18, "doctor", err=r"(?s)", out=r"fail  archive .*keys/salt-secret")
+        for length in (0, 31, 33):
+            pathlib.Path(secret).write_bytes((kept + b"x")[:length])
+            os.chmod(secret, 0o600)
+            self.call(18, "run", "--yes", err=r"keys/salt-secret\" does not hold 32 bytes" + hint)
+        self.untouched()
+        # What reads needs no secret.
+        self.call(0, "verify")
+        self.call(0, "status")
+        self.call(0, "plan")
+        pathlib.Path(secret).write_bytes(kept)
+        self.call(0, "run", "--yes")
+        self.finished()
+
     def test_19(self):
         PG.psql("DROP ROLE IF EXISTS exit_reader; CREATE ROLE exit_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO exit_reader", db=self.name)
         self.begin(user="exit_reader")
