@@ -8,10 +8,8 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import unittest
 
@@ -25,15 +23,14 @@ RUN_LINE = r"run \d{8}T\d{6}Z-[0-9a-f]{8}: %s, [0-9.]+ s; `mmretain report last`
 
 def setUpModule():
     global PG, WORLD, WHERE
-    WHERE = tempfile.mkdtemp(prefix="mmr-exit-")
-    os.chmod(WHERE, 0o755)
+    WHERE = lib.folder("exit")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
     WORLD = lib.World(PG, "world", 400, 5)
 
 
 def tearDownModule():
     PG.stop()
-    shutil.rmtree(WHERE, ignore_errors=True)
+    lib.remove(WHERE)
 
 
 class Base(unittest.TestCase):

@@ -5,9 +5,7 @@ usage: MMRETAIN=BINARY grants.py
 """
 import os
 import pathlib
-import shutil
 import sys
-import tempfile
 import unittest
 
 import psycopg2
@@ -25,8 +23,7 @@ READ = {"channelmemberhistory", "db_lock", "groupmembers", "jobs", "pluginkeyval
 class Grants(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.where = tempfile.mkdtemp(prefix="mmr-grants-")
-        os.chmod(cls.where, 0o755)
+        cls.where = lib.folder("grants")
         cls.pg = lib.cluster.Cluster(settings=lib.QUICK).start()
         cls.world = lib.World(cls.pg, "world", 600, 3)
         cls.copy = cls.world.clone("mm", os.path.join(cls.where, "mm"))
@@ -36,7 +33,7 @@ class Grants(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.pg.stop()
-        shutil.rmtree(cls.where, ignore_errors=True)
+        lib.remove(cls.where)
 
     def call(self, *args, code=0):
         done = lib.call(self.copy, self.policy, *args, now_ms=None)

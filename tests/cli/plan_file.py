@@ -9,9 +9,7 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import sys
-import tempfile
 import time
 import unittest
 
@@ -25,15 +23,14 @@ RULE = {"name": "all", "match": {}, "keep": {"for": "500d"}, "archive": {"keep_f
 class PlanFile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.where = tempfile.mkdtemp(prefix="mmr-plan-")
-        os.chmod(cls.where, 0o755)
+        cls.where = lib.folder("plan")
         cls.pg = lib.cluster.Cluster(settings=lib.QUICK).start()
         cls.world = lib.World(cls.pg, "world", 300, 9)
 
     @classmethod
     def tearDownClass(cls):
         cls.pg.stop()
-        shutil.rmtree(cls.where, ignore_errors=True)
+        lib.remove(cls.where)
 
     def setUp(self):
         name = self.id().rpartition(".")[2]

@@ -14,10 +14,8 @@ import multiprocessing
 import os
 import random
 import re
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import traceback
 
@@ -257,8 +255,7 @@ def main(argv):
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
-    where = tempfile.mkdtemp(prefix="mmr-crash-", dir=lib.scratch())
-    os.chmod(where, 0o755)
+    where = lib.folder("crash", lib.scratch())
     tally = lib.Tally()
     names = args.point or points()
     wanted = args.only or ["kill", "parts", "errno", "random"]
@@ -294,7 +291,7 @@ def main(argv):
             for p in people:
                 p.join()
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        lib.remove(where)
     return tally.end()
 
 

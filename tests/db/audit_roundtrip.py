@@ -12,10 +12,8 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import unicodedata
 
 import e2e_lib as lib
@@ -173,14 +171,14 @@ def main(argv):
     parser.add_argument("--seed", type=int, default=23)
     args = parser.parse_args(argv)
     lib.scratch()
-    tally, where = lib.Tally(), tempfile.mkdtemp(prefix="mmr-roundtrip-")
+    tally, where = lib.Tally(), lib.folder("roundtrip")
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
             world = lib.World(pg, "world", args.posts, args.seed)
             for name in VARIANTS:
                 one(pg, world, where, name, args.seed, tally)
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        lib.remove(where)
     return tally.end()
 
 

@@ -8,10 +8,8 @@ Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is 
 import argparse
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import traceback
 
@@ -396,8 +394,7 @@ def main(argv):
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
-    tally, where, now = lib.Tally(), tempfile.mkdtemp(prefix="mmr-deleted-"), int(time.time()) * 1000
-    os.chmod(where, 0o755)
+    tally, where, now = lib.Tally(), lib.folder("deleted"), int(time.time()) * 1000
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
             world = lib.World(pg, "world", 2500, args.seed)
@@ -411,7 +408,7 @@ def main(argv):
                 finally:
                     bench.copy.remove()
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        lib.remove(where)
     return tally.end()
 
 

@@ -16,7 +16,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 
@@ -1055,8 +1054,7 @@ def main(argv):
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
     tally = lib.Tally()
-    where = tempfile.mkdtemp(prefix="mmr-faults-")
-    os.chmod(where, 0o755)
+    where = lib.folder("faults")
     now = int(time.time()) * 1000
     try:
         with lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")) as pg:
@@ -1076,7 +1074,7 @@ def main(argv):
                 finally:
                     bench.copy.remove()
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        lib.remove(where)
     return tally.end()
 
 

@@ -21,6 +21,7 @@ sys.dont_write_bytecode = True
 import cluster  # noqa: E402
 import seed as seeding  # noqa: E402
 import oracle  # noqa: E402
+from scratch import folder, remove  # noqa: E402,F401  (for the tests: what they make goes with them)
 
 NOW = seeding.NOW
 DAY = oracle.DAY

@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import sys
 import tempfile
 import time
@@ -293,7 +292,7 @@ def make_worlds(pg, seed):
 
 def campaign(args):
     begin = time.monotonic()
-    where = tempfile.mkdtemp(prefix="mmr-property-", dir=lib.scratch())
+    where = tempfile.mkdtemp(prefix="mmr-property-", dir=lib.scratch()) if args.keep else lib.folder("property", lib.scratch())
     os.chmod(where, 0o755)
     passed = failed = 0
     try:
@@ -338,7 +337,7 @@ def campaign(args):
                 input(f"kept in {where}, database server in {pg.socket_dir}; Enter ends it ")
     finally:
         if not args.keep:
-            shutil.rmtree(where, ignore_errors=True)
+            lib.remove(where)
     if args.case is None and passed + failed < min(args.cases, args.least):
         print(f"FAIL  time was up after {passed + failed} cases")
         failed += 1
@@ -353,7 +352,7 @@ def self_test(args):
         return 1
     os.environ["MMRETAIN"] = os.path.join(lib.HERE, "e2e_fake.py")
     tally = lib.Tally()
-    where = tempfile.mkdtemp(prefix="mmr-property-", dir=lib.scratch())
+    where = lib.folder("property", lib.scratch())
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
             world = lib.World(pg, "world", 1000, args.seed, spice=PLUGIN_HOLDS)
@@ -375,7 +374,7 @@ def self_test(args):
                 else:
                     tally.check("no mistake, no problem", problems)
     finally:
-        shutil.rmtree(where, ignore_errors=True)
+        lib.remove(where)
     return tally.end()
 
 

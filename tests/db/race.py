@@ -8,10 +8,8 @@ Each case works on its own clone of a small world.
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import time
 import unittest
 
@@ -25,8 +23,7 @@ PG = WORLD = WHERE = NOW = None
 def setUpModule():
     global PG, WORLD, WHERE, NOW
     NOW = int(time.time()) * 1000
-    WHERE = tempfile.mkdtemp(prefix="mmr-race-")
-    os.chmod(WHERE, 0o755)
+    WHERE = lib.folder("race")
     PG = lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")).start()
     WORLD = lib.World(PG, "world", 900, 12)
 
@@ -34,7 +31,7 @@ def setUpModule():
 def tearDownModule():
     PG.stop("immediate")
     PG.remove()
-    shutil.rmtree(WHERE, ignore_errors=True)
+    lib.remove(WHERE)
 
 
 class Race(unittest.TestCase):

@@ -15,7 +15,6 @@ Command line:
 PostgreSQL refuses to run as root; as root the server runs as user `postgres`, otherwise as the caller.
 """
 import argparse
-import atexit
 import ctypes
 import os
 import pwd
@@ -27,6 +26,9 @@ import tempfile
 import time
 
 import psycopg2
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import scratch  # noqa: E402
 
 PORT = 5432
 SUPERUSER = "postgres"
@@ -132,7 +134,7 @@ class Cluster:
     def start(self, timeout=60):
         """Make the folder and the cluster if they are not there, start the server, wait until it answers."""
         if self.directory is None:
-            self.directory = tempfile.mkdtemp(prefix="mmr-pg-")
+            self.directory = scratch.folder("pg")
         os.makedirs(self.directory, exist_ok=True)
         identity = _identity()
         self._own(self.directory, identity)
@@ -140,7 +142,7 @@ class Cluster:
         if not os.path.exists(os.path.join(self.data, "PG_VERSION")):
             self._initdb(identity)
         if self.socket_dir is None:
-            os.symlink(tempfile.mkdtemp(prefix="mmr-s-", dir="/tmp"), os.path.join(self.directory, "socket"))
+            os.symlink(self._short_folder(), os.path.join(self.directory, "socket"))
         os.makedirs(self.socket_dir, exist_ok=True)
         self._own(self.socket_dir, identity)
         os.chmod(self.socket_dir, 0o755)
@@ -151,9 +153,13 @@ class Cluster:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True,
                 preexec_fn=_die_with_parent if self.die_with_parent else None, env=self._clean_env(), **identity)
         if self.die_with_parent:
-            atexit.register(self._at_exit)
+            scratch.at_end(self._at_exit)
         self._wait(timeout)
         return self
+
+    def _short_folder(self):
+        """Of a server that outlives this process it must stay, too."""
+        return scratch.folder("s", "/tmp") if self.die_with_parent else tempfile.mkdtemp(prefix="mmr-s-", dir="/tmp")
 
     def _own(self, path, identity):
         if identity:
@@ -232,14 +238,12 @@ class Cluster:
             return
         link = os.path.join(self.directory, "socket")
         if os.path.islink(link):
-            shutil.rmtree(os.readlink(link), ignore_errors=True)
-        shutil.rmtree(self.directory, ignore_errors=True)
+            scratch.remove(os.readlink(link))
+        scratch.remove(self.directory)
 
     def _at_exit(self):
         if self.process and self.process.poll() is None:
             self.stop("immediate")
-            if self.temporary:
-                self.remove()
 
     def __enter__(self):
         return self.start()

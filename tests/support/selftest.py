@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Tests of the test support itself. Prints `N passed, N failed`; exit 1 when one failed."""
 import os
-import shutil
+import signal
+import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -12,6 +12,7 @@ import psycopg2
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import dump  # noqa: E402
 import schema  # noqa: E402
+import scratch  # noqa: E402
 import seed  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from live import Live  # noqa: E402
@@ -102,7 +103,7 @@ PRESENT = ("reactions", "threads", "threadmemberships", "fileinfo", "preferences
 class Base(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="mmr-self-")
+        cls.folder = scratch.folder("self")
         cls.data = os.path.join(cls.folder, "data")
         cls.pg = Cluster().start()
         for name in ("one", "two", "other", "odd"):
@@ -113,13 +114,72 @@ class Base(unittest.TestCase):
     def tearDownClass(cls):
         cls.pg.stop("immediate")
         cls.pg.remove()
-        shutil.rmtree(cls.folder)
+        scratch.remove(cls.folder)
 
     def one(self, sql, db="one"):
         with psycopg2.connect(self.pg.conninfo(db)) as conn, conn.cursor() as cur:
             cur.execute(sql)
             row = cur.fetchone()
             return row[0] if len(row) == 1 else row
+
+
+class ScratchTest(unittest.TestCase):
+    """However a test ends, its server and its folders end with it."""
+    CHILD = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import cluster, scratch
+long = scratch.folder("l" * 80)
+servers = [cluster.Cluster().start(), cluster.Cluster(long + "/server").start(), cluster.Cluster().start()]
+servers[2].stop()
+print(scratch.folder("self"), long, *[s.directory for s in servers], servers[1].socket_dir, *[s.pid for s in servers[:2]], flush=True)
+if sys.argv[2] == "raise":
+    raise RuntimeError("as a failing test")
+time.sleep(600 if sys.argv[2] == "wait" else 0)
+"""
+
+    def child(self, how):
+        here = os.path.dirname(os.path.abspath(__file__))
+        process = subprocess.Popen([sys.executable, "-c", self.CHILD, here, how], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        words = process.stdout.readline().split()
+        process.stdout.close()
+        self.assertEqual(len(words), 8)
+        return process, words[:6], [int(w) for w in words[6:]]
+
+    def gone(self, folders, servers):
+        end = time.monotonic() + 20
+        while any(os.path.exists(f"/proc/{pid}") for pid in servers) and time.monotonic() < end:
+            time.sleep(0.05)
+        self.assertEqual([pid for pid in servers if os.path.exists(f"/proc/{pid}")], [])
+        self.assertEqual([f for f in folders if os.path.exists(f)], [])
+
+    def test_ends(self):
+        for how, code in (("end", 0), ("raise", 1)):
+            process, folders, servers = self.child(how)
+            self.assertEqual(process.wait(60), code)
+            self.gone(folders, servers)
+
+    def test_signals(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            process, folders, servers = self.child("wait")
+            self.assertTrue(all(os.path.exists(f) for f in folders))
+            process.send_signal(number)
+            self.assertEqual(process.wait(60), -number)
+            self.gone(folders, servers)
+
+    def test_killed(self):
+        """The next one removes it: nothing of a process that lives, nothing with a server that lives."""
+        alive, kept, alive_servers = self.child("wait")
+        process, folders, servers = self.child("wait")
+        process.kill()
+        process.wait(60)
+        self.gone([], servers)
+        scratch.sweep()
+        self.gone(folders, servers)
+        self.assertTrue(all(os.path.exists(f) for f in kept))
+        alive.terminate()
+        alive.wait(60)
+        self.gone(kept, alive_servers)
 
 
 class SeedTest(Base):
