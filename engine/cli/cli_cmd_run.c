@@ -115,6 +115,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "bundles", list);
 	cli_json_int(late, "restored", rep->total.late_restored);
 	cli_json_int(late, "removed", rep->total.late_removed);
+	cli_json_bool(late, "open", rep->total.sweep_open);
 	cli_json_put(doc, "late", late);
 	cli_json_put(doc, "files", files_json(&rep->total));
 	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));

@@ -182,6 +182,16 @@ static bool kept_back(const struct run_report *r)
 	return r->total.blobs_failed > 0;
 }
 
+static void tell_open_sweep(const struct run_report *r)
+{
+	if (r->total.sweep_open)
+		log_warn("a transaction that was under way when rows were deleted has not ended yet (pg_stat_activity shows it, with the oldest "
+			 "xact_start): a run after its end looks once more for late replies; attachments of deleted threads wait until then");
+	if (r->waived_open)
+		log_warn("of rules with `archive: none` nothing is left to look by, and nothing to put back: a reply that such a transaction "
+			 "still writes to one of their deleted threads stays alone, and `mmretain plan -v` counts it");
+}
+
 static const char *outcome_of(int rc)
 {
 	if (rc == 0)
@@ -207,6 +217,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 	run->report->ended_ms = time_now_ms();
 	if (!run->report->begun)
 		return rc;
+	tell_open_sweep(run->report);
 	end = run_line_kept(run, &own);
 	if (end == 0)
 		end = run_line_end(run, rc, &own);

@@ -166,8 +166,10 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
 		return rc;
 	run_timing("sweep", from, 0, "");
-	for (size_t i = 0; i < n && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		run->report->waived_open += p[i].counts->sweep_open && receipt_waived(p[i].receipt);
 		rc = run_unlink_later(run, &p[i], err);
+	}
 	return rc;
 }
 

@@ -45,6 +45,7 @@ struct run_report {
 	struct purge_counts total;         /* of this run, recovery included */
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
 	uint32_t cleared_partial, recovered_bundles;
+	uint32_t waived_open;              /* waivers whose sweep is open: nothing is left to sweep them by again */
 };
 
 /* The whole night.  *ret is filled as far as the run came, also on errors (parent ctx).

@@ -439,6 +439,29 @@ class Waivers(Race):
         self.bench.done(exact=False)
 
 
+    def test_open_transaction(self):
+        """A waiver has nothing to sweep by again: the run says so, the late reply stays alone, and attachments go the night after."""
+        self.bench.begin([{"name": "all", "match": {}, "keep": {"for": "500d"}, "floor": "30d", "archive": "none", "because": "a test"}])
+        with_files = {root: path for root, _, path in faults.attached(self.bench)}
+        other = PG.connect(self.bench.name)
+        other.cursor().execute("SELECT pg_current_xact_id()")
+        done = self.bench.run(code=0)
+        self.assertIn("nothing to put back", done.err)
+        self.assertTrue(json.loads(done.out)["late"]["open"])
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        path = os.path.join(self.bench.copy.data, with_files[t.root.id])
+        self.assertTrue(os.path.exists(path))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        other.close()
+        done = self.bench.run(code=0)
+        self.assertEqual(json.loads(done.out)["late"], {"restored": 0, "removed": 0, "open": False})
+        self.assertNotIn("has not ended", done.err)
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE rootid = '{t.root.id}'"), "1")
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}'"), "0")
+        self.assertFalse(os.path.exists(path))
+
+
 class Attachments(Race):
     def test_changed_after_the_export(self):
         """A blob that is written again after it was archived is not unlinked."""
@@ -575,7 +598,9 @@ class Attachments(Race):
         with_files = {root: path for root, _, path in faults.attached(self.bench)}
         other = PG.connect(self.bench.name)
         other.cursor().execute("SELECT pg_current_xact_id()")
-        self.bench.run(code=(0, 3))
+        done = self.bench.run(code=(0, 3))
+        self.assertIn("a run after its end looks once more", done.err)
+        self.assertNotIn("nothing to put back", done.err)
         here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
         t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
         path = with_files[t.root.id]
