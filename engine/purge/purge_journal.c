@@ -1,7 +1,7 @@
 /*
  * purge_journal.c - the unlink journal: JSON lines in the archive's ledger folder (docs/formats.md).
  *
- * First line: the database it belongs to.  Then one line per file row: id, the thread when that stays, the three paths, and what the blob was
+ * First line: the database it belongs to.  Then one line per file row: id, the thread when that stays, the three paths (none where files stay), and what the blob was
  * when its row was deleted.  A line is an order only together with the database: where the row still exists, nothing is unlinked.
  */
 #include "purge_internal.h"
@@ -38,17 +38,24 @@ static void put_identity(struct mm *mm, struct buf *out, const struct purge_file
 		   (long long)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
 }
 
-static void put_file(struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, int64_t snapshot_ms)
+static void put_paths(struct mm *mm, struct buf *out, const struct purge_file *f, int64_t snapshot_ms)
 {
-	buf_puts(out, "{\"id\":");
-	json_put_string(out, f->id, strlen(f->id));
-	if (b->parts_before_ms != INT64_MIN)
-		put_path(out, "thread", b->thread[f->thread].root);
 	put_path(out, "path", f->path[0]);
 	put_path(out, "thumbnail", f->path[1]);
 	put_path(out, "preview", f->path[2]);
 	if (f->path[0][0])
 		put_identity(mm, out, f, snapshot_ms);
+}
+
+/* Without paths where files stay: then it only says which rows a live post may want back. */
+static void put_file(struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, const struct purge_options *o)
+{
+	buf_puts(out, "{\"id\":");
+	json_put_string(out, f->id, strlen(f->id));
+	if (b->parts_before_ms != INT64_MIN)
+		put_path(out, "thread", b->thread[f->thread].root);
+	if (o->unlink_files)
+		put_paths(mm, out, f, o->snapshot_ms);
 	buf_puts(out, "}\n");
 }
 
@@ -88,7 +95,7 @@ int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct
 	buf_init(&lines, b->ctx, 64 << 20);
 	for (size_t i = 0; i < b->n_files; i++)
 		if (!b->thread[b->file[i].thread].why)
-			put_file(mm, &lines, b, &b->file[i], o->snapshot_ms);
+			put_file(mm, &lines, b, &b->file[i], o);
 	if (lines.overflow)
 		return err_set(err, ERR_STORE, "unlink journal of one batch is too large");
 	return lines.len ? append(o, mm, &lines, err) : 0;

@@ -295,12 +295,25 @@ static int close_journal(struct unlink_job *j, const struct purge_options *o, in
 	if (any)
 		return file_replace(o->journal_dirfd, o->journal_name, rest.data, rest.len, 0600, err);
 	/* A name that a power cut brings back would never be removed again. */
-	if ((rc = file_sync_fs(data_dirfd, "attachments", err)) < 0)
+	if (data_dirfd >= 0 && (rc = file_sync_fs(data_dirfd, "attachments", err)) < 0)
 		return rc;
 	/* Just before: everything named is gone for good.  Just after: no journal; nothing is left to do. */
 	if (unlinkat(o->journal_dirfd, o->journal_name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the unlink journal");
 	return file_sync_dir(o->journal_dirfd, "ledger", err);
+}
+
+/* A journal of files that stay needs none. */
+static int check_folder(struct mm *mm, const struct unlink_job *j, struct err *err)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < j->n && !any; i++)
+		any = j->entry[i].path[0][0] || j->entry[i].path[1][0] || j->entry[i].path[2][0];
+	if (mm->data_dirfd >= 0 || !any)
+		return 0;
+	err_set(err, ERR_STORE, "the folder of the attachments is not known, so the blobs of deleted rows stay");
+	return err_hint(err, "Set MM_FILESETTINGS_DIRECTORY or use mattermost_config; the next run takes up the journal.");
 }
 
 int purge_unlink(struct mm *mm, const struct purge_options *o, struct purge_counts *c, struct err *err)
@@ -311,11 +324,7 @@ int purge_unlink(struct mm *mm, const struct purge_options *o, struct purge_coun
 
 	if (faccessat(o->journal_dirfd, o->journal_name, F_OK, 0) != 0)
 		return 0;
-	if (mm->data_dirfd < 0) {
-		err_set(err, ERR_STORE, "the folder of the attachments is not known, so the blobs of deleted rows stay");
-		return err_hint(err, "Set MM_FILESETTINGS_DIRECTORY or use mattermost_config; the next run takes up the journal.");
-	}
-	if ((rc = read_journal(mm, &j, o, err)) == 0)
+	if ((rc = read_journal(mm, &j, o, err)) == 0 && (rc = check_folder(mm, &j, err)) == 0)
 		rc = ask_database(mm, &j, err);
 	for (size_t i = 0; rc == 0 && i < j.n; i++)
 		if (!j.entry[i].row_exists)

@@ -78,7 +78,8 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,
 		.sweep_xid = p->sweep_xid, .lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,
-		.unlink_files = p->rule && p->rule->files != FILES_KEEP, .journal_dirfd = run->store->ledger_dirfd,
+		.unlink_files = p->rule && p->rule->files != FILES_KEEP,
+		.journal_parts = p->rule && p->receipt && !receipt_waived(p->receipt), .journal_dirfd = run->store->ledger_dirfd,
 		.journal_name = p->journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
 	};
 }

@@ -57,6 +57,7 @@ struct purge_options {
 	bool protect_in_full;                  /* the receipt is not of this run's own plan: ask about everything, not only changes */
 	const struct purge_skip *skip; size_t n_skip; /* sorted by root (strcmp) */
 	bool unlink_files;                     /* false: files: keep */
+	bool journal_parts;                    /* files of parts are journalled without their paths then: a later sweep puts back what is named again */
 	int journal_dirfd; const char *journal_name; /* the unlink journal */
 	purge_kept_fn kept; void *kept_payload;
 	const struct progress *progress;

@@ -351,24 +351,38 @@ def test_version_restored_late(bench):
         bench.fail("a file that nobody wants back is still there")
 
 
-@test
-def test_version_restored_after_the_sweep(bench):
-    """The same after the sweep: the content waits, the next run brings the row back."""
-    bench.begin(KEEP, purge_after="30d")
-    (t, file, path), *_ = versions(bench, 2)
+def restored_after_the_sweep(bench, rules):
+    bench.begin(rules, purge_after="30d")
+    (t, file, path), (_, _, second_path) = versions(bench, 2)
     process = halt_at_parts(bench, "SWEEP_AFTER")
     if bench.sql(f"SELECT count(*) FROM fileinfo WHERE id = '{file}'") != "0":
         bench.fail("the file did not go")
     name_file(bench, t.root.id, file, undelete=True)
     bench.go_on(process, code=(0, 3))
     if not os.path.exists(path):
-        return bench.fail("the content went although a live post names the file")
+        bench.fail("the content went although a live post names the file")
+        return None
     for word in ("second night", "third night"):
         bench.run(code=(0, 3))
         if has_file(bench, file, path, word) != "0":
             bench.fail(f"{word}: the file came back, but deleted")
     if left := [n for n in os.listdir(os.path.join(bench.copy.archive, "ledger")) if n.startswith("unlink-")]:
         bench.fail(f"a journal is never carried out: {left}")
+    return second_path
+
+
+@test
+def test_version_restored_after_the_sweep(bench):
+    """The same after the sweep: the content waits, the next run brings the row back."""
+    if os.path.exists(restored_after_the_sweep(bench, KEEP) or "/"):
+        bench.fail("a file that nobody wants back is still there")
+
+
+@test
+def test_version_restored_files_kept(bench):
+    """The same where files stay on disk: nothing is unlinked, and the row comes back too."""
+    if not os.path.exists(restored_after_the_sweep(bench, [dict(KEEP[0], files="keep")]) or ""):
+        bench.fail("`files: keep` lost a file")
 
 
 @test
