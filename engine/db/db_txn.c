@@ -30,6 +30,32 @@ int db_begin(struct db *db, enum db_mode mode, struct err *err)
 	return r;
 }
 
+int db_snapshot_export(void *ctx, struct db *db, char **ret_name, struct err *err)
+{
+	static const struct sql export = {"snapshot_export", "SELECT pg_catalog.pg_export_snapshot()"};
+	struct db_result *res auto_mem = NULL;
+	int r = db_query(NULL, db, &export, DB_ONE, 0, NULL, &res, err);
+
+	if (r == 0)
+		*ret_name = mem_strdup(ctx, db_text(res, 0, 0));
+	return r;
+}
+
+/* SET TRANSACTION takes no parameters: a name that is not what the server makes of two numbers is refused. */
+int db_snapshot_begin(struct db *db, const char *name, struct err *err)
+{
+	char text[96];
+	int r;
+
+	if (!*name || strspn(name, "0123456789ABCDEF-") != strlen(name) || strlen(name) > 40)
+		return err_set(err, ERR_INTERNAL, "the name of a snapshot is not understood");
+	r = db_begin(db, DB_READ_SNAPSHOT, err);
+	if (r < 0)
+		return r;
+	snprintf(text, sizeof text, "SET TRANSACTION SNAPSHOT '%s'", name);
+	return db_exec(db, "snapshot_begin", text, err);
+}
+
 /* Crash just before: the server rolls back.  Crash just after sending: it may have committed or not, which only the
  * rows can tell; recovery looks at them. */
 int db_commit(struct db *db, struct err *err)

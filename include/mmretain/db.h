@@ -115,6 +115,10 @@ enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPS
 int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
 /* ERR_COMMIT_UNKNOWN when the connection broke before the answer; any other code: rolled back (call db_rollback). */
 int db_commit(struct db *db, struct err *err) MMR_CHECKED;
+/* The snapshot of this session's transaction, by a name that lives as long as the transaction; and a read-only transaction of another session
+ * that sees the same. A failed export has broken the transaction. */
+int db_snapshot_export(void *ctx, struct db *db, char **ret_name, struct err *err) MMR_CHECKED;
+int db_snapshot_begin(struct db *db, const char *name, struct err *err) MMR_CHECKED;
 void db_rollback(struct db *db); /* never fails: a broken connection has rolled back */
 
 /* ---- the advisory lock of a run ---- */

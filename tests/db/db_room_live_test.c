@@ -267,6 +267,32 @@ START_TEST(test_transactions)
 }
 END_TEST
 
+START_TEST(test_shared_snapshot)
+{
+	struct db *first = open_db(), *second = open_db(), *writer = open_db();
+	struct err err;
+	char *name;
+
+	run(writer, "CREATE TABLE snapshot_rows (a int)");
+	OK(db_begin(first, DB_READ_SNAPSHOT, &err));
+	OK(db_snapshot_export(first, first, &name, &err));
+	run(writer, "INSERT INTO snapshot_rows VALUES (1)");
+	OK(db_snapshot_begin(second, name, &err));
+	ck_assert_int_eq(value(second, "SELECT count(*) FROM snapshot_rows"), 0);
+	FAILS(try_run(second, "INSERT INTO snapshot_rows VALUES (2)", &err), ERR_PERMISSION);
+	db_rollback(second);
+	ck_assert_int_eq(value(second, "SELECT count(*) FROM snapshot_rows"), 1);
+	db_rollback(first);
+	FAILS(db_snapshot_begin(second, name, &err), ERR_DATABASE); /* it ended with its transaction */
+	db_rollback(second);
+	FAILS(db_snapshot_begin(second, "1'; DROP TABLE snapshot_rows; --", &err), ERR_INTERNAL);
+	run(writer, "DROP TABLE snapshot_rows");
+	talloc_free(first);
+	talloc_free(second);
+	talloc_free(writer);
+}
+END_TEST
+
 START_TEST(test_prepared)
 {
 	static const struct sql sql = {"q_prepared", "SELECT count(*) FROM pg_class WHERE oid = ANY ($1::oid[])"};
@@ -304,6 +330,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_cursors);
 	tcase_add_test(tc, test_copy);
 	tcase_add_test(tc, test_transactions);
+	tcase_add_test(tc, test_shared_snapshot);
 	tcase_add_test(tc, test_prepared);
 	return tc;
 }
