@@ -18,7 +18,7 @@ import bench_load  # noqa: E402
 import bench_rows  # noqa: E402
 from bench_lib import Bench, Row  # noqa: E402
 
-ALL = "E1 E2 E3 P1 P2 P3 P4 D1 D2 D3 L1 L2 L3 T1 T1m G1 M1 V1 F1 F2".split()
+ALL = "E1 E2 E3 P1 P2 P3 P4 PD D1 D2 D3 L1 L2 L3 T1 T1m G1 M1 V1 F1 F2".split()
 
 
 def memory_row(b, rows):
@@ -48,7 +48,7 @@ def measure(b, wanted):
     rows = []
     groups = (
         (("E1", "E2", "E3"), lambda: bench_rows.export_rows(b, rows, wanted)),
-        (("P1", "P2", "P3", "P4"), lambda: bench_rows.plan_rows(b, rows, wanted)),
+        (("P1", "P2", "P3", "P4", "PD"), lambda: bench_rows.plan_rows(b, rows, wanted)),
         (("D1", "D2", "D3"), lambda: bench_rows.delete_rows(b, rows, wanted)),
         (("G1",), lambda: bench_rows.growth_row(b, rows)),
         (("T1",), lambda: bench_rows.night_row(b, rows)),

@@ -3,7 +3,7 @@ import os
 import subprocess
 import time
 
-from bench_lib import CHILDREN_AND_POSTS, DAY, Cpu, Row, cluster, median
+from bench_lib import CHILDREN_AND_POSTS, DAY, FULL_SPEED, Cpu, Row, cluster, median
 
 SHARE = 0.2   # of the posts: what export and delete are measured with
 
@@ -81,8 +81,13 @@ FLOOR_POSTS = ("SELECT count(x.createat) FROM channels c LEFT JOIN LATERAL (SELE
 FLOOR_BYTES = "SELECT count(*), sum(n) FROM (SELECT channelid, sum(octet_length(message)) AS n FROM posts GROUP BY channelid) x"
 
 
-def plan_pair(b, row, db, rule, floor):
-    path = b.policy(db, rule)
+def floor_deleted(days):
+    return f"SELECT count(*) FROM posts WHERE deleteat > 0 AND deleteat < (extract(epoch FROM now()) * 1000)::bigint - {days} * {DAY}::bigint"
+
+
+def plan_pair(b, row, db, rule, floor, top=""):
+    """top: lines of the policy beside its rules."""
+    path = b.policy(db, rule, throttle=f"{FULL_SPEED}\n{top}")
     for _ in range(b.args.rounds):
         base = b.sql_seconds(floor, db)
         run = b.tool("plan", path, row=row.name)
@@ -123,6 +128,9 @@ def plan_rows(b, rows, wanted):
         if name[:2] in wanted:
             rows.append(Row(name, what, must, aim))
             plan_pair(b, rows[-1], db, rule, floor)
+    if "PD" in wanted:
+        rows.append(Row("PD", "plan, all that was deleted 30 days ago or earlier, the first time", 0, 0))
+        plan_pair(b, rows[-1], db, ["keep: forever"], floor_deleted(30), "deleted_posts: {purge_after: 30d}")
     if "P4" in wanted:
         rows.append(small_share(b, db))
 
