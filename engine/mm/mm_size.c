@@ -56,15 +56,67 @@ static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *
 	return 0;
 }
 
-int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool with_bytes,
-	     struct mm_size **ret, size_t *ret_n, struct err *err)
+/* ---- posts per channel, half of the channels by each of two sessions ---- */
+
+struct count { void *ctx; struct mm *mm; const char *ids; struct db_result *res; };
+
+static int count_posts(void *payload, struct err *err)
+{
+	struct count *c = payload;
+
+	return db_query(c->ctx, c->mm->db, &sql_size_posts, DB_ANY, 1, &c->ids, &c->res, err);
+}
+
+static const char *every_other(void *ctx, const char *const *ids, size_t n, size_t from)
+{
+	struct db_array a;
+
+	db_array_init(&a, ctx);
+	for (size_t i = from; i < n; i += 2)
+		db_array_add(&a, ids[i], strlen(ids[i]));
+	return db_array_text(&a);
+}
+
+static size_t take_counts(const struct count *c, struct mm_size *size)
+{
+	int64_t n = c->res ? db_rows(c->res) : 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(c->res, i, 0));
+		size[i].posts = (uint64_t)db_i64(c->res, i, 1);
+	}
+	return (size_t)n;
+}
+
+static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n,
+		      struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes"), *other = mem_context(NULL, "mm_sizes beside");
+	struct count here = {.ctx = tmp, .mm = mm}, beside = {.ctx = other};
+	int r = mm_twin(mm, &beside.mm, err);
+
+	if (r < 0)
+		return r;
+	here.ids = beside.mm ? every_other(tmp, channel_ids, n, 0) : id_array(tmp, channel_ids, n);
+	beside.ids = every_other(tmp, channel_ids, n, 1);
+	r = beside.mm ? mm_both(count_posts, &here, &beside, err) : count_posts(&here, err);
+	if (r < 0)
+		return r;
+	*ret = mem_array(ctx, struct mm_size, n + 1);
+	*ret_n = take_counts(&here, *ret);
+	*ret_n += take_counts(&beside, *ret + *ret_n);
+	return 0;
+}
+
+static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels,
+			   struct mm_size **ret, size_t *ret_n, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
-	const char *ids = with_bytes && all_channels ? NULL : id_array(tmp, channel_ids, n);
+	const char *ids = all_channels ? NULL : id_array(tmp, channel_ids, n);
 	struct db_result *res;
 	struct mm_size *size;
 	size_t rows;
-	int r = with_bytes ? sum_bytes(tmp, mm, &sql_size_bytes, "off", ids, &res, err) : db_query(tmp, mm->db, &sql_size_posts, DB_ANY, 1, &ids, &res, err);
+	int r = sum_bytes(tmp, mm, &sql_size_bytes, "off", ids, &res, err);
 
 	if (r < 0)
 		return r;
@@ -73,14 +125,22 @@ int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n,
 	for (size_t i = 0; i < rows; i++) {
 		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, (int64_t)i, 0));
 		size[i].posts = (uint64_t)db_i64(res, (int64_t)i, 1);
-		size[i].bytes = with_bytes ? (uint64_t)db_i64(res, (int64_t)i, 2) : 0;
+		size[i].bytes = (uint64_t)db_i64(res, (int64_t)i, 2);
 	}
-	r = with_bytes ? add_files(tmp, mm, ids, size, rows, err) : 0;
+	r = add_files(tmp, mm, ids, size, rows, err);
 	if (r < 0)
 		return r;
 	*ret = size;
 	*ret_n = rows;
 	return 0;
+}
+
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool with_bytes,
+	     struct mm_size **ret, size_t *ret_n, struct err *err)
+{
+	if (with_bytes)
+		return posts_and_bytes(ctx, mm, channel_ids, n, all_channels, ret, ret_n, err);
+	return posts_only(ctx, mm, channel_ids, n, ret, ret_n, err);
 }
 
 int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err)

@@ -10,7 +10,10 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-enum { PAGE = 5000 }; /* ids in one array parameter */
+enum {
+	PAGE = 5000,         /* ids in one array parameter */
+	BESIDE_POSTS = 1000, /* fewer are probed before a second session is there */
+};
 
 struct run {
 	struct mm *mm;
@@ -110,7 +113,7 @@ static void channel_params(void *ctx, const struct mm_thread_query *q, struct mm
 }
 
 /* Cheap counts, each with the same ceiling: what stays under it is probed. */
-static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, struct err *err)
+static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, int64_t *ret_posts, struct err *err)
 {
 	char *cut = mem_printf(ctx, "%lld", (long long)rows->max_cut_ms), *ceiling;
 	const char *p1[] = {cut}, *p3[3] = {rows->channels, rows->cuts};
@@ -120,6 +123,7 @@ static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, struct er
 	if (r < 0)
 		return r;
 	rows->form = MM_BY_CREATEAT;
+	*ret_posts = db_i64(res, 0, 0);
 	if (db_i64(res, 0, 0) < db_i64(res, 0, 1)) {
 		if (rows->all_channels)
 			rows->channels = NULL; /* nothing to leave out */
@@ -131,8 +135,10 @@ static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, struct er
 	ceiling = mem_printf(ctx, "%lld", (long long)db_i64(res, 0, 1));
 	p3[2] = ceiling;
 	r = db_query(ctx, mm->db, &sql_thread_older_channels, DB_ONE, 3, p3, &res, err);
-	if (r == 0 && db_i64(res, 0, 0) < strtoll(ceiling, NULL, 10))
+	if (r == 0 && db_i64(res, 0, 0) < strtoll(ceiling, NULL, 10)) {
 		rows->form = MM_BY_CHANNEL;
+		*ret_posts = db_i64(res, 0, 0);
+	}
 	return r;
 }
 
@@ -220,12 +226,47 @@ static int scan(void *ctx, struct run *run, struct mm_rows *rows, struct err *er
 	return r < 0 ? r : settle_rootless(ctx, run, rows, err);
 }
 
+struct half { struct mm_rows rows; struct mm_fold *fold; };
+
+static int fold_half(void *payload, struct err *err)
+{
+	struct half *h = payload;
+
+	return mm_rows_fold(&h->rows, h->fold, err);
+}
+
+/* Candidates probed by two sessions where there are enough of them: each thread by one of the two, as a hash of its root's id says. */
+static int probe(struct run *run, const struct mm_rows *rows, int64_t posts, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_threads beside");
+	struct half here = {.rows = *rows, .fold = run->fold}, beside = {.rows = *rows};
+	struct mm *twin = NULL;
+	int r = posts < BESIDE_POSTS ? 0 : mm_twin(run->mm, &twin, err);
+
+	if (r < 0)
+		return r;
+	if (!twin) {
+		r = fold_half(&here, err);
+		return r == 0 ? mm_fold_run(run->fold, take_thread, run, err) : r;
+	}
+	here.rows.half = 1;
+	beside.rows.half = 2;
+	beside.rows.mm = twin;
+	r = mm_fold_new(ctx, &beside.fold, err);
+	if (r == 0)
+		r = mm_both(fold_half, &here, &beside, err);
+	if (r == 0)
+		r = mm_fold_run(here.fold, take_thread, run, err);
+	return r == 0 ? mm_fold_run(beside.fold, take_thread, run, err) : r;
+}
+
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_threads");
 	struct run run = {.mm = mm, .q = q, .fn = fn, .payload = payload};
 	struct mm_rows rows = {.mm = mm, .order = q->order, .with_bytes = q->with_bytes, .protect = q->protect};
 	struct mm_guards *guards;
+	int64_t posts = 0;
 	int r;
 
 	if (q->n_channels == 0)
@@ -233,16 +274,16 @@ int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, 
 	map_channels(ctx, &run);
 	rows.channel = &run.channel;
 	channel_params(ctx, q, &rows);
-	r = choose_form(ctx, mm, &rows, err);
+	r = choose_form(ctx, mm, &rows, &posts, err);
 	if (r == 0 && q->protect) {
 		r = mm_guards_read(ctx, mm, NULL, &guards, err);
 		rows.guards = guards;
 	}
 	if (r == 0)
 		r = mm_fold_new(ctx, &run.fold, err);
+	if (r == 0 && rows.form != MM_SCAN)
+		return probe(&run, &rows, posts, err);
 	if (r == 0)
-		r = rows.form == MM_SCAN ? scan(ctx, &run, &rows, err) : mm_rows_fold(&rows, run.fold, err);
-	if (r == 0)
-		r = mm_fold_run(run.fold, take_thread, &run, err);
-	return r;
+		r = scan(ctx, &run, &rows, err);
+	return r == 0 ? mm_fold_run(run.fold, take_thread, &run, err) : r;
 }

@@ -10,6 +10,12 @@
 
 #include <mmretain/mm.h>
 
+/* ---- mm_beside.c: two things at once ---- */
+/* *ret: the same server and snapshot by a second session, or NULL: none, for whatever reason. */
+int mm_twin(struct mm *mm, struct mm **ret, struct err *err) MMR_CHECKED;
+/* fn(beside) in a thread, fn(here) meanwhile; both have ended.  The two share nothing that either writes, talloc contexts included. */
+int mm_both(int (*fn)(void *payload, struct err *err), void *here, void *beside, struct err *err) MMR_CHECKED;
+
 /* ---- mm_template.c ---- */
 enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
 /* The text of a .sql file with only the blocks that `on` (NULL-terminated) names. */
@@ -49,6 +55,8 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
 int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;
+/* All of one into another. */
+int mm_fold_move(struct mm_fold *from, struct mm_fold *to, struct err *err) MMR_CHECKED;
 /* Ids that rows name as their thread but that did not come as a root, into a spool of mm_id. */
 int mm_fold_rootless(struct mm_fold *f, struct spool *to, struct err *err) MMR_CHECKED;
 /* Each thread whose root was among the rows, once; fn as in db_row_fn. */
@@ -84,6 +92,7 @@ struct mm_rows {
 	enum mm_rows_form form;
 	enum mm_order order;
 	bool all_channels, with_bytes;
+	unsigned half;                          /* of the candidates: 1 or 2, two sessions share them; 0 all */
 	const char *channels, *cuts, *roots;    /* array texts or NULL */
 	int64_t max_cut_ms, min_cut_ms;
 	const struct mm_protect_query *protect; /* NULL: none */

@@ -77,10 +77,10 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	int r = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
 
 	if (r == 0)
-		r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
+		r = mm_snapshot_begin(mm, err);
 	if (r == 0) {
 		r = fill(tmp, plan, policy, mm, options, err);
-		db_rollback(mm->db); /* read only: nothing to commit */
+		mm_snapshot_end(mm);
 	}
 	if (r == 0)
 		r = spool_sort(plan->due, compare, err);

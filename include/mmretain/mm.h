@@ -73,6 +73,7 @@ struct mm {
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
+	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
@@ -87,6 +88,11 @@ int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED
 /* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
  * only and no rights: the role need not exist. */
 int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
+
+/* A read-only snapshot for a plan. What takes long may then use a second session with the same snapshot, in a thread of its own; where the
+ * server gives none, the first does all. */
+int mm_snapshot_begin(struct mm *mm, struct err *err) MMR_CHECKED;
+void mm_snapshot_end(struct mm *mm);
 
 /* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */
 

@@ -9,13 +9,14 @@
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
--- $21 status fields of content flagging.  An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
+-- $21 status fields of content flagging; $22 which half of the candidates (block half: two sessions share them).
+-- An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
 -- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
-	       $18::text[], $19::bigint[], $20::bigint[], $21::text[]
+	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::int
 ),
 --[scan
 --[live
@@ -116,6 +117,9 @@ candidate AS MATERIALIZED (
 --]
 	FROM posts p
 	WHERE p.createat < $3 AND ($1::text[] IS NULL OR p.channelid = ANY ($1)) AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--[half
+	  AND hashtext(p.id) & 1 = $22
+--]
 --]
 --[by_channel
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
@@ -131,6 +135,9 @@ candidate AS MATERIALIZED (
 		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat IS NULL AND q.createat < c.cut
 	) p
 	WHERE (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
+--[half
+	  AND hashtext(p.id) & 1 = $22
+--]
 --]
 --[by_root
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,

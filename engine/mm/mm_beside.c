@@ -1,0 +1,98 @@
+/*
+ * mm_beside.c - a second session that sees what the first one sees, so that a plan asks two things at once.
+ *
+ * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second session is opened when
+ * there is enough to ask; a server that has none left is no reason not to plan.
+ */
+#include <pthread.h>
+
+#include "mm_thread_internal.h"
+
+struct mm_beside {
+	struct mm twin;  /* the same but for its session */
+	bool tried;
+};
+
+int mm_snapshot_begin(struct mm *mm, struct err *err)
+{
+	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
+
+	if (r == 0)
+		mm->beside = mem_new(mm, struct mm_beside);
+	return r;
+}
+
+void mm_snapshot_end(struct mm *mm)
+{
+	TALLOC_FREE(mm->beside); /* its session ends with it */
+	db_rollback(mm->db); /* read only: nothing to commit */
+}
+
+static int open_twin(struct mm_beside *b, struct mm *mm, struct err *err)
+{
+	struct db *db;
+	struct err why;
+	char *name;
+	int r;
+
+	b->tried = true;
+	if (db_in_recovery(mm->db))
+		return 0;
+	if (db_open_again(b, mm->db, &db, &why) < 0) {
+		log_debug("no second session for the plan: %s", why.msg);
+		return 0;
+	}
+	if ((r = db_snapshot_export(b, mm->db, &name, err)) < 0)
+		return r;
+	if (db_snapshot_begin(db, name, &why) < 0) {
+		log_debug("no second session for the plan: %s", why.msg);
+		talloc_free(db);
+		return 0;
+	}
+	b->twin = *mm;
+	b->twin.beside = NULL;
+	b->twin.db = db;
+	return 0;
+}
+
+int mm_twin(struct mm *mm, struct mm **ret, struct err *err)
+{
+	struct mm_beside *b = mm->beside;
+	int r = b && !b->tried ? open_twin(b, mm, err) : 0;
+
+	*ret = b && b->twin.db ? &b->twin : NULL;
+	return r;
+}
+
+struct job {
+	int (*fn)(void *payload, struct err *err);
+	void *payload;
+	struct err err;
+	int r;
+};
+
+static void *run_job(void *payload)
+{
+	struct job *j = payload;
+
+	j->r = j->fn(j->payload, &j->err);
+	return NULL;
+}
+
+int mm_both(int (*fn)(void *payload, struct err *err), void *here, void *beside, struct err *err)
+{
+	struct job job = {.fn = fn, .payload = beside};
+	pthread_t thread;
+	bool started = thread_start(&thread, run_job, &job) == 0;
+	int r = fn(here, err);
+
+	if (started)
+		pthread_join(thread, NULL);
+	else if (r == 0)
+		(void)run_job(&job);
+	if (r == 0 && job.r < 0) {
+		*err = job.err;
+		r = job.r;
+	}
+	return r;
+}
