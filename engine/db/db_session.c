@@ -32,6 +32,8 @@ static const struct setting settings[] = {
 	{"synchronous_commit", "on", 0},
 };
 
+enum { MAX_SETTINGS = ARRAY_LEN(settings) + 4 }; /* with search path and timeouts */
+
 /* PostgreSQL itself tells its pid at connect; a pooler makes one up. */
 static int check_pooler(const struct db *db, int64_t pid, struct err *err)
 {
@@ -78,34 +80,46 @@ static int learn_facts(struct db *db, char **ret_path, struct err *err)
 	return 0;
 }
 
-static int set_one(struct db *db, const char *name, const char *value, struct err *err)
-{
-	static const struct sql set = {"db_setting", "SELECT pg_catalog.set_config($1, $2, false)"};
-	const char *params[] = {name, value};
-	struct db_result *res auto_mem = NULL;
-	int r = db_query(NULL, db, &set, DB_ONE, 2, params, &res, err);
+/* All settings in one statement: a round trip each would be most of what a session costs over a network. */
+struct batch {
+	struct buf text;
+	const char *param[2 * MAX_SETTINGS];
+	int n; /* parameters */
+	char ms[3][24];
+};
 
-	return r < 0 ? err_prefix(err, "setting %s", name) : 0;
+static void add(struct batch *b, const char *name, const char *value)
+{
+	buf_printf(&b->text, "%s pg_catalog.set_config($%d, $%d, false)", b->n ? "," : "SELECT", b->n + 1, b->n + 2);
+	b->param[b->n++] = name;
+	b->param[b->n++] = value;
 }
 
-static int set_ms(struct db *db, const char *name, int64_t ms, struct err *err)
+static const char *ms_text(char text[24], int64_t ms)
 {
-	char text[32];
-
-	snprintf(text, sizeof(text), "%lld", (long long)(ms > INT32_MAX ? INT32_MAX : ms));
-	return set_one(db, name, text, err);
+	snprintf(text, 24, "%lld", (long long)(ms > INT32_MAX ? INT32_MAX : ms));
+	return text;
 }
 
-static int set_timeouts(struct db *db, struct err *err)
+static int set_all(struct db *db, const char *path, struct err *err)
 {
+	void *ctx auto_mem = mem_context(NULL, "settings");
+	struct batch *b = mem_new(ctx, struct batch);
 	const struct db_options *o = &db->options;
-	int r = set_ms(db, "statement_timeout", o->statement_timeout_ms, err);
+	struct sql sql = {.name = "db_settings"};
+	struct db_result *res;
 
-	if (r == 0)
-		r = set_ms(db, "lock_timeout", o->lock_timeout_ms, err);
-	if (r == 0)
-		r = set_ms(db, "idle_in_transaction_session_timeout", o->idle_timeout_ms ? o->idle_timeout_ms : DB_IDLE_MS, err);
-	return r;
+	buf_init(&b->text, b, MAX_SETTINGS * 64);
+	add(b, "search_path", path);
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		if (db->version >= settings[i].since)
+			add(b, settings[i].name, settings[i].value);
+	add(b, "statement_timeout", ms_text(b->ms[0], o->statement_timeout_ms));
+	add(b, "lock_timeout", ms_text(b->ms[1], o->lock_timeout_ms));
+	add(b, "idle_in_transaction_session_timeout", ms_text(b->ms[2], o->idle_timeout_ms ? o->idle_timeout_ms : DB_IDLE_MS));
+	buf_byte(&b->text, '\0');
+	sql.text = b->text.data;
+	return db_query(ctx, db, &sql, DB_ONE, b->n, b->param, &res, err);
 }
 
 int db_session_start(struct db *db, struct err *err)
@@ -118,12 +132,7 @@ int db_session_start(struct db *db, struct err *err)
 	if (r == 0)
 		r = learn_facts(db, &path, err);
 	if (r == 0)
-		r = set_one(db, "search_path", path, err);
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
-		if (db->version >= settings[i].since)
-			r = set_one(db, settings[i].name, settings[i].value, err);
-	if (r == 0)
-		r = set_timeouts(db, err);
+		r = set_all(db, path, err);
 	talloc_free(path);
 	return r;
 }
