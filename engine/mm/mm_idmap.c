@@ -1,5 +1,7 @@
 /*
- * mm_idmap.c - a hash from Mattermost ids to array indexes: open addressing, a slot of four bytes per id.
+ * mm_idmap.c - a hash from Mattermost ids to array indexes: open addressing.
+ *
+ * A slot holds half of the hash beside the index: most look-ups find nothing, and the records, which lie anywhere in memory, are left alone.
  */
 #include <string.h>
 
@@ -20,7 +22,7 @@ static uint64_t mix(const char *id, size_t len)
 void mm_idmap_init(struct mm_idmap *m, void *ctx, size_t stride)
 {
 	*m = (struct mm_idmap){.stride = stride, .mask = 1023, .ctx = ctx};
-	m->slot = mem_array(ctx, uint32_t, m->mask + 1);
+	m->slot = mem_array(ctx, uint64_t, m->mask + 1);
 }
 
 void mm_idmap_base(struct mm_idmap *m, const void *base)
@@ -33,15 +35,24 @@ static const char *id_at(const struct mm_idmap *m, uint32_t i)
 	return m->base + (size_t)i * m->stride;
 }
 
+/* Never 0, which is a free slot. */
+static uint64_t slot_of(uint64_t hash, uint32_t i)
+{
+	return (hash & ~(uint64_t)UINT32_MAX) | (i + 1);
+}
+
 uint32_t mm_idmap_find(const struct mm_idmap *m, const char *id, size_t len)
 {
+	uint64_t hash;
+
 	if (len > MM_ID)
 		return MM_NO_INDEX;
-	for (size_t at = mix(id, len) & m->mask; m->slot[at]; at = (at + 1) & m->mask) {
-		const char *have = id_at(m, m->slot[at] - 1);
+	hash = mix(id, len);
+	for (size_t at = hash & m->mask; m->slot[at]; at = (at + 1) & m->mask) {
+		uint32_t i = (uint32_t)m->slot[at] - 1;
 
-		if (memcmp(have, id, len) == 0 && have[len] == '\0')
-			return m->slot[at] - 1;
+		if ((m->slot[at] ^ hash) >> 32 == 0 && memcmp(id_at(m, i), id, len) == 0 && id_at(m, i)[len] == '\0')
+			return i;
 	}
 	return MM_NO_INDEX;
 }
@@ -49,11 +60,12 @@ uint32_t mm_idmap_find(const struct mm_idmap *m, const char *id, size_t len)
 static void put(struct mm_idmap *m, uint32_t i)
 {
 	const char *id = id_at(m, i);
-	size_t at = mix(id, strlen(id)) & m->mask;
+	uint64_t hash = mix(id, strlen(id));
+	size_t at = hash & m->mask;
 
 	while (m->slot[at])
 		at = (at + 1) & m->mask;
-	m->slot[at] = i + 1;
+	m->slot[at] = slot_of(hash, i);
 }
 
 void mm_idmap_add(struct mm_idmap *m)
@@ -61,7 +73,7 @@ void mm_idmap_add(struct mm_idmap *m)
 	if ((m->n + 1) * 2 > m->mask) {
 		talloc_free(m->slot);
 		m->mask = m->mask * 2 + 1;
-		m->slot = mem_array(m->ctx, uint32_t, m->mask + 1);
+		m->slot = mem_array(m->ctx, uint64_t, m->mask + 1);
 		for (uint32_t i = 0; i < m->n; i++)
 			put(m, i);
 	}

@@ -29,7 +29,7 @@ int mm_run_present(struct mm *mm, const struct sql *from, struct err *err) MMR_C
 struct mm_idmap {
 	const char *base;   /* record 0 */
 	size_t stride, n, mask;
-	uint32_t *slot;     /* index + 1, 0 = free */
+	uint64_t *slot;     /* upper half: of the hash; lower: index + 1; 0 = free */
 	void *ctx;
 };
 #define MM_NO_INDEX UINT32_MAX
