@@ -10,22 +10,10 @@
 #include <string.h>
 
 #include "mm_sql.h"
-#include "mm_thread_internal.h"
+#include "mm_export_internal.h"
 
 /* A page of posts is about what a socket holds: the server fills it while this side works on the last one. */
 enum { FETCH_POSTS = 500, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
-
-struct mm_export {
-	struct mm *mm;
-	bool open;            /* the transaction */
-	bool copying;
-	bool small;           /* beside the tables: index probes */
-	int64_t snapshot_ms;
-	int64_t parts_before_ms; /* INT64_MIN: whole threads */
-	int64_t min_root_ms, max_root_ms;
-	uint64_t threads, posts;
-	struct buf copy;
-};
 
 struct stream {
 	enum mm_kind kind;
@@ -37,24 +25,24 @@ struct stream {
 };
 
 /* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it.
- * From MM_PRIORITY on: small tables, joined with the posts that any of them names. */
-static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; } parts[] = {
-	{MM_POST, &sql_export_post, "mmr_post_rows"},
-	{MM_THREAD, &sql_export_thread, "mmr_thread_rows"},
-	{MM_MEMBER, &sql_export_member, "mmr_member_rows"},
-	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows"},
-	{MM_FILE, &sql_export_file, "mmr_file_rows"},
-	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows"},
-	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows"},
-	{MM_ACK, &sql_export_ack, "mmr_ack_rows"},
-	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows"},
-	{MM_PREF, &sql_export_pref, "mmr_pref_rows"},
-	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows"},
-	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows"},
-	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows"},
-	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows"},
-	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows"},
-	{MM_PROPERTY, &sql_export_property, "mmr_property_rows"},
+ * From MM_PRIORITY on: small tables, joined with the posts that any of them names.  large: of a large unit, where it differs. */
+static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; const struct sql *large; } parts[] = {
+	{MM_POST, &sql_export_post, "mmr_post_rows", NULL},
+	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", &sql_export_thread_at},
+	{MM_MEMBER, &sql_export_member, "mmr_member_rows", &sql_export_member_at},
+	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows", &sql_export_reaction_at},
+	{MM_FILE, &sql_export_file, "mmr_file_rows", NULL},
+	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows", NULL},
+	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows", NULL},
+	{MM_ACK, &sql_export_ack, "mmr_ack_rows", NULL},
+	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows", NULL},
+	{MM_PREF, &sql_export_pref, "mmr_pref_rows", NULL},
+	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows", NULL},
+	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows", NULL},
+	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows", NULL},
+	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows", NULL},
+	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows", NULL},
+	{MM_PROPERTY, &sql_export_property, "mmr_property_rows", NULL},
 };
 
 static int export_destroy(struct mm_export *x)
@@ -64,14 +52,9 @@ static int export_destroy(struct mm_export *x)
 	return 0;
 }
 
-static int run_sql(struct mm_export *x, const struct sql *sql, struct err *err)
+int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret, struct err *err)
 {
-	return db_query(x, x->mm->db, sql, DB_NONE, 0, NULL, NULL, err);
-}
-
-int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err)
-{
-	static const struct sql *const setup[] = {&sql_export_work, &sql_export_work_post, &sql_export_work_file, &sql_export_work_few};
+	static const struct sql *const setup[] = {&sql_export_work, &sql_export_work_file, &sql_export_work_few};
 	struct mm_export *x = mem_new(ctx, struct mm_export);
 	struct db_result *r;
 	int rc;
@@ -89,10 +72,10 @@ int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err
 		goto fail;
 	x->snapshot_ms = db_i64(r, 0, 0);
 	talloc_free(r);
-	if ((rc = mm_unit_room(mm, err)) < 0)
+	if ((rc = mm_unit_room(mm, alone, err)) < 0)
 		goto fail;
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
-		if ((rc = run_sql(x, setup[i], err)) < 0)
+		if ((rc = mm_export_run(x, setup[i], err)) < 0)
 			goto fail;
 	if ((rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
 		goto fail;
@@ -127,55 +110,9 @@ int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct 
 	if (strspn(t->root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(t->root))
 		return err_set(err, ERR_DATABASE, "post id with characters that no Mattermost id has");
 	widen(x, t->root_create_ms);
-	buf_printf(&x->copy, "%llu\t%s\t%u\n", (unsigned long long)x->threads++, t->root, t->posts);
+	buf_printf(&x->copy, "%llu\t%s\t%u\t%llu\n", (unsigned long long)x->threads++, t->root, t->posts, (unsigned long long)x->planned + 1);
+	x->planned += t->posts;
 	return x->copy.len >= COPY_FLUSH_BYTES ? flush_copy(x, err) : 0;
-}
-
-void mm_export_parts(struct mm_export *x, int64_t before_ms)
-{
-	x->parts_before_ms = before_ms;
-}
-
-static bool is_parts(const struct mm_export *x)
-{
-	return x->parts_before_ms != INT64_MIN;
-}
-
-static char *number(void *ctx, int64_t v)
-{
-	return mem_printf(ctx, "%lld", (long long)v);
-}
-
-static int fill(struct mm_export *x, const struct sql *sql, int n_params, const char *const *params, struct err *err)
-{
-	int rc = db_query(x, x->mm->db, sql, DB_NONE, n_params, params, NULL, err);
-
-	if (rc < 0)
-		return rc;
-	x->posts = (uint64_t)db_affected(x->mm->db);
-	return run_sql(x, &sql_export_analyze_post, err);
-}
-
-static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
-{
-	auto_mem void *ctx = mem_context(x, "parameters");
-	const char *since = number(ctx, since_ms);
-
-	if (is_parts(x))
-		return fill(x, &sql_export_parts, 2, (const char *[]){number(ctx, x->parts_before_ms), since}, err);
-	if (x->small)
-		return fill(x, &sql_export_posts_probe, 1, &since, err);
-	return fill(x, &sql_export_posts_fill, 3, (const char *[]){since, number(ctx, x->min_root_ms), number(ctx, x->max_root_ms)}, err);
-}
-
-/* Files of the posts; of parts also those that an edit took off a post which stays. */
-static int fill_files(struct mm_export *x, struct err *err)
-{
-	auto_mem char *before = number(x, x->parts_before_ms);
-	const char *param = before;
-	int rc = is_parts(x) ? db_query(x, x->mm->db, &sql_export_part_fill, DB_NONE, 1, &param, NULL, err) : run_sql(x, &sql_export_file_fill, err);
-
-	return rc < 0 ? rc : run_sql(x, &sql_export_analyze_file, err);
 }
 
 int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
@@ -185,10 +122,12 @@ int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
 	if ((rc = flush_copy(x, err)) < 0 || (rc = db_copy_in_end(x->mm->db, err)) < 0)
 		return rc;
 	x->copying = false;
-	if ((rc = run_sql(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
-	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 || (rc = fill_posts(x, since_ms, err)) < 0)
-		return rc;
-	return fill_files(x, err);
+	return mm_export_fill(x, since_ms, err);
+}
+
+void mm_export_parts(struct mm_export *x, int64_t before_ms)
+{
+	x->parts_before_ms = before_ms;
 }
 
 int64_t mm_export_snapshot_ms(const struct mm_export *x)
@@ -206,30 +145,6 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
 }
 
-int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
-{
-	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 0, NULL, fn, payload, err);
-}
-
-int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
-{
-	struct db_array a;
-	const char *param;
-	int rc;
-
-	db_array_init(&a, x);
-	for (size_t i = 0; i < n; i++)
-		db_array_add_i64(&a, (int64_t)threads[i]);
-	param = db_array_text(&a);
-	rc = db_query(x, x->mm->db, &sql_export_drop, DB_NONE, 1, &param, NULL, err);
-	if (rc == 0)
-		x->posts -= (uint64_t)db_affected(x->mm->db);
-	if (rc == 0)
-		rc = db_query(x, x->mm->db, &sql_export_drop_file, DB_NONE, 1, &param, NULL, err);
-	db_array_clear(&a);
-	return rc;
-}
-
 static int stream_next(struct stream *s, struct err *err)
 {
 	int rc = db_cursor_next(s->cursor, &s->row, err);
@@ -239,14 +154,6 @@ static int stream_next(struct stream *s, struct err *err)
 	s->end = rc == 0;
 	s->seq = s->end ? INT64_MAX : strtoll(s->row.value[0], NULL, 10);
 	return 0;
-}
-
-/* Posts that rows of small tables may name: of a small unit all of them. */
-static int fill_few(struct mm_export *x, struct err *err)
-{
-	int rc = x->small ? run_sql(x, &sql_export_few_all, err) : mm_run_present(x->mm, &sql_export_few, err);
-
-	return rc < 0 ? rc : run_sql(x, &sql_export_analyze_few, err);
 }
 
 static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t *ret_n, struct err *err)
@@ -263,7 +170,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 		/* drafts have no index on rootid: one scan instead of one per post */
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
-		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, parts[i].sql, 0, NULL,
+		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, !x->small && parts[i].large ? parts[i].large : parts[i].sql, 0, NULL,
 				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
 		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
 			return rc;
@@ -311,7 +218,7 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 	size_t n = 0;
 	int rc;
 
-	if ((rc = fill_few(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
+	if ((rc = mm_export_few(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
 		return rc;
 	while ((best = smallest(s, n))) {
 		if ((rc = emit(x, best, fn, payload, err)) != 0)

@@ -35,10 +35,11 @@ int mm_unit_joins(struct mm *mm, bool probes, struct err *err)
 	return rc;
 }
 
-int mm_unit_room(struct mm *mm, struct err *err)
+int mm_unit_room(struct mm *mm, bool alone, struct err *err)
 {
+	const char *workers = alone ? NULL : "0";
 	struct db_result *r;
-	int rc = db_query(mm, mm->db, &sql_joins_room, DB_ONE, 0, NULL, &r, err);
+	int rc = db_query(mm, mm->db, &sql_joins_room, DB_ONE, 1, &workers, &r, err);
 
 	if (rc == 0)
 		talloc_free(r);

@@ -266,7 +266,7 @@ static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size
 	for (size_t i = 0; i < n; i++)
 		posts += receipt_posts(item[i].receipt);
 	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, posts, &small, err)) < 0 ||
-	    (rc = mm_unit_joins(mm, small, err)) < 0 || (rc = mm_unit_room(mm, err)) < 0 ||
+	    (rc = mm_unit_joins(mm, small, err)) < 0 || (rc = mm_unit_room(mm, false, err)) < 0 ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work_late, DB_NONE, 0, NULL, NULL, err)) < 0 ||
 	    (rc = load_posts(mm, item, n, ctx, &files, err)) < 0)

@@ -36,6 +36,7 @@ static void *index_worker(void *payload)
 {
 	struct run_index *x = payload;
 
+	thread_yields();
 	pthread_mutex_lock(&x->lock);
 	while (x->first || !x->quit) {
 		struct job *j = x->first;
@@ -105,7 +106,7 @@ static struct job *job_new(const struct receipt *r)
 
 void run_index_add(struct run *run, const struct receipt *r)
 {
-	bool beside = run->policy->throttle.export_pause_factor <= 0;
+	bool beside = run_alone(run);
 	struct job *j;
 
 	if (receipt_waived(r))

@@ -96,6 +96,11 @@ void run_unit_discard(struct unit *u);
 
 /* ---- the catalog ---- */
 /* Indexes a published bundle, now or beside what follows. */
+/* At full speed nothing is done for the sake of a chat beside. */
+static inline bool run_alone(const struct run *run)
+{
+	return run->policy->throttle.export_pause_factor <= 0;
+}
 void run_index_add(struct run *run, const struct receipt *r);
 /* Until every bundle so far is indexed, or has failed to be. */
 void run_index_wait(struct run *run);

@@ -186,7 +186,7 @@ static void add_group(struct sitting *s, const struct due *d)
 /* Due threads from record s->begin on. */
 static int collect(struct sitting *s, struct spool *due, struct err *err)
 {
-	uint64_t posts = 0, most = s->run->policy->throttle.export_pause_factor > 0 ? SITTING_POSTS : SITTING_POSTS_FULL_SPEED;
+	uint64_t posts = 0, most = run_alone(s->run) ? SITTING_POSTS_FULL_SPEED : SITTING_POSTS;
 	const void *p;
 	int rc = 0;
 
@@ -263,7 +263,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	int64_t since_ms;
 	int rc;
 
-	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 || (rc = mm_export_begin(s->ctx, s->run->mm, &s->x, err)) < 0)
+	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 || (rc = mm_export_begin(s->ctx, s->run->mm, run_alone(s->run), &s->x, err)) < 0)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	since_ms = changed_since_ms(s);

@@ -216,8 +216,8 @@ int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *
 /* Is a unit of so many posts small beside the table?  Then let the open transaction join it by index probes (else by hashing). */
 int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR_CHECKED;
 int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
-/* Memory for the open transaction's joins and sorts. */
-int mm_unit_room(struct mm *mm, struct err *err) MMR_CHECKED;
+/* Memory for the open transaction's joins and sorts.  alone: no chat waits beside it, so parallel workers may help. */
+int mm_unit_room(struct mm *mm, bool alone, struct err *err) MMR_CHECKED;
 /* Of the posts in the work table of gone ones, those that rows of other tables may still name, into the work table of late ones. */
 int mm_sweep_late(struct mm *mm, bool small, struct err *err) MMR_CHECKED;
 
@@ -242,8 +242,8 @@ struct mm_export_row {
 	const char *ctid, *xmin;   /* location and version "(123,4)", "4711" as the snapshot saw them */
 };
 typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
-/* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end. */
-int mm_export_begin(void *ctx, struct mm *mm, struct mm_export **ret, struct err *err) MMR_CHECKED;
+/* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end.  alone: as for mm_unit_room. */
+int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret, struct err *err) MMR_CHECKED;
 /* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known.
  * posts: as the plan counted them, for mm_export_changed. */
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;

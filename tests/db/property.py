@@ -36,7 +36,7 @@ INSERT INTO jobs (id, type, priority, createat, startat, lastactivityat, status,
  ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'success', 100, '{"batch_start_time": "{old}", "job_end_time": "{old}", "batch_start_id": ""}'),
  ('exportexportexportexporte2', 'message_export', 0, {now}, 0, 0, 'error', 1, '{"batch_start_time": "{now}"}');
 """.replace("{now}", str(NOW)).replace("{old}", str(NOW - 240 * DAY))
-FACETS = ({"posts": 1000}, {"posts": 1400, "spice": PLUGIN_HOLDS}, {"posts": 2000, "odd": True}, {"posts": 1200, "spice": COMPLIANCE})
+FACETS = ({"posts": 1000}, {"posts": 1400, "spice": PLUGIN_HOLDS}, {"posts": 2000, "lost": False}, {"posts": 1200, "spice": COMPLIANCE})
 
 
 # ---- random policies --------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def setUpModule():
     NOW = int(time.time()) * 1000
     WHERE = lib.folder("race")
     PG = lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")).start()
-    WORLD = lib.World(PG, "world", 900, 12)
+    WORLD = lib.World(PG, "world", 900, 12, lost=False)
 
 
 def tearDownModule():
@@ -88,6 +88,12 @@ class BetweenPlanAndExport(Race):
     def test_pin(self):
         at = int(time.time() * 1000)
         t, _ = self.between(lambda t: self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{t.root.id}'"))
+        self.whole(t)
+
+    def test_reaction(self):
+        """No row of posts more, none less: only its time tells."""
+        at = int(time.time() * 1000)
+        t, _ = self.between(lambda t: self.bench.sql(f"UPDATE posts SET hasreactions = true, updateat = {at} WHERE id = '{t.root.id}'"))
         self.whole(t)
 
     def test_reply_dated_back(self):

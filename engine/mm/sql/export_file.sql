@@ -1,5 +1,5 @@
 -- Rows of fileinfo of the unit, in bundle order: seq, thread, location, version, then all columns.
--- Parameters: none.  Locks: none.  Index: primary key.
-SELECT p.seq, p.thread, t.ctid, t.xmin, t.*
-FROM pg_temp.mmr_file p JOIN fileinfo t ON t.id = p.id
-ORDER BY p.seq, t.id COLLATE "C"
+-- Parameters: none.  Locks: none.  Found by the location that the fill saw in the same snapshot.
+SELECT p.seq, p.thread, t.*
+FROM (SELECT seq, thread, tid FROM pg_temp.mmr_file ORDER BY seq, id COLLATE "C" OFFSET 0) p
+CROSS JOIN LATERAL (SELECT q.ctid, q.xmin, q.* FROM fileinfo q WHERE q.ctid = p.tid OFFSET 0) t

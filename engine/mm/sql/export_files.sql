@@ -1,5 +1,5 @@
 -- Attachments of the unit, to look at their blobs before a row is written.
--- Columns: thread, file id, path, thumbnailpath, previewpath, size.  Index: fileinfo primary key.
-SELECT p.thread, f.id, f.path, f.thumbnailpath, f.previewpath, f.size
-FROM pg_temp.mmr_file p JOIN fileinfo f ON f.id = p.id
-ORDER BY p.seq, f.id COLLATE "C"
+-- Columns: thread, file id, path, thumbnailpath, previewpath, size.  Found by location, as export_file.sql.
+SELECT p.thread, t.id, t.path, t.thumbnailpath, t.previewpath, t.size
+FROM (SELECT seq, thread, id, tid FROM pg_temp.mmr_file ORDER BY seq, id COLLATE "C" OFFSET 0) p
+CROSS JOIN LATERAL (SELECT q.id, q.path, q.thumbnailpath, q.previewpath, q.size FROM fileinfo q WHERE q.ctid = p.tid OFFSET 0) t

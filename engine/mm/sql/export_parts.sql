@@ -3,9 +3,9 @@
 --   A copy that names neither the root nor a reply with this root stays.  deleted_parts.sql says the same.
 -- Inside a thread: copies of the root first, then by createat; edit copies behind their post.  See export_posts_probe.sql.
 -- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
-INSERT INTO pg_temp.mmr_post (seq, thread, id, tid, root, changed)
-SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C"),
-       c.thread, c.id, c.tid, false, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false)
+CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
+SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
+       c.thread, c.id, c.tid, false AS root, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false) AS changed
 FROM (
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, coalesce(nullif(p.originalid, ''), p.id) AS head,
 	       coalesce(p.originalid, '') <> '' AS copy

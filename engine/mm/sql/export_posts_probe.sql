@@ -1,10 +1,10 @@
 -- As export_posts_fill, by index probes: for a unit that is small beside the table.  LATERAL with OFFSET 0 keeps the planner from turning
 -- the probes into scans (most posts share the empty rootid, which it takes for the usual case).
 -- Parameters: $1 changed since (ms).  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid).
-INSERT INTO pg_temp.mmr_post (seq, thread, id, tid, root, changed)
-SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C"),
-       c.thread, c.id, c.tid, c.id = c.root,
-       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false)
+CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
+SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
+       c.thread, c.id, c.tid, c.id = c.root AS root,
+       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed
 FROM (
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, p.id AS head, false AS copy
 	FROM pg_temp.mmr_thread w

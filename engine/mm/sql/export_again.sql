@@ -1,0 +1,2 @@
+-- Before the unit's posts are found in another way.
+DROP TABLE pg_temp.mmr_post
