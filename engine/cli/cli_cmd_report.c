@@ -120,15 +120,25 @@ static uint64_t sum(const struct report *rp, const char *part, const char *key)
 	return n;
 }
 
+static void add_rows(json_t *kinds, const json_t *purged)
+{
+	const char *kind;
+	json_t *value;
+
+	json_object_foreach(json_object_get(purged, "rows"), kind, value)
+		cli_json_int(kinds, kind, protocol_int(kinds, kind) + (uint64_t)json_integer_value(value));
+}
+
 static void rows_by_kind(const struct report *rp)
 {
 	json_t *kinds = cli_json_check(json_object()), *entry, *value;
 	const char *kind;
 	size_t i;
 
-	json_array_foreach(json_object_get(rp->doc, "bundles"), i, entry)
-		json_object_foreach(json_object_get(json_object_get(entry, "purged"), "rows"), kind, value)
-			cli_json_int(kinds, kind, protocol_int(kinds, kind) + (uint64_t)json_integer_value(value));
+	json_array_foreach(json_object_get(rp->doc, "bundles"), i, entry) {
+		add_rows(kinds, json_object_get(entry, "purged"));
+		add_rows(kinds, json_object_get(entry, "purge-stopped"));
+	}
 	json_object_foreach(kinds, kind, value)
 		if (json_integer_value(value))
 			point(rp, 0, "", "deleted rows, %s: %lld", kind, (long long)json_integer_value(value));
@@ -234,7 +244,8 @@ static void outcome(const struct report *rp)
 	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
 
 	if (rp->plan)
-		point(rp, 13, "left", "%llu of the threads that were due", (unsigned long long)(due > gone ? due - gone : 0));
+		point(rp, 13, "left", "%llu of the threads that were due%s", (unsigned long long)(due > gone ? due - gone : 0),
+		      due > gone ? ": kept while the run was at work, gone before it, or left to the next one" : "");
 	else
 		point(rp, 13, "left", "not recorded");
 	point(rp, 14, "errors", "%s", *error ? cli_error_meaning(error) : "none");

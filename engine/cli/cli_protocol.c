@@ -126,7 +126,7 @@ static void take_bundle_line(json_t *doc, const char *type, json_t *line)
 	} else if (strcmp(type, "bundle-done") == 0) {
 		cli_json_bool(entry, "done", true);
 	} else {
-		cli_json_put(entry, type, fields_of(line)); /* purging, purged, sweep, unlinked */
+		cli_json_put(entry, type, fields_of(line)); /* purging, purged, purge-stopped, sweep, unlinked */
 	}
 }
 
@@ -195,7 +195,7 @@ static void add_totals(json_t *doc)
 	size_t i;
 
 	json_array_foreach(bundles, i, entry) {
-		const json_t *purged = json_object_get(entry, "purged");
+		const json_t *purged = json_object_get(entry, "purged"), *stopped = json_object_get(entry, "purge-stopped");
 
 		if (json_object_get(entry, "rel_path")) {
 			count++;
@@ -203,8 +203,8 @@ static void add_totals(json_t *doc)
 			posts += protocol_int(entry, "posts");
 			bytes += protocol_int(entry, "file_bytes");
 		}
-		gone_threads += protocol_int(purged, "threads");
-		gone_posts += protocol_int(purged, "posts");
+		gone_threads += protocol_int(purged, "threads") + protocol_int(stopped, "threads");
+		gone_posts += protocol_int(purged, "posts") + protocol_int(stopped, "posts");
 	}
 	json_array_foreach(json_object_get(doc, "kept"), i, entry) {
 		const char *reason = protocol_str(entry, "reason");

@@ -128,7 +128,7 @@ int run_line_step(struct run *run, const char *type, const char *bundle, const s
 
 	begin(&e, run, type);
 	ledger_str(&e, "bundle", bundle);
-	if (strcmp(type, "purged") == 0)
+	if (strcmp(type, "purged") == 0 || strcmp(type, "purge-stopped") == 0)
 		put_purged(&e, run, c);
 	if (strcmp(type, "sweep") == 0) {
 		ledger_int(&e, "late_restored", (int64_t)c->late_restored);

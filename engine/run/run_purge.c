@@ -105,6 +105,15 @@ static int find_scopes(struct run *run, void *ctx, const struct plan_scope **ret
 	return 0;
 }
 
+/* Of a delete that ends before its last batch, for time, a signal or an error: later nobody could tell what this run did. */
+static void tell_stopped(struct run *run, const struct run_purge *p)
+{
+	struct err own;
+
+	if (p->counts->posts && run_line_step(run, "purge-stopped", p->name, p->counts, &own) < 0)
+		log_warn("what was deleted of bundle %s is not in the ledger: %s", p->name, own.msg);
+}
+
 static int purge_step(struct run *run, struct run_purge *p, struct purge_options *o, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "protect");
@@ -130,7 +139,11 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	run->since_ms = p->snapshot_ms < run->since_ms ? p->snapshot_ms : run->since_ms;
 	rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err);
 	run->deleted_mono_ms = time_mono_ms(); /* also of a purge that was cut short */
-	if (rc < 0 || (rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
+	if (rc < 0) {
+		tell_stopped(run, p);
+		return rc;
+	}
+	if ((rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
 		return rc;
 	run_timing("delete", from, c->posts, p->name);
 	if (p->n_stayed)

@@ -20,6 +20,7 @@
  *   purging      run, bundle
  *   stayed       run, bundle, roots: [thread ids] (at most 1000 a line): what the purge did not delete of the bundle
  *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
+ *   purge-stopped  as purged, of a run that ended before the last batch and had deleted something; a later run goes on
  *   sweep        run, bundle, late_restored, late_removed, open_xid (absent: every transaction that could have missed the delete had ended)
  *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
  *   bundle-done  run, bundle
@@ -66,7 +67,7 @@ typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t l
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* ---- run state folded from the lines ---- */
-/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, stayed*, purged, sweep, bundle-done)*, (unlinked, bundle-done)*,
+/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, (stayed*, purged | purge-stopped), sweep, bundle-done)*, (unlinked, bundle-done)*,
  * kept*, run-end. */
 struct ledger_bundle {
 	char *run, *rule, *bundle, *rel_path, *policy_digest;

@@ -253,10 +253,13 @@ class Stopped(Base):
 
     def stop(self, signum, word):
         self.begin(throttle="{target: 1ms, pause_factor: 100, export_pause_factor: 0, blob_grace: 1ms}")
+        before = self.posts()
         process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None)
         book = pathlib.Path(self.copy.archive, "ledger", "entries.jsonl")
         end = time.monotonic() + 60
         while not (book.exists() and word in book.read_text(encoding="utf-8")) and time.monotonic() < end and process.poll() is None:
+            time.sleep(0.01)
+        while "purging" in word and self.posts() == before and time.monotonic() < end and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signum)
         begin = time.monotonic()
@@ -265,9 +268,17 @@ class Stopped(Base):
         self.assertLess(time.monotonic() - begin, 20)
         self.assertEqual({k: self.ledger()[-1][k] for k in ("outcome", "exit", "error")}, {"outcome": "partial", "exit": 128 + signum, "error": "INTERRUPTED"})
         self.assertEqual(lib.nowhere(self.want, self.copy), [])
+        # What it had deleted is in its protocol, whatever comes after it.
+        gone = before - self.posts()
+        self.assertEqual(json.loads(self.call(0, "report", "last", "--json").out)["totals"]["deleted"]["posts"], gone)
+        self.assertEqual("purging" in word, gone > 0)
         # The interrupted bundle is finished first under the same policy.
         self.call(0, "run", "--yes", out=RUN_LINE % "complete")
         self.finished()
+        self.assertEqual(sum(e["posts"] for e in self.ledger() if e["type"] in ("purged", "purge-stopped")), before - self.posts())
+
+    def posts(self):
+        return int(PG.psql("SELECT count(*) FROM posts", db=self.name))
 
     def test_130(self):
         self.stop(signal.SIGINT, '"type":"purging"')
