@@ -201,12 +201,20 @@ static bool read_duration(struct binder *b, const struct policy_key *k, const st
 	return false;
 }
 
+/* Beyond that a cut-off or an expiry has no year of four digits, and nobody means it. */
+enum { LONGEST_YEARS = 1000 };
+
 static void bind_duration(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
 	struct duration d;
 
 	if (!read_duration(b, k, v, &d))
 		return;
+	if (d.months > LONGEST_YEARS * 12 || d.ms > LONGEST_YEARS * INT64_C(365) * 86400000) {
+		policy_problem(b->problems, v, "`%s` is longer than %d years: %s", k->name, LONGEST_YEARS, Q(v));
+		policy_hint(b->problems, "Write a shorter one. What is to stay without end: `keep: forever`; bundles without `keep_for`.");
+		return;
+	}
 	*(struct duration *)((char *)base + k->at) = d;
 	mark(k, base);
 }
