@@ -92,7 +92,9 @@ static int load_file(struct reading *c, const char *path, struct err *err)
 		r = file_read(c->tmp, AT_FDCWD, path, CONFIG_BYTES, &text, &len, err);
 	if (r < 0) {
 		err->code = r == -ERR_PERMISSION ? r : -ERR_POLICY;
-		return err_prefix(err, "Mattermost configuration");
+		err_prefix(err, "Mattermost configuration");
+		return *err->hint ? err->code
+				  : err_hint(err, "`mattermost_config` in the policy is the path of the server's config.json, which this user must be able to read.");
 	}
 	c->origin = path;
 	c->folder = server_folder(c->tmp, path);

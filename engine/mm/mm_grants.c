@@ -125,6 +125,14 @@ int mm_check_grants(struct mm *mm, bool for_delete, struct err *err)
 	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the tables execute them.");
 }
 
+static bool names_posts(const struct db_result *lines)
+{
+	for (int64_t i = 0; i < db_rows(lines); i++)
+		if (strstr(db_text(lines, i, 0), ".posts TO "))
+			return true;
+	return false;
+}
+
 int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "grant script");
@@ -137,6 +145,10 @@ int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err
 	r = db_query(ctx, mm->db, &sql_grant_script, DB_ANY, 4, params, &lines, err);
 	if (r < 0)
 		return r;
+	if (!names_posts(lines)) {
+		err_set(err, ERR_SCHEMA, "%s has no table posts", db_text_safe(mm->db));
+		return err_hint(err, "Name Mattermost's database in the policy; where it has a schema of its own, the role needs it in its search_path.");
+	}
 	for (int64_t i = 0; i < db_rows(lines); i++)
 		buf_printf(out, "%s\n", db_text(lines, i, 0));
 	return 0;

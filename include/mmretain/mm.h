@@ -86,7 +86,7 @@ int mm_probe_watch(struct mm *mm, struct err *err) MMR_CHECKED;
 /* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
 /* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
- * only and no rights: the role need not exist. */
+ * only and no rights: the role need not exist.  ERR_SCHEMA: there is no table posts. */
 int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 
 /* A read-only snapshot for a plan. What takes long may then use a second session with the same snapshot, in a thread of its own; where the

@@ -62,6 +62,18 @@ class Grants(unittest.TestCase):
         odd = 'x"; DROP TABLE posts; --'
         self.assertIn(' TO "x""; DROP TABLE posts; --";\n', self.call("grants", odd).out)
 
+    def test_2_wrong_database(self):
+        """A database that is not Mattermost's gets no script that grants next to nothing."""
+        right, self.policy = self.policy, os.path.join(self.where, "wrong.yaml")
+        with open(right, encoding="utf-8") as f, open(self.policy, "w", encoding="utf-8") as g:
+            g.write(f.read().replace("/mm?", "/postgres?"))
+        try:
+            done = self.call("grants", code=13)
+        finally:
+            self.policy = right
+        self.assertEqual(done.out, "")
+        self.assertIn("/postgres has no table posts\n  hint: Name Mattermost's database", done.err)
+
     def test_3_exactly_the_script(self):
         script = self.call("grants").out
         self.assertIn(f'GRANT SELECT (id, username, nickname, firstname, lastname, deleteat) ON public.users TO "{ROLE}";\n', script)
