@@ -69,12 +69,12 @@ int audit_log(const struct store *store, const struct audit_access *access, stru
 	struct ledger_entry e;
 	int rc = case_check(access, err);
 
-	if (!rc)
-		rc = access_folder(store, true, &dirfd, err);
-	if (!rc)
-		rc = open_patiently(tmp, dirfd, &ledger, err);
 	if (rc)
 		return rc;
+	if ((rc = access_folder(store, true, &dirfd, err)) < 0 || (rc = open_patiently(tmp, dirfd, &ledger, err)) < 0) {
+		err_prefix(err, "nothing is shown, the record of this access cannot be written");
+		return *err->hint ? rc : err_hint(err, "Make \"%s/ledger/access\" writable for this user, or read a copy of the archive.", store->path);
+	}
 	ledger_begin(&e, tmp, "access");
 	ledger_str(&e, "case", access->case_id);
 	ledger_str(&e, "reason", access->reason);

@@ -22,7 +22,8 @@ int cli_open_archive(struct cli *cli, bool writable, struct err *err)
 int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err)
 {
 	struct catalog_options options = {.scan = cli_given(cli, OPT_SCAN), .build = true};
-	int r = cli_open_archive(cli, /* writable= */ true, err);
+	/* Only the case log is written, and that says so itself; the archive's secret is not needed. */
+	int r = cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r < 0)
 		return r;

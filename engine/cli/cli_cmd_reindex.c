@@ -9,7 +9,7 @@ int cli_cmd_reindex(struct cli *cli, struct err *err)
 {
 	struct catalog_totals sum;
 	char bundles[TIME_TEXT], indexes[TIME_TEXT];
-	int r = cli_open_archive(cli, /* writable= */ true, err);
+	int r = cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0)
 		r = catalog_reindex(cli->store, cli_given(cli, OPT_ALL), &sum, &cli->progress, err);

@@ -182,8 +182,11 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 	if (fd < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
 	*ret = fd;
-	if (writable && faccessat(s->root_dirfd, name, W_OK | X_OK, AT_EACCESS) != 0)
-		return err_sys(err, ERR_PERMISSION, errno, "cannot write in \"%s/%s\"", s->path, name);
+	if (writable && faccessat(s->root_dirfd, name, W_OK | X_OK, AT_EACCESS) != 0) {
+		err_sys(err, ERR_PERMISSION, errno, "cannot write in \"%s/%s\"", s->path, name);
+		return err_hint(err, "Mount the archive's file system for writing, and run as the user that the archive belongs to. "
+				     "Nothing was deleted.");
+	}
 	return 0;
 }
 
@@ -200,6 +203,8 @@ static int open_root(struct store *s, struct err *err)
 {
 	int rc = file_open_dir(s->path, &s->root_dirfd, err);
 
+	if (rc == -ERR_PERMISSION)
+		return err_hint(err, "Run as the user that the archive belongs to. Nothing was changed.");
 	if (rc)
 		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
 	if (!has_sentinel(s->root_dirfd)) {

@@ -238,6 +238,9 @@ class Refused(Base):
         pathlib.Path(secret).write_bytes(kept)
         self.call(0, "run", "--yes")
         self.finished()
+        os.unlink(secret)
+        self.call(0, "find", "--case", "1", "--reason", "a test", "word")
+        self.call(0, "reindex", "--all")
 
     def test_19(self):
         PG.psql("DROP ROLE IF EXISTS exit_reader; CREATE ROLE exit_reader LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO exit_reader", db=self.name)
