@@ -1,6 +1,12 @@
 /*
  * cli_cmd_plan.c - what a run would do.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "cli_people.h"
 #include "cli_plan.h"
 
@@ -13,6 +19,25 @@ static int judge(const struct cli *cli, const struct plan *plan, struct err *err
 	return err_hint(err, "Correct the policy, or plan without --strict.");
 }
 
+/* A new plan takes the place of an old one and of nothing else: not of a policy, a device or a link. */
+static int check_out(const char *path, struct err *err)
+{
+	static const char begin[] = "{\"k\":\"plan\"";
+	auto_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	char head[sizeof(begin) - 1];
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 && errno != ELOOP)
+		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", path);
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_size == 0 || (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, begin, sizeof(head)) == 0)))
+		return 0;
+	err_set(err, ERR_USAGE, "\"%s\" is there and is not a plan", path);
+	return err_hint(err, "It was left alone. Give --out a new name, or the name of an older plan; `--json` prints the plan.");
+}
+
 int cli_cmd_plan(struct cli *cli, struct err *err)
 {
 	const char *out = cli->args->value[OPT_OUT];
@@ -21,6 +46,8 @@ int cli_cmd_plan(struct cli *cli, struct err *err)
 
 	if (r == 0 && cli_given(cli, OPT_USER))
 		return cli_person_inventory(cli, cli->args->value[OPT_USER], err);
+	if (r == 0 && out)
+		r = check_out(out, err);
 	if (r == 0)
 		r = cli_plan_show(cli, &plan, err);
 	if (r == 0)
