@@ -145,7 +145,10 @@ static int print_bundles(const struct cli *cli, const struct run_report *rep, st
 		cli_table_text(t, b->rule);
 		cli_table_int(t, b->threads);
 		cli_table_int(t, b->posts);
-		cli_table_bytes(t, b->file_bytes);
+		if (b->waived || b->recovered) /* no file of this run */
+			cli_table_text(t, "-");
+		else
+			cli_table_bytes(t, b->file_bytes);
 		cli_table_int(t, b->purge.threads);
 		cli_table_int(t, b->purge.kept_changed + b->purge.kept_held + b->purge.kept_locked);
 	}
@@ -177,7 +180,7 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 		       (unsigned long long)c->late_removed);
 	cli_people_print_run(cli, rep->people);
 	if (rep->recovered_bundles)
-		printf("recovered %u bundles of an earlier run\n", rep->recovered_bundles);
+		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles, cli_s(rep->recovered_bundles));
 	printf("run %s: %s, %.1f s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed",
 	       seconds);
 	return 0;
@@ -186,9 +189,8 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 int cli_cmd_run(struct cli *cli, struct err *err)
 {
 	const char *const *v = cli->args->value;
-	const struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
-					    .deadline_mono_ms = deadline(cli->args), .rule = v[OPT_RULE], .team = v[OPT_TEAM],
-					    .channel = v[OPT_CHANNEL], .progress = &cli->progress};
+	struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
+					    .deadline_mono_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
 	struct run_report *rep = NULL;
 	struct err print_err = {0};
 	int r = cli_load_policy(cli, err), printed = 0;
@@ -197,6 +199,7 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 		return r;
 	if (cli_given(cli, OPT_DRY_RUN) || (!cli_given(cli, OPT_YES) && !options.plan_file))
 		return show_only(cli, err);
+	cli_place(cli, &options.team, &options.channel);
 	r = run_night(cli->ctx, cli->policy, &options, &rep, err);
 	cli_progress_clear();
 	/* What was done is told even when the run ended badly; of a run that did not begin there is only the error. */

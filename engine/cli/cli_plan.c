@@ -47,12 +47,23 @@ json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS])
 	return obj;
 }
 
+void cli_place(const struct cli *cli, const char **ret_team, const char **ret_channel)
+{
+	const char *team = cli->args->value[OPT_TEAM], *channel = cli->args->value[OPT_CHANNEL];
+	const char *slash = channel && !team ? strchr(channel, '/') : NULL;
+
+	*ret_team = slash ? mem_strndup(cli->ctx, channel, (size_t)(slash - channel)) : team;
+	*ret_channel = slash ? slash + 1 : channel;
+}
+
 static int build(struct cli *cli, struct plan **ret, struct err *err)
 {
-	const char *const *v = cli->args->value;
-	const struct plan_options options = {.rule = v[OPT_RULE], .team = v[OPT_TEAM], .channel = v[OPT_CHANNEL], .sizes = true,
-					     .strays = cli->verbose, .progress = &cli->progress};
-	int r = plan_build(cli->ctx, cli->policy, cli->mm, &options, ret, err);
+	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose,
+				       .progress = &cli->progress};
+	int r;
+
+	cli_place(cli, &options.team, &options.channel);
+	r = plan_build(cli->ctx, cli->policy, cli->mm, &options, ret, err);
 
 	if (r < 0)
 		return r;

@@ -8,6 +8,8 @@
 
 #include "cli.h"
 
+/* --team and --channel as the plan takes them: `team/name` taken apart. */
+void cli_place(const struct cli *cli, const char **ret_team, const char **ret_channel);
 /* Connects, plans with the restrictions of the command line, prints the plan, its warnings and the guard that would stop a run. */
 int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err) MMR_CHECKED;
 /* {"age": 12, ...} of the reasons that occur. */

@@ -4,6 +4,7 @@ bundles are named by the month in which they expire.
 
 usage: MMRETAIN=BINARY plan_file.py
 """
+import collections
 import datetime
 import json
 import os
@@ -123,6 +124,24 @@ class PlanFile(unittest.TestCase):
         self.assertEqual(pathlib.Path(self.policy).read_bytes(), policy)
         self.assertEqual(os.readlink(link), self.file)
         self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
+
+    def test_place(self):
+        """`team/name` is the channel of that team, for a plan and for a run; a name alone is that of every team."""
+        of = self.want.db.channels
+        names = collections.Counter(c.name for c in of.values() if c.team)
+        due = collections.Counter(self.want.db.threads[r].channel for r in self.want.roots)
+        channel = next(c for c, n in due.most_common() if of[c].team and names[of[c].name] > 1)
+        channel = of[channel]
+        team = channel.team_name
+        for place in ([f"{team}/{channel.name}"], [channel.name, "--team", team]):
+            plan = json.loads(self.call(0, "plan", "--json", "--channel", *place).out)
+            self.assertEqual([s["channel_id"] for s in plan["scopes"]], [channel.id])
+        self.call(2, "plan", "--channel", f"{team}/nowhere", err="no channel is left with team .* channel nowhere")
+        self.call((0, 3), "run", "--yes", "--channel", f"{team}/{channel.name}")
+        left = self.copy.load()
+        gone = {r for r in self.want.roots if r not in {left["posts"].get(row, "id") for row in left["posts"].rows}}
+        self.assertTrue(gone)
+        self.assertEqual({self.want.db.threads[r].channel for r in gone}, {channel.id})
 
     def test_missing(self):
         os.unlink(self.file)
