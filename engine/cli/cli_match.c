@@ -13,6 +13,8 @@ struct match {
 	struct policy_problems *problems;
 	struct mm_scope *scope;
 	size_t n_scopes;
+	struct tie { char *text, *hint; uint32_t line; size_t rules_len, more; } *tie; /* one for each set of rules */
+	size_t n_ties;
 };
 
 static void MMR_PRINTF(4, 5) add(struct match *m, uint32_t line, bool warning, const char *fmt, ...)
@@ -24,7 +26,6 @@ static void MMR_PRINTF(4, 5) add(struct match *m, uint32_t line, bool warning, c
 	va_start(ap, fmt);
 	text = mem_check(talloc_vasprintf(m->cli->ctx, fmt, ap));
 	va_end(ap);
-	/* Many channels may meet the same two rules: say it once. */
 	for (size_t i = 0; i < list->n; i++)
 		if (list->item[i].line == line && strcmp(list->item[i].text, text) == 0)
 			return;
@@ -57,6 +58,35 @@ static uint32_t tie_line(const struct match *m, const struct policy_candidate *c
 	return 1;
 }
 
+/* Very many channels may meet the same rules: the first stands for all. */
+static void add_tie(struct match *m, uint32_t line, const struct err *err)
+{
+	const char *channel = strstr(err->msg, " for channel ");
+	size_t len = channel ? (size_t)(channel - err->msg) : strlen(err->msg);
+
+	for (size_t i = 0; i < m->n_ties; i++)
+		if (m->tie[i].rules_len == len && strncmp(m->tie[i].text, err->msg, len) == 0) {
+			m->tie[i].more++;
+			return;
+		}
+	m->tie = mem_grow(m->cli->ctx, m->tie, struct tie, m->n_ties + 1);
+	m->tie[m->n_ties++] = (struct tie){.text = mem_strdup(m->cli->ctx, err->msg), .hint = mem_strdup(m->cli->ctx, err->hint),
+					   .line = line, .rules_len = len};
+}
+
+static void tell_ties(struct match *m)
+{
+	for (size_t i = 0; i < m->n_ties; i++) {
+		const struct tie *t = &m->tie[i];
+
+		if (t->more)
+			add(m, t->line, /* warning= */ false, "%s and %zu more channel%s", t->text, t->more, cli_s(t->more));
+		else
+			add(m, t->line, /* warning= */ false, "%s", t->text);
+		m->problems->item[m->problems->n - 1].hint = t->hint;
+	}
+}
+
 static int check_winners(struct match *m, struct cli_match_result *ret)
 {
 	for (size_t i = 0; i < m->n_scopes; i++) {
@@ -67,10 +97,11 @@ static int check_winners(struct match *m, struct cli_match_result *ret)
 		int r = policy_winner(m->cli->ctx, m->policy, &scope, &rule, &candidate, &tie);
 
 		if (r < 0)
-			add(m, tie_line(m, candidate), /* warning= */ false, "%s", tie.msg);
+			add_tie(m, tie_line(m, candidate), &tie);
 		else if (!rule)
 			ret->ungoverned++;
 	}
+	tell_ties(m);
 	ret->channels = m->n_scopes;
 	return 0;
 }

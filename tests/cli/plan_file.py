@@ -143,6 +143,12 @@ class PlanFile(unittest.TestCase):
         self.assertTrue(gone)
         self.assertEqual({self.want.db.threads[r].channel for r in gone}, {channel.id})
 
+    def test_ties(self):
+        """Two rules that tie are one error, with what to do, however many channels it is about."""
+        self.policy, _ = self.copy.write_policy([dict(RULE, match={"channel": "town-*"}), dict(RULE, name="too", match={"channel": "*-square"})])
+        done = self.call(10, "check", "--db", err=r"rules `all` \(line \d+\) and `too` \(line \d+\) tie for channel .* and \d+ more channels\n  hint: .*priority")
+        self.assertEqual(done.err.count(" tie "), 1)
+
     def test_missing(self):
         os.unlink(self.file)
         self.call(1, "run", "--plan", self.file, err="cannot open plan file ")
