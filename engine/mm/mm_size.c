@@ -143,12 +143,13 @@ int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n,
 	return posts_only(ctx, mm, channel_ids, n, ret, ret_n, err);
 }
 
-int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err)
+int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, void (*meanwhile)(void *payload), void *payload,
+		   uint64_t *ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_count_up_to");
 	const char *p[] = {id_array(ctx, channel_ids, n), mem_printf(ctx, "%llu", (unsigned long long)stop)};
 	struct db_result *res;
-	int r = db_query(ctx, mm->db, &sql_size_at_least, DB_ONE, 2, p, &res, err);
+	int r = db_query_meanwhile(ctx, mm->db, &sql_size_at_least, DB_ONE, 2, p, meanwhile, payload, &res, err);
 
 	if (r == 0)
 		*ret = (uint64_t)db_i64(res, 0, 0);

@@ -46,6 +46,36 @@ static void warn_ruleless(struct plan *plan)
 		plan_warn(plan, "deleted_posts: nothing goes in %zu channel%s that no rule matches", n, n == 1 ? "" : "s");
 }
 
+struct sorting { struct plan *plan; bool done; int r; struct err err; };
+
+static void sort_due(void *payload)
+{
+	struct sorting *s = payload;
+
+	if (!s->done)
+		s->r = spool_sort(s->plan->due, compare, &s->err);
+	s->done = true;
+}
+
+/* The server counts while due threads are sorted here. */
+static int count_and_sort(void *ctx, struct plan *plan, struct mm *mm, struct err *err)
+{
+	struct sorting s = {.plan = plan};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < plan->n_rules; i++) {
+		r = plan_rule_count(ctx, plan, mm, i, sort_due, &s, err);
+		if (r < 0)
+			(void)err_prefix(err, "rule %s", plan->rule[i].rule->name);
+	}
+	sort_due(&s);
+	if (r == 0 && s.r < 0) {
+		*err = s.err;
+		r = s.r;
+	}
+	return r;
+}
+
 static int fill(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options,
 		struct err *err)
 {
@@ -61,6 +91,8 @@ static int fill(void *ctx, struct plan *plan, const struct policy *policy, struc
 		if (r < 0)
 			(void)err_prefix(err, "rule %s", policy->rule[i].name);
 	}
+	if (r == 0)
+		r = count_and_sort(ctx, plan, mm, err);
 	if (r == 0)
 		warn_ruleless(plan);
 	if (r == 0 && options && options->strays)
@@ -82,8 +114,6 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 		r = fill(tmp, plan, policy, mm, options, err);
 		mm_snapshot_end(mm);
 	}
-	if (r == 0)
-		r = spool_sort(plan->due, compare, err);
 	if (r == 0)
 		r = plan_digest(plan, &plan->digest, err);
 	if (r < 0) {

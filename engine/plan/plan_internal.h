@@ -45,6 +45,10 @@ int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t s
 int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
 		  const struct plan_options *options, struct err *err) MMR_CHECKED;
 
+/* The guard asks for a share of the rule's posts: they are counted as far as the share needs, which keeps the cost with what is due. */
+int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload,
+		    struct err *err) MMR_CHECKED;
+
 /* ---- plan_limit.c ---- */
 int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
 

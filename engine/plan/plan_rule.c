@@ -99,14 +99,15 @@ static void add_up(struct plan_pass *pass)
 	plan->due_bytes += rule->due_bytes;
 }
 
-/* The guard asks for a share; counting as far as the share needs keeps the cost with what is due. */
-static int count_for_guard(struct plan_pass *pass, struct err *err)
+int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload, struct err *err)
 {
-	struct plan_rule *rule = pass->rule;
+	struct plan_rule *r = &plan->rule[rule];
+	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = r};
 
-	if (rule->total_posts || !rule->rule->guard_percent || !rule->due_posts)
+	if (r->total_posts || !r->rule->guard_percent || !r->due_posts)
 		return 0;
-	return mm_count_up_to(pass->mm, pass->channel, pass->n, rule->due_posts * 100 / rule->rule->guard_percent + 1, &rule->total_posts,
+	collect_channels(ctx, &pass);
+	return mm_count_up_to(mm, pass.channel, pass.n, r->due_posts * 100 / r->rule->guard_percent + 1, meanwhile, payload, &r->total_posts,
 			      err);
 }
 
@@ -133,5 +134,5 @@ int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, str
 	if (rc < 0)
 		return rc;
 	add_up(&pass);
-	return count_for_guard(&pass, err);
+	return 0;
 }

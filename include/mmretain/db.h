@@ -62,7 +62,10 @@ enum db_shape { DB_NONE, DB_ONE, DB_ANY };        /* no row set, exactly one row
  * *ret's parent is ctx. Errors: ERR_DATABASE, ERR_DB_BUSY (40001, 40P01, 55P03), ERR_DB_GONE, ERR_PERMISSION (42501). */
 int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 	     const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
-/* The same, prepared once per session (by the address of sql) and always run with its generic plan: for statements by
+/* meanwhile (may be NULL) runs once while the server works; it must not use this session. */
+int db_query_meanwhile(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params, const char *const *params,
+		       void (*meanwhile)(void *payload), void *payload, struct db_result **ret, struct err *err) MMR_CHECKED;
+/* As db_query, prepared once per session (by the address of sql) and always run with its generic plan: for statements by
  * row location, which must not tip into a scan. Not for `= ANY(array)` of ids (there the generic plan is the trap).
  * Statements of db_query are planned for their own parameters every time. One statement per .sql file; one without parameters has
  * one plan anyway. */

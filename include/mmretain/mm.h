@@ -178,8 +178,9 @@ int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *
 struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,
 	     bool with_bytes, struct mm_size **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
-/* Rows of posts in channels, counted no further than `stop`. */
-int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, uint64_t *ret, struct err *err) MMR_CHECKED;
+/* Rows of posts in channels, counted no further than `stop`. meanwhile as in db_query_meanwhile. */
+int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, void (*meanwhile)(void *payload), void *payload,
+		   uint64_t *ret, struct err *err) MMR_CHECKED;
 /* Per channel: the createat below which about posts[i] posts lie, INT64_MAX when the channel holds fewer. Cost follows posts[i]. */
 int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *posts, size_t n, int64_t *ret_before_ms,
 	     struct err *err) MMR_CHECKED;
