@@ -21,9 +21,11 @@ static void open_data(struct mm *mm)
 {
 	struct err err = {.code = 0};
 
-	if (strcmp(mm->config->file_driver, "local") || !mm->config->data_path) {
-		mm->data_problem = mem_strdup(mm, mm->config->file_driver[0] ? "the attachments are not in a local folder"
-									     : "no attachment folder is configured");
+	bool local = strcmp(mm->config->file_driver, "local") == 0;
+
+	if (!local || !mm->config->data_path) {
+		mm->data_problem = mem_strdup(mm, mm->config->file_driver[0] && !local ? "the attachments are not in a local folder"
+										       : "no attachment folder is configured");
 		return;
 	}
 	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) < 0)

@@ -83,14 +83,21 @@ static void measure(struct sitting *s, const struct run_file *f)
 	s->blob_bytes = f->size_bytes;
 }
 
+/* Without their folder the threads with attachments stay, very many perhaps: said once. */
+static int no_folder(struct sitting *s, const struct run_file *f)
+{
+	if (!s->run->told_no_folder)
+		log_warn("no attachment can be archived or removed (%s), and threads that have some stay: name the server's config.json in the policy, or "
+			 "set MM_FILESETTINGS_DIRECTORY", s->run->mm->data_problem);
+	s->run->told_no_folder = true;
+	drop(s, f->thread);
+	return 0;
+}
+
 /* What cannot be unlinked afterwards must keep its row, or nobody would find it again. */
 static int unwanted(struct sitting *s, const struct run_file *f, const struct policy_rule *rule)
 {
-	if (rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0)
-		return 0;
-	log_warn("attachment %s cannot be removed (%s); its thread stays", f->id, s->run->mm->data_problem);
-	drop(s, f->thread);
-	return 0;
+	return rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0 ? 0 : no_folder(s, f);
 }
 
 static int on_file(void *payload, const struct db_row *row, struct err *err)
@@ -105,8 +112,9 @@ static int on_file(void *payload, const struct db_row *row, struct err *err)
 	(void)err;
 	if (rule->files != FILES_ARCHIVE || rule->archive_none)
 		return unwanted(s, f, rule); /* the rule does not want the content */
-	rc = s->run->mm->data_dirfd < 0 ? err_set(&why, ERR_STORE, "no folder of attachments")
-					: file_open_beneath(s->run->mm->data_dirfd, f->path, &fd, &why);
+	if (s->run->mm->data_dirfd < 0)
+		return no_folder(s, f);
+	rc = file_open_beneath(s->run->mm->data_dirfd, f->path, &fd, &why);
 	if (rc == 0)
 		rc = hash_blob(s, fd, &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {

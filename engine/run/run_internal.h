@@ -45,6 +45,7 @@ struct run {
 	uint32_t journals;                 /* unlink journals so far */
 	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
 	int64_t since_ms;                  /* the oldest snapshot of what this run deletes: replies since then may have come late */
+	bool told_no_folder;               /* that there is no folder of attachments was said */
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */

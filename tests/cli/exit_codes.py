@@ -118,6 +118,20 @@ class Done(Base):
         self.finished()
         self.assertEqual([e["threads"] for e in self.ledger() if e["type"] == "kept" and e["reason"] == "file_missing"], [1])
 
+    def test_3_no_folder(self):
+        """Where the folder of the attachments is not known, as under cron, their threads stay, and that is said once."""
+        self.begin()
+        with_files = {root for root, _ in self.want.attachments.rows.values() if root in self.want.roots}
+        self.assertGreater(len(with_files), 1)
+        done = self.call(3, "run", "--yes", env={"MM_FILESETTINGS_DIRECTORY": ""}, err=r"no attachment folder is configured.*MM_FILESETTINGS_DIRECTORY", out="kept      file_missing %d\n" % len(with_files))
+        self.assertEqual(done.err.count("no attachment can be archived or removed"), 1)
+        self.assertNotIn("cannot be archived (", done.err)
+        left = self.copy.load()["posts"]
+        self.assertEqual({left.get(r, "id") for r in left.rows} & self.want.roots, with_files)
+        self.begin(init=False)
+        self.call(0, "run", "--yes")
+        self.assertEqual(lib.compare_database(self.want, self.copy.load()), [])
+
     def test_4(self):
         self.begin(throttle="{target: 1ms, pause_factor: 50, export_pause_factor: 0, blob_grace: 1ms}")
         self.call(4, "run", "--yes", "--run-time", "5ms", err="time budget used up", out=RUN_LINE % "partial")

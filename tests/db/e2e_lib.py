@@ -120,7 +120,7 @@ class Copy:
 
     def env(self, **more):
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "MM_", "MMR_"))}
-        return dict(keep, MM_FILESETTINGS_DIRECTORY=self.data, MM_FILESETTINGS_DRIVERNAME="local", **more)
+        return {**keep, "MM_FILESETTINGS_DIRECTORY": self.data, "MM_FILESETTINGS_DRIVERNAME": "local", **more}
 
     def remove(self):
         self.pg.dropdb(self.name)
