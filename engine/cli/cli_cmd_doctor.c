@@ -216,6 +216,10 @@ static void check_ledger(struct doctor *d)
 		fail(d, "ledger", &err);
 		return;
 	}
+	if (d->cli->mm && d->cli->mm->schema && state->system && (strcmp(state->system, d->cli->mm->schema->system_identifier) != 0 ||
+								  strcmp(state->database, d->cli->mm->schema->database) != 0))
+		warn(d, "ledger", "A run is refused; when the database was moved, restored or upgraded, run once with --moved-database.",
+		     "the last run into this archive was with database %s of system %s", state->database, state->system);
 	good(d, "ledger", "%llu lines, chain whole", (unsigned long long)state->entries);
 	if (state->open_run || state->n_bundles)
 		warn(d, "runs", "The next run takes it up.", "run %s is going on, or was interrupted; %zu bundles are unfinished",

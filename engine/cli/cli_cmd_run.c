@@ -190,6 +190,7 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 {
 	const char *const *v = cli->args->value;
 	struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
+					    .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
 					    .deadline_mono_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
 	struct run_report *rep = NULL;
 	struct err print_err = {0};

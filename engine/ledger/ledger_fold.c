@@ -14,7 +14,7 @@ struct fold {
 
 /* The fields of one line that the fold looks at. */
 struct fields {
-	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest;
+	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest, *system, *database;
 	char *roots;           /* raw */
 	int64_t snapshot_ms, threads, posts, rows, open_xid;
 };
@@ -25,6 +25,7 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 	const struct { const char *key; char **slot; } slots[] = {
 		{"type", &f->type}, {"run", &f->run}, {"rule", &f->rule}, {"bundle", &f->bundle}, {"rel_path", &f->rel_path},
 		{"policy_digest", &f->policy_digest}, {"rows_digest", &f->rows_digest}, {"file_digest", &f->file_digest},
+		{"system_identifier", &f->system}, {"database", &f->database},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -230,6 +231,15 @@ static void note_run(struct ledger_state *st, const struct fields *f)
 		return;
 	talloc_free(st->open_run);
 	st->open_run = begin ? copy(st, f->run) : NULL;
+	if (!begin)
+		return;
+	/* Transaction numbers of another system say nothing, but what was under way there has ended. */
+	for (size_t i = 0; st->system && f->system && strcmp(st->system, f->system) != 0 && i < st->n_last_run; i++)
+		st->last_run[i].open_xid = st->last_run[i].open_xid != 0;
+	talloc_free(st->system);
+	talloc_free(st->database);
+	st->system = copy(st, f->system);
+	st->database = copy(st, f->database);
 }
 
 static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)

@@ -162,6 +162,8 @@ int run_unlink_pending(struct run *run, struct err *err) MMR_CHECKED;
 void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
 /* Journals that runs before left: now, or when this run has deleted anything at its end, as its own: they may name what it deleted. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
+/* Of a database that was moved: they stay under another name, nothing is unlinked by them. */
+int run_unlink_set_aside(struct run *run, struct err *err) MMR_CHECKED;
 /* Does a live post name a file again that one of those journals has? */
 int run_leftovers_named(struct run *run, bool *ret, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;

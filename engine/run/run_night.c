@@ -86,6 +86,24 @@ static int check_database(struct run *run, struct err *err)
 	return mm_check_grants(run->mm, run_deletes(run), err);
 }
 
+/* Late replies and attachments to be removed belong to the database that they were in.  With another one they would be lost, or found
+ * in rows that only look the same: a test server made from a dump, next to the real one. */
+static int check_home(struct run *run, struct err *err)
+{
+	const struct mm_schema *s = run->mm->schema;
+	struct ledger_state *st;
+	int rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err);
+
+	if (rc < 0 || !st->system || (strcmp(st->system, s->system_identifier) == 0 && strcmp(st->database, s->database) == 0))
+		return rc;
+	if (run->options->moved_database)
+		return run_unlink_set_aside(run, err);
+	err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database, st->system,
+		s->database, s->system_identifier);
+	return err_hint(err, "When it is the same server, moved, restored or upgraded, run once with --moved-database; else give it an archive of its "
+			     "own. Nothing was deleted.");
+}
+
 static int open_all(struct run *run, struct err *err)
 {
 	const struct policy_database *d = &run->policy->database;
@@ -102,7 +120,8 @@ static int open_all(struct run *run, struct err *err)
 	digest_hex(&run->mm->schema->digest, run->schema_hex);
 	if ((rc = purge_bundle_kinds(run->ctx, run->mm, &run->kind, err)) < 0)
 		return rc;
-	return ledger_open(run->ctx, run->store->ledger_dirfd, &run->ledger, err);
+	rc = ledger_open(run->ctx, run->store->ledger_dirfd, &run->ledger, err);
+	return rc < 0 ? rc : check_home(run, err);
 }
 
 static int make_plan(struct run *run, struct err *err)

@@ -180,6 +180,20 @@ int run_leftovers_named(struct run *run, bool *ret, struct err *err)
 	return rc;
 }
 
+int run_unlink_set_aside(struct run *run, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
+	int dirfd = run->store->ledger_dirfd;
+	struct leftovers l;
+	int rc = find_leftovers(run, ctx, &l, err);
+
+	for (size_t i = 0; i < l.n && rc == 0; i++) {
+		log_warn("ledger/%s is of the database before it was moved: its attachments stay, it is kept as ledger/moved-%s", l.name[i], l.name[i]);
+		rc = file_publish(dirfd, l.name[i], dirfd, mem_printf(ctx, "moved-%s", l.name[i]), err);
+	}
+	return rc;
+}
+
 int run_unlink_leftovers(struct run *run, struct err *err)
 {
 	run->leftovers = run->deleted_mono_ms != 0;

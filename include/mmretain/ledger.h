@@ -83,6 +83,7 @@ struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
 	struct ledger_bundle *last_run; size_t n_last_run;/* bundles that the newest deleting run purged, or whose
 							     delete it finished, and those whose sweep is open */
+	char *system, *database;           /* of the newest run, or NULL */
 	char *open_run;                    /* run without run-end, or NULL */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;

@@ -19,6 +19,7 @@
 struct run_options {
 	const char *plan_file;             /* carry out exactly this plan, or NULL: plan now */
 	bool no_purge;                     /* archive only */
+	bool moved_database;               /* go on with an archive whose last run was with another database */
 	int64_t deadline_mono_ms;          /* monotonic clock; 0 = none */
 	const char *rule, *team, *channel; /* restrict, may be NULL */
 	const struct progress *progress;

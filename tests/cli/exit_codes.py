@@ -218,6 +218,32 @@ class Refused(Base):
         self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["error"]), ("refused", "GUARD"))
         self.untouched()
 
+    def test_16_database(self):
+        """An archive belongs to one database; the move of it is said once, and journals of the old one are set aside."""
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        journal = pathlib.Path(self.copy.archive, "ledger", "unlink-20200101T000000Z-00000000-1.jsonl")
+        journal.write_text('{"journal":1,"system":"1","database":"old"}\n', encoding="utf-8")
+        os.utime(journal, (0, 0))
+        PG.psql(f'ALTER DATABASE "{self.name}" RENAME TO "{self.name}_new"')
+        try:
+            self.policy, _ = self.copy.write_policy([RULE], url=self.copy.url().replace(f"/{self.name}?", f"/{self.name}_new?"))
+            lines = len(self.ledger())
+            self.call(16, "run", "--yes", err=rf"last run into this archive was with database {self.name} of system \d+, not with {self.name}_new of", out=r"\A\Z")
+            self.call(0, "doctor", out="warn  ledger .*last run into this archive was with database")
+            self.assertEqual(len(self.ledger()), lines)
+        finally:
+            PG.psql(f'ALTER DATABASE "{self.name}_new" RENAME TO "{self.name}"')
+        self.untouched()
+        PG.psql(f'ALTER DATABASE "{self.name}" RENAME TO "{self.name}_new"')
+        try:
+            self.call(0, "run", "--yes", "--moved-database")
+            self.call(0, "run", "--yes")
+            self.assertEqual((journal.exists(), journal.with_name("moved-" + journal.name).exists()), (False, True))
+        finally:
+            PG.psql(f'ALTER DATABASE "{self.name}_new" RENAME TO "{self.name}"')
+        self.assertEqual(lib.compare_database(self.want, self.copy.load()), [])
+
     @unittest.skipUnless(os.environ.get("CLOCK_AHEAD"), "CLOCK_AHEAD is not set")
     def test_16_clock(self):
         self.begin()
