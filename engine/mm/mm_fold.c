@@ -89,18 +89,6 @@ int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err)
 	return r;
 }
 
-int mm_fold_move(struct mm_fold *from, struct mm_fold *to, struct err *err)
-{
-	const void *p;
-	int r = spool_rewind(from->spool, err);
-
-	while (r == 0 && (r = spool_next(from->spool, &p, err)) > 0)
-		r = mm_fold_add(to, p, err);
-	for (size_t i = 0; r == 0 && i < from->map.n; i++)
-		r = mm_fold_add(to, &from->part[i], err);
-	return r;
-}
-
 static int by_root(const void *a, const void *b)
 {
 	return strcmp(((const struct mm_part *)a)->root, ((const struct mm_part *)b)->root);

@@ -264,50 +264,30 @@ static int take_replies(void *payload, const struct db_row *row, struct err *err
 	return mm_fold_add(payload, &part, err);
 }
 
-/* What two sessions do of a split scan: one the roots, the other all that is counted per thread. */
-struct side { struct reader c; const char *on[MAX_BLOCKS]; size_t n; const char *const *p; bool roots; };
-
-static int fold_side(void *payload, struct err *err)
+static int fold_split(struct reader *c, const char *on[], size_t n, const char *const *p, struct err *err)
 {
-	struct side *s = payload;
-	struct db *db = s->c.r->mm->db;
-	int r = fold_rows(&s->c, s->on, s->n, s->roots ? "roots" : "below", s->p, err);
+	struct db *db = c->r->mm->db;
+	int r = fold_rows(c, on, n, "roots", p, err);
 
-	if (r == 0 && !s->roots)
-		r = db_stream(db, &sql_thread_replies, 1, s->p + 2, take_replies, s->c.to, err);
-	return r < 0 || s->roots || !s->c.bytes ? r : db_stream(db, &sql_thread_files, 1, s->p + 2, take_files, s->c.to, err);
-}
-
-static int fold_split(const struct side *both, struct err *err)
-{
-	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows beside");
-	struct mm_rows rows = *both->c.r;
-	struct side here = *both, beside = *both;
-	int r;
-
-	here.roots = true;
-	if ((r = mm_twin(rows.mm, &rows.mm, err)) < 0)
-		return r;
-	if (!rows.mm)
-		return (r = fold_side(&here, err)) < 0 ? r : fold_side(&beside, err);
-	beside.c.r = &rows;
-	r = mm_fold_new(ctx, &beside.c.to, err);
 	if (r == 0)
-		r = mm_both(fold_side, &here, &beside, err);
-	return r == 0 ? mm_fold_move(beside.c.to, here.c.to, err) : r;
+		r = fold_rows(c, on, n, "below", p, err);
+	if (r == 0)
+		r = db_stream(db, &sql_thread_replies, 1, p + 2, take_replies, c->to, err);
+	return r < 0 || !c->bytes ? r : db_stream(db, &sql_thread_files, 1, p + 2, take_files, c->to, err);
 }
 
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
-	const char *p[N_PARAMS];
-	struct side s = {.c = {.r = r, .to = to, .hold = r->protect && r->protect->n_holds, .bytes = r->with_bytes}, .p = p};
+	struct reader c = {.r = r, .to = to, .hold = r->protect && r->protect->n_holds, .bytes = r->with_bytes};
+	const char *on[MAX_BLOCKS] = {NULL}, *p[N_PARAMS];
+	size_t n = 0;
 	int rc;
 
-	mm_idmap_init(&s.c.seen, ctx, sizeof(mm_id));
-	form_blocks(r, s.on, &s.n);
-	protect_blocks(r, s.on, &s.n);
+	mm_idmap_init(&c.seen, ctx, sizeof(mm_id));
+	form_blocks(r, on, &n);
+	protect_blocks(r, on, &n);
 	params(ctx, r, p);
-	rc = is_split(r) ? fold_split(&s, err) : fold_rows(&s.c, s.on, s.n, NULL, p, err);
-	return rc < 0 ? rc : fold_marks(ctx, r, s.on, to, err);
+	rc = is_split(r) ? fold_split(&c, on, n, p, err) : fold_rows(&c, on, n, NULL, p, err);
+	return rc < 0 ? rc : fold_marks(ctx, r, on, to, err);
 }

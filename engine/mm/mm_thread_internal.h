@@ -55,8 +55,6 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
 int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;
-/* All of one into another. */
-int mm_fold_move(struct mm_fold *from, struct mm_fold *to, struct err *err) MMR_CHECKED;
 /* Ids that rows name as their thread but that did not come as a root, into a spool of mm_id. */
 int mm_fold_rootless(struct mm_fold *f, struct spool *to, struct err *err) MMR_CHECKED;
 /* Each thread whose root was among the rows, once; fn as in db_row_fn. */
