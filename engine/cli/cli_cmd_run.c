@@ -119,6 +119,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "late", late);
 	cli_json_put(doc, "files", files_json(&rep->total));
 	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));
+	cli_json_put(doc, "warnings", plan ? cli_texts_json(plan->warning, plan->n_warnings) : cli_json_check(json_array()));
 	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
@@ -186,6 +187,15 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	return 0;
 }
 
+/* Of the plan, as `plan` has them: a hold that protects nobody must not go unnoticed at night. */
+static void tell_warnings(const struct cli *cli, const struct run_report *rep)
+{
+	for (size_t i = 0; rep->plan && i < rep->plan->n_warnings; i++)
+		log_warn("%s", cli_safe(cli->ctx, rep->plan->warning[i]));
+	for (size_t i = 0; rep->people_plan && i < rep->people_plan->n_warnings; i++)
+		log_warn("%s", cli_safe(cli->ctx, rep->people_plan->warning[i]));
+}
+
 int cli_cmd_run(struct cli *cli, struct err *err)
 {
 	const char *const *v = cli->args->value;
@@ -203,6 +213,8 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 	cli_place(cli, &options.team, &options.channel);
 	r = run_night(cli->ctx, cli->policy, &options, &rep, err);
 	cli_progress_clear();
+	if (rep)
+		tell_warnings(cli, rep);
 	/* What was done is told even when the run ended badly; of a run that did not begin there is only the error. */
 	if (rep && cli->json)
 		printed = print_json(rep, &print_err);

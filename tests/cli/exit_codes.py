@@ -93,6 +93,14 @@ class Done(Base):
         self.call(0, "run", "--yes", out=r"\Adue       0 threads, 0 posts\narchived  0 threads, 0 posts, 0 B\ndeleted   0 threads, 0 posts; 0 files, 0 B\n" + RUN_LINE % "complete")
         self.finished()
 
+    def test_0_warnings(self):
+        """A hold or a rule that matches nothing is said by the run too, not only by the plan."""
+        self.begin(more='holds:\n  - {name: case, match: {users: [nobody.at.all], channels: [no-such-channel]}, because: "file 17"}\n')
+        done = self.call(0, "run", "--yes", "-q", "--json")
+        for words in ('hold case: channel "no-such-channel"', 'hold case: user "nobody.at.all" does not exist'):
+            self.assertIn(words, done.err)
+        self.assertEqual(len(json.loads(done.out)["warnings"]), 2)
+
     def test_1(self):
         self.begin()
         done = lib.call(self.copy, self.policy, "report", "20200101T000000Z-00000000", now_ms=None)
