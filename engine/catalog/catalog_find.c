@@ -297,23 +297,32 @@ int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx,
 
 /* ---- indexes against bundles ---- */
 
+uint64_t catalog_gone(const struct catalog *c)
+{
+	struct err ignored;
+	int64_t lines = 0;
+
+	/* Damaged: as if it knew nothing. */
+	if (!c->db || sq_number(c->db->sq, "SELECT count(*) FROM bundle", &lines, &ignored) < 0)
+		return 0;
+	for (size_t i = 0; i < c->n_bundles; i++)
+		lines -= c->bundle[i].listed;
+	return lines > 0 ? (uint64_t)lines : 0;
+}
+
 int catalog_verify(const struct store *store, struct catalog_check *ret, struct err *err)
 {
 	static const struct catalog_options options = {0};
 	void *tmp auto_mem = mem_context(NULL, "catalog");
 	struct catalog_check sum = {0};
 	struct catalog *c;
-	int64_t lines = 0;
 	int rc = catalog_open(tmp, store, &options, &c, err);
 
 	if (rc)
 		return rc;
-	if (c->db && sq_number(c->db->sq, "SELECT count(*) FROM bundle", &lines, err) < 0)
-		err_clear(err); /* damaged: as if it knew nothing */
 	for (size_t i = 0; i < c->n_bundles; i++) {
 		struct catalog_side *side;
 		sum.unlisted += !c->bundle[i].listed;
-		lines -= c->bundle[i].listed;
 		if (c->bundle[i].size_bytes < WITHOUT_SIDE_BYTES)
 			continue;
 		rc = side_open(tmp, store, c->bundle[i].rel_path, &side, err);
@@ -324,7 +333,7 @@ int catalog_verify(const struct store *store, struct catalog_check *ret, struct 
 		err_clear(err);
 	}
 	sum.bundles = c->n_bundles;
-	sum.gone = lines > 0 ? (uint64_t)lines : 0;
+	sum.gone = catalog_gone(c);
 	*ret = sum;
 	return 0;
 }

@@ -110,6 +110,8 @@ int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void 
 int catalog_bundle_names(struct bundle_reader *r, const char *what, catalog_name_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* Compare indexes with bundles: sidecars stale or missing, bundles that catalog.sqlite lacks or has too many. */
+/* Bundles that the catalog lists and that are not in the archive any more; 0 when there is no sound catalog. */
+uint64_t catalog_gone(const struct catalog *c);
 struct catalog_check { uint64_t bundles, missing, stale, unlisted, gone; };
 int catalog_verify(const struct store *store, struct catalog_check *ret, struct err *err) MMR_CHECKED;
 

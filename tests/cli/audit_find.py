@@ -195,6 +195,17 @@ class Indexes(Archive, unittest.TestCase):
         self.mmretain("reindex", "--all")
         self.check()
 
+    def test_bundle_that_is_gone(self):
+        """An answer without one of the bundles says so, every time, until the catalog is built without it."""
+        path = self.sidecars()[0].replace(".idx", ".tar.zst")
+        os.rename(path, path + ".away")
+        try:
+            for _ in range(2):
+                self.assertIn("1 bundle that the catalog lists is not in the archive", self.mmretain("find", "pump").stderr)
+        finally:
+            os.rename(path + ".away", path)
+        self.assertNotIn("not in the archive", self.mmretain("find", "pump").stderr)
+
     def test_case_log(self):
         done = subprocess.run([MMRETAIN, "find", "--archive", self.root, "pump"], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
