@@ -136,6 +136,7 @@ static void each_status(FILE *out, void (*put)(FILE *out, int status, const char
 		if (first)
 			put(out, errors[i].status, text);
 	}
+	put(out, 129, "ended by SIGHUP, as 130 by SIGINT");
 	put(out, 143, "ended by SIGTERM, as 130 by SIGINT");
 }
 

@@ -18,14 +18,13 @@ static void print_problem(const char *path, const struct policy_problem *p)
 void cli_print_problems(const struct cli *cli, const struct policy_problems *problems)
 {
 	for (size_t i = 0; problems && i < problems->n; i++)
-		if (!cli->quiet || !problems->item[i].warning || cli_given(cli, OPT_STRICT))
-			print_problem(cli_policy_path(cli), &problems->item[i]);
+		print_problem(cli_policy_path(cli), &problems->item[i]);
 }
 
 int cli_load_policy(struct cli *cli, struct err *err)
 {
 	enum cli_command_id command = cli->args->command;
-	bool warn = !cli->quiet && (cli->verbose || command == CMD_PLAN || command == CMD_RUN || command == CMD_DOCTOR);
+	bool warn = cli->verbose || command == CMD_PLAN || command == CMD_RUN || command == CMD_DOCTOR;
 	struct policy_problems *problems = NULL;
 	int r = policy_load(cli->ctx, cli_policy_path(cli), &cli->policy, &problems, err);
 

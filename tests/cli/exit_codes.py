@@ -97,7 +97,8 @@ class Done(Base):
         """A hold or a rule that matches nothing is said by the run too, not only by the plan."""
         self.begin(more='holds:\n  - {name: case, match: {users: [nobody.at.all], channels: [no-such-channel]}, because: "file 17"}\n')
         done = self.call(0, "run", "--yes", "-q", "--json")
-        for words in ('hold case: channel "no-such-channel"', 'hold case: user "nobody.at.all" does not exist'):
+        # -q: no progress and no remarks, but warnings.
+        for words in ("rule `all` deletes without a guard", 'hold case: channel "no-such-channel"', 'hold case: user "nobody.at.all" does not exist'):
             self.assertIn(words, done.err)
         self.assertEqual(len(json.loads(done.out)["warnings"]), 2)
 
