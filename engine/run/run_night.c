@@ -86,6 +86,28 @@ static int check_database(struct run *run, struct err *err)
 	return mm_check_grants(run->mm, run_deletes(run), err);
 }
 
+static int one_is_enough(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	(void)rel_path;
+	(void)size_bytes;
+	(void)err;
+	*(bool *)payload = true;
+	return 1;
+}
+
+/* A run has a line before its first bundle: bundles without any line had a ledger, and what it proves is gone with it. */
+static int check_not_lost(struct run *run, const struct ledger_state *st, struct err *err)
+{
+	bool any = false;
+	int rc = st->entries ? 0 : store_each_bundle(run->store, one_is_enough, &any, err);
+
+	if (rc < 0 || !any)
+		return rc < 0 ? rc : 0;
+	err_set(err, ERR_VERIFY, "the archive \"%s\" has bundles and an empty ledger", run->store->path);
+	return err_hint(err, "Put ledger/ back from a copy. When there is none, make a new archive for further runs; this one can still be read. "
+			     "Nothing was deleted.");
+}
+
 /* Late replies and attachments to be removed belong to the database that they were in.  With another one they would be lost, or found
  * in rows that only look the same: a test server made from a dump, next to the real one. */
 static int check_home(struct run *run, struct err *err)
@@ -94,7 +116,7 @@ static int check_home(struct run *run, struct err *err)
 	struct ledger_state *st;
 	int rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err);
 
-	if (rc < 0 || !st->system || (strcmp(st->system, s->system_identifier) == 0 && strcmp(st->database, s->database) == 0))
+	if (rc < 0 || (rc = check_not_lost(run, st, err)) < 0 || !st->system || (strcmp(st->system, s->system_identifier) == 0 && strcmp(st->database, s->database) == 0))
 		return rc;
 	if (run->options->moved_database)
 		return run_unlink_set_aside(run, err);

@@ -179,8 +179,10 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 {
 	int fd = openat(s->root_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+	if (fd < 0) {
+		err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will do). Nothing was deleted.");
+	}
 	*ret = fd;
 	if (writable && faccessat(s->root_dirfd, name, W_OK | X_OK, AT_EACCESS) != 0) {
 		err_sys(err, ERR_PERMISSION, errno, "cannot write in \"%s/%s\"", s->path, name);

@@ -221,6 +221,20 @@ class Refused(Base):
         self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
         self.call(15, "run", "--yes", err=r"ledger line \d+ is damaged")
 
+    def test_15_ledger_lost(self):
+        """Bundles without a ledger: the proof is gone, and a run must not begin another as if nothing had been."""
+        self.begin()
+        self.call(0, "run", "--yes")
+        book, kept = pathlib.Path(self.copy.archive, "ledger", "entries.jsonl"), pathlib.Path(self.copy.where, "kept")
+        os.rename(book, kept)
+        posts = PG.psql("SELECT count(*) FROM posts", db=self.name)
+        self.call(15, "run", "--yes", err=r"has bundles and an empty ledger\n  hint: Put ledger/ back", out=r"\A\Z")
+        self.call(15, "verify", err="unknown to the ledger")
+        self.assertEqual(PG.psql("SELECT count(*) FROM posts", db=self.name), posts)
+        os.rename(kept, book)
+        self.call(0, "run", "--yes")
+        self.finished()
+
     def test_16_guard(self):
         self.begin({"guard": {"threads": 5}})
         self.call(16, "run", "--yes", err=r"rule all: \d+ threads are due, more than its guard of 5\n  hint: .*guard: \{threads: \.\.\.\}", out=RUN_LINE % "refused")
