@@ -60,5 +60,5 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 
 void thread_yields(void)
 {
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19); /* ignoring: on Linux it is a thread's; without it the work is done as fast */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* on Linux a thread's; ignoring: it is only a courtesy */
 }

@@ -15,6 +15,9 @@
 enum { READ_BYTES = 256 << 10 };
 #define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
 
+/* What was seen of an attachment; its row comes again when the bundle is written. */
+struct look { uint64_t thread, size_bytes; mm_id id; struct digest sha256; };
+
 static int hash_blob(struct sitting *u, int fd, struct digest *ret, uint64_t *ret_size, struct err *err)
 {
 	auto_mem char *data = mem_array(u->ctx, char, READ_BYTES);
@@ -42,21 +45,6 @@ static void drop(struct sitting *u, uint64_t thread)
 	u->dropped[u->n_dropped++] = thread;
 }
 
-static struct run_file *add_file(struct sitting *u, const struct db_row *row)
-{
-	struct run_file *f;
-
-	if (u->n_files == u->cap_files) {
-		u->cap_files = u->cap_files ? 2 * u->cap_files : 64;
-		u->file = mem_grow(u->ctx, u->file, struct run_file, u->cap_files);
-	}
-	f = &u->file[u->n_files++];
-	*f = (struct run_file){.thread = strtoull(row->value[MM_FILE_THREAD], NULL, 10)};
-	f->id = mem_strdup(u->ctx, row->value[MM_FILE_ID]);
-	f->path = mem_strdup(u->ctx, row->value[MM_FILE_PATH] ? row->value[MM_FILE_PATH] : "");
-	return f;
-}
-
 static const struct policy_rule *rule_of(const struct sitting *s, uint64_t thread)
 {
 	size_t lo = 0, hi = s->n_groups;
@@ -73,7 +61,7 @@ static const struct policy_rule *rule_of(const struct sitting *s, uint64_t threa
 }
 
 /* Attachments of one bundle have a size too; files come in the order of threads. */
-static void measure(struct sitting *s, const struct run_file *f)
+static void measure(struct sitting *s, const struct look *f)
 {
 	s->blob_bytes += f->size_bytes;
 	if (s->blob_bytes <= BUNDLE_BLOB_BYTES || f->thread == 0 || (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
@@ -84,7 +72,7 @@ static void measure(struct sitting *s, const struct run_file *f)
 }
 
 /* Without their folder the threads with attachments stay, very many perhaps: said once. */
-static int no_folder(struct sitting *s, const struct run_file *f)
+static int no_folder(struct sitting *s, const struct look *f)
 {
 	if (!s->run->told_no_folder)
 		log_warn("no attachment can be archived or removed (%s), and threads that have some stay: name the server's config.json in the policy, or "
@@ -95,26 +83,23 @@ static int no_folder(struct sitting *s, const struct run_file *f)
 }
 
 /* What cannot be unlinked afterwards must keep its row, or nobody would find it again. */
-static int unwanted(struct sitting *s, const struct run_file *f, const struct policy_rule *rule)
+static int unwanted(struct sitting *s, const struct look *f, const struct policy_rule *rule)
 {
 	return rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0 ? 0 : no_folder(s, f);
 }
 
-static int on_file(void *payload, const struct db_row *row, struct err *err)
+static int look_at(struct sitting *s, struct look *f, const char *path)
 {
-	struct sitting *s = payload;
-	struct run_file *f = add_file(s, row);
 	const struct policy_rule *rule = rule_of(s, f->thread);
 	struct err why;
 	auto_fd int fd = -1;
 	int rc;
 
-	(void)err;
 	if (rule->files != FILES_ARCHIVE || rule->archive_none)
 		return unwanted(s, f, rule); /* the rule does not want the content */
 	if (s->run->mm->data_dirfd < 0)
 		return no_folder(s, f);
-	rc = file_open_beneath(s->run->mm->data_dirfd, f->path, &fd, &why);
+	rc = file_open_beneath(s->run->mm->data_dirfd, path, &fd, &why);
 	if (rc == 0)
 		rc = hash_blob(s, fd, &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {
@@ -126,16 +111,61 @@ static int on_file(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-int run_files_look(struct sitting *s, struct err *err)
+static int on_file(void *payload, const struct db_row *row, struct err *err)
 {
-	int rc = mm_export_files(s->x, on_file, s, err);
+	struct sitting *s = payload;
+	struct look f = {.thread = strtoull(row->value[MM_FILE_THREAD], NULL, 10)};
+	int rc;
 
-	if (rc == 0 && s->n_dropped)
-		rc = mm_export_drop(s->x, s->dropped, s->n_dropped, err);
-	return rc;
+	snprintf(f.id, sizeof f.id, "%s", row->value[MM_FILE_ID]);
+	rc = look_at(s, &f, row->value[MM_FILE_PATH] ? row->value[MM_FILE_PATH] : "");
+	return rc < 0 ? rc : spool_add(s->looked, &f, err);
 }
 
-static int store_one(struct unit *u, struct run_file *f, struct err *err)
+int run_files_look(struct sitting *s, struct err *err)
+{
+	int rc;
+
+	if ((rc = spool_new(s->ctx, sizeof(struct look), &s->looked, err)) < 0 || (rc = mm_export_files(s->x, on_file, s, err)) < 0 ||
+	    (rc = spool_rewind(s->looked, err)) < 0)
+		return rc;
+	return s->n_dropped ? mm_export_drop(s->x, s->dropped, s->n_dropped, err) : 0;
+}
+
+/* The rows come in the order in which they were looked at; those of threads that were taken out do not come. */
+static int find_look(struct sitting *s, const char *id, const struct look **ret, struct err *err)
+{
+	const void *p;
+	int rc;
+
+	while ((rc = spool_next(s->looked, &p, err)) == 1) {
+		*ret = p;
+		if (strcmp((*ret)->id, id) == 0)
+			return 0;
+	}
+	return rc < 0 ? rc : err_set(err, ERR_INTERNAL, "an attachment that was not looked at");
+}
+
+int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err)
+{
+	const struct look *look;
+	struct run_file *f;
+	int rc = find_look(u->sitting, id, &look, err);
+
+	if (rc < 0)
+		return rc;
+	if (u->n_files == u->cap_files) {
+		u->cap_files = u->cap_files ? 2 * u->cap_files : 64;
+		u->file = mem_grow(u->ctx, u->file, struct run_file, u->cap_files);
+	}
+	f = &u->file[u->n_files++];
+	*f = (struct run_file){.sha256 = look->sha256, .size_bytes = look->size_bytes, .path = mem_strdup(u->ctx, path)};
+	memcpy(f->id, look->id, sizeof f->id);
+	snprintf(f->root, sizeof f->root, "%s", root);
+	return 0;
+}
+
+static int store_one(struct unit *u, const struct run_file *f, struct err *err)
 {
 	auto_fd int fd = -1;
 	int rc;
@@ -147,32 +177,18 @@ static int store_one(struct unit *u, struct run_file *f, struct err *err)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
 	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
 		log_warn("attachment %s changed while it was archived; its thread stays", f->id);
-		f->changed = true;
+		run_unit_skip(u, f->root, MM_FILE_MISSING);
 		err_clear(err);
 		return bundle_file(u->w, f->id, "missing", NULL, 0, err);
 	}
 	return rc < 0 ? rc : bundle_file(u->w, f->id, "stored", &f->sha256, f->size_bytes, err);
 }
 
-static int cmp_thread(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool was_dropped(const struct sitting *s, uint64_t thread)
-{
-	return s->n_dropped && bsearch(&thread, s->dropped, s->n_dropped, sizeof thread, cmp_thread);
-}
-
 int run_files_store(struct unit *u, struct err *err)
 {
-	struct sitting *s = u->sitting;
 	int rc = 0;
 
-	for (size_t i = u->from_file; i < u->to_file && rc == 0; i++)
-		if (!was_dropped(s, s->file[i].thread))
-			rc = store_one(u, &s->file[i], err);
+	for (size_t i = 0; i < u->n_files && rc == 0; i++)
+		rc = store_one(u, &u->file[i], err);
 	return rc;
 }

@@ -16,6 +16,7 @@ struct job { struct job *next; uint64_t posts; char name[128], rel_path[256]; };
 struct run_index {
 	const struct store *store;
 	struct job *first, **last;  /* waiting, or being worked on (the first) */
+	uint64_t added, done;
 	bool quit;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -49,9 +50,9 @@ static void *index_worker(void *payload)
 		pthread_mutex_lock(&x->lock);
 		x->first = j->next;
 		x->last = x->first ? x->last : &x->first;
+		x->done++;
 		talloc_free(j);
-		if (!x->first)
-			pthread_cond_broadcast(&x->idle);
+		pthread_cond_broadcast(&x->idle);
 	}
 	pthread_mutex_unlock(&x->lock);
 	return NULL;
@@ -104,34 +105,37 @@ static struct job *job_new(const struct receipt *r)
 	return NULL;
 }
 
-void run_index_add(struct run *run, const struct receipt *r)
+uint64_t run_index_add(struct run *run, const struct receipt *r)
 {
 	bool beside = run_alone(run);
+	uint64_t number;
 	struct job *j;
 
 	if (receipt_waived(r))
-		return;
+		return 0;
 	if (beside && !run->index)
 		run->index = index_start(run);
 	if (!beside || !run->index || !(j = job_new(r))) {
 		index_one(run->store, receipt_rel_path(r), receipt_bundle(r), receipt_posts(r));
-		return;
+		return 0;
 	}
 	pthread_mutex_lock(&run->index->lock);
 	*run->index->last = j;
 	run->index->last = &j->next;
+	number = ++run->index->added;
 	pthread_cond_signal(&run->index->work);
 	pthread_mutex_unlock(&run->index->lock);
+	return number;
 }
 
-void run_index_wait(struct run *run)
+void run_index_wait(struct run *run, uint64_t number)
 {
 	struct run_index *x = run->index;
 
 	if (!x)
 		return;
 	pthread_mutex_lock(&x->lock);
-	while (x->first)
+	while (x->first && x->done < number)
 		pthread_cond_wait(&x->idle, &x->lock);
 	pthread_mutex_unlock(&x->lock);
 }

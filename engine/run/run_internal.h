@@ -67,7 +67,12 @@ void run_ids_add(struct run_ids *ids, const char *id, size_t len);
 int run_names_write(struct run *run, struct bundle_writer *w, const char *what, const struct run_ids *ids, struct err *err) MMR_CHECKED;
 
 /* ---- one unit ---- */
-struct run_file { uint64_t thread; char *id, *path; struct digest sha256; uint64_t size_bytes; mm_id root; bool changed; };
+struct run_file {                          /* an attachment of the bundle that is being written */
+	mm_id id, root;
+	char *path;
+	struct digest sha256;              /* as it was looked at */
+	uint64_t size_bytes;
+};
 struct sitting;
 struct run_purge;
 struct unit {                              /* one bundle of a sitting */
@@ -77,34 +82,37 @@ struct unit {                              /* one bundle of a sitting */
 	const struct policy_rule *rule;
 	const struct mm_scope *scope;      /* of its first thread: team */
 	uint64_t begin;                    /* its first thread */
-	size_t from_file, to_file;         /* slice of the sitting's files */
+	struct run_file *file; size_t n_files, cap_files;
 	uint64_t from_hint;                /* its first row among the hints */
 	struct bundle_writer *w;
 	struct run_ids *users, *channels, *teams;
 	struct receipt *receipt;
 	char *name, *part;                 /* part: the list of a waiver, in partial/ */
-	struct purge_skip *pinned; size_t n_pinned; /* threads with a pin that the plan did not see */
+	struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle and stay: a late pin, an attachment that changed */
 	size_t at;                         /* in the report */
+	uint64_t indexed;                  /* number to wait for */
 };
 /* Opens a bundle for threads like *first, from this thread of the sitting on. */
 int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err) MMR_CHECKED;
 /* Attachments, names, finish, read back, publish, ledger. */
 int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
+/* This thread is in the bundle and stays; why: as for purge_skip. */
+void run_unit_skip(struct unit *u, const char *root, unsigned why);
 /* What is to be deleted for it. */
 void run_unit_purge(struct unit *u, struct run_purge *ret);
 void run_unit_abort(struct unit *u);
 void run_unit_discard(struct unit *u);
 
 /* ---- the catalog ---- */
-/* Indexes a published bundle, now or beside what follows. */
 /* At full speed nothing is done for the sake of a chat beside. */
 static inline bool run_alone(const struct run *run)
 {
 	return run->policy->throttle.export_pause_factor <= 0;
 }
-void run_index_add(struct run *run, const struct receipt *r);
-/* Until every bundle so far is indexed, or has failed to be. */
-void run_index_wait(struct run *run);
+/* Indexes a published bundle, now or beside what follows.  A number to wait for. */
+uint64_t run_index_add(struct run *run, const struct receipt *r);
+/* Until the bundle of that number and all before it are indexed, or have failed to be; UINT64_MAX: all so far. */
+void run_index_wait(struct run *run, uint64_t number);
 
 /* ---- threads of several bundles, read together ---- */
 struct sitting_group { uint64_t thread; struct due first; }; /* from this thread on */
@@ -119,13 +127,15 @@ struct sitting {
 	struct purge_hints *hints;         /* of all bundles, one after the other */
 	struct sitting_group *group; size_t n_groups;
 	struct unit *unit; size_t n_units;
-	struct run_file *file; size_t n_files, cap_files, file_at;
+	struct spool *looked;              /* attachments, in the order of their rows */
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;
+/* The row of an attachment goes into the bundle.  ERR_INTERNAL: run_files_look did not see it. */
+int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err) MMR_CHECKED;
 /* The unit's files whose rows are in the bundle: content and one line each. */
 int run_files_store(struct unit *u, struct err *err) MMR_CHECKED;
 /* Reads threads from the spool at `record`, writes and publishes their bundles, purges. *ret_next: where to go on. */

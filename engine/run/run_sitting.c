@@ -18,8 +18,8 @@ struct rows {
 	struct spool *due;
 	struct unit *u;               /* being written, or NULL */
 	struct bundle_field field[COLUMNS_MAX];
-	int root_column, channel_column, create_column, pin_column, delete_column;
-	mm_id root;                   /* of the thread being written, "" of a part */
+	int root_column, channel_column, create_column, pin_column, delete_column, file_id_column, file_path_column;
+	mm_id root;                   /* of the thread being written */
 	uint64_t current;             /* thread, UINT64_MAX before the first */
 	size_t group, cut;
 	uint64_t paced_bytes;
@@ -59,16 +59,8 @@ static int close_unit(struct rows *r, struct err *err)
 {
 	struct unit *u = r->u;
 
-	u->to_file = r->s->file_at;
 	r->u = NULL;
 	return run_unit_close(u, err);
-}
-
-static void name_files(struct sitting *s, uint64_t thread, const char *root)
-{
-	for (; s->file_at < s->n_files && s->file[s->file_at].thread <= thread; s->file_at++)
-		if (s->file[s->file_at].thread == thread)
-			snprintf(s->file[s->file_at].root, sizeof(mm_id), "%s", root);
 }
 
 /* The root is not among the rows of a part; the plan knows it. */
@@ -84,7 +76,7 @@ static int begin_part(struct rows *r, uint64_t thread, struct err *err)
 		return err_set(err, ERR_INTERNAL, "a part of a thread that nobody asked for");
 	d = p;
 	run_ids_add(r->u->channels, d->t.channel_id, strlen(d->t.channel_id));
-	name_files(r->s, thread, d->t.root);
+	memcpy(r->root, d->t.root, sizeof r->root);
 	return bundle_thread_begin(r->u->w, d->t.channel_id, d->t.root, d->t.root_create_ms, err);
 }
 
@@ -117,7 +109,6 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 		return begin_part(r, x->thread, err);
 	snprintf(r->root, sizeof r->root, "%s", root);
 	run_ids_add(r->u->channels, channel, strlen(channel));
-	name_files(s, x->thread, root);
 	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
 }
 
@@ -150,11 +141,16 @@ static void note_pin(struct rows *r, const struct mm_export_row *x)
 	pinned = x->row.value[r->pin_column];
 	deleted = x->row.value[r->delete_column];
 	if (!pinned || pinned[0] != 't' || (deleted && strcmp(deleted, "0") != 0) ||
-	    (u->n_pinned && strcmp(u->pinned[u->n_pinned - 1].root, r->root) == 0))
+	    (u->n_skip && strcmp(u->skip[u->n_skip - 1].root, r->root) == 0))
 		return;
-	u->pinned = mem_grow(r->s->ctx, u->pinned, struct purge_skip, u->n_pinned + 1);
-	u->pinned[u->n_pinned] = (struct purge_skip){.why = MM_PINNED};
-	memcpy(u->pinned[u->n_pinned++].root, r->root, sizeof r->root);
+	run_unit_skip(u, r->root, MM_PINNED);
+}
+
+static int add_file(struct rows *r, const struct db_row *row, struct err *err)
+{
+	const char *id = row->value[r->file_id_column], *path = row->value[r->file_path_column];
+
+	return id ? run_files_add(r->u, r->root, id, path ? path : "", err) : err_set(err, ERR_DATABASE, "an attachment without an id");
 }
 
 static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
@@ -165,6 +161,8 @@ static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 	if (x->thread != r->current && (rc = begin_thread(r, x, err)) != 0)
 		return rc;
 	note_pin(r, x);
+	if (x->kind == MM_FILE && (rc = add_file(r, &x->row, err)) < 0)
+		return rc;
 	purge_fields(&x->row, r->field);
 	if (owner >= 0 && x->row.value[owner])
 		run_ids_add(r->u->users, x->row.value[owner], x->row.len[owner]);
@@ -250,7 +248,8 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(),
 		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
 		.create_column = column_of(s->run, MM_POST, "createat"), .pin_column = column_of(s->run, MM_POST, "ispinned"),
-		.delete_column = column_of(s->run, MM_POST, "deleteat"),
+		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),
+		.file_path_column = column_of(s->run, MM_FILE, "path"),
 	};
 	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0)
 		return rc;
@@ -293,6 +292,7 @@ static int purge(struct sitting *s, struct err *err)
 	if (!run_deletes(run))
 		return rc;
 	for (; n < s->n_units && rc == 0; n += rc == 0) {
+		run_index_wait(run, s->unit[n].indexed); /* what is deleted can be found */
 		purge_hints_start(s->hints, s->unit[n].from_hint);
 		rc = run_purge_delete(run, &p[n], err);
 	}
@@ -312,9 +312,9 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 
 	if (s.x)
 		mm_export_end(s.x);
-	run_index_wait(run); /* what is deleted can be found */
 	if (rc == 0)
 		rc = purge(&s, err);
+	run_index_wait(run, UINT64_MAX);
 	for (size_t i = 0; i < s.n_units; i++)
 		run_unit_discard(&s.unit[i]);
 	*ret_next = record + s.used;

@@ -44,7 +44,7 @@ int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, s
 
 	s->unit = mem_grow(s->ctx, s->unit, struct unit, s->n_units + 1);
 	u = &s->unit[s->n_units++];
-	*u = (struct unit){.sitting = s, .first = *first, .begin = thread, .from_file = s->file_at, .from_hint = purge_hints_count(s->hints)};
+	*u = (struct unit){.sitting = s, .first = *first, .begin = thread, .from_hint = purge_hints_count(s->hints)};
 	u->ctx = mem_context(s->ctx, "unit");
 	u->rule = &run->policy->rule[first->rule];
 	u->scope = &run->plan->scope[first->t.scope].mm;
@@ -127,6 +127,16 @@ static int finish(struct unit *u, struct err *err)
 	return bundle_finish(u->w, err);
 }
 
+void run_unit_skip(struct unit *u, const char *root, unsigned why)
+{
+	struct purge_skip *skip;
+
+	u->skip = mem_grow(u->sitting->ctx, u->skip, struct purge_skip, u->n_skip + 1);
+	skip = &u->skip[u->n_skip++];
+	*skip = (struct purge_skip){.why = why};
+	snprintf(skip->root, sizeof skip->root, "%s", root);
+}
+
 /* The file in partial/ goes, unless it was published, or waived: then it is the list of what may be deleted. */
 void run_unit_abort(struct unit *u)
 {
@@ -150,7 +160,7 @@ int run_unit_close(struct unit *u, struct err *err)
 	if ((rc = seal(u, err)) < 0)
 		return rc;
 	run_timing("publish", from, posts, u->name);
-	run_index_add(run, u->receipt);
+	u->indexed = run_index_add(run, u->receipt);
 	note(u);
 	run_unit_abort(u); /* memory of the writer */
 	u->sitting->from_us = time_mono_us();
@@ -160,20 +170,13 @@ int run_unit_close(struct unit *u, struct err *err)
 void run_unit_purge(struct unit *u, struct run_purge *ret)
 {
 	struct sitting *s = u->sitting;
-	struct purge_skip *skip = mem_array(s->ctx, struct purge_skip, u->to_file - u->from_file + u->n_pinned + 1);
 
 	*ret = (struct run_purge){.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
-				  .skip = skip, .counts = &s->run->report->bundle[u->at].purge};
-	for (size_t i = u->from_file; i < u->to_file; i++)
-		if (s->file[i].changed) {
-			skip[ret->n_skip] = (struct purge_skip){.why = MM_FILE_MISSING};
-			memcpy(skip[ret->n_skip++].root, s->file[i].root, sizeof(mm_id));
-			s->run->report->kept[KEPT_FILE_MISSING]++;
-		}
-	for (size_t i = 0; i < u->n_pinned; i++)
-		skip[ret->n_skip++] = u->pinned[i];
-	if (ret->n_skip)
-		qsort(skip, ret->n_skip, sizeof *skip, mm_id_cmp);
+				  .skip = u->skip, .n_skip = u->n_skip, .counts = &s->run->report->bundle[u->at].purge};
+	for (size_t i = 0; i < u->n_skip; i++)
+		s->run->report->kept[KEPT_FILE_MISSING] += u->skip[i].why == MM_FILE_MISSING;
+	if (u->n_skip)
+		qsort(u->skip, u->n_skip, sizeof *u->skip, mm_id_cmp);
 }
 
 /* A waived bundle was only a list: it is removed here, or at the next start. */

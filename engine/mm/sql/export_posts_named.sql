@@ -3,16 +3,18 @@
 -- snapshot saw them; is it a root, and at the place where it must be if the threads before it are as the plan counted them; and was it written
 -- or changed since the plan?
 -- One pass over posts.  Most posts of a server are roots, and those that were written outside the time of the unit's roots need no look at
--- its list.  The list goes as a value, which parallel workers can be given: they may not read a temporary table.
+-- its list.  The list goes as a value, which parallel workers can be given: they may not read a temporary table.  The last two keys of the order
+-- decide nothing: what is a key the workers compute, and fewer columns come to be merged.
 -- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
-SELECT c.seq, c.thread, c.id, c.tid, c.root, c.root AND c.seq = c.place AS placed,
-       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed
+SELECT c.seq, c.thread, c.id, c.tid, c.root, c.root AND c.seq = c.place AS placed, c.changed
 FROM (
 	SELECT row_number() OVER (ORDER BY w.thread, p.id <> w.root AND coalesce(p.originalid, '') <> w.root, p.createat,
 				  (CASE WHEN p.id <> w.root AND p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C",
-				  p.id <> w.root AND coalesce(p.originalid, '') <> '', p.deleteat, p.id COLLATE "C") AS seq,
-	       w.thread - 1 AS thread, w.place, p.id, p.ctid AS tid, p.id = w.root AS root, p.createat, p.updateat
+				  p.id <> w.root AND coalesce(p.originalid, '') <> '', p.deleteat, p.id COLLATE "C",
+				  p.id = w.root, coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false)) AS seq,
+	       w.thread - 1 AS thread, w.place, p.id COLLATE "C" AS id, p.ctid AS tid, p.id = w.root AS root,
+	       coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false) AS changed
 	FROM posts p
 	JOIN ROWS FROM (unnest((SELECT array_agg(root ORDER BY thread) FROM pg_temp.mmr_thread)),
 			unnest((SELECT array_agg(place ORDER BY thread) FROM pg_temp.mmr_thread))) WITH ORDINALITY AS w (root, place, thread)
