@@ -1,6 +1,6 @@
 -- Of the unit's threads only the rows that go although their thread stays: soft-deleted before the cut-off, never the root.
 --   An edit copy goes by its own time.  A reply goes with all its copies or not at all, and stays when a live post names a file of it.
---   A copy that names neither the root nor a reply with this root stays.  deleted_parts.sql says the same.
+--   A copy that names neither the root nor a reply with this root stays.  deleted_parts.sql says the same, and why the rows are compared.
 -- Inside a thread: copies of the root first, then by createat; edit copies behind their post.  See export_posts_probe.sql.
 -- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
@@ -11,8 +11,8 @@ FROM (
 	       coalesce(p.originalid, '') <> '' AS copy
 	FROM pg_temp.mmr_thread w
 	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, originalid FROM posts
-			    WHERE rootid = w.root AND deleteat > 0 AND deleteat < $1::bigint OFFSET 0) p
-	WHERE p.id <> w.root
+			    WHERE rootid = w.root AND (rootid, deleteat) > (w.root, 0) OFFSET 0) p
+	WHERE p.id <> w.root AND p.deleteat < $1::bigint
 	  AND (p.originalid <> ''
 	       OR NOT EXISTS (SELECT FROM posts c WHERE c.originalid = p.id
 			      AND (c.rootid = w.root AND c.deleteat > 0 AND c.deleteat < $1::bigint) IS NOT TRUE OFFSET 0)
@@ -22,7 +22,6 @@ FROM (
 	UNION ALL
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, w.root, true
 	FROM pg_temp.mmr_thread w
-	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, rootid FROM posts
-			    WHERE originalid = w.root AND deleteat > 0 AND deleteat < $1::bigint OFFSET 0) p
-	WHERE p.id <> w.root AND coalesce(p.rootid, '') = ''
+	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, rootid FROM posts WHERE originalid = w.root OFFSET 0) p
+	WHERE p.id <> w.root AND coalesce(p.rootid, '') = '' AND p.deleteat > 0 AND p.deleteat < $1::bigint
 ) c
