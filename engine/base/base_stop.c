@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_signal;
@@ -56,9 +55,4 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 	rc = pthread_create(ret, NULL, fn, payload);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
-}
-
-void thread_yields(void)
-{
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* on Linux a thread's; ignoring: it is only a courtesy */
 }

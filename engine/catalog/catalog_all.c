@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -210,19 +211,30 @@ static int open_for_entry(void *ctx, const struct store *store, struct sq **ret,
 	return rc;
 }
 
-int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err)
+/* Threads of one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
+static int enter_one(const struct store *store, const char *rel_path, struct err *err)
 {
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	void *tmp auto_mem = mem_context(NULL, "catalog");
 	struct sq *s;
+	int rc;
+
+	pthread_mutex_lock(&one);
+	rc = open_for_entry(tmp, store, &s, err);
+	if (!rc)
+		rc = all_enter(s, store, rel_path, err);
+	else if (rc == -ERR_VERIFY)
+		err_hint(err, "Run `mmretain reindex`; searches read the bundles themselves until then.");
+	TALLOC_FREE(tmp);
+	pthread_mutex_unlock(&one);
+	return rc;
+}
+
+int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err)
+{
 	int rc = side_wanted(store, rel_path) ? side_build(store, rel_path, err) : 0;
 
-	if (!rc)
-		rc = open_for_entry(tmp, store, &s, err);
-	if (rc == -ERR_VERIFY) {
-		err_hint(err, "Run `mmretain reindex`; searches read the bundles themselves until then.");
-		return rc;
-	}
-	return rc ? rc : all_enter(s, store, rel_path, err);
+	return rc ? rc : enter_one(store, rel_path, err);
 }
 
 /* ---- everything ---- */

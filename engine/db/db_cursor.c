@@ -1,14 +1,18 @@
 /*
  * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
  *
- * The server makes the next page while the caller works on this one.
+ * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening; what comes is taken out of
+ * the socket meanwhile, which holds less than a page and would stop the server.
  */
 #include <string.h>
 
 #include "db_internal.h"
 
+enum { LOOK_EVERY_ROWS = 32 };
+
 struct db_cursor {
 	struct db *db;
+	struct db_cursor *later; /* in the list of open ones */
 	const struct sql *sql;
 	char *fetch, *close;
 	int fetch_rows;
@@ -23,8 +27,14 @@ struct db_cursor {
 
 static int cursor_destroy(struct db_cursor *c)
 {
+	struct db_cursor **at = &c->db->cursors;
+
 	if (c->ahead)
 		db_cursor_settle(c->db);
+	while (*at && *at != c)
+		at = &(*at)->later;
+	if (*at)
+		*at = c->later;
 	PQclear(c->page);
 	PQclear(c->next);
 	return 0;
@@ -53,6 +63,7 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 {
 	struct db_cursor *c = mem_new(ctx, struct db_cursor);
 	struct sql declare = {.name = sql->name};
+	struct db_cursor **at;
 	int r;
 
 	talloc_set_destructor(c, cursor_destroy);
@@ -67,6 +78,9 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 		talloc_free(c);
 		return r;
 	}
+	for (at = &db->cursors; *at;)
+		at = &(*at)->later;
+	*at = c;
 	*ret = c;
 	return 0;
 }
@@ -81,16 +95,41 @@ static int send_fetch(struct db_cursor *c, struct err *err)
 	return db_fail(c->db, NULL, c->sql->name, &c->wait, err);
 }
 
-/* Ask for the page after this one; a failure shows when that one is wanted. */
-static void look_ahead(struct db_cursor *c)
+/* Asks for the page after this one; a failure shows when that one is wanted. */
+static void ask_ahead(struct db_cursor *c)
 {
 	struct err ignored;
 
-	if (c->last_page || send_fetch(c, &ignored) < 0)
+	if (send_fetch(c, &ignored) < 0)
 		return;
 	c->db->busy = NULL;
 	c->db->ahead = c;
 	c->ahead = true;
+}
+
+/* Takes in what has come, without waiting, and keeps the server at work on the next page that is missing. */
+static void look_ahead(struct db *db)
+{
+	struct db_cursor *c;
+
+	if (db->ahead) {
+		if (!PQconsumeInput(db->pg) || PQisBusy(db->pg))
+			return; /* a broken connection shows when the page is wanted */
+		db_cursor_settle(db);
+	}
+	for (c = db->cursors; c && (!c->page || c->last_page || c->next); c = c->later)
+		;
+	if (c)
+		ask_ahead(c);
+}
+
+/* The cause may lie in another cursor's page, asked for ahead: after that the server refuses every other. */
+static int page_failed(struct db_cursor *c, struct err *err)
+{
+	for (struct db_cursor *o = c->db->cursors; o; o = o->later)
+		if (o->next && PQresultStatus(o->next) != PGRES_TUPLES_OK)
+			return db_fail(c->db, o->next, o->sql->name, &o->wait, err);
+	return db_fail(c->db, c->page, c->sql->name, &c->wait, err);
 }
 
 static int fetch_page(struct db_cursor *c, struct err *err)
@@ -110,10 +149,10 @@ static int fetch_page(struct db_cursor *c, struct err *err)
 	c->page = c->next;
 	c->next = NULL;
 	if (!c->page || PQresultStatus(c->page) != PGRES_TUPLES_OK)
-		return db_fail(c->db, c->page, c->sql->name, &c->wait, err);
+		return page_failed(c, err);
 	c->rows = PQntuples(c->page);
 	c->last_page = c->rows < c->fetch_rows;
-	look_ahead(c);
+	look_ahead(c->db);
 	return 0;
 }
 
@@ -143,6 +182,8 @@ int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err)
 		if (c->rows == 0)
 			return 0;
 	}
+	if (c->at % LOOK_EVERY_ROWS == 0)
+		look_ahead(c->db);
 	load_row(c);
 	c->at++;
 	*ret = (struct db_row){.columns = c->columns, .value = c->value, .len = c->len};

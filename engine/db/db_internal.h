@@ -31,6 +31,7 @@ struct db {
 	int64_t affected;
 	const char *busy;          /* name of the statement under way, or NULL */
 	enum db_plan_mode plan_mode;
+	struct db_cursor *cursors; /* open ones, as they were opened */
 	struct db_cursor *ahead;   /* its next page is under way; whoever begins a statement takes it in first */
 	const struct sql **prepared;
 	size_t n_prepared;

@@ -13,7 +13,7 @@
 #include "mm_export_internal.h"
 
 /* A page of posts is about what a socket holds: the server fills it while this side works on the last one. */
-enum { FETCH_POSTS = 500, FETCH_REST = 500, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_POSTS = 1000, FETCH_REST = 1000, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;

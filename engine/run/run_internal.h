@@ -111,6 +111,8 @@ static inline bool run_alone(const struct run *run)
 }
 /* Indexes a published bundle, now or beside what follows.  A number to wait for. */
 uint64_t run_index_add(struct run *run, const struct receipt *r);
+/* An export begins: what is added waits for run_index_wait. */
+void run_index_hold(struct run *run);
 /* Until the bundle of that number and all before it are indexed, or have failed to be; UINT64_MAX: all so far. */
 void run_index_wait(struct run *run, uint64_t number);
 

@@ -308,7 +308,10 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 {
 	auto_mem void *ctx = mem_context(run->ctx, "sitting");
 	struct sitting s = {.run = run, .ctx = ctx, .begin = record, .begin_mono_ms = time_mono_ms(), .from_us = time_mono_us()};
-	int rc = archive(&s, due, err);
+	int rc;
+
+	run_index_hold(run);
+	rc = archive(&s, due, err);
 
 	if (s.x)
 		mm_export_end(s.x);

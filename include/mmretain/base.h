@@ -240,8 +240,6 @@ void stop_request(int signum);        /* tests */
 int stop_check(struct err *err) MMR_CHECKED;
 /* A thread that no signal is delivered to: they belong to the main thread. 0, or an errno, which pthread_create gave. */
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;
-/* The calling thread gets a tenth of a processor that another wants too. */
-void thread_yields(void);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
 struct progress {

@@ -174,6 +174,32 @@ START_TEST(test_stream_error_half_way)
 }
 END_TEST
 
+/* A page asked for ahead fails while the rows of another cursor are wanted: what is told is the cause, not that the transaction is over. */
+START_TEST(test_cursor_cause)
+{
+	static const struct sql good = {"q_good", "SELECT g FROM generate_series(1, 100) g"};
+	static const struct sql bad = {"q_bad", "SELECT 1 / (15 - g) FROM generate_series(1, 100) g"};
+	struct db *db = open_db();
+	struct db_cursor *a = NULL, *b = NULL;
+	struct db_row row;
+	struct err err = {0};
+	int rc = 1;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_a", &good, 0, NULL, 10, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_b", &bad, 0, NULL, 10, &b, &err));
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+	for (int i = 0; i < 100 && rc == 1; i++)
+		rc = db_cursor_next(a, &row, &err);
+	ck_assert_int_eq(rc, -ERR_DATABASE);
+	ck_assert_str_eq(err.sqlstate, "22012");
+	ck_assert_ptr_nonnull(strstr(err.msg, "q_bad"));
+	db_rollback(db);
+	talloc_free(db);
+}
+END_TEST
+
 START_TEST(test_cursors)
 {
 	static const struct sql sql = {"q_cursor", "-- a comment first\nSELECT g, NULLIF(g % 2, 0) FROM generate_series(1, $1::int) g;\n"};
@@ -328,6 +354,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_stream);
 	tcase_add_test(tc, test_stream_error_half_way);
 	tcase_add_test(tc, test_cursors);
+	tcase_add_test(tc, test_cursor_cause);
 	tcase_add_test(tc, test_copy);
 	tcase_add_test(tc, test_transactions);
 	tcase_add_test(tc, test_shared_snapshot);
