@@ -297,7 +297,7 @@ static int judge_ledger(const struct verify *v, struct err *err)
 {
 	*err = v->ledger;
 	if (v->missing || v->damaged || v->unknown) {
-		err_set(err, ERR_VERIFY, "%s; %llu bundles damaged, %llu missing, %llu not named before it", v->ledger.msg,
+		err_set(err, ERR_VERIFY, "%s; bundles: %llu damaged, %llu missing, %llu not named before it", v->ledger.msg,
 			(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
 		err_hint(err, "%s", v->ledger.hint);
 	}
@@ -314,7 +314,7 @@ static int judge(const struct verify *v, struct err *err)
 		*err = v->access;
 		return err_prefix(err, "case log");
 	}
-	err_set(err, ERR_VERIFY, "%llu bundles damaged, %llu missing, %llu unknown to the ledger",
+	err_set(err, ERR_VERIFY, "bundles: %llu damaged, %llu missing, %llu unknown to the ledger",
 		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
 	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound." :
 							"A run that crashed after publishing leaves one; the next run adopts or reports it.");

@@ -136,6 +136,21 @@ static int check_restriction(const struct plan_options *o, const struct policy *
 	return err_hint(err, "Use the name or id of a team or channel that exists, or leave the restriction out.");
 }
 
+/* A name alone is a channel of every team that has one of that name; a restriction means one. */
+static int check_one_channel(const struct plan *plan, const struct plan_options *o, struct err *err)
+{
+	enum { TOLD = 5 };
+	auto_mem void *ctx = mem_context(NULL, "teams");
+	char *teams = mem_strdup(ctx, "");
+
+	if (!o || !o->channel || plan->n_scopes < 2)
+		return 0;
+	for (size_t i = 0; i < plan->n_scopes && i < TOLD; i++)
+		teams = mem_printf(ctx, "%s%s%s", teams, i ? ", " : "", plan->scope[i].mm.team_name);
+	(void)err_set(err, ERR_USAGE, "a channel \"%s\" is in %zu teams: %s%s", o->channel, plan->n_scopes, teams, plan->n_scopes > TOLD ? ", ..." : "");
+	return err_hint(err, "Write team/channel, or the channel's id.");
+}
+
 static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct plan_options *options,
 		     size_t *room, struct err *err)
 {
@@ -178,6 +193,8 @@ int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, 
 		r = add_scope(plan, policy, &all[i], options, &room, err);
 	if (r == 0)
 		r = check_restriction(options, policy, plan->n_scopes, err);
+	if (r == 0)
+		r = check_one_channel(plan, options, err);
 	if (r < 0)
 		return r;
 	if (!options || (!options->rule && !options->team && !options->channel))

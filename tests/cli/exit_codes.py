@@ -211,13 +211,13 @@ class Refused(Base):
             f.seek(-1, os.SEEK_CUR)
             f.write(bytes([byte[0] ^ 4]))
         rest = len(lib.bundles(self.copy.archive)) - 1
-        done = self.call(15, "verify", err=r"mmretain: error: 1 bundles damaged, 0 missing, 0 unknown", out=r"(?s)\Aledger: \d+ lines, chain whole")
+        done = self.call(15, "verify", err=r"mmretain: error: bundles: 1 damaged, 0 missing, 0 unknown", out=r"(?s)\Aledger: \d+ lines, chain whole")
         self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
         # A damaged ledger hides nothing of that.
         book = os.path.join(self.copy.archive, "ledger", "entries.jsonl")
         text = pathlib.Path(book).read_text(encoding="utf-8").replace('"outcome":"complete"', '"outcome":"partial"')
         pathlib.Path(book).write_text(text, encoding="utf-8")
-        done = self.call(15, "verify", err=r"ledger line \d+ is damaged: its hash .*; 1 bundles damaged, 0 missing", out=r"lines, then damage")
+        done = self.call(15, "verify", err=r"ledger line \d+ is damaged: its hash .*; bundles: 1 damaged, 0 missing", out=r"lines, then damage")
         self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
         self.call(15, "run", "--yes", err=r"ledger line \d+ is damaged")
 

@@ -126,7 +126,7 @@ class PlanFile(unittest.TestCase):
         self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
 
     def test_place(self):
-        """`team/name` is the channel of that team, for a plan and for a run; a name alone is that of every team."""
+        """`team/name` is the channel of that team, for a plan and for a run; a name that several teams use is refused."""
         of = self.want.db.channels
         names = collections.Counter(c.name for c in of.values() if c.team)
         due = collections.Counter(self.want.db.threads[r].channel for r in self.want.roots)
@@ -136,6 +136,9 @@ class PlanFile(unittest.TestCase):
         for place in ([f"{team}/{channel.name}"], [channel.name, "--team", team]):
             plan = json.loads(self.call(0, "plan", "--json", "--channel", *place).out)
             self.assertEqual([s["channel_id"] for s in plan["scopes"]], [channel.id])
+        for command in ("plan", "run"):
+            self.call(2, command, "--channel", channel.name, err=f'a channel "{channel.name}" is in {names[channel.name]} teams: .*\n.*Write team/channel')
+        self.untouched()
         self.call(2, "plan", "--channel", f"{team}/nowhere", err="no channel is left with team .* channel nowhere")
         self.call((0, 3), "run", "--yes", "--channel", f"{team}/{channel.name}")
         left = self.copy.load()
