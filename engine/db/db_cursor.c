@@ -25,16 +25,22 @@ struct db_cursor {
 	size_t *len;
 };
 
-static int cursor_destroy(struct db_cursor *c)
+static void leave_list(struct db_cursor *c)
 {
 	struct db_cursor **at = &c->db->cursors;
 
-	if (c->ahead)
-		db_cursor_settle(c->db);
 	while (*at && *at != c)
 		at = &(*at)->later;
 	if (*at)
 		*at = c->later;
+}
+
+static int cursor_destroy(struct db_cursor *c)
+{
+	if (c->ahead)
+		db_cursor_settle(c->db);
+	if (c->db)
+		leave_list(c);
 	PQclear(c->page);
 	PQclear(c->next);
 	return 0;
@@ -53,9 +59,11 @@ void db_cursor_settle(struct db *db)
 
 void db_cursor_forget(struct db *db)
 {
-	if (db->ahead)
-		db->ahead->ahead = false;
-	db->ahead = NULL;
+	for (struct db_cursor *c = db->cursors; c; c = c->later) {
+		c->ahead = false;
+		c->db = NULL;
+	}
+	db->cursors = db->ahead = NULL;
 }
 
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,

@@ -44,6 +44,25 @@ START_TEST(test_killed_before_commit)
 }
 END_TEST
 
+/* A cursor whose session went first has nothing left to touch. */
+START_TEST(test_cursor_outlives_session)
+{
+	static const struct sql sql = {"q_outlives", "SELECT g FROM generate_series(1, 100) g"};
+	void *ctx = mem_context(NULL, "cursors");
+	struct db *db = open_db();
+	struct db_cursor *c[2];
+	struct db_row row;
+	struct err err;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(ctx, db, "mmr_a", &sql, 0, NULL, 10, &c[0], &err));
+	OK(db_cursor_open(ctx, db, "mmr_b", &sql, 0, NULL, 10, &c[1], &err));
+	ck_assert_int_eq(db_cursor_next(c[0], &row, &err), 1);
+	talloc_free(db);
+	talloc_free(ctx);
+}
+END_TEST
+
 struct victim { struct db *killer, *db; uint64_t rows; char statement[96]; };
 
 static int kill_in_stream(void *payload, const struct db_row *row, struct err *err)
@@ -307,6 +326,7 @@ TCase *db_trouble_case(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_killed_before_commit);
+	tcase_add_test(tc, test_cursor_outlives_session);
 	tcase_add_test(tc, test_killed_in_stream);
 	tcase_add_test(tc, test_timeouts);
 	tcase_add_test(tc, test_deadlock);
