@@ -60,6 +60,11 @@ int mm_twin(struct mm *mm, struct mm **ret, struct err *err)
 	struct mm_beside *b = mm->beside;
 	int r = b && !b->tried ? open_twin(b, mm, err) : 0;
 
+	/* Between two uses it is idle in a transaction, for longer than the server lets it be when the first has much to do alone. */
+	if (b && b->twin.db && !db_alive(b->twin.db)) {
+		log_debug("the second session for the plan was ended");
+		TALLOC_FREE(b->twin.db);
+	}
 	*ret = b && b->twin.db ? &b->twin : NULL;
 	return r;
 }

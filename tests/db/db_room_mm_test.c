@@ -374,6 +374,30 @@ START_TEST(test_clock)
 }
 END_TEST
 
+/* The second session of a plan was idle for longer than the server lets it be: the first does all alone. */
+START_TEST(test_second_session_ended)
+{
+	static const char *const channels[] = {"c1", "c2", "c3"};
+	struct db *killer = open_db();
+	struct mm_size *size;
+	struct err err;
+	char text[256];
+	size_t n = 0;
+
+	db_rollback(mm->db);
+	OK(mm_snapshot_begin(mm, &err));
+	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	ck_assert_uint_eq(n, 3);
+	snprintf(text, sizeof text, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database()"
+				    " AND state = 'idle in transaction' AND pid <> %lld", (long long)value(mm->db, "SELECT pg_backend_pid()"));
+	ck_assert_int_eq(value(killer, text), 1);
+	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	ck_assert_uint_eq(n, 3);
+	mm_snapshot_end(mm);
+	talloc_free(killer);
+}
+END_TEST
+
 START_TEST(test_standby_grants)
 {
 	struct mm_source source = {0};
@@ -426,6 +450,7 @@ TCase *mm_read_case(void)
 	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_strays);
 	tcase_add_test(tc, test_clock);
+	tcase_add_test(tc, test_second_session_ended);
 	tcase_add_test(tc, test_standby_grants);
 	tcase_add_test(tc, test_config_in_database);
 	return tc;
