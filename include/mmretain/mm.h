@@ -73,6 +73,7 @@ struct mm {
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
+	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };
