@@ -131,6 +131,9 @@ void run_unit_skip(struct unit *u, const char *root, unsigned why)
 {
 	struct purge_skip *skip;
 
+	/* Threads come one after the other: of a second attachment the first has said it. */
+	if (u->n_skip && u->skip[u->n_skip - 1].why == why && strcmp(u->skip[u->n_skip - 1].root, root) == 0)
+		return;
 	u->skip = mem_grow(u->sitting->ctx, u->skip, struct purge_skip, u->n_skip + 1);
 	skip = &u->skip[u->n_skip++];
 	*skip = (struct purge_skip){.why = why};

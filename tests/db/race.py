@@ -389,6 +389,19 @@ class AfterACrash(Race):
         for full, digest in want.items():
             self.assertTrue(os.path.exists(full) or digest in blobs, f"{full} is in neither place")
 
+    def test_changed_blobs_are_one_thread(self):
+        """However many of its attachments changed, one thread is kept."""
+        self.bench.begin()
+        files = faults.attached(self.bench)
+        process = self.bench.halt("BUNDLE_WRITE")
+        for _, _, path in files:
+            with open(os.path.join(self.bench.copy.data, path), "ab") as f:
+                f.write(b" and more")
+        done = self.bench.go_on(process, code=3)
+        kept = {t.root.id for t in self.left()}
+        self.assertGreater(sum(root in kept for root, _, _ in files), len(kept))
+        self.assertEqual(json.loads(done.out)["kept"]["file_missing"], len(kept))
+
     def test_adopted_bundle_and_a_changed_blob(self):
         """The crash came before the ledger line: nobody knows when the bundle was made.  A blob that was written again since is archived again."""
         self.bench.begin()
