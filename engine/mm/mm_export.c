@@ -2,7 +2,7 @@
  * mm_export.c - the closure of a unit of threads, read in one snapshot and merged into bundle order.
  *
  * Every table is one server-side cursor sorted by the post's place in the unit; the merge takes the smallest place first.
- * Memory is one fetch per cursor, whatever the size of the unit or of a thread.
+ * Memory is two fetches per cursor, whatever the size of the unit or of a thread.
  */
 #include <mmretain/mm.h>
 
@@ -12,8 +12,7 @@
 #include "mm_sql.h"
 #include "mm_export_internal.h"
 
-/* A page of posts is about what a socket holds: the server fills it while this side works on the last one. */
-enum { FETCH_POSTS = 1000, FETCH_REST = 1000, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_ROWS = 1000, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;
@@ -171,7 +170,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
 		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, !x->small && parts[i].large ? parts[i].large : parts[i].sql, 0, NULL,
-				    parts[i].kind == MM_POST ? FETCH_POSTS : FETCH_REST, &s[n].cursor, err);
+				    FETCH_ROWS, &s[n].cursor, err);
 		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
 			return rc;
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, true, err)) < 0)
