@@ -5,6 +5,8 @@
 
 Every figure is a ratio of medians of one run: baseline and tool in turn, on clones of one seeded database. With --keep server and databases
 stay in DIR for the next call. MMRETAIN names the binary (a release build); needs zstd, openssl, psql, pgbench, psycopg2.
+The figures file is written after every group of rows, whole or not at all. A row that fails is told as failed, the others go on, the exit
+status is 1.
 """
 import argparse
 import json
@@ -44,25 +46,36 @@ def show(rows):
             print(f"{'':38}{note}")
 
 
-def measure(b, wanted):
-    rows = []
+def measure(b, wanted, rows, save):
+    """Fills rows; save() after each group of them, so that what was measured stays whatever comes."""
     groups = (
-        (("E1", "E2", "E3"), lambda: bench_rows.export_rows(b, rows, wanted)),
-        (("P1", "P2", "P3", "P4", "PD"), lambda: bench_rows.plan_rows(b, rows, wanted)),
-        (("D1", "D2", "D3"), lambda: bench_rows.delete_rows(b, rows, wanted)),
-        (("G1",), lambda: bench_rows.growth_row(b, rows)),
-        (("T1",), lambda: bench_rows.night_row(b, rows)),
-        (("T1m",), lambda: bench_rows.night_row(b, rows, "10y")),
-        (("V1",), lambda: bench_rows.verify_row(b, rows)),
-        (("F1", "F2"), lambda: bench_find.find_rows(b, rows, wanted)),
-        (("L1", "L2", "L3"), lambda: bench_load.load_rows(b, rows)),
-        (("M1",), lambda: memory_row(b, rows)),
+        ("E1 E2 E3", lambda: bench_rows.export_rows(b, rows, wanted)),
+        ("P1 P2 P3 P4 PD", lambda: bench_rows.plan_rows(b, rows, wanted)),
+        ("D1 D2 D3", lambda: bench_rows.delete_rows(b, rows, wanted)),
+        ("G1", lambda: bench_rows.growth_row(b, rows)),
+        ("T1", lambda: bench_rows.night_row(b, rows)),
+        ("T1m", lambda: bench_rows.night_row(b, rows, "10y")),
+        ("V1", lambda: bench_rows.verify_row(b, rows)),
+        ("F1 F2", lambda: bench_find.find_rows(b, rows, wanted)),
+        ("L1 L2 L3", lambda: bench_load.load_rows(b, rows)),
+        ("M1", lambda: memory_row(b, rows)),
     )
     for names, work in groups:
-        if wanted & set(names):
-            b.say("measuring " + " ".join(sorted(wanted & set(names))))
-            work()
-    return rows
+        asked = [name for name in names.split() if name in wanted]
+        if asked:
+            b.say("measuring " + " ".join(asked))
+            b.attempt(rows, asked, work)
+            save()
+
+
+def write_figures(path, args, rows, complete):
+    """Beside it first, then renamed: what was there before, or all that is known now."""
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump({"posts": args.posts, "rounds": args.rounds, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "complete": complete,
+                   "rows": [r.as_json() for r in rows]}, f, indent=1)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(path + ".new", path)
 
 
 def main(argv):
@@ -78,17 +91,19 @@ def main(argv):
     wanted = set(args.rows.split(","))
     if wanted - set(ALL):
         parser.error(f"no such row: {' '.join(sorted(wanted - set(ALL)))}; rows: {' '.join(ALL)}")
+    rows = []
+
+    def save(complete=False):
+        if args.json:
+            write_figures(args.json, args, rows, complete)
     b = Bench(args)
     try:
-        rows = measure(b, wanted)
+        measure(b, wanted, rows, save)
+        save(complete=True)
     finally:
         b.close()
-    show(rows)
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"posts": args.posts, "rounds": args.rounds, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                       "rows": [r.as_json() for r in rows]}, f, indent=1)
-    return 0
+        show(rows)
+    return 1 if any(r.failed for r in rows) else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "support")]
@@ -122,6 +123,7 @@ class Bench:
         self.binary = binary()
         self.numbers = 0
         self.memory = {}           # row -> KiB
+        self.clones = set()        # databases that nobody has dropped yet
         self.now_ms = None         # of the big database: all cut-offs count from it
 
     def close(self):
@@ -132,6 +134,24 @@ class Bench:
 
     def say(self, text):
         print(f"bench {time.strftime('%H:%M:%S')}  {text}", file=sys.stderr, flush=True)
+
+    def attempt(self, rows, names, work):
+        """work() adds to rows what it has finished. When it fails, those of the names that are missing are added as failed."""
+        try:
+            work()
+        except (Exception, SystemExit) as e:  # pylint: disable=broad-except
+            self.say(str(e) if isinstance(e, SystemExit) else traceback.format_exc())
+            done = {r.name for r in rows}
+            rows += [Row.failure(name, e) for name in names if name not in done]
+            self.drop_clones()
+
+    def drop_clones(self):
+        """Those of a row that failed; whoever is still at work in one loses his connection."""
+        for name in sorted(self.clones):
+            try:
+                self.drop(name)
+            except Exception as e:  # pylint: disable=broad-except
+                self.say(f"{name} stays: {e}")
 
     # -- databases -----------------------------------------------------------------------------------------------
     def database(self, posts):
@@ -149,10 +169,15 @@ class Bench:
         self.numbers += 1
         name = f"work{self.numbers}"
         self.pg.dropdb(name)
+        self.clones.add(name)
         self.pg.createdb(name, template, "file_copy")
         self.warm(name)
         self.pg.psql("CHECKPOINT")
         return name
+
+    def drop(self, name):
+        self.pg.dropdb(name)
+        self.clones.discard(name)
 
     def warm(self, name):
         """Every table and index of the closure once through the cache, so that neither side pays for it."""
@@ -260,6 +285,14 @@ class Row:
         self.tool, self.base, self.notes = [], [], []
         self.fixed = None
         self.enough = False        # the other way to reach the goal is reached
+        self.failed = False
+
+    @classmethod
+    def failure(cls, name, why):
+        row = cls(name, "failed", 0, 0)
+        row.failed = True
+        row.notes.append(" ".join(str(why).split())[:300] or type(why).__name__)
+        return row
 
     def add(self, tool, base):
         self.tool.append(tool)
@@ -275,7 +308,7 @@ class Row:
 
     def verdict(self):
         v = self.value
-        return "-" if v is None or not self.must else "aim" if v <= self.aim else "must" if v <= self.must or self.enough else "MISSED"
+        return "FAILED" if self.failed else "-" if v is None or not self.must else "aim" if v <= self.aim else "must" if v <= self.must or self.enough else "MISSED"
 
     def as_json(self):
         return {"row": self.name, "what": self.what, "must": self.must, "aim": self.aim, "unit": self.unit, "value": self.value,

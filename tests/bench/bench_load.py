@@ -113,10 +113,10 @@ def load_rows(b, rows):
             counts.append(f"{step} {n}")
             if p99:
                 row.add(p99, (base + again) / 2)
-        b.pg.dropdb(db)
+        b.drop(db)
         db = b.clone(seed)
         speed, _ = beside_any(b, db)
-        b.pg.dropdb(db)
+        b.drop(db)
         if run.step("delete"):
             l2.add(run.posts("delete") / run.step("delete"), speed)
     for row in (l1, l3):

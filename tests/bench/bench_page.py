@@ -15,7 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(HERE, "..", "..", "docs", "performance.md")
 PICTURE = os.path.join(HERE, "..", "..", "docs", "performance.svg")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-WORDS = {"aim": "aim reached", "must": "goal reached", "MISSED": "missed", "-": "no goal"}
+WORDS = {"aim": "aim reached", "must": "goal reached", "MISSED": "missed", "FAILED": "failed", "-": "no goal"}
 
 
 def figure(row, value):

@@ -86,7 +86,7 @@ def floor_deleted(days):
 
 
 def plan_pair(b, row, db, rule, floor, top=""):
-    """top: lines of the policy beside its rules."""
+    """Returns row. top: lines of the policy beside its rules."""
     path = b.policy(db, rule, throttle=f"{FULL_SPEED}\n{top}")
     for _ in range(b.args.rounds):
         base = b.sql_seconds(floor, db)
@@ -94,6 +94,7 @@ def plan_pair(b, row, db, rule, floor, top=""):
         row.add(run.wall, base)
     due = run.json()["due"]
     row.notes.append(f"{due['threads']} threads, {due['posts']} posts due; {median(row.tool):.2f} s against {median(row.base):.2f} s")
+    return row
 
 
 def largest(b, db, what, group):
@@ -126,13 +127,12 @@ def plan_rows(b, rows, wanted):
     )
     for name, what, must, aim, rule, floor in work:
         if name[:2] in wanted:
-            rows.append(Row(name, what, must, aim))
-            plan_pair(b, rows[-1], db, rule, floor)
+            b.attempt(rows, [name], lambda: rows.append(plan_pair(b, Row(name, what, must, aim), db, rule, floor)))
     if "PD" in wanted:
-        rows.append(Row("PD", "plan, all that was deleted 30 days ago or earlier, the first time", 0, 0))
-        plan_pair(b, rows[-1], db, ["keep: forever"], floor_deleted(30), "deleted_posts: {purge_after: 30d}")
+        pd = Row("PD", "plan, all that was deleted 30 days ago or earlier, the first time", 0, 0)
+        b.attempt(rows, ["PD"], lambda: rows.append(plan_pair(b, pd, db, ["keep: forever"], floor_deleted(30), "deleted_posts: {purge_after: 30d}")))
     if "P4" in wanted:
-        rows.append(small_share(b, db))
+        b.attempt(rows, ["P4"], lambda: rows.append(small_share(b, db)))
 
 
 def small_share(b, db):
@@ -210,19 +210,19 @@ def delete_rows(b, rows, wanted):
         db = b.clone(seed)
         base, wal = plain_delete(b, db)
         left = closure_counts(b, db)
-        b.pg.dropdb(db)
+        b.drop(db)
         db = b.clone(seed)
         tool, rest, tool_wal, posts, run = tool_delete(b, db, days, "D1")
         if closure_counts(b, db) != left and posts == n:
             d1.notes.append("rows left differ from the plain delete's")
-        b.pg.dropdb(db)
+        b.drop(db)
         d1.add(tool, base)
         d1s.add(tool + rest, base)
         d3.add(tool_wal, wal)
         if "D2" in wanted and i < (b.args.rounds + 1) // 2:
             db = b.clone(seed)
             seconds, done = any_delete(b, db)
-            b.pg.dropdb(db)
+            b.drop(db)
             any_s.append(seconds)
             d2.add(tool, seconds)
     d1.notes.append(f"{posts} of {n} posts, {median(d1.tool) / posts * 1e6:.1f} us a post against {median(d1.base) / n * 1e6:.1f}")
@@ -237,14 +237,14 @@ def growth_row(b, rows):
     for _ in range(b.args.rounds):
         db = b.clone(small)
         tool, _, _, posts, _ = tool_delete(b, db, days, "G1 small")
-        b.pg.dropdb(db)
+        b.drop(db)
         cost.append(tool / posts * 1e6)
     row = Row("G1", f"us a deleted post, {b.args.posts} against {b.args.posts // 4} posts", 1.25, 1.0)
     big = getattr(b, "per_post", {}).get(b.args.posts)
     if big is None:
         db = b.clone(b.database(b.args.posts))
         tool, _, _, posts, _ = tool_delete(b, db, b.cut_days(db, SHARE), "D1")
-        b.pg.dropdb(db)
+        b.drop(db)
         big = tool / posts * 1e6
     row.add(big, median(cost))
     row.notes.append(f"{big:.1f} us against {median(cost):.1f} us")
@@ -264,10 +264,10 @@ def night_row(b, rows, keep_for=None):
         db = b.clone(seed)
         copy = pipe_seconds(b, db, out)
         delete, _ = plain_delete(b, db)
-        b.pg.dropdb(db)
+        b.drop(db)
         db = b.clone(seed)
         run = b.tool("run", b.policy(db, rule), "--yes", row=name, ok=(0, 3))
-        b.pg.dropdb(db)
+        b.drop(db)
         row.add(run.wall, copy + delete)
     steps = ", ".join(f"{s} {run.step(s):.1f}" for s in ("plan", "export", "publish", "index", "delete", "sweep", "unlink"))
     row.notes.append(f"{run.posts('delete')} of {n} posts, {len(b.bundles())} bundles; {run.wall:.1f} s ({steps}) against {copy:.1f} + {delete:.1f}")
