@@ -104,7 +104,7 @@ int mm_export_fill(struct mm_export *x, int64_t since_ms, struct err *err)
 {
 	int rc;
 
-	if ((rc = mm_export_run(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, &x->small, err)) < 0 ||
+	if ((rc = mm_export_run(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, MM_UNIT_SHARE, &x->small, err)) < 0 ||
 	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 || (rc = fill_posts(x, since_ms, err)) < 0)
 		return rc;
 	if (!x->small && (rc = mm_run_present(x->mm, &sql_export_dep, err)) < 0)

@@ -9,15 +9,16 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err)
+int mm_unit_small(struct mm *mm, uint64_t posts, int share, bool *ret, struct err *err)
 {
-	char text[24];
-	const char *param = text;
+	char text[24], times[12];
+	const char *const param[] = {text, times};
 	struct db_result *r;
 	int rc;
 
 	snprintf(text, sizeof text, "%llu", (unsigned long long)posts);
-	if ((rc = db_query(mm, mm->db, &sql_joins_share, DB_ONE, 1, &param, &r, err)) < 0)
+	snprintf(times, sizeof times, "%d", share);
+	if ((rc = db_query(mm, mm->db, &sql_joins_share, DB_ONE, 2, param, &r, err)) < 0)
 		return rc;
 	*ret = db_bool(r, 0, 0);
 	talloc_free(r);
@@ -46,19 +47,25 @@ int mm_unit_room(struct mm *mm, bool alone, struct err *err)
 	return rc;
 }
 
-int mm_run_present(struct mm *mm, const struct sql *from, struct err *err)
+static int present(void *ctx, const struct mm *mm, const struct sql *from, struct sql *ret, struct err *err)
 {
-	auto_mem void *ctx = mem_context(mm, "tables");
 	const char *on[MM_KINDS + 1];
-	struct sql sql;
 	size_t n = 0;
-	int rc;
 
 	for (size_t i = 0; i < MM_KINDS; i++)
 		if (mm->schema->table[i].present)
 			on[n++] = mm->schema->table[i].kind_name;
 	on[n] = NULL;
-	if ((rc = mm_template(ctx, from, on, &sql, err)) < 0)
+	return mm_template(ctx, from, on, ret, err);
+}
+
+int mm_run_present(struct mm *mm, const struct sql *from, struct err *err)
+{
+	auto_mem void *ctx = mem_context(mm, "tables");
+	struct sql sql;
+	int rc;
+
+	if ((rc = present(ctx, mm, from, &sql, err)) < 0)
 		return rc;
 	return db_query(ctx, mm->db, &sql, DB_NONE, 0, NULL, NULL, err);
 }
@@ -68,4 +75,15 @@ int mm_sweep_late(struct mm *mm, bool small, struct err *err)
 	int rc = small ? db_query(mm, mm->db, &sql_sweep_late_all, DB_NONE, 0, NULL, NULL, err) : mm_run_present(mm, &sql_sweep_late, err);
 
 	return rc < 0 ? rc : db_query(mm, mm->db, &sql_sweep_late_analyze, DB_NONE, 0, NULL, NULL, err);
+}
+
+int mm_sweep_orphans(struct mm *mm, db_row_fn fn, void *payload, struct err *err)
+{
+	auto_mem void *ctx = mem_context(mm, "orphans");
+	struct sql sql;
+	int rc;
+
+	if ((rc = present(ctx, mm, &sql_sweep_orphans, &sql, err)) < 0)
+		return rc;
+	return db_stream(mm->db, &sql, 0, NULL, fn, payload, err);
 }

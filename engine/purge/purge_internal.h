@@ -12,6 +12,7 @@
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
  * purge_unlink.c   after the sweep: unlink what the journal names
+ * purge_orphans.c  ids of posts that rows name although they are gone
  * purge_sweep.c    late replies and late dependants;  purge_restore.c puts a thread back
  */
 #ifndef PURGE_INTERNAL_H
@@ -126,6 +127,13 @@ void purge_named_add(void *ctx, struct purge_named *to, const char *id, const ch
 int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* After the delete, in its transaction: marks threads of a batch of parts that have such a file. */
 int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct err *err) MMR_CHECKED;
+
+/* Ids of posts that are gone although a row names them, sorted. */
+struct purge_orphans { void *ctx; mm_id *id; size_t n, cap; uint64_t rows; };
+/* 1: all of them; 0: there are too many, and ret has some. */
+int purge_orphans_find(void *ctx, struct mm *mm, struct purge_orphans *ret, struct err *err) MMR_CHECKED;
+/* len: at most MM_ID */
+bool purge_orphans_has(const struct purge_orphans *o, const char *id, size_t len);
 
 /* Marks threads whose channel the options' scope function gives up. 1: none; 0: some thread is marked. */
 int purge_scope_check(const struct purge_options *o, struct purge_batch *b, struct err *err) MMR_CHECKED;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A sweep passes over the tables once when it has more than one post in so many of them; workers make that pass cheaper. */
+enum { SHARE_ALONE = 50 };
 enum { SWEEP_POLL_MS = 50, COPY_FLUSH_BYTES = 64 << 10, LATE_MAX_BYTES = 64 << 20 };
 
 static const struct { enum mm_kind kind; const struct sql *sql; } late[] = {
@@ -62,8 +64,15 @@ static int wait_horizon(struct mm *mm, const struct purge_options *o, uint64_t *
 	}
 }
 
-/* What one bundle holds: its posts go into the work table, of parts its files into the list. */
-struct load { void *ctx; struct purge_named *files; const struct purge_swept *item; size_t bundle; bool parts, stayed; mm_id thread; };
+/* What one bundle holds: its posts go into the work table, of parts its files into the list.  orphans: only threads of which one is among
+ * them are needed; NULL: all. */
+struct load {
+	struct mm *mm; void *ctx; struct purge_named *files; const struct purge_orphans *orphans;
+	const struct purge_swept *item; size_t bundle;
+	bool parts, stayed, wanted;
+	mm_id thread;
+	struct buf copy; size_t thread_from; /* rows for the work table; where the thread's begin */
+};
 
 static void load_file(struct load *to, const struct purge_line *l)
 {
@@ -73,57 +82,84 @@ static void load_file(struct load *to, const struct purge_line *l)
 	purge_named_add(to->ctx, to->files, id, to->thread, to->bundle);
 }
 
-/* Rows belong to the thread of the last root, of parts to that of the last post.  Does this one go into the work table? */
-static bool load_row(struct load *to, const struct purge_line *l)
+/* The thread is complete: its rows stay if they are needed, and go to the server when they are many. */
+static int end_thread(struct load *to, size_t most, struct err *err)
 {
-	if (to->parts ? l->kind == MM_POST : l->root) {
-		memset(to->thread, 0, sizeof to->thread);
-		memcpy(to->thread, l->thread, l->thread_len);
-		to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), mm_id_cmp);
-	}
-	if (to->parts && l->kind == MM_FILE && !to->stayed)
-		load_file(to, l);
-	return l->kind == MM_POST && !to->stayed;
+	int rc;
+
+	if (!to->wanted)
+		to->copy.len = to->thread_from;
+	rc = to->copy.len > most ? db_copy_in_data(to->mm->db, to->copy.data, to->copy.len, err) : 0;
+	if (to->copy.len > most)
+		buf_clear(&to->copy);
+	to->thread_from = to->copy.len;
+	return rc;
 }
 
-static int load_bundle(struct mm *mm, struct load *to, struct err *err)
+static int begin_thread(struct load *to, const struct purge_line *l, struct err *err)
+{
+	int rc = end_thread(to, COPY_FLUSH_BYTES, err);
+
+	memset(to->thread, 0, sizeof to->thread);
+	memcpy(to->thread, l->thread, l->thread_len);
+	to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), mm_id_cmp);
+	to->wanted = !to->orphans;
+	return rc;
+}
+
+static bool same_thread(const struct load *to, const struct purge_line *l)
+{
+	return strlen(to->thread) == l->thread_len && memcmp(to->thread, l->thread, l->thread_len) == 0;
+}
+
+/* Rows belong to the thread of the last root, of parts to that of the last post. */
+static int load_row(struct load *to, const struct purge_line *l, struct err *err)
+{
+	int rc = 0;
+
+	if (to->parts ? l->kind == MM_POST && !same_thread(to, l) : l->root)
+		rc = begin_thread(to, l, err);
+	if (to->parts && l->kind == MM_FILE && !to->stayed)
+		load_file(to, l);
+	if (rc < 0 || l->kind != MM_POST || to->stayed)
+		return rc;
+	buf_printf(&to->copy, "%.*s\t%s\t%c\t%zu\n", (int)l->key_len, l->key, to->thread, l->root ? 't' : 'f', to->bundle);
+	/* A thread that is too long to be put off: more than needed does no harm. */
+	to->wanted = to->wanted || purge_orphans_has(to->orphans, l->key, l->key_len) || to->copy.len - to->thread_from > COPY_FLUSH_BYTES;
+	return to->wanted && to->copy.len > COPY_FLUSH_BYTES ? end_thread(to, COPY_FLUSH_BYTES, err) : 0;
+}
+
+static int load_bundle(struct load *to, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
 	struct bundle_reader *reader;
 	struct purge_line l;
-	struct buf copy;
 	const char *line;
 	int64_t before_ms;
 	size_t len;
 	int rc;
 
-	buf_init(&copy, ctx, 1 << 20);
+	buf_init(&to->copy, ctx, 1 << 20);
 	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	to->parts = rc == 1;
-	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1) {
-		if ((rc = purge_line_parse(line, len, &l, err)) < 0)
+	if (!to->parts && to->orphans && to->orphans->n == 0)
+		return 0;
+	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1)
+		if ((rc = purge_line_parse(line, len, &l, err)) < 0 || (rc = load_row(to, &l, err)) < 0)
 			return rc;
-		if (!load_row(to, &l))
-			continue;
-		buf_printf(&copy, "%.*s\t%s\t%c\t%zu\n", (int)l.key_len, l.key, to->thread, l.root ? 't' : 'f', to->bundle);
-		if (copy.len < COPY_FLUSH_BYTES)
-			continue;
-		if ((rc = db_copy_in_data(mm->db, copy.data, copy.len, err)) < 0)
-			return rc;
-		buf_clear(&copy);
-	}
-	return rc < 0 || copy.len == 0 ? rc : db_copy_in_data(mm->db, copy.data, copy.len, err);
+	return rc < 0 ? rc : end_thread(to, 0, err);
 }
 
-static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, void *ctx, struct purge_named *files, struct err *err)
+static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_orphans *orphans, void *ctx,
+		      struct purge_named *files, struct err *err)
 {
 	int rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err);
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct load to = {.ctx = ctx, .files = files, .item = &item[i], .bundle = i};
+		struct load to = {.mm = mm, .ctx = ctx, .files = files, .orphans = orphans, .item = &item[i], .bundle = i};
 
-		rc = load_bundle(mm, &to, err);
+		rc = load_bundle(&to, err);
 	}
 	return rc < 0 ? rc : db_copy_in_end(mm->db, err);
 }
@@ -254,22 +290,43 @@ static int remove_late(struct mm *mm, const struct purge_options *o, const struc
 	return rc;
 }
 
-static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
+/* Which threads have to be looked at: those of *ret_orphans; all of them where it stays NULL.  *ret_small: they are so few that index probes
+ * find what names them. */
+static int find_orphans(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct purge_orphans *orphans,
+			const struct purge_orphans **ret_orphans, bool *ret_small, struct err *err)
 {
-	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
-	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep");
-	struct purge_named files = {.n = 0};
 	uint64_t posts = 0;
-	bool small;
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
 		posts += receipt_posts(item[i].receipt);
-	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = mm_unit_small(mm, posts, &small, err)) < 0 ||
-	    (rc = mm_unit_joins(mm, small, err)) < 0 || (rc = mm_unit_room(mm, false, err)) < 0 ||
-	    (rc = db_query(NULL, mm->db, &sql_sweep_work, DB_NONE, 0, NULL, NULL, err)) < 0 ||
-	    (rc = db_query(NULL, mm->db, &sql_sweep_work_late, DB_NONE, 0, NULL, NULL, err)) < 0 ||
-	    (rc = load_posts(mm, item, n, ctx, &files, err)) < 0)
+	if ((rc = mm_unit_small(mm, posts, o->alone ? SHARE_ALONE : MM_UNIT_SHARE, ret_small, err)) < 0 || (rc = mm_unit_room(mm, o->alone, err)) < 0 ||
+	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small)
+		return rc;
+	if ((rc = purge_orphans_find(orphans->ctx, mm, orphans, err)) <= 0)
+		return rc;
+	*ret_orphans = orphans;
+	*ret_small = true;
+	return mm_unit_joins(mm, true, err);
+}
+
+static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
+{
+	static const struct sql *const work[] = {&sql_sweep_work, &sql_sweep_work_late};
+	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep");
+	struct purge_orphans orphans = {.ctx = ctx};
+	const struct purge_orphans *only = NULL;
+	struct purge_named files = {.n = 0};
+	bool small;
+	int rc;
+
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = find_orphans(mm, item, n, o, &orphans, &only, &small, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(work); i++)
+		if ((rc = db_query(NULL, mm->db, work[i], DB_NONE, 0, NULL, NULL, err)) < 0)
+			return rc;
+	if ((rc = load_posts(mm, item, n, only, ctx, &files, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)

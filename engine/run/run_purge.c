@@ -73,7 +73,7 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 {
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
-		.batch_posts = &run->batch_posts,
+		.batch_posts = &run->batch_posts, .alone = run_alone(run),
 		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms,
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,

@@ -74,6 +74,7 @@ struct mm {
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
+	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };
@@ -215,13 +216,18 @@ struct mm_protect_query {
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
 
-/* Is a unit of so many posts small beside the table?  Then let the open transaction join it by index probes (else by hashing). */
-int mm_unit_small(struct mm *mm, uint64_t posts, bool *ret, struct err *err) MMR_CHECKED;
+/* Is a unit of so many posts small beside the table, less than one in `share`?  Then let the open transaction join it by index probes (else by
+ * hashing). */
+enum { MM_UNIT_SHARE = 20 };
+int mm_unit_small(struct mm *mm, uint64_t posts, int share, bool *ret, struct err *err) MMR_CHECKED;
 int mm_unit_joins(struct mm *mm, bool probes, struct err *err) MMR_CHECKED;
 /* Memory for the open transaction's joins and sorts.  alone: no chat waits beside it, so parallel workers may help. */
 int mm_unit_room(struct mm *mm, bool alone, struct err *err) MMR_CHECKED;
 /* Of the posts in the work table of gone ones, those that rows of other tables may still name, into the work table of late ones. */
 int mm_sweep_late(struct mm *mm, bool small, struct err *err) MMR_CHECKED;
+/* Calls fn with ids of posts that are gone although a row names them, a post once for each such row.  Cost: with the tables, not with what was
+ * deleted. */
+int mm_sweep_orphans(struct mm *mm, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
  * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of

@@ -351,6 +351,35 @@ def test_version_restored_late(bench):
         bench.fail("a file that nobody wants back is still there")
 
 
+def late_reactions(bench, rows):
+    """Reactions to deleted replies that were written while these were deleted go too, with `rows` posts in the planner's book."""
+    bench.sql(f"UPDATE pg_class SET reltuples = {rows} WHERE oid = 'posts'::regclass")
+    bench.begin(KEEP, purge_after="30d")
+    process = halt_at_parts(bench, "SWEEP_BEFORE")
+    replies = [reply_of(bench, t) for t in parts(bench)]
+    here = set(bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+    gone = [p for p in replies if p.id not in here]
+    if len(gone) < 2:
+        bench.fail("no part was deleted before the sweep")
+    for p in gone:
+        bench.sql(f"INSERT INTO reactions VALUES ('{p.user}', '{p.id}', 'late', 1, 1, 0, '', '')")
+    bench.go_on(process, code=(0, 3))
+    left = bench.sql("SELECT count(*) FROM reactions WHERE emojiname = 'late'")
+    if left != "0":
+        bench.fail(f"{left} of {len(gone)} late reactions are left")
+    bench.safe("after late reactions")
+
+
+@test
+def test_late_reactions(bench):
+    late_reactions(bench, 1)
+
+
+@test
+def test_late_reactions_of_a_small_delete(bench):
+    late_reactions(bench, 1e9)
+
+
 def restored_after_the_sweep(bench, rules):
     bench.begin(rules, purge_after="30d")
     (t, file, path), (_, _, second_path) = versions(bench, 2)

@@ -755,10 +755,33 @@ for waiting_name, waiting_sql in WAITING.items():
 
 @test
 def test_late_reply(bench):
-    """A reply that was written while its thread was deleted: the thread comes back from the bundle, whole; late reactions go."""
+    """A large delete: the sweep looks at threads that a row names although they are gone, and here a few such rows are old ones."""
+    late_reply(bench, "rows name")
+
+
+@test
+def test_late_reply_among_many_orphans(bench):
+    """More rows of posts that are gone than a sweep can tell one from another: it looks at every thread that was deleted."""
+    bench.sql(f"""INSERT INTO reactions SELECT (SELECT min(id) FROM users), lpad(n::text, 26, 'o'), 'old', 1, 1, 0, '', (SELECT min(id) FROM channels)
+                  FROM generate_series(1, 100001) n""")
+    late_reply(bench, "more than")
+
+
+@test
+def test_late_reply_of_a_small_delete(bench):
+    """A few posts beside a table that the planner holds for large: every one is looked at, by index."""
+    bench.sql("UPDATE pg_class SET reltuples = 1e9 WHERE oid = 'posts'::regclass")
+    late_reply(bench, None)
+
+
+def late_reply(bench, way):
+    """A reply that was written while its thread was deleted: the thread comes back from the bundle, whole; late reactions go.
+    way: what the run says of how it looked."""
     bench.begin()
     threads = bench.roots(replies)
-    process = bench.halt("SWEEP_BEFORE")
+    process = bench.start("SWEEP_BEFORE:stop", "run", "--yes", "--json", "-v")
+    if not lib.stopped(process):
+        return bench.fail(f"the run did not stop before its sweep:\n{lib.tail(lib.finish(process).err)}")
     gone = {i for i in bench.sql("SELECT string_agg(id, ' ') FROM posts").split()}
     threads = [t for t in threads if t.root.id not in gone]
     if len(threads) < 2:
@@ -771,7 +794,11 @@ def test_late_reply(bench):
     bench.sql(f"""INSERT INTO reactions VALUES ('{t.root.user}', '{other.root.id}', 'late', {at}, {at}, 0, '', '{other.channel}');
                   INSERT INTO preferences VALUES ('{t.root.user}', 'flagged_post', '{other.posts[-1].id}', 'true') ON CONFLICT DO NOTHING;
                   INSERT INTO threadmemberships VALUES ('{other.root.id}', '{t.root.user}', true, {at}, {at}, 0) ON CONFLICT DO NOTHING;""")
-    bench.go_on(process, code=(0, 3))
+    done = bench.go_on(process, code=(0, 3))
+    said = [line for line in done.err.splitlines() if "posts that are gone" in line]
+    if bool(said) != bool(way) or not all((way or "") in line and ("more" in way) == ("more than" in line) for line in said):
+        bench.fail(f"the sweep looked in another way: {said}")
+    bench.sql("DELETE FROM reactions WHERE emojiname = 'old'")
     after = bench.copy.load()
     db = oracle.Db(after)
     back = db.threads.get(t.root.id)

@@ -1,2 +1,2 @@
--- Is a unit of $1 posts small beside the table?  By the planner's own row estimate; an unknown size counts as 100,000.
-SELECT $1::bigint * 20 < coalesce((SELECT nullif(reltuples, -1) FROM pg_class WHERE oid = 'posts'::regclass), 100000)
+-- Is a unit of $1 posts less than one in $2 of the table?  By the planner's own row estimate; an unknown size counts as 100,000.
+SELECT $1::bigint * $2::bigint < coalesce((SELECT nullif(reltuples, -1) FROM pg_class WHERE oid = 'posts'::regclass), 100000)
