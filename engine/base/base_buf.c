@@ -45,6 +45,19 @@ void buf_byte(struct buf *b, char c)
 	buf_put(b, &c, 1);
 }
 
+void buf_i64(struct buf *b, int64_t v)
+{
+	char text[24], *p = text + sizeof text;
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_put(b, p, (size_t)(text + sizeof text - p));
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;

@@ -178,6 +178,19 @@ void cli_json_time(json_t *obj, const char *key, int64_t ms);    /* INT64_MIN an
 void cli_json_digest(json_t *obj, const char *key, const struct digest *d);
 /* Prints and gives the reference back. */
 int cli_json_print(json_t *root, struct err *err) MMR_CHECKED;
+size_t cli_json_flags(void);                  /* how jansson is to write on this stdout */
+
+/* ---- a long list in a JSON document (cli_json_list.c) ---- */
+
+struct cli_list;
+typedef void (*cli_list_fn)(struct cli_list *l, const void *payload);
+/* As cli_json_print, but what root has as `key` is a list whose items fn writes. */
+int cli_json_print_list(json_t *root, const char *key, cli_list_fn fn, const void *payload, struct err *err) MMR_CHECKED;
+void cli_list_open(struct cli_list *l, const char *key);      /* an object; key NULL: an item of the list */
+void cli_list_close(struct cli_list *l);
+void cli_list_text(struct cli_list *l, const char *key, const char *text);   /* as cli_json_text */
+void cli_list_int(struct cli_list *l, const char *key, uint64_t value);
+void cli_list_bool(struct cli_list *l, const char *key, bool value);
 
 /* ---- progress (cli_progress.c) ---- */
 

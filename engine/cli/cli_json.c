@@ -93,7 +93,7 @@ static bool flush_piece(struct buf *b)
 	return ok;
 }
 
-/* jansson gives every comma by itself: collected, a plan of some thousand channels is printed in half the time. */
+/* jansson gives every comma by itself: collected, a long document is printed in half the time. */
 static int add_piece(const char *text, size_t len, void *payload)
 {
 	struct buf *b = payload;
@@ -106,16 +106,20 @@ static int add_piece(const char *text, size_t len, void *payload)
 	return 0;
 }
 
+size_t cli_json_flags(void)
+{
+	/* A terminal would obey what JSON does not escape; a pipe gets the text as it is. */
+	return JSON_INDENT(2) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+}
+
 int cli_json_print(json_t *root, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "cli_json_print");
 	struct buf b;
-	/* A terminal would obey what JSON does not escape; a pipe gets the text as it is. */
-	size_t flags = JSON_INDENT(2) | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
 	int r;
 
 	buf_init(&b, ctx, PIECE_BYTES);
-	r = json_dump_callback(root, add_piece, &b, flags);
+	r = json_dump_callback(root, add_piece, &b, cli_json_flags());
 	if (!flush_piece(&b))
 		r = -1;
 	json_decref(root);

@@ -98,21 +98,43 @@ static json_t *rule_json(const struct plan_rule *rule)
 	return obj;
 }
 
-static json_t *scope_json(const struct plan_scope *s)
+static void list_amounts(struct cli_list *l, const char *key, const uint64_t *threads, uint64_t posts, uint64_t bytes)
 {
-	json_t *obj = cli_json_check(json_object()), *size = cli_json_check(json_object());
+	cli_list_open(l, key);
+	if (threads)
+		cli_list_int(l, "threads", *threads);
+	cli_list_int(l, "posts", posts);
+	cli_list_int(l, "bytes", bytes);
+	cli_list_close(l);
+}
 
-	cli_json_text(obj, "channel_id", s->mm.channel_id);
-	cli_json_text(obj, "channel", s->mm.channel_name);
-	cli_json_text(obj, "team", s->mm.team_name);
-	cli_json_text(obj, "rule", s->rule ? s->rule->name : NULL);
-	cli_json_put(obj, "due", amounts(s->due_threads, s->due_posts, s->due_bytes));
-	cli_json_int(size, "posts", s->size_posts);
-	cli_json_int(size, "bytes", s->size_bytes);
-	cli_json_put(obj, "size", size);
-	cli_json_bool(obj, "limit_unreached", s->limit_unreached);
-	cli_json_put(obj, "reasons", cli_reasons_json(s->reason));
-	return obj;
+static void list_reasons(struct cli_list *l, const uint64_t reason[PLAN_REASONS])
+{
+	cli_list_open(l, "reasons");
+	for (int i = 0; i < PLAN_REASONS; i++)
+		if (reason[i] && !is_silent(i))
+			cli_list_int(l, plan_reason_name((enum plan_reason)i), reason[i]);
+	cli_list_close(l);
+}
+
+static void list_scopes(struct cli_list *l, const void *payload)
+{
+	const struct plan *plan = payload;
+
+	for (size_t i = 0; i < plan->n_scopes; i++) {
+		const struct plan_scope *s = &plan->scope[i];
+
+		cli_list_open(l, NULL);
+		cli_list_text(l, "channel_id", s->mm.channel_id);
+		cli_list_text(l, "channel", s->mm.channel_name);
+		cli_list_text(l, "team", s->mm.team_name);
+		cli_list_text(l, "rule", s->rule ? s->rule->name : NULL);
+		list_amounts(l, "due", &s->due_threads, s->due_posts, s->due_bytes);
+		list_amounts(l, "size", NULL, s->size_posts, s->size_bytes);
+		cli_list_bool(l, "limit_unreached", s->limit_unreached);
+		list_reasons(l, s->reason);
+		cli_list_close(l);
+	}
 }
 
 static void append(json_t *list, json_t *value)
@@ -136,7 +158,7 @@ static json_t *strays_json(const struct mm_strays *s)
 static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 {
 	json_t *doc = cli_json_check(json_object()), *rules = cli_json_check(json_array());
-	json_t *scopes = cli_json_check(json_array()), *warnings = cli_json_check(json_array());
+	json_t *warnings = cli_json_check(json_array());
 
 	cli_json_digest(doc, "policy_digest", &plan->policy_digest);
 	cli_json_time(doc, "taken", plan->taken_ms);
@@ -148,9 +170,7 @@ static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 	for (size_t i = 0; i < plan->n_rules; i++)
 		append(rules, rule_json(&plan->rule[i]));
 	cli_json_put(doc, "rules", rules);
-	for (size_t i = 0; i < plan->n_scopes; i++)
-		append(scopes, scope_json(&plan->scope[i]));
-	cli_json_put(doc, "scopes", scopes);
+	cli_json_put(doc, "scopes", json_array()); /* list_scopes fills it */
 	cli_json_put(doc, "strays", cli->verbose ? strays_json(&plan->strays) : json_null());
 	for (size_t i = 0; i < plan->n_warnings; i++) {
 		auto_mem char *safe = cli_safe(NULL, plan->warning[i]);
@@ -298,7 +318,7 @@ static int print_plan(struct cli *cli, struct plan *plan, const struct people_pl
 		doc = plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
 		cli_json_put(doc, "departed_users", cli_people_plan_json(people));
-		return cli_json_print(doc, err);
+		return cli_json_print_list(doc, "scopes", list_scopes, plan, err);
 	}
 	r = print_text(cli, plan, err);
 	if (r == 0)

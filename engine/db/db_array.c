@@ -45,16 +45,8 @@ void db_array_add(struct db_array *a, const char *text, size_t len)
 
 void db_array_add_i64(struct db_array *a, int64_t v)
 {
-	char text[24], *p = text + sizeof text;
-	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
-
 	separate(a);
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
-	if (v < 0)
-		*--p = '-';
-	buf_put(&a->b, p, (size_t)(text + sizeof text - p));
+	buf_i64(&a->b, v);
 }
 
 const char *db_array_text(struct db_array *a)

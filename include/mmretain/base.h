@@ -94,6 +94,7 @@ void buf_init(struct buf *b, void *ctx, size_t max_bytes);
 void buf_put(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_byte(struct buf *b, char c);
+void buf_i64(struct buf *b, int64_t v);  /* decimal; where printf costs too much */
 void buf_printf(struct buf *b, const char *fmt, ...) MMR_PRINTF(2, 3);
 void buf_clear(struct buf *b);      /* len = 0, keeps memory */
 void buf_reset(struct buf *b);      /* frees memory */

@@ -70,6 +70,23 @@ class PlanFile(unittest.TestCase):
         self.assertEqual([e["digest"] for e in lib.ledger(self.copy.archive) if e["type"] == "plan"], [lines[-1]["digest"]])
         self.assertEqual(lib.compare(self.want, self.copy), [])
 
+    def test_json(self):
+        """The list of channels is printed apart from the rest of the document; whatever their names, it is one document of one layout."""
+        names = ['a "quoted" one', "back\\slash", "tab\tnew\nline\x01", "grün 🌱", "del\x7f", "x" * 64]
+        ids = [line for line in self.copy.pg.psql("SELECT id FROM channels ORDER BY id LIMIT 6", db=self.copy.name).split("\n") if line]
+        conn = self.copy.pg.connect(self.copy.name)
+        with conn, conn.cursor() as cur:
+            for ident, name in zip(ids, names):
+                cur.execute("UPDATE channels SET name = %s WHERE id = %s", (name, ident))
+        conn.close()
+        text = self.call(0, "plan", "--json").out
+        plan = json.loads(text)
+        layout = json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
+        self.assertEqual(text, re.sub(r"\\u00[01][0-9a-f]", lambda m: m[0][:2] + m[0][2:].upper(), layout))
+        self.assertEqual([s["channel"] for ident in ids for s in plan["scopes"] if s["channel_id"] == ident], names)
+        for key in ("threads", "posts", "bytes"):
+            self.assertEqual(sum(s["due"][key] for s in plan["scopes"]), plan["due"][key])
+
     def test_changed(self):
         """One byte anywhere: refused, 15 (10 where it names another policy), and nothing is done."""
         whole = pathlib.Path(self.file).read_bytes()
