@@ -150,6 +150,7 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 
 	if (r == 0) {
 		g->temporary = db_bool(t, 0, 1);
+		g->marks_bytes = db_i64(t, 0, 5);
 		if (db_bool(t, 0, 0))
 			r = read_flag_fields(mm, g, err);
 		if (r == 0 && db_bool(t, 0, 2))

@@ -7,7 +7,7 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-enum { N_PARAMS = 22, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { N_PARAMS = 24, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
 
 struct reader {
 	const struct mm_rows *r;
@@ -145,8 +145,11 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 		p[20] = r->guards->flag_fields;
 		p[8] = int64_text(ctx, r->guards->exported_ms);
 	}
-	if (r->half)
-		p[21] = int64_text(ctx, r->half - 1);
+	p[21] = r->since;
+	if (r->marked) {
+		p[22] = r->marked->temporary;
+		p[23] = r->marked->property;
+	}
 	hold_params(ctx, q, p + 9);
 	segment_params(ctx, r->guards ? &r->guards->legal : NULL, false, p + 17);
 }
@@ -168,7 +171,8 @@ static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 	if (r->form != MM_SCAN) {
 		on[(*n)++] = "lateral";
 		on[(*n)++] = r->form == MM_ODD_COPIES ? "" : "probe";
-		on[(*n)++] = r->half ? "half" : "";
+		on[(*n)++] = r->since ? "since" : "";
+		on[(*n)++] = r->marked ? "listed" : "each";
 		return;
 	}
 	on[(*n)++] = r->all_channels ? "all" : "some";

@@ -1,6 +1,7 @@
 /*
  * mm_scope.c - the channels and their teams.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "mm_internal.h"
@@ -47,6 +48,11 @@ static int add_scope(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
+static int by_channel_id(const void *a, const void *b)
+{
+	return strcmp(((const struct mm_scope *)a)->channel_id, ((const struct mm_scope *)b)->channel_id);
+}
+
 int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, struct err *err)
 {
 	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, 256), .room = 256};
@@ -56,6 +62,7 @@ int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, st
 		talloc_free(s.item);
 		return r;
 	}
+	qsort(s.item, s.n, sizeof *s.item, by_channel_id);
 	*ret = s.item;
 	*ret_n = s.n;
 	return 0;

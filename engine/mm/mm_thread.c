@@ -13,6 +13,9 @@
 enum {
 	PAGE = 5000,         /* ids in one array parameter */
 	BESIDE_POSTS = 1000, /* fewer are probed before a second session is there */
+	FEW_CHANNELS = 100,  /* their own count is cheaper than that of all channels */
+	MARKS_BYTES = 100,   /* a post: reading all of the tables that mark posts costs less than looking each post up in them */
+	MARKS_SINCE = 140000, /* an older server compares a post with one mark after the other */
 };
 
 struct run {
@@ -112,33 +115,37 @@ static void channel_params(void *ctx, const struct mm_thread_query *q, struct mm
 	rows->all_channels = q->all_channels && rows->max_cut_ms == rows->min_cut_ms;
 }
 
-/* Cheap counts, each with the same ceiling: what stays under it is probed. */
-static int choose_form(void *ctx, struct mm *mm, struct mm_rows *rows, int64_t *ret_posts, struct err *err)
+/* One of two counts; sets the form when it stays under the ceiling that comes with it. */
+static int count_older(void *ctx, struct mm *mm, struct mm_rows *rows, enum mm_rows_form form, int64_t *ret_posts, struct err *err)
 {
-	char *cut = mem_printf(ctx, "%lld", (long long)rows->max_cut_ms), *ceiling;
-	const char *p1[] = {cut}, *p3[3] = {rows->channels, rows->cuts};
+	char *cut = mem_printf(ctx, "%lld", (long long)rows->max_cut_ms);
+	const char *all[] = {cut}, *some[] = {rows->channels, rows->cuts};
 	struct db_result *res;
-	int r = db_query(ctx, mm->db, &sql_thread_older, DB_ONE, 1, p1, &res, err);
+	int r = form == MM_BY_CREATEAT ? db_query(ctx, mm->db, &sql_thread_older, DB_ONE, 1, all, &res, err)
+				       : db_query(ctx, mm->db, &sql_thread_older_channels, DB_ONE, 2, some, &res, err);
 
-	if (r < 0)
-		return r;
-	rows->form = MM_BY_CREATEAT;
-	*ret_posts = db_i64(res, 0, 0);
-	if (db_i64(res, 0, 0) < db_i64(res, 0, 1)) {
-		if (rows->all_channels)
-			rows->channels = NULL; /* nothing to leave out */
-		return 0;
-	}
-	rows->form = MM_SCAN;
-	if (rows->all_channels)
-		return 0;
-	ceiling = mem_printf(ctx, "%lld", (long long)db_i64(res, 0, 1));
-	p3[2] = ceiling;
-	r = db_query(ctx, mm->db, &sql_thread_older_channels, DB_ONE, 3, p3, &res, err);
-	if (r == 0 && db_i64(res, 0, 0) < strtoll(ceiling, NULL, 10)) {
-		rows->form = MM_BY_CHANNEL;
+	if (r == 0 && db_i64(res, 0, 0) < db_i64(res, 0, 1)) {
+		rows->form = form;
 		*ret_posts = db_i64(res, 0, 0);
 	}
+	return r;
+}
+
+/* Cheap counts, each with the same ceiling: what stays under it is probed. */
+static int choose_form(void *ctx, struct mm *mm, const struct mm_thread_query *q, struct mm_rows *rows, int64_t *ret_posts, struct err *err)
+{
+	bool few = !rows->all_channels && q->n_channels <= FEW_CHANNELS;
+	int r = 0;
+
+	rows->form = MM_SCAN;
+	if (few)
+		r = count_older(ctx, mm, rows, MM_BY_CHANNEL, ret_posts, err);
+	if (r == 0 && rows->form == MM_SCAN)
+		r = count_older(ctx, mm, rows, MM_BY_CREATEAT, ret_posts, err);
+	if (r == 0 && rows->form == MM_SCAN && !rows->all_channels && !few)
+		r = count_older(ctx, mm, rows, MM_BY_CHANNEL, ret_posts, err);
+	if (rows->form == MM_BY_CREATEAT && rows->all_channels)
+		rows->channels = NULL; /* nothing to leave out */
 	return r;
 }
 
@@ -235,24 +242,68 @@ static int fold_half(void *payload, struct err *err)
 	return mm_rows_fold(&h->rows, h->fold, err);
 }
 
-/* Candidates probed by two sessions where there are enough of them: each thread by one of the two, as a hash of its root's id says. */
-static int probe(struct run *run, const struct mm_rows *rows, int64_t posts, struct err *err)
+/* The candidates in two halves by the time of their root, so that the sessions read different pages. */
+static int split(void *ctx, struct mm *mm, const struct mm_rows *rows, int64_t posts, struct mm_rows *older, struct mm_rows *younger,
+		 struct err *err)
 {
-	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_threads beside");
-	struct half here = {.rows = *rows, .fold = run->fold}, beside = {.rows = *rows};
-	struct mm *twin = NULL;
-	int r = posts < BESIDE_POSTS ? 0 : mm_twin(run->mm, &twin, err);
+	const char *all[] = {mem_printf(ctx, "%lld", (long long)rows->max_cut_ms), mem_printf(ctx, "%lld", (long long)(posts / 2))};
+	const char *some[] = {rows->channels, rows->cuts};
+	struct db_result *res;
+	int r = rows->form == MM_BY_CREATEAT ? db_query(ctx, mm->db, &sql_thread_middle, DB_ONE, 2, all, &res, err)
+					     : db_query(ctx, mm->db, &sql_thread_middle_channels, DB_ONE, 2, some, &res, err);
 
 	if (r < 0)
 		return r;
+	younger->since = older->cuts = db_text(res, 0, 0);
+	if (rows->form == MM_BY_CREATEAT)
+		older->max_cut_ms = strtoll(older->cuts + 1, NULL, 10);
+	return 0;
+}
+
+/* What marks single posts, as a whole where it is little beside the posts that would be looked up in it one by one. */
+static int list_marked(void *ctx, struct mm *mm, struct mm_rows *rows, int64_t posts, struct err *err)
+{
+	const struct mm_guards *g = rows->guards;
+	struct mm_marked *m;
+	struct db_result *res;
+	struct sql sql;
+	int r;
+
+	if (!g || g->marks_bytes > posts * MARKS_BYTES || db_server_version(mm->db) < MARKS_SINCE || !(g->temporary || g->property))
+		return 0;
+	r = mm_template(ctx, &sql_thread_marked, (const char *const[]){g->temporary ? "temporary" : "no_temporary",
+								       g->property ? "property" : "no_property", NULL}, &sql, err);
+	if (r == 0)
+		r = db_query(ctx, mm->db, &sql, DB_ONE, 1, &g->flag_fields, &res, err);
+	if (r < 0)
+		return r;
+	m = mem_new(ctx, struct mm_marked);
+	*m = (struct mm_marked){.temporary = db_null(res, 0, 0) ? NULL : db_text(res, 0, 0), .property = db_null(res, 0, 1) ? NULL : db_text(res, 0, 1)};
+	rows->marked = m;
+	return 0;
+}
+
+/* Candidates probed by two sessions where there are enough of them. */
+static int probe(struct run *run, struct mm_rows *rows, int64_t posts, struct err *err)
+{
+	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_threads beside");
+	struct half here = {.fold = run->fold}, beside;
+	struct mm *twin = NULL;
+	int r = list_marked(ctx, run->mm, rows, posts, err);
+
+	if (r == 0 && posts >= BESIDE_POSTS)
+		r = mm_twin(run->mm, &twin, err);
+	if (r < 0)
+		return r;
+	here.rows = beside.rows = *rows;
 	if (!twin) {
 		r = fold_half(&here, err);
 		return r == 0 ? mm_fold_run(run->fold, take_thread, run, err) : r;
 	}
-	here.rows.half = 1;
-	beside.rows.half = 2;
 	beside.rows.mm = twin;
-	r = mm_fold_new(ctx, &beside.fold, err);
+	r = split(ctx, run->mm, rows, posts, &here.rows, &beside.rows, err);
+	if (r == 0)
+		r = mm_fold_new(ctx, &beside.fold, err);
 	if (r == 0)
 		r = mm_both(fold_half, &here, &beside, err);
 	if (r == 0)
@@ -274,7 +325,7 @@ int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, 
 	map_channels(ctx, &run);
 	rows.channel = &run.channel;
 	channel_params(ctx, q, &rows);
-	r = choose_form(ctx, mm, &rows, &posts, err);
+	r = choose_form(ctx, mm, q, &rows, &posts, err);
 	if (r == 0 && q->protect) {
 		r = mm_guards_read(ctx, mm, NULL, &guards, err);
 		rows.guards = guards;

@@ -71,6 +71,7 @@ void mm_segments_settle(void *ctx, struct mm_segments *s);
 /* ---- mm_guards.c ---- */
 struct mm_guards {
 	bool temporary;                /* the table exists */
+	int64_t marks_bytes;           /* size of the tables that mark single posts: temporaryposts and propertyvalues */
 	bool property;                 /* content flagging exists: */
 	const char *flag_fields;       /* array of its status fields */
 	struct mm_segments legal;      /* channels of legal holds, settled */
@@ -85,13 +86,15 @@ bool mm_legal_is_hold(const char *key);
 
 /* ---- mm_rows.c: one run of thread_rows.sql ---- */
 enum mm_rows_form { MM_SCAN, MM_BY_CREATEAT, MM_BY_CHANNEL, MM_BY_ROOT_ID, MM_ODD_COPIES };
+struct mm_marked { const char *temporary, *property; }; /* array texts of post ids, or NULL: none */
 struct mm_rows {
 	struct mm *mm;
 	enum mm_rows_form form;
 	enum mm_order order;
 	bool all_channels, with_bytes;
-	unsigned half;                          /* of the candidates: 1 or 2, two sessions share them; 0 all */
 	const char *channels, *cuts, *roots;    /* array texts or NULL */
+	const char *since;                      /* roots from this time on, one or one a channel (array text); NULL: all */
+	const struct mm_marked *marked;         /* NULL: each post is looked up */
 	int64_t max_cut_ms, min_cut_ms;
 	const struct mm_protect_query *protect; /* NULL: none */
 	const struct mm_guards *guards;         /* NULL: none */

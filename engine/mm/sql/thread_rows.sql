@@ -9,14 +9,15 @@
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
 -- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
--- $21 status fields of content flagging; $22 which half of the candidates (block half: two sessions share them).
+-- $21 status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions share the candidates);
+-- $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is looked up).
 -- An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
 -- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
-	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::int
+	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[]
 ),
 --[scan
 --[live
@@ -117,8 +118,8 @@ candidate AS MATERIALIZED (
 --]
 	FROM posts p
 	WHERE p.createat < $3 AND ($1::text[] IS NULL OR p.channelid = ANY ($1)) AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
---[half
-	  AND hashtext(p.id) & 1 = $22
+--[since
+	  AND p.createat >= ($22)[1]
 --]
 --]
 --[by_channel
@@ -127,17 +128,23 @@ candidate AS MATERIALIZED (
 --[bytes
 	       , p.message, p.props
 --]
-	FROM unnest($1::text[], $2::bigint[]) c (id, cut) CROSS JOIN LATERAL (
+	FROM unnest($1::text[], $2::bigint[], $22) c (id, cut, since) CROSS JOIN LATERAL (
 		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat = 0 AND q.createat < c.cut
+--[since
+			AND q.createat >= c.since
+--]
 		UNION ALL
 		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat > 0 AND q.createat < c.cut
+--[since
+			AND q.createat >= c.since
+--]
 		UNION ALL
 		SELECT q.* FROM posts q WHERE q.channelid = c.id AND q.deleteat IS NULL AND q.createat < c.cut
+--[since
+			AND q.createat >= c.since
+--]
 	) p
 	WHERE (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
---[half
-	  AND hashtext(p.id) & 1 = $22
---]
 --]
 --[by_root
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
@@ -207,7 +214,12 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[probe
 --[temporary
+--[listed
+	| CASE WHEN m.id::text = ANY ($23) THEN 256 ELSE 0 END
+--]
+--[each
 	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id OFFSET 0) THEN 256 ELSE 0 END
+--]
 --]
 --]
 --[pinned
@@ -230,8 +242,13 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[probe
 --[property
+--[listed
+	| CASE WHEN m.id::text = ANY ($24) THEN 64 ELSE 0 END
+--]
+--[each
 	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post' AND v.fieldid = ANY ($21)
 			    AND v.deleteat = 0 AND lower(v.value #>> '{}') IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
+--]
 --]
 --]
 --[compliance
