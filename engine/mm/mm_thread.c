@@ -217,6 +217,8 @@ static int settle_rootless(void *ctx, struct run *run, struct mm_rows *rows, str
 	}
 	if (r == 0 && page.n)
 		r = settle_page(run, rows, &page, err);
+	if (spool_count(rootless))
+		run->mm->counted_plain = false;
 	return r == 0 && spool_count(rootless) && rows->order != MM_BY_ROOT ? mark_named(run, rows, err) : r;
 }
 
@@ -252,6 +254,7 @@ static int split(void *ctx, struct mm *mm, const struct mm_rows *rows, int64_t p
 	int r = rows->form == MM_BY_CREATEAT ? db_query(ctx, mm->db, &sql_thread_middle, DB_ONE, 2, all, &res, err)
 					     : db_query(ctx, mm->db, &sql_thread_middle_channels, DB_ONE, 2, some, &res, err);
 
+	run->mm->counted_plain = false; /* a probe finds such copies and does not tell */
 	if (r < 0)
 		return r;
 	younger->since = older->cuts = db_text(res, 0, 0);

@@ -120,15 +120,29 @@ class BetweenPlanAndExport(Race):
     def test_plan_file_reply_for_a_lost_copy(self):
         """The plan counted an edit copy that names its thread only through its reply; a reply dated back takes its place in the sum."""
         self.bench.begin()
-        t = self.bench.roots(faults.replies)[0]
-        reply = next(p for p in t.posts if p.root == t.root.id and not p.original)
-        self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
-            VALUES ('{faults.new_id(8)}', {reply.createat}, {reply.createat + 5}, {reply.createat + 5}, '{t.root.user}', '{t.channel}', '', '{reply.id}', 'x', '', '{{}}', 0)""")
+        t = self.lose_copy()
         plan = os.path.join(self.bench.copy.where, "plan.jsonl")
         self.bench.call("plan", "--json", "--out", plan, code=0)
         faults.insert_reply(self.bench, t, 1, int(time.time() * 1000) - 3_600_000)
         self.bench.call("run", "--plan", plan, "--json", code=3)
         self.whole(t)
+
+    def test_reply_for_a_lost_copy(self):
+        """The same in one run."""
+        self.bench.begin()
+        t = self.lose_copy()
+        process = self.halt()
+        faults.insert_reply(self.bench, t, 1, int(time.time() * 1000) - 3_600_000)
+        self.bench.go_on(process, code=3)
+        self.whole(t)
+
+    def lose_copy(self):
+        """A due thread one of whose replies gets an edit copy that does not name the root."""
+        t = self.bench.roots(faults.replies)[0]
+        reply = next(p for p in t.posts if p.root == t.root.id and not p.original)
+        self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+            VALUES ('{faults.new_id(8)}', {reply.createat}, {reply.createat + 5}, {reply.createat + 5}, '{t.root.user}', '{t.channel}', '', '{reply.id}', 'x', '', '{{}}', 0)""")
+        return t
 
     def test_plan_file_counts_that_even_out(self):
         """Four neighbours in bundle order: two got replies dated back, two lost some, and no sum over all of them tells."""
