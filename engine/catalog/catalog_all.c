@@ -46,25 +46,25 @@ int all_check(struct sq *s, struct err *err)
 
 /* ---- the filter of one bundle ---- */
 
-static int filter_fill(struct catalog_side *side, uint8_t *bits, uint32_t n_blocks, struct err *err)
+static int filter_fill(struct sq *side, uint8_t *bits, uint32_t n_blocks, struct err *err)
 {
 	auto_stmt sqlite3_stmt *q = NULL;
-	int rc = sq_prepare(side->sq, "SELECT first, data FROM ids", &q, err);
+	int rc = sq_prepare(side, "SELECT first, data FROM ids", &q, err);
 
 	if (rc)
 		return rc;
-	while ((rc = sq_step(side->sq, q, err)) > 0) {
+	while ((rc = sq_step(side, q, err)) > 0) {
 		struct id_scan scan;
 		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1));
 		while (id_scan_next(&scan))
 			filter_set(bits + (size_t)filter_block_of(scan.key, n_blocks) * FILTER_BLOCK, scan.key);
 		if (scan.bad)
-			return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+			return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
 	}
 	return rc;
 }
 
-static int enter_filter(struct sq *s, struct catalog_side *side, int64_t no, uint32_t n_blocks, struct err *err)
+static int enter_filter(struct sq *s, struct sq *side, int64_t no, uint32_t n_blocks, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "filter");
 	auto_stmt sqlite3_stmt *q = NULL;
@@ -85,17 +85,17 @@ static int enter_filter(struct sq *s, struct catalog_side *side, int64_t no, uin
 /* ---- copying ---- */
 
 /* Rows of `from` as they come into `to`, whose first parameter is the bundle's number. */
-static int copy_rows(struct sq *s, struct catalog_side *side, const char *from_sql, const char *to_sql, int64_t no, struct err *err)
+static int copy_rows(struct sq *s, struct sq *side, const char *from_sql, const char *to_sql, int64_t no, struct err *err)
 {
 	auto_stmt sqlite3_stmt *from = NULL;
 	auto_stmt sqlite3_stmt *to = NULL;
-	int rc = sq_prepare(side->sq, from_sql, &from, err);
+	int rc = sq_prepare(side, from_sql, &from, err);
 
 	if (!rc)
 		rc = sq_prepare(s, to_sql, &to, err);
 	if (rc)
 		return rc;
-	while ((rc = sq_step(side->sq, from, err)) > 0) {
+	while ((rc = sq_step(side, from, err)) > 0) {
 		(void)sqlite3_bind_int64(to, 1, no);
 		for (int i = 0; i < sqlite3_column_count(from); i++)
 			(void)sqlite3_bind_value(to, i + 2, sqlite3_column_value(from, i));
@@ -126,23 +126,23 @@ static int remove_old(struct sq *s, const char *rel_path, struct err *err)
 	return rc;
 }
 
-static int enter_bundle(struct sq *s, struct catalog_side *side, const char *rel_path, int64_t *ret_no, uint32_t *ret_blocks,
+static int enter_bundle(struct sq *s, struct sq *side, const char *rel_path, int64_t *ret_no, uint32_t *ret_blocks,
 			struct err *err)
 {
 	auto_stmt sqlite3_stmt *from = NULL;
 	auto_stmt sqlite3_stmt *to = NULL;
-	int rc = sq_prepare(side->sq, "SELECT bytes, tail, posts, min_ms, max_ms, ids FROM about", &from, err);
+	int rc = sq_prepare(side, "SELECT bytes, tail, posts, min_ms, max_ms, ids FROM about", &from, err);
 
 	if (!rc)
 		rc = sq_prepare(s, "INSERT INTO bundle(rel_path, bytes, tail, posts, min_ms, max_ms, blocks) VALUES(?1,?2,?3,?4,?5,?6,?7)",
 				&to, err);
-	if (!rc && (rc = sq_step(side->sq, from, err)) == 0)
-		rc = err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+	if (!rc && (rc = sq_step(side, from, err)) == 0)
+		rc = err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
 	if (rc < 0)
 		return rc;
 	int64_t n_ids = sqlite3_column_int64(from, 5);
 	if (n_ids < 0 || n_ids > INT64_C(1) << 32)
-		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
+		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
 	*ret_blocks = filter_blocks((uint64_t)n_ids);
 	sq_text(to, 1, rel_path);
 	for (int i = 0; i < 5; i++)
@@ -153,7 +153,7 @@ static int enter_bundle(struct sq *s, struct catalog_side *side, const char *rel
 	return rc;
 }
 
-static int enter_all(struct sq *s, struct catalog_side *side, const char *rel_path, struct err *err)
+static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct err *err)
 {
 	uint32_t blocks = 0;
 	int64_t no = 0;
@@ -173,22 +173,31 @@ static int enter_all(struct sq *s, struct catalog_side *side, const char *rel_pa
 	return rc;
 }
 
-int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_path, struct err *err)
+/* What goes into the catalog of a bundle. */
+static int source_open(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err)
 {
-	void *tmp auto_mem = mem_context(NULL, "enter");
 	struct catalog_side *side;
-	int rc = side_wanted(store, bundle_rel_path) ? side_open(tmp, store, bundle_rel_path, &side, err) :
-						       side_make(tmp, store, bundle_rel_path, &side, err);
+	int rc;
 
+	if (!side_wanted(store, rel_path))
+		return side_memory(ctx, store, rel_path, ret, err);
+	rc = side_open(ctx, store, rel_path, &side, err);
 	if (!rc)
-		rc = sq_exec(s, "BEGIN IMMEDIATE", err);
+		*ret = side->sq;
+	return rc;
+}
+
+/* One bundle inside the open transaction: all of it or nothing. */
+static int enter_in(struct sq *s, struct sq *side, const char *rel_path, struct err *err)
+{
+	int rc = sq_exec(s, "SAVEPOINT one", err);
+
 	if (rc)
 		return rc;
-	rc = enter_all(s, side, bundle_rel_path, err);
-	if (!rc)
-		rc = sq_exec(s, "COMMIT", err);
+	rc = enter_all(s, side, rel_path, err);
 	if (rc)
-		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* closing does it otherwise */
+		(void)sqlite3_exec(s->db, "ROLLBACK TO one", NULL, NULL, NULL); /* the failure is told already */
+	(void)sqlite3_exec(s->db, "RELEASE one", NULL, NULL, NULL); /* never the outermost: nothing is written by it */
 	return rc;
 }
 
@@ -211,30 +220,81 @@ static int open_for_entry(void *ctx, const struct store *store, struct sq **ret,
 	return rc;
 }
 
+/* Index and source of one; NULL when it cannot be entered, which was told. */
+static struct sq *prepare_one(void *ctx, const struct store *store, const char *rel_path, catalog_failed_fn failed, void *payload)
+{
+	struct err why = {0};
+	struct sq *source;
+	int rc = side_wanted(store, rel_path) ? side_build(store, rel_path, &why) : 0;
+
+	if (!rc)
+		rc = source_open(ctx, store, rel_path, &source, &why);
+	if (!rc)
+		return source;
+	failed(payload, rel_path, &why);
+	return NULL;
+}
+
+static int enter_some(void *ctx, const struct store *store, const char *const *rel_path, struct sq *const *source, size_t n,
+		      catalog_failed_fn failed, void *payload, struct err *err)
+{
+	struct err why = {0};
+	struct sq *s;
+	int rc = open_for_entry(ctx, store, &s, err);
+
+	if (rc == -ERR_VERIFY)
+		err_hint(err, "Run `mmretain reindex`; searches read the bundles themselves until then.");
+	if (!rc)
+		rc = sq_exec(s, "BEGIN IMMEDIATE", err);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		if (!source[i] || enter_in(s, source[i], rel_path[i], &why) == 0)
+			continue;
+		if (sqlite3_get_autocommit(s->db)) { /* a full disk ends the whole transaction */
+			*err = why;
+			return why.code;
+		}
+		failed(payload, rel_path[i], &why);
+	}
+	return sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
+}
+
 /* Threads of one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
-static int enter_one(const struct store *store, const char *rel_path, struct err *err)
+int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload, struct err *err)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	void *tmp auto_mem = mem_context(NULL, "catalog");
-	struct sq *s;
+	struct sq **source = mem_array(tmp, struct sq *, n + 1);
 	int rc;
 
+	for (size_t i = 0; i < n; i++)
+		source[i] = prepare_one(tmp, store, rel_path[i], failed, payload);
 	pthread_mutex_lock(&one);
-	rc = open_for_entry(tmp, store, &s, err);
-	if (!rc)
-		rc = all_enter(s, store, rel_path, err);
-	else if (rc == -ERR_VERIFY)
-		err_hint(err, "Run `mmretain reindex`; searches read the bundles themselves until then.");
-	TALLOC_FREE(tmp);
+	rc = enter_some(tmp, store, rel_path, source, n, failed, payload, err);
+	TALLOC_FREE(tmp); /* closes the catalog: not before the others may */
 	pthread_mutex_unlock(&one);
 	return rc;
 }
 
+static void keep_first(void *payload, const char *rel_path, const struct err *why)
+{
+	struct err *first = payload;
+
+	(void)rel_path;
+	if (!first->code)
+		*first = *why;
+}
+
 int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err)
 {
-	int rc = side_wanted(store, rel_path) ? side_build(store, rel_path, err) : 0;
+	struct err why = {0};
+	int rc = catalog_add_bundles(store, &rel_path, 1, keep_first, &why, err);
 
-	return rc ? rc : enter_one(store, rel_path, err);
+	if (rc || !why.code)
+		return rc;
+	*err = why;
+	return why.code;
 }
 
 /* ---- everything ---- */
@@ -277,10 +337,13 @@ static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes,
 {
 	struct reindex *r = payload;
 	void *tmp auto_mem = mem_context(NULL, "reindex");
+	struct sq *source;
 	int rc = reindex_build(r, rel_path, err);
 
 	if (!rc)
-		rc = all_enter(r->sq, r->store, rel_path, err);
+		rc = source_open(tmp, r->store, rel_path, &source, err);
+	if (!rc)
+		rc = enter_in(r->sq, source, rel_path, err);
 	r->sum->bundles++;
 	r->sum->bundle_bytes += size_bytes;
 	r->sum->index_bytes += file_bytes(r->store, side_rel_path(tmp, rel_path));
@@ -335,7 +398,11 @@ int catalog_reindex(const struct store *store, bool all, struct catalog_totals *
 	if (!rc)
 		rc = all_create(r.sq, err);
 	if (!rc)
+		rc = sq_exec(r.sq, "BEGIN", err);
+	if (!rc)
 		rc = store_each_bundle(store, reindex_one, &r, err);
+	if (!rc)
+		rc = sq_exec(r.sq, "COMMIT", err);
 	talloc_free(r.sq);
 	if (!rc)
 		rc = swap_in(store, work, err);

@@ -20,7 +20,7 @@ struct build {
 	struct bundle_reader *reader;
 	struct catalog_rows *rows;
 	struct sq *sq;
-	sqlite3_stmt *frame, *words;
+	sqlite3_stmt *frame, *words; /* words NULL: only what goes on into the catalog */
 	bool parts;                  /* of threads: their roots are in no row */
 	struct ids ids;
 	struct holder *holders;      /* uthash over kind + id */
@@ -35,7 +35,8 @@ static const char schema_sql[] =
 	"CREATE TABLE frame(no INTEGER PRIMARY KEY, min_ms INTEGER, max_ms INTEGER, posts INTEGER, files INTEGER);"
 	"CREATE TABLE ids(first INTEGER PRIMARY KEY, data BLOB);"
 	"CREATE TABLE spans(kind TEXT, id TEXT, min_ms INTEGER, max_ms INTEGER, data BLOB, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
-	"CREATE TABLE name(what TEXT, id TEXT, name TEXT, display TEXT, extra TEXT);"
+	"CREATE TABLE name(what TEXT, id TEXT, name TEXT, display TEXT, extra TEXT);";
+static const char words_sql[] =
 	"CREATE VIRTUAL TABLE words USING fts5(text, content='', detail=none, columnsize=0,"
 	" tokenize='unicode61 remove_diacritics 2');"
 	"INSERT INTO words(words, rank) VALUES('pgsz', 8000);"
@@ -99,7 +100,8 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 		ids_add(&b->ids, b->ctx, row->root, no);
 		ids_add(&b->ids, b->ctx, row->original, no);
 	}
-	catalog_row_words(row, &b->text);
+	if (b->words)
+		catalog_row_words(row, &b->text);
 	if (row->user.len > 0)
 		spans_add(&holder_of(b, 'u', row->user)->spans, no, row->create_ms);
 	if (channel[0])
@@ -262,7 +264,7 @@ static int build_tables(struct build *b, uint64_t bytes, const struct digest *ta
 
 	for (size_t i = 0; i < bundle_frames(b->reader) && !rc; i++)
 		rc = stop_check(err) ? err->code : build_frame(b, i, err);
-	if (!rc) /* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
+	if (!rc && b->words) /* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
 		rc = sq_exec(b->sq, "INSERT INTO words(words) VALUES('optimize')", err);
 	if (!rc)
 		rc = store_ids(b, err);
@@ -281,6 +283,13 @@ static const char *page_size(uint64_t bundle_bytes)
 	return bundle_bytes < SMALL_BUNDLE_BYTES ? "PRAGMA page_size=1024" : "PRAGMA page_size=8192";
 }
 
+static int words_open(struct build *b, struct err *err)
+{
+	int rc = sq_exec(b->sq, words_sql, err);
+
+	return rc ? rc : sq_prepare(b->sq, "INSERT INTO words(rowid, text) VALUES(?1, ?2)", &b->words, err);
+}
+
 static int build_open(struct build *b, const char *path, uint64_t bundle_bytes, struct err *err)
 {
 	/* Nobody reads this file before it is complete and renamed, so SQLite need not protect it. */
@@ -297,9 +306,7 @@ static int build_open(struct build *b, const char *path, uint64_t bundle_bytes, 
 		rc = sq_exec(b->sq, schema_sql, err);
 	if (!rc)
 		rc = sq_prepare(b->sq, "INSERT INTO frame VALUES(?1, ?2, ?3, ?4, ?5)", &b->frame, err);
-	if (!rc)
-		rc = sq_prepare(b->sq, "INSERT INTO words(rowid, text) VALUES(?1, ?2)", &b->words, err);
-	return rc;
+	return rc || !path ? rc : words_open(b, err);
 }
 
 static int build_write(struct build *b, const struct store *store, const char *rel_path, const char *path, struct err *err)
@@ -350,31 +357,39 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 	return file_sync_dir(dirfd, side, err);
 }
 
-int side_write(void *ctx, const struct store *store, const char *rel_path, char **ret_work, struct err *err)
+static void build_init(struct build *b, void *ctx)
+{
+	*b = (struct build){.ctx = ctx, .channel_frame = UINT32_MAX};
+	buf_init(&b->text, ctx, (size_t)256 << 20);
+	buf_init(&b->key, ctx, 1 << 20);
+}
+
+int side_memory(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");
-	struct build b = {.ctx = tmp, .channel_frame = UINT32_MAX};
-	char *side = side_rel_path(tmp, rel_path);
-	char *work = mem_printf(ctx, "%s.%ld.tmp", strrchr(side, '/') ? strrchr(side, '/') + 1 : side, (long)getpid());
-	char *path = sq_path(tmp, store, mem_printf(tmp, "partial/%s", work));
+	struct build b;
 
-	*ret_work = work;
-	buf_init(&b.text, tmp, (size_t)256 << 20);
-	buf_init(&b.key, tmp, 1 << 20);
-	(void)unlinkat(store->partial_dirfd, work, 0); /* of a process of the same number that crashed */
-	int rc = build_write(&b, store, rel_path, path, err);
-	talloc_free(b.sq); /* closed: every page is in the file */
+	build_init(&b, tmp);
+	int rc = build_write(&b, store, rel_path, NULL, err);
+	if (!rc)
+		*ret = talloc_steal(ctx, b.sq);
 	return rc;
 }
 
 int side_build(const struct store *store, const char *rel_path, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");
-	char *work;
-	int rc = side_write(tmp, store, rel_path, &work, err);
+	struct build b;
+	char *side = side_rel_path(tmp, rel_path);
+	char *work = mem_printf(tmp, "%s.%ld.tmp", strrchr(side, '/') ? strrchr(side, '/') + 1 : side, (long)getpid());
+	char *path = sq_path(tmp, store, mem_printf(tmp, "partial/%s", work));
 
+	build_init(&b, tmp);
+	(void)unlinkat(store->partial_dirfd, work, 0); /* of a process of the same number that crashed */
+	int rc = build_write(&b, store, rel_path, path, err);
+	TALLOC_FREE(b.sq); /* closed: every page is in the file */
 	if (!rc)
-		rc = sync_and_rename(store, work, side_rel_path(tmp, rel_path), err);
+		rc = sync_and_rename(store, work, side, err);
 	if (rc)
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 	return rc;

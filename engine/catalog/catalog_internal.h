@@ -28,6 +28,7 @@
 /* ---- SQLite (catalog_sql.c) ---- */
 struct sq { sqlite3 *db; char *name; };          /* closed with talloc_free */
 enum sq_mode { SQ_READ, SQ_READ_FIXED /* nobody writes it any more */, SQ_WRITE };
+/* path NULL: in memory. */
 int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, struct err *err) MMR_CHECKED;
 int sq_exec(struct sq *s, const char *sql, struct err *err) MMR_CHECKED;
 int sq_number(struct sq *s, const char *sql, int64_t *ret, struct err *err) MMR_CHECKED;
@@ -83,10 +84,8 @@ int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_s
 /* ERR_NOT_FOUND: none; ERR_VERIFY: stale, damaged, another version. */
 int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
 int side_build(const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED; /* catalog_build.c */
-/* The same in partial/, closed and not synced; *ret_work (parent ctx) is its name, also after a failure. */
-int side_write(void *ctx, const struct store *store, const char *rel_path, char **ret_work, struct err *err) MMR_CHECKED;
-/* For a bundle that has none: made for the moment, to be copied from. */
-int side_make(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
+/* The same in memory and without words, to be copied from: for a bundle that has none. */
+int side_memory(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
 bool side_wanted(const struct store *store, const char *bundle_rel_path);
 
 /* ---- catalog.sqlite (catalog_all.c) ---- */
@@ -97,7 +96,6 @@ struct catalog_db {
 	bool answered, answer[ANSWERS]; uint64_t key; size_t answers_from; /* may bundle answers_from + n hold the id of this key? */
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
-int all_enter(struct sq *s, const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
 
 #endif

@@ -109,18 +109,6 @@ static int open_at(void *ctx, const struct store *store, const char *bundle_rel_
 	return 0;
 }
 
-int side_make(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
-{
-	void *tmp auto_mem = mem_context(NULL, "index");
-	char *work;
-	int rc = side_write(tmp, store, bundle_rel_path, &work, err);
-
-	if (!rc)
-		rc = open_at(ctx, store, bundle_rel_path, mem_printf(tmp, "partial/%s", work), ret, err);
-	(void)unlinkat(store->partial_dirfd, work, 0); /* what is open stays readable; harmless when it stays */
-	return rc;
-}
-
 int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");

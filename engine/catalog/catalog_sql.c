@@ -52,12 +52,12 @@ static int sq_harden(struct sq *s, enum sq_mode mode, struct err *err)
 int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, struct err *err)
 {
 	struct sq *s = mem_new(ctx, struct sq);
-	const char *slash = strrchr(path, '/');
+	const char *slash = path ? strrchr(path, '/') : NULL;
 	int flags = mode == SQ_WRITE ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY, rc = 0;
 
-	s->name = mem_strdup(s, slash ? slash + 1 : path);
+	s->name = mem_strdup(s, slash ? slash + 1 : path ? path : "in memory");
 	talloc_set_destructor(s, sq_close);
-	char *uri = uri_of(s, path, mode == SQ_READ_FIXED);
+	const char *uri = path ? uri_of(s, path, mode == SQ_READ_FIXED) : ":memory:";
 	if (sqlite3_open_v2(uri, &s->db, flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		rc = sq_fail(s, err);
 	if (!rc)

@@ -49,7 +49,7 @@ struct run {
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
-	struct run_index *index;           /* NULL: made in turn, or nothing yet */
+	struct run_index *index;           /* NULL: nothing yet */
 };
 
 /* ---- due threads, grouped ---- */
@@ -109,7 +109,7 @@ static inline bool run_alone(const struct run *run)
 {
 	return run->policy->throttle.export_pause_factor <= 0;
 }
-/* Indexes a published bundle, now or beside what follows.  A number to wait for. */
+/* A published bundle is to be indexed.  A number to wait for. */
 uint64_t run_index_add(struct run *run, const struct receipt *r);
 /* An export begins: what is added waits for run_index_wait. */
 void run_index_hold(struct run *run);

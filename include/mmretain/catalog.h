@@ -26,6 +26,10 @@
 /* Index one published bundle and enter it into catalog.sqlite.  Costs a read of its rows.  Derived data: a caller that publishes
  * treats a failure as a warning. Durable afterwards: the sidecar. ERR_STORE, ERR_VERIFY (the bundle is damaged). */
 int catalog_add_bundle(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+/* Several, entered in one transaction.  What cannot be entered is told by `failed`, and the others are; a negative code: none was entered. */
+typedef void (*catalog_failed_fn)(void *payload, const char *rel_path, const struct err *why);
+int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload,
+			struct err *err) MMR_CHECKED;
 struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_bytes; };
 /* Build what is missing or stale (all: everything) and catalog.sqlite from scratch, into new files that replace the old ones.  A bundle
  * that cannot be read is counted in failed and warned about. */

@@ -644,6 +644,8 @@ def test_signals(bench):
         done = bench.go_on(process)
         if done.code != code and not (done.code == 0 and point == "PURGE_AFTER_COMMIT"):
             bench.fail(f"{point}: exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
+        if "cannot index" in done.err or done.err.count("not indexed") > 1:
+            bench.fail(f"{point}: more than one word about indexes\n{lib.tail(done.err)}")
         if time.monotonic() - begin > 6:
             bench.fail(f"{point}: {time.monotonic() - begin:.1f} s until the end")
         bench.safe(point)

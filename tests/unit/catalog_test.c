@@ -1,5 +1,6 @@
 /* catalog_test.c - packed numbers, the filter, damage: an index is input from outside. */
 #include "catalog_internal.h"
+#include "catalog_tests.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -217,6 +218,7 @@ int main(void)
 	tcase_add_test(t, words_fold_as_the_index_does);
 	tcase_add_test(t, attachments_of_bots_are_words_too);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, catalog_add_case());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	int failed = srunner_ntests_failed(r);

@@ -1,0 +1,120 @@
+/* catalog_add_test.c - several bundles into the catalog at once: what is damaged is told, the others are entered. */
+#include "catalog_internal.h"
+#include "catalog_tests.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define GOLDEN TEST_SOURCE_DIR "/unit/golden/mmr1-accelerator-202701-000042-b679effb00ff.tar.zst"
+
+static void *ctx;
+static char path[] = "/tmp/mmretain-catalog-XXXXXX";
+static struct store *store;
+static struct err err;
+
+static void set_up(void)
+{
+	ctx = talloc_new(NULL);
+	memcpy(path + sizeof path - 7, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(store_init(path, &err), 0);
+	ck_assert_int_eq(store_open(ctx, path, true, &store, &err), 0);
+}
+
+static void tear_down(void)
+{
+	char command[64];
+
+	talloc_free(ctx);
+	snprintf(command, sizeof command, "rm -rf %s", path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* A copy of the golden bundle, or of its first bytes. */
+static const char *bundle(const char *name, size_t most)
+{
+	char *data = talloc_size(ctx, 1 << 20), *folder = talloc_asprintf(ctx, "%s/bundles/2027", path);
+	FILE *from = fopen(GOLDEN, "rb"), *to;
+	size_t n;
+
+	ck_assert_ptr_nonnull(from);
+	n = fread(data, 1, 1 << 20, from);
+	(void)fclose(from);
+	(void)mkdir(folder, 0755);
+	(void)mkdir(talloc_asprintf(ctx, "%s/01", folder), 0755);
+	ck_assert_ptr_nonnull(to = fopen(talloc_asprintf(ctx, "%s/01/%s", folder, name), "wb"));
+	ck_assert_uint_eq(fwrite(data, 1, n < most ? n : most, to), n < most ? n : most);
+	ck_assert_int_eq(fclose(to), 0);
+	return talloc_asprintf(ctx, "bundles/2027/01/%s", name);
+}
+
+static void note(void *payload, const char *rel_path, const struct err *why)
+{
+	char **told = payload;
+
+	*told = talloc_asprintf_append(*told, "%s %d;", rel_path, why->code);
+}
+
+static int listed(void)
+{
+	static const struct catalog_options options = {0};
+	struct catalog *c;
+	int n = 0;
+
+	ck_assert_int_eq(catalog_open(ctx, store, &options, &c, &err), 0);
+	for (size_t i = 0; i < c->n_bundles; i++)
+		n += c->bundle[i].listed;
+	return n;
+}
+
+START_TEST(one_of_three_is_damaged)
+{
+	const char *three[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000),
+			       bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX)};
+	char *told = talloc_strdup(ctx, "");
+
+	ck_assert_int_eq(catalog_add_bundles(store, three, 3, note, &told, &err), 0);
+	ck_assert_str_eq(told, talloc_asprintf(ctx, "%s %d;", three[1], -ERR_VERIFY));
+	ck_assert_int_eq(listed(), 2);
+	ck_assert_int_eq(catalog_add_bundles(store, three, 1, note, &told, &err), 0); /* once more is no harm */
+	ck_assert_int_eq(listed(), 2);
+}
+END_TEST
+
+START_TEST(one_alone_is_damaged)
+{
+	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000), &err), -ERR_VERIFY);
+	ck_assert_int_eq(listed(), 0);
+}
+END_TEST
+
+START_TEST(catalog_that_is_none)
+{
+	const char *one = bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX);
+	char *told = talloc_strdup(ctx, "");
+	FILE *f = fopen(talloc_asprintf(ctx, "%s/catalog.sqlite", path), "wb");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs("this is no database, and long enough to look like a page of something else", f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(catalog_add_bundles(store, &one, 1, note, &told, &err), -ERR_VERIFY);
+	ck_assert_ptr_nonnull(strstr(err.hint, "reindex"));
+	ck_assert_str_eq(told, "");
+}
+END_TEST
+
+TCase *catalog_add_case(void)
+{
+	TCase *t = tcase_create("add");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, one_of_three_is_damaged);
+	tcase_add_test(t, one_alone_is_damaged);
+	tcase_add_test(t, catalog_that_is_none);
+	return t;
+}
