@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
-enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 200, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
+enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
 
 struct rows {
 	struct sitting *s;

@@ -9,6 +9,7 @@
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT c.seq, c.thread, c.id, c.tid, c.root, c.root AND c.seq = c.place AS placed, c.changed
 FROM (
+	WITH list AS MATERIALIZED (SELECT array_agg(root ORDER BY thread) AS root, array_agg(place ORDER BY thread) AS place FROM pg_temp.mmr_thread)
 	SELECT row_number() OVER (ORDER BY w.thread, p.id <> w.root AND coalesce(p.originalid, '') <> w.root, p.createat,
 				  (CASE WHEN p.id <> w.root AND p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C",
 				  p.id <> w.root AND coalesce(p.originalid, '') <> '', p.deleteat, p.id COLLATE "C",
@@ -16,8 +17,7 @@ FROM (
 	       w.thread - 1 AS thread, w.place, p.id COLLATE "C" AS id, p.ctid AS tid, p.id = w.root AS root,
 	       coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false) AS changed
 	FROM posts p
-	JOIN ROWS FROM (unnest((SELECT array_agg(root ORDER BY thread) FROM pg_temp.mmr_thread)),
-			unnest((SELECT array_agg(place ORDER BY thread) FROM pg_temp.mmr_thread))) WITH ORDINALITY AS w (root, place, thread)
+	JOIN ROWS FROM (unnest((SELECT root FROM list)), unnest((SELECT place FROM list))) WITH ORDINALITY AS w (root, place, thread)
 	  ON w.root = CASE WHEN p.rootid <> '' THEN p.rootid WHEN p.originalid <> '' THEN p.originalid ELSE p.id END
 	WHERE p.createat BETWEEN $2::bigint AND $3::bigint OR p.rootid <> '' OR p.originalid <> ''
 ) c
