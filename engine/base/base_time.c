@@ -13,6 +13,11 @@ void time_override_ms(int64_t now_ms)
 	override_ms = now_ms;
 }
 
+bool time_is_overridden(void)
+{
+	return override_ms != 0;
+}
+
 int64_t time_now_ms(void)
 {
 	struct timespec ts;

@@ -32,26 +32,16 @@ static void open_data(struct mm *mm)
 		mm->data_problem = mem_strdup(mm, err.msg);
 }
 
-/* The override of tests (--now) stands still, the clock does not. */
-static bool clock_is_fixed(int64_t *ret_ms)
-{
-	int64_t start_us = time_mono_us();
-
-	*ret_ms = time_now_ms();
-	while (time_mono_us() - start_us < 2500)
-		if (time_now_ms() != *ret_ms)
-			return false;
-	return time_now_ms() == *ret_ms;
-}
-
 static int learn_now(struct mm *mm, struct err *err)
 {
 	struct db_result *res auto_mem = NULL;
 	int r = db_query(NULL, mm->db, &sql_probe_clock, DB_ONE, 0, NULL, &res, err);
 
-	if (r == 0 && !clock_is_fixed(&mm->now_ms))
-		mm->now_ms = db_i64(res, 0, 0);
-	return r;
+	if (r < 0)
+		return r;
+	mm->clock_ms = db_i64(res, 0, 0);
+	mm->now_ms = time_is_overridden() ? time_now_ms() : mm->clock_ms;
+	return 0;
 }
 
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err)

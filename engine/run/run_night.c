@@ -54,6 +54,12 @@ static int check_clock(struct run *run, struct err *err)
 	int64_t local = time_now_ms(), db = run->mm->now_ms;
 	char a[TIME_TEXT], b[TIME_TEXT];
 
+	if (db - run->mm->clock_ms > CLOCK_SKEW_MAX_MS) {
+		time_format(db, a);
+		time_format(run->mm->clock_ms, b);
+		log_warn("--now says %s, the database's clock %s: what is taken is due by then, not today", a, b);
+	}
+
 	if (local - db < CLOCK_SKEW_MAX_MS && db - local < CLOCK_SKEW_MAX_MS)
 		return 0;
 	time_format(local, a);

@@ -204,6 +204,7 @@ int library_load(const char *soname, const struct library_function *function, si
 
 int64_t time_now_ms(void);            /* wall clock, or the --now override */
 void time_override_ms(int64_t now_ms);/* tests; 0 = off */
+bool time_is_overridden(void);
 int64_t time_mono_ms(void);
 int64_t time_mono_us(void);
 void time_sleep_ms(int64_t ms);       /* ends early on a stop request */

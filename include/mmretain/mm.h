@@ -72,7 +72,8 @@ struct mm {
 	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
-	int64_t now_ms;                    /* database clock at mm_open (or the --now override) */
+	int64_t clock_ms;                  /* database clock at mm_open */
+	int64_t now_ms;                    /* the same, or the --now override */
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
 	bool counted_plain;                /* nor did the plan of this session count any such copy: it scanned, and every row named a root */

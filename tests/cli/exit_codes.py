@@ -268,6 +268,14 @@ class Refused(Base):
         self.assertEqual(lib.compare_database(self.want, self.copy.load()), [])
 
     @unittest.skipUnless(os.environ.get("CLOCK_AHEAD"), "CLOCK_AHEAD is not set")
+    def test_0_now_ahead(self):
+        """A present that lies ahead is for tests: whoever gives it to a real run is told what that means."""
+        self.begin(init=True)
+        done = self.call(0, "run", "--yes", "--no-purge", now=self.now + 86_400_000)
+        self.assertEqual(done.err.count("warning: --now says "), 1, done.err)
+        done = self.call(0, "run", "--yes", "--no-purge", now=self.now)
+        self.assertNotIn("--now", done.err)
+
     def test_16_clock(self):
         self.begin()
         self.call(16, "run", "--yes", err=r"the clock here says \S+, the database's says ", env={"LD_PRELOAD": os.environ["CLOCK_AHEAD"]})
