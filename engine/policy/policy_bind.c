@@ -141,13 +141,29 @@ static void no_value(struct binder *b, const struct policy_key *k, const struct 
 		policy_hint(b->problems, "Write a value, or remove the line; check the indentation of what follows.");
 }
 
-static void bind_key(struct binder *b, const struct policy_section *s, const struct node *v, void *base)
+/* A misspelt key that must mean a section is read as that one, so that mistakes below it come out in the same pass.  NULL: it may mean anything. */
+static const struct policy_key *read_as(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v)
+{
+	const struct policy_key *k = policy_nearest_key(s, v->key->text);
+
+	if (!k || (k->kind != KIND_SECTIONS && k->kind != KIND_SECTION) || policy_node_get(map, k->name))
+		return NULL;
+	v->key->text = mem_strdup(b->scratch, k->name); /* what looks for the section later finds it */
+	v->key->len = strlen(k->name);
+	return k;
+}
+
+static void bind_key(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v, void *base)
 {
 	const struct policy_key *k = find_key(s, v->key->text);
 
-	if (!k)
+	if (!k) {
 		unknown_key(b, s, v->key);
-	else if (k->not_built)
+		k = read_as(b, s, map, v);
+	}
+	if (!k)
+		return;
+	if (k->not_built)
 		not_built(b, v->key);
 	else if (v->bad || bind_word(k, v, base))
 		return;
@@ -175,7 +191,7 @@ void policy_bind_section(struct binder *b, const struct policy_section *s, const
 	for (struct node *v = map->first; v; v = v->next) {
 		size_t before = b->problems->all->n_errors;
 
-		bind_key(b, s, v, base);
+		bind_key(b, s, map, v, base);
 		v->bad |= b->problems->all->n_errors > before;
 	}
 	for (size_t i = 0; i < s->n_keys; i++) {
