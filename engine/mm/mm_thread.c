@@ -254,7 +254,6 @@ static int split(void *ctx, struct mm *mm, const struct mm_rows *rows, int64_t p
 	int r = rows->form == MM_BY_CREATEAT ? db_query(ctx, mm->db, &sql_thread_middle, DB_ONE, 2, all, &res, err)
 					     : db_query(ctx, mm->db, &sql_thread_middle_channels, DB_ONE, 2, some, &res, err);
 
-	run->mm->counted_plain = false; /* a probe finds such copies and does not tell */
 	if (r < 0)
 		return r;
 	younger->since = older->cuts = db_text(res, 0, 0);
@@ -294,6 +293,7 @@ static int probe(struct run *run, struct mm_rows *rows, int64_t posts, struct er
 	struct mm *twin = NULL;
 	int r = list_marked(ctx, run->mm, rows, posts, err);
 
+	run->mm->counted_plain = false; /* a probe finds such copies and does not tell */
 	if (r == 0 && posts >= BESIDE_POSTS)
 		r = mm_twin(run->mm, &twin, err);
 	if (r < 0)
