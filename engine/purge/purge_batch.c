@@ -97,14 +97,15 @@ static int advance(struct purge_source *s, struct err *err)
 	return 0;
 }
 
-int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,
-		      struct err *err)
+int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_seen *seen,
+		      struct purge_source **ret, struct err *err)
 {
 	struct purge_source *s = mem_new(ctx, struct purge_source);
 	int rc;
 
 	s->ctx = s;
 	s->hints = hints;
+	s->seen = seen;
 	s->hash = hash_new(s);
 	s->parts_before_ms = INT64_MIN;
 	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (rc = bundle_read_parts(s->reader, &s->parts_before_ms, err)) < 0 ||
@@ -141,6 +142,8 @@ static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err
 		hash_update(s->hash, s->line, s->line_len);
 		hash_update(s->hash, "\n", 1);
 		add_row(b, &s->next, s->hints ? &s->next_hint : &none);
+		if (s->seen && s->next.kind == MM_POST)
+			purge_seen_add(s->seen, b->row[b->n_rows - 1].key);
 		if ((rc = advance(s, err)) < 0)
 			return rc;
 		if (s->have_next && s->parts_before_ms != INT64_MIN && s->next.root)

@@ -13,6 +13,7 @@
  * purge_journal.c  paths to unlink, durable before the commit
  * purge_unlink.c   after the sweep: unlink what the journal names
  * purge_orphans.c  ids of posts that rows name although they are gone
+ * purge_seen.c     a filter that knows the posts of a bundle that was deleted
  * purge_sweep.c    late replies and late dependants;  purge_restore.c puts a thread back
  */
 #ifndef PURGE_INTERNAL_H
@@ -87,10 +88,11 @@ struct purge_source {
 	struct purge_line next; bool have_next, end;
 	struct purge_hint next_hint;
 	int64_t parts_before_ms;     /* as in purge_batch */
+	struct purge_seen *seen;     /* may be NULL */
 	bool undurable;              /* the last commit did not wait for the server's disk */
 };
-int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_source **ret,
-		      struct err *err) MMR_CHECKED;
+int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_seen *seen,
+		      struct purge_source **ret, struct err *err) MMR_CHECKED;
 /* Fills b with threads until it has about `posts` posts; b->n_threads 0 at the end of the bundle. */
 int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err) MMR_CHECKED;
 void purge_batch_clear(struct purge_batch *b);
@@ -134,6 +136,10 @@ struct purge_orphans { void *ctx; mm_id *id; size_t n, cap; uint64_t rows; };
 int purge_orphans_find(void *ctx, struct mm *mm, struct purge_orphans *ret, struct err *err) MMR_CHECKED;
 /* len: at most MM_ID */
 bool purge_orphans_has(const struct purge_orphans *o, const char *id, size_t len);
+
+void purge_seen_add(struct purge_seen *s, const char *id);
+/* false: certainly not one of those that were added. */
+bool purge_seen_may(const struct purge_seen *s, const char *id);
 
 /* Marks threads whose channel the options' scope function gives up. 1: none; 0: some thread is marked. */
 int purge_scope_check(const struct purge_options *o, struct purge_batch *b, struct err *err) MMR_CHECKED;

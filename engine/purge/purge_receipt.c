@@ -179,7 +179,7 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 	int rc;
 
 	ahead->posts = pace.posts;
-	if ((rc = purge_source_open(ctx, receipt, hints, &ahead->source, err)) < 0 ||
+	if ((rc = purge_source_open(ctx, receipt, hints, o->seen, &ahead->source, err)) < 0 ||
 	    (!hints && (rc = purge_missing_read(ctx, ahead->source->reader, &a.missing, err)) < 0))
 		return rc;
 	/* A new reply does not matter to what was deleted before it. */

@@ -129,6 +129,15 @@ static int load_row(struct load *to, const struct purge_line *l, struct err *err
 	return to->wanted && to->copy.len > COPY_FLUSH_BYTES ? end_thread(to, COPY_FLUSH_BYTES, err) : 0;
 }
 
+/* Can one of them be a post of that bundle? */
+static bool may_hold(const struct purge_seen *seen, const struct purge_orphans *orphans)
+{
+	for (size_t i = 0; i < orphans->n; i++)
+		if (!seen || purge_seen_may(seen, orphans->id[i]))
+			return true;
+	return false;
+}
+
 static int load_bundle(struct load *to, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep load");
@@ -143,7 +152,7 @@ static int load_bundle(struct load *to, struct err *err)
 	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	to->parts = rc == 1;
-	if (!to->parts && to->orphans && to->orphans->n == 0)
+	if (!to->parts && to->orphans && !may_hold(to->item->seen, to->orphans))
 		return 0;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1)
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0 || (rc = load_row(to, &l, err)) < 0)

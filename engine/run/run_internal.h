@@ -154,6 +154,7 @@ struct run_purge {
 	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool started;                      /* the ledger says purging already */
+	struct purge_seen *seen;           /* after a delete that came to its end: its posts, as struct purge_swept wants them */
 	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */
 	struct purge_counts *counts;
 	char journal[96];                  /* of paths to unlink; set by run_purge_delete */

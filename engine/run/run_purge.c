@@ -137,12 +137,15 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0)
 		return rc;
 	run->since_ms = p->snapshot_ms < run->since_ms ? p->snapshot_ms : run->since_ms;
+	o->seen = purge_seen_new(run->ctx, receipt_posts(p->receipt));
 	rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err);
 	run->deleted_mono_ms = time_mono_ms(); /* also of a purge that was cut short */
 	if (rc < 0) {
+		TALLOC_FREE(o->seen);
 		tell_stopped(run, p);
 		return rc;
 	}
+	p->seen = o->seen;
 	if ((rc = run_fault(FAULT_PURGE_AFTER_BATCHES, err)) < 0)
 		return rc;
 	run_timing("delete", from, c->posts, p->name);
@@ -174,12 +177,15 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 	if (n == 0)
 		return 0;
 	for (size_t i = 0; i < n; i++)
-		item[i] = (struct purge_swept){p[i].receipt, p[i].counts, (const mm_id *)p[i].stayed, p[i].n_stayed};
+		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
+					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed};
 	fill_options(run, p, NULL, &o);
 	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
 	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
 		return rc;
 	run_timing("sweep", from, 0, "");
+	for (size_t i = 0; i < n; i++)
+		TALLOC_FREE(p[i].seen);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		run->report->waived_open += p[i].counts->sweep_open && receipt_waived(p[i].receipt);
 		rc = run_unlink_later(run, &p[i], err);

@@ -44,6 +44,10 @@ typedef int (*purge_scope_fn)(void *payload, const mm_id *channel, size_t n, boo
 /* A thread of the bundle that stays all the same. */
 struct purge_skip { mm_id root; unsigned why; /* enum mm_protection */ };
 
+/* Knows every post of a bundle that purge_receipt has read whole, and few others. */
+struct purge_seen;
+struct purge_seen *purge_seen_new(void *ctx, uint64_t posts);
+
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
 	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
@@ -61,6 +65,7 @@ struct purge_options {
 	bool journal_parts;                    /* files of parts are journalled without their paths then: a later sweep puts back what is named again */
 	int journal_dirfd; const char *journal_name; /* the unlink journal */
 	purge_kept_fn kept; void *kept_payload;
+	struct purge_seen *seen;               /* purge_receipt: filled with the posts of the receipt; may be NULL */
 	const struct progress *progress;
 };
 
@@ -73,6 +78,7 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 struct purge_swept {
 	const struct receipt *receipt;
 	struct purge_counts *counts;
+	const struct purge_seen *seen; /* complete, or NULL: the bundle is read again if posts of anybody are missing */
 	const mm_id *stayed; size_t n_stayed; /* threads of it that were not deleted, sorted by strcmp: whoever removes them later, we do not put them back */
 };
 int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
