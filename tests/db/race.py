@@ -205,6 +205,38 @@ class BetweenPlanAndExport(Race):
         self.whole(t)
 
 
+class Order(Race):
+    """A thread begins with its root in its bundle, whatever the times of its edit copies say: the delete takes rows up to the next root for one thread."""
+    def early_copy(self, rows=None, lost=False):
+        self.bench.policy()
+        self.bench.expect()
+        t = self.bench.roots(lambda t: faults.replies(t) and t.root.user)[0]
+        reply = next(p for p in t.posts if p.root == t.root.id and not p.original)
+        copies = [(faults.new_id(61), t.root)] + [(faults.new_id(62), reply)] * lost
+        for ident, post in copies:
+            self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+                VALUES ('{ident}', {post.createat - 1000}, {post.createat}, {post.createat + 1}, '{t.root.user}', '{t.channel}', '', '{post.id}', 'x', '', '{{}}', 0)""")
+        if rows:
+            self.bench.sql(f"UPDATE pg_class SET reltuples = {rows} WHERE oid = 'posts'::regclass")
+        self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+        self.bench.call("init", code=0)
+        self.bench.run(code=self.bench.want.code)
+        ids = [[r["id"] for table, r in b.rows() if table == "posts"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems)]
+        ids = next((i for i in ids if t.root.id in i), [])
+        self.assertTrue(ids, "the thread is in no bundle")
+        self.assertEqual(ids[ids.index(t.root.id) + 1], faults.new_id(61), "the copy does not follow its root")
+        self.bench.done()
+
+    def test_copy_before_its_root(self):
+        self.early_copy()
+
+    def test_copy_before_its_root_of_a_small_unit(self):
+        self.early_copy(rows=1e9)
+
+    def test_copy_before_its_root_beside_a_lost_copy(self):
+        self.early_copy(lost=True)
+
+
 class Scopes(Race):
     """Between export and delete a channel becomes one that another rule wins: its threads stay (F040)."""
     KEPT = {"keep": "forever", "priority": 5}

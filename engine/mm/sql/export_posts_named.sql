@@ -1,5 +1,5 @@
 -- All rows of the unit's threads that name their thread's root themselves: root, rows with that rootid (replies and their edit copies), edit
--- copies of the root.  Inside a thread: the root first, then by createat; edit copies behind their post.  seq numbers them, tid is where the
+-- copies of the root.  Inside a thread: the root first, its edit copies, then by createat; edit copies behind their post.  seq numbers them, tid is where the
 -- snapshot saw them; is it a root, and at the place where it must be if the threads before it are as the plan counted them; and was it written
 -- or changed since the plan?
 -- One pass over posts.  Most posts of a server are roots, and those that were written outside the time of the unit's roots need no look at
@@ -10,7 +10,7 @@ CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT c.seq, c.thread, c.id, c.tid, c.root, c.root AND c.seq = c.place AS placed, c.changed
 FROM (
 	WITH list AS MATERIALIZED (SELECT array_agg(root ORDER BY thread) AS root, array_agg(place ORDER BY thread) AS place FROM pg_temp.mmr_thread)
-	SELECT row_number() OVER (ORDER BY w.thread, p.id <> w.root AND coalesce(p.originalid, '') <> w.root, p.createat,
+	SELECT row_number() OVER (ORDER BY w.thread, CASE WHEN p.id = w.root THEN 0 WHEN p.originalid = w.root THEN 1 ELSE 2 END, p.createat,
 				  (CASE WHEN p.id <> w.root AND p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C",
 				  p.id <> w.root AND coalesce(p.originalid, '') <> '', p.deleteat, p.id COLLATE "C",
 				  p.id = w.root, coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false)) AS seq,

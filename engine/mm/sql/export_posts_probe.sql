@@ -2,7 +2,7 @@
 -- the probes into scans (most posts share the empty rootid, which it takes for the usual case).
 -- Parameters: $1 changed since (ms).  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid).
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
-SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
+SELECT row_number() OVER (ORDER BY c.thread, c.id <> c.root, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
        c.thread, c.id, c.tid, c.id = c.root AS root,
        coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed
 FROM (
