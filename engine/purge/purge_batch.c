@@ -114,6 +114,8 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 		talloc_free(s);
 		return rc;
 	}
+	if (seen && s->parts_before_ms != INT64_MIN)
+		purge_seen_set_parts(seen);
 	*ret = s;
 	return 0;
 }

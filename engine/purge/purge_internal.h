@@ -131,15 +131,19 @@ int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn f
 int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct err *err) MMR_CHECKED;
 
 /* Ids of posts that are gone although a row names them, sorted. */
-struct purge_orphans { void *ctx; mm_id *id; size_t n, cap; uint64_t rows; };
+struct purge_orphans { void *ctx; mm_id *id; uint64_t *hash; size_t n, cap; uint64_t rows; };
 /* 1: all of them; 0: there are too many, and ret has some. */
 int purge_orphans_find(void *ctx, struct mm *mm, struct purge_orphans *ret, struct err *err) MMR_CHECKED;
 /* len: at most MM_ID */
 bool purge_orphans_has(const struct purge_orphans *o, const char *id, size_t len);
 
 void purge_seen_add(struct purge_seen *s, const char *id);
-/* false: certainly not one of those that were added. */
-bool purge_seen_may(const struct purge_seen *s, const char *id);
+/* false: the id of that hash is certainly not one of those that were added. */
+bool purge_seen_may(const struct purge_seen *s, uint64_t hash);
+uint64_t purge_seen_hash(const char *id);
+/* It is a bundle of parts: of those the files have to be asked about in any case. */
+void purge_seen_set_parts(struct purge_seen *s);
+bool purge_seen_parts(const struct purge_seen *s);
 
 /* Marks threads whose channel the options' scope function gives up. 1: none; 0: some thread is marked. */
 int purge_scope_check(const struct purge_options *o, struct purge_batch *b, struct err *err) MMR_CHECKED;

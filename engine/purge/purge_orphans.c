@@ -45,6 +45,9 @@ int purge_orphans_find(void *ctx, struct mm *mm, struct purge_orphans *ret, stru
 		if (n == 0 || strcmp(ret->id[n - 1], ret->id[i]) != 0)
 			memmove(ret->id[n++], ret->id[i], sizeof(mm_id));
 	ret->n = n;
+	ret->hash = mem_array(ctx, uint64_t, n + 1);
+	for (size_t i = 0; i < n; i++)
+		ret->hash[i] = purge_seen_hash(ret->id[i]);
 	mm->many_orphans = ret->rows >= ORPHAN_ROWS_MAX;
 	log_debug("%s%llu rows name %zu posts that are gone", mm->many_orphans ? "more than " : "", (unsigned long long)ret->rows, ret->n);
 	return !mm->many_orphans;

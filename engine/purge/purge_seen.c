@@ -11,7 +11,7 @@
 /* With six bits a post set out of 32, one id in 40,000 seems to be known that is not. */
 enum { BITS_A_POST = 32, BITS_SET = 6, BITS_A_WORD = 64, WORDS_LEAST = 64 };
 
-struct purge_seen { uint64_t bits, *word; };
+struct purge_seen { uint64_t bits, *word; bool parts; };
 
 struct purge_seen *purge_seen_new(void *ctx, uint64_t posts)
 {
@@ -24,7 +24,7 @@ struct purge_seen *purge_seen_new(void *ctx, uint64_t posts)
 }
 
 /* FNV-1a, and its bits mixed (the finalizer of splitmix64). */
-static uint64_t mixed(const char *id)
+uint64_t purge_seen_hash(const char *id)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 
@@ -43,7 +43,7 @@ static uint64_t nth(const struct purge_seen *s, uint64_t hash, uint64_t n)
 
 void purge_seen_add(struct purge_seen *s, const char *id)
 {
-	uint64_t hash = mixed(id);
+	uint64_t hash = purge_seen_hash(id);
 
 	for (uint64_t i = 0; i < BITS_SET; i++) {
 		uint64_t bit = nth(s, hash, i);
@@ -52,10 +52,8 @@ void purge_seen_add(struct purge_seen *s, const char *id)
 	}
 }
 
-bool purge_seen_may(const struct purge_seen *s, const char *id)
+bool purge_seen_may(const struct purge_seen *s, uint64_t hash)
 {
-	uint64_t hash = mixed(id);
-
 	for (uint64_t i = 0; i < BITS_SET; i++) {
 		uint64_t bit = nth(s, hash, i);
 
@@ -63,4 +61,14 @@ bool purge_seen_may(const struct purge_seen *s, const char *id)
 			return false;
 	}
 	return true;
+}
+
+void purge_seen_set_parts(struct purge_seen *s)
+{
+	s->parts = true;
+}
+
+bool purge_seen_parts(const struct purge_seen *s)
+{
+	return s->parts;
 }

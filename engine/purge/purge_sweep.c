@@ -129,13 +129,15 @@ static int load_row(struct load *to, const struct purge_line *l, struct err *err
 	return to->wanted && to->copy.len > COPY_FLUSH_BYTES ? end_thread(to, COPY_FLUSH_BYTES, err) : 0;
 }
 
-/* Can one of them be a post of that bundle? */
-static bool may_hold(const struct purge_seen *seen, const struct purge_orphans *orphans)
+/* Is there nothing to look for in a bundle of which we know what it holds? */
+static bool may_skip(const struct purge_seen *seen, const struct purge_orphans *orphans)
 {
+	if (purge_seen_parts(seen))
+		return false;
 	for (size_t i = 0; i < orphans->n; i++)
-		if (!seen || purge_seen_may(seen, orphans->id[i]))
-			return true;
-	return false;
+		if (purge_seen_may(seen, orphans->hash[i]))
+			return false;
+	return true;
 }
 
 static int load_bundle(struct load *to, struct err *err)
@@ -148,11 +150,13 @@ static int load_bundle(struct load *to, struct err *err)
 	size_t len;
 	int rc;
 
+	if (to->orphans && to->item->seen && may_skip(to->item->seen, to->orphans))
+		return 0;
 	buf_init(&to->copy, ctx, 1 << 20);
 	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	to->parts = rc == 1;
-	if (!to->parts && to->orphans && !may_hold(to->item->seen, to->orphans))
+	if (!to->parts && to->orphans && to->orphans->n == 0)
 		return 0;
 	while ((rc = bundle_read_row(reader, &line, &len, err)) == 1)
 		if ((rc = purge_line_parse(line, len, &l, err)) < 0 || (rc = load_row(to, &l, err)) < 0)
