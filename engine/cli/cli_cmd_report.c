@@ -230,6 +230,9 @@ static void evidence(const struct report *rp)
 	point(rp, 11, "check", "each bundle was read back in full and compared before its rows were deleted");
 	point(rp, 0, "", "closing sweep: late threads put back: %llu, late rows removed: %llu",
 	      (unsigned long long)sum(rp, "sweep", "late_restored"), (unsigned long long)sum(rp, "sweep", "late_removed"));
+	if (sum(rp, "sweep", "found_threads"))
+		point(rp, 0, "", "of bundles that an earlier run left unfinished: %llu threads, %llu posts were gone already",
+		      (unsigned long long)sum(rp, "sweep", "found_threads"), (unsigned long long)sum(rp, "sweep", "found_posts"));
 	if (sum(rp, "sweep", "open_xid"))
 		point(rp, 0, "", "a transaction of then had not ended: a later run swept again, or will");
 	point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own periods; "

@@ -96,6 +96,15 @@ static json_t *files_json(const struct purge_counts *c)
 	return obj;
 }
 
+static json_t *found_json(const struct purge_counts *c)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "threads", c->found_threads);
+	cli_json_int(obj, "posts", c->found_posts);
+	return obj;
+}
+
 static int print_json(const struct run_report *rep, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
@@ -121,6 +130,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));
 	cli_json_put(doc, "warnings", plan ? cli_texts_json(plan->warning, plan->n_warnings) : cli_json_check(json_array()));
 	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
+	cli_json_put(doc, "found_deleted", found_json(&rep->total));
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
 	return cli_json_print(doc, err);
@@ -182,6 +192,9 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	cli_people_print_run(cli, rep->people);
 	if (rep->recovered_bundles)
 		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles, cli_s(rep->recovered_bundles));
+	if (c->found_threads)
+		printf("          %llu threads, %llu posts of them had been deleted before\n", (unsigned long long)c->found_threads,
+		       (unsigned long long)c->found_posts);
 	printf("run %s: %s, %.1f s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed",
 	       seconds);
 	return 0;

@@ -314,13 +314,33 @@ static int find_orphans(struct mm *mm, const struct purge_swept *item, size_t n,
 	for (size_t i = 0; i < n; i++)
 		posts += receipt_posts(item[i].receipt);
 	if ((rc = mm_unit_small(mm, posts, o->alone ? SHARE_ALONE : MM_UNIT_SHARE, ret_small, err)) < 0 || (rc = mm_unit_room(mm, o->alone, err)) < 0 ||
-	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small)
+	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small || o->count_found)
 		return rc;
 	if ((rc = purge_orphans_find(orphans->ctx, mm, orphans, err)) <= 0)
 		return rc;
 	*ret_orphans = orphans;
 	*ret_small = true;
 	return mm_unit_joins(mm, true, err);
+}
+
+/* What is in the work table is gone: whatever of it we did not delete, an earlier run or the server did. */
+static int count_found(struct mm *mm, const struct purge_swept *item, size_t n, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep found");
+	struct db_result *r;
+	int rc = db_query(ctx, mm->db, &sql_sweep_gone, DB_ANY, 0, NULL, &r, err);
+
+	for (int64_t i = 0; rc == 0 && i < db_rows(r); i++) {
+		size_t bundle = (size_t)db_i64(r, i, 0);
+		uint64_t threads = (uint64_t)db_i64(r, i, 1), posts = (uint64_t)db_i64(r, i, 2);
+		struct purge_counts *c = bundle < n ? item[bundle].counts : NULL;
+
+		if (c && threads > c->threads)
+			c->found_threads = threads - c->threads;
+		if (c && posts > c->posts)
+			c->found_posts = posts - c->posts;
+	}
+	return rc;
 }
 
 static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
@@ -344,7 +364,7 @@ static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
 			return rc;
-	if ((rc = put_back(mm, item, n, &files, small, err)) < 0)
+	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, err)) < 0)
 		return rc;
 	return remove_late(mm, o, item, n, small, err);
 }

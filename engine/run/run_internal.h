@@ -153,6 +153,7 @@ struct run_purge {
 	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
 	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
+	bool unfinished;                   /* an earlier run began it and did not come to its end */
 	bool started;                      /* the ledger says purging already */
 	struct purge_seen *seen;           /* after a delete that came to its end: its posts, as struct purge_swept wants them */
 	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */

@@ -133,6 +133,10 @@ int run_line_step(struct run *run, const char *type, const char *bundle, const s
 	if (strcmp(type, "sweep") == 0) {
 		ledger_int(&e, "late_restored", (int64_t)c->late_restored);
 		ledger_int(&e, "late_removed", (int64_t)c->late_removed);
+		if (c->found_threads) {
+			ledger_int(&e, "found_threads", (int64_t)c->found_threads);
+			ledger_int(&e, "found_posts", (int64_t)c->found_posts);
+		}
 		if (c->open_xid)
 			ledger_int(&e, "open_xid", (int64_t)c->open_xid);
 	}

@@ -61,6 +61,8 @@ void run_add_counts(struct purge_counts *to, const struct purge_counts *c)
 	to->kept_gone += c->kept_gone;
 	to->late_restored += c->late_restored;
 	to->late_removed += c->late_removed;
+	to->found_threads += c->found_threads;
+	to->found_posts += c->found_posts;
 	to->blobs_unlinked += c->blobs_unlinked;
 	to->blobs_shared += c->blobs_shared;
 	to->blobs_failed += c->blobs_failed;
@@ -73,7 +75,7 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 {
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
-		.batch_posts = &run->batch_posts, .alone = run_alone(run),
+		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .alone = run_alone(run),
 		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms,
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,

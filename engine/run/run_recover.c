@@ -73,7 +73,7 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 	auto_mem void *ctx = mem_context(run->ctx, "recover");
 	const struct policy_rule *rule = run_find_rule(run, b->rule);
 	bool same = strcmp(b->policy_digest, run->policy_hex) == 0 && rule;
-	struct run_purge p = {.name = b->bundle, .rule = rule, .snapshot_ms = b->snapshot_ms, .started = b->purge_started,
+	struct run_purge p = {.name = b->bundle, .rule = rule, .snapshot_ms = b->snapshot_ms, .started = b->purge_started, .unfinished = true,
 			      .settle_only = b->purged || !same};
 	struct purge_counts none = {.threads = 0};
 	struct receipt *receipt;

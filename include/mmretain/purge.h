@@ -26,6 +26,7 @@ struct purge_counts {
 	uint64_t threads, posts, rows[MM_KINDS], batches;
 	uint64_t kept_changed, kept_held, kept_locked, kept_gone; /* threads */
 	uint64_t late_restored, late_removed;
+	uint64_t found_threads, found_posts; /* with count_found: gone, and not deleted by this run */
 	uint64_t blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked;
 	int64_t pause_ms;
 	bool sweep_open;  /* an older transaction was still running: a later run sweeps once more */
@@ -55,6 +56,7 @@ struct purge_options {
 	int64_t deadline_mono_ms;              /* 0 = none */
 	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
+	bool count_found;                      /* the sweep counts what an earlier run deleted of the bundles */
 	uint64_t sweep_xid;                    /* up to this one; 0: all that have begun until now */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
 	const struct mm_protect_query *protect;/* holds and spares, asked again inside the deleting transaction */

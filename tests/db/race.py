@@ -407,6 +407,37 @@ class ServerRemoves(Race):
 
 
 class AfterACrash(Race):
+    def found(self, fault, policy=None, **more):
+        """What the run after a crash says of the threads that the crashed one had deleted: of none, some or all bundles."""
+        self.bench.begin(**more)
+        due = {t.root.id: len(t.posts) for t in self.bench.roots()}
+        self.crash(fault)
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        gone = [n for root, n in due.items() if root not in here]
+        self.assertTrue(0 < len(gone), "the crashed run deleted nothing")
+        if policy:
+            policy()
+        done = self.bench.run(code=(0, 3))
+        self.assertEqual(json.loads(done.out)["found_deleted"], {"threads": len(gone), "posts": sum(gone)})
+        lines = [e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "sweep" and "found_threads" in e]
+        self.assertEqual([sum(e[k] for e in lines) for k in ("found_threads", "found_posts")], [len(gone), sum(gone)])
+        text = self.bench.call("report", "last").out
+        self.assertIn(f"{len(gone)} threads, {sum(gone)} posts were gone already", text)
+        again = json.loads(self.bench.run(code=(0, 3)).out)
+        self.assertEqual(again["found_deleted"], {"threads": 0, "posts": 0})
+
+    def other_policy(self):
+        self.bench.policy([dict(faults.OLD[0], keep={"for": "9000d"})])
+
+    def test_found_after_another_policy(self):
+        self.found("PURGE_AFTER_BATCHES", self.other_policy)
+
+    def test_found_by_the_same_policy(self):
+        self.found("PURGE_AFTER_BATCHES")
+
+    def test_found_before_the_sweep(self):
+        self.found("SWEEP_BEFORE", self.other_policy)
+
     def test_changed_blob(self):
         """A blob that changed while it was archived is not in the bundle: its thread stays, also when a crash comes between."""
         self.bench.begin()
