@@ -210,14 +210,21 @@ static void check_space(struct doctor *d)
 static void check_ledger(struct doctor *d)
 {
 	struct ledger_state *state = NULL;
+	enum mm_home home = MM_HOME_SAME;
 	struct err err = {0};
 
 	if (ledger_fold(d->cli->ctx, d->cli->store->ledger_dirfd, &state, &err) < 0) {
 		fail(d, "ledger", &err);
 		return;
 	}
-	if (d->cli->mm && d->cli->mm->schema && state->system && (strcmp(state->system, d->cli->mm->schema->system_identifier) != 0 ||
-								  strcmp(state->database, d->cli->mm->schema->database) != 0))
+	if (d->cli->mm && d->cli->mm->schema && state->system)
+		home = mm_home(d->cli->mm->schema, state->system, state->database);
+	if (home == MM_HOME_HIDDEN)
+		warn(d, "ledger", "A run is refused; " MM_HOME_GRANT " to the role again.", "%s", mm_home_problem(home));
+	else if (home == MM_HOME_SHOWN)
+		warn(d, "ledger", "A run is refused; when it is the server of the last run into this archive, run once with --moved-database.", "%s",
+		     mm_home_problem(home));
+	else if (home == MM_HOME_OTHER)
 		warn(d, "ledger", "A run is refused; when the database was moved, restored or upgraded, run once with --moved-database.",
 		     "the last run into this archive was with database %s of system %s", state->database, state->system);
 	good(d, "ledger", "%llu lines, chain whole", (unsigned long long)state->entries);

@@ -353,9 +353,14 @@ static int check_database(const struct reader *r, const struct mm *mm, struct er
 	const struct plan *p = r->plan;
 	const char *system = mm->schema && mm->schema->system_identifier ? mm->schema->system_identifier : "";
 	const char *database = mm->schema && mm->schema->database ? mm->schema->database : "";
+	enum mm_home home = mm_home(mm->schema, p->system_identifier, p->database);
 
-	if (strcmp(p->system_identifier, system) == 0 && strcmp(p->database, database) == 0)
+	if (home == MM_HOME_SAME)
 		return 0;
+	if (home != MM_HOME_OTHER) {
+		(void)err_set(err, ERR_GUARD, "nothing shows that plan file %s is of this server's database %s: %s", r->path, database, mm_home_problem(home));
+		return err_hint(err, home == MM_HOME_HIDDEN ? MM_HOME_GRANT " to the role again, or make a new plan." : "Make a new plan.");
+	}
 	(void)err_set(err, ERR_GUARD, "plan file %s is of database %s on system %s, not of %s on %s", r->path, p->database,
 		      p->system_identifier, database, system);
 	return err_hint(err, "Use the plan with the database it was made for, or make a new one.");

@@ -114,18 +114,35 @@ static int check_not_lost(struct run *run, const struct ledger_state *st, struct
 			     "Nothing was deleted.");
 }
 
+/* It may well be the same server, but nothing shows it. */
+static int refuse_unknown(const struct run *run, enum mm_home home, struct err *err)
+{
+	err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s", run->mm->schema->database,
+		mm_home_problem(home));
+	if (home == MM_HOME_HIDDEN)
+		return err_hint(err, MM_HOME_GRANT " to the role again. Nothing was deleted.");
+	return err_hint(err, "When it is the same server, run once with --moved-database; attachments that an earlier run left to be removed stay on "
+			     "disk then. Nothing was deleted.");
+}
+
 /* Late replies and attachments to be removed belong to the database that they were in.  With another one they would be lost, or found
  * in rows that only look the same: a test server made from a dump, next to the real one. */
 static int check_home(struct run *run, struct err *err)
 {
 	const struct mm_schema *s = run->mm->schema;
 	struct ledger_state *st;
+	enum mm_home home;
 	int rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err);
 
-	if (rc < 0 || (rc = check_not_lost(run, st, err)) < 0 || !st->system || (strcmp(st->system, s->system_identifier) == 0 && strcmp(st->database, s->database) == 0))
+	if (rc < 0 || (rc = check_not_lost(run, st, err)) < 0 || !st->system)
 		return rc;
+	home = mm_home(s, st->system, st->database);
+	if (home == MM_HOME_SAME)
+		return 0;
 	if (run->options->moved_database)
 		return run_unlink_set_aside(run, err);
+	if (home != MM_HOME_OTHER)
+		return refuse_unknown(run, home, err);
 	err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database, st->system,
 		s->database, s->system_identifier);
 	return err_hint(err, "When it is the same server, moved, restored or upgraded, run once with --moved-database; else give it an archive of its "

@@ -80,6 +80,12 @@ struct mm {
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };
+/* Is this the database of an earlier run or plan, by name and system identifier ("": could not be read)?  HIDDEN: it could be read then and
+ * cannot now; SHOWN: the other way round.  Neither says that it is another one, or the same. */
+enum mm_home { MM_HOME_SAME, MM_HOME_OTHER, MM_HOME_HIDDEN, MM_HOME_SHOWN };
+enum mm_home mm_home(const struct mm_schema *schema, const char *system, const char *database);
+const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for messages */
+#define MM_HOME_GRANT "GRANT EXECUTE ON FUNCTION pg_control_system()" /* to the role; then the same server is known again */
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or

@@ -781,5 +781,47 @@ class Locks(Race):
         self.whole(t)
 
 
+class Identity(Race):
+    """The right to read the server's identifier comes or goes between two runs: that is not another database, and it is said."""
+    RIGHT = "EXECUTE ON FUNCTION pg_control_system()"
+
+    def setUp(self):
+        super().setUp()
+        self.bench.sql(f"""DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN; GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO keeper;
+            GRANT UPDATE (replycount, lastreplyat, participants) ON threads TO keeper; REVOKE {self.RIGHT} FROM PUBLIC;""")
+        self.addCleanup(self.bench.sql, f"GRANT {self.RIGHT} TO PUBLIC; DROP OWNED BY keeper; DROP ROLE keeper")
+
+    def changed(self, first, then, *words):
+        self.bench.sql(first)
+        self.bench.begin(user="keeper")
+        plan = os.path.join(self.bench.copy.where, "plan.jsonl")
+        self.bench.call("plan", "--out", plan, code=0)
+        self.bench.run(code=(0, 3))
+        here = self.bench.sql("SELECT count(*) FROM posts")
+        self.bench.sql(then)
+        self.bench.says(self.bench.run(code=16), "pg_control_system()", *words)
+        done = self.bench.call("doctor")
+        self.bench.says(done, "pg_control_system()", *words)
+        self.assertEqual(self.bench.sql("SELECT count(*) FROM posts"), here)
+        self.bench.says(self.bench.call("run", "--plan", plan, "--yes", "--moved-database", code=16), "pg_control_system()", words[0])
+
+    def test_right_lost(self):
+        self.changed(f"GRANT {self.RIGHT} TO keeper", f"REVOKE {self.RIGHT} FROM keeper", "cannot be read", "GRANT EXECUTE")
+
+    def test_right_lost_and_given_back(self):
+        self.bench.sql(f"GRANT {self.RIGHT} TO keeper")
+        self.bench.begin(user="keeper")
+        self.bench.run(code=(0, 3))
+        self.bench.sql(f"REVOKE {self.RIGHT} FROM keeper")
+        self.bench.run(code=16)
+        self.bench.sql(f"GRANT {self.RIGHT} TO keeper")
+        self.bench.run(code=(0, 3))
+
+    def test_right_given(self):
+        self.changed("SELECT 1", f"GRANT {self.RIGHT} TO keeper", "could not be read", "--moved-database")
+        self.bench.call("run", "--yes", "--moved-database", code=(0, 3))
+        self.bench.run(code=(0, 3))
+
+
 if __name__ == "__main__":
     unittest.main()
