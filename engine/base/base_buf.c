@@ -1,11 +1,20 @@
 /* base_buf.c - a growing byte buffer with a ceiling. */
 #include <mmretain/base.h>
 
+#include <assert.h>
 #include <string.h>
 
 void buf_init(struct buf *b, void *ctx, size_t max_bytes)
 {
 	*b = (struct buf){.ctx = ctx, .max_bytes = max_bytes};
+}
+
+void buf_start(struct buf *b, size_t bytes)
+{
+	assert(!b->data && bytes <= b->max_bytes);
+	b->data = mem_grow(b->ctx, NULL, char, bytes + 1);
+	b->data[0] = '\0';
+	b->cap = bytes + 1;
 }
 
 bool buf_reserve(struct buf *b, size_t extra)

@@ -20,6 +20,7 @@
 #define MEMBER_ROW_BYTES (4u << 20)      /* rows in one member, unless a single row is larger */
 #define MEMBER_FRAMES 16u                /* frames in one row member */
 #define FRAME_BYTES_DEFAULT (256u << 10)
+#define LAST_ROW_BYTES (8u << 10)        /* what the row that fills a frame is expected to add to it */
 #define FRAME_COMP_MAX (2 * (size_t)FRAME_RAW_MAX)
 #define FRAMES_MAX (16u << 20)
 #define MEMBERS_MAX (2u << 20)
@@ -125,7 +126,8 @@ int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *d
 
 struct slot;
 struct ring;
-struct ring *ring_new(void *ctx, struct outfile *out, int level, int workers);
+/* raw_bytes: the most that a usual frame takes; buffers of that size need not be grown. */
+struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, int workers);
 /* The slot being filled; waits for room. */
 int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
 struct buf *slot_raw(struct slot *s);

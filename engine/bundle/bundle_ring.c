@@ -19,6 +19,7 @@ enum slot_state { SLOT_FREE, SLOT_READY, SLOT_BUSY, SLOT_DONE };
 
 struct slot {
 	struct buf raw;
+	void *own;                                  /* out grows in whichever thread works on the slot: nothing else hangs there */
 	char *out; size_t cap, out_len;
 	char head[2560]; size_t head_len, head_raw; /* compressed tar header, first frame of a member */
 	int level;
@@ -26,14 +27,22 @@ struct slot {
 	struct frame_row meta;
 };
 
+/* Who compresses: into a buffer that is large enough for anything, from there into the slot, which needs a third of it. */
+struct hand {
+	struct ring *ring;
+	struct zc *zc;
+	void *own;
+	char *bound; size_t cap;
+};
+
 struct ring {
 	struct slot slot[RING_SLOTS];
 	uint64_t head, work, tail, sealed; /* next to fill, to compress, to write; below sealed: may be written */
 	struct outfile *out;
 	int level, n_workers;
-	struct zc *zc;                     /* of the caller */
+	size_t raw_bytes;                  /* of a usual frame, at most */
+	struct hand caller, worker[WORKERS_MAX];
 	pthread_t thread[WORKERS_MAX];
-	struct zc *worker_zc[WORKERS_MAX];
 	int started;
 	bool quit;
 	pthread_mutex_t lock;
@@ -82,17 +91,38 @@ int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *d
 
 /* ---- workers ---- */
 
-static void slot_compress(struct slot *s, struct zc *zc)
+static void hand_init(struct hand *h, struct ring *r)
 {
-	s->out_len = zc_compress(zc, s->level, s->out, s->cap, s->raw.data, s->raw.len);
+	*h = (struct hand){.ring = r, .zc = zc_new(r), .own = mem_context(r, "hand")};
 }
 
-struct worker { struct ring *r; int i; };
+static void room(void *ctx, char **data, size_t *cap, size_t need)
+{
+	if (*cap >= need)
+		return;
+	TALLOC_FREE(*data);
+	*data = mem_grow(ctx, NULL, char, need);
+	*cap = need;
+}
+
+static void slot_compress(struct slot *s, struct hand *h)
+{
+	room(h->own, &h->bound, &h->cap, zc_bound(s->raw.len));
+	s->out_len = zc_compress(h->zc, s->level, h->bound, h->cap, s->raw.data, s->raw.len);
+	if (s->out_len > s->cap)
+		room(s->own, &s->out, &s->cap, s->out_len + s->out_len / 4); /* the next one will not be much larger */
+	if (s->out_len)
+		memcpy(s->out, h->bound, s->out_len);
+	if (h->cap > SLOT_KEEP) {
+		TALLOC_FREE(h->bound);
+		h->cap = 0;
+	}
+}
 
 static void *ring_worker(void *payload)
 {
-	struct worker *w = payload;
-	struct ring *r = w->r;
+	struct hand *h = payload;
+	struct ring *r = h->ring;
 
 	pthread_mutex_lock(&r->lock);
 	while (!r->quit) {
@@ -104,7 +134,7 @@ static void *ring_worker(void *payload)
 		s->state = SLOT_BUSY;
 		r->work++;
 		pthread_mutex_unlock(&r->lock);
-		slot_compress(s, r->worker_zc[w->i]);
+		slot_compress(s, h);
 		pthread_mutex_lock(&r->lock);
 		s->state = SLOT_DONE;
 		pthread_cond_signal(&r->done);
@@ -117,10 +147,8 @@ static void *ring_worker(void *payload)
 static void ring_start(struct ring *r, int workers)
 {
 	for (int i = 0; i < workers && i < WORKERS_MAX; i++) {
-		struct worker *w = mem_new(r, struct worker);
-		*w = (struct worker){r, i};
-		r->worker_zc[i] = zc_new(r);
-		if (thread_start(&r->thread[i], ring_worker, w) != 0)
+		hand_init(&r->worker[i], r);
+		if (thread_start(&r->thread[i], ring_worker, &r->worker[i]) != 0)
 			break;
 		r->started++;
 	}
@@ -145,18 +173,20 @@ static int ring_free(struct ring *r)
 	return 0;
 }
 
-struct ring *ring_new(void *ctx, struct outfile *out, int level, int workers)
+struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, int workers)
 {
 	struct ring *r = mem_new(ctx, struct ring);
 
 	r->out = out;
 	r->level = level;
-	r->zc = zc_new(r);
+	r->raw_bytes = raw_bytes;
+	hand_init(&r->caller, r);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->ready, NULL);
 	pthread_cond_init(&r->done, NULL);
 	for (size_t i = 0; i < RING_SLOTS; i++) {
 		buf_init(&r->slot[i].raw, r, FRAME_RAW_MAX);
+		r->slot[i].own = mem_context(r, "slot");
 		r->slot[i].meta.member = NO_MEMBER;
 	}
 	talloc_set_destructor(r, ring_free);
@@ -166,7 +196,7 @@ struct ring *ring_new(void *ctx, struct outfile *out, int level, int workers)
 
 struct zc *ring_zc(struct ring *r)
 {
-	return r->zc;
+	return r->caller.zc;
 }
 
 struct buf *slot_raw(struct slot *s)
@@ -185,8 +215,7 @@ static void slot_clear(struct slot *s)
 {
 	if (s->raw.cap > SLOT_KEEP || s->cap > SLOT_KEEP) {
 		buf_reset(&s->raw);
-		talloc_free(s->out);
-		s->out = NULL;
+		TALLOC_FREE(s->out);
 		s->cap = 0;
 	}
 	buf_clear(&s->raw);
@@ -232,22 +261,18 @@ int ring_slot(struct ring *r, struct slot **ret, struct err *err)
 			return rc;
 	}
 	*ret = &r->slot[r->head % RING_SLOTS];
+	if (!(*ret)->raw.cap)
+		buf_start(&(*ret)->raw, r->raw_bytes);
 	return 0;
 }
 
 void ring_submit(struct ring *r, int level)
 {
 	struct slot *s = &r->slot[r->head % RING_SLOTS];
-	size_t need = zc_bound(s->raw.len);
 
-	if (s->cap < need) {
-		talloc_free(s->out);
-		s->out = mem_array(r, char, need);
-		s->cap = need;
-	}
 	s->level = level ? level : r->level;
 	if (r->started == 0) {
-		slot_compress(s, r->zc);
+		slot_compress(s, &r->caller);
 		s->state = SLOT_DONE;
 		r->head++;
 		return;
@@ -269,7 +294,7 @@ int ring_seal(struct ring *r, const char *header, size_t len, struct err *err)
 	struct slot *s = &r->slot[r->sealed % RING_SLOTS];
 
 	if (header) {
-		s->head_len = zc_compress(r->zc, r->level, s->head, sizeof(s->head), header, len);
+		s->head_len = zc_compress(r->caller.zc, r->level, s->head, sizeof(s->head), header, len);
 		s->head_raw = len;
 		if (s->head_len == 0)
 			return err_set(err, ERR_INTERNAL, "zstd could not compress a header of \"%s\"", r->out->name);

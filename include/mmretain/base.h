@@ -91,6 +91,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, void *ctx, size_t max_bytes);
+/* The first room of an empty buffer, exactly that much: growing doubles it. */
+void buf_start(struct buf *b, size_t bytes);
 void buf_put(struct buf *b, const void *data, size_t len);
 void buf_puts(struct buf *b, const char *s);
 void buf_byte(struct buf *b, char c);
