@@ -12,7 +12,7 @@
 #include "mm_sql.h"
 #include "mm_export_internal.h"
 
-enum { FETCH_ROWS = 1000, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_ROWS = 500, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;

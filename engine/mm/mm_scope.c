@@ -23,6 +23,23 @@ static void set_id(mm_id ret, const struct db_row *row, int col)
 	ret[len] = '\0';
 }
 
+/* The four names of a channel in one piece of memory: a server has thousands of them. */
+static void set_names(struct mm_scope *c, void *ctx, const struct db_row *row)
+{
+	char **to[] = {&c->channel_name, &c->channel_display, &c->team_name, &c->team_display};
+	size_t bytes = 0;
+	char *at;
+
+	for (size_t i = 0; i < ARRAY_LEN(to); i++)
+		bytes += row->len[2 + i] + 1;
+	at = mem_array(ctx, char, bytes);
+	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+		memcpy(at, row->value[2 + i], row->len[2 + i] + 1);
+		*to[i] = at;
+		at += row->len[2 + i] + 1;
+	}
+}
+
 static int add_scope(void *payload, const struct db_row *row, struct err *err)
 {
 	struct scopes *s = payload;
@@ -35,14 +52,11 @@ static int add_scope(void *payload, const struct db_row *row, struct err *err)
 	}
 	c = &s->item[s->n++];
 	*c = (struct mm_scope){
-		.channel_name = mem_strdup(s->item, row->value[2]),
-		.channel_display = mem_strdup(s->item, row->value[3]),
-		.team_name = mem_strdup(s->item, row->value[4]),
-		.team_display = mem_strdup(s->item, row->value[5]),
 		.type = row->len[6] == 1 && strchr("OPDG", row->value[6][0]) ? row->value[6][0] : '?',
 		.channel_archived = row->value[7][0] == 't',
 		.team_archived = row->value[8][0] == 't',
 	};
+	set_names(c, s->item, row);
 	set_id(c->channel_id, row, 0);
 	set_id(c->team_id, row, 1);
 	return 0;
