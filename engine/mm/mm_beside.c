@@ -17,7 +17,6 @@ int mm_snapshot_begin(struct mm *mm, struct err *err)
 {
 	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
 
-	mm->counted_plain = r == 0;
 	if (r == 0)
 		mm->beside = mem_new(mm, struct mm_beside);
 	return r;

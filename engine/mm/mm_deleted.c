@@ -202,7 +202,6 @@ int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn
 
 	if (q->n_channels == 0)
 		return 0;
-	mm->counted_plain = false; /* edit copies that name no root are counted here too */
 	map_channels(ctx, q, &g[0]);
 	g[1] = g[0];
 	if ((r = spool_new(ctx, sizeof(mm_id), &roots, err)) < 0 || (r = find_roots(mm, ctx, q, roots, err)) < 0)

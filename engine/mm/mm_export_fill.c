@@ -33,16 +33,16 @@ static int fill(struct mm_export *x, const struct sql *sql, int n_params, const 
 	return rc;
 }
 
-/* Edit copies that name their thread only through their reply are rare, and looking for them costs: where the plan counted none, or there were none
- * once, another number of posts than the plan counted tells of new ones.  Else the number tells nothing: a new reply may stand for a
- * missing copy. */
+/* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were none once, another number of
+ * posts than the plan counted tells of new ones.  Where there are some the number tells nothing: a new reply may stand for a missing copy.
+ * Nor does a plan tell whether there are any: its scan comes across rows of the rule's channels that are older than the cut-off. */
 static int lost_copies(struct mm_export *x, bool *ret, struct err *err)
 {
 	struct db_result *r;
 	int rc;
 
 	*ret = false;
-	if (x->posts == x->planned && (x->mm->no_lost_copies || x->mm->counted_plain))
+	if (x->posts == x->planned && x->mm->no_lost_copies)
 		return 0;
 	if ((rc = db_query(x, x->mm->db, &sql_export_lost, DB_ONE, 0, NULL, &r, err)) < 0)
 		return rc;

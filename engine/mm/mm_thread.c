@@ -217,8 +217,6 @@ static int settle_rootless(void *ctx, struct run *run, struct mm_rows *rows, str
 	}
 	if (r == 0 && page.n)
 		r = settle_page(run, rows, &page, err);
-	if (spool_count(rootless))
-		run->mm->counted_plain = false;
 	return r == 0 && spool_count(rootless) && rows->order != MM_BY_ROOT ? mark_named(run, rows, err) : r;
 }
 
@@ -293,7 +291,6 @@ static int probe(struct run *run, struct mm_rows *rows, int64_t posts, struct er
 	struct mm *twin = NULL;
 	int r = list_marked(ctx, run->mm, rows, posts, err);
 
-	run->mm->counted_plain = false; /* a probe finds such copies and does not tell */
 	if (r == 0 && posts >= BESIDE_POSTS)
 		r = mm_twin(run->mm, &twin, err);
 	if (r < 0)

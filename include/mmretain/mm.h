@@ -76,7 +76,6 @@ struct mm {
 	int64_t now_ms;                    /* the same, or the --now override */
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
-	bool counted_plain;                /* nor did the plan of this session count any such copy: it scanned, and every row named a root */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
 };

@@ -237,6 +237,39 @@ class Order(Race):
         self.early_copy(lost=True)
 
 
+class LostCopy(Race):
+    """An edit copy of a due thread's reply that names no root and that a scan for the cut-off does not come across: the thread goes with it or not at all."""
+    MANY = 2500  # beside so many due posts a plan reads the table, where a few are looked up
+
+    def copied(self, by_channel=False, **column):
+        self.bench.policy()
+        self.bench.expect()
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and all(p.channel == t.channel for p in t.posts))
+        reply = next(p for p in t.posts if p.root == t.root.id and not p.original)
+        if by_channel:
+            self.bench.policy([{"name": "one", "match": {"channel": t.channel}, "keep": {"for": "500d"}}])
+        row = {"createat": reply.createat, "channelid": t.channel, **column}
+        self.bench.sql(f"""DELETE FROM posts p USING posts o WHERE o.id = p.originalid AND o.rootid <> '' AND coalesce(p.rootid, '') = '';
+            DELETE FROM posts p WHERE (p.rootid <> '' OR p.originalid <> '') AND NOT EXISTS (
+                SELECT FROM posts r WHERE r.id = CASE WHEN p.rootid <> '' THEN p.rootid ELSE p.originalid END AND coalesce(r.rootid, '') = '' AND coalesce(r.originalid, '') = '');
+            INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+            SELECT 'filler' || lpad(n::text, 20, '0'), {t.root.createat} - n, 1, 0, '{t.root.user}', '{t.channel}', '', '', 'x', '', '{{}}', 0 FROM generate_series(1, {self.MANY}) n;
+            INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+            VALUES ('{faults.new_id(8)}', {row["createat"]}, {row["createat"]}, {row["createat"]}, '{t.root.user}', '{row["channelid"]}', '', '{reply.id}', 'x', '', '{{}}', 0);
+            ANALYZE posts""")
+        self.bench.call("init", code=0)
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        self.assertFalse(any(i.startswith("filler") for i in here), "the due posts are still there")
+        self.assertEqual(faults.new_id(8) in here, t.root.id in here, "the thread went without its copy")
+
+    def test_younger(self):
+        self.copied(createat=NOW - 86_400_000)
+
+    def test_in_another_channel(self):
+        self.copied(by_channel=True, channelid="nochannelnochannelnochanne")
+
+
 class Scopes(Race):
     """Between export and delete a channel becomes one that another rule wins: its threads stay (F040)."""
     KEPT = {"keep": "forever", "priority": 5}
