@@ -209,20 +209,24 @@ static void on_named(void *payload, const struct purge_named_file *f)
 	memcpy(root->id, f->thread, sizeof root->id);
 }
 
-static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, const struct purge_swept *item, struct err *err)
+static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, struct purge_swept *item, struct err *err)
 {
-	auto_mem mm_id *id = mem_array(r->ctx, mm_id, r->n);
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
+		n += r->root[i].bundle == bundle;
+	if (n == 0)
+		return 0;
+	item->back = mem_array(item->ctx, mm_id, n);
+	for (size_t i = 0; i < r->n; i++)
 		if (r->root[i].bundle == bundle)
-			memcpy(id[n++], r->root[i].id, sizeof(mm_id));
+			memcpy(item->back[item->n_back++], r->root[i].id, sizeof(mm_id));
 	item->counts->late_restored += n;
-	return n ? purge_restore(mm, item->receipt, id, n, err) : 0;
+	return purge_restore(mm, item->receipt, item->back, n, err);
 }
 
 /* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew. */
-static int put_back(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_named *files, bool small, struct err *err)
+static int put_back(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_named *files, bool small, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
@@ -343,7 +347,7 @@ static int count_found(struct mm *mm, const struct purge_swept *item, size_t n, 
 	return rc;
 }
 
-static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
+static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	static const struct sql *const work[] = {&sql_sweep_work, &sql_sweep_work_late};
 	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
@@ -369,7 +373,7 @@ static int sweep_transaction(struct mm *mm, const struct purge_swept *item, size
 	return remove_late(mm, o, item, n, small, err);
 }
 
-int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
+int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	auto_mem struct purge_counts *before = mem_array(NULL, struct purge_counts, n + 1);
 	uint64_t open_xid;
@@ -383,6 +387,10 @@ int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const s
 		before[i] = *item[i].counts;
 	}
 	for (int tries = 0;; tries++) {
+		for (size_t i = 0; i < n; i++) {
+			TALLOC_FREE(item[i].back);
+			item[i].n_back = 0;
+		}
 		rc = sweep_transaction(mm, item, n, o, err);
 		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the ledger. */
 		if (rc == 0)

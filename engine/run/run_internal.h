@@ -203,7 +203,7 @@ int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;
 int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err) MMR_CHECKED;
-/* Threads of a bundle that its purge did not delete. */
+/* Threads of a bundle that its purge did not delete, or its sweep has put back. */
 int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
 int run_line_kept(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_end(struct run *run, int code, struct err *err) MMR_CHECKED;

@@ -169,6 +169,15 @@ int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 	return p->settle_only ? 0 : purge_step(run, p, &o, err);
 }
 
+/* What a sweep put back is the server's again: when the server removes it for good, no later sweep brings it back.  A later run's lines take the
+ * place of those before, so that they name all. */
+static int note_back(struct run *run, struct run_purge *p, const struct purge_swept *item, struct err *err)
+{
+	for (size_t i = 0; i < item->n_back; i++)
+		run_purge_stayed(run, p, item->back[i], strlen(item->back[i]));
+	return item->n_back ? run_line_stayed(run, p->name, p->stayed, p->n_stayed, err) : 0;
+}
+
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err)
 {
 	auto_mem struct purge_swept *item = mem_array(run->ctx, struct purge_swept, n + 1);
@@ -180,10 +189,14 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
-					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed};
+					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed, .ctx = item};
 	fill_options(run, p, NULL, &o);
-	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
-	    (rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if ((rc = note_back(run, &p[i], &item[i], err)) < 0)
+			return rc;
+	if ((rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
 		return rc;
 	run_timing("sweep", from, 0, "");
 	for (size_t i = 0; i < n; i++)

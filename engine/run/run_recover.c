@@ -54,7 +54,7 @@ static struct run_bundle *note(struct run *run, const struct ledger_bundle *b)
 	return n;
 }
 
-/* What the ledger says of threads that were not deleted; lines come sorted. */
+/* What the ledger says of threads that were not deleted, or came back. */
 static void take_stayed(struct run *run, const struct ledger_bundle *b, struct run_purge *p)
 {
 	size_t len;
@@ -65,6 +65,8 @@ static void take_stayed(struct run *run, const struct ledger_bundle *b, struct r
 		if (len <= MM_ID)
 			run_purge_stayed(run, p, id, len);
 	}
+	if (p->n_stayed)
+		qsort(p->stayed, p->n_stayed, sizeof(mm_id), mm_id_cmp);
 }
 
 /* A rule that no longer says the same may not delete any more. */

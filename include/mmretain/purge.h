@@ -82,8 +82,10 @@ struct purge_swept {
 	struct purge_counts *counts;
 	const struct purge_seen *seen; /* complete, or NULL: the bundle is read again if posts of anybody are missing */
 	const mm_id *stayed; size_t n_stayed; /* threads of it that were not deleted, sorted by strcmp: whoever removes them later, we do not put them back */
+	void *ctx;                         /* the sweep allocates on it: */
+	mm_id *back; size_t n_back;        /* threads that it has put back, once it is committed: for the next sweep of the bundle they have stayed */
 };
-int purge_sweep(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
+int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
  * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */
 int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;

@@ -428,6 +428,21 @@ class ServerRemoves(Race):
         self.assertEqual(self.bench.sql(f"SELECT count(*) FROM reactions WHERE postid = '{reply}' AND emojiname = 'orphan'"), "1")
         self.whole(other)
 
+    def test_put_back_then_removed(self):
+        """A thread that a late reply brought back, its author removed by the server the day after: the reply of somebody else keeps hanging, and nothing comes back again."""
+        process, (t, *_) = self.published()
+        process.kill()
+        lib.finish(process)
+        process = self.bench.halt("SWEEP_BEFORE")
+        self.assertNotIn(t.root.id, self.posts(t))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.go_on(process, code=(0, 3))
+        self.whole(t)
+        archived = "', '".join(p.id for p in t.posts)
+        self.bench.sql(f"DELETE FROM posts WHERE id IN ('{archived}')")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+
     def test_after_a_crash(self):
         """Replies that the archive has are still there without their root: whoever removed the root, our delete takes all or nothing."""
         self.bench.begin()
