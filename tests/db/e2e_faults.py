@@ -829,6 +829,74 @@ def late_reply(bench, way):
     bench.run(code=(0, 3))
 
 
+# A row that names a post, in every table; {p}: the post, {u} a user, {c} its channel, {n} 26 characters of its own, {r} its root
+LATE_ROWS = {
+    "reactions": "VALUES ('{u}', '{p}', 'late', 1, 1, 0, '', '{c}')",
+    "threads": "VALUES ('{p}', 1, 1, '[]', '{c}', NULL, '')",
+    "threadmemberships": "VALUES ('{p}', '{u}', true, 1, 1, 0)",
+    "postspriority": "VALUES ('{p}', '{c}', 'urgent', NULL, NULL)",
+    "postacknowledgements": "VALUES ('{p}', '{u}', 1, '', '{c}')",
+    "persistentnotifications": "VALUES ('{p}', 1, 1, 0, 1)",
+    "preferences": "VALUES ('{u}', 'flagged_post', '{p}', 'true')",
+    "postreminders": "VALUES ('{p}', '{u}', 1)",
+    "drafts": "(createat, updateat, deleteat, userid, channelid, rootid, message, props, fileids) VALUES (1, 1, 0, '{u}', '{c}', '{r}', 'x', '{{}}', '[]')",
+    "readreceipts": "VALUES ('{p}', '{u}', 1)",
+    "temporaryposts": "VALUES ('{p}', 'x', 1, 'm', '[]')",
+    "translations": "VALUES ('{p}', 'de', 'post', 'x', repeat('0', 64), 't', NULL, NULL, 1, 'ready', '{c}')",
+    "propertyvalues": "VALUES ('{n}', '{p}', 'post', '{n}', '{n}', '1', 1, 1, 0)",
+}
+
+
+def late_rows(bench, rows, orphans=0):
+    """Rows of every table come late, on a root and on a reply of threads that were deleted: all go, and are kept beside the ledger.  Such rows of posts
+    that others removed long ago stay.  rows: posts in the planner's book."""
+    for i, (table, values) in enumerate(LATE_ROWS.items()):
+        old = f"{'oldorphan' + str(i):x<26}"
+        bench.sql(f"INSERT INTO {table} {values.format(p=old, r=old, u=old, c='', n=old)}")
+    if orphans:
+        bench.sql(f"INSERT INTO reactions SELECT 'u', lpad(n::text, 26, 'o'), 'old', 1, 1, 0, '', '' FROM generate_series(1, {orphans}) n")
+    bench.sql(f"UPDATE pg_class SET reltuples = {rows} WHERE oid = 'posts'::regclass")
+    bench.begin()
+    before = bench.copy.load()
+    process = bench.halt("SWEEP_BEFORE")
+    here = set(bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+    gone = [t for t in bench.roots(replies) if not any(p.id in here for p in t.posts)]
+    written = 0
+    for i, (table, values) in enumerate(LATE_ROWS.items()):
+        for j, t in enumerate(gone[i::len(LATE_ROWS)][:4]):  # no other table has a row of them
+            p = t.root.id if j % 2 or table == "threads" else next(p.id for p in t.posts if p.id != t.root.id)
+            bench.sql(f"INSERT INTO {table} {values.format(p=p, r=t.root.id, u='late', c=t.channel, n=f'late{i:02}{j:020}')}")
+            written += 1
+    bench.go_on(process, code=(0, 3))
+    after = bench.copy.load()
+    for table in LATE_ROWS:
+        late = set(after[table].lines) - set(before[table].lines)
+        if late:
+            bench.fail(f"{table}: {len(late)} late rows are left")
+        old = [line for line in before[table].lines if "oldorphan" in line]
+        if len(old) != 1 or old[0] not in after[table].lines:
+            bench.fail(f"{table}: a row of a post that others removed is gone")
+    folder = os.path.join(bench.copy.archive, "ledger")
+    kept = sum(open(os.path.join(folder, n), encoding="utf-8").read().count("\n") for n in os.listdir(folder) if n.startswith("late-"))
+    if len(gone) < 2 * len(LATE_ROWS) or kept != written:
+        bench.fail(f"{kept} of {written} late rows of {len(gone)} threads are beside the ledger")
+
+
+@test
+def test_late_rows(bench):
+    late_rows(bench, 1)
+
+
+@test
+def test_late_rows_of_a_small_delete(bench):
+    late_rows(bench, 1e9)
+
+
+@test
+def test_late_rows_among_many_orphans(bench):
+    late_rows(bench, 1, 100_001)
+
+
 @test
 def test_late_commit(bench):
     """A reply in a transaction that was open during the whole run and is committed after it: the next run leaves no orphan."""
