@@ -443,6 +443,22 @@ class ServerRemoves(Race):
         self.bench.run(code=(0, 3))
         self.assertEqual(self.posts(t), {faults.new_id(3)})
 
+    def test_put_back_by_a_later_run(self):
+        """The same where the next night puts it back: that night's lines also name what had stayed the night before."""
+        process, (kept, t, *_) = self.published()
+        at = int(time.time() * 1000)
+        self.bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{kept.root.id}'")
+        self.bench.go_on(process, code=3)
+        self.whole(kept)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        for thread in (kept, t):
+            self.bench.sql("DELETE FROM posts WHERE id IN ('" + "', '".join(p.id for p in thread.posts) + "')")
+        faults.insert_reply(self.bench, kept, 4, int(time.time() * 1000))
+        self.bench.run(code=(0, 3))
+        self.assertEqual((self.posts(kept), self.posts(t)), ({faults.new_id(4)}, {faults.new_id(3)}))
+
     def test_after_a_crash(self):
         """Replies that the archive has are still there without their root: whoever removed the root, our delete takes all or nothing."""
         self.bench.begin()
@@ -485,6 +501,19 @@ class AfterACrash(Race):
 
     def test_found_before_the_sweep(self):
         self.found("SWEEP_BEFORE", self.other_policy)
+
+    def test_late_reply_before_the_sweep(self):
+        """The run that takes the bundle up deletes nothing more, for the policy has changed; a late reply still brings its thread back."""
+        self.bench.begin()
+        self.crash("SWEEP_BEFORE")
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.policy([dict(faults.OLD[0], keep={"for": "5000d"})])
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        self.bench.run(code=(0, 3))
+        self.whole(t)
 
     def test_changed_blob(self):
         """A blob that changed while it was archived is not in the bundle: its thread stays, also when a crash comes between."""
