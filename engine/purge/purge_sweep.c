@@ -225,14 +225,18 @@ static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, 
 	return purge_restore(mm, item->receipt, item->back, n, err);
 }
 
-/* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew. */
-static int put_back(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_named *files, bool small, struct err *err)
+/* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew.  So do threads whose
+ * root was edited late: the server did not find it and wrote its earlier version all the same.  A root that the server removes for good leaves
+ * such copies too, so they tell only of threads that certainly we deleted. */
+static int put_back(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_named *files, bool small, bool copies,
+		    struct err *err)
 {
+	const char *param = copies ? "true" : "false";
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
 	int rc;
 
-	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 0, NULL, on_root, &r, err)) < 0 ||
+	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 1, &param, on_root, &r, err)) < 0 ||
 	    (rc = purge_named_ask(mm, files, on_named, &r, err)) < 0 || r.n == 0)
 		return rc;
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -368,7 +372,7 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
 		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
 			return rc;
-	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, err)) < 0)
+	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)
 		return rc;
 	return remove_late(mm, o, item, n, small, err);
 }

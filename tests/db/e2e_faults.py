@@ -897,6 +897,45 @@ def test_late_rows_among_many_orphans(bench):
     late_rows(bench, 1, 100_001)
 
 
+def late_copy(bench, rows, orphans=0):
+    """The root was edited while its thread was deleted: the server found no row to change and wrote what it took for the earlier version.  The thread comes
+    back with it, and goes whole another night; what the server left of roots that it removed itself stays."""
+    row = """INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+             VALUES ('{}', {}, 2, {}, 0, '{}', '{}', '', '{}', 'before', '', '{{}}', '', '[]', '[]', false, false, '')"""
+    bench.sql(row.format(new_id(5), 1, 2, "u", "c", f"{'oldroot':x<26}"))
+    if orphans:
+        bench.sql(f"INSERT INTO reactions SELECT 'u', lpad(n::text, 26, 'o'), 'old', 1, 1, 0, '', '' FROM generate_series(1, {orphans}) n")
+    bench.sql(f"UPDATE pg_class SET reltuples = {rows} WHERE oid = 'posts'::regclass")
+    bench.begin()
+    process = bench.halt("SWEEP_BEFORE")
+    here = set(bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+    t = next(t for t in bench.roots(replies) if t.root.user and not any(p.id in here for p in t.posts))
+    bench.sql(row.format(new_id(4), t.root.createat, int(time.time() * 1000), t.root.user, t.channel, t.root.id))
+    bench.go_on(process, code=(0, 3))
+    back = oracle.Db(bench.copy.load()).threads.get(t.root.id)
+    if not back or {p.id for p in back.posts} != {p.id for p in t.posts} | {new_id(4)}:
+        bench.fail(f"{len(back.posts) if back else 0} of {len(t.posts) + 1} posts are there")
+    bench.run(code=(0, 3))
+    left = bench.sql(f"SELECT string_agg(id, ' ') FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}' OR originalid = '{t.root.id}' OR id = '{new_id(5)}'")
+    if left != new_id(5):
+        bench.fail(f"left after the second night: {left}")
+
+
+@test
+def test_late_copy(bench):
+    late_copy(bench, 1)
+
+
+@test
+def test_late_copy_of_a_small_delete(bench):
+    late_copy(bench, 1e9)
+
+
+@test
+def test_late_copy_among_many_orphans(bench):
+    late_copy(bench, 1, 100_001)
+
+
 @test
 def test_late_commit(bench):
     """A reply in a transaction that was open during the whole run and is committed after it: the next run leaves no orphan."""

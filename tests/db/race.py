@@ -469,6 +469,20 @@ class ServerRemoves(Race):
         self.bench.run(code=(0, 3))
         self.assertEqual(self.posts(t), before - {t.root.id})
 
+    def test_edited_and_removed_after_a_crash(self):
+        """The server keeps the edit copies of a root that it removes.  Nobody knows what the crashed run had deleted: such a copy brings nothing back."""
+        process, threads = self.published()
+        process.kill()
+        lib.finish(process)
+        t = next(t for t in threads if not any(p.original for p in t.posts))
+        self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, originalid, message, type, props, editat)
+            VALUES ('{faults.new_id(7)}', {t.root.createat}, 2, {int(time.time() * 1000)}, '{t.root.user}', '{t.channel}', '', '{t.root.id}', 'x', '', '{{}}', 0)""")
+        self.permanently(t)
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), set())
+        self.assertEqual(self.counts()["late_restored"], 0)
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{faults.new_id(7)}'"), "1", "what is left of a root that the server removed is not ours")
+
 
 class AfterACrash(Race):
     def found(self, fault, policy=None, **more):

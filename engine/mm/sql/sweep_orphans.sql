@@ -1,4 +1,4 @@
--- Posts that are gone although a row names them: replies' roots, and what hangs on posts.  What came late is among them; most of it others
+-- Posts that are gone although a row names them: replies' roots, edit copies' posts, and what hangs on posts.  What came late is among them; most of it others
 -- left behind.  One pass over each table and no work table: parallel workers may do it.  With a LIMIT the planner would merge sorted indexes,
 -- which parallel workers do not.
 -- Blocks: a table that the server has.
@@ -6,6 +6,7 @@
 SELECT c.id
 FROM (
 	SELECT rootid AS id FROM posts WHERE rootid > ''
+	UNION ALL SELECT originalid FROM posts WHERE originalid > ''
 --[reaction
 	UNION ALL SELECT postid FROM reactions
 --]
