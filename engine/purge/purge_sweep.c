@@ -209,20 +209,39 @@ static void on_named(void *payload, const struct purge_named_file *f)
 	memcpy(root->id, f->thread, sizeof root->id);
 }
 
-static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, struct purge_swept *item, struct err *err)
+/* Adds the bundle's threads among them to those that are in the database; returns how many these are. */
+static size_t note_here(const struct roots *r, size_t bundle, struct purge_swept *item)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
 		n += r->root[i].bundle == bundle;
-	if (n == 0)
-		return 0;
-	item->back = mem_array(item->ctx, mm_id, n);
+	if (n)
+		item->here = mem_grow(item->ctx, item->here, mm_id, item->n_here + n);
 	for (size_t i = 0; i < r->n; i++)
 		if (r->root[i].bundle == bundle)
-			memcpy(item->back[item->n_back++], r->root[i].id, sizeof(mm_id));
+			memcpy(item->here[item->n_here++], r->root[i].id, sizeof(mm_id));
+	return n;
+}
+
+static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, struct purge_swept *item, struct err *err)
+{
+	size_t n = note_here(r, bundle, item);
+
 	item->counts->late_restored += n;
-	return purge_restore(mm, item->receipt, item->back, n, err);
+	return n ? purge_restore(mm, item->receipt, item->here + item->n_here - n, n, err) : 0;
+}
+
+/* Nobody has written down which threads of the bundles were never deleted: those that are there. */
+static int find_here(struct mm *mm, struct purge_swept *item, size_t n, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep here");
+	struct roots r = {.ctx = ctx};
+	int rc = db_stream(mm->db, &sql_sweep_here, 0, NULL, on_root, &r, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		(void)note_here(&r, i, &item[i]);
+	return rc;
 }
 
 /* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew.  So do threads whose
@@ -354,7 +373,6 @@ static int count_found(struct mm *mm, const struct purge_swept *item, size_t n, 
 static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
 {
 	static const struct sql *const work[] = {&sql_sweep_work, &sql_sweep_work_late};
-	static const struct sql *const after_load[] = {&sql_sweep_work_analyze, &sql_sweep_work_trim};
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep");
 	struct purge_orphans orphans = {.ctx = ctx};
 	const struct purge_orphans *only = NULL;
@@ -369,9 +387,10 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 			return rc;
 	if ((rc = load_posts(mm, item, n, only, ctx, &files, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < ARRAY_LEN(after_load); i++)
-		if ((rc = db_query(NULL, mm->db, after_load[i], DB_NONE, 0, NULL, NULL, err)) < 0)
-			return rc;
+	if ((rc = db_query(NULL, mm->db, &sql_sweep_work_analyze, DB_NONE, 0, NULL, NULL, err)) < 0 ||
+	    (o->count_found && (rc = find_here(mm, item, n, err)) < 0) ||
+	    (rc = db_query(NULL, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err)) < 0)
+		return rc;
 	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)
 		return rc;
 	return remove_late(mm, o, item, n, small, err);
@@ -392,8 +411,8 @@ int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct 
 	}
 	for (int tries = 0;; tries++) {
 		for (size_t i = 0; i < n; i++) {
-			TALLOC_FREE(item[i].back);
-			item[i].n_back = 0;
+			TALLOC_FREE(item[i].here);
+			item[i].n_here = 0;
 		}
 		rc = sweep_transaction(mm, item, n, o, err);
 		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the ledger. */

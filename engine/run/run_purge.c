@@ -169,13 +169,13 @@ int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 	return p->settle_only ? 0 : purge_step(run, p, &o, err);
 }
 
-/* What a sweep put back is the server's again: when the server removes it for good, no later sweep brings it back.  A later run's lines take the
- * place of those before, so that they name all. */
-static int note_back(struct run *run, struct run_purge *p, const struct purge_swept *item, struct err *err)
+/* What a sweep put back is the server's again, like what an unfinished run had left: when the server removes it for good, no later sweep brings it
+ * back.  A later run's lines take the place of those before, so that they name all. */
+static int note_here(struct run *run, struct run_purge *p, const struct purge_swept *item, struct err *err)
 {
-	for (size_t i = 0; i < item->n_back; i++)
-		run_purge_stayed(run, p, item->back[i], strlen(item->back[i]));
-	return item->n_back ? run_line_stayed(run, p->name, p->stayed, p->n_stayed, err) : 0;
+	for (size_t i = 0; i < item->n_here; i++)
+		run_purge_stayed(run, p, item->here[i], strlen(item->here[i]));
+	return item->n_here ? run_line_stayed(run, p->name, p->stayed, p->n_stayed, err) : 0;
 }
 
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err)
@@ -194,7 +194,7 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
-		if ((rc = note_back(run, &p[i], &item[i], err)) < 0)
+		if ((rc = note_here(run, &p[i], &item[i], err)) < 0)
 			return rc;
 	if ((rc = run_fault(FAULT_SWEEP_AFTER, err)) < 0)
 		return rc;

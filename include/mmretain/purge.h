@@ -83,7 +83,8 @@ struct purge_swept {
 	const struct purge_seen *seen; /* complete, or NULL: the bundle is read again if posts of anybody are missing */
 	const mm_id *stayed; size_t n_stayed; /* threads of it that were not deleted, sorted by strcmp: whoever removes them later, we do not put them back */
 	void *ctx;                         /* the sweep allocates on it: */
-	mm_id *back; size_t n_back;        /* threads that it has put back, once it is committed: for the next sweep of the bundle they have stayed */
+	mm_id *here; size_t n_here;        /* threads that it has put back, with count_found also others that are in the database: for the next sweep of the
+					      bundle they have stayed, once this one is committed */
 };
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.

@@ -469,6 +469,20 @@ class ServerRemoves(Race):
         self.bench.run(code=(0, 3))
         self.assertEqual(self.posts(t), before - {t.root.id})
 
+    def test_never_deleted_then_removed(self):
+        """A crash before anything was deleted, another policy: the bundle is closed and its threads live on.  One of them gets a reply, and the server removes
+        its author: nothing comes back."""
+        process, (t, *_) = self.published()
+        process.kill()
+        lib.finish(process)
+        self.bench.policy([dict(faults.OLD[0], keep={"for": "5000d"})])
+        self.bench.run(code=(0, 3))
+        self.whole(t)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.sql("DELETE FROM posts WHERE id IN ('" + "', '".join(p.id for p in t.posts) + "')")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+
     def test_edited_and_removed_after_a_crash(self):
         """The server keeps the edit copies of a root that it removes.  Nobody knows what the crashed run had deleted: such a copy brings nothing back."""
         process, threads = self.published()
