@@ -9,12 +9,14 @@
 struct fold {
 	struct ledger_state *state;
 	char *newest_run;      /* the newest run that published any */
+	struct ledger_holds *holds;
 	void *scratch;         /* emptied for each line */
 };
 
 /* The fields of one line that the fold looks at. */
 struct fields {
 	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest, *system, *database;
+	char *at, *case_id, *via;
 	char *roots;           /* raw */
 	int64_t snapshot_ms, threads, posts, rows, open_xid;
 };
@@ -25,7 +27,7 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 	const struct { const char *key; char **slot; } slots[] = {
 		{"type", &f->type}, {"run", &f->run}, {"rule", &f->rule}, {"bundle", &f->bundle}, {"rel_path", &f->rel_path},
 		{"policy_digest", &f->policy_digest}, {"rows_digest", &f->rows_digest}, {"file_digest", &f->file_digest},
-		{"system_identifier", &f->system}, {"database", &f->database},
+		{"system_identifier", &f->system}, {"database", &f->database}, {"at", &f->at}, {"case", &f->case_id}, {"via", &f->via},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -252,6 +254,10 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	talloc_free_children(fold->scratch);
 	scan_line(fold->scratch, line, len, &f);
 	st->entries = seq;
+	if (f.type && f.roots && strcmp(f.type, "hold") == 0)
+		ledger_holds_add(fold->holds, f.roots, f.at, f.case_id, f.via);
+	if (f.type && f.roots && strcmp(f.type, "release") == 0)
+		ledger_holds_end(fold->holds, f.roots);
 	if (!f.run)
 		return 0;
 	note_run(st, &f);
@@ -277,12 +283,15 @@ int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct e
 {
 	auto_mem void *scratch = mem_context(NULL, "ledger fold");
 	struct fold fold = {.state = mem_new(ctx, struct ledger_state), .scratch = scratch};
-	int r = ledger_read(ledger_dirfd, fold_line, &fold, err);
+	int r;
 
+	fold.holds = ledger_holds_new(fold.state);
+	r = ledger_read(ledger_dirfd, fold_line, &fold, err);
 	if (r < 0) {
 		talloc_free(fold.state);
 		return r;
 	}
+	ledger_holds_fold(fold.holds, fold.state);
 	*ret = fold.state;
 	return 0;
 }

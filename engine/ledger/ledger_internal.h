@@ -26,4 +26,13 @@ int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, str
 /* The same of the last record alone: 1, or 0 when only a walk can tell (short, torn, damaged), or a negative code. */
 int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 
+/* ---- ledger_hold.c: the lines `hold` and `release` of the whole ledger ---- */
+struct ledger_holds;
+struct ledger_holds *ledger_holds_new(void *ctx);
+/* roots: the raw list of one line; at, case_id, via: its fields, or NULL. */
+void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at, const char *case_id, const char *via);
+void ledger_holds_end(struct ledger_holds *h, const char *roots);
+/* Fills held, hold and n_held of st; texts stay with h. */
+void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st);
+
 #endif

@@ -29,6 +29,11 @@
  *   kept         run, rule, reason, threads
  *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, error (name of the code, when not complete)
  *
+ * Between runs, without `run`:
+ *
+ *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin): no run takes these threads, or parts of them
+ *   release      roots: [thread ids] (at most 1000 a line), case: the hold on them ends
+ *
  * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
  */
 #ifndef MMRETAIN_LEDGER_H
@@ -79,6 +84,8 @@ struct ledger_bundle {
 	char *stayed;                      /* ids of its threads that were not deleted, one blank before each; or NULL */
 	char *stayed_run;                  /* which run said so last */
 };
+typedef char ledger_id[27];                /* of a thread, as mm_id */
+struct ledger_hold { int64_t since_ms; const char *case_id, *via; }; /* of the line that holds it; since_ms: when it was written */
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
 	struct ledger_bundle *last_run; size_t n_last_run;/* bundles that the newest deleting run purged, or whose
@@ -87,6 +94,9 @@ struct ledger_state {
 	char *open_run;                    /* run without run-end, or NULL */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
+	const ledger_id *held;             /* threads whose last line of `hold` and `release` is a hold, sorted by strcmp */
+	const struct ledger_hold *hold;    /* of each, in the same order */
+	size_t n_held;
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
 

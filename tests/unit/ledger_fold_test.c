@@ -1,5 +1,6 @@
 /* ledger_fold_test.c - the state of runs and bundles, folded from the lines. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ledger_test.h"
 
@@ -176,6 +177,70 @@ START_TEST(fold_many)
 }
 END_TEST
 
+static void put_hold(struct ledger *l, const char *type, const char *roots, const char *case_id, const char *via)
+{
+	struct ledger_entry e;
+	struct err err;
+
+	ledger_begin(&e, ctx, type);
+	ledger_raw(&e, "roots", roots);
+	ledger_str(&e, "case", case_id);
+	if (via)
+		ledger_str(&e, "via", via);
+	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
+}
+
+START_TEST(fold_holds)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st = fold();
+
+	ck_assert_uint_eq(st->n_held, 0);
+	put_hold(l, "hold", "[\"cc\",\"aa\"]", "17/26 \"x\"", "admin");
+	put_hold(l, "release", "[\"zz\"]", "17/26", NULL); /* was never held */
+	put_hold(l, "hold", "[\"bb\",\"abcdefghijklmnopqrstuvwxyz\",\"abcdefghijklmnopqrstuvwxyz0\",\"\"]", "18/26", "restore");
+	st = fold();
+	ck_assert_uint_eq(st->n_held, 4); /* what is empty or longer than an id is none */
+	ck_assert_str_eq(st->held[0], "aa");
+	ck_assert_str_eq(st->held[1], "abcdefghijklmnopqrstuvwxyz");
+	ck_assert_str_eq(st->held[2], "bb");
+	ck_assert_str_eq(st->held[3], "cc");
+	ck_assert_str_eq(st->hold[0].case_id, "17/26 \"x\"");
+	ck_assert_str_eq(st->hold[0].via, "admin");
+	ck_assert_str_eq(st->hold[1].via, "restore");
+	ck_assert_str_eq(st->hold[2].case_id, "18/26");
+	ck_assert_int_gt(st->hold[2].since_ms, 1500000000000);
+	put_hold(l, "release", "[\"aa\",\"bb\"]", "17/26", NULL);
+	put_hold(l, "hold", "[\"bb\"]", "19/26", "admin");
+	put_hold(l, "hold", "[\"cc\"]", "20/26", "admin"); /* the newest line tells */
+	PUT(l, "run-begin", "run", "r1");
+	st = fold();
+	ck_assert_uint_eq(st->n_held, 3);
+	ck_assert_str_eq(st->held[1], "bb");
+	ck_assert_str_eq(st->hold[1].case_id, "19/26");
+	ck_assert_str_eq(st->hold[2].case_id, "20/26");
+	ck_assert_str_eq(st->open_run, "r1");
+}
+END_TEST
+
+START_TEST(fold_many_holds)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+	char text[64];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(text, sizeof(text), "[\"t%03d\",\"t%03d\"]", i, i + 1);
+		put_hold(l, i % 3 == 2 ? "release" : "hold", text, "1", i % 3 == 2 ? NULL : "admin");
+	}
+	st = fold();
+	/* Of three lines: hold 0 and 1, hold 1 and 2, release 2 and 3; then hold 3 and 4. */
+	ck_assert_uint_eq(st->n_held, 200);
+	for (size_t i = 1; i < st->n_held; i++)
+		ck_assert(strcmp(st->held[i - 1], st->held[i]) < 0);
+}
+END_TEST
+
 TCase *fold_tests(void)
 {
 	TCase *folded = tcase_create("fold");
@@ -185,5 +250,7 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, fold_stayed);
 	tcase_add_test(folded, fold_open_sweep);
 	tcase_add_test(folded, fold_many);
+	tcase_add_test(folded, fold_holds);
+	tcase_add_test(folded, fold_many_holds);
 	return folded;
 }
