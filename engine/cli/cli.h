@@ -101,6 +101,10 @@ int cli_load_policy(struct cli *cli, struct err *err) MMR_CHECKED;   /* cli_poli
 struct policy_problems;
 void cli_print_problems(const struct cli *cli, const struct policy_problems *problems);
 int cli_open_store(struct cli *cli, bool writable, struct err *err) MMR_CHECKED; /* cli_store.c; policy first */
+struct ledger_state;
+/* The state of the archive's ledger for what it holds; NULL when there is no archive yet, or (with a warning) none that we may read.  Policy
+ * first.  ERR_VERIFY: the ledger is damaged. */
+int cli_held(struct cli *cli, struct ledger_state **ret, struct err *err) MMR_CHECKED;    /* cli_store.c */
 int cli_connect(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects only; policy first */
 int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects and probes; policy first */
 

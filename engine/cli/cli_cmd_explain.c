@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include <mmretain/ledger.h>
 #include <mmretain/mm.h>
 
 #include "cli_people.h"
@@ -11,12 +12,32 @@
 struct explain {
 	struct cli *cli;
 	struct plan_explain *e;
+	struct ledger_state *ledger;         /* NULL: holds nothing */
 	struct plan *plan;                   /* of this channel alone; NULL for a post */
 };
 
 static bool looks_like_id(const char *word)
 {
 	return strlen(word) == MM_ID && strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") == MM_ID;
+}
+
+static const mm_id *held(const struct explain *x)
+{
+	return x->ledger ? x->ledger->held : NULL;
+}
+
+static size_t n_held(const struct explain *x)
+{
+	return x->ledger ? x->ledger->n_held : 0;
+}
+
+/* The hold that `mmretain hold` or a restore put on the thread of the post, or NULL. */
+static const struct ledger_hold *hold_of(const struct explain *x)
+{
+	for (size_t i = 0; x->e->held && i < n_held(x); i++)
+		if (strcmp(held(x)[i], x->e->root) == 0)
+			return &x->ledger->hold[i];
+	return NULL;
 }
 
 /* An id may be a channel's or a post's. */
@@ -28,7 +49,7 @@ static int look_up(struct explain *x, const char *word, struct err *err)
 	if (r != -ERR_NOT_FOUND || !looks_like_id(word))
 		return r;
 	err_clear(err);
-	r = plan_explain_post(cli->ctx, cli->policy, cli->mm, word, &x->e, err);
+	r = plan_explain_post(cli->ctx, cli->policy, cli->mm, word, held(x), n_held(x), &x->e, err);
 	if (r == -ERR_NOT_FOUND)
 		err_set(err, ERR_NOT_FOUND, "there is no channel and no post \"%s\"", word);
 	return r;
@@ -154,8 +175,22 @@ static json_t *deleted_json(const struct plan_explain *e)
 	return obj;
 }
 
-static json_t *post_json(const struct plan_explain *e)
+static json_t *held_json(const struct ledger_hold *h)
 {
+	json_t *obj;
+
+	if (!h)
+		return json_null();
+	obj = cli_json_check(json_object());
+	cli_json_time(obj, "since", h->since_ms);
+	cli_json_text(obj, "case", h->case_id);
+	cli_json_text(obj, "via", h->via);
+	return obj;
+}
+
+static json_t *post_json(const struct explain *x)
+{
+	const struct plan_explain *e = x->e;
 	json_t *obj = cli_json_check(json_object());
 
 	cli_json_text(obj, "id", e->post);
@@ -166,6 +201,7 @@ static json_t *post_json(const struct plan_explain *e)
 	cli_json_time(obj, "due_from", e->due_ms);
 	cli_json_text(obj, "reason", plan_reason_name(e->reason));
 	cli_json_text(obj, "hold", e->thread_hold ? e->thread_hold->name : NULL);
+	cli_json_put(obj, "held", held_json(hold_of(x)));
 	cli_json_put(obj, "deleted", e->deleted_wanted ? deleted_json(e) : json_null());
 	return obj;
 }
@@ -197,7 +233,7 @@ static void put_winner(const struct explain *x, json_t *doc)
 		append(holds, json_string(e->hold[i]->name));
 	cli_json_put(doc, "holds", holds);
 	if (e->has_post)
-		cli_json_put(doc, "post", post_json(e));
+		cli_json_put(doc, "post", post_json(x));
 	if (x->plan)
 		cli_json_put(doc, "due", due_json(x->plan));
 	if (rule)
@@ -285,6 +321,7 @@ static void print_due(const struct explain *x)
 static void print_post(const struct explain *x)
 {
 	const struct plan_explain *e = x->e;
+	const struct ledger_hold *hold = hold_of(x);
 	char text[TIME_TEXT];
 
 	if (!e->has_post)
@@ -303,6 +340,11 @@ static void print_post(const struct explain *x)
 		printf("; by age due from %s", text);
 	}
 	printf("\n");
+	if (hold) {
+		time_format(hold->since_ms, text);
+		printf("held by `mmretain hold` since %s, case %s%s\n", text, cli_safe(x->cli->ctx, hold->case_id),
+		       strcmp(hold->via, "restore") == 0 ? ", as it was restored" : "");
+	}
 	if (e->deleted_wanted)
 		printf("deleted before that: %s, %llu post%s; %s%s\n", e->deleted_whole ? "all of it" : "a part of it",
 		       (unsigned long long)e->deleted_posts, cli_s(e->deleted_posts),
@@ -333,7 +375,8 @@ static int print_text(const struct explain *x, struct err *err)
 /* What is due in this channel alone. */
 static int plan_channel(struct explain *x, struct err *err)
 {
-	const struct plan_options options = {.channel = x->e->scope.channel_id, .sizes = true, .progress = &x->cli->progress};
+	const struct plan_options options = {.channel = x->e->scope.channel_id, .sizes = true, .held = held(x), .n_held = n_held(x),
+					     .progress = &x->cli->progress};
 	int r;
 
 	if (!x->e->rule || x->e->has_post)
@@ -369,6 +412,8 @@ int cli_cmd_explain(struct cli *cli, struct err *err)
 	if (r == 0)
 		r = cli_open_db(cli, err);
 	if (r < 0)
+		return r;
+	if (word[0] != '@' && (r = cli_held(cli, &x.ledger, err)) < 0)
 		return r;
 	if (word[0] != '@')
 		r = look_up(&x, word, err);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <mmretain/ledger.h>
+
 #include "cli_people.h"
 #include "cli_plan.h"
 
@@ -60,8 +62,13 @@ static int build(struct cli *cli, struct plan **ret, struct err *err)
 {
 	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose,
 				       .progress = &cli->progress};
-	int r;
+	struct ledger_state *ledger;
+	int r = cli_held(cli, &ledger, err);
 
+	if (r < 0)
+		return r;
+	options.held = ledger ? ledger->held : NULL;
+	options.n_held = ledger ? ledger->n_held : 0;
 	cli_place(cli, &options.team, &options.channel);
 	r = plan_build(cli->ctx, cli->policy, cli->mm, &options, ret, err);
 

@@ -1,6 +1,7 @@
 /*
  * plan_decide.c - the decision about one thread, pure.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan_internal.h"
@@ -61,6 +62,13 @@ static bool is_wanted(const struct policy_rule *rule, const struct mm_thread *t,
 	else
 		return false;
 	return true;
+}
+
+unsigned plan_protections(const struct mm_thread *t, const mm_id *held, size_t n_held)
+{
+	bool is_held = n_held && bsearch(t->root, held, n_held, sizeof *held, mm_id_cmp);
+
+	return t->protections | (is_held ? MM_HOLD : 0u);
 }
 
 bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason)

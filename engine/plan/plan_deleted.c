@@ -16,10 +16,10 @@ bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64
 	return (d->whole || d->posts) && plan_age_key(from, &d->thread) >= cut_ms;
 }
 
-enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, int64_t floor_ms, enum plan_reason *ret_reason)
+enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, unsigned protections, int64_t floor_ms, enum plan_reason *ret_reason)
 {
 	*ret_reason = KEPT_DAMAGED;
-	if (d->torn || plan_is_protected(d->thread.protections, d->thread.last_reply_ms, floor_ms, ret_reason))
+	if (d->torn || plan_is_protected(protections, d->thread.last_reply_ms, floor_ms, ret_reason))
 		return PLAN_KEEP;
 	*ret_reason = DUE_DELETED;
 	return PLAN_DUE;
@@ -35,7 +35,7 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 
 	if (!plan_deleted_wants(d, rule->rule->from, rule->cut_ms))
 		return 0;
-	if (plan_deleted_decide(d, rule->floor_ms, &reason) == PLAN_KEEP)
+	if (plan_deleted_decide(d, plan_protections(&d->thread, pass->held, pass->n_held), rule->floor_ms, &reason) == PLAN_KEEP)
 		return plan_book(pass, &d->thread, out.scope, PLAN_KEEP, reason, err);
 	if (out.part) {
 		out.t.posts = d->posts;

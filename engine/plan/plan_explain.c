@@ -1,9 +1,12 @@
 /*
  * plan_explain.c - why a channel or a post is treated as it is.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan_internal.h"
+
+struct held { const mm_id *root; size_t n; };
 
 static bool is_named(const struct mm_scope *s, const char *word)
 {
@@ -96,7 +99,7 @@ static int on_deleted(void *payload, const struct mm_deleted *d, struct err *err
 	x->deleted_wanted = plan_deleted_wants(d, x->rule->from, x->cut_ms);
 	x->deleted_whole = d->whole;
 	x->deleted_posts = d->whole ? d->thread.posts : d->posts;
-	x->deleted_verdict = plan_deleted_decide(d, x->floor_ms, &x->deleted_reason);
+	x->deleted_verdict = plan_deleted_decide(d, d->thread.protections | (x->held ? MM_HOLD : 0u), x->floor_ms, &x->deleted_reason);
 	return 0;
 }
 
@@ -108,7 +111,7 @@ static int explain_deleted(struct plan_explain *x, const struct mm_protect_query
 	return x->deleted_cut_ms == INT64_MIN ? 0 : mm_deleted_one(mm, &q, x->root, on_deleted, x, err);
 }
 
-static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, struct err *err)
+static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct held *held, struct err *err)
 {
 	const struct plan_scope scope = {.mm = x->scope, .rule = x->rule};
 	struct mm_protect_query *q;
@@ -120,6 +123,8 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 		r = mm_thread_one(mm, q, x->root, &x->thread, &x->has_thread, err);
 	if (r < 0 || !x->has_thread)
 		return r;
+	x->thread.protections = plan_protections(&x->thread, held->root, held->n);
+	x->held = held->n && bsearch(x->root, held->root, held->n, sizeof(mm_id), mm_id_cmp);
 	x->age_key_ms = plan_age_key(x->rule ? x->rule->from : FROM_LAST_REPLY, &x->thread);
 	x->due_ms = due_ms(x);
 	if (x->thread.hold >= 0)
@@ -131,7 +136,7 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 }
 
 static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
-		   struct err *err)
+		   const struct held *held, struct err *err)
 {
 	const struct mm_scope *scope = NULL;
 	struct mm_scope *all;
@@ -152,17 +157,17 @@ static int explain(struct plan_explain *x, const struct policy *policy, struct m
 		r = find_scope(all, n, channel, &scope, err);
 	if (r == 0)
 		r = explain_scope(x, policy, mm, scope, err);
-	return r == 0 && post ? explain_thread(x, policy, mm, err) : r;
+	return r == 0 && post ? explain_thread(x, policy, mm, held, err) : r;
 }
 
-static int run(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, const char *post, struct plan_explain **ret,
-	       struct err *err)
+static int run(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
+	       const struct held *held, struct plan_explain **ret, struct err *err)
 {
 	struct plan_explain *x = mem_new(ctx, struct plan_explain);
 	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
 
 	if (r == 0) {
-		r = explain(x, policy, mm, channel, post, err);
+		r = explain(x, policy, mm, channel, post, held, err);
 		db_rollback(mm->db);
 	}
 	if (r < 0) {
@@ -176,11 +181,13 @@ static int run(void *ctx, const struct policy *policy, struct mm *mm, const char
 int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,
 			 struct err *err)
 {
-	return run(ctx, policy, mm, channel, NULL, ret, err);
+	return run(ctx, policy, mm, channel, NULL, NULL, ret, err);
 }
 
-int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, struct plan_explain **ret,
-		      struct err *err)
+int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, const mm_id *held, size_t n_held,
+		      struct plan_explain **ret, struct err *err)
 {
-	return run(ctx, policy, mm, NULL, post_id, ret, err);
+	const struct held all = {held, n_held};
+
+	return run(ctx, policy, mm, NULL, post_id, &all, ret, err);
 }

@@ -35,6 +35,7 @@ struct plan_pass {
 	const char **channel;          /* their ids */
 	size_t n;
 	bool all_channels, with_bytes;
+	const mm_id *held; size_t n_held; /* as in plan_options */
 	struct spool *taken;           /* mm_id of what a limit takes, for plan_deleted_run; or NULL */
 };
 /* Books a decision: counts it, and puts a due thread into the spool. */
@@ -57,7 +58,9 @@ int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECK
 int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
 /* Does `deleted_posts` want any of the thread, that the rule's age does not want?  May it go? */
 bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms);
-enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, int64_t floor_ms, enum plan_reason *ret_reason);
+enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, unsigned protections, int64_t floor_ms, enum plan_reason *ret_reason);
+/* The thread's protections; a hold in the ledger is a hold. */
+unsigned plan_protections(const struct mm_thread *t, const mm_id *held, size_t n_held);
 /* Is the thread protected, whatever wants it? */
 bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason);
 

@@ -268,7 +268,8 @@ static int decide(struct limit *l, const struct item *item, struct err *err)
 	struct plan_rule *rule = l->pass->rule;
 	struct unit *u = &l->unit[item->unit];
 	enum plan_reason reason;
-	enum plan_verdict v = plan_decide(l->rule, &item->t, item->t.protections, rule->cut_ms, rule->floor_ms, &u->left, &reason);
+	enum plan_verdict v = plan_decide(l->rule, &item->t, plan_protections(&item->t, l->pass->held, l->pass->n_held), rule->cut_ms,
+					  rule->floor_ms, &u->left, &reason);
 
 	if (reason == KEPT_YOUNG)
 		return 0; /* nothing wants it */

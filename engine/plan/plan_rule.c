@@ -53,7 +53,8 @@ static int take_thread(void *payload, const struct mm_thread *t, struct err *err
 {
 	struct plan_pass *pass = payload;
 	enum plan_reason reason;
-	enum plan_verdict verdict = plan_decide(pass->rule->rule, t, t->protections, pass->rule->cut_ms, pass->rule->floor_ms, NULL, &reason);
+	enum plan_verdict verdict = plan_decide(pass->rule->rule, t, plan_protections(t, pass->held, pass->n_held), pass->rule->cut_ms,
+						pass->rule->floor_ms, NULL, &reason);
 
 	return plan_book(pass, t, pass->scope[t->channel], verdict, reason, err);
 }
@@ -123,6 +124,8 @@ int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, str
 		return 0;
 	collect_channels(ctx, &pass);
 	pass.all_channels = all && pass.n == plan->n_scopes;
+	pass.held = options ? options->held : NULL;
+	pass.n_held = options ? options->n_held : 0;
 	pass.with_bytes = (options && options->sizes) || (r->has_limit && r->limit_bytes);
 	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
 	if (rc == 0 && deleted && r->has_limit)

@@ -68,6 +68,11 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 		struct due d = {.t = *(const struct plan_thread *)p};
 		const struct plan_scope *scope = &plan->scope[d.t.scope];
 
+		/* A plan file may be older than the hold. */
+		if (run_is_held(run, d.t.root)) {
+			run->report->kept[KEPT_HOLD]++;
+			continue;
+		}
 		d.rule = (int32_t)(scope->rule - run->policy->rule);
 		d.expiry_month = expiry_of(scope->rule, d.t.last_reply_ms);
 		memcpy(d.team, scope->mm.team_id, sizeof d.team);

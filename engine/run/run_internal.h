@@ -7,6 +7,7 @@
  * run_sitting.c  threads of several bundles, read in one snapshot
  * run_unit.c     one bundle of them: open, publish, purge
  * run_index.c    published bundles into the catalog
+ * run_hold.c     threads that a line of the ledger holds
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    receipts: purge, sweep, unlink
@@ -36,6 +37,7 @@ struct run {
 	struct mm *mm;
 	struct db *lock_db;
 	struct ledger *ledger;
+	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
 	int64_t plan_mono_ms;              /* monotonic clock when the plan was begun */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
@@ -58,6 +60,12 @@ struct due { int32_t rule, expiry_month /* since year 0, or EXPIRY_NEVER */; mm_
 int run_due_group(struct run *run, struct spool **ret, struct err *err) MMR_CHECKED;
 bool run_due_same(const struct due *a, const struct due *b);
 int64_t run_expires_ms(int32_t expiry_month); /* first moment after the month; 0 = never */
+
+/* ---- threads that the ledger holds ---- */
+void run_take_held(struct run *run, const struct ledger_state *st);
+bool run_is_held(const struct run *run, const char *root);
+/* What is skipped already, and every held thread: no delete takes them, whoever planned it.  Sorted; skip itself where nothing is held. */
+const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n, size_t *ret_n);
 
 /* ---- ids that occur ---- */
 struct run_ids;

@@ -105,11 +105,12 @@ static int one_is_enough(void *payload, const char *rel_path, uint64_t size_byte
 static int check_not_lost(struct run *run, const struct ledger_state *st, struct err *err)
 {
 	bool any = false;
-	int rc = st->entries ? 0 : store_each_bundle(run->store, one_is_enough, &any, err);
+	/* A hold may be its only line. */
+	int rc = st->system ? 0 : store_each_bundle(run->store, one_is_enough, &any, err);
 
 	if (rc < 0 || !any)
 		return rc < 0 ? rc : 0;
-	err_set(err, ERR_VERIFY, "the archive \"%s\" has bundles and an empty ledger", run->store->path);
+	err_set(err, ERR_VERIFY, "the archive \"%s\" has bundles and %s", run->store->path, st->entries ? "a ledger without a run" : "an empty ledger");
 	return err_hint(err, "Put ledger/ back from a copy. When there is none, make a new archive for further runs; this one can still be read. "
 			     "Nothing was deleted.");
 }
@@ -134,7 +135,10 @@ static int check_home(struct run *run, struct err *err)
 	enum mm_home home;
 	int rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err);
 
-	if (rc < 0 || (rc = check_not_lost(run, st, err)) < 0 || !st->system)
+	if (rc < 0)
+		return rc;
+	run_take_held(run, st);
+	if ((rc = check_not_lost(run, st, err)) < 0 || !st->system)
 		return rc;
 	home = mm_home(s, st->system, st->database);
 	if (home == MM_HOME_SAME)
@@ -172,7 +176,8 @@ static int open_all(struct run *run, struct err *err)
 static int make_plan(struct run *run, struct err *err)
 {
 	const struct run_options *o = run->options;
-	struct plan_options po = {.rule = o->rule, .team = o->team, .channel = o->channel, .progress = o->progress};
+	struct plan_options po = {.rule = o->rule, .team = o->team, .channel = o->channel, .held = run->held, .n_held = run->n_held,
+				  .progress = o->progress};
 	int64_t from = time_mono_us();
 	int rc;
 

@@ -131,6 +131,7 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
+	o->skip = run_skip_held(run, ctx, p->skip, p->n_skip, &o->n_skip);
 	o->scope = run_scopes_left;
 	o->scope_payload = run_scopes_new(ctx, run, p->rule, protect);
 	o->protect_in_full = !p->hints || run->options->plan_file;

@@ -69,6 +69,7 @@ struct plan {
 struct plan_options { const char *rule, *team, *channel; /* restrict by name or id, may be NULL */
 		      bool sizes;  /* bytes of every due thread too (a limit on bytes knows them anyway) */
 		      bool strays; /* count strays: reads all of posts */
+		      const mm_id *held; size_t n_held; /* threads that the archive's ledger holds, sorted by strcmp: kept as by a hold of the policy */
 		      const struct progress *progress; };
 /* In one snapshot of its own. ERR_POLICY on ties; ERR_USAGE when a restriction names nothing; ERR_HOLD when a legal hold cannot be read;
  * ERR_DATABASE. Guards are not applied here. */
@@ -106,6 +107,7 @@ struct plan_explain {
 	int64_t due_ms;                                   /* first moment age and floor let it go; INT64_MAX: never by age */
 	enum plan_verdict verdict;                        /* now, by age; a limit may take it earlier (see a plan) */
 	enum plan_reason reason;
+	bool held;                                        /* the archive's ledger holds the thread */
 	const struct policy_hold *thread_hold;            /* first hold that covers a post of it, or NULL */
 	bool deleted_wanted, deleted_whole;               /* `deleted_posts` wants some of it, or all, that age does not want */
 	uint64_t deleted_posts;                           /* rows that it wants */
@@ -114,7 +116,8 @@ struct plan_explain {
 /* channel: id, name or team/name. ERR_NOT_FOUND; ERR_USAGE when several channels have the name (hint lists them). */
 int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,
 			 struct err *err) MMR_CHECKED;
-int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, struct plan_explain **ret,
-		      struct err *err) MMR_CHECKED;
+/* held: as in plan_options. */
+int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, const mm_id *held, size_t n_held,
+		      struct plan_explain **ret, struct err *err) MMR_CHECKED;
 
 #endif

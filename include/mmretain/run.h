@@ -11,6 +11,7 @@
 
 #include <mmretain/base.h>
 #include <mmretain/bundle.h>
+#include <mmretain/ledger.h>
 #include <mmretain/people.h>
 #include <mmretain/plan.h>
 #include <mmretain/policy.h>
@@ -54,6 +55,11 @@ struct run_report {
  * ERR_DATABASE, ERR_PERMISSION.  Durable afterwards: every bundle, every ledger line; rows are gone only where the report says so. */
 int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
 	      struct err *err) MMR_CHECKED;
+
+/* Holds threads: no later run takes them or parts of them until they are released.  The ledger is open, so no run is on.  via: "restore" or
+ * "admin".  Several lines where there are more than 1000; those before a failure stand.  Durable when it returns 0; errors as ledger_append. */
+int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err) MMR_CHECKED;
+int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, struct err *err) MMR_CHECKED;
 
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */

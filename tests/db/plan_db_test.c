@@ -317,7 +317,7 @@ static void explain(void *ctx)
 		struct plan_explain *x;
 		struct err err = {0};
 
-		if (plan_explain_post(ctx, policy, mm, db_text(res, i, 0), &x, &err) < 0)
+		if (plan_explain_post(ctx, policy, mm, db_text(res, i, 0), NULL, 0, &x, &err) < 0)
 			die("explain", &err);
 		wrong += strcmp(x->root, db_text(res, i, 1)) != 0 || !x->has_thread || x->thread.posts != (uint64_t)db_i64(res, i, 2) ||
 			 x->age_key_ms != db_i64(res, i, 3) || (x->verdict == PLAN_DUE) != (db_i64(res, i, 3) < x->cut_ms) ||

@@ -1,0 +1,86 @@
+/*
+ * run_hold.c - threads that are held by a line of the ledger: writing it, and keeping them.
+ *
+ * A hold is written while no run is on (the ledger has one writer), so that a run reads them once.
+ */
+#include "run_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOTS_A_LINE = 1000 };
+
+/* via NULL: the hold ends. */
+static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+{
+	struct ledger_entry e;
+	struct buf ids;
+
+	buf_init(&ids, ctx, 1 << 16);
+	for (size_t i = 0; i < n; i++) {
+		buf_byte(&ids, i ? ',' : '[');
+		json_put_string(&ids, roots[i], strlen(roots[i]));
+	}
+	buf_byte(&ids, ']');
+	ledger_begin(&e, ctx, via ? "hold" : "release");
+	ledger_raw(&e, "roots", ids.data);
+	ledger_str(&e, "case", case_id);
+	if (via)
+		ledger_str(&e, "via", via);
+	buf_reset(&ids);
+	return ledger_append(l, &e, err);
+}
+
+static int lines(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n && rc == 0; i += ROOTS_A_LINE)
+		rc = one_line(l, ctx, roots + i, n - i < ROOTS_A_LINE ? n - i : ROOTS_A_LINE, case_id, via, err);
+	return rc;
+}
+
+int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+{
+	return lines(l, ctx, roots, n, case_id, via, err);
+}
+
+int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, struct err *err)
+{
+	return lines(l, ctx, roots, n, case_id, NULL, err);
+}
+
+void run_take_held(struct run *run, const struct ledger_state *st)
+{
+	run->held = st->held;
+	run->n_held = st->n_held;
+}
+
+bool run_is_held(const struct run *run, const char *root)
+{
+	mm_id key = "";
+
+	snprintf(key, sizeof key, "%s", root);
+	return run->n_held && bsearch(key, run->held, run->n_held, sizeof(mm_id), mm_id_cmp);
+}
+
+const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n, size_t *ret_n)
+{
+	struct purge_skip *all;
+	size_t m = 0;
+
+	*ret_n = n;
+	if (run->n_held == 0)
+		return skip;
+	all = mem_array(ctx, struct purge_skip, n + run->n_held);
+	for (size_t i = 0; i < n; i++)
+		if (!run_is_held(run, skip[i].root))
+			all[m++] = skip[i];
+	for (size_t i = 0; i < run->n_held; i++) {
+		all[m] = (struct purge_skip){.why = MM_HOLD};
+		memcpy(all[m++].root, run->held[i], sizeof(mm_id));
+	}
+	qsort(all, m, sizeof *all, mm_id_cmp);
+	*ret_n = m;
+	return all;
+}
