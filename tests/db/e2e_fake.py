@@ -67,6 +67,15 @@ class Ledger:
             f.write(f'{body},"hash":"{self.prev if mistake() != "chain-broken" else self.prev[::-1]}"}}\n')
 
 
+def held(store):
+    """Threads that the ledger holds; the stand-in knows no release."""
+    path = store + "/ledger/entries.jsonl"
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return [root for e in map(json.loads, f) if e["type"] == "hold" for root in e["roots"]]
+
+
 def mistake():
     return os.environ.get("FAKE_FAULT", "")
 
@@ -194,6 +203,7 @@ def main():
             os.makedirs(os.path.join(store, part))
         return 0
     url = re.sub(r"^postgresql:///(\w+)\?", r"dbname=\1&", policy["database"]["url"]).replace("&", " ")
+    policy["held"] = held(store)
     db = oracle.Db(oracle.load(url))
     now = oracle.parse_time(args.now)
     try:

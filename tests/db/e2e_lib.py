@@ -422,6 +422,16 @@ def ledger(archive, torn=False):
 KNOWN = re.compile(r"0=mmretain_archive_1|README\.txt|FORMAT\.md|keys/[\w-]+|ledger/entries\.jsonl|catalog\.sqlite(-journal)?|bundles/\d{4}/\d\d/[a-z0-9.-]+\.(tar\.zst|idx)")
 
 
+def write_ledger(archive, kind, **fields):
+    """Appends a line as docs/formats.md says."""
+    path = os.path.join(archive, "ledger", "entries.jsonl")
+    before = ledger(archive) if os.path.exists(path) else []
+    head = {"seq": len(before) + 1, "at": stamp(int(time.time() * 1000)), "prev": before[-1]["hash"] if before else "0" * 64, "type": kind}
+    body = json.dumps({**head, **fields}, separators=(",", ":"))[:-1].encode()
+    with open(path, "ab") as f:
+        f.write(body + b',"hash":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n')
+
+
 def leftovers(archive):
     """Files that a finished run must not leave: work in progress, unlink journals, anything that the format does not name."""
     found = []

@@ -400,7 +400,7 @@ def judge_limit(db, rule, channels, threads, why, key, v):
 
 
 def judge(db, policy, now_ms):
-    """Apply a policy (as yaml.safe_load gives it).  Raises PolicyError on a tie."""
+    """Apply a policy (as yaml.safe_load gives it), and under `held` the threads that the ledger holds.  Raises PolicyError on a tie."""
     v = Verdict()
     rules = policy.get("rules") or []
     deleted = back(now_ms, policy["deleted_posts"]["purge_after"]) if policy.get("deleted_posts") else None
@@ -409,6 +409,7 @@ def judge(db, policy, now_ms):
         if rule is not None:
             v.rule[scope.id] = rule
     holds = [Hold(db, h) for h in policy.get("holds") or []]
+    held = set(policy.get("held") or ())
     in_channel = collections.defaultdict(list)
     for t in db.threads.values():
         in_channel[t.channel].append(t)
@@ -435,7 +436,7 @@ def judge(db, policy, now_ms):
                 why.add("hashtag")
             if t.newest >= floor:
                 why.add("floor")
-            if any(h.covers(t) for h in holds):
+            if t.root.id in held or any(h.covers(t) for h in holds):
                 why.add("hold")
             if any(t.channel in c and any(b <= p.createat < e for p in t.posts) for b, e, c in db.plugin_holds):
                 why.add("legal_hold")

@@ -160,6 +160,11 @@ def random_hold(rng, db, n):
     return hold
 
 
+def random_held(rng, db):
+    """Threads that the ledger holds."""
+    return sorted(rng.sample(sorted(db.threads), rng.randint(1, len(db.threads) // 5))) if rng.random() < 0.4 else []
+
+
 def random_policy(rng, db, now, purges):
     """Rules with distinct priorities where they could meet, so that there is no tie."""
     count = rng.choice((1, 2, 3, 4, 6))
@@ -215,6 +220,7 @@ def run_case(worlds, seed, n, where, env=None):
     try:
         path, policy = copy.write_policy(rules, holds, bundle_size=rng.choice(("64KiB", "256KiB", "1MiB", "64MiB")),
                                         purge_after=purge_after)
+        policy["held"] = random_held(random.Random(f"{seed}:{n}:held"), db)
         try:
             verdict = oracle.judge(db, policy, now)
         except oracle.PolicyError as e:
@@ -235,6 +241,9 @@ def check_case(copy, path, want, now, env):
     done = lib.call(copy, path, "init", now_ms=now, env=env)
     if done.code:
         return [f"init: exit code {done.code}\n{lib.tail(done.err)}"]
+    held = want.policy.get("held")
+    if held:
+        lib.write_ledger(copy.archive, "hold", roots=held, case="1/26", via="restore")
     plan = os.path.join(copy.where, "plan.jsonl")
     done = lib.call(copy, path, "plan", "--json", "--out", plan, now_ms=now, env=env)
     if done.code:

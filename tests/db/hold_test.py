@@ -1,0 +1,395 @@
+#!/usr/bin/env python3
+"""Threads that the ledger holds: no plan, no plan file and no bundle of a crashed run takes them.
+
+    hold_test.py [--only WORD]... [--seed N]
+
+Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+
+import e2e_lib as lib
+import oracle
+from e2e_faults import OLD, Bench
+
+FOREVER = [{"name": "all", "match": {}, "keep": "forever"}]
+BIG = "64MiB"  # one bundle per team and month
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.removeprefix("test_")] = function
+    return function
+
+
+def hold(bench, roots, via="restore"):
+    """A line of the ledger; the verdict knows it from now on."""
+    roots = sorted(roots)
+    if not roots:
+        raise AssertionError("nothing to hold")
+    lib.write_ledger(bench.copy.archive, "hold", roots=roots, case="17/26", via=via)
+    bench.parsed["held"] = sorted(set(bench.parsed.get("held", ())) | set(roots))
+
+
+def release(bench, roots):
+    lib.write_ledger(bench.copy.archive, "release", roots=sorted(roots), case="17/26")
+    bench.parsed["held"] = sorted(set(bench.parsed.get("held", ())) - set(roots))
+
+
+def rows_of(bench, roots):
+    """{table: lines} of the threads as they were."""
+    closure = oracle.closure(bench.want.db, set(roots))
+    return {table: sorted(line for line, _, _ in rows) for table, rows in closure.items() if rows}
+
+
+def whole(bench, roots, word):
+    """Every row of the threads is in the database as it was, every attachment in its place."""
+    after = bench.copy.load()
+    for table, lines in rows_of(bench, roots).items():
+        there = set(after[table].lines)
+        for line in [x for x in lines if x not in there][:2]:
+            bench.fail(f"{word}: {table}: a row of a held thread is gone: {lib.short(line)}")
+    files = bench.copy.files()
+    for root, row in bench.want.attachments.rows.values():
+        path = bench.want.db.tables["fileinfo"].get(row, "path")
+        if root in roots and path in bench.want.files and path not in files:
+            bench.fail(f"{word}: an attachment of held thread {root} is gone: {path}")
+
+
+def some(bench, *needs, n=6):
+    """Due threads of every kind: with replies, with attachments, the oldest."""
+    found = bench.roots(*needs)
+    attached = {root for root, _ in bench.want.attachments.rows.values()}
+    picked = found[:n] + [t for t in found if len(t.posts) > 2][:n] + [t for t in found if t.root.id in attached][:n]
+    return {t.root.id for t in picked}
+
+
+def released(bench, held):
+    """The next night takes what is not held any more, and nothing else."""
+    release(bench, held)
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    if not held <= bench.want.roots:
+        bench.fail("what is released is not due")
+    bench.run(code=bench.want.code)
+    bench.done(exact=False)
+    if (held - set(bench.want.verdict.part)) & set(oracle.Db(bench.copy.load()).posts):
+        bench.fail("threads that were released are still there")
+
+
+def reasons(done):
+    return json.loads(done.out)["rules"][0]["reasons"]
+
+
+def night(bench, held, reason):
+    """Plan, run, run: exactly the rest goes."""
+    due = set(bench.want.verdict.due)
+    hold(bench, held)
+    bench.expect()
+    if not held <= due or not bench.want.roots - held:
+        bench.fail("the test holds nothing that is due, or all of it")
+    got = reasons(bench.call("plan", "--json", code=0))
+    kept = sum("hold" in why for why in bench.want.verdict.kept.values())
+    if got.get("hold") != kept or got.get(reason) != sum(r == reason for r, _ in bench.want.verdict.due.values()):
+        bench.fail(f"plan says {got}, wanted hold {kept}")
+    for word in ("first", "second"):
+        bench.run(code=bench.want.code)
+        bench.done()
+        whole(bench, held, f"{word} night")
+
+
+@test
+def test_age(bench):
+    """Held threads stay; once they are released they go."""
+    bench.begin()
+    held = some(bench)
+    night(bench, held, "age")
+    released(bench, held)
+
+
+@test
+def test_limit_posts(bench):
+    """The oldest are held, so that younger ones go in their place."""
+    bench.begin([dict(FOREVER[0], limit={"per": "channel", "posts": 10})])
+    before = set(bench.want.roots)
+    night(bench, some(bench), "posts")
+    if not bench.want.roots - before:
+        bench.fail("no thread goes in place of a held one")
+
+
+@test
+def test_limit_bytes(bench):
+    bench.begin([dict(FOREVER[0], limit={"per": "team", "bytes": "20KiB"})])
+    night(bench, some(bench), "bytes")
+
+
+@test
+def test_deleted(bench):
+    """Of a held thread no part goes either."""
+    bench.begin(FOREVER, purge_after="30d")
+    parts = [t.root.id for t in bench.roots() if t.root.id in bench.want.verdict.part]
+    if len(parts) < 4 or len(parts) == len(bench.want.roots):
+        bench.fail("the test needs parts and whole threads")
+    night(bench, set(parts[::2]) | {t.root.id for t in bench.roots() if t.root.id not in parts[:]} - {bench.roots()[-1].root.id}, "deleted")
+
+
+@test
+def test_digest(bench):
+    """A plan has the same digest where nothing is held, whatever was held before."""
+    bench.begin()
+
+    def digest():
+        doc = json.loads(bench.call("plan", "--json", code=0).out)
+        return doc["digest"], doc["due"]["threads"]
+
+    before, t = digest(), bench.roots()[0].root.id
+    hold(bench, {t})
+    held = digest()
+    release(bench, {t})
+    if digest() != before or held[0] == before[0] or held[1] != before[1] - 1:
+        bench.fail(f"before {before}, held {held}, released {digest()}")
+
+
+@test
+def test_explain(bench):
+    """The thread of any of its posts is held, says who did it, and its channel counts it."""
+    bench.begin()
+    t = next(t for t in bench.roots() if len(t.posts) > 1)
+    reply = next(p.id for p in t.posts if p.id != t.root.id)
+    was = json.loads(bench.call("explain", reply, "--json", code=0).out)["post"]
+    hold(bench, {t.root.id}, via="restore")
+    got = json.loads(bench.call("explain", reply, "--json", code=0).out)["post"]
+    if not was["due"] or was["held"] is not None:
+        bench.fail(f"explain before: {was}")
+    if got["due"] or got["reason"] != "hold" or got["hold"] is not None or not got["held"] or got["held"]["case"] != "17/26" or got["held"]["via"] != "restore":
+        bench.fail(f"explain of a held thread: {got}")
+    bench.says(bench.call("explain", reply, code=0), "kept now, reason: hold", "held by `mmretain hold` since 20", "case 17/26", "as it was restored")
+    if json.loads(bench.call("explain", t.channel, "--json", code=0).out)["reasons"].get("hold") != 1:
+        bench.fail("explain of the channel does not count the held thread")
+    release(bench, {t.root.id})
+    if json.loads(bench.call("explain", reply, "--json", code=0).out)["post"] != was:
+        bench.fail("explain after the release is not as before")
+
+
+@test
+def test_explain_deleted(bench):
+    bench.begin(FOREVER, purge_after="30d")
+    root = next(t.root.id for t in bench.roots() if t.root.id in bench.want.verdict.part)
+    hold(bench, {root}, via="admin")
+    got = json.loads(bench.call("explain", root, "--json", code=0).out)["post"]["deleted"]
+    if got["due"] or got["reason"] != "hold":
+        bench.fail(f"explain of a part of a held thread: {got}")
+
+
+@test
+def test_plan_file(bench):
+    """A plan file that is older than the hold does not take the threads, and says that they are kept."""
+    bench.begin()
+    plan = os.path.join(bench.copy.where, "plan.jsonl")
+    bench.call("plan", "--out", plan, code=0)
+    held = some(bench)
+    hold(bench, held)
+    bench.expect()
+    done = bench.call("run", "--plan", plan, "--json", code=3)
+    if json.loads(done.out)["kept"].get("hold") != len(held):
+        bench.fail(f"the run says {json.loads(done.out)['kept']}, wanted hold {len(held)}")
+    bench.done()
+    whole(bench, held, "after the run")
+
+
+@test
+def test_plan_file_parts(bench):
+    bench.begin(FOREVER, purge_after="30d")
+    plan = os.path.join(bench.copy.where, "plan.jsonl")
+    bench.call("plan", "--out", plan, code=0)
+    held = set(list(sorted(bench.want.verdict.part))[::2])
+    hold(bench, held)
+    bench.expect()
+    bench.call("run", "--plan", plan, "--json", code=3)
+    bench.done()
+    whole(bench, held, "after the run")
+
+
+def crash(bench, point, nth=1):
+    """A run that dies there; the threads of its bundles."""
+    done = bench.call("run", "--yes", env={"MMR_FAULT": f"{point}:kill:{nth}"})
+    if done.code != -9:
+        raise AssertionError(f"the run did not die at {point} (built with -DMMR_FAULTS=ON?), exit code {done.code}\n{lib.tail(done.err)}")
+    posts = {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+    return {t.root.id for t in bench.roots() if posts & {p.id for p in t.posts}}
+
+
+def recovered(bench, held, word):
+    """The next nights keep what is held, and finish the rest; released, it goes."""
+    bench.expect()
+    bench.run(code=3)
+    whole(bench, held, f"{word}, recovery")
+    for p in lib.compare_database(bench.want, bench.copy.load()):  # attachments may wait for the second night
+        bench.fail(f"{word}, recovery: {p}")
+    bench.run(code=bench.want.code)
+    whole(bench, held, f"{word}, second night")
+    bench.done(exact=False)
+    bench.call("verify", code=0)
+    released(bench, held)
+
+
+def crashed(bench, point, rules=None, nth=lambda want: 1, **more):
+    bench.begin(rules, bundle_size=BIG, **more)
+    archived = crash(bench, point, nth(bench.want))
+    here = set(oracle.Db(bench.copy.load()).posts)
+    held = set(sorted(archived & here)[::2])
+    hold(bench, held)
+    recovered(bench, held, point)
+    return held
+
+
+@test
+def test_crash_published(bench):
+    """A bundle that a crashed run published: its held threads are not deleted."""
+    crashed(bench, "RUN_AFTER_PUBLISHED")
+
+
+@test
+def test_crash_adopted(bench):
+    """The same of a bundle that the ledger does not know."""
+    crashed(bench, "BUNDLE_AFTER_RENAME")
+
+
+@test
+def test_crash_intent(bench):
+    """The same when the ledger says that deleting has begun."""
+    crashed(bench, "PURGE_AFTER_INTENT")
+
+
+@test
+def test_crash_part(bench):
+    """The same of parts of threads; bundles of whole ones, one a team, come before."""
+    def first_part(want):
+        return 1 + len({want.db.channels[want.db.threads[r].channel].team for r in want.roots if r not in want.verdict.part})
+
+    if not crashed(bench, "RUN_AFTER_PUBLISHED", FOREVER, first_part, purge_after="30d"):
+        bench.fail("no part was held")
+
+
+def put_back(bench, roots):
+    """What a restore does: every row of the threads again."""
+    for table, rows in oracle.closure(bench.want.db, set(roots)).items():
+        if rows:
+            columns = ", ".join(bench.want.db.tables[table].columns)
+            here = set(bench.copy.load()[table].lines)
+            text = "\n".join(line for line, _, _ in rows if line not in here)
+            if text:
+                bench.sql(f"COPY {table} ({columns}) FROM STDIN;\n{text}\n\\.\n")
+
+
+@test
+def test_crash_restored(bench):
+    """Threads that a crashed run deleted, restored before the next: the delete that goes on does not take them."""
+    restored_after(bench, "PURGE_AFTER_BATCHES")
+
+
+@test
+def test_swept_restored(bench):
+    """Nor does the sweep, with all it finds of them in other tables."""
+    restored_after(bench, "SWEEP_BEFORE")
+
+
+def restored_after(bench, point):
+    bench.begin(bundle_size=BIG)
+    archived = crash(bench, point)
+    # Attachments are still in their place: only their rows went.
+    held = set(sorted(archived - set(oracle.Db(bench.copy.load()).posts))[:12])
+    put_back(bench, held)
+    hold(bench, held)
+    for word in ("recovery", "second night"):
+        bench.run(code=(0, 3))
+        whole(bench, held, f"{point}, {word}")
+
+
+@test
+def test_restored(bench):
+    """Threads that a finished run deleted, restored: the next run, with late replies to look for, leaves every row of them."""
+    bench.begin(bundle_size=BIG)
+    bench.run(code=bench.want.code)
+    attached = {root for root, _ in bench.want.attachments.rows.values()}
+    held = set(sorted(bench.want.roots - attached)[:6])
+    put_back(bench, held)
+    hold(bench, held)
+    other = sorted(bench.want.roots - attached - held)[0]
+    t = bench.want.db.threads[other]
+    at = int(time.time() * 1000)
+    bench.sql(f"INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid) "
+              f"VALUES ('{'late' + 22 * '0'}', {at}, {at}, 0, 0, '{t.root.user}', '{t.channel}', '{other}', '', 'late', '', '{{}}', '', '[]', '[]', false, false, '');")
+    done = bench.run(code=(0, 3))
+    whole(bench, held | {other}, "after the run")
+    if json.loads(done.out)["late"]["restored"] != 1:
+        bench.fail(f"late: {json.loads(done.out)['late']}, wanted one thread")
+
+
+@test
+def test_lost_ledger(bench):
+    """An archive with bundles and a ledger that holds and knows nothing else has lost its ledger."""
+    bench.begin()
+    bench.run(code=bench.want.code)
+    bench.expect(db=oracle.Db(bench.copy.load()), stay=())
+    path = os.path.join(bench.copy.archive, "ledger", "entries.jsonl")
+    os.unlink(path)
+    hold(bench, {sorted(bench.want.db.threads)[0]})
+    done = bench.run(code=15)
+    bench.says(done, "has bundles and a ledger without a run")
+
+
+@test
+def test_archive(bench):
+    """No archive yet: nothing is held.  A damaged ledger: no plan either."""
+    bench.policy()
+    bench.expect()
+    if "hold" in reasons(bench.call("plan", "--json", code=0)):
+        bench.fail("something is held without an archive")
+    bench.call("explain", bench.roots()[0].root.id, code=0)
+    bench.call("init", code=0)
+    bench.call("plan", "--json", code=0)
+    held = some(bench)
+    hold(bench, held)
+    if reasons(bench.call("plan", "--json", code=0)).get("hold") != len(held):
+        bench.fail("the plan does not see the hold")
+    with open(os.path.join(bench.copy.archive, "ledger", "entries.jsonl"), "r+b") as f:
+        text = f.read().replace(b"17/26", b"18/26")
+        f.seek(0)
+        f.write(text)
+    for args in (("plan",), ("explain", bench.roots()[0].root.id), ("run", "--yes")):
+        bench.call(*args, code=15)
+    bench.untouched("a damaged ledger")
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description="Held threads, end to end.")
+    parser.add_argument("--only", action="append", help="tests whose name contains this")
+    parser.add_argument("--seed", type=int, default=6)
+    args = parser.parse_args(argv)
+    if lib.binary() is None:
+        print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
+        return 1
+    tally, where, now = lib.Tally(), lib.folder("hold"), int(time.time()) * 1000
+    try:
+        with lib.cluster.Cluster(settings=lib.QUICK) as pg:
+            world = lib.World(pg, "world", 1500, args.seed)
+            for name in [n for n in TESTS if not args.only or any(w in n for w in args.only)]:
+                bench = Bench(world, where, name, now)
+                try:
+                    TESTS[name](bench)
+                    tally.check(name, bench.problems)
+                except Exception:
+                    tally.check(name, bench.problems + [traceback.format_exc()])
+                finally:
+                    bench.copy.remove()
+    finally:
+        lib.remove(where)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
