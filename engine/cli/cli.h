@@ -112,6 +112,7 @@ int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c
 int cli_cmd_check(struct cli *cli, struct err *err);
 int cli_cmd_explain(struct cli *cli, struct err *err);
 int cli_cmd_plan(struct cli *cli, struct err *err);
+int cli_cmd_restore(struct cli *cli, struct err *err);
 int cli_cmd_run(struct cli *cli, struct err *err);
 int cli_cmd_status(struct cli *cli, struct err *err);
 int cli_cmd_report(struct cli *cli, struct err *err);

@@ -39,23 +39,32 @@ static void full_object(const struct bundle_kind *kind, const struct bundle_fiel
 	buf_byte(out, '}');
 }
 
-static int restore_row(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len, struct err *err)
+/* f: of the row, for the caller, with a place for each column. */
+static int restore_row(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
+		       struct bundle_field *f, struct buf *store, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore row");
-	struct bundle_field *f = mem_array(ctx, struct bundle_field, kind->n_columns + 1);
-	struct buf store, object;
+	struct buf object;
 	const char *param;
 	int rc;
 
-	buf_init(&store, ctx, 64 << 20);
 	buf_init(&object, ctx, 128 << 20);
-	if ((rc = bundle_decode_row(kind, line, len, f, &store, err)) < 0)
+	if ((rc = bundle_decode_row(kind, line, len, f, store, err)) < 0)
 		return rc;
 	full_object(kind, f, &object);
 	if (object.overflow)
 		return err_set(err, ERR_VERIFY, "bundle row is too large to be restored");
 	param = object.data;
 	return db_query(ctx, mm->db, sql, DB_NONE, 1, &param, NULL, err);
+}
+
+static int restore_line(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore line");
+	struct buf store;
+
+	buf_init(&store, ctx, 64 << 20);
+	return restore_row(mm, kind, sql, line, len, mem_array(ctx, struct bundle_field, kind->n_columns + 1), &store, err);
 }
 
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err)
@@ -81,7 +90,7 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 		if (l.root || (parts && l.kind == MM_POST))
 			take = wanted(roots, n, &l);
 		sql = parts && l.kind == MM_FILE ? &sql_restore_part_file : restore_sql[l.kind];
-		if (take && (rc = restore_row(mm, &kind[l.kind], sql, line, len, err)) < 0)
+		if (take && (rc = restore_line(mm, &kind[l.kind], sql, line, len, err)) < 0)
 			return rc;
 	}
 	for (size_t i = 0; i < n && rc == 0 && !parts; i++) {
@@ -91,4 +100,82 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 		rc = db_query(ctx, mm->db, &sql_restore_recount, DB_NONE, 1, &param, NULL, err);
 	}
 	return rc;
+}
+
+/* ---- a whole thread, asked for by a person ---- */
+
+/* A later release may have more columns, which stay empty; what it has no more would be lost. */
+static int check_columns(struct mm *mm, const struct bundle_kind *kind, int at, struct err *err)
+{
+	const struct mm_table *t = &mm->schema->table[at];
+
+	if (!t->present) {
+		err_set(err, ERR_SCHEMA, "the database has no table %s any more", kind->table);
+		return err_hint(err, "Nothing was changed. `mmretain export` writes the thread as a file.");
+	}
+	for (size_t i = 0; i < kind->n_columns; i++) {
+		size_t k = 0;
+
+		while (k < t->n_columns && strcmp(t->column[k].name, kind->column[i].name) != 0)
+			k++;
+		if (k == t->n_columns) {
+			err_set(err, ERR_SCHEMA, "table %s has no column %s any more", kind->table, kind->column[i].name);
+			return err_hint(err, "Nothing was changed. `mmretain export` writes the thread as a file.");
+		}
+	}
+	return 0;
+}
+
+int purge_put_open(void *ctx, struct mm *mm, struct bundle_reader *reader, struct purge_put **ret, struct err *err)
+{
+	struct purge_put *p = mem_new(ctx, struct purge_put);
+	int rc = bundle_read_schema(reader, p, &p->kind, &p->n_kinds, err);
+
+	p->mm = mm;
+	p->checked = mem_array(p, bool, p->n_kinds + 1);
+	memset(p->checked, 0, p->n_kinds);
+	if (rc == 0)
+		*ret = p;
+	else
+		talloc_free(p);
+	return rc;
+}
+
+static char *column_text(void *ctx, const struct bundle_kind *kind, const struct bundle_field *f, const char *name)
+{
+	for (size_t i = 0; i < kind->n_columns; i++)
+		if (strcmp(kind->column[i].name, name) == 0)
+			return f[i].null ? NULL : mem_strndup(ctx, f[i].data, f[i].len);
+	return NULL;
+}
+
+int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err)
+{
+	int at = bundle_row_kind(p->kind, p->n_kinds, line, len), rc;
+	const struct bundle_kind *kind;
+	struct bundle_field *f;
+	struct purge_line l;
+	struct buf store;
+
+	if (at < 0)
+		return err_set(err, ERR_VERIFY, "a row of a kind that the bundle's schema does not have");
+	kind = &p->kind[at];
+	if ((rc = purge_line_parse(line, len, &l, err)) < 0 || (!p->checked[at] && (rc = check_columns(p->mm, kind, l.kind, err)) < 0))
+		return rc;
+	p->checked[at] = true;
+	f = mem_array(ctx, struct bundle_field, kind->n_columns + 1);
+	buf_init(&store, ctx, 64 << 20);
+	if ((rc = restore_row(p->mm, kind, restore_sql[l.kind], line, len, f, &store, err)) < 0)
+		return rc;
+	*ret = (struct purge_put_row){.kind = l.kind, .put = db_affected(p->mm->db) > 0};
+	if (l.kind == MM_FILE) {
+		ret->file_id = column_text(ctx, kind, f, "id");
+		ret->file_path = column_text(ctx, kind, f, "path");
+	}
+	return 0;
+}
+
+int purge_put_end(struct mm *mm, const char *root, struct err *err)
+{
+	return db_query(mm, mm->db, &sql_restore_recount, DB_NONE, 1, &root, NULL, err);
 }

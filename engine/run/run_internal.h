@@ -14,6 +14,7 @@
  * run_scope.c    channels that another rule wins by now
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
+ * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H

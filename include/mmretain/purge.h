@@ -93,6 +93,21 @@ int purge_unlink(struct mm *mm, const struct purge_options *options, struct purg
 /* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
 int purge_unlink_named(struct mm *mm, const struct purge_options *options, bool *ret, struct err *err) MMR_CHECKED;
 
+/* ---- putting whole threads back (purge_restore.c) ---- */
+/* In the caller's transaction; nothing is deleted or changed, only inserted. */
+struct purge_put { struct mm *mm; struct bundle_kind *kind; size_t n_kinds; bool *checked; };
+/* For the rows of one bundle, which says itself how they are to be read. */
+int purge_put_open(void *ctx, struct mm *mm, struct bundle_reader *reader, struct purge_put **ret, struct err *err) MMR_CHECKED;
+struct purge_put_row {
+	enum mm_kind kind;
+	bool put;                          /* false: a row with this key was there, and stays as it is */
+	char *file_id, *file_path;         /* of an attachment, else NULL; parent ctx */
+};
+/* One line. ERR_SCHEMA when a table or column is no more. */
+int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err) MMR_CHECKED;
+/* After the last line of a thread: reply count and participants as the server counts them. */
+int purge_put_end(struct mm *mm, const char *root, struct err *err) MMR_CHECKED;
+
 /* The closure's tables as kinds of a bundle, indexed by enum mm_kind (absent tables have no columns). */
 int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struct err *err) MMR_CHECKED;
 /* Borrowed view of a row's fields; ret has row->columns entries. */

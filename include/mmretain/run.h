@@ -61,6 +61,29 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err) MMR_CHECKED;
 int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, struct err *err) MMR_CHECKED;
 
+/* ---- putting threads back (run_restore.c) ---- */
+
+struct run_restore_options {
+	const char *case_id;               /* for the ledger */
+	bool act;                          /* false: all of it is done and rolled back, and no file is written */
+};
+struct run_restored {
+	mm_id root;
+	const char *bundle;                /* path below the archive root */
+	uint64_t posts_put, posts_there;   /* there: a row with that id was in the database, and stays as it is */
+	uint64_t rows_put, rows_there;     /* of all tables */
+	uint64_t files_put, files_there, files_left; /* left: no content in the bundle, or no attachment folder */
+};
+struct run_restore_report { struct run_restored *thread; size_t n; bool done; /* committed */ };
+struct audit; struct audit_ref; struct store;
+/* Whole threads back into the database and their attachments into their folder, all of them or none, and held from then on.  *ret is filled
+ * as far as it came, also on errors (parent ctx).  The store is open for writing; the access is in the case log already.
+ * ERR_KEPT: done, but an attachment has no content; ERR_NOT_FOUND: only parts of the thread are archived; ERR_GUARD: its channel is gone,
+ * another file is in an attachment's place, another database, or a run was interrupted; ERR_SCHEMA, ERR_VERIFY, ERR_LOCKED, ERR_DATABASE,
+ * ERR_PERMISSION, ERR_STORE.  Durable afterwards: the hold, the threads, their files, a ledger line each. */
+int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
+		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err) MMR_CHECKED;
+
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */
 

@@ -1,0 +1,160 @@
+/*
+ * run_restore_file.c - one attachment back into the attachment folder.
+ *
+ * The path comes out of a bundle: it is walked name by name below the folder, without symbolic links and without "..".  What is there is
+ * never written over: the same content is well, other content is a conflict.
+ */
+#include "run_internal.h"
+#include "run_restore.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAME_BYTES = 255 };
+
+struct place {
+	int data_dirfd, dirfd;    /* the attachment folder; the folder of the file, -1 when it does not exist */
+	const char *leaf;
+	struct stat folder;       /* of the attachment folder: whose are new files? */
+};
+
+/* The server has to read what we write, whoever we are. */
+static void give(int fd, const struct place *p, mode_t mode)
+{
+	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0)
+		log_debug("an attachment that comes back belongs to whoever runs this: %s", strerror(errno));
+	(void)fchmod(fd, mode); /* what was asked for at open, without the umask */
+}
+
+static int make_folder(struct place *p, int at, const char *name, int *ret, struct err *err)
+{
+	int fd;
+
+	if (mkdirat(at, name, 0750) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot make a folder for an attachment");
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot open a folder for an attachment");
+	give(fd, p, 0750);
+	*ret = fd;
+	return file_sync_dir(at, name, err);
+}
+
+/* Leaves dirfd -1 when a folder is missing and none is to be made. */
+static int walk(struct place *p, char *path, bool make, struct err *err)
+{
+	char *save, *name = strtok_r(path, "/", &save), *next;
+	auto_fd int at = dup(p->data_dirfd);
+	int fd, rc;
+
+	for (; name && (next = strtok_r(NULL, "/", &save)); name = next) {
+		if (name[0] == '.' || strlen(name) > NAME_BYTES)
+			return err_set(err, ERR_VERIFY, "an attachment's path in the bundle is not sound");
+		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT && !make)
+			return 0;
+		if (fd < 0 && errno != ENOENT)
+			return err_sys(err, ERR_STORE, errno, "cannot open the folder of an attachment");
+		if (fd < 0 && (rc = make_folder(p, at, name, &fd, err)) < 0)
+			return rc;
+		close(at); /* read-only folder handle: nothing to lose */
+		at = fd;
+	}
+	if (!name || name[0] == '.' || strlen(name) > NAME_BYTES)
+		return err_set(err, ERR_VERIFY, "an attachment's path in the bundle is not sound");
+	p->leaf = name;
+	p->dirfd = at;
+	at = -1;
+	return 0;
+}
+
+/* 1: there, with this content. */
+static int is_there(void *ctx, const struct place *p, const struct audit_file *f, struct err *err)
+{
+	auto_fd int fd = openat(p->dirfd, p->leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct hash *h = hash_new(ctx);
+	struct digest d;
+	struct stat st;
+	char data[65536];
+	ssize_t n;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot read the attachment that lies in the place of %s", f->id);
+	while (S_ISREG(st.st_mode) && (n = read(fd, data, sizeof data)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, ERR_STORE, errno, "cannot read the attachment that lies in the place of %s", f->id);
+		hash_update(h, data, n > 0 ? (size_t)n : 0);
+	}
+	hash_final(h, &d);
+	if (S_ISREG(st.st_mode) && memcmp(&d, &f->sha256, sizeof d) == 0)
+		return 1;
+	err_set(err, ERR_GUARD, "in the place of attachment %s lies another file", f->id);
+	return err_hint(err, "Nothing was changed in the database. Move that file away, or export the thread.");
+}
+
+static int write_file(struct audit_thread *t, const struct place *p, const struct audit_file *f, struct err *err)
+{
+	char tmp[64];
+	auto_fd int fd = -1;
+	int rc;
+
+	snprintf(tmp, sizeof tmp, ".mmretain-%.26s.part", f->id);
+	(void)unlinkat(p->dirfd, tmp, 0); /* of a restore that was killed; usually there is none */
+	fd = openat(p->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot create a file in the attachment folder");
+	give(fd, p, 0600);
+	rc = audit_file_read(t->bundle, f, fd, err);
+	if (rc == 0 && (rc = file_sync(fd, tmp, err)) == 0)
+		rc = file_publish(p->dirfd, tmp, p->dirfd, p->leaf, err);
+	if (rc < 0)
+		(void)unlinkat(p->dirfd, tmp, 0); /* harmless when it stays: the server knows no such name */
+	return rc;
+}
+
+static const struct audit_file *file_of(const struct audit_thread *t, const char *id)
+{
+	for (size_t i = 0; i < t->n_posts; i++)
+		for (size_t k = 0; k < t->post[i].n_files; k++)
+			if (strcmp(t->post[i].file[k].id, id) == 0)
+				return &t->post[i].file[k];
+	return NULL;
+}
+
+static int put_at(void *ctx, struct audit_thread *t, const struct audit_file *f, char *path, struct place *p, struct run_restored *ret,
+		  bool act, struct err *err)
+{
+	int rc = walk(p, path, act, err);
+
+	if (rc == 0 && p->dirfd >= 0)
+		rc = is_there(ctx, p, f, err);
+	ret->files_there += rc == 1;
+	ret->files_put += rc == 0;
+	return rc != 0 || !act ? (rc < 0 ? rc : 0) : write_file(t, p, f, err);
+}
+
+/* Before its row is committed.  A crash just before the file has its name leaves a hidden file of no use; just after, a file that no row
+ * names, which the next try finds in its place. */
+int run_restore_file(void *ctx, struct mm *mm, struct audit_thread *t, const char *id, const char *path, struct run_restored *ret, bool act,
+		     struct err *err)
+{
+	const struct audit_file *f = id ? file_of(t, id) : NULL;
+	struct place p = {.data_dirfd = mm->data_dirfd, .dirfd = -1};
+	int rc;
+
+	if (!f || strcmp(f->state, "kept") == 0) /* its content was never taken away */
+		return 0;
+	if (strcmp(f->state, "stored") != 0 || !path || !path[0] || mm->data_dirfd < 0 || fstat(mm->data_dirfd, &p.folder) != 0) {
+		ret->files_left++;
+		return 0;
+	}
+	rc = put_at(ctx, t, f, mem_strdup(ctx, path), &p, ret, act, err);
+	if (p.dirfd >= 0)
+		close(p.dirfd); /* read-only folder handle: nothing to lose */
+	return rc < 0 || !act ? rc : run_fault(FAULT_RESTORE_AFTER_FILE, err);
+}

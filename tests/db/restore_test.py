@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""`restore`: what a run took comes back as it was, row for row and file for file, and stays.
+
+usage: MMRETAIN=BINARY restore_test.py [-k NAME]
+"""
+import collections
+import json
+import os
+import shutil
+import signal
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+import oracle
+
+CASE = ("--case", "17/26", "--reason", "deleted by mistake")
+POINTS = ("RESTORE_AFTER_FILE", "RESTORE_BEFORE_COMMIT", "RESTORE_AFTER_COMMIT", "LEDGER_WRITE", "LEDGER_SYNC")
+PG = WORLD = WHERE = NOW = None
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW
+    NOW = int(time.time()) * 1000
+    WHERE = lib.folder("restore")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 700, 21)
+
+
+def tearDownModule():
+    PG.stop("immediate")
+    PG.remove()
+    lib.remove(WHERE)
+
+
+class Restore(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
+        self.addCleanup(self.bench.copy.remove)
+        self.bench.begin()
+        self.bench.run(code=self.bench.want.code)
+        self.gone = self.tables()
+        self.roots = sorted(r for r in self.bench.want.roots if self.bench.want.archived(r))
+        self.assertGreater(len(self.roots), 20)
+
+    def tearDown(self):
+        self.assertEqual(self.bench.problems, [])
+
+    def tables(self):
+        return {name: collections.Counter(t.lines) for name, t in self.bench.copy.load().items()}
+
+    def rows_of(self, *roots):
+        """What must be there again: the rows of these threads, by table."""
+        want = collections.defaultdict(collections.Counter)
+        for name, rows in self.bench.want.rows.items():
+            want[name].update(line for line, _, root in rows if root in roots)
+        return want
+
+    def back(self, *roots):
+        """Exactly these threads, as they were, and nothing else has changed."""
+        want, now = self.rows_of(*roots), self.tables()
+        for name, before in self.gone.items():
+            self.assertEqual(now[name] - before, +want[name], name)
+            self.assertEqual(before - now[name], collections.Counter(), name)
+
+    def unchanged(self):
+        self.assertEqual(self.tables(), self.gone)
+
+    def restore(self, *args, code=0, **more):
+        return self.bench.call("restore", *args, *CASE, code=code, **more)
+
+    def with_file(self):
+        """A thread with an attachment whose content the bundle holds, and the path of that."""
+        here = self.bench.copy.files()
+        return next((root, path) for root, path in self.attachments() if root in self.roots and path not in here)
+
+    def attachments(self):
+        """Root and path of each attachment that a bundle holds."""
+        files = self.bench.want.db.tables["fileinfo"]
+        ident, path = files.columns.index("id"), files.columns.index("path")
+        for line, _, root in self.bench.want.rows["fileinfo"]:
+            row = oracle.Table(files.columns, [line]).rows[0]
+            if row[ident] in self.bench.want.attachments.stored:
+                yield root, row[path]
+
+    def test_all(self):
+        done = json.loads(self.restore("--yes", "--json", *self.roots).out)
+        self.back(*self.roots)
+        self.assertTrue(done["done"])
+        self.assertEqual({t["thread"] for t in done["threads"]}, set(self.roots))
+        self.assertEqual(sum(t["posts"] for t in done["threads"]), sum(self.rows_of(*self.roots)["posts"].values()))
+        files, here = self.bench.want.db.tables["fileinfo"], self.bench.copy.files()
+        for row in files.rows:
+            path = row[files.columns.index("path")]
+            if path in self.bench.want.files and self.bench.want.files[path] != "special":
+                self.assertEqual(here.get(path), self.bench.want.files[path], path)
+        done = json.loads(self.restore("--yes", "--json", *self.roots).out)
+        self.assertEqual({t["state"] for t in done["threads"]}, {"there already"})
+        self.back(*self.roots)
+
+    def test_shows_only(self):
+        root = self.roots[0]
+        done = self.restore(root, code=2)
+        self.assertIn("can be put back", done.out)
+        self.assertIn("acts only with --yes", done.err)
+        self.restore(root, "-n")
+        self.restore(root, "-n", "--yes", code=2)
+        self.unchanged()
+        self.assertFalse([e for e in lib.ledger(self.bench.copy.archive) if e["type"] in ("hold", "restored")])
+
+    def test_records(self):
+        root = self.roots[0]
+        self.restore(self.bench.want.db.threads[root].posts[-1].id, "--yes")  # any post of it
+        self.back(root)
+        entries = lib.ledger(self.bench.copy.archive)
+        self.assertEqual([e["type"] for e in entries[-2:]], ["hold", "restored"])
+        self.assertEqual((entries[-1]["root"], entries[-1]["case"], entries[-1]["rows"]), (root, "17/26", sum(sum(c.values()) for c in self.rows_of(root).values())))
+        self.bench.call("verify", code=0)
+        access = json.loads(self.bench.call("report", "--access", "--json", code=0).out)
+        self.assertEqual(access["access"][-1]["command"], "restore")
+        self.bench.call("restore", root, "--yes", code=2)  # no case
+
+    def test_stays(self):
+        """Later runs keep it, with what people write into it: neither the plan nor a sweep of its old bundle takes anything; released, it goes."""
+        root = next(r for r in self.roots if len(self.bench.want.db.threads[r].posts) > 1)
+        self.restore(root, "--yes")
+        t = self.bench.want.db.threads[root]
+        self.bench.sql(f"INSERT INTO reactions VALUES ('{t.root.user}', '{t.root.id}', 'tada', {NOW}, {NOW}, 0, '', '{t.channel}')")
+        before = self.tables()
+        for _ in range(2):
+            done = json.loads(self.bench.call("run", "--yes", "--json", code=(0, 3)).out)
+            self.assertEqual(done["deleted"]["threads"], 0)
+            plan = json.loads(self.bench.call("plan", "--json", code=0).out)
+            self.assertEqual([r["reasons"].get("hold", 0) for r in plan["rules"]], [1])
+            self.assertEqual(self.tables(), before)
+        self.bench.call("hold", "release", root, "--case", "17/26", code=0)
+        done = json.loads(self.bench.call("run", "--yes", "--json", code=(0, 3)).out)
+        self.assertEqual(done["deleted"]["threads"], 1)
+        self.unchanged()
+
+    def test_file(self):
+        root, path = self.with_file()
+        full = os.path.join(self.bench.copy.data, path)
+        self.assertFalse(os.path.exists(full))
+        self.assertEqual(json.loads(self.restore(root, "-n", "--json").out)["threads"][0]["files"] > 0, True)
+        self.assertFalse(os.path.exists(full))
+        self.restore(root, "--yes")
+        self.assertEqual(self.bench.copy.files()[path], self.bench.want.files[path])
+        self.assertEqual(os.stat(full).st_uid, os.stat(self.bench.copy.data).st_uid)
+        self.back(root)
+
+    def test_attachment_that_waits(self):
+        """Back before the attachments went: their journal must not take them afterwards."""
+        self.restore(*self.roots, "--yes")
+        self.bench.call("hold", "release", *self.roots, "--case", "17/26", code=0)
+        self.bench.policy(blob_grace="1h")
+        self.bench.run(code=(0, 3))
+        self.gone = self.tables()
+        here = self.bench.copy.files()
+        root, path = next((root, path) for root, path in self.attachments() if root in self.roots and path in here)
+        done = json.loads(self.restore(root, "--yes", "--json").out)["threads"][0]
+        self.assertGreater(done["files_there"], 0)
+        self.bench.policy()
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.bench.copy.files().get(path), here[path])
+        self.assertLess(len(self.bench.copy.files()), len(here))
+        self.back(root)
+
+    def test_other_file(self):
+        root, path = self.with_file()
+        full = os.path.join(self.bench.copy.data, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "wb") as f:
+            f.write(b"another")
+        done = self.restore(root, "--yes", code=16)
+        self.assertIn("lies another file", done.err)
+        self.unchanged()
+        os.unlink(full)
+        os.symlink("/etc/passwd", full)
+        self.restore(root, "--yes", code=14)
+        self.unchanged()
+        os.unlink(full)
+        # a folder of the path that leads elsewhere
+        top = path.split("/")[0]
+        os.rename(os.path.join(self.bench.copy.data, top), os.path.join(self.bench.copy.where, "moved"))
+        os.symlink(os.path.join(self.bench.copy.where, "moved"), os.path.join(self.bench.copy.data, top))
+        self.restore(root, "--yes", code=14)
+        self.unchanged()
+        self.assertFalse(os.path.exists(full))
+
+    def test_no_folder(self):
+        """The rows come, and the status says that something is missing."""
+        root, _ = self.with_file()
+        done = self.restore(root, "--yes", code=3, env={"MM_FILESETTINGS_DIRECTORY": ""})
+        self.assertIn("without content", done.err)
+        self.back(root)
+
+    def test_crash(self):
+        root, _ = self.with_file()
+        for point in POINTS:
+            for n in (1, 2):
+                process = self.bench.start(f"{point}:kill:{n}", "restore", root, "--yes", *CASE)
+                done = lib.finish(process)
+                if done.code != -signal.SIGKILL:
+                    self.assertEqual((done.code, n), (0, 2), f"{point}: {done.err}")
+                now = self.tables()
+                self.assertIn(now["posts"] - self.gone["posts"], (collections.Counter(), self.rows_of(root)["posts"]), point)
+                self.restore(root, "--yes")
+                self.back(root)
+                self.bench.call("verify", code=0)
+                ids = " ".join(p.id for p in self.bench.want.db.threads[root].posts)
+                self.take_away(root, ids)
+
+    def take_away(self, root, ids):
+        """As before the restore, without the program."""
+        for name, lines in self.rows_of(root).items():
+            table = self.bench.want.db.tables[name]
+            key = {"posts": "id", "fileinfo": "id", "sharedchannelattachments": "id", "preferences": "name", "drafts": "rootid", "translations": "objectid",
+                   "propertyvalues": "id"}.get(name, "postid")
+            for row in oracle.Table(table.columns, list(lines)).rows:
+                self.bench.sql(f"DELETE FROM {name} WHERE {key} = '{row[table.columns.index(key)]}'" + (" AND category = 'flagged_post'" if name == "preferences" else ""))
+        self.unchanged()
+
+    def test_partly_there(self):
+        """A second try after somebody removed a reply again: it comes, the rest stays as it is, and the thread's counts are right."""
+        root = next(r for r in self.roots if sum(p.root == r and p.live and not p.original for p in self.bench.want.db.threads[r].posts) > 1)
+        self.restore(root, "--yes")
+        reply = next(p for p in self.bench.want.db.threads[root].posts if p.root == root and p.live and not p.original)
+        self.bench.sql(f"DELETE FROM posts WHERE id = '{reply.id}'; UPDATE posts SET message = 'edited since' WHERE id = '{root}'")
+        done = json.loads(self.restore(root, "--yes", "--json").out)["threads"][0]
+        self.assertEqual((done["posts"], done["state"]), (1, "put back"))
+        self.assertEqual(self.bench.sql(f"SELECT message FROM posts WHERE id = '{root}'"), "edited since")
+        live = sum(p.root == root and p.live and not p.original for p in self.bench.want.db.threads[root].posts)
+        self.assertEqual(self.bench.sql(f"SELECT replycount FROM threads WHERE postid = '{root}'"), str(live))
+
+    def test_refused(self):
+        root = self.roots[0]
+        t = self.bench.want.db.threads[root]
+        self.restore("zzzzzzzzzzzzzzzzzzzzzzzzzz", "--yes", code=1)
+        other = next(r for r in self.roots if self.bench.want.db.threads[r].channel != t.channel)
+        self.bench.sql(f"UPDATE channels SET id = 'x' || substr(id, 2) WHERE id = '{t.channel}'")
+        self.gone = self.tables()
+        done = self.restore(other, root, "--yes", code=16)  # all or none
+        self.assertIn("is not in the database", done.err)
+        self.unchanged()
+
+    def test_damaged_bundle(self):
+        root = self.roots[0]
+        rel = json.loads(self.restore(root, "-n", "--json").out)["threads"][0]["bundle"]
+        path = os.path.join(self.bench.copy.archive, rel)
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as f:
+            f.seek(os.path.getsize(path) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 1]))
+        self.restore(root, "--yes", code=15)
+        self.unchanged()
+
+    def test_bundle_of_another_archive(self):
+        """Sound in itself, but no line of this ledger names it."""
+        root = self.roots[0]
+        rel = json.loads(self.restore(root, "-n", "--json").out)["threads"][0]["bundle"]
+        other = os.path.join(self.bench.copy.where, "other")
+        os.rename(self.bench.copy.archive, other)
+        self.bench.call("init", code=0)
+        os.makedirs(os.path.dirname(os.path.join(self.bench.copy.archive, rel)))
+        shutil.copyfile(os.path.join(other, rel), os.path.join(self.bench.copy.archive, rel))
+        self.assertIn("vouches", self.restore(root, "--yes", code=15).err)
+        self.unchanged()
+
+    def test_tables_of_a_later_release(self):
+        """A new column stays empty; one that is gone would lose what it held."""
+        root = self.roots[0]
+        self.bench.sql("ALTER TABLE posts ADD COLUMN invented text")
+        self.restore(root, "--yes")
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{root}' AND invented IS NULL"), "1")
+        other = self.roots[1]
+        self.bench.sql("ALTER TABLE posts DROP COLUMN invented; ALTER TABLE posts DROP COLUMN remoteid")
+        done = self.restore(other, "--yes", code=13)
+        self.assertIn("no column remoteid", done.err)
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{other}'"), "0")
+
+    def test_while_a_run_is_on(self):
+        process = self.bench.start("RUN_AFTER_DONE:stop")
+        if not lib.stopped(process):
+            process = self.bench.start("LEDGER_WRITE:stop")
+            self.assertTrue(lib.stopped(process))
+        self.restore(self.roots[0], "--yes", code=11)
+        self.restore(self.roots[0], "-n", code=11)
+        self.bench.go_on(process, code=(0, 3))
+        self.unchanged()
+
+    def test_interrupted_run(self):
+        """Of a bundle that a run had begun to delete nothing comes back before that is finished."""
+        self.restore(*self.roots, "--yes")
+        self.bench.call("hold", "release", *self.roots, "--case", "17/26", code=0)
+        process = self.bench.start("PURGE_AFTER_INTENT:kill")
+        self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
+        done = self.restore(self.roots[0], "--yes", code=16)
+        self.assertIn("interrupted", done.err)
+        self.bench.run(code=(0, 3))
+        self.restore(self.roots[0], "--yes")
+        self.back(self.roots[0])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
