@@ -124,6 +124,7 @@ int cli_cmd_doctor(struct cli *cli, struct err *err);
 int cli_cmd_find(struct cli *cli, struct err *err);
 int cli_cmd_show(struct cli *cli, struct err *err);
 int cli_cmd_export(struct cli *cli, struct err *err);
+int cli_cmd_hold(struct cli *cli, struct err *err);
 int cli_cmd_reindex(struct cli *cli, struct err *err);
 int cli_cmd_completion(struct cli *cli, struct err *err);
 int cli_cmd_help(struct cli *cli, struct err *err);

@@ -117,6 +117,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_int(overdue, "bundles", st->protocol->overdue);
 	cli_json_time(overdue, "oldest", st->protocol->overdue ? st->protocol->oldest_overdue_ms : INT64_MAX);
 	cli_json_put(doc, "overdue", overdue);
+	cli_json_int(doc, "held", st->state->n_held);
 	return cli_json_print(doc, err);
 }
 
@@ -162,6 +163,8 @@ static void print_unfinished(const struct status *st)
 	for (size_t i = 0; i < state->n_bundles; i++)
 		printf("unfinished: %s of run %s: %s\n", cli_safe(st->cli->ctx, state->bundle[i].bundle),
 		       cli_safe(st->cli->ctx, state->bundle[i].run), bundle_state(&state->bundle[i]));
+	if (state->n_held)
+		printf("held: %zu thread%s; `mmretain hold list` shows which\n", state->n_held, cli_s(state->n_held));
 	if (!st->protocol->overdue)
 		return;
 	time_format(st->protocol->oldest_overdue_ms, oldest);

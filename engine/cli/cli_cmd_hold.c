@@ -1,0 +1,237 @@
+/*
+ * cli_cmd_hold.c - holds on single threads: list, add, release.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <mmretain/ledger.h>
+#include <mmretain/run.h>
+#include <mmretain/store.h>
+
+#include "cli_audit.h"
+
+#define CASE_MAX 200
+
+struct hold {
+	struct cli *cli;
+	struct ledger *ledger;       /* NULL: only looked at */
+	struct ledger_state *state;
+	mm_id *id; size_t n;         /* the operands, sorted, each once */
+	const char *case_id;         /* NULL: of `list`, all */
+};
+
+/* Where a thread stands among the held, or n_held. */
+static size_t place(const struct ledger_state *st, const char *id)
+{
+	for (size_t low = 0, high = st->n_held; low < high;) {
+		size_t at = low + (high - low) / 2;
+		int c = strcmp(id, st->held[at]);
+
+		if (c == 0)
+			return at;
+		if (c < 0)
+			high = at;
+		else
+			low = at + 1;
+	}
+	return st->n_held;
+}
+
+/* ---- list ---- */
+
+static bool is_shown(const struct hold *h, size_t i)
+{
+	return !h->case_id || strcmp(h->state->hold[i].case_id, h->case_id) == 0;
+}
+
+static void list_held(struct cli_list *l, const void *payload)
+{
+	const struct hold *h = payload;
+	char since[TIME_TEXT];
+
+	for (size_t i = 0; i < h->state->n_held; i++) {
+		if (!is_shown(h, i))
+			continue;
+		time_format(h->state->hold[i].since_ms, since);
+		cli_list_open(l, NULL);
+		cli_list_text(l, "thread", h->state->held[i]);
+		cli_list_text(l, "since", since);
+		cli_list_text(l, "case", h->state->hold[i].case_id);
+		cli_list_text(l, "via", h->state->hold[i].via);
+		cli_list_close(l);
+	}
+}
+
+static int list_text(const struct hold *h, struct err *err)
+{
+	static const struct cli_column columns[] = {{"THREAD", CLI_LEFT}, {"SINCE", CLI_LEFT}, {"CASE", CLI_LEFT}, {"VIA", CLI_LEFT}};
+	struct cli_table *t = cli_table_new(h->cli, columns, ARRAY_LEN(columns));
+	size_t shown = 0;
+
+	for (size_t i = 0; i < h->state->n_held; i++) {
+		if (!is_shown(h, i))
+			continue;
+		shown++;
+		cli_table_row(t);
+		cli_table_text(t, h->state->held[i]);
+		cli_table_time(t, h->state->hold[i].since_ms);
+		cli_table_text(t, h->state->hold[i].case_id);
+		cli_table_text(t, h->state->hold[i].via);
+	}
+	if (shown)
+		return cli_table_print(t, err);
+	printf("no thread is held\n");
+	return 0;
+}
+
+static int list(struct hold *h, struct err *err)
+{
+	json_t *doc;
+
+	if (!h->cli->json)
+		return list_text(h, err);
+	doc = cli_json_check(json_object());
+	cli_json_put(doc, "held", json_array());
+	return cli_json_print_list(doc, "held", list_held, h, err);
+}
+
+/* ---- add and release ---- */
+
+static void append(json_t *array, const char *id)
+{
+	if (json_array_append_new(array, cli_json_check(json_string(id))) < 0)
+		mem_check(NULL);
+}
+
+static int print_json(const struct hold *h, const char *key, const mm_id *done, size_t n, struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *ids = cli_json_check(json_array()), *already = cli_json_check(json_array());
+
+	for (size_t i = 0; i < n; i++)
+		append(ids, done[i]);
+	for (size_t i = 0; i < h->n; i++)
+		if (place(h->state, h->id[i]) < h->state->n_held)
+			append(already, h->id[i]);
+	cli_json_put(doc, key, ids);
+	if (strcmp(key, "held") == 0)
+		cli_json_put(doc, "already", already);
+	else
+		json_decref(already);
+	cli_json_text(doc, "case", h->case_id);
+	return cli_json_print(doc, err);
+}
+
+/* What is held already stays as it was said first. */
+static int add(struct hold *h, struct err *err)
+{
+	mm_id *new = mem_array(h->cli->ctx, mm_id, h->n);
+	char since[TIME_TEXT];
+	size_t n = 0, at;
+	int r;
+
+	for (size_t i = 0; i < h->n; i++)
+		if (place(h->state, h->id[i]) == h->state->n_held)
+			memcpy(new[n++], h->id[i], sizeof(mm_id));
+	r = run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
+	if (r < 0 || h->cli->json)
+		return r < 0 ? r : print_json(h, "held", (const mm_id *)new, n, err);
+	for (size_t i = 0; i < h->n; i++) {
+		at = place(h->state, h->id[i]);
+		if (at == h->state->n_held) {
+			printf("%s is held\n", h->id[i]);
+			continue;
+		}
+		time_format(h->state->hold[at].since_ms, since);
+		printf("%s is held already, since %s, case %s\n", h->id[i], since, cli_safe(h->cli->ctx, h->state->hold[at].case_id));
+	}
+	return 0;
+}
+
+static int release(struct hold *h, struct err *err)
+{
+	int r;
+
+	for (size_t i = 0; i < h->n; i++)
+		if (place(h->state, h->id[i]) == h->state->n_held) {
+			err_set(err, ERR_USAGE, "thread %s is not held", h->id[i]);
+			return err_hint(err, "`mmretain hold list` shows what is. No hold was released.");
+		}
+	r = run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
+	if (r < 0 || h->cli->json)
+		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
+	for (size_t i = 0; i < h->n; i++)
+		printf("%s is not held any more\n", h->id[i]);
+	return 0;
+}
+
+/* ---- the words ---- */
+
+static int take_case(struct hold *h, const char *word, bool needed, struct err *err)
+{
+	h->case_id = h->cli->args->value[OPT_CASE];
+	if (!h->case_id && !needed)
+		return 0;
+	if (h->case_id && h->case_id[0] && strlen(h->case_id) <= CASE_MAX && utf8_valid(h->case_id, strlen(h->case_id)))
+		return 0;
+	err_set(err, ERR_USAGE, h->case_id ? "the case is empty, too long or not UTF-8" : "`hold %s` needs a case", word);
+	return err_hint(err, "Give --case ID; it is kept in the ledger.");
+}
+
+static int take_ids(struct hold *h, struct err *err)
+{
+	const struct cli_args *a = h->cli->args;
+	size_t kept = 0;
+
+	h->id = mem_array(h->cli->ctx, mm_id, a->n_operands);
+	for (size_t i = 1; i < a->n_operands; i++) {
+		const char *word = a->operand[i];
+
+		if (strlen(word) != MM_ID || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") != MM_ID) {
+			err_set(err, ERR_USAGE, "\"%s\" is not the id of a thread", word);
+			return err_hint(err, "It is the id of the thread's first post: 26 letters and digits, as `mmretain explain POST` and `mmretain find` print it.");
+		}
+		memcpy(h->id[h->n++], word, MM_ID + 1);
+	}
+	qsort(h->id, h->n, sizeof(mm_id), mm_id_cmp);
+	for (size_t i = 0; i < h->n; i++)
+		if (i == 0 || strcmp(h->id[i], h->id[i - 1]) != 0)
+			memmove(h->id[kept++], h->id[i], sizeof(mm_id));
+	h->n = kept;
+	return 0;
+}
+
+/* The lock comes before the look: what is held cannot change in between. */
+static int open_state(struct hold *h, bool writes, struct err *err)
+{
+	struct cli *cli = h->cli;
+	int r = cli_open_archive(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
+
+	if (r == 0 && writes)
+		r = ledger_open(cli->ctx, cli->store->ledger_dirfd, &h->ledger, err);
+	return r < 0 ? r : ledger_fold(cli->ctx, cli->store->ledger_dirfd, &h->state, err);
+}
+
+int cli_cmd_hold(struct cli *cli, struct err *err)
+{
+	static const struct { const char *word; int (*run)(struct hold *h, struct err *err); bool writes; } words[] = {
+		{"list", list, false}, {"add", add, true}, {"release", release, true},
+	};
+	const char *word = cli->args->operand[0];
+	struct hold h = {.cli = cli};
+	size_t i = 0;
+	int r;
+
+	while (i < ARRAY_LEN(words) && strcmp(word, words[i].word) != 0)
+		i++;
+	if (i == ARRAY_LEN(words)) {
+		err_set(err, ERR_USAGE, "unknown word \"%s\" after \"hold\"", word);
+		return err_hint(err, "Say `hold list`, `hold add THREAD...` or `hold release THREAD...`.");
+	}
+	if (words[i].writes != (cli->args->n_operands > 1)) {
+		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);
+		return err_hint(err, "`mmretain help hold` shows how it is used.");
+	}
+	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, err)) < 0)
+		return r;
+	return words[i].run(&h, err);
+}
