@@ -119,6 +119,12 @@ tar -xf case-26-17.tar.gz
 show "mmretain report --access -c policy.yaml"
 mmretain report --access -c policy.yaml | tail -4
 
+step "a thread back into the database, and held there"
+show "mmretain restore -c policy.yaml --case 26/17 --reason '...' $thread --yes"
+mmretain restore -q -c policy.yaml "${case[@]}" "$thread" --yes
+show "mmretain hold list -c policy.yaml"
+mmretain hold list -c policy.yaml
+
 step "a departed user, before and after"
 # The one that left first; before-user.txt was taken before the run.
 person=$(psql -Atc "SELECT username FROM users WHERE email LIKE '%@departed.invalid' ORDER BY deleteat LIMIT 1" mattermost)

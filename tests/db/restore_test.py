@@ -154,14 +154,12 @@ class Restore(unittest.TestCase):
         """Back before the attachments went: their journal must not take them afterwards."""
         self.restore(*self.roots, "--yes")
         self.bench.call("hold", "release", *self.roots, "--case", "17/26", code=0)
-        self.bench.policy(blob_grace="1h")
-        self.bench.run(code=(0, 3))
-        self.gone = self.tables()
+        self.assertEqual(lib.finish(self.bench.start("UNLINK_BEFORE:kill")).code, -signal.SIGKILL)
+        self.unchanged()
         here = self.bench.copy.files()
         root, path = next((root, path) for root, path in self.attachments() if root in self.roots and path in here)
         done = json.loads(self.restore(root, "--yes", "--json").out)["threads"][0]
         self.assertGreater(done["files_there"], 0)
-        self.bench.policy()
         self.bench.run(code=(0, 3))
         self.assertEqual(self.bench.copy.files().get(path), here[path])
         self.assertLess(len(self.bench.copy.files()), len(here))
