@@ -14,7 +14,7 @@ import traceback
 
 import e2e_lib as lib
 import oracle
-from e2e_faults import OLD, Bench
+from e2e_faults import Bench, Skip, as_nobody, hand_over
 
 FOREVER = [{"name": "all", "match": {}, "keep": "forever"}]
 BIG = "64MiB"  # one bundle per team and month
@@ -330,6 +330,30 @@ def test_restored(bench):
 
 
 @test
+def test_command(bench):
+    """`hold add` keeps threads of the next run and is refused during it; `hold release` gives them back."""
+    bench.begin()
+    held = some(bench)
+    bench.call("hold", "add", *held, "--case", "17/26", code=0)
+    bench.parsed["held"] = sorted(held)
+    bench.expect()
+    process = bench.halt("RUN_AFTER_PUBLISHED")
+    other = sorted(bench.want.roots)[0]
+    for word, root in (("add", other), ("release", sorted(held)[0])):
+        bench.says(bench.call("hold", word, root, "--case", "18/26", code=11), "another process writes the ledger")
+    bench.go_on(process, code=bench.want.code)
+    bench.done()
+    whole(bench, held, "after the run")
+    bench.call("hold", "release", *held, "--case", "17/26", code=0)
+    bench.parsed["held"] = []
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    if not held <= bench.want.roots:
+        bench.fail("what is released is not due")
+    bench.run(code=bench.want.code)
+    bench.done(exact=False)
+
+
+@test
 def test_lost_ledger(bench):
     """An archive with bundles and a ledger that holds and knows nothing else has lost its ledger."""
     bench.begin()
@@ -365,6 +389,30 @@ def test_archive(bench):
     bench.untouched("a damaged ledger")
 
 
+@test
+def test_archive_unreadable(bench):
+    """Who may not read the archive can plan, and is told that holds are not seen; a run does not begin."""
+    bench.begin()
+    hold(bench, some(bench))
+    as_nobody(bench)
+    hand_over(bench)
+    book = os.path.join(bench.copy.archive, "ledger", "entries.jsonl")
+    for path, mode in ((book, 0o600), (os.path.dirname(book), 0o700), (bench.copy.archive, 0o700)):
+        if "hold" not in reasons(bench.call("plan", "--json", code=0)):
+            bench.fail(f"{path}: the plan does not see the holds")
+        was = os.stat(path)
+        os.chown(path, 0, 0)
+        os.chmod(path, mode)
+        done = bench.call("plan", "--json", code=0)
+        bench.says(done, "Permission denied", "are shown as if they were not held")
+        if "hold" in reasons(done):
+            bench.fail(f"{path}: the plan sees holds that it cannot read")
+        bench.run(code=(14, 19))
+        bench.untouched(path)
+        os.chown(path, was.st_uid, was.st_gid)
+        os.chmod(path, was.st_mode & 0o777)
+
+
 def main(argv):
     parser = argparse.ArgumentParser(description="Held threads, end to end.")
     parser.add_argument("--only", action="append", help="tests whose name contains this")
@@ -378,10 +426,13 @@ def main(argv):
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
             world = lib.World(pg, "world", 1500, args.seed)
             for name in [n for n in TESTS if not args.only or any(w in n for w in args.only)]:
+                lib.PROGRAM = None
                 bench = Bench(world, where, name, now)
                 try:
                     TESTS[name](bench)
                     tally.check(name, bench.problems)
+                except Skip as why:
+                    tally.skip(name, why)
                 except Exception:
                     tally.check(name, bench.problems + [traceback.format_exc()])
                 finally:
