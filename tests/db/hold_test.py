@@ -330,6 +330,29 @@ def test_restored(bench):
 
 
 @test
+def test_beside_pins(bench):
+    """What stays for another reason stays as well where threads are held, whatever their ids: pins of transactions that took their time."""
+    bench.begin(bundle_size=BIG)
+    ids = sorted(t.root.id for t in bench.roots() if t.root.live)  # a pin of a deleted post protects nothing
+    held, pinned = set(ids[:12]), set(ids[-12:])
+    hold(bench, held)
+    bench.expect()
+    process = bench.start("LEDGER_WRITE:stop:2")
+    if not lib.stopped(process):
+        raise AssertionError(f"the run did not stop\n{lib.tail(lib.finish(process).err)}")
+    at = int(time.time() * 1000) - 60_000
+    for root in pinned:
+        bench.sql(f"UPDATE posts SET ispinned = true, updateat = {at} WHERE id = '{root}'")
+    bench.go_on(process, code=3)
+    whole(bench, held, "after the run")
+    here = set(oracle.Db(bench.copy.load()).posts)
+    if gone := pinned - here:
+        bench.fail(f"{len(gone)} of {len(pinned)} pinned threads are gone")
+    if left := (bench.want.roots - pinned) & here:
+        bench.fail(f"{len(left)} threads are still there, which nothing protects")
+
+
+@test
 def test_command(bench):
     """`hold add` keeps threads of the next run and is refused during it; `hold release` gives them back."""
     bench.begin()
