@@ -1,8 +1,8 @@
 /*
- * mm_beside.c - a second session that sees what the first one sees, so that a plan asks two things at once.
+ * mm_beside.c - a second session that sees what the first one sees, so that a plan or an export asks two things at once.
  *
  * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second session is opened when
- * there is enough to ask; a server that has none left is no reason not to plan.
+ * there is enough to ask; a server that has none left is no reason not to go on.
  */
 #include <pthread.h>
 
@@ -18,13 +18,23 @@ int mm_snapshot_begin(struct mm *mm, struct err *err)
 	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
 
 	if (r == 0)
-		mm->beside = mem_new(mm, struct mm_beside);
+		mm_beside_begin(mm);
 	return r;
+}
+
+void mm_beside_begin(struct mm *mm)
+{
+	mm->beside = mem_new(mm, struct mm_beside);
+}
+
+void mm_beside_end(struct mm *mm)
+{
+	TALLOC_FREE(mm->beside); /* its session ends with it */
 }
 
 void mm_snapshot_end(struct mm *mm)
 {
-	TALLOC_FREE(mm->beside); /* its session ends with it */
+	mm_beside_end(mm);
 	db_rollback(mm->db); /* read only: nothing to commit */
 }
 
@@ -39,13 +49,13 @@ static int open_twin(struct mm_beside *b, struct mm *mm, struct err *err)
 	if (db_in_recovery(mm->db))
 		return 0;
 	if (db_open_again(b, mm->db, &db, &why) < 0) {
-		log_debug("no second session for the plan: %s", why.msg);
+		log_debug("no second session: %s", why.msg);
 		return 0;
 	}
 	if ((r = db_snapshot_export(b, mm->db, &name, err)) < 0)
 		return r;
 	if (db_snapshot_begin(db, name, &why) < 0) {
-		log_debug("no second session for the plan: %s", why.msg);
+		log_debug("no second session: %s", why.msg);
 		talloc_free(db);
 		return 0;
 	}
@@ -62,7 +72,7 @@ int mm_twin(struct mm *mm, struct mm **ret, struct err *err)
 
 	/* Between two uses it is idle in a transaction, for longer than the server lets it be when the first has much to do alone. */
 	if (b && b->twin.db && !db_alive(b->twin.db)) {
-		log_debug("the second session for the plan was ended");
+		log_debug("the second session was ended");
 		TALLOC_FREE(b->twin.db);
 	}
 	*ret = b && b->twin.db ? &b->twin : NULL;
@@ -84,12 +94,17 @@ static void *run_job(void *payload)
 	return NULL;
 }
 
-int mm_both(int (*fn)(void *payload, struct err *err), void *here, void *beside, struct err *err)
+int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err)
 {
-	struct job job = {.fn = fn, .payload = beside};
+	return mm_both_of(fn, here, fn, beside, err);
+}
+
+int mm_both_of(mm_job_fn fn_here, void *here, mm_job_fn fn_beside, void *beside, struct err *err)
+{
+	struct job job = {.fn = fn_beside, .payload = beside};
 	pthread_t thread;
 	bool started = thread_start(&thread, run_job, &job) == 0;
-	int r = fn(here, err);
+	int r = fn_here(here, err);
 
 	if (started)
 		pthread_join(thread, NULL);

@@ -59,6 +59,7 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret
 	int rc;
 
 	x->mm = mm;
+	x->alone = alone;
 	x->parts_before_ms = INT64_MIN;
 	x->min_root_ms = INT64_MAX;
 	x->max_root_ms = INT64_MIN;

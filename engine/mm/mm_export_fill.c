@@ -36,20 +36,60 @@ static int fill(struct mm_export *x, const struct sql *sql, int n_params, const 
 /* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were none once, another number of
  * posts than the plan counted tells of new ones.  Where there are some the number tells nothing: a new reply may stand for a missing copy.
  * Nor does a plan tell whether there are any: its scan comes across rows of the rule's channels that are older than the cut-off. */
-static int lost_copies(struct mm_export *x, bool *ret, struct err *err)
-{
-	struct db_result *r;
-	int rc;
+struct look { struct mm *mm; bool lost, failed; };
 
-	*ret = false;
+static int look_lost(void *payload, struct err *err)
+{
+	struct look *l = payload;
+	auto_mem void *ctx = mem_context(NULL, "lost copies");
+	struct db_result *r;
+	int rc = db_query(ctx, l->mm->db, &sql_export_lost, DB_ONE, 0, NULL, &r, err);
+
+	if (rc == 0)
+		l->lost = db_bool(r, 0, 0);
+	return rc;
+}
+
+/* The second session may be ended; then the first looks. */
+static int look_beside(void *payload, struct err *err)
+{
+	struct look *l = payload;
+
+	l->failed = look_lost(l, err) < 0;
+	return 0;
+}
+
+static int join_others(void *payload, struct err *err)
+{
+	struct mm_export *x = payload;
+
+	return mm_run_present(x->mm, &sql_export_dep, err);
+}
+
+/* Rows of other tables; at full speed a second session looks for lost copies meanwhile: either is work for one processor. */
+static int join_and_look(struct mm_export *x, bool *ret_lost, struct err *err)
+{
+	struct look look = {.mm = x->mm, .failed = true};
+	struct mm *twin = NULL;
+	int rc = 0;
+
+	*ret_lost = false;
 	if (x->posts == x->planned && x->mm->no_lost_copies)
-		return 0;
-	if ((rc = db_query(x, x->mm->db, &sql_export_lost, DB_ONE, 0, NULL, &r, err)) < 0)
-		return rc;
-	*ret = db_bool(r, 0, 0);
-	x->mm->no_lost_copies = !*ret;
-	talloc_free(r);
-	return *ret ? mm_export_run(x, &sql_export_again, err) : 0;
+		return join_others(x, err);
+	if (x->alone) {
+		mm_beside_begin(x->mm);
+		rc = mm_twin(x->mm, &twin, err);
+	}
+	look.mm = twin ? twin : x->mm;
+	if (rc == 0)
+		rc = twin ? mm_both_of(join_others, x, look_beside, &look, err) : join_others(x, err);
+	mm_beside_end(x->mm);
+	look.mm = x->mm;
+	if (rc == 0 && look.failed)
+		rc = look_lost(&look, err);
+	*ret_lost = look.lost;
+	x->mm->no_lost_copies = rc == 0 && !look.lost;
+	return rc;
 }
 
 static int look_same(struct mm_export *x, struct err *err)
@@ -64,14 +104,21 @@ static int look_same(struct mm_export *x, struct err *err)
 	return 0;
 }
 
+/* With lost copies all of it once more, in the way that finds them. */
 static int fill_large(struct mm_export *x, const char *const *params, struct err *err)
 {
 	bool lost;
 	int rc;
 
-	if ((rc = fill(x, &sql_export_posts_named, 3, params, err)) < 0 || (rc = lost_copies(x, &lost, err)) < 0)
+	if ((rc = fill(x, &sql_export_posts_named, 3, params, err)) < 0 || (rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0 ||
+	    (rc = join_and_look(x, &lost, err)) < 0)
 		return rc;
-	return lost ? fill(x, &sql_export_posts_fill, 3, params, err) : look_same(x, err);
+	if (!lost)
+		return look_same(x, err);
+	if ((rc = mm_export_run(x, &sql_export_again, err)) < 0 || (rc = fill(x, &sql_export_posts_fill, 3, params, err)) < 0 ||
+	    (rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0)
+		return rc;
+	return join_others(x, err);
 }
 
 static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
@@ -80,11 +127,15 @@ static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
 	const char *params[] = {number(ctx, since_ms), number(ctx, x->min_root_ms), number(ctx, x->max_root_ms)};
 	int rc;
 
+	if (!is_parts(x) && !x->small)
+		return fill_large(x, params, err);
 	if (is_parts(x))
 		rc = fill(x, &sql_export_parts, 2, (const char *[]){number(ctx, x->parts_before_ms), params[0]}, err);
 	else
-		rc = x->small ? fill(x, &sql_export_posts_probe, 1, params, err) : fill_large(x, params, err);
-	return rc < 0 ? rc : mm_export_run(x, &sql_export_analyze_post, err);
+		rc = fill(x, &sql_export_posts_probe, 1, params, err);
+	if (rc < 0 || (rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0)
+		return rc;
+	return x->small ? 0 : join_others(x, err);
 }
 
 /* Files of the posts; of parts also those that an edit took off a post which stays. */
@@ -107,8 +158,6 @@ int mm_export_fill(struct mm_export *x, int64_t since_ms, struct err *err)
 
 	if ((rc = mm_export_run(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, MM_UNIT_SHARE, &x->small, err)) < 0 ||
 	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 || (rc = fill_posts(x, since_ms, err)) < 0)
-		return rc;
-	if (!x->small && (rc = mm_run_present(x->mm, &sql_export_dep, err)) < 0)
 		return rc;
 	return fill_files(x, err);
 }

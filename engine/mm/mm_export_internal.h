@@ -10,6 +10,7 @@ struct mm_export {
 	struct mm *mm;
 	bool open;            /* the transaction */
 	bool copying;
+	bool alone;           /* no chat waits beside it */
 	bool small;           /* beside the tables: index probes */
 	bool same;            /* every thread is as the plan counted it */
 	int64_t snapshot_ms;

@@ -11,10 +11,15 @@
 #include <mmretain/mm.h>
 
 /* ---- mm_beside.c: two things at once ---- */
+/* In an open snapshot of mm->db; mm_snapshot_begin and _end do it for a plan. */
+void mm_beside_begin(struct mm *mm);
+void mm_beside_end(struct mm *mm);
 /* *ret: the same server and snapshot by a second session, or NULL: none, for whatever reason. */
 int mm_twin(struct mm *mm, struct mm **ret, struct err *err) MMR_CHECKED;
 /* fn(beside) in a thread, fn(here) meanwhile; both have ended.  The two share nothing that either writes, talloc contexts included. */
-int mm_both(int (*fn)(void *payload, struct err *err), void *here, void *beside, struct err *err) MMR_CHECKED;
+typedef int (*mm_job_fn)(void *payload, struct err *err);
+int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err) MMR_CHECKED;
+int mm_both_of(mm_job_fn fn_here, void *here, mm_job_fn fn_beside, void *beside, struct err *err) MMR_CHECKED;
 
 /* ---- mm_template.c ---- */
 enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
