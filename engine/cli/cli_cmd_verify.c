@@ -341,7 +341,8 @@ static int collect(struct verify *v, struct err *err)
 	if (r == 0)
 		r = store_each_bundle(v->cli->store, take_file, v, err);
 	if (r == 0) {
-		qsort(v->entry, v->n, sizeof *v->entry, by_path);
+		if (v->n) /* no bundle yet */
+			qsort(v->entry, v->n, sizeof *v->entry, by_path);
 		r = choose(v, err);
 	}
 	return r < 0 ? r : choose_subset(v, err);
