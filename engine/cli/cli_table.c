@@ -26,6 +26,7 @@ struct cli_table *cli_table_new(const struct cli *cli, const struct cli_column *
 	talloc_set_destructor(t, release);
 	t->n_columns = n;
 	scols_table_enable_colors(t->table, cli->color);
+	scols_table_enable_noencoding(t->table, 1); /* every text is safe already; made safe twice it cannot be read */
 	for (size_t i = 0; i < n; i++) {
 		struct libscols_column *c = mem_check(scols_table_new_column(
 			t->table, column[i].head, 0, column[i].align == CLI_RIGHT ? SCOLS_FL_RIGHT : SCOLS_FL_WRAP));
