@@ -25,7 +25,8 @@ struct place {
 static void give(int fd, const struct place *p, mode_t mode)
 {
 	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0)
-		log_debug("an attachment that comes back belongs to whoever runs this: %s", strerror(errno));
+		log_warn("an attachment or its folder belongs to whoever runs this, and not to the owner of the attachment folder (%s): give it to the server "
+			 "with chown", strerror(errno));
 	(void)fchmod(fd, mode); /* what was asked for at open, without the umask */
 }
 
@@ -99,11 +100,12 @@ static int is_there(void *ctx, const struct place *p, const struct audit_file *f
 
 static int write_file(struct audit_thread *t, const struct place *p, const struct audit_file *f, struct err *err)
 {
-	char tmp[64];
+	char tmp[32 + DIGEST_HEX], hex[DIGEST_HEX + 1];
 	auto_fd int fd = -1;
 	int rc;
 
-	snprintf(tmp, sizeof tmp, ".mmretain-%.26s.part", f->id);
+	digest_hex(&f->sha256, hex); /* not its id, which the bundle could spell as a path */
+	snprintf(tmp, sizeof tmp, ".mmretain-%s.part", hex);
 	(void)unlinkat(p->dirfd, tmp, 0); /* of a restore that was killed; usually there is none */
 	fd = openat(p->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
