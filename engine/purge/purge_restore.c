@@ -20,13 +20,44 @@ static bool wanted(const mm_id *roots, size_t n, const struct purge_line *l)
 	return false;
 }
 
-/* A whole JSON object with every column: absent keys of the slim line stand for defaults that SQL does not know. */
-static void full_object(const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out)
+/* null as a JSON value, which is not the same as no value: jsonb_populate_record() makes SQL NULL of both. */
+static bool is_json_null(const struct bundle_column *column, const struct bundle_field *f)
 {
-	buf_byte(out, '{');
-	for (size_t i = 0; i < kind->n_columns; i++) {
+	return column->type == BT_JSON && !f->null && f->len == 4 && memcmp(f->data, "null", 4) == 0;
+}
+
+/* The row that jsonb_populate_record() begins with, in PostgreSQL's text form: empty but for JSON nulls.  False: there are none. */
+static bool base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out)
+{
+	bool any = false;
+
+	buf_byte(out, '(');
+	for (size_t i = 0; i < t->n_columns; i++) {
 		if (i)
 			buf_byte(out, ',');
+		for (size_t k = 0; k < kind->n_columns; k++)
+			if (is_json_null(&kind->column[k], &f[k]) && strcmp(kind->column[k].name, t->column[i].name) == 0) {
+				buf_puts(out, "null");
+				any = true;
+			}
+	}
+	buf_byte(out, ')');
+	return any;
+}
+
+/* A JSON object with every column: absent keys of the slim line stand for defaults that SQL does not know.  What base_row() says is left
+ * to it. */
+static void full_object(const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out)
+{
+	bool first = true;
+
+	buf_byte(out, '{');
+	for (size_t i = 0; i < kind->n_columns; i++) {
+		if (is_json_null(&kind->column[i], &f[i]))
+			continue;
+		if (!first)
+			buf_byte(out, ',');
+		first = false;
 		json_put_string(out, kind->column[i].name, strlen(kind->column[i].name));
 		buf_byte(out, ':');
 		if (f[i].null)
@@ -40,31 +71,34 @@ static void full_object(const struct bundle_kind *kind, const struct bundle_fiel
 }
 
 /* f: of the row, for the caller, with a place for each column. */
-static int restore_row(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
+static int restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
 		       struct bundle_field *f, struct buf *store, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore row");
-	struct buf object;
-	const char *param;
+	struct buf object, base;
+	const char *param[2] = {NULL, NULL};
 	int rc;
 
 	buf_init(&object, ctx, 128 << 20);
+	buf_init(&base, ctx, 1 << 20);
 	if ((rc = bundle_decode_row(kind, line, len, f, store, err)) < 0)
 		return rc;
 	full_object(kind, f, &object);
-	if (object.overflow)
+	param[1] = base_row(t, kind, f, &base) ? base.data : NULL;
+	if (object.overflow || base.overflow)
 		return err_set(err, ERR_VERIFY, "bundle row is too large to be restored");
-	param = object.data;
-	return db_query(ctx, mm->db, sql, DB_NONE, 1, &param, NULL, err);
+	param[0] = object.data;
+	return db_query(ctx, mm->db, sql, DB_NONE, 2, param, NULL, err);
 }
 
-static int restore_line(struct mm *mm, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len, struct err *err)
+static int restore_line(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
+			struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore line");
 	struct buf store;
 
 	buf_init(&store, ctx, 64 << 20);
-	return restore_row(mm, kind, sql, line, len, mem_array(ctx, struct bundle_field, kind->n_columns + 1), &store, err);
+	return restore_row(mm, t, kind, sql, line, len, mem_array(ctx, struct bundle_field, kind->n_columns + 1), &store, err);
 }
 
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err)
@@ -90,7 +124,7 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 		if (l.root || (parts && l.kind == MM_POST))
 			take = wanted(roots, n, &l);
 		sql = parts && l.kind == MM_FILE ? &sql_restore_part_file : restore_sql[l.kind];
-		if (take && (rc = restore_line(mm, &kind[l.kind], sql, line, len, err)) < 0)
+		if (take && (rc = restore_line(mm, &mm->schema->table[l.kind], &kind[l.kind], sql, line, len, err)) < 0)
 			return rc;
 	}
 	for (size_t i = 0; i < n && rc == 0 && !parts; i++) {
@@ -165,7 +199,7 @@ int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, stru
 	p->checked[at] = true;
 	f = mem_array(ctx, struct bundle_field, kind->n_columns + 1);
 	buf_init(&store, ctx, 64 << 20);
-	if ((rc = restore_row(p->mm, kind, restore_sql[l.kind], line, len, f, &store, err)) < 0)
+	if ((rc = restore_row(p->mm, &p->mm->schema->table[l.kind], kind, restore_sql[l.kind], line, len, f, &store, err)) < 0)
 		return rc;
 	*ret = (struct purge_put_row){.kind = l.kind, .put = db_affected(p->mm->db) > 0};
 	if (l.kind == MM_FILE) {

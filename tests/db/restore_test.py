@@ -17,6 +17,13 @@ import oracle
 
 CASE = ("--case", "17/26", "--reason", "deleted by mistake")
 POINTS = ("RESTORE_AFTER_FILE", "RESTORE_BEFORE_COMMIT", "RESTORE_AFTER_COMMIT", "LEDGER_WRITE", "LEDGER_SYNC")
+# What JSON knows and SQL does not: a null that is a value; numbers longer than any machine's, zeros at their end; a bare string.
+JSON = r"""
+UPDATE posts SET props = CASE left(md5(id), 1) WHEN '0' THEN 'null' WHEN '1' THEN '{"n": 123456789012345678901234567890.5000, "e": 1e300, "s": "a\\b\u0001\""}'
+ WHEN '2' THEN '"null"' WHEN '3' THEN NULL ELSE props END::jsonb WHERE left(md5(id), 1) IN ('0', '1', '2', '3');
+UPDATE propertyvalues SET value = 'null' WHERE left(md5(id), 1) < '8';
+UPDATE threads SET participants = 'null' WHERE left(md5(postid), 1) < '2';
+"""
 PG = WORLD = WHERE = NOW = None
 
 
@@ -25,7 +32,7 @@ def setUpModule():
     NOW = int(time.time()) * 1000
     WHERE = lib.folder("restore")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
-    WORLD = lib.World(PG, "world", 700, 21)
+    WORLD = lib.World(PG, "world", 700, 21, spice=JSON)
 
 
 def tearDownModule():
@@ -45,7 +52,7 @@ class Restore(unittest.TestCase):
         self.assertGreater(len(self.roots), 20)
 
     def tearDown(self):
-        self.assertEqual(self.bench.problems, [])
+        self.assertEqual([p[-600:] for p in self.bench.problems], [])
 
     def tables(self):
         return {name: collections.Counter(t.lines) for name, t in self.bench.copy.load().items()}
