@@ -15,6 +15,8 @@
 
 enum { NAME_BYTES = 255 };
 
+#define WORK_PREFIX ".mmretain-"
+
 struct place {
 	int data_dirfd, dirfd;    /* the attachment folder; the folder of the file, -1 when it does not exist */
 	const char *leaf;
@@ -44,6 +46,12 @@ static int make_folder(struct place *p, int at, const char *name, int *ret, stru
 	return file_sync_dir(at, name, err);
 }
 
+/* Users name files .gitignore; ours are the names of work files alone. */
+static bool is_sound(const char *name)
+{
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strncmp(name, WORK_PREFIX, strlen(WORK_PREFIX)) != 0 && strlen(name) <= NAME_BYTES;
+}
+
 /* Leaves dirfd -1 when a folder is missing and none is to be made. */
 static int walk(struct place *p, char *path, bool make, struct err *err)
 {
@@ -52,7 +60,7 @@ static int walk(struct place *p, char *path, bool make, struct err *err)
 	int fd, rc;
 
 	for (; name && (next = strtok_r(NULL, "/", &save)); name = next) {
-		if (name[0] == '.' || strlen(name) > NAME_BYTES)
+		if (!is_sound(name))
 			return err_set(err, ERR_VERIFY, "an attachment's path in the bundle is not sound");
 		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT && !make)
@@ -64,7 +72,7 @@ static int walk(struct place *p, char *path, bool make, struct err *err)
 		close(at); /* read-only folder handle: nothing to lose */
 		at = fd;
 	}
-	if (!name || name[0] == '.' || strlen(name) > NAME_BYTES)
+	if (!name || !is_sound(name))
 		return err_set(err, ERR_VERIFY, "an attachment's path in the bundle is not sound");
 	p->leaf = name;
 	p->dirfd = at;
@@ -100,12 +108,12 @@ static int is_there(void *ctx, const struct place *p, const struct audit_file *f
 
 static int write_file(struct audit_thread *t, const struct place *p, const struct audit_file *f, struct err *err)
 {
-	char tmp[32 + DIGEST_HEX], hex[DIGEST_HEX + 1];
+	char tmp[sizeof WORK_PREFIX + DIGEST_HEX + 8], hex[DIGEST_HEX + 1];
 	auto_fd int fd = -1;
 	int rc;
 
 	digest_hex(&f->sha256, hex); /* not its id, which the bundle could spell as a path */
-	snprintf(tmp, sizeof tmp, ".mmretain-%s.part", hex);
+	snprintf(tmp, sizeof tmp, WORK_PREFIX "%s.part", hex);
 	(void)unlinkat(p->dirfd, tmp, 0); /* of a restore that was killed; usually there is none */
 	fd = openat(p->dirfd, tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)

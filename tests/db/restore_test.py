@@ -194,6 +194,29 @@ class Restore(unittest.TestCase):
         self.unchanged()
         self.assertFalse(os.path.exists(full))
 
+    def again_as(self, root, path, name):
+        """The thread's file gets another name, and the thread goes once more."""
+        self.restore(root, "--yes")
+        new, data = os.path.join(os.path.dirname(path), name), self.bench.copy.data
+        os.rename(os.path.join(data, path), os.path.join(data, new))
+        self.bench.sql(f"UPDATE fileinfo SET path = '{new}' WHERE path = '{path}'")
+        self.bench.call("hold", "release", root, "--case", "17/26", code=0)
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.unchanged()
+        self.assertNotIn(new, self.bench.copy.files())
+        return new
+
+    def test_name_with_a_dot(self):
+        """The last name of a path is what the user called the file: .gitignore is one."""
+        root, path = self.with_file()
+        for name in (".gitignore", "..x", "..."):
+            content = self.bench.want.files[path]
+            new = self.again_as(root, path, name)
+            self.restore(root, "--yes")
+            self.assertEqual(self.bench.copy.files().get(new), content)
+            os.rename(os.path.join(self.bench.copy.data, new), os.path.join(self.bench.copy.data, path))
+            self.bench.sql(f"UPDATE fileinfo SET path = '{path}' WHERE path = '{new}'")
+
     def test_no_folder(self):
         """The rows come, and the status says that something is missing."""
         root, _ = self.with_file()
