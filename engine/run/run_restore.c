@@ -8,6 +8,7 @@
 #include "run_restore.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct restore {
@@ -176,14 +177,22 @@ static int open_all(struct restore *r, const struct policy *policy, struct err *
 
 /* ---- the lines ---- */
 
+/* What is held already stays as it was said first: another case may hang on it. */
 static int hold_all(struct restore *r, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "holds");
 	mm_id *root = mem_array(ctx, mm_id, r->report->n + 1);
+	struct ledger_state *st;
+	size_t n = 0;
+	int rc = ledger_fold(ctx, r->store->ledger_dirfd, &st, err);
 
-	for (size_t i = 0; i < r->report->n; i++)
-		memcpy(root[i], r->report->thread[i].root, sizeof root[i]);
-	return run_line_hold(r->ledger, ctx, root, r->report->n, r->options->case_id, "restore", err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < r->report->n; i++) {
+		memcpy(root[n], r->report->thread[i].root, sizeof root[n]);
+		n += !st->n_held || !bsearch(root[n], st->held, st->n_held, sizeof(mm_id), mm_id_cmp);
+	}
+	return run_line_hold(r->ledger, ctx, (const mm_id *)root, n, r->options->case_id, "restore", err);
 }
 
 static int line_restored(struct restore *r, const struct run_restored *t, struct err *err)

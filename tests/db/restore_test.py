@@ -217,6 +217,28 @@ class Restore(unittest.TestCase):
             os.rename(os.path.join(self.bench.copy.data, new), os.path.join(self.bench.copy.data, path))
             self.bench.sql(f"UPDATE fileinfo SET path = '{path}' WHERE path = '{new}'")
 
+    def test_twice(self):
+        """What went twice comes back as it was the second time."""
+        root = next(r for r in self.roots if len(self.bench.want.db.threads[r].posts) > 1)
+        self.restore(root, "--yes")
+        self.bench.call("hold", "release", root, "--case", "17/26", code=0)
+        self.bench.sql(f"UPDATE posts SET message = 'the second time' WHERE id = '{root}'")
+        before = self.tables()
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.unchanged()
+        self.restore(root, "--yes")
+        self.assertEqual(self.tables(), before)
+
+    def test_held_before(self):
+        """A hold stays as it was said first, whoever restores the thread for what case."""
+        root, other = self.roots[:2]
+        self.bench.call("hold", "add", root, "--case", "court", code=0)
+        self.restore(root, other, "--yes")
+        held = {h["thread"]: (h["case"], h["via"]) for h in json.loads(self.bench.call("hold", "list", "--json", code=0).out)["held"]}
+        self.assertEqual(held, {root: ("court", "admin"), other: ("17/26", "restore")})
+        self.restore(root, other, "--yes")
+        self.assertEqual(sum(e["type"] == "hold" for e in lib.ledger(self.bench.copy.archive)), 2)
+
     def test_no_folder(self):
         """The rows come, and the status says that something is missing."""
         root, _ = self.with_file()
