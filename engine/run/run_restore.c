@@ -161,6 +161,16 @@ static int check_unfinished(struct restore *r, struct err *err)
 	return 0;
 }
 
+/* A trigger may swallow an insert, or write what nobody sees; what a migration is about to do is not known either. */
+static int check_schema(const struct mm_schema *s, struct err *err)
+{
+	if (s->n_unknown == 0)
+		return 0;
+	err_set(err, ERR_SCHEMA, "%zu thing%s in the database that an insert may not do well with: %s%s", s->n_unknown, s->n_unknown == 1 ? "" : "s",
+		s->unknown[0], s->n_unknown > 1 ? " ..." : "");
+	return err_hint(err, "`mmretain doctor` lists them all. Nothing was changed; `mmretain export` writes the thread as a file.");
+}
+
 static int open_all(struct restore *r, const struct policy *policy, struct err *err)
 {
 	const struct policy_database *d = &policy->database;
@@ -168,7 +178,8 @@ static int open_all(struct restore *r, const struct policy *policy, struct err *
 	int rc;
 
 	if ((rc = mm_open(r->ctx, &source, &r->mm, err)) < 0 || (rc = db_open_again(r->ctx, r->mm->db, &r->lock_db, err)) < 0 ||
-	    (rc = db_lock(r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(r->mm, err)) < 0 || (rc = mm_check_grants(r->mm, true, err)) < 0)
+	    (rc = db_lock(r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(r->mm, err)) < 0 ||
+	    (rc = check_schema(r->mm->schema, err)) < 0 || (rc = mm_check_grants(r->mm, true, err)) < 0)
 		return rc;
 	if (r->options->act && (rc = ledger_open(r->ctx, r->store->ledger_dirfd, &r->ledger, err)) < 0)
 		return rc;

@@ -332,6 +332,14 @@ class Restore(unittest.TestCase):
         self.assertIn("no column remoteid", done.err)
         self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{other}'"), "0")
 
+    def test_trigger(self):
+        """One that swallows the insert: the thread is not called there."""
+        self.bench.sql("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+                       " CREATE TRIGGER swallow BEFORE INSERT ON posts FOR EACH ROW EXECUTE FUNCTION swallow()")
+        self.assertIn("trigger swallow", self.restore(self.roots[0], "--yes", code=13).err)
+        self.unchanged()
+        self.assertFalse([e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "hold"])
+
     def test_while_a_run_is_on(self):
         process = self.bench.start("RUN_AFTER_DONE:stop")
         if not lib.stopped(process):
