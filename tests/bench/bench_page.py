@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import textwrap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(HERE, "..", "..", "docs", "performance.md")
@@ -54,8 +55,8 @@ def picture(data):
     for i, (r, s) in enumerate(rows):
         y = 10 + i * line
         colour = {"aim": "#2b7a4b", "must": "#6aa84f"}.get(r["verdict"], "#c0504d")
-        what = r["what"].replace("&", "&amp;").replace("<", "&lt;")
-        out += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#222">{what[:46]} <tspan font-weight="bold">{r["row"]}</tspan></text>',
+        what = (textwrap.shorten(r["what"], 46, placeholder=" …")).replace("&", "&amp;").replace("<", "&lt;")
+        out += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#222">{what} <tspan font-weight="bold">{r["row"]}</tspan></text>',
                 f'<rect x="{left}" y="{y + 3}" width="{width * min(s, full) / full:.1f}" height="14" fill="{colour}"/>',
                 f'<text x="{left + width * min(s, full) / full + 5:.1f}" y="{y + 14}" fill="#222">{s:.2f}</text>']
     out += [f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 38}" stroke="#222" stroke-dasharray="3 3"/>',
