@@ -88,11 +88,12 @@ int check_counts(const struct row_rules *c, const struct row_sum *sum, const cha
 {
 	json_error_t je;
 	json_t *o = json_loadb(json, len, JSON_REJECT_DUPLICATES, &je);
-	json_t *kinds = json_object_get(o, "kinds");
+	json_t *kinds = json_object_get(o, "kinds"), *erased = json_object_get(o, "erased");
 	bool ok = json_object_size(kinds) == c->n_kinds;
 
 	for (size_t i = 0; i < c->n_kinds && ok; i++)
-		ok = (uint64_t)json_integer_value(json_object_get(kinds, c->kind[i].kind)) == sum->kind[i];
+		ok = (uint64_t)json_integer_value(json_object_get(kinds, c->kind[i].kind)) == sum->kind[i] &&
+		     (uint64_t)json_integer_value(json_object_get(erased, c->kind[i].kind)) == sum->erased[i];
 	json_decref(o);
 	return ok ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json names other numbers of rows than there are");
 }

@@ -160,6 +160,10 @@ void describe_mmretain_json(struct bundle_writer *w, struct buf *b)
 	put_number(b, "posts", (int64_t)w->sum.posts);
 	put_number(b, "blobs", (int64_t)w->sum.blobs);
 	put_number(b, "row_bytes", (int64_t)w->sum.raw_bytes);
+	if (w->generation > 1) {
+		put_number(b, "generation", w->generation);
+		put_number(b, "erased", (int64_t)w->sum.erased);
+	}
 	put_hex(b, "manifest_sha256", &w->manifest);
 	put_hex(b, "tagmanifest_sha256", &w->tagmanifest);
 	put(b, "previous_rows_sha256", w->previous_hex);

@@ -41,8 +41,13 @@ static int finish_tags(struct bundle_writer *w, struct err *err)
 	if (!rc)
 		rc = put_text(w, "bag-info.txt", err);
 	salts_write(&w->text, w->salts);
-	if (!rc)
-		rc = put_text(w, "salts.jsonl", err);
+	return rc ? rc : put_text(w, "salts.jsonl", err);
+}
+
+static int finish_manifest(struct bundle_writer *w, struct err *err)
+{
+	int rc = 0;
+
 	describe_manifest(w, &w->text, true);
 	if (!rc)
 		rc = put_text(w, "manifest-sha256.txt", err);
@@ -136,15 +141,23 @@ static int finish_sync(struct bundle_writer *w, struct err *err)
 
 int bundle_finish(struct bundle_writer *w, struct err *err)
 {
-	static int (*const step[])(struct bundle_writer *, struct err *) = {finish_lists, finish_tags,  finish_index,
-									    finish_tail,  finish_table, finish_sync};
 	int rc = writer_check(w, err);
 
-	for (size_t i = 0; i < ARRAY_LEN(step) && !rc; i++) {
+	if (!rc)
+		rc = finish_lists(w, err);
+	tree_root(&w->data_tree, &w->sum.rows_digest);
+	if (!rc)
+		rc = finish_tags(w, err);
+	return rc ? writer_fail(w, err) : writer_seal(w, err);
+}
+
+int writer_seal(struct bundle_writer *w, struct err *err)
+{
+	static int (*const step[])(struct bundle_writer *, struct err *) = {finish_manifest, finish_index, finish_tail, finish_table, finish_sync};
+	int rc = writer_check(w, err);
+
+	for (size_t i = 0; i < ARRAY_LEN(step) && !rc; i++)
 		rc = step[i](w, err);
-		if (i == 0)
-			tree_root(&w->data_tree, &w->sum.rows_digest);
-	}
 	if (rc)
 		return writer_fail(w, err);
 	ring_stop(w->ring);

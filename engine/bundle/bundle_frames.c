@@ -64,21 +64,30 @@ static bool get_range(json_t *o, const char *key, size_t n_pos, uint32_t *ret_at
 	return true;
 }
 
-static bool trailer_parse(struct bundle_reader *r, json_t *o)
+/* Absent: nothing was erased in it. */
+static bool get_generation(json_t *o, struct trailer *t)
 {
-	struct trailer *t = &r->trailer;
+	t->generation = 1;
+	if (!json_object_get(o, "generation"))
+		return !json_object_get(o, "erased");
+	return get_number(o, "generation", &t->generation) && t->generation > 1 && t->generation <= GENERATIONS_MAX &&
+	       get_number(o, "erased", &t->erased);
+}
+
+static bool trailer_parse(json_t *o, size_t n_pos, struct trailer *t)
+{
 	const char *identity = json_string_value(json_object_get(o, "identity"));
 
 	if (!identity || !bundle_name_plain(identity, sizeof(t->identity) - 1))
 		return false;
 	memcpy(t->identity, identity, strlen(identity) + 1);
-	return get_hex(o, "rows_sha256", t->rows_hex) && get_hex(o, "manifest_sha256", t->manifest_hex) &&
+	return get_generation(o, t) && get_hex(o, "rows_sha256", t->rows_hex) && get_hex(o, "manifest_sha256", t->manifest_hex) &&
 	       get_hex(o, "tagmanifest_sha256", t->tagmanifest_hex) && get_hex(o, "prefix_sha256", t->prefix_hex) &&
 	       get_number(o, "threads", &t->threads) && get_number(o, "rows", &t->rows) && get_number(o, "posts", &t->posts) &&
 	       get_number(o, "blobs", &t->blobs) && get_number(o, "row_bytes", &t->row_bytes) &&
 	       get_number(o, "prefix_bytes", &t->prefix_bytes) &&
-	       get_range(o, "frames_tsv", r->n_pos, &t->frames_at, &t->frames_n) &&
-	       get_range(o, "tagmanifest", r->n_pos, &t->tagmanifest_at, &t->tagmanifest_n);
+	       get_range(o, "frames_tsv", n_pos, &t->frames_at, &t->frames_n) &&
+	       get_range(o, "tagmanifest", n_pos, &t->tagmanifest_at, &t->tagmanifest_n);
 }
 
 int trailer_load(struct bundle_reader *r, struct err *err)
@@ -95,11 +104,23 @@ int trailer_load(struct bundle_reader *r, struct err *err)
 	if (format && strcmp(format, "mmr1") != 0) {
 		rc = err_set(err, ERR_VERIFY, "\"%s\" has format %.16s, this program reads mmr1", r->name, format);
 		err_hint(err, "Use a newer mmretain.");
-	} else if (!format || !trailer_parse(r, o)) {
+	} else if (!format || !trailer_parse(o, r->n_pos, &r->trailer)) {
 		rc = bad(r, "mmretain.json lacks a field", err);
 	}
 	json_decref(o);
 	return rc;
+}
+
+bool trailer_precedes(const struct trailer *t, const char *text, size_t len, uint64_t generation)
+{
+	struct trailer old = {.generation = 0};
+	json_error_t je;
+	json_t *o = trailer_intact(text, len) ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &je) : NULL;
+	bool ok = o && trailer_parse(o, SIZE_MAX, &old);
+
+	json_decref(o);
+	return ok && old.generation == generation && strcmp(old.identity, t->identity) == 0 && strcmp(old.rows_hex, t->rows_hex) == 0 &&
+	       old.rows == t->rows && old.threads == t->threads && old.erased <= t->erased && old.posts >= t->posts && old.blobs >= t->blobs;
 }
 
 /* ---- frames.tsv ---- */

@@ -5,6 +5,7 @@
  *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by workers)
  *             -> bundle_zstd.c -> the file.
  * Reading:  bundle_seek.c (frame table) -> bundle_frames.c (mmretain.json, frames.tsv) -> bundle_read.c.
+ * Erasing:  bundle_erase.c (which rows) and bundle_erase_text.c (which names and attachments) -> bundle_erase_write.c (the new file).
  * Checking: bundle_ahead.c reads frames and has their rows checked by bundle_rows.c, some ahead, in threads;
  *           bundle_verify.c walks them in order, bundle_bag.c checks the manifests.
  */
@@ -37,10 +38,11 @@
 
 /* ---- names (bundle_name.c) ---- */
 char *bundle_identity(void *ctx, const struct bundle_source *source, uint32_t seq);
-char *bundle_final_name(void *ctx, const char *identity, const struct digest *rows);
+#define GENERATIONS_MAX 9999u            /* each erasure writes one more */
+char *bundle_final_name(void *ctx, const char *identity, const struct digest *rows, uint32_t generation);
 bool bundle_name_plain(const char *s, size_t max);
-/* The identity inside a final name, and whether its digest part agrees. */
-bool bundle_name_matches(const char *file_name, const char *identity, const struct digest *rows);
+/* The identity inside a final name, and whether its digest part and its generation agree. */
+bool bundle_name_matches(const char *file_name, const char *identity, const struct digest *rows, uint32_t generation);
 
 /* ---- rows as text (bundle_encode.c, bundle_decode.c) ---- */
 struct column_codec { char *key; size_t key_len; char *key64; size_t key64_len; size_t default_len; };
@@ -176,8 +178,19 @@ struct bundle_writer {
 	int64_t min_ms, max_ms;
 	struct digest manifest, tagmanifest;
 	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
+	uint32_t generation;             /* 1: as it was exported */
 };
 
+/* The writer with its work file, and no member yet.  identity and part_name NULL: of the source. */
+int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options, const char *identity,
+	       const char *part_name, struct bundle_writer **ret, struct err *err) MMR_CHECKED;
+/* From the manifest on: what follows from the members before it, and the bytes on disk. */
+int writer_seal(struct bundle_writer *w, struct err *err) MMR_CHECKED;
+/* Reads the finished file back and compares it with w->sum. */
+int writer_read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
+/* The finished file into folder/name below root_dirfd, never over another; its receipt. */
+int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name, uint64_t bytes,
+		   struct receipt **ret, struct err *err) MMR_CHECKED;
 int writer_check(struct bundle_writer *w, struct err *err) MMR_CHECKED;
 int writer_fail(struct bundle_writer *w, struct err *err);       /* remembers err, returns its code */
 /* A whole member from memory, cut into frames. */
@@ -202,7 +215,7 @@ extern const char bagit_txt[];
 struct frame_pos { uint64_t offset; uint32_t clen, rlen; };
 struct trailer {                         /* mmretain.json */
 	char identity[128];
-	uint64_t threads, rows, posts, blobs, row_bytes, prefix_bytes;
+	uint64_t threads, rows, posts, blobs, row_bytes, prefix_bytes, generation, erased;
 	char rows_hex[DIGEST_HEX + 1], manifest_hex[DIGEST_HEX + 1], tagmanifest_hex[DIGEST_HEX + 1], prefix_hex[DIGEST_HEX + 1];
 	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
 };
@@ -224,6 +237,8 @@ int seek_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 int seek_walk(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 void seek_table(struct buf *b, const struct frame_pos *pos, size_t n);
 int trailer_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
+/* Is this the mmretain.json of an earlier generation of the bundle? */
+bool trailer_precedes(const struct trailer *t, const char *text, size_t len, uint64_t generation);
 int frames_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 size_t frames_find(const struct bundle_reader *r, const char *member, size_t *ret_at);
 /* Frame i of the file into raw, and its compressed bytes in comp.  Reads nothing of r that changes, but for zd. */
@@ -235,7 +250,7 @@ int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t
 bool is_row_member(const char *name);
 
 /* ---- checking ---- */
-struct row_sum { uint64_t *kind /* rows of each */, rows, posts, bytes; };
+struct row_sum { uint64_t *kind, *erased /* rows of each, and lines that stand for one */, rows, posts, gone, bytes; }; /* rows: with those gone */
 struct row_rules {                       /* what rows are checked against; does not change any more */
 	struct bundle_kind *kind; size_t n_kinds, post; /* post: which kind is counted as posts, or n_kinds */
 	struct salts *salts;
@@ -247,6 +262,10 @@ struct row_check {                       /* of one thread */
 	struct tree tree;
 	const struct salt *last;
 };
+/* One row: its kind, whose it is in the form of the line, and its commitment; of an erased one the kind that it was, and no owner.
+ * NULL, or what is wrong with it. */
+struct row_seen { int kind; bool erased; const char *owner; size_t owner_len; struct digest commit; };
+const char *row_look(struct row_check *c, const char *line, size_t len, struct row_seen *ret);
 int rows_prepare(struct row_rules *c, void *ctx, struct bundle_reader *r, struct err *err) MMR_CHECKED;
 void row_check_init(struct row_check *c, void *ctx, const struct row_rules *rules);
 void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules);
@@ -268,5 +287,39 @@ int check_counts(const struct row_rules *c, const struct row_sum *sum, const cha
 /* Everything about the open file; fd is taken. final_name NULL: the name is not checked.  workers: threads beside the caller. */
 int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret, const struct progress *progress,
 	       struct err *err) MMR_CHECKED;
+
+/* ---- erasing (bundle_erased.c, bundle_erase.c, bundle_erase_text.c, bundle_erase_write.c) ---- */
+#define HISTORY_FOLDER "history/"
+char *history_name(void *ctx, uint64_t generation); /* history/mmretain-e1.json */
+/* The line that stands for a row from now on. */
+void erased_line(struct buf *b, const struct bundle_erase *q, const struct bundle_kind *kind, const char *line, size_t len,
+		 const struct digest *commit);
+
+struct erase_blob { struct digest sha256; uint64_t bytes; };
+struct bundle_erasure {
+	const struct bundle_erase *q;
+	char *rel_path, *new_rel_path;
+	int root_dirfd;                  /* own */
+	struct bundle_reader *r;
+	struct row_rules *rules;
+	struct row_check *check;
+	uint8_t *goes;                   /* one bit for each line of rows: its row is erased now */
+	uint64_t n_lines;
+	bool *touched;                   /* frames of r->frame in which a row goes */
+	struct buf files_gone;           /* ids of file rows that go, one a line */
+	struct erase_blob *blob; size_t n_blobs; /* attachments that nobody else uses */
+	struct buf users, channels, files, salts; /* the new texts of these members */
+	uint64_t n_files[4];             /* stored, dropped, kept, missing */
+	struct bundle_erase_sum sum;
+	uint64_t *kind_rows;
+	struct bundle_writer *w;         /* of the new file */
+	uint64_t file_bytes;
+};
+/* The texts that name the person or its attachments, and what changes in them. */
+int erase_texts(struct bundle_erasure *e, struct err *err) MMR_CHECKED;
+/* data/bundle.json and bag-info.txt with the counts of the new file. */
+int erase_bundle_json(struct bundle_erasure *e, const struct row_sum *sum, struct buf *b, struct err *err) MMR_CHECKED;
+int erase_bag_info(struct bundle_erasure *e, struct buf *b, struct err *err) MMR_CHECKED;
+static inline bool erase_goes(const struct bundle_erasure *e, uint64_t line) { return e->goes[line / 8] >> (line % 8) & 1; }
 
 #endif

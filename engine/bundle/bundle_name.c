@@ -46,19 +46,21 @@ char *bundle_identity(void *ctx, const struct bundle_source *source, uint32_t se
 	return mem_printf(ctx, "mmr1-%s-%s-%06u", team_part(ctx, source), month, seq);
 }
 
-char *bundle_final_name(void *ctx, const char *identity, const struct digest *rows)
+char *bundle_final_name(void *ctx, const char *identity, const struct digest *rows, uint32_t generation)
 {
 	char hex[DIGEST_HEX + 1];
 
 	digest_hex(rows, hex);
-	return mem_printf(ctx, "%s-%.12s.tar.zst", identity, hex);
+	if (generation == 1)
+		return mem_printf(ctx, "%s-%.12s.tar.zst", identity, hex);
+	return mem_printf(ctx, "%s-%.12s-e%u.tar.zst", identity, hex, generation);
 }
 
-bool bundle_name_matches(const char *file_name, const char *identity, const struct digest *rows)
+bool bundle_name_matches(const char *file_name, const char *identity, const struct digest *rows, uint32_t generation)
 {
-	char hex[DIGEST_HEX + 1], expect[256];
+	char *expect = bundle_final_name(NULL, identity, rows, generation);
+	bool same = strcmp(file_name, expect) == 0;
 
-	digest_hex(rows, hex);
-	(void)snprintf(expect, sizeof(expect), "%s-%.12s.tar.zst", identity, hex); /* a cut name differs, which is right */
-	return strcmp(file_name, expect) == 0;
+	talloc_free(expect);
+	return same;
 }

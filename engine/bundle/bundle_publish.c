@@ -92,7 +92,8 @@ static const char *difference(const struct bundle_check *a, const struct bundle_
 {
 	if (memcmp(&a->rows_digest, &b->rows_digest, sizeof(a->rows_digest)) != 0)
 		return "the rows read back are not the rows that were written";
-	if (a->rows != b->rows || a->posts != b->posts || a->threads != b->threads || a->raw_bytes != b->raw_bytes)
+	if (a->rows != b->rows || a->posts != b->posts || a->threads != b->threads || a->raw_bytes != b->raw_bytes || a->erased != b->erased ||
+	    a->generation != b->generation)
 		return "the rows read back have other counts than were written";
 	if (a->blobs != b->blobs)
 		return "another number of attachments was read back than was written";
@@ -111,7 +112,7 @@ static void set_aside(struct bundle_writer *w)
 	talloc_free(to);
 }
 
-static int read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *err)
+int writer_read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *err)
 {
 	struct bundle_check found = {0};
 	int fd = -1;
@@ -180,21 +181,27 @@ static int publish_into(struct bundle_writer *w, int root_dirfd, const char *fol
 	return publish_rename(w, dirfd, name, err);
 }
 
-int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
-		   struct err *err)
+int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name, uint64_t bytes,
+		   struct receipt **ret, struct err *err)
 {
-	uint64_t bytes;
-	int rc = read_back(w, &bytes, err);
+	int rc = publish_into(w, root_dirfd, folder, name, err);
 
-	if (rc)
-		return rc;
-	char *folder = month_folder(w, publish_month_ms);
-	char *name = bundle_final_name(w, w->identity, &w->sum.rows_digest);
-	rc = publish_into(w, root_dirfd, folder, name, err);
 	if (rc)
 		return w->state == WRITER_PUBLISHED ? rc : writer_fail(w, err);
 	char *rel = mem_printf(w, "%s/%s", folder, name);
 	return receipt_new(ctx, root_dirfd, rel, NULL, &w->sum, bytes, ret, err);
+}
+
+int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
+		   struct err *err)
+{
+	uint64_t bytes;
+	int rc = writer_read_back(w, &bytes, err);
+
+	if (rc)
+		return rc;
+	char *name = bundle_final_name(w, w->identity, &w->sum.rows_digest, w->generation);
+	return writer_publish(w, ctx, root_dirfd, month_folder(w, publish_month_ms), name, bytes, ret, err);
 }
 
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err)
@@ -203,7 +210,7 @@ int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct
 
 	if (!because || !because[0])
 		return err_set(err, ERR_INTERNAL, "a waiver needs the rule's words");
-	int rc = read_back(w, &bytes, err);
+	int rc = writer_read_back(w, &bytes, err);
 	if (rc)
 		return rc;
 	rc = receipt_new(ctx, w->partial_dirfd, w->part_name, because, &w->sum, bytes, ret, err);

@@ -159,6 +159,11 @@ const char *bundle_reader_identity(const struct bundle_reader *r)
 	return r->trailer.identity;
 }
 
+uint32_t bundle_reader_generation(const struct bundle_reader *r)
+{
+	return (uint32_t)r->trailer.generation;
+}
+
 /* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back. */
 static int cursor_restore(struct bundle_reader *r, struct err *err)
 {

@@ -72,67 +72,88 @@ void row_check_init(struct row_check *c, void *ctx, const struct row_rules *rule
 
 void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules)
 {
-	*s = (struct row_sum){.kind = mem_array(ctx, uint64_t, rules->n_kinds + 1)};
+	*s = (struct row_sum){.kind = mem_array(ctx, uint64_t, rules->n_kinds + 1), .erased = mem_array(ctx, uint64_t, rules->n_kinds + 1)};
 }
 
 void row_sum_clear(struct row_sum *s, const struct row_rules *rules)
 {
 	memset(s->kind, 0, rules->n_kinds * sizeof(*s->kind));
-	s->rows = s->posts = s->bytes = 0;
+	memset(s->erased, 0, rules->n_kinds * sizeof(*s->erased));
+	s->rows = s->posts = s->gone = s->bytes = 0;
 }
 
 void row_sum_add(struct row_sum *to, const struct row_sum *s, const struct row_rules *rules)
 {
-	for (size_t i = 0; i < rules->n_kinds; i++)
+	for (size_t i = 0; i < rules->n_kinds; i++) {
 		to->kind[i] += s->kind[i];
+		to->erased[i] += s->erased[i];
+	}
 	to->rows += s->rows;
 	to->posts += s->posts;
+	to->gone += s->gone;
 	to->bytes += s->bytes;
 }
 
-/* The kind, or -1 with *ret_wrong.  The row's commitment goes into the tree. */
-static int row_check(struct row_check *c, const char *line, size_t len, const char **ret_wrong)
+static int kind_named(const struct row_rules *rules, const char *name, size_t len)
+{
+	for (size_t i = 0; i < rules->n_kinds; i++)
+		if (strlen(rules->kind[i].kind) == len && memcmp(rules->kind[i].kind, name, len) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* What is left of a row: its commitment, as it was. */
+static const char *erased_look(const struct row_rules *rules, const char *line, size_t len, struct row_seen *ret)
+{
+	struct bundle_erased e;
+
+	if (!bundle_erased_line(line, len, &e))
+		return "is of a kind that data/schema.json does not name";
+	*ret = (struct row_seen){.kind = kind_named(rules, e.kind, e.kind_len), .erased = true, .commit = e.commit};
+	return ret->kind < 0 ? "stands for a row of a kind that data/schema.json does not name" : NULL;
+}
+
+const char *row_look(struct row_check *c, const char *line, size_t len, struct row_seen *ret)
 {
 	const struct row_rules *rules = c->rules;
 	struct json_scan s;
 	struct owner owner;
-	struct digest commit;
 	int kind = bundle_row_kind(rules->kind, rules->n_kinds, line, len);
 
-	*ret_wrong = "is of a kind that data/schema.json does not name";
 	if (kind < 0)
-		return -1;
+		return erased_look(rules, line, len, ret);
 	owner_start(&rules->kind[kind], &owner);
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s))
 		owner_see(&owner, &s);
-	*ret_wrong = "is not valid JSON";
 	if (s.bad)
-		return -1;
-	*ret_wrong = "belongs to an owner without a salt";
+		return "is not valid JSON";
 	c->last = salts_find(rules->salts, c->last, owner.s, owner.len);
 	if (!c->last)
-		return -1;
-	salt_commit(c->hash, salt_bytes(c->last), line, len, &commit);
-	tree_add(&c->tree, commit.b, DIGEST_BYTES);
-	return kind;
+		return "belongs to an owner without a salt";
+	*ret = (struct row_seen){.kind = kind, .owner = owner.s, .owner_len = owner.len};
+	salt_commit(c->hash, salt_bytes(c->last), line, len, &ret->commit);
+	return NULL;
 }
 
 int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root, struct err *err)
 {
 	const char *p = data, *end = data + len, *wrong;
+	struct row_seen seen;
 
 	tree_init(&c->tree, c->hash);
 	while (p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
 			return err_set(err, ERR_VERIFY, "a frame does not end with a whole row");
-		int kind = row_check(c, p, (size_t)(nl - p), &wrong);
-		if (kind < 0)
+		wrong = row_look(c, p, (size_t)(nl - p), &seen);
+		if (wrong)
 			return err_set(err, ERR_VERIFY, "row %llu of a frame %s", (unsigned long long)sum->rows + 1, wrong);
-		sum->kind[kind]++;
+		tree_add(&c->tree, seen.commit.b, DIGEST_BYTES);
+		(seen.erased ? sum->erased : sum->kind)[seen.kind]++;
 		sum->rows++;
-		sum->posts += (size_t)kind == c->rules->post;
+		sum->gone += seen.erased;
+		sum->posts += !seen.erased && (size_t)seen.kind == c->rules->post;
 		p = nl + 1;
 	}
 	sum->bytes += len;

@@ -20,7 +20,8 @@ struct walk {
 	bool in_data;                              /* a data frame comes next, not a header */
 	bool ended;
 	size_t next_frame;                         /* in frames.tsv */
-	struct buf manifest, tagmanifest, bag_info, bundle_json;
+	struct buf manifest, tagmanifest, bag_info, bundle_json, history;
+	uint64_t generations;                      /* earlier ones, whose mmretain.json is here */
 };
 
 static int bad(const struct walk *w, struct err *err, const char *what)
@@ -81,6 +82,8 @@ static struct buf *kept_text(struct walk *w, const char *name)
 		return &w->tagmanifest;
 	if (strcmp(name, "bag-info.txt") == 0)
 		return &w->bag_info;
+	if (strncmp(name, HISTORY_FOLDER, strlen(HISTORY_FOLDER)) == 0)
+		return &w->history;
 	return strcmp(name, "data/bundle.json") == 0 ? &w->bundle_json : NULL;
 }
 
@@ -126,6 +129,19 @@ static bool blob_name_ok(const struct member *m)
 	return strcmp(name, m->name) == 0;
 }
 
+/* What an erasure replaced said the same of the rows. */
+static int walk_history(struct walk *w, const char *name, struct err *err)
+{
+	char *want = history_name(w->r, w->generations + 1);
+	bool sound = strcmp(name, want) == 0 && w->generations + 1 < w->r->trailer.generation &&
+		     trailer_precedes(&w->r->trailer, w->history.data ? w->history.data : "", w->history.len, w->generations + 1);
+
+	talloc_free(want);
+	w->generations++;
+	buf_clear(&w->history);
+	return sound ? 0 : bad(w, err, "what it was before an erasure is not told as it must be");
+}
+
 static int walk_member_end(struct walk *w, struct member *m, struct err *err)
 {
 	hash_final(w->member_hash, &m->sha256);
@@ -134,6 +150,11 @@ static int walk_member_end(struct walk *w, struct member *m, struct err *err)
 		w->n_blobs++;
 		if (!blob_name_ok(m))
 			return bad(w, err, "an attachment has another content than its name says");
+	}
+	if (kept_text(w, m->name) == &w->history) {
+		int rc = walk_history(w, m->name, err);
+		if (rc)
+			return rc;
 	}
 	const struct { const char *name; const struct digest *d; } ahead[] = {
 		{"data/schema.json", &w->rules.schema_sha256}, {"salts.jsonl", &w->rules.salts_sha256}, {"frames.tsv", &w->r->frames_sha256},
@@ -227,8 +248,10 @@ static int walk_sums(struct walk *w, struct bundle_check *sum, struct err *err)
 	if (!hex_is(t->rows_hex, &sum->rows_digest))
 		return bad(w, err, "its rows have another digest than mmretain.json says");
 	if (t->rows != sum->rows || t->posts != sum->posts || t->threads != sum->threads || t->blobs != sum->blobs ||
-	    t->row_bytes != sum->raw_bytes)
+	    t->row_bytes != sum->raw_bytes || t->erased != sum->erased)
 		return bad(w, err, "mmretain.json names other counts than there are");
+	if (w->generations + 1 != t->generation || (t->generation == 1 && sum->erased > 0))
+		return bad(w, err, "it does not say what was erased in it");
 	if (w->n < 3 || strcmp(w->member[w->n - 1].name, "mmretain.json") != 0 ||
 	    strcmp(w->member[w->n - 2].name, "tagmanifest-sha256.txt") != 0 || !hex_is(t->tagmanifest_hex, &w->member[w->n - 2].sha256))
 		return bad(w, err, "its last members are not the ones that mmretain.json names");
@@ -244,6 +267,8 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 		return bad(w, err, "it ends in the middle");
 	sum->rows = w->rows.rows;
 	sum->posts = w->rows.posts;
+	sum->erased = w->rows.gone;
+	sum->generation = (uint32_t)w->r->trailer.generation;
 	sum->threads = w->n_threads;
 	sum->blobs = w->n_blobs;
 	sum->raw_bytes = w->rows.bytes;
@@ -258,14 +283,15 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 	if (rc)
 		return rc;
 	const char *base = final_name ? strrchr(final_name, '/') : NULL;
-	if (final_name && !bundle_name_matches(base ? base + 1 : final_name, w->r->trailer.identity, &sum->rows_digest))
+	if (final_name && !bundle_name_matches(base ? base + 1 : final_name, w->r->trailer.identity, &sum->rows_digest,
+					       (uint32_t)w->r->trailer.generation))
 		return bad(w, err, "its name is not the one of its content");
 	return 0;
 }
 
 static int walk_init(struct walk *w, struct bundle_reader *r, struct err *err)
 {
-	struct buf *bufs[] = {&w->manifest, &w->tagmanifest, &w->bag_info, &w->bundle_json, &w->again};
+	struct buf *bufs[] = {&w->manifest, &w->tagmanifest, &w->bag_info, &w->bundle_json, &w->history, &w->again};
 
 	*w = (struct walk){.r = r};
 	w->file_hash = hash_new(r);

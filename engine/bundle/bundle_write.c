@@ -53,19 +53,21 @@ static int writer_kinds(struct bundle_writer *w, const struct bundle_options *o,
 	return 0;
 }
 
-static void writer_init(struct bundle_writer *w, const struct bundle_source *source, const struct bundle_options *o)
+static void writer_init(struct bundle_writer *w, const struct bundle_source *source, const struct bundle_options *o, const char *identity,
+			const char *part_name)
 {
 	struct buf *bufs[] = {&w->files, &w->teams, &w->channels, &w->users, &w->text};
 
 	writer_copy_source(w, source);
 	w->previous_hex = mem_strdup(w, o->previous_digest_hex ? o->previous_digest_hex : "");
 	w->seq = o->seq;
+	w->generation = w->sum.generation = 1;
 	w->frame_bytes = o->frame_bytes ? o->frame_bytes : FRAME_BYTES_DEFAULT;
 	if (w->frame_bytes > FRAME_RAW_MAX / 4)
 		w->frame_bytes = FRAME_RAW_MAX / 4;
 	memcpy(w->salt_secret, o->salt_secret, sizeof(w->salt_secret));
-	w->identity = bundle_identity(w, &w->source, o->seq);
-	w->part_name = mem_printf(w, "%s.tar.zst.part", w->identity);
+	w->identity = identity ? mem_strdup(w, identity) : bundle_identity(w, &w->source, o->seq);
+	w->part_name = part_name ? mem_strdup(w, part_name) : mem_printf(w, "%s.tar.zst.part", w->identity);
 	w->hash = hash_new(w);
 	w->member_hash = hash_new(w);
 	w->salts = salts_new(w);
@@ -103,21 +105,32 @@ static int writer_first_members(struct bundle_writer *w, struct err *err)
 	return rc;
 }
 
-int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
-		  struct bundle_writer **ret, struct err *err)
+int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options, const char *identity,
+	       const char *part_name, struct bundle_writer **ret, struct err *err)
 {
 	struct bundle_writer *w = mem_new(ctx, struct bundle_writer);
 
 	w->partial_dirfd = w->out.fd = -1;
 	talloc_set_destructor(w, writer_free);
-	writer_init(w, source, options);
+	writer_init(w, source, options, identity, part_name);
 	int rc = writer_kinds(w, options, err);
 	if (!rc)
 		rc = writer_open(w, partial_dirfd, err);
-	if (rc) {
+	if (rc)
 		talloc_free(w);
+	else
+		*ret = w;
+	return rc;
+}
+
+int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
+		  struct bundle_writer **ret, struct err *err)
+{
+	struct bundle_writer *w;
+	int rc = writer_new(ctx, partial_dirfd, source, options, NULL, NULL, &w, err);
+
+	if (rc)
 		return rc;
-	}
 	rc = writer_first_members(w, err);
 	if (rc) {
 		bundle_abort(w);

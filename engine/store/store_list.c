@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct entry { char *rel_path; uint64_t bytes; };
+struct entry { char *rel_path; uint64_t bytes; bool replaced; };
 struct list { struct entry *e; size_t n, cap; };
 
 static int by_path(const void *a, const void *b)
@@ -42,7 +42,7 @@ static void list_add(struct list *l, char *rel_path, uint64_t bytes)
 		l->e = mem_grow(NULL, l->e, struct entry, l->cap);
 	}
 	talloc_steal(l->e, rel_path);
-	l->e[l->n++] = (struct entry){rel_path, bytes};
+	l->e[l->n++] = (struct entry){.rel_path = rel_path, .bytes = bytes};
 }
 
 /* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another form is not ours and is left alone. */
@@ -72,24 +72,80 @@ static int collect(const struct store *s, const char *rel, int level, struct lis
 	return rc;
 }
 
-int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
+/* Where the generation begins, -e2, or the end of the name without .tar.zst. */
+static const char *before_generation(const char *name)
+{
+	const char *end = name + strlen(name) - strlen(".tar.zst"), *p = end;
+
+	while (p > name && p[-1] >= '0' && p[-1] <= '9')
+		p--;
+	/* At most four digits: a digest may begin with an e, too. */
+	return p < end && end - p <= 4 && p - name > 2 && p[-1] == 'e' && p[-2] == '-' ? p - 2 : end;
+}
+
+static uint32_t generation_of(const char *name)
+{
+	const char *at = before_generation(name);
+
+	return at[0] == '-' ? (uint32_t)strtoul(at + 2, NULL, 10) : 1;
+}
+
+/* By path without generation, then the greatest generation first. */
+static int by_bundle(const void *a, const void *b)
+{
+	const char *x = ((const struct entry *)a)->rel_path, *y = ((const struct entry *)b)->rel_path;
+	size_t n = (size_t)(before_generation(x) - x), m = (size_t)(before_generation(y) - y);
+	int c = memcmp(x, y, n < m ? n : m);
+
+	if (c || n != m)
+		return c ? c : n < m ? -1 : 1;
+	return generation_of(x) > generation_of(y) ? -1 : generation_of(x) < generation_of(y);
+}
+
+static bool same_bundle(const struct entry *a, const struct entry *b)
+{
+	size_t n = (size_t)(before_generation(a->rel_path) - a->rel_path), m = (size_t)(before_generation(b->rel_path) - b->rel_path);
+
+	return n == m && memcmp(a->rel_path, b->rel_path, n) == 0;
+}
+
+/* replaced: those of which there is a greater generation, else the others. */
+static int each(const struct store *s, bool replaced, store_bundle_fn fn, void *payload, struct err *err)
 {
 	struct list l = {0};
+	size_t n = 0;
 	int rc = collect(s, "bundles", 0, &l, err);
 
 	if (!rc && l.n > 0)
-		qsort(l.e, l.n, sizeof(*l.e), by_path);
-	for (size_t i = 0; i < l.n && !rc; i++)
+		qsort(l.e, l.n, sizeof(*l.e), by_bundle);
+	for (size_t i = l.n; i-- > 0;)
+		l.e[i].replaced = i > 0 && same_bundle(&l.e[i - 1], &l.e[i]);
+	for (size_t i = 0; i < l.n; i++)
+		if (l.e[i].replaced == replaced)
+			l.e[n++] = l.e[i];
+	if (!rc && n > 0)
+		qsort(l.e, n, sizeof(*l.e), by_path);
+	for (size_t i = 0; i < n && !rc; i++)
 		rc = fn(payload, l.e[i].rel_path, l.e[i].bytes, err);
 	talloc_free(l.e);
 	return rc;
 }
 
-/* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>.tar.zst: the team may hold dashes, so the number is found from the end. */
+int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
+{
+	return each(s, false, fn, payload, err);
+}
+
+int store_each_replaced(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
+{
+	return each(s, true, fn, payload, err);
+}
+
+/* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>[-e<n>].tar.zst: the team may hold dashes, so the number is found from the end. */
 static uint32_t seq_of(const char *name)
 {
-	const char *end = name + strlen(name) - strlen(".tar.zst");
-	const char *p = end;
+	const char *end = before_generation(name);
+	const char *p = end - 1;
 
 	while (p > name && *p != '-')
 		p--;

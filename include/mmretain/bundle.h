@@ -179,6 +179,54 @@ const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t
 /* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */
 int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
 
+/* rows: with those of which only the commitment is left, which are `erased`; posts: without; generation: 1, and one more by each erasure. */
+struct bundle_check { uint64_t threads, rows, posts, blobs, frames, raw_bytes, erased; uint32_t generation;
+		      struct digest rows_digest, file_digest; char damage[512]; };
+
+/* ---- erasing one person (FORMAT.md 10) ---- */
+
+/* What is left of an erased row; slices of the line, still escaped. */
+struct bundle_erased {
+	const char *kind; size_t kind_len;       /* of the row that it was */
+	struct digest commit;
+	const char *case_id; size_t case_len; int64_t at_ms;
+	const char *id, *root, *original, *channel; /* of a post, else NULL */
+	size_t id_len, root_len, original_len, channel_len;
+	int64_t create_ms;                       /* of the root of a thread, else 0 */
+};
+/* Is this line what is left of a row? */
+bool bundle_erased_line(const char *line, size_t len, struct bundle_erased *ret);
+/* 1 for the file as it was exported, one more for each erasure. */
+uint32_t bundle_reader_generation(const struct bundle_reader *r);
+
+/* Sees every row that is not erased yet.  owned: it is the person's by the owner column of its kind.  1: it goes; 0: it stays; or a negative code. */
+typedef int (*bundle_erase_fn)(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned, struct err *err);
+struct bundle_erase {
+	const char *owner;                       /* the person's id */
+	const char *const *name; size_t n_names; /* account names that the person had: they go from the lists of group messages */
+	const char *case_id; int64_t at_ms;      /* which request, and when: in each line that is left */
+	bundle_erase_fn row; void *payload;      /* NULL: what is owned goes */
+};
+struct bundle_erasure;                           /* freed with talloc_free, which removes a file in partial/ that was not published */
+struct bundle_erase_sum {
+	const struct bundle_kind *kind; size_t n_kinds;
+	const uint64_t *kind_rows;               /* rows to be erased, of each kind */
+	uint64_t rows, posts, frames, blobs, blob_bytes;
+	uint64_t names;                          /* lines about people and channels that go or change */
+	bool known;                              /* the bundle has anything of the person: without, it is left alone */
+};
+/* Reads all rows and says what an erasure would do.  q is borrowed as long as the result lives.  ERR_VERIFY, ERR_STORE, what q->row gives. */
+int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q, struct bundle_erasure **ret,
+		      struct err *err) MMR_CHECKED;
+const struct bundle_erase_sum *bundle_erase_sum(const struct bundle_erasure *e);
+/* Where the new file will be, below the archive root: beside the old one. */
+const char *bundle_erase_rel_path(const struct bundle_erasure *e);
+/* Writes it into partial/, fsyncs it, reads all of it back: same rows digest, and every row either byte for byte the old one or the commitment of
+ * one that had to go.  Untouched frames are copied as they are.  *ret: what was read back.  Nothing is published.  ERR_VERIFY, ERR_STORE. */
+int bundle_erase_write(struct bundle_erasure *e, int partial_dirfd, struct bundle_check *ret, struct err *err) MMR_CHECKED;
+/* Renames it into its place, never over another file, and fsyncs the folder.  Durable afterwards: both files are there.  Errors as bundle_publish. */
+int bundle_erase_publish(struct bundle_erasure *e, void *ctx, struct receipt **ret, struct err *err) MMR_CHECKED;
+
 /* ---- packs: what was taken out of bundles, as one zip or tar (libarchive) ---- */
 
 enum bundle_pack_kind { PACK_NONE, PACK_ZIP, PACK_TAR, PACK_TAR_GZ, PACK_TAR_ZST };
@@ -193,7 +241,6 @@ int bundle_pack_file(struct bundle_pack *p, int fd, const char *path, struct dig
 /* The end of the pack; *ret is the SHA-256 of all of it. Not durable: the caller syncs fd. */
 int bundle_pack_close(struct bundle_pack *p, struct digest *ret, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
 
-struct bundle_check { uint64_t threads, rows, posts, blobs, frames, raw_bytes; struct digest rows_digest, file_digest; char damage[512]; };
 /* Full verification of a published file: seek table, frames, tar structure, BagIt manifests, row tree, counts, caps of security.md 8.5.
  * ERR_VERIFY with damage filled. */
 int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret, const struct progress *progress,

@@ -26,9 +26,12 @@ int store_init(const char *path, struct err *err) MMR_CHECKED;
 int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err) MMR_CHECKED;
 /* Free bytes on the file system of the root. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
-/* Every published bundle below bundles/, sorted by path; fn as in db_row_fn. */
+/* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  Of several generations of one (FORMAT.md 2) the newest: that is the
+ * bundle, and the others are what an interrupted erasure left. */
 typedef int (*store_bundle_fn)(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err);
 int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Those others. */
+int store_each_replaced(const struct store *s, store_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Next free bundle number: one more than the highest found in bundles/. */
 int store_next_seq(const struct store *s, uint32_t *ret, struct err *err) MMR_CHECKED;
 /* Removes everything in partial/ (nothing in there is an archive). ret counts files. */

@@ -43,6 +43,11 @@ check_rows() { # FRAME OFFSET CLEN ROOT ROWS: one frame cut out of the file, its
 	dd if="$bundle" iflag=skip_bytes,count_bytes skip="$2" count="$3" status=none | zstd -dcq > "$work/frame"
 	while IFS= read -r line; do
 		n=$((n + 1))
+		# What is left of an erased row is its commitment.
+		if [[ $line == '{"k":"erased",'* ]]; then
+			jq -r .commit <<< "$line"
+			continue
+		fi
 		# The owner column of the row's kind, as the row has it; nobody is "-".
 		owner=$(jq -c --slurpfile s data/schema.json '. as $r | $s[0].kinds[] | select(.kind == $r.k) | .owner as $o |
 			if $o == null then {owner: "-"}
@@ -87,17 +92,33 @@ for bundle; do
 	else
 		: > "$work/rows"
 	fi
-	jq -e -n --slurpfile b data/bundle.json --slurpfile s data/schema.json '(reduce inputs as $r ({}; .[$r.k] += 1)) as $n |
-		($b[0].kinds | with_entries(select(.value > 0))) == $n and ([$s[0].kinds[].kind] | contains($n | keys))' \
+	jq -e -n --slurpfile b data/bundle.json --slurpfile s data/schema.json '
+		(reduce inputs as $r ({live: {}, erased: {}}; if $r.k == "erased" then .erased[$r.kind] += 1 else .live[$r.k] += 1 end)) as $n |
+		($b[0].kinds | with_entries(select(.value > 0))) == $n.live and ($b[0].erased // {}) == $n.erased and
+		([$s[0].kinds[].kind] | contains($n.live + $n.erased | keys))' \
 		"$work/rows" > /dev/null || fail "counts per kind"
 	[ "$(wc -l < "$work/rows")" -eq "$(jq .rows mmretain.json)" ] || fail "number of rows"
 
-	# The digest over all rows is the tree over the frames' roots; one frame is checked row by row.
+	# After an erasure what described the bundle before is there, and told the same of the rows.
+	generation=$(jq '.generation // 1' mmretain.json)
+	[ "$(grep -c '^{"k":"erased",' "$work/rows" || true)" -eq "$(jq '.erased // 0' mmretain.json)" ] || fail "number of erased rows"
+	for ((g = 1; g < generation; g++)); do
+		[ "$(jq -c '[.identity, .rows_sha256, .rows, .threads]' "history/mmretain-e$g.json")" = \
+			"$(jq -c '[.identity, .rows_sha256, .rows, .threads]' mmretain.json)" ] || fail "generation $g had other rows"
+	done
+
+	# The digest over all rows is the tree over the frames' roots; one frame is checked row by row
 	awk -F'\t' 'NR > 1 && $12 != "" {print $12}' frames.tsv > "$work/roots"
 	if [ -s "$work/roots" ]; then
 		[ "$(tree_root < "$work/roots")" = "$(jq -r .rows_sha256 mmretain.json)" ] || fail "digest of all rows"
 		read -r no offset clen root rows < <(awk -F'\t' 'NR > 1 && $12 != "" {print $1, $2, $3, $12, $11; exit}' frames.tsv)
 		check_rows "$no" "$offset" "$clen" "$root" "$rows"
+		# ... and the first in which something was erased.
+		while [ "$generation" -gt 1 ] && read -r no offset clen root rows; do
+			dd if="$bundle" iflag=skip_bytes,count_bytes skip="$offset" count="$clen" status=none | zstd -dcq | grep -q '^{"k":"erased",' || continue
+			check_rows "$no" "$offset" "$clen" "$root" "$rows"
+			break
+		done < <(awk -F'\t' 'NR > 1 && $12 != "" {print $1, $2, $3, $12, $11}' frames.tsv)
 	fi
 
 	# Attachments are named by their content.

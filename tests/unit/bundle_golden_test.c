@@ -9,21 +9,41 @@
 
 #define GOLDEN_FOLDER TEST_SOURCE_DIR "/unit/golden"
 static const struct plan_of_bundle golden_plan = {.seq = 42, .threads = 120, .frame_bytes = 4096, .blobs = true, .names = true, .seed = 1};
-static const struct { const char *file, *rows, *bytes; } golden[] = {
-	{"mmr1-accelerator-202701-000042-b679effb00ff.tar.zst", "b679effb00ff8e0ae519e2d669e35fc8193d49aa2ac2f539e5d3e5d0800207e1", "4ebd5419799eb810dedb2aea93e844ec681d50644144b949a2c9fff62a1f9fee"},
+static const struct bundle_erase golden_erase = {.owner = "alarm ", .case_id = "DPO-2026-7", .at_ms = 1764370000000};
+static const struct { const char *file, *rows, *bytes; uint32_t generation, erased; } golden[] = {
+	{"mmr1-accelerator-202701-000042-b679effb00ff.tar.zst", "b679effb00ff8e0ae519e2d669e35fc8193d49aa2ac2f539e5d3e5d0800207e1", "4ebd5419799eb810dedb2aea93e844ec681d50644144b949a2c9fff62a1f9fee", 1, 0},
+	{"mmr1-accelerator-202701-000042-b679effb00ff-e2.tar.zst", "b679effb00ff8e0ae519e2d669e35fc8193d49aa2ac2f539e5d3e5d0800207e1", "3e1a27a2d65f19d7f2f615c853e46f52f918f3c49f1a0379c685c94d1e0b4e18", 2, 4},
 };
 
-static void golden_write(const char *folder)
+static const struct receipt *golden_erased(struct box *b, const struct receipt *old)
 {
-	struct box box, *b = &box;
-	size_t len;
+	struct bundle_check check;
+	struct bundle_erasure *e;
+	struct receipt *r;
 
-	box_open(b);
-	const struct receipt *r = box_publish(b, &golden_plan);
+	must(bundle_erase_scan(b->ctx, b->root, receipt_rel_path(old), &golden_erase, &e, &b->err));
+	must(bundle_erase_write(e, b->partial, &check, &b->err));
+	must(bundle_erase_publish(e, b->ctx, &r, &b->err));
+	return r;
+}
+
+static void golden_write_one(struct box *b, const char *folder, const struct receipt *r)
+{
+	size_t len;
 	char *bytes = box_read(b, receipt_rel_path(r), &len);
 	int fd = open(mem_printf(b->ctx, "%s/%s", folder, receipt_bundle(r)), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	must(file_write_all(fd, bytes, len, "golden", &b->err));
 	close(fd);
+}
+
+static void golden_write(const char *folder)
+{
+	struct box box, *b = &box;
+
+	box_open(b);
+	const struct receipt *r = box_publish(b, &golden_plan);
+	golden_write_one(b, folder, r);
+	golden_write_one(b, folder, golden_erased(b, r));
 	box_close(b);
 }
 
@@ -41,6 +61,8 @@ START_TEST(golden_opens)
 	ck_assert_msg(rc == 0, "%s", rc ? err.msg : "");
 	ck_assert_uint_eq(c.threads, 120);
 	ck_assert_uint_eq(c.blobs, 3);
+	ck_assert_uint_eq(c.generation, golden[_i].generation);
+	ck_assert_uint_eq(c.erased, golden[_i].erased);
 	digest_hex(&c.rows_digest, hex);
 	ck_assert_str_eq(hex, golden[_i].rows);
 	digest_hex(&c.file_digest, hex);
@@ -57,6 +79,9 @@ START_TEST(golden_rows_are_still_the_same)
 
 	box_open(b);
 	const struct receipt *r = box_publish(b, &golden_plan);
+	digest_hex(receipt_rows_digest(r), hex);
+	ck_assert_str_eq(hex, golden[ARRAY_LEN(golden) - 1].rows);
+	r = golden_erased(b, r);
 	digest_hex(receipt_rows_digest(r), hex);
 	ck_assert_str_eq(hex, golden[ARRAY_LEN(golden) - 1].rows);
 	box_close(b);

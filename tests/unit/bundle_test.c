@@ -141,6 +141,7 @@ int main(void)
 	suite_add_tcase(s, publish_tests());
 	suite_add_tcase(s, damage_tests());
 	suite_add_tcase(s, golden_tests());
+	suite_add_tcase(s, erase_tests());
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
 	int failed = srunner_ntests_failed(r);

@@ -44,5 +44,6 @@ TCase *codec_tests(void);
 TCase *damage_tests(void);
 TCase *publish_tests(void);
 TCase *golden_tests(void);
+TCase *erase_tests(void);
 
 #endif

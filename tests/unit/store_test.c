@@ -243,6 +243,23 @@ START_TEST(bundles_are_listed_and_numbered)
 				    "bundles/2026/11/mmr1-team-9-never-000012-abcdefabcdef.tar.zst 0\n");
 	must(store_next_seq(s, &seq, &b->err));
 	ck_assert_uint_eq(seq, 124);
+	/* Generations: the newest is the bundle; a digest that begins with an e is no generation. */
+	put(b->root, "bundles/2026/02/mmr1-a-203001-000200-0123456789ab-e2.tar.zst");
+	put(b->root, "bundles/2026/02/mmr1-a-203001-000200-0123456789ab-e10.tar.zst");
+	put(b->root, "bundles/2026/02/mmr1-a-203001-000200-0123456789ab.tar.zst");
+	put(b->root, "bundles/2026/02/mmr1-a-203001-000201-e12345678901.tar.zst");
+	seen.text = talloc_strdup(b->ctx, "");
+	must(store_each_bundle(s, see, &seen, &b->err));
+	ck_assert_str_eq(seen.text, "bundles/2026/02/mmr1-a-203001-000123-0123456789ab.tar.zst 0\n"
+				    "bundles/2026/02/mmr1-a-203001-000200-0123456789ab-e10.tar.zst 0\n"
+				    "bundles/2026/02/mmr1-a-203001-000201-e12345678901.tar.zst 0\n"
+				    "bundles/2026/11/mmr1-team-9-never-000012-abcdefabcdef.tar.zst 0\n");
+	seen.text = talloc_strdup(b->ctx, "");
+	must(store_each_replaced(s, see, &seen, &b->err));
+	ck_assert_str_eq(seen.text, "bundles/2026/02/mmr1-a-203001-000200-0123456789ab-e2.tar.zst 0\n"
+				    "bundles/2026/02/mmr1-a-203001-000200-0123456789ab.tar.zst 0\n");
+	must(store_next_seq(s, &seq, &b->err));
+	ck_assert_uint_eq(seq, 202);
 	ck_assert_int_eq(store_each_bundle(s, stop_at_once, NULL, &b->err), -ERR_INTERRUPTED);
 	box_close(b);
 }
