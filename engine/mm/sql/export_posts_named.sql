@@ -3,21 +3,24 @@
 -- snapshot saw them; is it a root, and at the place where it must be if the threads before it are as the plan counted them; and was it written
 -- or changed since the plan?
 -- One pass over posts.  Most posts of a server are roots, and those that were written outside the time of the unit's roots need no look at
--- its list.  The list goes as a value, which parallel workers can be given: they may not read a temporary table.  The last two keys of the order
--- decide nothing: what is a key the workers compute, and fewer columns come to be merged.
+-- its list.  The list goes as values, which parallel workers can be given: they may not read a temporary table.  One is unnested and hashed by each of
+-- them; what else there is of a thread stands in the other at the same number.  The last two keys of the order
+-- decide nothing: what is a key the workers compute, and fewer columns come to be merged.  A thread has one root, which needs no key behind its kind.
 -- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT c.seq, c.thread, c.id, c.tid, c.root, c.root AND c.seq = c.place AS placed, c.changed
 FROM (
-	WITH list AS MATERIALIZED (SELECT array_agg(root ORDER BY thread) AS root, array_agg(place ORDER BY thread) AS place FROM pg_temp.mmr_thread)
+	WITH list AS MATERIALIZED (
+		SELECT array_agg(t.root) AS root, array_agg(t.place) AS place FROM (SELECT root, place FROM pg_temp.mmr_thread ORDER BY thread) t
+	)
 	SELECT row_number() OVER (ORDER BY w.thread, CASE WHEN p.id = w.root THEN 0 WHEN p.originalid = w.root THEN 1 ELSE 2 END, p.createat,
-				  (CASE WHEN p.id <> w.root AND p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C",
+				  (CASE WHEN p.id = w.root THEN '' WHEN p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C",
 				  p.id <> w.root AND coalesce(p.originalid, '') <> '', p.deleteat, p.id COLLATE "C",
 				  p.id = w.root, coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false)) AS seq,
-	       w.thread - 1 AS thread, w.place, p.id COLLATE "C" AS id, p.ctid AS tid, p.id = w.root AS root,
+	       w.thread - 1 AS thread, (SELECT place FROM list)[w.thread] AS place, p.id COLLATE "C" AS id, p.ctid AS tid, p.id = w.root AS root,
 	       coalesce(p.updateat >= $1::bigint, false) OR coalesce(p.createat >= $1::bigint, false) AS changed
 	FROM posts p
-	JOIN ROWS FROM (unnest((SELECT root FROM list)), unnest((SELECT place FROM list))) WITH ORDINALITY AS w (root, place, thread)
+	JOIN unnest((SELECT root FROM list)) WITH ORDINALITY AS w (root, thread)
 	  ON w.root = CASE WHEN p.rootid <> '' THEN p.rootid WHEN p.originalid <> '' THEN p.originalid ELSE p.id END
 	WHERE p.createat BETWEEN $2::bigint AND $3::bigint OR p.rootid <> '' OR p.originalid <> ''
 ) c
