@@ -9,6 +9,7 @@
 #include <mmretain/store.h>
 
 #include "cli_audit.h"
+#include "cli_hold.h"
 
 #define CASE_MAX 200
 
@@ -16,7 +17,8 @@ struct hold {
 	struct cli *cli;
 	struct ledger *ledger;       /* NULL: only looked at */
 	struct ledger_state *state;
-	mm_id *id; size_t n;         /* the operands, sorted, each once */
+	mm_id *id; size_t n;         /* the operands, sorted, each once; of `add` the threads that they belong to */
+	struct cli_hold_id *named; size_t n_named; /* of `add`: the operands */
 	const char *case_id;         /* NULL: of `list`, all */
 };
 
@@ -103,6 +105,23 @@ static void append(json_t *array, const char *id)
 		mem_check(NULL);
 }
 
+/* What each word was taken for. */
+static json_t *named_json(const struct hold *h)
+{
+	json_t *list = cli_json_check(json_array());
+
+	for (size_t i = 0; i < h->n_named; i++) {
+		json_t *obj = cli_json_check(json_object());
+
+		cli_json_text(obj, "id", h->named[i].asked);
+		cli_json_text(obj, "thread", h->named[i].root);
+		cli_json_text(obj, "found", cli_hold_found_word(h->named[i].found));
+		if (json_array_append_new(list, obj) < 0)
+			mem_check(NULL);
+	}
+	return list;
+}
+
 static int print_json(const struct hold *h, const char *key, const mm_id *done, size_t n, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *ids = cli_json_check(json_array()), *already = cli_json_check(json_array());
@@ -113,20 +132,37 @@ static int print_json(const struct hold *h, const char *key, const mm_id *done, 
 		if (place(h->state, h->id[i]) < h->state->n_held)
 			append(already, h->id[i]);
 	cli_json_put(doc, key, ids);
-	if (strcmp(key, "held") == 0)
+	if (strcmp(key, "held") == 0) {
 		cli_json_put(doc, "already", already);
-	else
+		cli_json_put(doc, "named", named_json(h));
+	} else {
 		json_decref(already);
+	}
 	cli_json_text(doc, "case", h->case_id);
 	return cli_json_print(doc, err);
+}
+
+static void print_added(const struct hold *h, const struct cli_hold_id *id)
+{
+	size_t at = place(h->state, id->root);
+	char since[TIME_TEXT];
+
+	if (at < h->state->n_held) {
+		time_format(h->state->hold[at].since_ms, since);
+		printf("%s is held already, since %s, case %s", id->root, since, cli_safe(h->cli->ctx, h->state->hold[at].case_id));
+	} else {
+		printf("%s is held", id->root);
+	}
+	if (strcmp(id->asked, id->root) != 0)
+		printf(": the thread of %s", id->asked);
+	printf("%s\n", id->found == HOLD_UNCHECKED ? ", unchecked" : id->found == HOLD_IN_ARCHIVE ? "; it is in the archive, not in the database" : "");
 }
 
 /* What is held already stays as it was said first. */
 static int add(struct hold *h, struct err *err)
 {
 	mm_id *new = mem_array(h->cli->ctx, mm_id, h->n);
-	char since[TIME_TEXT];
-	size_t n = 0, at;
+	size_t n = 0;
 	int r;
 
 	for (size_t i = 0; i < h->n; i++)
@@ -135,15 +171,8 @@ static int add(struct hold *h, struct err *err)
 	r = run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "held", (const mm_id *)new, n, err);
-	for (size_t i = 0; i < h->n; i++) {
-		at = place(h->state, h->id[i]);
-		if (at == h->state->n_held) {
-			printf("%s is held\n", h->id[i]);
-			continue;
-		}
-		time_format(h->state->hold[at].since_ms, since);
-		printf("%s is held already, since %s, case %s\n", h->id[i], since, cli_safe(h->cli->ctx, h->state->hold[at].case_id));
-	}
+	for (size_t i = 0; i < h->n_named; i++)
+		print_added(h, &h->named[i]);
 	return 0;
 }
 
@@ -177,10 +206,20 @@ static int take_case(struct hold *h, const char *word, bool needed, struct err *
 	return err_hint(err, "Give --case ID; it is kept in the ledger.");
 }
 
+static void sort_ids(struct hold *h)
+{
+	size_t kept = 0;
+
+	qsort(h->id, h->n, sizeof(mm_id), mm_id_cmp);
+	for (size_t i = 0; i < h->n; i++)
+		if (i == 0 || strcmp(h->id[i], h->id[i - 1]) != 0)
+			memmove(h->id[kept++], h->id[i], sizeof(mm_id));
+	h->n = kept;
+}
+
 static int take_ids(struct hold *h, struct err *err)
 {
 	const struct cli_args *a = h->cli->args;
-	size_t kept = 0;
 
 	h->id = mem_array(h->cli->ctx, mm_id, a->n_operands);
 	for (size_t i = 1; i < a->n_operands; i++) {
@@ -188,24 +227,40 @@ static int take_ids(struct hold *h, struct err *err)
 
 		if (strlen(word) != MM_ID || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") != MM_ID) {
 			err_set(err, ERR_USAGE, "\"%s\" is not the id of a thread", word);
-			return err_hint(err, "It is the id of the thread's first post: 26 letters and digits, as `mmretain explain POST` and `mmretain find` print it.");
+			return err_hint(err, "It is the id of any of its posts: 26 letters and digits, as at the end of a permalink.");
 		}
 		memcpy(h->id[h->n++], word, MM_ID + 1);
 	}
-	qsort(h->id, h->n, sizeof(mm_id), mm_id_cmp);
-	for (size_t i = 0; i < h->n; i++)
-		if (i == 0 || strcmp(h->id[i], h->id[i - 1]) != 0)
-			memmove(h->id[kept++], h->id[i], sizeof(mm_id));
-	h->n = kept;
+	sort_ids(h);
 	return 0;
 }
 
-/* The lock comes before the look: what is held cannot change in between. */
-static int open_state(struct hold *h, bool writes, struct err *err)
+/* A thread may be named by several of its posts. */
+static int take_threads(struct hold *h, struct err *err)
+{
+	int r;
+
+	h->n_named = h->n;
+	h->named = mem_array(h->cli->ctx, struct cli_hold_id, h->n);
+	for (size_t i = 0; i < h->n; i++)
+		memcpy(h->named[i].asked, h->id[i], sizeof(mm_id));
+	if ((r = cli_hold_resolve(h->cli, h->named, h->n_named, err)) < 0)
+		return r;
+	for (size_t i = 0; i < h->n; i++)
+		memcpy(h->id[i], h->named[i].root, sizeof(mm_id));
+	sort_ids(h);
+	return 0;
+}
+
+/* The lock comes before the look: what is held cannot change in between.  Which thread a post belongs to never changes, and looking for it may
+ * take long: that comes before the lock. */
+static int open_state(struct hold *h, bool writes, bool adds, struct err *err)
 {
 	struct cli *cli = h->cli;
 	int r = cli_open_archive(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
 
+	if (r == 0 && adds)
+		r = take_threads(h, err);
 	if (r == 0 && writes)
 		r = ledger_open(cli->ctx, cli->store->ledger_dirfd, &h->ledger, err);
 	return r < 0 ? r : ledger_fold(cli->ctx, cli->store->ledger_dirfd, &h->state, err);
@@ -231,7 +286,7 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);
 		return err_hint(err, "`mmretain help hold` shows how it is used.");
 	}
-	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, err)) < 0)
+	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, words[i].run == add, err)) < 0)
 		return r;
 	return words[i].run(&h, err);
 }

@@ -377,6 +377,50 @@ def test_command(bench):
 
 
 @test
+def test_command_reply(bench):
+    """Who names a reply, deleted or not, or an earlier version holds its thread; an id that nobody knows holds nothing, nor what stands beside it."""
+    bench.begin()
+    t = next(t for t in bench.roots() if len(t.posts) > 2)
+    replies = sorted(p.id for p in t.posts if p.id != t.root.id)
+    other = next(r for r in sorted(bench.want.roots) if r != t.root.id)
+    unknown = 26 * "z"
+    done = bench.call("hold", "add", other, unknown, "--case", "17/26", code=1)
+    bench.says(done, f"neither the database nor the archive has a post {unknown}", "nothing was held")
+    if os.path.exists(os.path.join(bench.copy.archive, "ledger", "entries.jsonl")):
+        bench.fail("a refused hold is in the ledger")
+    done = bench.call("hold", "add", *replies, "--case", "17/26", "--json", code=0)
+    got = json.loads(done.out)
+    if got["held"] != [t.root.id] or got["named"] != [{"id": r, "thread": t.root.id, "found": "database"} for r in replies]:
+        bench.fail(f"hold add of replies says {got}")
+    bench.says(bench.call("hold", "add", replies[0], "--case", "17/26", code=0), f"{t.root.id} is held already", f"the thread of {replies[0]}")
+    bench.parsed["held"] = [t.root.id]
+    bench.expect()
+    bench.run(code=bench.want.code)
+    bench.done()
+    whole(bench, {t.root.id}, "after the run")
+
+
+@test
+def test_command_archived(bench):
+    """What is in the archive alone is held too, with and without a database to ask."""
+    bench.begin()
+    bench.run(code=bench.want.code)
+    gone = sorted(bench.want.roots - set(oracle.Db(bench.copy.load()).posts))
+    posts = {row["id"]: row.get("rootid") for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+    replies = sorted(p for p, root in posts.items() if root in gone and root)[:3]
+    got = json.loads(bench.call("hold", "add", *replies, "--case", "17/26", "--json", code=0).out)
+    if got["held"] != sorted({posts[r] for r in replies}) or {n["found"] for n in got["named"]} != {"archive"}:
+        bench.fail(f"hold add of archived replies says {got}")
+    other = next(r for r in gone if r not in got["held"])
+    bench.pg.psql(f"ALTER DATABASE {bench.name} ALLOW_CONNECTIONS false")
+    done = bench.call("hold", "add", other, "--case", "18/26", code=0)
+    bench.says(done, "the database was not asked", f"{other} is held; it is in the archive")
+    bench.says(bench.call("hold", "add", 26 * "z", "--case", "18/26", code=12), "is not known: no bundle has it, and the database was not asked", "--unchecked")
+    bench.says(bench.call("hold", "add", 26 * "z", "--case", "18/26", "--unchecked", code=0), "is held, unchecked")
+    bench.pg.psql(f"ALTER DATABASE {bench.name} ALLOW_CONNECTIONS true")
+
+
+@test
 def test_lost_ledger(bench):
     """An archive with bundles and a ledger that holds and knows nothing else has lost its ledger."""
     bench.begin()

@@ -1,0 +1,23 @@
+/* cli_hold.h - which thread an id that is to be held belongs to. */
+#ifndef CLI_HOLD_H
+#define CLI_HOLD_H
+
+#include <mmretain/mm.h>
+
+#include "cli.h"
+
+enum cli_hold_found { HOLD_IN_DATABASE, HOLD_IN_ARCHIVE, HOLD_UNCHECKED };
+
+struct cli_hold_id {
+	mm_id asked;                /* of any post of the thread; in the archive of a file too */
+	mm_id root;                 /* the thread, as a hold names it */
+	enum cli_hold_found found;
+};
+
+/* Fills root and found of each.  Asks the database first, then the bundles; the archive is open.  With --unchecked an id that neither
+ * knows stays as it is.  ERR_NOT_FOUND when one is known to neither; the error of the database when it could not be asked and no bundle
+ * has the id. */
+int cli_hold_resolve(struct cli *cli, struct cli_hold_id *id, size_t n, struct err *err) MMR_CHECKED;
+const char *cli_hold_found_word(enum cli_hold_found found); /* "database", "archive", NULL */
+
+#endif
