@@ -387,13 +387,13 @@ static int plan_channel(struct explain *x, struct err *err)
 }
 
 /* What is no channel and no post may be an account; "@name" is nothing else. */
-static int explain_person(struct cli *cli, const char *word, int r, struct err *err)
+static int explain_person(struct cli *cli, const struct ledger_state *ledger, const char *word, int r, struct err *err)
 {
 	struct err own = {0};
 
 	if (word[0] != '@' && r != -ERR_NOT_FOUND)
 		return r;
-	r = cli_person_explain(cli, word, &own);
+	r = cli_person_explain(cli, ledger, word, &own);
 	if (r == -ERR_NOT_FOUND && word[0] != '@') {
 		err_set(err, ERR_NOT_FOUND, "there is no channel, post or account \"%s\"", word);
 		return err_hint(err, "Give a channel (id, name, or team/channel), the id of a post, or an account (name, id or address).");
@@ -413,12 +413,12 @@ int cli_cmd_explain(struct cli *cli, struct err *err)
 		r = cli_open_db(cli, err);
 	if (r < 0)
 		return r;
-	if (word[0] != '@' && (r = cli_held(cli, &x.ledger, err)) < 0)
+	if ((r = cli_held(cli, &x.ledger, err)) < 0)
 		return r;
 	if (word[0] != '@')
 		r = look_up(&x, word, err);
 	if (r < 0 || word[0] == '@')
-		return explain_person(cli, word, r, err);
+		return explain_person(cli, x.ledger, word, r, err);
 	if (r == 0)
 		r = plan_channel(&x, err);
 	if (r == 0)

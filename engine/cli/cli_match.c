@@ -184,7 +184,7 @@ static int check_people(struct match *m, struct err *err)
 		return 0;
 	if ((r = check_accounts(m, &p->except, "departed_users", err)) < 0 || !p->only_listed)
 		return r;
-	r = people_plan(m->cli->ctx, m->policy, m->cli->mm, &plan, err); /* reads the list */
+	r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err); /* reads the list */
 	if (r == 0 && plan->listed_unknown == plan->listed)
 		add(m, 1, /* warning= */ true, "departed_users: the list names no deactivated account");
 	return r;

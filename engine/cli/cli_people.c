@@ -1,6 +1,8 @@
 /*
  * cli_people.c - departed users in a plan and in the result of a run.
  */
+#include <mmretain/ledger.h>
+
 #include "cli_people.h"
 
 #define USERS_SHOWN 20
@@ -11,15 +13,21 @@ static void append(json_t *list, json_t *value)
 		mem_check(NULL);
 }
 
-int cli_people_plan(struct cli *cli, struct people_plan **ret, struct err *err)
+struct people_holds cli_people_holds(const struct ledger_state *ledger)
 {
+	return (struct people_holds){ledger ? ledger->held : NULL, ledger ? ledger->n_held : 0};
+}
+
+int cli_people_plan(struct cli *cli, const struct ledger_state *ledger, struct people_plan **ret, struct err *err)
+{
+	const struct people_holds holds = cli_people_holds(ledger);
 	struct people_plan *plan = NULL;
 	int r;
 
 	*ret = NULL;
 	if (!cli->policy->people.present || cli_given(cli, OPT_RULE) || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL))
 		return 0;
-	r = people_plan(cli->ctx, cli->policy, cli->mm, &plan, err);
+	r = people_plan(cli->ctx, cli->policy, cli->mm, &holds, &plan, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < plan->n_warnings; i++)

@@ -51,11 +51,12 @@ static void print_verdict(const struct cli *cli, const struct people_user *u)
 	printf("\n");
 }
 
-int cli_person_explain(struct cli *cli, const char *name, struct err *err)
+int cli_person_explain(struct cli *cli, const struct ledger_state *ledger, const char *name, struct err *err)
 {
+	const struct people_holds holds = cli_people_holds(ledger);
 	struct people_user *u = NULL;
 	json_t *doc;
-	int r = people_explain(cli->ctx, cli->policy, cli->mm, name, &u, err);
+	int r = people_explain(cli->ctx, cli->policy, cli->mm, &holds, name, &u, err);
 
 	if (r < 0)
 		return r;
@@ -147,10 +148,15 @@ static int print_text(const struct cli *cli, const struct people_inventory *inv,
 int cli_person_inventory(struct cli *cli, const char *name, struct err *err)
 {
 	struct people_inventory *inv = NULL;
+	struct ledger_state *ledger = NULL;
+	struct people_holds holds;
 	int r = cli_open_db(cli, err);
 
 	if (r == 0)
-		r = people_inventory(cli->ctx, cli->policy, cli->mm, name, &inv, err);
+		r = cli_held(cli, &ledger, err);
+	holds = cli_people_holds(ledger);
+	if (r == 0)
+		r = people_inventory(cli->ctx, cli->policy, cli->mm, &holds, name, &inv, err);
 	if (r < 0)
 		return r;
 	return cli->json ? print_json(cli, inv, err) : print_text(cli, inv, err);

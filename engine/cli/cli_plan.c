@@ -58,15 +58,12 @@ void cli_place(const struct cli *cli, const char **ret_team, const char **ret_ch
 	*ret_channel = slash ? slash + 1 : channel;
 }
 
-static int build(struct cli *cli, struct plan **ret, struct err *err)
+static int build(struct cli *cli, const struct ledger_state *ledger, struct plan **ret, struct err *err)
 {
 	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose,
 				       .progress = &cli->progress};
-	struct ledger_state *ledger;
-	int r = cli_held(cli, &ledger, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	options.held = ledger ? ledger->held : NULL;
 	options.n_held = ledger ? ledger->n_held : 0;
 	cli_place(cli, &options.team, &options.channel);
@@ -338,11 +335,14 @@ static int print_plan(struct cli *cli, struct plan *plan, const struct people_pl
 int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err)
 {
 	struct people_plan *people = NULL;
+	struct ledger_state *ledger = NULL;
 	int r = cli_open_db(cli, err);
 
 	if (r == 0)
-		r = build(cli, ret, err);
+		r = cli_held(cli, &ledger, err);
 	if (r == 0)
-		r = cli_people_plan(cli, &people, err);
+		r = build(cli, ledger, ret, err);
+	if (r == 0)
+		r = cli_people_plan(cli, ledger, &people, err);
 	return r < 0 ? r : print_plan(cli, *ret, people, err);
 }

@@ -4,6 +4,7 @@
  * people_names.c      a set of ids or names
  * people_list.c       the only_listed file
  * people_select.c     verdicts, plan, explain
+ * people_held.c       who waits because a thread is held
  * people_reduce.c     the transaction of one account
  * people_files.c      journal and removal of files whose rows went
  * people_picture.c    the profile picture
@@ -44,6 +45,8 @@ struct people_rules {
 	struct people_names *legal, *except;
 	struct people_names *listed;  /* NULL: everybody */
 };
+/* Everybody whom the holds concern, with the thread as note.  The notes live in ctx. */
+int people_held(void *ctx, struct mm *mm, const struct people_holds *holds, struct people_names *into, struct err *err) MMR_CHECKED;
 /* Pure. */
 enum people_verdict people_judge(const struct people_rules *rules, const struct people_row *row, const char **ret_hold);
 unsigned people_choices(const struct policy_people *p);

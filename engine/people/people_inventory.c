@@ -84,15 +84,15 @@ static int learn_email(void *ctx, struct mm *mm, const char *user_id, const char
 	return rc;
 }
 
-int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const char *name, struct people_inventory **ret,
-		     struct err *err)
+int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name,
+		     struct people_inventory **ret, struct err *err)
 {
 	auto_mem void *tmp = mem_context(NULL, "people inventory");
 	struct people_inventory *inv = mem_new(ctx, struct people_inventory);
 	unsigned choices = people_choices(&policy->people);
 	struct mm_people *p = NULL;
 	const char *email = "";
-	int rc = people_explain(inv, policy, mm, name, &inv->user, err);
+	int rc = people_explain(inv, policy, mm, holds, name, &inv->user, err);
 
 	if (rc == 0)
 		rc = mm_people_probe(inv, mm, &p, err);

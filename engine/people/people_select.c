@@ -11,7 +11,7 @@ static const struct { const char *name, *text; } verdicts[PEOPLE_VERDICTS] = {
 	[PEOPLE_BOT] = {"bot", "a bot"},
 	[PEOPLE_REMOTE] = {"remote", "an account of another server; its data belongs there"},
 	[PEOPLE_DONE] = {"done", "depersonalised"},
-	[PEOPLE_HELD] = {"held", "a hold of the policy names the account"},
+	[PEOPLE_HELD] = {"held", "a hold keeps the account, or a thread that it has a part in"},
 	[PEOPLE_LEGAL_HOLD] = {"legal-hold", "a legal hold in Mattermost names the account"},
 	[PEOPLE_EXCEPTED] = {"excepted", "the policy excepts the account"},
 	[PEOPLE_YOUNG] = {"young", "deactivated too recently"},
@@ -150,8 +150,8 @@ static int resolve_legal(void *ctx, struct mm *mm, struct people_names *into, st
 	return r;
 }
 
-static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, struct people_plan *plan, struct people_rules *ret,
-		      struct err *err)
+static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan *plan,
+		      struct people_rules *ret, struct err *err)
 {
 	const struct policy_people *p = &policy->people;
 	int r = 0;
@@ -160,6 +160,8 @@ static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, str
 				     .legal = people_names_new(ctx), .except = people_names_new(ctx)};
 	for (size_t i = 0; r == 0 && i < policy->n_holds; i++)
 		r = resolve(ctx, mm, &policy->hold[i].users, policy->hold[i].name, ret->held, plan, err);
+	if (r == 0)
+		r = people_held(ctx, mm, holds, ret->held, err);
 	if (r == 0)
 		r = resolve(ctx, mm, &p->except, "departed_users.except", ret->except, plan, err);
 	if (r == 0)
@@ -198,7 +200,7 @@ static void count_listed(struct people_plan *plan, const struct people_names *li
 		warn(plan, "the list of departed persons matches no deactivated account");
 }
 
-int people_plan(void *ctx, const struct policy *policy, struct mm *mm, struct people_plan **ret, struct err *err)
+int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "people plan");
 	struct people_plan *plan = mem_new(ctx, struct people_plan);
@@ -210,7 +212,7 @@ int people_plan(void *ctx, const struct policy *policy, struct mm *mm, struct pe
 
 	plan->taken_ms = mm->now_ms;
 	if (policy->people.present) {
-		r = make_rules(tmp, policy, mm, plan, &rules, err);
+		r = make_rules(tmp, policy, mm, holds, plan, &rules, err);
 		if (r == 0)
 			r = db_stream(mm->db, &sql_people_users, 1, &domain, add_user, &c, err);
 		if (r == 0)
@@ -243,7 +245,8 @@ static int find(void *ctx, struct mm *mm, const char *name, struct db_result **r
 	return err_hint(err, "Give an account name, an id or an e-mail address as Mattermost has it.");
 }
 
-int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const char *name, struct people_user **ret, struct err *err)
+int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name,
+		   struct people_user **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "people explain");
 	struct people_rules rules;
@@ -252,7 +255,7 @@ int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const 
 	int r = find(tmp, mm, name, &res, err);
 
 	if (r == 0)
-		r = make_rules(tmp, policy, mm, NULL, &rules, err);
+		r = make_rules(tmp, policy, mm, holds, NULL, &rules, err);
 	if (r < 0)
 		return r;
 	row = (struct people_row){

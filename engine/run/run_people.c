@@ -84,7 +84,9 @@ static bool wanted(const struct run *run)
 
 int run_people_plan(struct run *run, struct err *err)
 {
-	return wanted(run) ? people_plan(run->report, run->policy, run->mm, &run->report->people_plan, err) : 0;
+	const struct people_holds holds = {run->held, run->n_held};
+
+	return wanted(run) ? people_plan(run->report, run->policy, run->mm, &holds, &run->report->people_plan, err) : 0;
 }
 
 int run_people(struct run *run, struct err *err)

@@ -43,8 +43,11 @@ struct people_user {
 	int64_t updated_ms;             /* version of the row as planned */
 	int64_t due_ms;                 /* when it is or was due; 0: active */
 	enum people_verdict verdict;
-	const char *hold;               /* name of the policy's hold, or NULL */
+	const char *hold;               /* name of the policy's hold, or "thread <id>" of one that the ledger holds; or NULL */
 };
+
+/* Threads that the ledger holds: whoever wrote in one, or has a draft, a reminder or a saved post there, is not taken (PEOPLE_HELD). */
+struct people_holds { const mm_id *root; size_t n; };
 
 struct people_plan {
 	int64_t taken_ms;               /* database clock */
@@ -57,10 +60,11 @@ struct people_plan {
 
 /* Who is due now.  Reads only.  ERR_POLICY when the list cannot be read, is empty or has a damaged line; ERR_HOLD when a record of the
  * legal-hold plugin is unreadable.  A hold or exception that names no account is a warning.  Without departed_users in the policy
- * the plan is empty.  Parent of all is ctx. */
-int people_plan(void *ctx, const struct policy *policy, struct mm *mm, struct people_plan **ret, struct err *err) MMR_CHECKED;
+ * the plan is empty.  holds: of the ledger, or NULL.  Parent of all is ctx. */
+int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan **ret,
+		struct err *err) MMR_CHECKED;
 /* One account by name, id or address, active or not: verdict and times.  ERR_NOT_FOUND. */
-int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const char *name, struct people_user **ret,
+int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name, struct people_user **ret,
 		   struct err *err) MMR_CHECKED;
 
 /* ---- depersonalising ---- */
@@ -138,7 +142,7 @@ struct people_inventory {
 	char **unknown; size_t n_unknown;
 };
 /* Counts only, no content.  Some tables have no index by person: a scan each.  ERR_NOT_FOUND. */
-int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const char *name, struct people_inventory **ret,
+int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name, struct people_inventory **ret,
 		     struct err *err) MMR_CHECKED;
 
 #endif

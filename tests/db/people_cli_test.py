@@ -141,6 +141,45 @@ def test_kills(pg):
         p.call("verify")
 
 
+def test_held_threads(pg):
+    """Whoever has a part in a thread that the ledger holds waits until it is released: writers, drafts, reminders, saved posts."""
+    p = Program(pg, "cliheld")
+    w = p.w
+    people = "('" + "', '".join(w.people) + "')"
+    roots = [r[0] for r in w.rows(f"SELECT p.id FROM posts p WHERE userid IN {people} AND rootid = '' AND originalid = '' AND deleteat = 0 AND type NOT LIKE 'system%' "
+                                  f"AND EXISTS (SELECT FROM posts r WHERE r.rootid = p.id AND r.userid <> p.userid AND r.userid IN {people}) ORDER BY id LIMIT 3")]
+    root, other = roots[0], roots[1]
+    starter, channel = w.rows(f"SELECT userid, channelid FROM posts WHERE id = '{root}'")[0]
+    replier, reply = w.rows(f"SELECT userid, id FROM posts WHERE rootid = '{root}' AND userid <> '{starter}' AND userid IN {people} ORDER BY id LIMIT 1")[0]
+    writers = {r[0] for r in w.rows(f"SELECT userid FROM posts WHERE id = '{root}' OR rootid = '{root}'")}
+    drafter, reminded, saver, free = [u for u in w.people if u not in writers][:4]
+    w.sql(f"INSERT INTO drafts (createat, updateat, deleteat, userid, channelid, rootid, message, props, fileids, priority) VALUES (1, 1, 0, '{drafter}', '{channel}', '{root}', 'x', '{{}}', '', NULL), "
+          f"(1, 1, 0, '{free}', '{channel}', '{other}', 'x', '{{}}', '', NULL); "
+          f"INSERT INTO postreminders (postid, userid, targettime) VALUES ('{reply}', '{reminded}', 1), ('{other}', '{free}', 1) ON CONFLICT DO NOTHING; "
+          f"INSERT INTO preferences (userid, category, name, value) VALUES ('{saver}', 'flagged_post', '{reply}', 'true'), ('{free}', 'flagged_post', '{other}', 'true') ON CONFLICT DO NOTHING; "
+          f"DELETE FROM preferences WHERE category = 'flagged_post' AND userid = '{free}' AND name IN (SELECT id FROM posts WHERE id = '{root}' OR rootid = '{root}'); "
+          f"UPDATE posts SET deleteat = updateat + 1 WHERE rootid = '{root}' AND userid = '{replier}'")
+    gone = [starter, replier, drafter, reminded, saver, free]
+    w.leave(*gone)
+    p.call("hold", "add", reply, "--case", "17/26")
+    doc = p.document("plan")["departed_users"]
+    got = {u["id"]: (u["result"], u["hold"]) for u in doc["accounts"]}
+    want = {u: ("held", f"thread {root}") for u in gone[:5]} | {free: ("due", None)}
+    check({u: got[u] for u in want} == want, f"plan: {got}, wanted {want}")
+    name = w.rows(f"SELECT username FROM users WHERE id = '{replier}'")[0][0]
+    for word in (replier, "@" + name):
+        check(p.document("explain", word)["hold"] == f"thread {root}", "explain")
+    check(p.document("plan", "--user", replier)["result"] == "held", "plan --user")
+    before = {t: w.rows(f"SELECT t::text FROM {t} t WHERE {c} = '{u}' ORDER BY 1") for t, c, u in
+              (("users", "id", replier), ("drafts", "userid", drafter), ("postreminders", "userid", reminded), ("preferences", "userid", saver))}
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 1, "run")
+    after = {t: w.rows(f"SELECT t::text FROM {t} t WHERE {c} = '{u}' ORDER BY 1") for t, c, u in
+             (("users", "id", replier), ("drafts", "userid", drafter), ("postreminders", "userid", reminded), ("preferences", "userid", saver))}
+    check(before == after and all(before.values()), "something of a held thread has changed")
+    p.call("hold", "release", root, "--case", "17/26")
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 5, "run after the release")
+
+
 def test_grants(pg):
     """A role with exactly the script of `grants` does the whole of it."""
     p = Program(pg, "cligrants")
@@ -169,7 +208,7 @@ def test_grants(pg):
 def main():
     failed = 0
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_kills, test_grants):
+        for test in (test_everything, test_kills, test_held_threads, test_grants):
             begin = time.monotonic()
             try:
                 test(pg)

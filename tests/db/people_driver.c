@@ -31,7 +31,7 @@ static int on_event(void *payload, const struct people_event *e, struct err *err
 
 static int do_plan(struct driver *d, struct people_plan **ret, struct err *err)
 {
-	int rc = people_plan(d->ctx, d->policy, d->mm, ret, err);
+	int rc = people_plan(d->ctx, d->policy, d->mm, /* holds= */ NULL, ret, err);
 
 	for (size_t i = 0; rc == 0 && i < (*ret)->n_users; i++) {
 		const struct people_user *u = &(*ret)->user[i];
@@ -94,7 +94,7 @@ static int do_run(struct driver *d, struct err *err)
 {
 	struct people_plan *plan = NULL;
 	struct people_report *report = NULL;
-	int rc = people_plan(d->ctx, d->policy, d->mm, &plan, err);
+	int rc = people_plan(d->ctx, d->policy, d->mm, /* holds= */ NULL, &plan, err);
 
 	if (rc == 0 && d->between)
 		rc = change_world(d, err);
@@ -108,7 +108,7 @@ static int do_run(struct driver *d, struct err *err)
 static int do_explain(struct driver *d, const char *name, struct err *err)
 {
 	struct people_user *u = NULL;
-	int rc = people_explain(d->ctx, d->policy, d->mm, name, &u, err);
+	int rc = people_explain(d->ctx, d->policy, d->mm, /* holds= */ NULL, name, &u, err);
 
 	if (rc == 0)
 		printf("user\t%s\t%s\t%s\t%lld\t%lld\t%s\n", u->id, people_verdict_name(u->verdict), u->username, (long long)u->deactivated_ms,
@@ -120,7 +120,7 @@ static int do_inventory(struct driver *d, const char *name, struct err *err)
 {
 	static const char *const act[] = {"delete", "blank", "keep"};
 	struct people_inventory *inv = NULL;
-	int rc = people_inventory(d->ctx, d->policy, d->mm, name, &inv, err);
+	int rc = people_inventory(d->ctx, d->policy, d->mm, /* holds= */ NULL, name, &inv, err);
 
 	for (size_t i = 0; rc == 0 && i < inv->n_places; i++)
 		printf("place\t%s\t%s\t%s\t%llu\t%s\n", act[inv->place[i].act], inv->place[i].table, inv->place[i].what,
