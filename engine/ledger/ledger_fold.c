@@ -244,6 +244,20 @@ static void note_run(struct ledger_state *st, const struct fields *f)
 	st->database = copy(st, f->database);
 }
 
+/* It will not be swept again: there is nothing left to sweep it by. */
+static void forget(struct ledger_state *st, const char *bundle)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < st->n_last_run; i++) {
+		if (strcmp(st->last_run[i].bundle, bundle) == 0)
+			release_bundle(&st->last_run[i]);
+		else
+			st->last_run[kept++] = st->last_run[i];
+	}
+	st->n_last_run = kept;
+}
+
 static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
 {
 	struct fold *fold = payload;
@@ -258,6 +272,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		ledger_holds_add(fold->holds, f.roots, f.at, f.case_id, f.via);
 	if (f.type && f.roots && strcmp(f.type, "release") == 0)
 		ledger_holds_end(fold->holds, f.roots);
+	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
+		forget(st, f.bundle);
 	if (!f.run)
 		return 0;
 	note_run(st, &f);

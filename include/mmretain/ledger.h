@@ -35,6 +35,12 @@
  *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin): no run takes these threads, or parts of them
  *   release      roots: [thread ids] (at most 1000 a line), case: the hold on them ends
  *
+ * In a run (then with `run`) or between runs (`mmretain expire`):
+ *
+ *   expiring     bundle, rel_path, rule, file_digest, rows_digest, expires_ms, threads, posts, rows, file_bytes, first_ms, last_ms: the bundle is about to be removed
+ *   expired      bundle, rel_path, file_bytes, late_files: it is gone, with its index and its late rows
+ *   expiry-withdrawn  bundle, because (held | policy | damaged | clock): announced by a run that ended before it was removed, and stays
+ *
  * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
  */
 #ifndef MMRETAIN_LEDGER_H
@@ -100,5 +106,29 @@ struct ledger_state {
 	size_t n_held;
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
+
+/* ---- every published bundle, and what became of it (ledger_archive.c) ---- */
+enum ledger_expiry { LEDGER_THERE, LEDGER_EXPIRING /* announced, not yet said to be gone */, LEDGER_EXPIRED };
+struct ledger_published {
+	char *bundle, *rel_path, *rule;
+	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
+	bool has_expiry;                   /* false: only the bundle itself says when it expires */
+	int64_t expires_ms;                /* 0: never */
+	uint64_t threads, posts, rows, file_bytes; /* file_bytes 0: not said */
+	bool done;                         /* no run owes it a step */
+	uint64_t open_xid;                 /* of its last sweep; 0: closed */
+	char *last_run;                    /* which run wrote its newest line, or NULL */
+	int64_t newest_ms;                 /* when: of its newest line but those of its expiry */
+	enum ledger_expiry expiry;
+};
+/* A ledger that is silent for longer than this was left alone, or a clock has jumped. */
+#define LEDGER_GAP_MS (INT64_C(32) * 86400000)
+struct ledger_archive {
+	struct ledger_published *bundle; size_t n;   /* in the order of publishing */
+	int64_t newest_ms;                 /* of all lines; INT64_MIN: the ledger is empty */
+	int64_t gap_from_ms, gap_to_ms;    /* the newest such silence between two lines; INT64_MIN: none */
+};
+/* Walks the ledger once; errors as ledger_read.  Parent ctx. */
+int ledger_archive(void *ctx, int ledger_dirfd, struct ledger_archive **ret, struct err *err) MMR_CHECKED;
 
 #endif

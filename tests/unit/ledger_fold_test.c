@@ -241,10 +241,113 @@ START_TEST(fold_many_holds)
 }
 END_TEST
 
+static const struct ledger_published *published(const char *bundle, struct ledger_archive **ret)
+{
+	struct err err = {0};
+
+	ck_assert_msg(ledger_archive(ctx, dirfd_test, ret, &err) == 0, "%s", err.msg);
+	for (size_t i = 0; i < (*ret)->n; i++)
+		if (strcmp((*ret)->bundle[i].bundle, bundle) == 0)
+			return &(*ret)->bundle[i];
+	return NULL;
+}
+
+START_TEST(archive_follows_a_bundle)
+{
+	static const char rows[] = "1111111111111111111111111111111111111111111111111111111111111111";
+	struct ledger *l = must_open();
+	const struct ledger_published *p;
+	struct ledger_archive *a;
+
+	ck_assert_ptr_null(published("b1", &a));
+	ck_assert_int_eq(a->newest_ms, INT64_MIN);
+	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1", "rows_digest", rows);
+	PUT(l, "waived", "run", "r1", "bundle", "waived-1");
+	p = published("b1", &a);
+	ck_assert_uint_eq(a->n, 1);
+	ck_assert_str_eq(p->rule, "alarms \"x\"");
+	ck_assert_str_eq(p->rows_digest, rows);
+	ck_assert_uint_eq(p->posts, 7);
+	ck_assert(!p->done && !p->has_expiry && p->expiry == LEDGER_THERE);
+	ck_assert_str_eq(p->last_run, "r1");
+	PUT(l, "purging", "run", "r2", "bundle", "b1");
+	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
+	p = published("b1", &a);
+	ck_assert(p->done && p->newest_ms > 0 && p->newest_ms <= a->newest_ms);
+	ck_assert_str_eq(p->last_run, "r2");
+	PUT(l, "expiring", "bundle", "b1", "rel_path", "bundles/b1");
+	PUT(l, "expiring", "bundle", "nobody knows it");
+	p = published("b1", &a);
+	ck_assert(p->expiry == LEDGER_EXPIRING);
+	ck_assert_uint_eq(a->n, 1);
+	PUT(l, "expiry-withdrawn", "bundle", "b1");
+	ck_assert(published("b1", &a)->expiry == LEDGER_THERE);
+	PUT(l, "expiring", "run", "r3", "bundle", "b1");
+	PUT(l, "expired", "run", "r3", "bundle", "b1");
+	p = published("b1", &a);
+	ck_assert(p->expiry == LEDGER_EXPIRED);
+	ck_assert_str_eq(p->last_run, "r2"); /* its expiry is no step of a run with it */
+}
+END_TEST
+
+START_TEST(archive_finds_silence)
+{
+	const int64_t day_ms = 86400000, begin_ms = 1700000000000;
+	struct ledger *l = must_open();
+	struct ledger_archive *a;
+
+	time_override_ms(begin_ms);
+	PUT(l, "run-begin", "run", "r1");
+	time_override_ms(begin_ms + 32 * day_ms);
+	PUT(l, "run-begin", "run", "r2");
+	ck_assert_ptr_null(published("", &a));
+	ck_assert_int_eq(a->gap_to_ms, INT64_MIN);
+	ck_assert_int_eq(a->newest_ms, begin_ms + 32 * day_ms);
+	time_override_ms(begin_ms + 65 * day_ms);
+	PUT(l, "run-begin", "run", "r3");
+	time_override_ms(begin_ms + 60 * day_ms); /* back: the newest stays */
+	PUT(l, "run-begin", "run", "r4");
+	time_override_ms(begin_ms + 90 * day_ms);
+	PUT(l, "run-begin", "run", "r5");
+	time_override_ms(0);
+	ck_assert_ptr_null(published("", &a));
+	ck_assert_int_eq(a->gap_from_ms, begin_ms + 32 * day_ms);
+	ck_assert_int_eq(a->gap_to_ms, begin_ms + 65 * day_ms);
+	ck_assert_int_eq(a->newest_ms, begin_ms + 90 * day_ms);
+}
+END_TEST
+
+/* What is gone cannot be swept any more, whether a run or `expire` has removed it. */
+START_TEST(fold_forgets_what_expires)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	for (int i = 0; i < 2; i++) {
+		const char *bundle = i ? "b2" : "b1";
+
+		PUT(l, "published", "run", "r1", "bundle", bundle);
+		PUT(l, "purging", "run", "r1", "bundle", bundle);
+		PUT(l, "bundle-done", "run", "r1", "bundle", bundle);
+	}
+	ck_assert_uint_eq(fold()->n_last_run, 2);
+	PUT(l, "expiring", "bundle", "b1");
+	st = fold();
+	ck_assert_uint_eq(st->n_last_run, 1);
+	ck_assert_str_eq(st->last_run[0].bundle, "b2");
+	PUT(l, "expiring", "run", "r2", "bundle", "b2");
+	PUT(l, "expired", "run", "r2", "bundle", "b2");
+	ck_assert_uint_eq(fold()->n_last_run, 0);
+}
+END_TEST
+
 TCase *fold_tests(void)
 {
 	TCase *folded = tcase_create("fold");
 
+	tcase_add_test(folded, archive_follows_a_bundle);
+	tcase_add_test(folded, archive_finds_silence);
+	tcase_add_test(folded, fold_forgets_what_expires);
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
 	tcase_add_test(folded, fold_stayed);

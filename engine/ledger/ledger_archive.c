@@ -1,0 +1,197 @@
+/*
+ * ledger_archive.c - every bundle that was ever published, and what became of it.
+ *
+ * ledger_fold forgets a bundle when its run is done with it; what expires is years older than that.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "ledger_internal.h"
+
+struct known { UT_hash_handle hh; size_t at; const char *bundle; };
+
+struct archive_fold {
+	struct ledger_archive *to;
+	struct known *table;
+	size_t room;
+	void *names;           /* of the table */
+	void *scratch;         /* emptied for each line */
+};
+
+/* The fields of one line that matter here; unescaped, in scratch. */
+struct line {
+	char *type, *at, *run, *bundle, *rel_path, *rule, *rows_digest, *file_digest;
+	int64_t expires_ms, threads, posts, rows, file_bytes, open_xid;
+	bool has_expiry;
+};
+
+static bool key_is(const struct json_scan *s, const char *key)
+{
+	return s->key_len == strlen(key) && memcmp(s->key, key, s->key_len) == 0;
+}
+
+static void take_text(void *ctx, const struct json_scan *s, struct line *l)
+{
+	const struct { const char *key; char **slot; } slots[] = {
+		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"rule", &l->rule},
+		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest},
+	};
+	struct buf b;
+
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
+		if (!key_is(s, slots[i].key))
+			continue;
+		buf_init(&b, ctx, LEDGER_LINE_MAX);
+		(void)json_unescape(&b, s->val, s->val_len); /* the walk has seen that the line is JSON */
+		*slots[i].slot = mem_strndup(ctx, b.data ? b.data : "", b.len);
+	}
+}
+
+static void take_number(const struct json_scan *s, struct line *l)
+{
+	const struct { const char *key; int64_t *slot; } slots[] = {
+		{"expires_ms", &l->expires_ms}, {"threads", &l->threads}, {"posts", &l->posts}, {"rows", &l->rows}, {"file_bytes", &l->file_bytes},
+		{"open_xid", &l->open_xid},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
+		if (key_is(s, slots[i].key))
+			*slots[i].slot = strtoll(s->val, NULL, 10);
+	l->has_expiry |= key_is(s, "expires_ms");
+}
+
+static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
+{
+	struct json_scan s;
+
+	*l = (struct line){0};
+	json_scan_init(&s, text, len);
+	while (json_scan_next(&s)) {
+		if (s.type == JSON_STR)
+			take_text(ctx, &s, l);
+		else if (s.type == JSON_NUMBER)
+			take_number(&s, l);
+	}
+}
+
+static char *copy(void *ctx, const char *s)
+{
+	return mem_strdup(ctx, s ? s : "");
+}
+
+static void copy_digest(char to[DIGEST_HEX + 1], const char *from)
+{
+	if (from && strlen(from) == DIGEST_HEX)
+		memcpy(to, from, DIGEST_HEX + 1);
+}
+
+static struct ledger_published *find(struct archive_fold *f, const char *bundle)
+{
+	struct known *k;
+
+	HASH_FIND_STR(f->table, bundle, k);
+	return k ? &f->to->bundle[k->at] : NULL;
+}
+
+static void add(struct archive_fold *f, const struct line *l)
+{
+	struct ledger_archive *a = f->to;
+	struct known *k = mem_new(f->names, struct known);
+	struct ledger_published *p;
+
+	if (a->n == f->room) {
+		f->room = f->room ? 2 * f->room : 64;
+		a->bundle = mem_grow(a, a->bundle, struct ledger_published, f->room);
+	}
+	p = &a->bundle[a->n];
+	*p = (struct ledger_published){.bundle = copy(a, l->bundle), .rel_path = copy(a, l->rel_path), .rule = copy(a, l->rule),
+				       .threads = (uint64_t)l->threads, .posts = (uint64_t)l->posts, .rows = (uint64_t)l->rows,
+				       .file_bytes = (uint64_t)l->file_bytes, .has_expiry = l->has_expiry, .expires_ms = l->expires_ms};
+	copy_digest(p->rows_digest, l->rows_digest);
+	copy_digest(p->file_digest, l->file_digest);
+	k->at = a->n++;
+	k->bundle = p->bundle;
+	HASH_ADD_KEYPTR(hh, f->table, k->bundle, strlen(k->bundle), k);
+}
+
+/* A step of a run with the bundle. */
+static void step(struct archive_fold *f, struct ledger_published *p, const struct line *l)
+{
+	if (strcmp(l->type, "sweep") == 0)
+		p->open_xid = (uint64_t)l->open_xid;
+	p->done |= strcmp(l->type, "bundle-done") == 0;
+	if (!l->run || (p->last_run && strcmp(p->last_run, l->run) == 0))
+		return;
+	talloc_free(p->last_run);
+	p->last_run = copy(f->to, l->run);
+}
+
+static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at_ms)
+{
+	struct ledger_published *p = find(f, l->bundle);
+
+	if (!p && strcmp(l->type, "published") == 0) {
+		add(f, l);
+		p = find(f, l->bundle);
+	}
+	if (!p)
+		return; /* a waiver, or a journal */
+	if (strcmp(l->type, "expiring") == 0) {
+		p->expiry = LEDGER_EXPIRING;
+	} else if (strcmp(l->type, "expired") == 0) {
+		p->expiry = LEDGER_EXPIRED;
+	} else if (strcmp(l->type, "expiry-withdrawn") == 0) {
+		p->expiry = LEDGER_THERE;
+	} else {
+		p->newest_ms = at_ms;
+		step(f, p, l);
+	}
+}
+
+static void take_time(struct ledger_archive *a, int64_t at_ms)
+{
+	if (a->newest_ms != INT64_MIN && at_ms - a->newest_ms > LEDGER_GAP_MS) {
+		a->gap_from_ms = a->newest_ms;
+		a->gap_to_ms = at_ms;
+	}
+	if (at_ms > a->newest_ms)
+		a->newest_ms = at_ms;
+}
+
+static int fold_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
+{
+	struct archive_fold *f = payload;
+	int64_t at_ms = 0;
+	struct line l;
+
+	(void)seq;
+	(void)err;
+	talloc_free_children(f->scratch);
+	scan_line(f->scratch, text, len, &l);
+	if (!l.type)
+		return 0;
+	if (l.at && time_parse(l.at, &at_ms))
+		take_time(f->to, at_ms);
+	if (l.bundle)
+		take_bundle(f, &l, at_ms);
+	return 0;
+}
+
+int ledger_archive(void *ctx, int ledger_dirfd, struct ledger_archive **ret, struct err *err)
+{
+	auto_mem void *scratch = mem_context(NULL, "ledger archive");
+	struct archive_fold f = {.to = mem_new(ctx, struct ledger_archive), .scratch = mem_context(scratch, "line"), .names = mem_context(scratch, "names")};
+	int rc;
+
+	f.to->newest_ms = f.to->gap_from_ms = f.to->gap_to_ms = INT64_MIN;
+	rc = ledger_read(ledger_dirfd, fold_line, &f, err);
+	HASH_CLEAR(hh, f.table);
+	if (rc < 0) {
+		talloc_free(f.to);
+		return rc;
+	}
+	*ret = f.to;
+	return 0;
+}
