@@ -142,8 +142,10 @@ int store_each_replaced(const struct store *s, store_bundle_fn fn, void *payload
 }
 
 /* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>[-e<n>].tar.zst: the team may hold dashes, so the number is found from the end. */
-static uint32_t seq_of(const char *name)
+uint32_t store_seq_of(const char *name)
 {
+	if (!ends_with(name, ".tar.zst"))
+		return 0;
 	const char *end = before_generation(name);
 	const char *p = end - 1;
 
@@ -159,7 +161,7 @@ static uint32_t seq_of(const char *name)
 
 static int highest(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
-	uint32_t *max = payload, seq = seq_of(strrchr(rel_path, '/') + 1);
+	uint32_t *max = payload, seq = store_seq_of(strrchr(rel_path, '/') + 1);
 
 	(void)size_bytes;
 	(void)err;

@@ -34,7 +34,24 @@ int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, 
 int store_each_replaced(const struct store *s, store_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Next free bundle number: one more than the highest found in bundles/. */
 int store_next_seq(const struct store *s, uint32_t *ret, struct err *err) MMR_CHECKED;
+/* The number in a bundle's file name; 0: none. */
+uint32_t store_seq_of(const char *bundle);
 /* Removes everything in partial/ (nothing in there is an archive). ret counts files. */
 int store_clear_partial(const struct store *s, uint32_t *ret_removed, struct err *err) MMR_CHECKED;
+
+/* ---- removing for good (store_remove.c) ---- */
+
+/* What a file was when it was read. */
+struct store_seen { dev_t dev; ino_t ino; uint64_t size_bytes; int64_t mtime_ns; };
+/* A regular file below the root, never through a link.  ERR_NOT_FOUND. */
+int store_see(const struct store *s, const char *rel_path, struct store_seen *ret, struct err *err) MMR_CHECKED;
+/* Removes a regular file below the root, never through a link, and syncs its folder; *ret_was: it was there.  seen: ERR_VERIFY when it is another
+ * file by now; NULL: any.  A file that is not there is no error, and its folder is synced all the same: a crash may have come before that.
+ * Durable afterwards: it is gone.  ERR_STORE, ERR_PERMISSION. */
+int store_remove(const struct store *s, const char *rel_path, const struct store_seen *seen, bool *ret_was, struct err *err) MMR_CHECKED;
+/* Files of one folder whose names begin and end so; fn gets the path below the root, and may remove it.  A return other than 0 stops. */
+typedef int (*store_name_fn)(void *payload, const char *rel_path, struct err *err);
+int store_each_named(const struct store *s, const char *folder, const char *begin, const char *end, store_name_fn fn, void *payload,
+		     struct err *err) MMR_CHECKED;
 
 #endif
