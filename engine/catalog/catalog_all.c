@@ -106,7 +106,7 @@ static int copy_rows(struct sq *s, struct sq *side, const char *from_sql, const 
 	return rc;
 }
 
-static int remove_old(struct sq *s, const char *rel_path, struct err *err)
+int all_remove(struct sq *s, const char *rel_path, struct err *err)
 {
 	static const char *const sql[] = {
 		"DELETE FROM filter WHERE bundle IN (SELECT no FROM bundle WHERE rel_path = ?1)",
@@ -157,7 +157,7 @@ static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct
 {
 	uint32_t blocks = 0;
 	int64_t no = 0;
-	int rc = remove_old(s, rel_path, err);
+	int rc = all_remove(s, rel_path, err);
 
 	if (!rc)
 		rc = enter_bundle(s, side, rel_path, &no, &blocks, err);
@@ -187,14 +187,26 @@ static int source_open(void *ctx, const struct store *store, const char *rel_pat
 	return rc;
 }
 
+/* One that was removed after its index was made must not be entered: whoever removes it has looked here already, or waits for this transaction. */
+static int check_there(const struct store *store, const char *rel_path, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	return err_sys(err, ERR_NOT_FOUND, errno, "bundle \"%s\" was removed while it was indexed", rel_path);
+}
+
 /* One bundle inside the open transaction: all of it or nothing. */
-static int enter_in(struct sq *s, struct sq *side, const char *rel_path, struct err *err)
+static int enter_in(struct sq *s, struct sq *side, const struct store *store, const char *rel_path, struct err *err)
 {
 	int rc = sq_exec(s, "SAVEPOINT one", err);
 
 	if (rc)
 		return rc;
 	rc = enter_all(s, side, rel_path, err);
+	if (!rc)
+		rc = check_there(store, rel_path, err);
 	if (rc)
 		(void)sqlite3_exec(s->db, "ROLLBACK TO one", NULL, NULL, NULL); /* the failure is told already */
 	(void)sqlite3_exec(s->db, "RELEASE one", NULL, NULL, NULL); /* never the outermost: nothing is written by it */
@@ -249,7 +261,7 @@ static int enter_some(void *ctx, const struct store *store, const char *const *r
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		if (!source[i] || enter_in(s, source[i], rel_path[i], &why) == 0)
+		if (!source[i] || enter_in(s, source[i], store, rel_path[i], &why) == 0)
 			continue;
 		if (sqlite3_get_autocommit(s->db)) { /* a full disk ends the whole transaction */
 			*err = why;
@@ -343,11 +355,16 @@ static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes,
 	if (!rc)
 		rc = source_open(tmp, r->store, rel_path, &source, err);
 	if (!rc)
-		rc = enter_in(r->sq, source, rel_path, err);
+		rc = enter_in(r->sq, source, r->store, rel_path, err);
 	r->sum->bundles++;
 	r->sum->bundle_bytes += size_bytes;
 	r->sum->index_bytes += file_bytes(r->store, side_rel_path(tmp, rel_path));
 	progress_update(r->progress, "reindex", r->sum->bundles, r->total, "bundles");
+	if (rc == -ERR_NOT_FOUND) { /* it has expired meanwhile */
+		log_info("%s", err->msg);
+		err_clear(err);
+		return 0;
+	}
 	if (rc != -ERR_VERIFY)
 		return rc;
 	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
@@ -406,6 +423,8 @@ int catalog_reindex(const struct store *store, bool all, struct catalog_totals *
 	talloc_free(r.sq);
 	if (!rc)
 		rc = swap_in(store, work, err);
+	if (!rc)
+		rc = catalog_forget_vanished(store, err);
 	if (rc) {
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 		return rc;

@@ -357,6 +357,18 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 	return file_sync_dir(dirfd, side, err);
 }
 
+/* `expire` removes a bundle, then its sidecar.  When the bundle is gone now, the sidecar may have come after that: it must not stay. */
+static int check_in_time(const struct store *store, const char *rel_path, const char *side, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	err_sys(err, ERR_NOT_FOUND, errno, "bundle \"%s\" was removed while it was indexed", rel_path);
+	(void)unlinkat(store->root_dirfd, side, 0); /* gone already, or gone now */
+	return err->code;
+}
+
 static void build_init(struct build *b, void *ctx)
 {
 	*b = (struct build){.ctx = ctx, .channel_frame = UINT32_MAX};
@@ -390,6 +402,8 @@ int side_build(const struct store *store, const char *rel_path, struct err *err)
 	TALLOC_FREE(b.sq); /* closed: every page is in the file */
 	if (!rc)
 		rc = sync_and_rename(store, work, side, err);
+	if (!rc)
+		rc = check_in_time(store, rel_path, side, err);
 	if (rc)
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 	return rc;

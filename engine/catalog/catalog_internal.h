@@ -3,6 +3,7 @@
  *
  * Writing: catalog_build.c reads a bundle once -> catalog_pack.c (ids, people, channels) and FTS5 -> sidecar;
  *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite.
+ * Removing: catalog_forget.c.
  * Reading: catalog_open.c lists, catalog_side.c opens one sidecar, catalog_find.c narrows.
  */
 #ifndef CATALOG_INTERNAL_H
@@ -97,5 +98,9 @@ struct catalog_db {
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
+/* The entry of one bundle, but for its names; in the open transaction. */
+int all_remove(struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
+/* Entries of a catalog just made whose bundles were removed while it was made (catalog_forget.c). */
+int catalog_forget_vanished(const struct store *store, struct err *err) MMR_CHECKED;
 
 #endif

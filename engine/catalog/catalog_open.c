@@ -211,6 +211,10 @@ int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void 
 		rc = bundle_open(tmp, c->store->root_dirfd, c->bundle[i].rel_path, &r, err);
 		if (!rc)
 			rc = catalog_bundle_names(r, what, fn, payload, err);
+		if (rc == -ERR_NOT_FOUND) { /* removed since it was listed: whoever reads its rows tells that */
+			err_clear(err);
+			rc = 0;
+		}
 	}
 	return rc;
 }

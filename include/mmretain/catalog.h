@@ -36,6 +36,14 @@ struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_byt
 int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,
 		    struct err *err) MMR_CHECKED;
 
+/* ---- removing (catalog_forget.c) ---- */
+
+/* The sidecar of a bundle that is gone, and work files of one.  Durable.  ERR_STORE, ERR_PERMISSION. */
+int catalog_forget_side(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+/* Bundles that are gone, out of the catalog: nothing of them stays in its free pages, and no name that no other listed bundle has.  A damaged
+ * catalog is removed, with a warning.  Cost: one pass over the names of all listed bundles.  Durable.  ERR_STORE (locked by others for seconds, too). */
+int catalog_forget(const struct store *store, const char *const *rel_path, size_t n, struct err *err) MMR_CHECKED;
+
 /* ---- words (catalog_words.c): exactly the tokens of the index ---- */
 
 struct catalog_words;
