@@ -11,10 +11,19 @@
 #define LEGAL_PREFIX "kvstore_legal_hold_"
 
 struct legal {
+	struct mm_guards *to;
 	struct db_array users;
 	int64_t since_ms, until_ms;
 	bool public_too;
 };
+
+static void add_person(struct legal *l, const char *id, size_t len)
+{
+	auto_mem char *text = mem_strndup(NULL, id, len);
+
+	db_array_add(&l->users, id, len);
+	mm_segment_add(l->to, &l->to->legal_people, text, l->since_ms, l->until_ms, 0);
+}
 
 static int add_group_members(struct mm *mm, json_t *groups, bool have_table, struct legal *l, struct err *err)
 {
@@ -33,11 +42,11 @@ static int add_group_members(struct mm *mm, json_t *groups, bool have_table, str
 	p = db_array_text(&a);
 	r = db_query(ctx, mm->db, &sql_protect_legal_group, DB_ANY, 1, &p, &res, err);
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++)
-		db_array_add(&l->users, db_text(res, i, 0), db_len(res, i, 0));
+		add_person(l, db_text(res, i, 0), db_len(res, i, 0));
 	return r;
 }
 
-static int add_channels(void *ctx, struct mm *mm, struct legal *l, const char *roots, struct mm_segments *to, struct err *err)
+static int add_channels(struct mm *mm, struct legal *l, const char *roots, struct err *err)
 {
 	char since[24], until[24];
 	const char *p[5] = {db_array_text(&l->users), since, until, l->public_too ? "true" : "false", roots};
@@ -46,32 +55,31 @@ static int add_channels(void *ctx, struct mm *mm, struct legal *l, const char *r
 
 	snprintf(since, sizeof since, "%lld", (long long)l->since_ms);
 	snprintf(until, sizeof until, "%lld", (long long)l->until_ms);
-	r = db_query(ctx, mm->db, &sql_protect_legal_channels, DB_ANY, ARRAY_LEN(p), p, &res, err);
+	r = db_query(l->to, mm->db, &sql_protect_legal_channels, DB_ANY, ARRAY_LEN(p), p, &res, err);
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; i < db_rows(res); i++)
-		mm_segment_add(ctx, to, db_text(res, i, 0), l->since_ms, l->until_ms, 0);
+		mm_segment_add(l->to, &l->to->legal, db_text(res, i, 0), l->since_ms, l->until_ms, 0);
 	talloc_free(res);
 	return 0;
 }
 
-static int read_legal(void *ctx, struct mm *mm, json_t *doc, bool groups, const char *roots, struct mm_segments *to,
-		      struct err *err)
+static int read_legal(struct mm_guards *to, struct mm *mm, json_t *doc, bool groups, const char *roots, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "legal hold");
 	json_t *users = json_object_get(doc, "user_ids");
 	int64_t ends = json_integer_value(json_object_get(doc, "ends_at"));
-	struct legal l = {.since_ms = json_integer_value(json_object_get(doc, "starts_at")), .until_ms = ends ? ends : INT64_MAX,
+	struct legal l = {.to = to, .since_ms = json_integer_value(json_object_get(doc, "starts_at")), .until_ms = ends ? ends : INT64_MAX,
 			  .public_too = json_is_true(json_object_get(doc, "include_public_channels"))};
 	int r;
 
 	db_array_init(&l.users, tmp);
 	for (size_t i = 0; i < json_array_size(users); i++)
 		if (json_is_string(json_array_get(users, i)))
-			db_array_add(&l.users, json_string_value(json_array_get(users, i)), json_string_length(json_array_get(users, i)));
+			add_person(&l, json_string_value(json_array_get(users, i)), json_string_length(json_array_get(users, i)));
 	r = add_group_members(mm, json_object_get(doc, "group_ids"), groups, &l, err);
 	if (r == 0 && l.users.n > 0)
-		r = add_channels(ctx, mm, &l, roots, to, err);
+		r = add_channels(mm, &l, roots, err);
 	return r;
 }
 
@@ -92,17 +100,17 @@ bool mm_legal_is_hold(const char *key)
 	return strncmp(key, LEGAL_PREFIX, strlen(LEGAL_PREFIX)) == 0;
 }
 
-static int read_legals(void *ctx, struct mm *mm, bool groups, const char *roots, struct mm_segments *to, struct err *err)
+static int read_legals(struct mm_guards *to, struct mm *mm, bool groups, const char *roots, struct err *err)
 {
 	struct db_result *res;
-	int r = db_query(ctx, mm->db, &sql_protect_legal, DB_ANY, 0, NULL, &res, err);
+	int r = db_query(to, mm->db, &sql_protect_legal, DB_ANY, 0, NULL, &res, err);
 
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
-		json_t *doc = mm_legal_parse(ctx, db_text(res, i, 1), db_len(res, i, 1));
+		json_t *doc = mm_legal_parse(to, db_text(res, i, 1), db_len(res, i, 1));
 		bool is_hold = mm_legal_is_hold(db_text(res, i, 0));
 
 		if (json_is_array(json_object_get(doc, "user_ids")) || json_is_array(json_object_get(doc, "group_ids")))
-			r = read_legal(ctx, mm, doc, groups, roots, to, err);
+			r = read_legal(to, mm, doc, groups, roots, err);
 		else if (is_hold) { /* a hold that cannot be read could protect anything */
 			r = err_set(err, ERR_HOLD, "record %s of the legal-hold plugin cannot be read", db_text(res, i, 0));
 			err_hint(err, "Look at the hold in the plugin's System Console page; nothing is planned or deleted until it is readable.");
@@ -154,7 +162,7 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 		if (db_bool(t, 0, 0))
 			r = read_flag_fields(mm, g, err);
 		if (r == 0 && db_bool(t, 0, 2))
-			r = read_legals(g, mm, db_bool(t, 0, 3), roots, &g->legal, err);
+			r = read_legals(g, mm, db_bool(t, 0, 3), roots, err);
 		if (r == 0 && db_bool(t, 0, 4))
 			r = read_export(mm, g, err);
 	}
@@ -163,6 +171,7 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 		return r;
 	}
 	mm_segments_settle(g, &g->legal);
+	mm_segments_settle(g, &g->legal_people);
 	*ret = g;
 	return 0;
 }

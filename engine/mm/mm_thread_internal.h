@@ -80,6 +80,7 @@ struct mm_guards {
 	bool property;                 /* content flagging exists: */
 	const char *flag_fields;       /* array of its status fields */
 	struct mm_segments legal;      /* channels of legal holds, settled */
+	struct mm_segments legal_people; /* whom they name, settled: a channel that is gone has no members any more */
 	bool exports;                  /* the server exports for compliance */
 	int64_t exported_ms;
 };

@@ -223,6 +223,12 @@ struct mm_protect_query {
 int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
 		   int *ret_hold, struct err *err) MMR_CHECKED;
 
+/* What the legal-hold plugin's records cover now: posts of these channels, and of these people, created since <= t < until.  People, because a
+ * channel that is gone cannot be found by its members.  In no order; an id may come several times.  ERR_HOLD as mm_protections. */
+struct mm_legal_span { mm_id id; int64_t since_ms, until_ms; };
+struct mm_legal { struct mm_legal_span *channel; size_t n_channels; struct mm_legal_span *person; size_t n_people; };
+int mm_legal(void *ctx, struct mm *mm, struct mm_legal **ret, struct err *err) MMR_CHECKED;
+
 /* Is a unit of so many posts small beside the table, less than one in `share`?  Then let the open transaction join it by index probes (else by
  * hashing). */
 enum { MM_UNIT_SHARE = 20 };
