@@ -1,6 +1,8 @@
 /* audit_locate.c - from the id of a post or a file to the place where its thread begins. */
 #include "audit_internal.h"
 
+#include <mmretain/ledger.h>
+
 #include <string.h>
 
 struct looking { const char *id; size_t len; bool found, is_file, parts; char thread[64], post[64]; };
@@ -63,9 +65,30 @@ static int look_in_bundle(struct audit *a, size_t i, struct looking *l, uint32_t
 	return rc;
 }
 
+uint64_t audit_expired(const struct audit *a)
+{
+	auto_mem void *ctx = mem_context(NULL, "expired");
+	struct ledger_archive *l;
+	struct err ignored;
+	uint64_t n = 0;
+
+	/* Damaged: `verify` tells that; here it is only a remark less. */
+	if (ledger_archive(ctx, a->store->ledger_dirfd, &l, &ignored) < 0)
+		return 0;
+	for (size_t i = 0; i < l->n; i++)
+		n += l->bundle[i].expiry != LEDGER_THERE;
+	return n;
+}
+
 static int not_found(const struct audit *a, const char *id, struct err *err)
 {
+	uint64_t expired = audit_expired(a);
+
 	err_set(err, ERR_NOT_FOUND, "no archived post or file has the id \"%s\" (%zu bundles looked at)", id, a->catalog->n_bundles);
+	if (expired)
+		return err_hint(err, "%llu bundle%s of this archive %s past %s time and %s removed: when its thread was in one of them, it is gone.",
+				(unsigned long long)expired, expired == 1 ? "" : "s", expired == 1 ? "was" : "were", expired == 1 ? "its" : "their",
+				expired == 1 ? "was" : "were");
 	return err_hint(err, "Search with `mmretain find`; `--scan` reads every bundle without an index.");
 }
 

@@ -12,7 +12,7 @@ static void tell_gone(const struct catalog *c)
 	uint64_t n = catalog_gone(c);
 
 	if (n)
-		log_warn("%llu bundle%s that the catalog lists %s not in the archive: nothing is found in %s; `mmretain verify` names what is missing",
+		log_warn("%llu bundle%s that the catalog lists %s not in the archive: nothing is found in %s; `mmretain verify` tells what has expired from what is missing",
 			 (unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "it" : "them");
 }
 
@@ -45,6 +45,13 @@ const char *audit_bundle_path(const struct audit_bundle *b)
 	return b->rel_path;
 }
 
+/* Listed when the command began: a reader has no lock, and bundles expire.  Not ERR_NOT_FOUND, which would say that no bundle holds what was asked. */
+static int removed_meanwhile(const struct audit_bundle *b, struct err *err)
+{
+	err_set(err, ERR_STORE, "bundle \"%s\" was removed while the archive was being read", b->rel_path);
+	return err_hint(err, "It has expired, when `mmretain verify` does not miss it. Give the command again: it reads what is there now.");
+}
+
 /* Descriptors and frame tables are for a handful of bundles at a time; names stay. */
 static void remember(struct audit *a, struct audit_bundle *b)
 {
@@ -68,6 +75,8 @@ int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err 
 
 	if (!b->reader) {
 		rc = bundle_open(a, a->store->root_dirfd, b->rel_path, &b->reader, err);
+		if (rc == -ERR_NOT_FOUND)
+			return removed_meanwhile(b, err);
 		if (!rc)
 			rc = catalog_rows_new(a, b->reader, &b->rows, err);
 		if (!rc && (rc = bundle_read_parts(b->reader, &b->parts_before_ms, err)) >= 0) {
@@ -325,6 +334,8 @@ void bundle_check_once(struct audit_bundle *b)
 	if (b->check_code == 0) {
 		digest_hex(&b->check.file_digest, hex);
 		(void)snprintf(b->check_text, sizeof(b->check_text), "verified: every row, SHA-256 of the file %s", hex);
+	} else if (b->check_code == -ERR_NOT_FOUND) {
+		(void)snprintf(b->check_text, sizeof(b->check_text), "not verified: it was removed while this was written");
 	} else {
 		(void)snprintf(b->check_text, sizeof(b->check_text), "DAMAGED: %.480s", err.msg);
 	}

@@ -125,6 +125,7 @@ int cli_cmd_find(struct cli *cli, struct err *err);
 int cli_cmd_show(struct cli *cli, struct err *err);
 int cli_cmd_export(struct cli *cli, struct err *err);
 int cli_cmd_hold(struct cli *cli, struct err *err);
+int cli_cmd_expire(struct cli *cli, struct err *err);
 int cli_cmd_reindex(struct cli *cli, struct err *err);
 int cli_cmd_completion(struct cli *cli, struct err *err);
 int cli_cmd_help(struct cli *cli, struct err *err);

@@ -10,7 +10,7 @@
 #include <mmretain/run.h>
 #include <mmretain/store.h>
 
-#include "cli.h"
+#include "cli_expire.h"
 
 #define FREE_BUNDLES 4          /* room for so many bundles is the least; less is a warning */
 #define CLOCK_WARN_MS 5000
@@ -233,6 +233,26 @@ static void check_ledger(struct doctor *d)
 		     state->open_run ? state->open_run : "?", state->n_bundles);
 }
 
+static void check_expiry(struct doctor *d)
+{
+	struct ledger_archive *a;
+	struct cli_overdue o;
+	struct err err = {0};
+	char bytes[TIME_TEXT];
+
+	if (ledger_archive(d->cli->ctx, d->cli->store->ledger_dirfd, &a, &err) < 0)
+		return; /* check_ledger has told it */
+	cli_overdue(a, &o);
+	bytes_format(o.bytes, bytes);
+	if (o.expiring)
+		warn(d, "expiry", "`mmretain expire --yes` or the next run goes on.", "the expiry of %llu bundle%s was begun and has not ended", (unsigned long long)o.expiring,
+		     cli_s(o.expiring));
+	if (o.bundles)
+		good(d, "expiry", "%llu bundle%s past %s time, %s; `mmretain expire -n` says what becomes of them", (unsigned long long)o.bundles, cli_s(o.bundles),
+		     o.bundles == 1 ? "its" : "their", bytes);
+	talloc_free(a);
+}
+
 static void check_archive(struct doctor *d)
 {
 	struct err err = {0};
@@ -244,6 +264,7 @@ static void check_archive(struct doctor *d)
 	good(d, "archive", "%s", d->cli->store->path);
 	check_space(d);
 	check_ledger(d);
+	check_expiry(d);
 }
 
 int cli_cmd_doctor(struct cli *cli, struct err *err)

@@ -75,14 +75,24 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 		printf("    %s\n", one_line(cli, h->snippet));
 }
 
-static void print_text(struct cli *cli, const struct audit_found *found, const struct audit_question *q)
+/* What is not found may have been there. */
+static void print_nothing(const struct audit *a)
+{
+	uint64_t expired = audit_expired(a);
+
+	fprintf(stderr, "nothing found\n");
+	if (expired)
+		fprintf(stderr, "%llu bundle%s of this archive expired: what %s held is gone\n", (unsigned long long)expired, cli_s(expired), expired == 1 ? "it" : "they");
+}
+
+static void print_text(struct cli *cli, const struct audit *a, const struct audit_found *found, const struct audit_question *q)
 {
 	for (size_t i = 0; i < found->n; i++)
 		print_hit(cli, &found->hit[i]);
 	if (cli->quiet)
 		return;
 	if (found->n == 0)
-		fprintf(stderr, "nothing found\n");
+		print_nothing(a);
 	else if (found->more)
 		fprintf(stderr, "more: --offset %llu\n", (unsigned long long)(q->offset + found->n));
 }
@@ -147,7 +157,7 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 	if (cli->json)
 		r = print_json(cli, a, &found, &q, err);
 	else
-		print_text(cli, &found, &q);
+		print_text(cli, a, &found, &q);
 	cli_audit_stats(cli, a);
 	return r;
 }

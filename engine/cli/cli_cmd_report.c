@@ -163,6 +163,25 @@ static void departed(const struct report *rp)
 	}
 }
 
+static void expired(const struct report *rp)
+{
+	json_t *list = json_object_get(rp->doc, "expired"), *entry;
+	uint64_t posts = 0, bytes = 0;
+	char size[TIME_TEXT];
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	json_array_foreach(list, i, entry) {
+		posts += protocol_int(entry, "posts");
+		bytes += protocol_int(entry, "file_bytes");
+	}
+	bytes_format(bytes, size);
+	point(rp, 0, "", "bundles past their time removed: %zu, %llu posts, %s", json_array_size(list), (unsigned long long)posts, size);
+	json_array_foreach(list, i, entry)
+		point(rp, 0, "", "  %s", protocol_str(entry, "rel_path"));
+}
+
 static void result(const struct report *rp)
 {
 	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
@@ -186,6 +205,7 @@ static void result(const struct report *rp)
 	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,
 	      (unsigned long long)sum(rp, "unlinked", "blobs_shared"), (unsigned long long)sum(rp, "unlinked", "blobs_failed"));
 	departed(rp);
+	expired(rp);
 	json_object_foreach(json_object_get(rp->totals, "kept"), reason, value) {
 		point(rp, any ? 0 : 8, "kept", "%s: %lld thread%s", reason, (long long)json_integer_value(value),
 		      cli_s((uint64_t)json_integer_value(value)));
@@ -205,6 +225,8 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 	if (protocol_bool(entry, "waived"))
 		point(rp, 0, "", "no archive wanted by rule %s, because: %s", protocol_str(entry, "rule"),
 		      protocol_str(entry, "because"));
+	else if (*protocol_str(entry, "expired"))
+		point(rp, 0, "", "%s, expired, removed %s", protocol_str(entry, "bundle"), protocol_str(entry, "expired"));
 	else if (json_object_get(entry, "rel_path"))
 		point(rp, 0, "", "%s, to be kept until %s", protocol_str(entry, "rel_path"), until);
 	else

@@ -5,6 +5,7 @@
 
 #include <mmretain/run.h>
 
+#include "cli_expire.h"
 #include "cli_people.h"
 #include "cli_plan.h"
 
@@ -128,6 +129,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "late", late);
 	cli_json_put(doc, "files", files_json(&rep->total));
 	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));
+	cli_json_put(doc, "expiry", cli_expire_run_json(rep->expire));
 	cli_json_put(doc, "warnings", plan ? cli_texts_json(plan->warning, plan->n_warnings) : cli_json_check(json_array()));
 	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
 	cli_json_put(doc, "found_deleted", found_json(&rep->total));
@@ -190,6 +192,7 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 		printf("late      %llu threads put back, %llu rows removed\n", (unsigned long long)c->late_restored,
 		       (unsigned long long)c->late_removed);
 	cli_people_print_run(cli, rep->people);
+	cli_expire_print_run(rep->expire);
 	if (rep->recovered_bundles)
 		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles, cli_s(rep->recovered_bundles));
 	if (c->found_threads)

@@ -6,14 +6,18 @@
 #include <mmretain/ledger.h>
 #include <mmretain/store.h>
 
+#include "cli_expire.h"
 #include "cli_protocol.h"
 
 #define RUNS_SHOWN 10
+#define EXPIRY_BEGUN "expiry begun; `mmretain expire --yes` or the next run goes on"
 
 struct status {
 	struct cli *cli;
 	struct protocol *protocol;
 	struct ledger_state *state;
+	struct ledger_archive *published;
+	struct cli_overdue overdue;
 	uint64_t bundles, bytes, free_bytes;
 };
 
@@ -114,9 +118,14 @@ static int print_json(const struct status *st, struct err *err)
 		append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
 	}
 	cli_json_put(doc, "unfinished", unfinished);
-	cli_json_int(overdue, "bundles", st->protocol->overdue);
-	cli_json_time(overdue, "oldest", st->protocol->overdue ? st->protocol->oldest_overdue_ms : INT64_MAX);
+	for (i = 0; i < st->published->n; i++)
+		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
+			append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", st->published->bundle[i].bundle, "run", "", "state", EXPIRY_BEGUN));
+	cli_json_int(overdue, "bundles", st->overdue.bundles);
+	cli_json_int(overdue, "bytes", st->overdue.bytes);
+	cli_json_time(overdue, "oldest", st->overdue.oldest_ms);
 	cli_json_put(doc, "overdue", overdue);
+	cli_json_int(doc, "expired", st->overdue.expired);
 	cli_json_int(doc, "held", st->state->n_held);
 	return cli_json_print(doc, err);
 }
@@ -163,12 +172,17 @@ static void print_unfinished(const struct status *st)
 	for (size_t i = 0; i < state->n_bundles; i++)
 		printf("unfinished: %s of run %s: %s\n", cli_safe(st->cli->ctx, state->bundle[i].bundle),
 		       cli_safe(st->cli->ctx, state->bundle[i].run), bundle_state(&state->bundle[i]));
+	for (size_t i = 0; i < st->published->n; i++)
+		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
+			printf("unfinished: %s: %s\n", cli_safe(st->cli->ctx, st->published->bundle[i].bundle), EXPIRY_BEGUN);
+	if (st->overdue.expired)
+		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired, cli_s(st->overdue.expired));
 	if (state->n_held)
 		printf("held: %zu thread%s; `mmretain hold list` shows which\n", state->n_held, cli_s(state->n_held));
-	if (!st->protocol->overdue)
+	if (!st->overdue.bundles)
 		return;
-	time_format(st->protocol->oldest_overdue_ms, oldest);
-	printf("overdue: bundles past their time: %llu, the oldest since %s\n", (unsigned long long)st->protocol->overdue, oldest);
+	time_format(st->overdue.oldest_ms, oldest);
+	printf("overdue: bundles past their time: %llu, the oldest since %s; `mmretain expire -n` says what becomes of them\n", (unsigned long long)st->overdue.bundles, oldest);
 }
 
 static int print_text(const struct status *st, struct err *err)
@@ -208,7 +222,10 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 		r = protocol_read(cli, &q, &st.protocol, err);
 	if (r == 0)
 		r = ledger_fold(cli->ctx, cli->store->ledger_dirfd, &st.state, err);
+	if (r == 0)
+		r = ledger_archive(cli->ctx, cli->store->ledger_dirfd, &st.published, err);
 	if (r < 0)
 		return r;
+	cli_overdue(st.published, &st.overdue);
 	return cli->json ? print_json(&st, err) : print_text(&st, err);
 }

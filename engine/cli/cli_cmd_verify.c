@@ -16,6 +16,7 @@
 struct entry {                /* a bundle, as the ledger, the folder or both know it */
 	char *rel_path;
 	bool in_ledger, on_disk, wanted;
+	bool announced, expired; /* the ledger says that it is about to go, or gone */
 	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
 	uint64_t size_bytes;
 	bool ok;
@@ -32,7 +33,7 @@ struct verify {
 	struct catalog_check index;
 	bool index_known;
 	uint64_t access_entries;
-	uint64_t ledger_entries, published, missing, unknown, damaged, checked;
+	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
 };
 
 static struct entry *find(struct verify *v, const char *rel_path)
@@ -45,6 +46,19 @@ static struct entry *find(struct verify *v, const char *rel_path)
 	return &v->entry[v->n++];
 }
 
+static void take_expiry(struct verify *v, const json_t *line)
+{
+	const char *type = protocol_str(line, "type");
+	bool begins = strcmp(type, "expiring") == 0, ends = strcmp(type, "expired") == 0;
+	struct entry *e;
+
+	if (!begins && !ends && strcmp(type, "expiry-withdrawn") != 0)
+		return;
+	e = find(v, protocol_str(line, "rel_path"));
+	e->announced = begins || ends;
+	e->expired = ends;
+}
+
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
 {
 	struct verify *v = payload;
@@ -52,7 +66,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	json_t *line;
 
 	v->ledger_entries = seq;
-	if (!memmem(text, len, "\"type\":\"published\"", 18))
+	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13))
 		return 0;
 	line = json_loadb(text, len, 0, &fault);
 	if (!json_is_object(line))
@@ -65,6 +79,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		snprintf(e->rows_digest, sizeof(e->rows_digest), "%s", protocol_str(line, "rows_digest"));
 		snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
 	}
+	take_expiry(v, line);
 	json_decref(line);
 	return 0;
 }
@@ -169,6 +184,8 @@ static const char *compare(const struct verify *v, const struct entry *e)
 	digest_hex(&e->check.rows_digest, hex);
 	if (strcmp(hex, e->rows_digest) != 0)
 		return "its rows are not those that the ledger names";
+	if (e->expired)
+		return "sound, but the ledger says that it expired and was removed";
 	return NULL;
 }
 
@@ -190,7 +207,7 @@ static int check_one(struct verify *v, struct entry *e, struct err *err)
 	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(v, e);
 	if (r < 0)
 		v->damaged++;
-	else if (fault && !e->in_ledger)
+	else if (fault && (!e->in_ledger || e->expired))
 		v->unknown++;
 	else if (fault)
 		v->damaged++;
@@ -244,7 +261,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 			put_name(missing, e->rel_path);
 		else if (json_array_append_new(list, entry_json(e)) < 0)
 			mem_check(NULL);
-		if (!e->in_ledger)
+		if (!e->in_ledger || e->expired)
 			put_name(unknown, e->rel_path);
 	}
 	cli_json_put(doc, "case_log", json_pack("{s:I}", "entries", (json_int_t)v->access_entries));
@@ -254,6 +271,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_put(doc, "bundles", list);
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
+	cli_json_int(doc, "expired", v->expired);
 	return cli_json_print(doc, err);
 }
 
@@ -280,6 +298,8 @@ static int print_text(const struct verify *v, struct err *err)
 	}
 	printf("ledger: %llu lines, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
 	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
+	if (v->expired)
+		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
 	if (!v->cli->args->n_operands)
 		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
@@ -320,6 +340,20 @@ static int judge(const struct verify *v, struct err *err)
 							"A run that crashed after publishing leaves one; the next run adopts or reports it.");
 }
 
+/* What is gone as announced is nothing to look at.  A crash may have come before the line that says so. */
+static void drop_expired(struct verify *v)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		if (v->entry[i].announced && !v->entry[i].on_disk)
+			v->expired++;
+		else
+			v->entry[kept++] = v->entry[i];
+	}
+	v->n = kept;
+}
+
 /* A damaged ledger is a finding too: the bundles are still read. */
 static int walk_ledger(struct verify *v, struct err *err)
 {
@@ -343,6 +377,7 @@ static int collect(struct verify *v, struct err *err)
 	if (r == 0) {
 		if (v->n) /* no bundle yet */
 			qsort(v->entry, v->n, sizeof *v->entry, by_path);
+		drop_expired(v);
 		r = choose(v, err);
 	}
 	return r < 0 ? r : choose_subset(v, err);

@@ -6,6 +6,7 @@
 
 #include <mmretain/ledger.h>
 
+#include "cli_expire.h"
 #include "cli_people.h"
 #include "cli_plan.h"
 
@@ -311,22 +312,47 @@ static void print_guard(const struct cli *cli, const struct err *guard)
 		fprintf(stderr, "  hint: %s\n", cli_safe(cli->ctx, guard->hint));
 }
 
+static json_t *overdue_json(const struct cli_overdue *o)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "bundles", o->bundles);
+	cli_json_int(obj, "bytes", o->bytes);
+	return obj;
+}
+
+static void print_overdue(const struct cli_overdue *o)
+{
+	char bytes[TIME_TEXT];
+
+	bytes_format(o->bytes, bytes);
+	if (o->bundles)
+		printf("expiry: %llu bundle%s past %s time, %s; `mmretain expire -n` shows which go and which are held\n", (unsigned long long)o->bundles, cli_s(o->bundles),
+		       o->bundles == 1 ? "its" : "their", bytes);
+}
+
 static int print_plan(struct cli *cli, struct plan *plan, const struct people_plan *people, struct err *err)
 {
 	struct err guard = {0};
-	bool stopped = plan_guard(plan, &guard) < 0;
+	bool stopped = plan_guard(plan, &guard) < 0, known;
+	struct cli_overdue overdue = {0};
 	json_t *doc;
-	int r;
+	int r = cli_overdue_of(cli, &known, &overdue, err);
 
+	if (r < 0)
+		return r;
 	if (cli->json) {
 		doc = plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
+		cli_json_put(doc, "expiry", known ? overdue_json(&overdue) : json_null());
 		cli_json_put(doc, "departed_users", cli_people_plan_json(people));
 		return cli_json_print_list(doc, "scopes", list_scopes, plan, err);
 	}
 	r = print_text(cli, plan, err);
 	if (r == 0)
 		r = cli_people_print_plan(cli, people, err);
+	if (r == 0)
+		print_overdue(&overdue);
 	if (stopped)
 		print_guard(cli, &guard);
 	return r;

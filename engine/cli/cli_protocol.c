@@ -59,6 +59,7 @@ static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 		cli_json_put(doc, ((const char *const[]){"begin", "plan", "end"})[i], json_null());
 	cli_json_put(doc, "bundles", json_array());
 	cli_json_put(doc, "depersonalised", json_array());
+	cli_json_put(doc, "expired", json_array());
 	cli_json_put(doc, "kept", json_array());
 	cli_json_int(doc, "recovered", rd->recovered);
 	rd->recovered = 0;
@@ -130,13 +131,31 @@ static void take_bundle_line(json_t *doc, const char *type, json_t *line)
 	}
 }
 
+/* Lines of a bundle that another run has published, years ago: it is none of this run's. */
+static bool is_expiry(const char *type)
+{
+	return strcmp(type, "expiring") == 0 || strcmp(type, "expired") == 0 || strcmp(type, "expiry-withdrawn") == 0;
+}
+
+static void take_expired(json_t *doc, json_t *line)
+{
+	json_t *fields = fields_of(line);
+
+	cli_json_put(fields, "bundle", json_incref(json_object_get(line, "bundle")));
+	if (json_array_append_new(json_object_get(doc, "expired"), fields) < 0)
+		mem_check(NULL);
+}
+
 static void take_run_line(json_t *doc, const char *type, json_t *line)
 {
 	json_t *ledger = json_object_get(doc, "ledger");
 
 	cli_json_put(ledger, "last_seq", json_incref(json_object_get(line, "seq")));
 	cli_json_put(ledger, "last_hash", json_incref(json_object_get(line, "hash")));
-	if (json_object_get(line, "bundle")) {
+	if (is_expiry(type)) {
+		if (strcmp(type, "expired") == 0)
+			take_expired(doc, line);
+	} else if (json_object_get(line, "bundle")) {
 		take_bundle_line(doc, type, line);
 	} else if (strcmp(type, "run-begin") == 0) {
 		cli_json_put(doc, "begin", fields_of(line));
@@ -151,15 +170,17 @@ static void take_run_line(json_t *doc, const char *type, json_t *line)
 	}
 }
 
-static void note_overdue(struct reader *rd, const json_t *line)
+/* The run that published it tells what became of it since. */
+static void note_expiry(struct reader *rd, const json_t *line)
 {
-	int64_t expires_ms = (int64_t)protocol_int(line, "expires_ms");
+	const char *bundle = protocol_str(line, "bundle");
+	json_t *doc, *entry;
+	size_t i, k;
 
-	if (!expires_ms || expires_ms >= time_now_ms())
-		return;
-	if (!rd->out->overdue || expires_ms < rd->out->oldest_overdue_ms)
-		rd->out->oldest_overdue_ms = expires_ms;
-	rd->out->overdue++;
+	json_array_foreach(rd->out->runs, i, doc)
+		json_array_foreach(json_object_get(doc, "bundles"), k, entry)
+			if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
+				cli_json_put(entry, "expired", json_incref(json_object_get(line, "at")));
 }
 
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
@@ -172,8 +193,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	if (!json_is_object(line))
 		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
 	rd->out->entries = seq;
-	if (strcmp(type, "published") == 0)
-		note_overdue(rd, line);
+	if (strcmp(type, "expired") == 0)
+		note_expiry(rd, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);

@@ -14,8 +14,6 @@ struct protocol_query {
 struct protocol {
 	json_t *runs;        /* array of documents as in `report --json`, oldest first; freed with the context */
 	uint64_t entries;
-	uint64_t overdue;    /* bundles past their time */
-	int64_t oldest_overdue_ms;
 };
 
 /* Walks the ledger once.  *ret has cli->ctx for parent. */

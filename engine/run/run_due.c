@@ -30,6 +30,11 @@ int64_t run_expires_ms(int32_t expiry_month)
 	return time_parse(text, &ms) ? ms : 0;
 }
 
+int64_t run_expiry_after(int64_t last_ms, const struct duration *keep_for)
+{
+	return run_expires_ms(month_of(duration_after(last_ms, keep_for)));
+}
+
 bool run_due_same(const struct due *a, const struct due *b)
 {
 	return a->t.part == b->t.part && a->rule == b->rule && a->expiry_month == b->expiry_month && strcmp(a->team, b->team) == 0;

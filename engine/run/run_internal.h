@@ -15,6 +15,7 @@
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
+ * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H
@@ -61,6 +62,8 @@ struct due { int32_t rule, expiry_month /* since year 0, or EXPIRY_NEVER */; mm_
 int run_due_group(struct run *run, struct spool **ret, struct err *err) MMR_CHECKED;
 bool run_due_same(const struct due *a, const struct due *b);
 int64_t run_expires_ms(int32_t expiry_month); /* first moment after the month; 0 = never */
+/* When a bundle whose newest row is of that time expires. */
+int64_t run_expiry_after(int64_t last_ms, const struct duration *keep_for);
 
 /* ---- threads that the ledger holds ---- */
 void run_take_held(struct run *run, const struct ledger_state *st);
@@ -203,6 +206,10 @@ int run_scopes_left(void *payload, const mm_id *channel, size_t n, bool *ret_lef
 struct run_bundle *run_add_bundle(struct run *run);
 const struct policy_rule *run_find_rule(const struct run *run, const char *name);
 static inline bool run_deletes(const struct run *run) { return !run->options->no_purge; }
+/* Bundles past their time, at the end of a night that did all else. */
+int run_expire_step(struct run *run, struct err *err) MMR_CHECKED;
+/* No number of a bundle is given twice, though its file is gone. */
+int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
 int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;
 /* With -v: what a step cost, for people and for the benchmark.  name: bundle, or "". */
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name);

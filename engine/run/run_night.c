@@ -224,14 +224,14 @@ static int steps(struct run *run, struct err *err)
 	int rc;
 
 	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
-	    (rc = store_next_seq(run->store, &run->seq, err)) < 0)
+	    (rc = run_next_seq(run, err)) < 0)
 		return rc;
 	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)
 		return rc;
 	return run_people(run, err);
 }
 
-/* Attachments last, also of a night that was cut short. */
+/* Attachments also of a night that was cut short; bundles past their time only where all else is done. */
 static int night(struct run *run, struct err *err)
 {
 	struct err own;
@@ -240,7 +240,9 @@ static int night(struct run *run, struct err *err)
 	if (rc < 0 && rc != -ERR_WORK_LEFT)
 		return rc;
 	end = run_unlink_pending(run, rc < 0 ? &own : err);
-	return rc < 0 ? rc : end;
+	if (rc < 0 || end < 0)
+		return rc < 0 ? rc : end;
+	return run_expire_step(run, err);
 }
 
 static bool kept_back(const struct run_report *r)
@@ -261,11 +263,12 @@ static void tell_open_sweep(const struct run_report *r)
 			 "still writes to one of their deleted threads stays alone, and `mmretain plan -v` counts it");
 }
 
-static const char *outcome_of(int rc)
+/* Where bundles past their time were looked at, all else was done. */
+static const char *outcome_of(const struct run_report *rep, int rc)
 {
 	if (rc == 0)
 		return "complete";
-	if (rc == -ERR_WORK_LEFT || rc == -ERR_KEPT || rc == -ERR_INTERRUPTED)
+	if (rc == -ERR_WORK_LEFT || (rep->expire && rc == -ERR_GUARD) || rc == -ERR_KEPT || rc == -ERR_INTERRUPTED)
 		return "partial";
 	return rc == -ERR_GUARD || rc == -ERR_SCHEMA || rc == -ERR_POLICY ? "refused" : "failed";
 }
@@ -282,7 +285,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 	}
 	if (rc == -ERR_WORK_LEFT && stop_requested())
 		rc = stop_check(err);
-	run->report->outcome = outcome_of(rc);
+	run->report->outcome = outcome_of(run->report, rc);
 	run->report->ended_ms = time_now_ms();
 	if (!run->report->begun)
 		return rc;

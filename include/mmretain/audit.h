@@ -22,6 +22,8 @@ struct audit;
 int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err) MMR_CHECKED;
 struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, frames, bytes, rows; };
 const struct audit_stats *audit_stats(const struct audit *a);
+/* Bundles that the archive once had and that expired.  Walks the ledger. */
+uint64_t audit_expired(const struct audit *a);
 
 /* Name as a person reads it; falls back to the id. */
 struct audit_name { const char *id, *name, *display, *extra, *members; }; /* as catalog_name */

@@ -48,6 +48,7 @@ struct run_report {
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
 	uint32_t cleared_partial, recovered_bundles;
 	uint32_t waived_open;              /* waivers whose sweep is open: nothing is left to sweep them by again */
+	struct run_expire_report *expire;  /* NULL: the step was not reached, or not asked for */
 };
 
 /* The whole night.  *ret is filled as far as the run came, also on errors (parent ctx).
@@ -83,6 +84,52 @@ struct audit; struct audit_ref; struct store;
  * ERR_PERMISSION, ERR_STORE.  Durable afterwards: the hold, the threads, their files, a ledger line each. */
 int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
 		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err) MMR_CHECKED;
+
+/* ---- bundles past their time (run_expire.c) ---- */
+
+enum run_expiry {
+	RUN_EXPIRES,                       /* may go; of a call that acts: a stop or an error came before it */
+	RUN_EXPIRED,                       /* is gone */
+	RUN_STAYS_HELD,                    /* some hold covers a thread of it */
+	RUN_STAYS_POLICY,                  /* the policy of today keeps it longer than that of then */
+	RUN_STAYS_UNFINISHED,              /* a run still owes it a step */
+	RUN_STAYS_YOUNG,                   /* a run had to do with it less than a day ago */
+	RUN_STAYS_DAMAGED,                 /* it cannot be read back sound */
+	RUN_STAYS_MISSING,                 /* its file is not there, and no line announces that */
+	RUN_STAYS_BACK,                    /* it expired, and somebody has put a file of its name there */
+	RUN_EXPIRIES,
+};
+const char *run_expiry_name(enum run_expiry state); /* "held" ..., for people and documents */
+
+struct run_expired {
+	const char *bundle, *rel_path, *rule, *team; /* team: label of the bundle, "" when it was not read */
+	int64_t expires_ms;                /* as it was published, or by the policy of today when that is later; 0: never */
+	int64_t first_ms, last_ms;         /* of its rows; 0 when it was not read */
+	uint64_t threads, posts, bytes;
+	enum run_expiry state;
+	bool announced;                    /* a call before ended between its lines */
+	const char *why;                   /* of a bundle that stays, or NULL */
+	const char *hold; mm_id thread;    /* RUN_STAYS_HELD: which, and one thread that it covers */
+};
+struct run_expire_report {
+	struct run_expired *bundle; size_t n; /* past their time, and those that a call before announced */
+	uint64_t not_yet;                  /* bundles whose time has not come, or that are kept without end */
+	uint64_t count[RUN_EXPIRIES];
+	int64_t now_ms;                    /* the earlier of the two clocks */
+};
+struct run_expire_options {
+	bool act;                          /* false: only looked at, without any lock */
+	bool clock_is_right;               /* somebody has looked at the clock: a silent ledger is no reason to stop */
+	int64_t deadline_mono_ms;          /* monotonic clock; 0 = none */
+	const struct progress *progress;
+};
+/* Removes bundles that are past their time and that nothing holds: file, index, late rows, entry in the catalog.  Each is read back in full and
+ * compared with the ledger before.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
+ * ERR_KEPT: some are held; ERR_VERIFY: some cannot be read back, or a ledger is damaged; ERR_GUARD: a clock, or another database; ERR_HOLD: a record of the legal-hold
+ * plugin cannot be read; ERR_DATABASE, ERR_LOCKED, ERR_STORE, ERR_PERMISSION; ERR_WORK_LEFT, ERR_INTERRUPTED between two bundles.
+ * Durable afterwards: a line before and after each, and that it is gone. */
+int run_expire(void *ctx, const struct policy *policy, struct store *store, const struct run_expire_options *options,
+	       struct run_expire_report **ret, struct err *err) MMR_CHECKED;
 
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */

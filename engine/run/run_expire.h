@@ -1,0 +1,39 @@
+/* run_expire.h - what the files about expiry share. */
+#ifndef RUN_EXPIRE_H
+#define RUN_EXPIRE_H
+
+#include <mmretain/run.h>
+#include <mmretain/store.h>
+
+/* ---- run_expire_hold.c ---- */
+
+/* Why a bundle stays: name is the hold's, for people; thread is one that it covers ("": the bundle as a whole). */
+struct run_expire_hold { char *name; mm_id thread; };
+/* 1 when any hold covers any thread of the bundle: one of the ledger, one of the policy, or the legal-hold plugin's.  The database is asked anew.
+ * Negative: the database cannot be asked, or (ERR_VERIFY) the bundle cannot be read.  ret has ctx for parent. */
+int run_expire_held(void *ctx, const struct policy *policy, struct mm *mm, const struct ledger_state *st, struct bundle_reader *r,
+		    struct run_expire_hold *ret, struct err *err) MMR_CHECKED;
+
+/* ---- run_expire_look.c ---- */
+
+/* One published bundle on its way. */
+struct run_expire {
+	void *ctx;
+	const struct policy *policy;
+	struct store *store;
+	struct mm *mm;
+	struct ledger_state *state;
+	struct ledger_archive *archive;
+	struct ledger *ledger;         /* NULL: only looked at */
+	const char *run_id;            /* NULL: not in a run */
+	const struct run_expire_options *options;
+	struct run_expire_report *report;
+	const char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
+	size_t *gone_at;               /* where in the report */
+};
+/* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,
+ * whose state tells.  Negative: nothing can be decided (the database, a stop). */
+int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen,
+		    struct err *err) MMR_CHECKED;
+
+#endif

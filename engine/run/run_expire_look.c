@@ -1,0 +1,249 @@
+/*
+ * run_expire_look.c - is a bundle past its time, and may it go?  In doubt it stays.
+ *
+ * Cheap questions first: the ledger, then the head of the bundle, then all of it; the holds last, because they are asked of the database and must
+ * be fresh when the bundle goes.
+ */
+#include "run_internal.h"
+#include "run_expire.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum { SETTLE_MS = 86400000, HEAD_MAX = 1 << 20 };
+
+static int stays(struct run_expired *e, enum run_expiry state, const char *why)
+{
+	e->state = state;
+	e->why = why;
+	return 0;
+}
+
+/* What is wrong with it is said; the others are looked at all the same.  A stop is none of its faults. */
+static int damaged(struct run_expired *e, struct run_expire *x, struct err *err)
+{
+	if (err->code != -ERR_VERIFY && err->code != -ERR_STORE && err->code != -ERR_NOT_FOUND && err->code != -ERR_PERMISSION)
+		return err->code;
+	stays(e, RUN_STAYS_DAMAGED, mem_strdup(x->report, err->msg));
+	err_clear(err);
+	return 0;
+}
+
+/* ---- the ledger ---- */
+
+static int found(void *payload, const char *rel_path, struct err *err)
+{
+	(void)rel_path;
+	(void)err;
+	*(bool *)payload = true;
+	return 1;
+}
+
+/* Attachments that a run has left: what the bundle holds of them is all there is for whoever brings a thread back. */
+static int has_journal(struct run_expire *x, const struct ledger_published *p, bool *ret, struct err *err)
+{
+	auto_mem char *begin = p->last_run ? mem_printf(NULL, "unlink-%s-", p->last_run) : NULL;
+	int rc = begin ? store_each_named(x->store, "ledger", begin, ".jsonl", found, ret, err) : 0;
+
+	return rc < 0 ? rc : 0;
+}
+
+static int look_at_runs(struct run_expire *x, const struct ledger_published *p, struct run_expired *e, struct err *err)
+{
+	bool journal = false;
+	int rc = has_journal(x, p, &journal, err);
+
+	if (rc < 0)
+		return rc;
+	if (!p->done)
+		return stays(e, RUN_STAYS_UNFINISHED, "a run has not finished with it");
+	if (p->open_xid)
+		return stays(e, RUN_STAYS_UNFINISHED, "its threads are to be looked through for late replies once more");
+	if (journal)
+		return stays(e, RUN_STAYS_UNFINISHED, "attachments of its threads are still to be removed");
+	if (p->newest_ms > x->report->now_ms - SETTLE_MS)
+		return stays(e, RUN_STAYS_YOUNG, "a run had to do with it less than a day ago");
+	return 0;
+}
+
+/* ---- its head ---- */
+
+static const struct policy_rule *rule_named(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (strcmp(policy->rule[i].name, name) == 0)
+			return &policy->rule[i];
+	return NULL;
+}
+
+static void take_times(struct bundle_reader *r, struct run_expired *e)
+{
+	for (size_t i = 0; i < bundle_frames(r); i++) {
+		const struct bundle_frame *f = bundle_frame_at(r, i);
+
+		if (f->min_ms == 0 && f->max_ms == 0)
+			continue;
+		if (e->first_ms == 0 || f->min_ms < e->first_ms)
+			e->first_ms = f->min_ms;
+		if (f->max_ms > e->last_ms)
+			e->last_ms = f->max_ms;
+	}
+}
+
+static int read_head(struct run_expire *x, struct bundle_reader *r, const struct ledger_published *p, struct run_expired *e, bool *ret_held, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "head");
+	const json_t *expires;
+	json_t *o;
+	char *text;
+	size_t len;
+	int rc = bundle_read_member(r, ctx, "data/bundle.json", HEAD_MAX, &text, &len, err);
+
+	if (rc < 0)
+		return rc;
+	if (!(o = json_loadb(text, len, 0, NULL)))
+		return err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" is not JSON", p->rel_path);
+	expires = json_object_get(o, "expires_ms");
+	if (json_string_value(json_object_get(o, "team")))
+		e->team = mem_strdup(x->report, json_string_value(json_object_get(o, "team")));
+	if (!p->has_expiry)
+		e->expires_ms = json_integer_value(expires);
+	*ret_held = json_is_true(json_object_get(o, "held"));
+	rc = p->has_expiry || json_is_integer(expires) ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" does not say when it expires", p->rel_path);
+	json_decref(o);
+	take_times(r, e);
+	return rc;
+}
+
+/* A longer time that was said later wins; a shorter one is for bundles to come. */
+static int look_at_policy(struct run_expire *x, struct run_expired *e)
+{
+	const struct policy_rule *rule = rule_named(x->policy, e->rule);
+	int64_t now_ms = x->report->now_ms, until_ms;
+
+	if (!rule)
+		return 0;
+	if (!rule->has_keep_for) {
+		e->expires_ms = 0;
+		return stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
+	}
+	until_ms = run_expiry_after(e->last_ms, &rule->keep_for);
+	if (until_ms <= e->expires_ms)
+		return 0;
+	e->expires_ms = until_ms;
+	return until_ms <= now_ms ? 0 : stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles longer now", rule->name));
+}
+
+/* ---- all of it ---- */
+
+static int read_back(struct run_expire *x, void *ctx, const struct ledger_published *p, struct err *err)
+{
+	struct digest file, rows;
+	struct receipt *receipt;
+
+	if (!hex_decode(p->file_digest, DIGEST_BYTES, file.b) || !hex_decode(p->rows_digest, DIGEST_BYTES, rows.b))
+		return err_set(err, ERR_VERIFY, "the ledger line of \"%s\" has no digests", p->rel_path);
+	return bundle_reopen(ctx, x->store->root_dirfd, p->rel_path, &file, &rows, &receipt, err);
+}
+
+static int look_at_holds(struct run_expire *x, struct bundle_reader *r, struct run_expired *e, struct err *err)
+{
+	struct run_expire_hold hold = {.name = NULL};
+	int rc = run_expire_held(x->report, x->policy, x->mm, x->state, r, &hold, err);
+
+	if (rc == -ERR_VERIFY || rc == -ERR_STORE)
+		return damaged(e, x, err);
+	if (rc <= 0)
+		return rc;
+	e->hold = hold.name;
+	memcpy(e->thread, hold.thread, sizeof e->thread);
+	return stays(e, RUN_STAYS_HELD, mem_printf(x->report, "%s covers thread %s", hold.name, hold.thread));
+}
+
+static bool is_due(const struct run_expire *x, const struct run_expired *e)
+{
+	return e->expires_ms != 0 && e->expires_ms <= x->report->now_ms;
+}
+
+static int look_at_bundle(struct run_expire *x, const struct ledger_published *p, struct run_expired *e, struct store_seen *seen, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "bundle past its time");
+	struct bundle_reader *r;
+	bool held = false;
+	int rc;
+
+	if ((rc = store_see(x->store, p->rel_path, seen, err)) == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return stays(e, RUN_STAYS_MISSING, "its file is missing");
+	}
+	if (rc < 0 || (rc = bundle_open(ctx, x->store->root_dirfd, p->rel_path, &r, err)) < 0 || (rc = read_head(x, r, p, e, &held, err)) < 0)
+		return damaged(e, x, err);
+	e->bytes = seen->size_bytes;
+	if (!is_due(x, e))
+		return 0; /* only the bundle itself says when */
+	if ((rc = look_at_runs(x, p, e, err)) < 0 || e->state != RUN_EXPIRES)
+		return rc;
+	if (held)
+		return stays(e, RUN_STAYS_HELD, e->hold = "the bundle is marked as held");
+	look_at_policy(x, e);
+	if (e->state != RUN_EXPIRES)
+		return 0;
+	if ((rc = read_back(x, ctx, p, err)) < 0)
+		return damaged(e, x, err);
+	return look_at_holds(x, r, e, err);
+}
+
+/* ---- which ---- */
+
+static struct run_expired *add(struct run_expire *x, const struct ledger_published *p)
+{
+	struct run_expire_report *rep = x->report;
+	struct run_expired *e;
+
+	if (rep->n % 64 == 0)
+		rep->bundle = mem_grow(rep, rep->bundle, struct run_expired, rep->n + 64);
+	e = &rep->bundle[rep->n++];
+	*e = (struct run_expired){.bundle = mem_strdup(rep, p->bundle), .rel_path = mem_strdup(rep, p->rel_path), .rule = mem_strdup(rep, p->rule), .team = "",
+				  .expires_ms = p->expires_ms, .threads = p->threads, .posts = p->posts, .bytes = p->file_bytes, .state = RUN_EXPIRES,
+				  .announced = p->expiry == LEDGER_EXPIRING};
+	return e;
+}
+
+static bool is_there(struct run_expire *x, const struct ledger_published *p)
+{
+	struct store_seen seen;
+	struct err err = {0};
+
+	return store_see(x->store, p->rel_path, &seen, &err) != -ERR_NOT_FOUND; /* what cannot be looked at is there, and told below */
+}
+
+int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen, struct err *err)
+{
+	bool there = p->expiry == LEDGER_THERE || is_there(x, p);
+	struct run_expired *e;
+	int rc;
+
+	*ret = NULL;
+	*ret_seen = (struct store_seen){0};
+	if (p->expiry == LEDGER_EXPIRED) {
+		if (there)
+			stays(*ret = add(x, p), RUN_STAYS_BACK, "it expired, and a file of its name is there again: whoever put it there decides");
+		return 0;
+	}
+	if (p->expiry == LEDGER_THERE && p->has_expiry && (p->expires_ms == 0 || p->expires_ms > x->report->now_ms)) {
+		x->report->not_yet++;
+		return 0;
+	}
+	e = *ret = add(x, p);
+	if (!there) /* gone, and announced: what is left of it goes too */
+		return 0;
+	rc = look_at_bundle(x, p, e, ret_seen, err);
+	if (rc < 0 || e->state != RUN_EXPIRES || is_due(x, e))
+		return rc;
+	if (p->expiry == LEDGER_EXPIRING)
+		return stays(e, RUN_STAYS_POLICY, "its time has not come");
+	x->report->n--;
+	x->report->not_yet++;
+	*ret = NULL;
+	return 0;
+}
