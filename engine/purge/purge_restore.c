@@ -12,6 +12,12 @@ static const struct sql *const restore_sql[MM_KINDS] = {
 	[MM_PROPERTY] = &sql_restore_property, [MM_SHARED_FILE] = &sql_restore_shared_file,
 };
 
+/* Of kinds with an id of their own: whether what is there under this id is what was archived. */
+static const struct sql *const there_sql[MM_KINDS] = {
+	[MM_POST] = &sql_restore_there_post, [MM_FILE] = &sql_restore_there_file, [MM_PROPERTY] = &sql_restore_there_property,
+	[MM_SHARED_FILE] = &sql_restore_there_shared_file,
+};
+
 static bool wanted(const mm_id *roots, size_t n, const struct purge_line *l)
 {
 	for (size_t i = 0; i < n; i++)
@@ -183,6 +189,26 @@ static char *column_text(void *ctx, const struct bundle_kind *kind, const struct
 	return NULL;
 }
 
+/* The row was not put: it is there.  One that only has its id would stand for it in a thread that it does not belong to. */
+static int check_there(struct purge_put *p, void *ctx, const struct bundle_kind *kind, int at, const struct bundle_field *f, struct err *err)
+{
+	struct db_result *res = NULL;
+	const char *param;
+	struct buf object;
+	int rc;
+
+	if (!there_sql[at])
+		return 0;
+	buf_init(&object, ctx, 128 << 20);
+	full_object(kind, f, &object);
+	param = object.data;
+	rc = db_query(ctx, p->mm->db, there_sql[at], DB_ANY, 1, &param, &res, err);
+	if (rc < 0 || db_rows(res) == 0 || db_bool(res, 0, 1)) /* none: another row is in its place, with what must be there once */
+		return rc;
+	err_set(err, ERR_GUARD, "in table %s another row has the id %s of an archived one", kind->table, db_text(res, 0, 0));
+	return err_hint(err, "Nothing was changed. Find out where that row comes from; `mmretain export` writes the thread as a file.");
+}
+
 int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err)
 {
 	int at = bundle_row_kind(p->kind, p->n_kinds, line, len), rc;
@@ -202,6 +228,8 @@ int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, stru
 	if ((rc = restore_row(p->mm, &p->mm->schema->table[l.kind], kind, restore_sql[l.kind], line, len, f, &store, err)) < 0)
 		return rc;
 	*ret = (struct purge_put_row){.kind = l.kind, .put = db_affected(p->mm->db) > 0};
+	if (!ret->put && (rc = check_there(p, ctx, kind, l.kind, f, err)) < 0)
+		return rc;
 	if (l.kind == MM_FILE) {
 		ret->file_id = column_text(ctx, kind, f, "id");
 		ret->file_path = column_text(ctx, kind, f, "path");

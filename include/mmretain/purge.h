@@ -103,7 +103,7 @@ struct purge_put_row {
 	bool put;                          /* false: a row with this key was there, and stays as it is */
 	char *file_id, *file_path;         /* of an attachment, else NULL; parent ctx */
 };
-/* One line. ERR_SCHEMA when a table or column is no more. */
+/* One line. ERR_SCHEMA when a table or column is no more; ERR_GUARD when another row has the id of this one. */
 int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err) MMR_CHECKED;
 /* After the last line of a thread: reply count and participants as the server counts them. */
 int purge_put_end(struct mm *mm, const char *root, struct err *err) MMR_CHECKED;

@@ -80,7 +80,7 @@ struct audit; struct audit_ref; struct store;
 /* Whole threads back into the database and their attachments into their folder, all of them or none, and held from then on.  *ret is filled
  * as far as it came, also on errors (parent ctx).  The store is open for writing; the access is in the case log already.
  * ERR_KEPT: done, but an attachment has no content; ERR_NOT_FOUND: only parts of the thread are archived; ERR_GUARD: its channel is gone,
- * another file is in an attachment's place, another database, or a run was interrupted; ERR_SCHEMA, ERR_VERIFY, ERR_LOCKED, ERR_DATABASE,
+ * another row has an archived id, another file is in an attachment's place, another database, or a run was interrupted; ERR_SCHEMA, ERR_VERIFY, ERR_LOCKED, ERR_DATABASE,
  * ERR_PERMISSION, ERR_STORE.  Durable afterwards: the hold, the threads, their files, a ledger line each. */
 int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
 		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err) MMR_CHECKED;

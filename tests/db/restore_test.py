@@ -284,6 +284,36 @@ class Restore(unittest.TestCase):
         live = sum(p.root == root and p.live and not p.original for p in self.bench.want.db.threads[root].posts)
         self.assertEqual(self.bench.sql(f"SELECT replycount FROM threads WHERE postid = '{root}'"), str(live))
 
+    def test_foreign_row(self):
+        """Another row under the id of an archived one is not taken for it: nothing comes back, and the row is named."""
+        root = next(r for r in self.roots if sum(p.root == r for p in self.bench.want.db.threads[r].posts) > 1)
+        reply = next(p.id for p in self.bench.want.db.threads[root].posts if p.root == root)
+        files = {r: line for line, _, r in self.bench.want.rows["fileinfo"] if r in self.roots}
+        filed = next(iter(files))
+        file = oracle.Table(self.bench.want.db.tables["fileinfo"].columns, [files[filed]]).rows[0]
+        ident = file[self.bench.want.db.tables["fileinfo"].columns.index("id")]
+        here = self.bench.sql("SELECT id FROM posts WHERE rootid = '' AND originalid = '' AND deleteat = 0 ORDER BY id LIMIT 1")
+        was = here
+        self.bench.sql(f"UPDATE posts SET id = '{reply}' WHERE id = '{here}'")
+        self.gone = self.tables()
+        for word in ("--yes", "-n"):
+            done = self.restore(root, self.roots[-1], word, code=16)
+            self.assertIn(f"in table posts another row has the id {reply}", done.err)
+            self.unchanged()
+        # in the thread, at the time, but of another person
+        self.bench.sql(f"UPDATE posts SET id = '{was}' WHERE id = '{reply}'")
+        self.restore(root, "--yes")
+        self.bench.sql(f"UPDATE posts SET userid = reverse(userid) WHERE id = '{reply}'")
+        self.restore(root, "--yes", code=16)
+        self.bench.sql(f"UPDATE posts SET userid = reverse(userid), editat = {NOW}, message = 'edited', deleteat = {NOW} WHERE id = '{reply}'")
+        self.assertIn("there already", self.restore(root, "--yes").out)
+        before = self.tables()
+        self.bench.sql(f"INSERT INTO fileinfo SELECT (jsonb_populate_record(f, jsonb_build_object('id', '{ident}'))).* FROM fileinfo f LIMIT 1")
+        self.assertNotEqual(self.tables(), before)
+        before = self.tables()
+        self.assertIn(f"in table fileinfo another row has the id {ident}", self.restore(filed, "--yes", code=16).err)
+        self.assertEqual(self.tables(), before)
+
     def test_refused(self):
         root = self.roots[0]
         t = self.bench.want.db.threads[root]
