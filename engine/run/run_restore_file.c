@@ -16,6 +16,7 @@
 enum { NAME_BYTES = 255 };
 
 #define WORK_PREFIX ".mmretain-"
+#define WORK_FOLDER WORK_PREFIX "folder"
 
 struct place {
 	int data_dirfd, dirfd;    /* the attachment folder; the folder of the file, -1 when it does not exist */
@@ -32,18 +33,41 @@ static void give(int fd, const struct place *p, mode_t mode)
 	(void)fchmod(fd, mode); /* what was asked for at open, without the umask */
 }
 
+/* 0, or -1 with errno.  Never onto another: where the kernel or the file system cannot say so, only an empty one can be lost. */
+static int rename_folder(int at, const char *from, const char *to)
+{
+	if (renameat2(at, from, at, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS ? renameat(at, from, at, to) : -1;
+}
+
+/* It gets its name when it belongs to the server: a crash before leaves an empty folder that nobody knows and the next try takes away.
+ * The server may have made it meanwhile. */
 static int make_folder(struct place *p, int at, const char *name, int *ret, struct err *err)
 {
-	int fd;
+	auto_fd int fd = -1;
+	int rc;
 
-	if (mkdirat(at, name, 0750) != 0)
+	(void)unlinkat(at, WORK_FOLDER, AT_REMOVEDIR); /* usually there is none */
+	if (mkdirat(at, WORK_FOLDER, 0750) != 0 || (fd = openat(at, WORK_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot make a folder for an attachment");
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot open a folder for an attachment");
+	if ((rc = run_fault(FAULT_RESTORE_IN_FOLDER, err)) < 0)
+		return rc;
 	give(fd, p, 0750);
+	if (rename_folder(at, WORK_FOLDER, name) != 0) {
+		if (errno != EEXIST && errno != ENOTEMPTY)
+			return err_sys(err, ERR_STORE, errno, "cannot name a folder for an attachment");
+		(void)unlinkat(at, WORK_FOLDER, AT_REMOVEDIR); /* harmless when it stays */
+		close(fd); /* read-only folder handle: nothing to lose */
+		fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(err, ERR_STORE, errno, "cannot open the folder of an attachment");
+	}
+	if ((rc = file_sync_dir(at, name, err)) < 0)
+		return rc;
 	*ret = fd;
-	return file_sync_dir(at, name, err);
+	fd = -1;
+	return 0;
 }
 
 /* Users name files .gitignore; ours are the names of work files alone. */
@@ -56,9 +80,11 @@ static bool is_sound(const char *name)
 static int walk(struct place *p, char *path, bool make, struct err *err)
 {
 	char *save, *name = strtok_r(path, "/", &save), *next;
-	auto_fd int at = dup(p->data_dirfd);
+	auto_fd int at = fcntl(p->data_dirfd, F_DUPFD_CLOEXEC, 0);
 	int fd, rc;
 
+	if (at < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot keep the attachment folder open");
 	for (; name && (next = strtok_r(NULL, "/", &save)); name = next) {
 		if (!is_sound(name))
 			return err_set(err, ERR_VERIFY, "an attachment's path in the bundle is not sound");

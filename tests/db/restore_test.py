@@ -172,6 +172,57 @@ class Restore(unittest.TestCase):
         self.assertLess(len(self.bench.copy.files()), len(here))
         self.back(root)
 
+    def folder_gone(self):
+        """A thread with an attachment, its path, and the topmost folder of that, which is not there; all of it is of a server's account."""
+        if os.geteuid() != 0:
+            self.skipTest("needs root to make files of others")
+        root, path = self.with_file()
+        data = self.bench.copy.data
+        for folder, _, names in os.walk(data):
+            for n in names + ["."]:
+                os.lchown(os.path.join(folder, n), faults.NOBODY.pw_uid, faults.NOBODY.pw_gid)
+        top = path.split("/")[0]
+        if os.path.exists(os.path.join(data, top)):
+            os.rename(os.path.join(data, top), os.path.join(self.bench.copy.where, "moved"))
+        return root, path, top
+
+    def all_of_the_server(self, path):
+        parts = path.split("/")
+        for n in range(1, len(parts) + 1):
+            st = os.stat(os.path.join(self.bench.copy.data, *parts[:n]))
+            self.assertEqual((st.st_uid, st.st_gid), (faults.NOBODY.pw_uid, faults.NOBODY.pw_gid), parts[:n])
+        left = [n for f, dirs, names in os.walk(self.bench.copy.data) for n in dirs + names if n.startswith(".mmretain")]
+        self.assertEqual(left, [])
+
+    def test_crash_in_folder(self):
+        """A folder under its name belongs to the server, whenever the restore that made it was killed."""
+        root, path, _ = self.folder_gone()
+        for n in range(1, path.count("/") + 1):
+            done = lib.finish(self.bench.start(f"RESTORE_IN_FOLDER:kill:{1 if n == 1 else 2}", "restore", root, "--yes", *CASE))
+            self.assertEqual(done.code, -signal.SIGKILL)
+            for folder, dirs, _ in os.walk(self.bench.copy.data):
+                for d in dirs:
+                    if not d.startswith(".mmretain"):
+                        self.assertEqual(os.stat(os.path.join(folder, d)).st_uid, faults.NOBODY.pw_uid, d)
+        self.restore(root, "--yes")
+        self.back(root)
+        self.all_of_the_server(path)
+
+    def test_folder_race(self):
+        """The server makes the folder in the same moment."""
+        root, path, top = self.folder_gone()
+        process = self.bench.start("RESTORE_IN_FOLDER:stop", "restore", root, "--yes", *CASE)
+        self.assertTrue(lib.stopped(process))
+        os.mkdir(os.path.join(self.bench.copy.data, top), 0o750)
+        os.chown(os.path.join(self.bench.copy.data, top), faults.NOBODY.pw_uid, faults.NOBODY.pw_gid)
+        with open(os.path.join(self.bench.copy.data, top, "upload"), "wb"):
+            pass
+        self.assertEqual(self.bench.go_on(process, code=0).code, 0)
+        os.chown(os.path.join(self.bench.copy.data, top, "upload"), faults.NOBODY.pw_uid, faults.NOBODY.pw_gid)
+        self.assertTrue(os.path.exists(os.path.join(self.bench.copy.data, top, "upload")))
+        self.back(root)
+        self.all_of_the_server(path)
+
     def test_other_file(self):
         root, path = self.with_file()
         full = os.path.join(self.bench.copy.data, path)
