@@ -23,12 +23,9 @@ static int access_folder(const struct store *store, bool make, int *ret, struct 
 	int fd = openat(store->ledger_dirfd, ACCESS_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 && errno == ENOENT && make) {
-		if (mkdirat(store->ledger_dirfd, ACCESS_FOLDER, 0750) != 0 && errno != EEXIST)
-			return err_sys(err, errno == EACCES || errno == EROFS ? ERR_PERMISSION : ERR_STORE, errno,
-				       "cannot make the folder of the case log");
-		int rc = file_sync_dir(store->ledger_dirfd, "ledger", err);
+		int rc = file_make_dirs(store->ledger_dirfd, ACCESS_FOLDER, err);
 		if (rc)
-			return rc;
+			return err_prefix(err, "the case log");
 		fd = openat(store->ledger_dirfd, ACCESS_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	}
 	if (fd < 0)

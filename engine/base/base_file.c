@@ -121,14 +121,38 @@ int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err)
 	return rc;
 }
 
-/* One level; a new folder is durable only when its parent is synced. */
-static int make_dir(int dirfd, const char *path, struct err *err)
+int file_inherit(int fd, int dirfd, const char *name, struct err *err)
 {
-	if (mkdirat(dirfd, path, 0750) == 0)
-		return file_sync_dir(dirfd, path, err);
-	if (errno != EEXIST)
-		return err_sys(err, code_of(errno), errno, "cannot make folder %s", path);
+	struct stat own, above;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(fd, &own) != 0 || fstat(dirfd, &above) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot look at %s", name);
+	if (own.st_uid == above.st_uid && own.st_gid == above.st_gid)
+		return 0;
+	if (own.st_uid != 0 || (!S_ISDIR(own.st_mode) && own.st_nlink != 1))
+		return 0; /* not made by us just now: never give away what has another name elsewhere */
+	if (fchown(fd, above.st_uid, above.st_gid) != 0)
+		return err_sys(err, code_of(errno), errno, "cannot give %s to the owner of its folder", name);
 	return 0;
+}
+
+/* One level, opened; a new folder is durable only when its parent is synced. */
+static int make_dir(int dirfd, const char *path, int *ret, struct err *err)
+{
+	bool made = mkdirat(dirfd, path, 0750) == 0;
+	int rc;
+
+	if (!made && errno != EEXIST)
+		return err_sys(err, code_of(errno), errno, "cannot make folder %s", path);
+	*ret = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (made ? O_NOFOLLOW : 0));
+	if (*ret < 0)
+		return err_sys(err, code_of(errno), errno, "cannot open folder %s", path);
+	if (!made)
+		return 0;
+	rc = file_inherit(*ret, dirfd, path, err);
+	return rc < 0 ? rc : file_sync_dir(dirfd, path, err);
 }
 
 int file_make_dirs(int dirfd, const char *path, struct err *err)
@@ -146,11 +170,12 @@ int file_make_dirs(int dirfd, const char *path, struct err *err)
 	if (at < 0)
 		return err_sys(err, code_of(errno), errno, "cannot open the folder above %s", path);
 	for (char *save, *p = strtok_r(part, "/", &save); p; p = strtok_r(NULL, "/", &save)) {
-		if ((rc = make_dir(at, p, err)) < 0)
+		next = -1;
+		rc = make_dir(at, p, &next, err);
+		if (rc < 0) {
+			fd_close_p(&next);
 			return rc;
-		next = openat(at, p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (next < 0)
-			return err_sys(err, code_of(errno), errno, "cannot open folder %s", path);
+		}
 		close(at); /* read-only folder handle: nothing to lose */
 		at = next;
 	}
@@ -167,7 +192,7 @@ int file_replace(int dirfd, const char *name, const void *data, size_t len, mode
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_sys(err, code_of(errno), errno, "cannot create %s", tmp);
-	if ((rc = file_write_all(fd, data, len, tmp, err)) < 0 || (rc = file_sync(fd, tmp, err)) < 0 ||
+	if ((rc = file_inherit(fd, dirfd, tmp, err)) < 0 || (rc = file_write_all(fd, data, len, tmp, err)) < 0 || (rc = file_sync(fd, tmp, err)) < 0 ||
 	    (rc = file_close(&fd, tmp, err)) < 0) {
 		unlinkat(dirfd, tmp, 0); /* best effort: a .tmp file is never read */
 		return rc;

@@ -89,7 +89,7 @@ static int writer_open(struct bundle_writer *w, int partial_dirfd, struct err *e
 	w->out.fd = openat(w->partial_dirfd, w->part_name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (w->out.fd < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot create \"partial/%s\"", w->part_name);
-	return 0;
+	return file_inherit(w->out.fd, w->partial_dirfd, w->part_name, err);
 }
 
 static int writer_first_members(struct bundle_writer *w, struct err *err)

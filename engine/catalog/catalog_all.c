@@ -215,11 +215,24 @@ static int enter_in(struct sq *s, struct sq *side, const struct store *store, co
 
 /* ---- one more bundle ---- */
 
+/* SQLite takes an empty file for a new one, and would give it to whoever runs this. */
+static int make_file(const struct store *store, struct err *err)
+{
+	auto_fd int fd = openat(store->root_dirfd, CATALOG_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", CATALOG_NAME);
+	return file_inherit(fd, store->root_dirfd, CATALOG_NAME, err);
+}
+
 static int open_for_entry(void *ctx, const struct store *store, struct sq **ret, struct err *err)
 {
 	int64_t application;
 	struct sq *s;
-	int rc = sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, &s, err);
+	int rc = make_file(store, err);
+
+	if (!rc)
+		rc = sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, &s, err);
 
 	if (!rc)
 		rc = sq_number(s, "PRAGMA application_id", &application, err);
@@ -388,7 +401,9 @@ static int swap_in(const struct store *store, const char *work, struct err *err)
 
 	if (fd < 0 || fchmod(fd, 0640) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot open \"partial/%s\"", work);
-	int rc = file_sync(fd, work, err);
+	int rc = file_inherit(fd, store->partial_dirfd, work, err);
+	if (!rc)
+		rc = file_sync(fd, work, err);
 	if (rc)
 		return rc;
 	/* A journal of the old file must not be rolled into the new one. */

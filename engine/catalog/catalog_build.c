@@ -346,6 +346,8 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 		return err_sys(err, ERR_STORE, errno, "cannot open \"partial/%s\"", work);
 	if (fchmod(fd, 0640) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot set the mode of \"partial/%s\"", work);
+	if ((rc = file_inherit(fd, store->partial_dirfd, work, err)) < 0)
+		return rc;
 	rc = file_sync(fd, work, err); /* a torn index could hide matches without looking damaged */
 	if (!rc)
 		rc = file_open_parent_beneath(store->root_dirfd, side, &dirfd, &leaf, err);

@@ -28,6 +28,7 @@ static int open_file(int dirfd, int flags, int *ret_fd, struct err *err)
 {
 	struct stat st;
 	auto_fd int fd = openat(dirfd, LEDGER_FILE, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	int rc;
 
 	if (fd < 0)
 		return err_sys(err, errno == EACCES || errno == EPERM ? ERR_PERMISSION : ERR_STORE, errno,
@@ -36,6 +37,8 @@ static int open_file(int dirfd, int flags, int *ret_fd, struct err *err)
 		return err_sys(err, ERR_STORE, errno, "cannot stat the ledger");
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_STORE, "the ledger is not a regular file");
+	if ((flags & O_CREAT) && st.st_size == 0 && (rc = file_inherit(fd, dirfd, "the ledger", err)) < 0)
+		return rc;
 	*ret_fd = fd;
 	fd = -1;
 	return 0;

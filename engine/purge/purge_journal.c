@@ -76,7 +76,7 @@ static int append(const struct purge_options *o, const struct mm *mm, const stru
 		buf_puts(&head, ",\"database\":");
 		json_put_string(&head, mm->schema->database, strlen(mm->schema->database));
 		buf_puts(&head, "}\n");
-		if ((rc = file_write_all(fd, head.data, head.len, "unlink journal", err)) < 0 ||
+		if ((rc = file_inherit(fd, o->journal_dirfd, "unlink journal", err)) < 0 || (rc = file_write_all(fd, head.data, head.len, "unlink journal", err)) < 0 ||
 		    (rc = file_sync_dir(o->journal_dirfd, "ledger", err)) < 0)
 			return rc;
 	}

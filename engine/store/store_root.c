@@ -60,7 +60,9 @@ static int write_new(int dirfd, const char *name, const void *data, size_t len, 
 
 	if (fd < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", name);
-	int rc = file_write_all(fd, data, len, name, err);
+	int rc = file_inherit(fd, dirfd, name, err);
+	if (!rc)
+		rc = file_write_all(fd, data, len, name, err);
 	if (!rc)
 		rc = file_sync(fd, name, err);
 	return rc ? rc : file_close(&fd, name, err);

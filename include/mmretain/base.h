@@ -140,9 +140,12 @@ int file_close(int *fd, const char *name, struct err *err) MMR_CHECKED; /* sets 
 int file_open_dir(const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
 /* A folder below dirfd to be listed, never through a link; closed with closedir. */
 int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err) MMR_CHECKED;
-/* mkdir -p below dirfd, 0750, fsyncs each new parent. */
+/* A new file or folder of root belongs to whom the folder belongs to that it was made in: root at work once must not lock out the account
+ * that works there every night.  Nothing for anybody else. */
+int file_inherit(int fd, int dirfd, const char *name, struct err *err) MMR_CHECKED;
+/* mkdir -p below dirfd, 0750, as file_inherit, fsyncs each new parent. */
 int file_make_dirs(int dirfd, const char *path, struct err *err) MMR_CHECKED;
-/* Write name.tmp, fsync, rename over name, fsync folder: old or new, never torn. */
+/* Write name.tmp, as file_inherit, fsync, rename over name, fsync folder: old or new, never torn. */
 int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err) MMR_CHECKED;
 /* Rename without overwriting (renameat2 RENAME_NOREPLACE, else link+unlink), then fsync both folders.
  * ERR_STORE with sys_errno EEXIST when `to` exists. */

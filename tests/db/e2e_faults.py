@@ -308,6 +308,60 @@ def hand_over(bench):
     os.chmod(bench.copy.where, 0o755)
 
 
+@test
+def test_root_at_work(bench):
+    """Whatever root makes in the archive of another account belongs to that account, which goes on afterwards."""
+    if os.geteuid() != 0:
+        raise Skip("needs root to make files of others")
+    bench.policy()
+    bench.expect()
+    os.makedirs(bench.copy.archive, mode=0o750)
+    for folder, _, names in os.walk(bench.copy.data):
+        for n in names + ["."]:
+            os.lchown(os.path.join(folder, n), NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chown(bench.copy.archive, NOBODY.pw_uid, NOBODY.pw_gid)
+
+    def owned(word):
+        for folder, dirs, names in os.walk(bench.copy.archive):
+            for n in dirs + names:
+                st = os.lstat(os.path.join(folder, n))
+                if (st.st_uid, st.st_gid) != (NOBODY.pw_uid, NOBODY.pw_gid):
+                    bench.fail(f"{word}: {os.path.relpath(os.path.join(folder, n), bench.copy.archive)} belongs to {st.st_uid}:{st.st_gid}")
+
+    bench.call("init", code=0)
+    owned("init")
+    root = bench.roots()[0].root.id
+    bench.call("hold", "add", root, "--case", "17/26", code=0)
+    owned("hold add")
+    bench.call("hold", "release", root, "--case", "17/26", code=0)
+    # killed with every kind of file in the ledger's folder, then to the end
+    for fault in ("RUN_AFTER_PUBLISHED:kill", "SWEEP_AFTER:kill", "UNLINK_BEFORE:kill"):
+        lib.finish(bench.start(fault))
+        owned(fault)
+    bench.run(code=(0, 3))
+    owned("run")
+    gone = sorted(bench.want.roots - set(oracle.Db(bench.copy.load()).posts))
+    access = ("--case", "17/26", "--reason", "test")
+    bench.call("show", gone[0], *access, code=0)
+    owned("show")
+    os.unlink(os.path.join(bench.copy.archive, "catalog.sqlite"))
+    for path in lib.bundles(bench.copy.archive):
+        if os.path.exists(side := path.removesuffix(".tar.zst") + ".idx"):
+            os.unlink(side)
+    bench.call("find", "the", *access, code=0)
+    owned("find")
+    bench.call("reindex", code=0)
+    owned("reindex")
+    bench.call("restore", gone[0], "--yes", *access, code=(0, 3))
+    owned("restore")
+    as_nobody(bench)
+    os.chmod(bench.copy.where, 0o755)
+    bench.call("hold", "release", gone[0], "--case", "17/26", code=0)
+    bench.run(code=(0, 3))
+    bench.call("show", gone[0], *access, code=0)
+    bench.call("verify", code=0)
+
+
 # ---- the server -----------------------------------------------------------------------------------------------------------
 @test
 def test_wrong_password(bench):
