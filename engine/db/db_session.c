@@ -13,6 +13,24 @@ static const struct sql sql_facts = {
 	" pg_catalog.pg_postmaster_start_time()::pg_catalog.text,"
 	" pg_catalog.quote_ident(pg_catalog.current_schema()) OPERATOR(pg_catalog.||) ', pg_temp'"};
 
+/* PostgreSQL takes the function or operator whose argument types fit best, from any schema of the path.  Who may create things in ours could
+ * so run his code with our rights, or change what a comparison means.  A superuser may do that anyway; an extension is as it was shipped. */
+static const struct sql sql_lookalike = {
+	"db_lookalike",
+	"SELECT pg_catalog.min(pg_catalog.concat(a.kind, ' ', n.nspname, '.', a.name, ' of role ', r.rolname)) FROM"
+	" (SELECT 'function' AS kind, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class, p.proname AS name,"
+	" p.pronamespace AS nsp, p.proowner AS owner FROM pg_catalog.pg_proc p"
+	" UNION ALL SELECT 'operator', o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oprname, o.oprnamespace, o.oprowner"
+	" FROM pg_catalog.pg_operator o) a"
+	" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.nsp JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.owner"
+	" WHERE n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema() AND NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER"
+	" AND (EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE a.kind OPERATOR(pg_catalog.=) 'function' AND b.proname OPERATOR(pg_catalog.=) a.name"
+	" AND b.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid)"
+	" OR EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE a.kind OPERATOR(pg_catalog.=) 'operator' AND b.oprname OPERATOR(pg_catalog.=) a.name"
+	" AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid))"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) a.class AND d.objid OPERATOR(pg_catalog.=) a.oid"
+	" AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"};
+
 struct setting {
 	const char *name, *value;
 	int since; /* first server version that knows it */
@@ -80,6 +98,18 @@ static int learn_facts(struct db *db, char **ret_path, struct err *err)
 	return 0;
 }
 
+static int check_lookalikes(struct db *db, struct err *err)
+{
+	struct db_result *res auto_mem = NULL;
+	int r = db_query(NULL, db, &sql_lookalike, DB_ONE, 0, NULL, &res, err);
+
+	if (r < 0 || db_null(res, 0, 0))
+		return r;
+	err_set(err, ERR_SCHEMA, "the %s could be taken for one of PostgreSQL's own", db_text(res, 0, 0));
+	return err_hint(err, "Drop it, or move it to a schema of its own, and ask why it is there; only its owner and superusers should be able to create "
+			     "things in Mattermost's schema.");
+}
+
 /* All settings in one statement: a round trip each would be most of what a session costs over a network. */
 struct batch {
 	struct buf text;
@@ -131,6 +161,8 @@ int db_session_start(struct db *db, struct err *err)
 	r = check_server(db, err);
 	if (r == 0)
 		r = learn_facts(db, &path, err);
+	if (r == 0)
+		r = check_lookalikes(db, err);
 	if (r == 0)
 		r = set_all(db, path, err);
 	talloc_free(path);
