@@ -270,7 +270,8 @@ int file_temp(const char *dir, int *ret_fd, struct err *err)
 			unlink(path); /* a leftover name would only be litter */
 	}
 	if (fd < 0)
-		return err_sys(err, code_of(errno), errno, "cannot make a work file in %s", dir);
+		return (void)err_sys(err, code_of(errno), errno, "cannot make a work file in %s", dir),
+		       err_hint(err, "Set TMPDIR to a folder with room for the plan, which this user may write in.");
 	*ret_fd = fd;
 	return 0;
 }

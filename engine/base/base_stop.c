@@ -14,17 +14,33 @@ static void on_signal(int signum)
 	stop_signal = signum;
 }
 
+static bool is_ignored(int signum)
+{
+	struct sigaction old;
+
+	return sigaction(signum, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
+}
+
+/* What the caller ignores for us stays ignored (nohup, a shell's `&`), but for the order to end; a signal mask from outside would make us
+ * deaf to that.  A file that may not grow is an error of the write, like a full disk. */
 void stop_install(void)
 {
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa;
+	sigset_t heard;
 
 	memset(&sa, 0, sizeof sa);
+	sigemptyset(&heard);
 	sa.sa_handler = on_signal;
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		sigaddset(&heard, ends[i]);
+		if (ends[i] == SIGTERM || !is_ignored(ends[i]))
+			sigaction(ends[i], &sa, NULL);
+	}
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+	sigaction(SIGXFSZ, &sa, NULL);
+	sigprocmask(SIG_UNBLOCK, &heard, NULL);
 }
 
 int stop_requested(void)

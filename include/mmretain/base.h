@@ -240,7 +240,9 @@ void log_put(enum log_level level, const char *fmt, ...) MMR_PRINTF(2, 3);
 #define log_info(...) log_put(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_put(LOG_DEBUG, __VA_ARGS__)
 
-void stop_install(void);              /* SIGINT, SIGTERM set a flag, the second quits at once; SIGPIPE ignored */
+/* SIGINT, SIGTERM and SIGHUP set a flag, the second quits at once; SIGINT and SIGHUP stay ignored when the caller ignores them.  SIGPIPE and
+ * SIGXFSZ are ignored: the write fails. */
+void stop_install(void);
 int stop_requested(void);             /* 0 or the signal number */
 void stop_request(int signum);        /* tests */
 /* 0, or ERR_INTERRUPTED. */
