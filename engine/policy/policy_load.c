@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* F005: what may decide over deletion is written by its owner alone. */
+/* F005: what may decide over deletion is written by its owner alone, who is root or ourselves. */
 static int check_file(int fd, const char *path, size_t *ret_len, struct err *err)
 {
 	struct stat st;
@@ -22,6 +22,10 @@ static int check_file(int fd, const char *path, size_t *ret_len, struct err *err
 		err_set(err, ERR_PERMISSION, "policy file \"%s\" can be changed by others (mode %04o)", path,
 			(unsigned)(st.st_mode & 07777));
 		return err_hint(err, "Run: chmod go-w '%s'", path);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		err_set(err, ERR_PERMISSION, "policy file \"%s\" belongs to user %u", path, (unsigned)st.st_uid);
+		return err_hint(err, "Run: chown root '%s'", path);
 	}
 	if (st.st_size > (off_t)POLICY_FILE_BYTES_MAX) {
 		err_set(err, ERR_POLICY, "policy file \"%s\" is larger than 1 MiB", path);
