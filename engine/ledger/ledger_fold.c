@@ -276,6 +276,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		forget(st, f.bundle);
 	if (!f.run)
 		return 0;
+	if (f.at)
+		(void)time_parse(f.at, &st->last_ms); /* of a line whose time cannot be read the one before counts */
 	note_run(st, &f);
 	if (!f.bundle)
 		return 0;

@@ -43,7 +43,7 @@ static void index_jobs(const struct store *store, const struct job *first)
 		rel_path[n++] = j->rel_path;
 		posts += j->posts;
 	}
-	if (catalog_add_bundles(store, rel_path, n, tell_failed, NULL, &why) < 0)
+	if (store_check_place(store, &why) < 0 || catalog_add_bundles(store, rel_path, n, tell_failed, NULL, &why) < 0)
 		log_warn("cannot enter %zu bundle%s into the catalog (%s); `mmretain reindex` tries again, ignoring", n, n == 1 ? "" : "s", why.msg);
 	run_timing("index", from, posts, first->name);
 }

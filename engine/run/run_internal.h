@@ -210,6 +210,8 @@ static inline bool run_deletes(const struct run *run) { return !run->options->no
 int run_expire_step(struct run *run, struct err *err) MMR_CHECKED;
 /* No number of a bundle is given twice, though its file is gone. */
 int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
+/* Before what cannot be undone: the lock is still held, and the archive is where it was. */
+int run_still_ours(struct run *run, struct err *err) MMR_CHECKED;
 int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;
 /* With -v: what a step cost, for people and for the benchmark.  name: bundle, or "". */
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name);

@@ -15,6 +15,13 @@ int run_fault(enum fault_id id, struct err *err)
 	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
 }
 
+int run_still_ours(struct run *run, struct err *err)
+{
+	int rc = db_lock_check(run->lock_db, RUN_LOCK_KEY, err);
+
+	return rc < 0 ? rc : store_check_place(run->store, err);
+}
+
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name)
 {
 	log_debug("time %s %.3f ms %llu posts %s", step, (double)(time_mono_us() - from_us) / 1000, (unsigned long long)posts,
@@ -115,6 +122,20 @@ static int check_not_lost(struct run *run, const struct ledger_state *st, struct
 			     "Nothing was deleted.");
 }
 
+/* A clock that went back was wrong before it did, or is now: better nothing tonight than cut-offs by a wrong one.  --now is taken for true. */
+static int check_not_back(struct run *run, const struct ledger_state *st, struct err *err)
+{
+	char now[TIME_TEXT], last[TIME_TEXT];
+
+	if (time_is_overridden() || run->mm->clock_ms > st->last_ms - CLOCK_SKEW_MAX_MS)
+		return 0;
+	time_format(run->mm->clock_ms, now);
+	time_format(st->last_ms, last);
+	err_set(err, ERR_GUARD, "the clock says %s, but the last run wrote its last line at %s", now, last);
+	return err_hint(err, "Set the clock right (NTP) and run again; when it is right now and was wrong then, run once with --now %s. Nothing was "
+			     "deleted.", now);
+}
+
 /* It may well be the same server, but nothing shows it. */
 static int refuse_unknown(const struct run *run, enum mm_home home, struct err *err)
 {
@@ -138,7 +159,7 @@ static int check_home(struct run *run, struct err *err)
 	if (rc < 0)
 		return rc;
 	run_take_held(run, st);
-	if ((rc = check_not_lost(run, st, err)) < 0 || !st->system)
+	if ((rc = check_not_lost(run, st, err)) < 0 || (rc = check_not_back(run, st, err)) < 0 || !st->system)
 		return rc;
 	home = mm_home(s, st->system, st->database);
 	if (home == MM_HOME_SAME)

@@ -126,8 +126,8 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	size_t n_scopes;
 	int rc;
 
-	/* A trigger, a foreign key, a migration or the server's own job may have come since the run began. */
-	if ((rc = mm_probe_watch(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
+	/* Since the run began the archive may have gone from its place, and a trigger, a foreign key, a migration or the server's own job may have come. */
+	if ((rc = store_check_place(run->store, err)) < 0 || (rc = mm_probe_watch(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
@@ -192,7 +192,7 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
 					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed, .ctx = item};
 	fill_options(run, p, NULL, &o);
-	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0)
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		if ((rc = note_here(run, &p[i], &item[i], err)) < 0)

@@ -93,8 +93,11 @@ static int unlink_pending(struct run *run, const struct run_pending *w, struct e
 	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = w->journal};
 	struct purge_counts c = {.threads = 0};
 	int64_t from = time_mono_us();
-	int rc = purge_unlink(run->mm, &o, &c, err);
+	int rc = run_still_ours(run, err);
 
+	if (rc < 0)
+		return rc;
+	rc = purge_unlink(run->mm, &o, &c, err);
 	add_to_bundle(run, w->name, &c);
 	if (rc < 0 || (rc = run_line_step(run, "unlinked", w->name, &c, err)) < 0)
 		return rc;
@@ -108,8 +111,11 @@ static int unlink_leftover(struct run *run, const char *name, struct err *err)
 {
 	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = name};
 	struct purge_counts c = {.threads = 0};
-	int rc = purge_unlink(run->mm, &o, &c, err);
+	int rc = run_still_ours(run, err);
 
+	if (rc < 0)
+		return rc;
+	rc = purge_unlink(run->mm, &o, &c, err);
 	run_add_counts(&run->report->total, &c);
 	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
 }

@@ -164,6 +164,8 @@ static int open_secret(struct store *s, struct err *err)
 	struct stat st;
 	int rc = file_open_beneath(s->root_dirfd, SECRET, &fd, err);
 
+	if (rc && (err->sys_errno == EMFILE || err->sys_errno == ENFILE))
+		return err_prefix(err, "the secret of the archive"); /* it may well be there */
 	if (rc)
 		err_sys(err, err->sys_errno == EACCES ? ERR_PERMISSION : ERR_KEY, err->sys_errno, "cannot open the secret of the archive, \"%s\"", path);
 	else if ((rc = check_mode(fd, path, 0077, "0600", err)) < 0)
@@ -183,6 +185,8 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 
 	if (fd < 0) {
 		err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+		if (err->sys_errno == EMFILE || err->sys_errno == ENFILE)
+			return err->code;
 		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will do). Nothing was deleted.");
 	}
 	*ret = fd;
@@ -241,6 +245,17 @@ int store_open(void *ctx, const char *path, bool writable, struct store **ret, s
 	}
 	*ret = s;
 	return 0;
+}
+
+int store_check_place(const struct store *s, struct err *err)
+{
+	struct stat open, there;
+
+	if (fstat(s->root_dirfd, &open) == 0 && stat(s->path, &there) == 0 && open.st_dev == there.st_dev && open.st_ino == there.st_ino)
+		return 0;
+	err_set(err, ERR_STORE, "the archive \"%s\" is not the folder any more that it was when this began", s->path);
+	return err_hint(err, "Was its file system unmounted, another one mounted over it, or the folder moved? Put it back and run again; nothing more "
+			     "was deleted.");
 }
 
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)

@@ -99,6 +99,7 @@ struct ledger_state {
 							     delete it finished, and those whose sweep is open */
 	char *system, *database;           /* of the newest run, or NULL */
 	char *open_run;                    /* run without run-end, or NULL */
+	int64_t last_ms;                   /* of the last line of a run; 0: none */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
 	const ledger_id *held;             /* threads whose last line of `hold` and `release` is a hold, sorted by strcmp */

@@ -24,6 +24,9 @@ int store_init(const char *path, struct err *err) MMR_CHECKED;
 /* Opens an archive root; ERR_STORE with a hint when the sentinel is missing (not mounted?), ERR_PERMISSION when others may read
  * or write it; to be written, ERR_KEY when its secret is missing or damaged.  Closed with talloc_free. An s3:// path is refused with a clear message. */
 int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err) MMR_CHECKED;
+/* ERR_STORE when another folder, or none, is by now where the archive was opened: what is written still arrives in the one that was opened,
+ * where nobody would look for it. */
+int store_check_place(const struct store *s, struct err *err) MMR_CHECKED;
 /* Free bytes on the file system of the root. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  Of several generations of one (FORMAT.md 2) the newest: that is the
