@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""The program in surroundings that an administrator or an attacker makes: limits, signals, owners, clocks, an archive that moves.
+
+usage: MMRETAIN=BINARY surroundings.py [TEST...]
+"""
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import exit_codes  # noqa: E402
+from exit_codes import lib  # noqa: E402
+
+LOCK_SESSION = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid <> pg_backend_pid()"
+
+
+def setUpModule():
+    exit_codes.setUpModule()
+
+
+def tearDownModule():
+    exit_codes.tearDownModule()
+
+
+class Base(exit_codes.Base):
+    def setUp(self):
+        super().setUp()
+        self.pg = exit_codes.PG
+
+    def halt(self, fault, **popen):
+        """A run that stops itself at a fault point."""
+        process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None, env={"MMR_FAULT": f"{fault}:stop"}, **popen)
+        if not lib.stopped(process):
+            self.fail(f"the run did not stop at {fault}: {lib.finish(process).err}")
+        return process
+
+    def go_on(self, process, code, err=None):
+        os.kill(process.pid, signal.SIGCONT)
+        done = lib.finish(process)
+        self.check(done, code, err)
+        return done
+
+    def posts(self):
+        return self.pg.psql("SELECT count(*) FROM posts", db=self.name)
+
+    def safe(self, word):
+        self.assertEqual(lib.nowhere(self.want, self.copy), [], word)
+
+
+class Limits(Base):
+    LIMITS = (  # the limit, its values, what a run says
+        ("FSIZE", (0, 100, 4096, 20000), (14,), r"File too large"),
+        ("NOFILE", (5, 6, 8, 10, 12, 16), (12, 14), r"Too many open files"),
+    )
+
+    def test_limits(self):
+        """Files that may not grow, and few descriptors: an error with a reason, and the next run has all."""
+        self.begin()
+        for name, values, codes, words in self.LIMITS:
+            for value in values:
+                def limit():
+                    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+                    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+                with self.subTest(name=name, value=value):
+                    done = lib.call(self.copy, self.policy, "run", "--yes", now_ms=None, preexec_fn=limit)
+                    self.assertIn(done.code, codes, done.err)
+                    self.assertRegex(done.err, words)
+                    self.assertNotIn("back from a copy", done.err)  # nothing is missing
+                    self.safe(f"{name} {value}")
+        self.call(0, "run", "--yes")
+        self.finished()
+
+
+class Signals(Base):
+    def test_ignored_stays_ignored(self):
+        """Below nohup the end of a session does not end the run; a mask from outside does not make it deaf."""
+        self.begin()
+        process = self.halt("BUNDLE_BEFORE_RENAME", preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]))
+        process.send_signal(signal.SIGTERM)
+        self.go_on(process, 143, err="stopped by signal 15")
+        process = self.halt("PURGE_AFTER_INTENT", preexec_fn=lambda: [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGHUP, signal.SIGINT)])
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
+        self.go_on(process, 0)
+        self.finished()
+
+
+class Place(Base):
+    def away(self, how):
+        """Another folder lies where the archive was; returns the way back."""
+        archive = self.copy.archive
+        if how == "mounted over":
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", archive], check=True)
+            return lambda: subprocess.run(["umount", "-l", archive], check=True)
+        os.rename(archive, archive + ".old")
+        if how == "replaced":
+            self.call(0, "init")
+
+        def back():
+            if how == "replaced":
+                self.assertFalse(os.path.exists(os.path.join(archive, "catalog.sqlite")))
+                lib.remove(archive)
+            os.rename(archive + ".old", archive)
+        return back
+
+    def moved(self, how):
+        self.begin()
+        for point in ("BUNDLE_BEFORE_RENAME", "PURGE_AFTER_BATCHES"):
+            process = self.halt(point)
+            before = self.posts()
+            try:
+                back = self.away(how)
+            except subprocess.CalledProcessError:
+                process.kill()
+                self.skipTest("mounting is not permitted here")
+            self.go_on(process, 14, err=r"archive \"\S+\" is not the folder any more that it was")
+            back()
+            self.assertEqual(self.posts(), before, point)
+            self.safe(point)
+        self.call(0, "run", "--yes")
+        self.finished()
+
+    def test_moved(self):
+        self.moved("moved")
+
+    def test_replaced(self):
+        self.moved("replaced")
+
+    def test_mounted_over(self):
+        self.moved("mounted over")
+
+
+class Lock(Base):
+    def test_lost(self):
+        """Whoever has lost the lock neither sweeps nor removes attachments: another run may be at work."""
+        self.begin()
+        for point in ("SWEEP_BEFORE", "SWEEP_AFTER"):
+            process = self.halt(point)
+            files = self.copy.files()
+            self.assertEqual(self.pg.psql(LOCK_SESSION, db=self.name), "1")
+            self.go_on(process, 12, err=r"was lost \(db_lock_check\)")
+            self.assertEqual(self.copy.files(), files, point)
+            if point == "SWEEP_BEFORE":
+                self.assertFalse([e for e in self.ledger() if e["type"] == "sweep"])
+        self.call(0, "run", "--yes")
+        self.call(0, "run", "--yes")
+        self.finished()
+
+
+class Clock(Base):
+    def test_before_the_last_run(self):
+        """A clock that has gone back since the last run is wrong now, or was wrong then."""
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge", now=self.now + 40 * lib.DAY)
+        lines = len(self.ledger())
+        self.call(16, "run", "--yes", err=r"the clock says \S+, but the last run wrote its last line at \S+\n  hint: .*--now", out=r"\A\Z")
+        self.assertEqual(len(self.ledger()), lines)
+        self.untouched()
+        self.call(0, "run", "--yes", now=self.now)
+        self.call(0, "run", "--yes")
+        self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
+
+
+class Files(Base):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to give a file away")
+    def test_policy_of_another(self):
+        """Whose file it is decides what is deleted: only root's and one's own is read."""
+        self.begin()
+        os.chown(self.policy, 12345, 12345)
+        for args in (("plan",), ("run", "--yes"), ("check",)):
+            self.call(19, *args, err=r"policy file \"\S+\" belongs to user 12345\n  hint: Run: chown root '\S+'")
+        self.untouched()
+        os.chown(self.policy, 0, 12345)
+        self.call(0, "plan")
+
+    def test_work_files(self):
+        self.begin()
+        for place in ("/nowhere", "/proc", "/etc/passwd"):
+            self.call(14, "plan", err=r"cannot make a work file in %s: .*\n  hint: .*TMPDIR" % place, env={"TMPDIR": place})
+
+
+class LookAlikes(Base):
+    BAD = "FUNCTION {s}.{n}({a}) RETURNS {r} LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'hijacked'; END$$"
+
+    def test_refused(self):
+        """A function or operator of another role that PostgreSQL would take for its own runs with our rights: nothing is asked at all."""
+        self.begin()
+        self.pg.psql("DROP ROLE IF EXISTS mallory; CREATE ROLE mallory; GRANT CREATE ON SCHEMA public TO mallory", db=self.name)
+        for sql, undo, words in (
+                (f"CREATE {self.BAD.format(s='public', n='bad', a='varchar, varchar', r='boolean')}; CREATE OPERATOR public.= (FUNCTION = public.bad, LEFTARG = varchar, RIGHTARG = varchar)",
+                 "DROP OPERATOR public.= (varchar, varchar); DROP FUNCTION public.bad", r"operator public\.= of role mallory"),
+                (f"CREATE {self.BAD.format(s='public', n='length', a='varchar', r='int')}", "DROP FUNCTION public.length", r"function public\.length of role mallory")):
+            self.pg.psql(f"SET ROLE mallory; {sql}", db=self.name)
+            for args in (("plan",), ("run", "--yes")):
+                self.call(13, *args, err=words)
+            self.call(13, "doctor", out=words, err="1 failure")
+            self.pg.psql(undo, db=self.name)
+        # What a superuser made is his to answer for, and an extension is as it was shipped.
+        self.pg.psql("CREATE EXTENSION citext; CREATE FUNCTION public.length(json) RETURNS int LANGUAGE sql AS 'SELECT 1'", db=self.name)
+        self.call(0, "plan")
+        self.pg.psql("DROP OWNED BY mallory; DROP ROLE mallory", db=self.name)
+        self.untouched()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
