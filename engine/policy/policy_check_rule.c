@@ -88,6 +88,21 @@ static void check_floor(struct problem_list *l, const struct policy_rule *r, con
 	policy_hint(l, "Shorten `floor`, or lengthen `keep`.");
 }
 
+/* keep_for counts from the newest post, which is as old as `keep` when the thread goes. */
+static void check_keep_for(struct problem_list *l, const struct policy_rule *r, const struct node *n)
+{
+	const int64_t day_ms = 1735689600000; /* as above */
+	char age[TIME_TEXT], keep_for[TIME_TEXT];
+
+	if (!r->has_age || !r->has_keep_for || r->from == FROM_ROOT || duration_before(day_ms, &r->keep_for) < duration_before(day_ms, &r->age))
+		return;
+	duration_format(&r->age, age);
+	duration_format(&r->keep_for, keep_for);
+	policy_warning(l, policy_node_get(policy_node_get(n, "archive"), "keep_for"), "`keep_for` %s is not longer than `keep` %s: what is archived is past its time at once",
+		       keep_for, age);
+	policy_hint(l, "`keep_for` counts from the newest post. Lengthen it, or write `archive: none` where no archive is wanted.");
+}
+
 /* F002: no archive is a decision, and for the whole server one that says twice what is never touched. */
 static void check_archive(struct problem_list *l, const struct policy_rule *r, const struct node *n, bool deleted)
 {
@@ -133,6 +148,7 @@ void policy_check_rule(struct problem_list *l, const struct policy_rule *r, cons
 	check_limit(l, n);
 	check_guard(l, r, n);
 	check_floor(l, r, n);
+	check_keep_for(l, r, n);
 	check_archive(l, r, n, deleted);
 	if (!deleted) /* they hold for `deleted_posts` too */
 		check_idle_keys(l, r, n);

@@ -87,7 +87,7 @@ static const struct policy_section spare_section = {
 static const struct policy_key rule_archive_keys[] = {
 	{.name = "keep_for", .kind = KIND_DURATION, AT(policy_rule, keep_for), HAS(policy_rule, has_keep_for), .required = true,
 	 .also = "for keep expire expire_after retention", .missing = "Write `archive: {keep_for: 10y}`; without `archive` bundles are kept without end.",
-	 .example = "10y", .about = "How long a bundle is kept, counted from its newest post to the end of that month. Then it is removed; holds lengthen it."},
+	 .example = "10y", .about = "How long a bundle is kept, counted from its newest post (of what goes by `deleted_posts`, from then) to the end of that month. Then it is removed; holds lengthen it."},
 };
 static const struct policy_section rule_archive_section = {
 	.name = "the `archive` of a rule", .title = "archive (of a rule)", KEYS(rule_archive_keys),

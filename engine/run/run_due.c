@@ -13,10 +13,13 @@ static int32_t month_of(int64_t ms)
 	return (int32_t)(strtol(text, NULL, 10) * 12 + strtol(text + 5, NULL, 10) - 1);
 }
 
-/* keep_for counts from the last reply, not from the night of archiving: a late run must not keep longer. */
-static int32_t expiry_of(const struct policy_rule *rule, int64_t last_reply_ms)
+/* keep_for counts from the last reply, not from the night of archiving: a late run must not keep longer.  What goes because somebody has deleted it
+ * may be out of a thread that is years old: it counts from the plan's cut-off, before which it was deleted. */
+static int32_t expiry_of(const struct plan *plan, const struct policy_rule *rule, const struct plan_thread *t)
 {
-	return rule->has_keep_for ? month_of(duration_after(last_reply_ms, &rule->keep_for)) : EXPIRY_NEVER;
+	int64_t from_ms = t->reason == DUE_DELETED && plan->deleted_cut_ms > t->last_reply_ms ? plan->deleted_cut_ms : t->last_reply_ms;
+
+	return rule->has_keep_for ? month_of(duration_after(from_ms, &rule->keep_for)) : EXPIRY_NEVER;
 }
 
 int64_t run_expires_ms(int32_t expiry_month)
@@ -79,7 +82,7 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 			continue;
 		}
 		d.rule = (int32_t)(scope->rule - run->policy->rule);
-		d.expiry_month = expiry_of(scope->rule, d.t.last_reply_ms);
+		d.expiry_month = expiry_of(plan, scope->rule, &d.t);
 		memcpy(d.team, scope->mm.team_id, sizeof d.team);
 		if ((rc = spool_add(s, &d, err)) < 0)
 			return rc;

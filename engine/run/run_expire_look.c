@@ -109,9 +109,13 @@ static int read_head(struct run_expire *x, struct bundle_reader *r, const struct
 	if (!p->has_expiry)
 		e->expires_ms = json_integer_value(expires);
 	*ret_held = json_is_true(json_object_get(o, "held"));
+	if (json_is_true(json_object_get(o, "parts")))
+		e->from_ms = json_integer_value(json_object_get(o, "cutoff_ms"));
 	rc = p->has_expiry || json_is_integer(expires) ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" does not say when it expires", p->rel_path);
 	json_decref(o);
 	take_times(r, e);
+	if (e->last_ms > e->from_ms)
+		e->from_ms = e->last_ms;
 	return rc;
 }
 
@@ -127,7 +131,7 @@ static int look_at_policy(struct run_expire *x, struct run_expired *e)
 		e->expires_ms = 0;
 		return stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
 	}
-	until_ms = run_expiry_after(e->last_ms, &rule->keep_for);
+	until_ms = run_expiry_after(e->from_ms, &rule->keep_for);
 	if (until_ms <= e->expires_ms)
 		return 0;
 	e->expires_ms = until_ms;

@@ -30,7 +30,7 @@ enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_th
 
 struct plan_thread {          /* one due thread; fixed size, lives in a spool */
 	mm_id root, channel_id;
-	int64_t root_create_ms, last_reply_ms; /* the archive's keep_for counts from last_reply_ms */
+	int64_t root_create_ms, last_reply_ms; /* the archive's keep_for counts from last_reply_ms, or from deleted_cut_ms */
 	uint64_t posts, bytes;
 	uint32_t scope;       /* index into plan->scope */
 	uint8_t reason;

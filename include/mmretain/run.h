@@ -105,6 +105,7 @@ struct run_expired {
 	const char *bundle, *rel_path, *rule, *team; /* team: label of the bundle, "" when it was not read */
 	int64_t expires_ms;                /* as it was published, or by the policy of today when that is later; 0: never */
 	int64_t first_ms, last_ms;         /* of its rows; 0 when it was not read */
+	int64_t from_ms;                   /* what a keep_for counts from: last_ms, of parts at least the cut-off that took them */
 	uint64_t threads, posts, bytes;
 	enum run_expiry state;
 	bool announced;                    /* a call before ended between its lines */

@@ -136,6 +136,7 @@ static const struct {
 } warnings[] = {
 	{"match: {}, keep: {for: 1y}, guard: {percent: 10}", NULL},
 	{"match: {}, keep: {for: 1y}", "without a guard"},
+	{"match: {}, keep: {for: 2y}, archive: {keep_for: 18mo}, guard: {percent: 10}", "`keep_for` 18mo is not longer than `keep` 2y"},
 	{"match: {}, keep: {for: 30d}, floor: 90d, guard: {percent: 10}", "`floor` 90d is longer than `keep` 30d"},
 	{"match: {}, keep: {for: 90d}, floor: 90d, guard: {percent: 10}", NULL},
 	{"match: {}, keep: {for: 1y}, floor: 366d, guard: {percent: 10}", NULL}, /* 2024 is a leap year */
