@@ -126,7 +126,7 @@ static char *member_string(void *ctx, json_t *o, const char *key)
 
 /* The line that the crash kept from being written; snapshot 0 makes the purge watch all replies. */
 static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const char *rule, const char *policy_hex,
-		      struct err *err)
+		      const json_t *expires_ms, struct err *err)
 {
 	struct ledger_entry e;
 	char hex[DIGEST_HEX + 1];
@@ -148,6 +148,8 @@ static int adopt_line(struct run *run, const char *rel_path, const struct bundle
 	ledger_int(&e, "rows", (int64_t)c->rows);
 	ledger_int(&e, "blobs", (int64_t)c->blobs);
 	ledger_int(&e, "snapshot_ms", 0);
+	if (json_is_integer(expires_ms))
+		ledger_int(&e, "expires_ms", json_integer_value(expires_ms));
 	ledger_bool(&e, "adopted", true);
 	return ledger_append(run->ledger, &e, err);
 }
@@ -170,8 +172,9 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	o = json_loadb(text, len, 0, NULL);
 	rule = member_string(ctx, o, "rule");
 	policy_hex = member_string(ctx, o, "policy_sha256");
+	rc = adopt_line(run, rel_path, &check, rule, policy_hex, json_object_get(o, "expires_ms"), err);
 	json_decref(o);
-	return adopt_line(run, rel_path, &check, rule, policy_hex, err);
+	return rc;
 }
 
 static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
