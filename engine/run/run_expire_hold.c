@@ -365,9 +365,19 @@ static int on_post(struct looking *l, const struct catalog_row *row, struct err 
 	return rc;
 }
 
+/* A post whose author had it erased is still one of a channel and of a thread; of a reply no time is left. */
+static int on_erased(struct looking *l, const struct bundle_erased *e, struct err *err)
+{
+	const struct catalog_row row = {.kind = CATALOG_POST, .id = {e->id, e->id_len}, .root = {e->root, e->root_len}, .original = {e->original, e->original_len},
+					.channel = {e->channel, e->channel_len}, .create_ms = e->create_ms};
+
+	return e->id_len ? on_post(l, &row, err) : 0;
+}
+
 static int read_rows(struct looking *l, struct err *err)
 {
 	struct catalog_rows *rows;
+	struct bundle_erased erased;
 	struct catalog_row row;
 	const char *line;
 	size_t len;
@@ -378,6 +388,8 @@ static int read_rows(struct looking *l, struct err *err)
 		rc = catalog_row_decode(rows, line, len, &row, err);
 		if (rc == 0 && row.kind == CATALOG_POST)
 			held = on_post(l, &row, err);
+		else if (rc == 0 && row.kind == CATALOG_OTHER && bundle_erased_line(line, len, &erased))
+			held = on_erased(l, &erased, err);
 		if (rc == 0 && held == 0)
 			rc = stop_check(err);
 	}
