@@ -4,6 +4,7 @@
 usage: MMRETAIN=BINARY expire_test.py [-k NAME]
 """
 import datetime
+import hashlib
 import json
 import os
 import shutil
@@ -87,11 +88,11 @@ class Base(unittest.TestCase):
     def setUp(self):
         self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
         self.addCleanup(self.bench.copy.remove)
-        self.bench.begin(self.RULES)
         self.first_run()
         self.bench.now = NOW + 2 * DAY
 
     def first_run(self):
+        self.bench.begin(self.RULES)
         self.bench.run(code=self.bench.want.code)
 
     def tearDown(self):
@@ -525,8 +526,21 @@ class Doubt(Base):
         finally:
             self.bench.go_on(process, code=(0, 3))
 
+    def as_before(self):
+        """The ledger as earlier versions wrote it: an adopted bundle itself says when it expires."""
+        lines, before = [], "0" * 64
+        for e in lib.ledger(self.bench.copy.archive):
+            e.pop("hash")
+            if e.get("adopted"):
+                e.pop("expires_ms")
+            body = json.dumps({**e, "prev": before}, separators=(",", ":"))[:-1].encode()
+            before = hashlib.sha256(body).hexdigest()
+            lines.append(body + b',"hash":"' + before.encode() + b'"}\n')
+        with open(os.path.join(self.bench.copy.archive, "ledger", "entries.jsonl"), "wb") as f:
+            f.writelines(lines)
+
     def test_adopted(self):
-        """The ledger's line does not say when the bundle expires: the bundle does."""
+        """A bundle that a crash left without its line."""
         bench = faults.Bench(WORLD, WHERE, "adopted_b", NOW)
         self.addCleanup(bench.copy.remove)
         bench.begin(self.RULES)
@@ -537,12 +551,44 @@ class Doubt(Base):
         self.bench = bench
         adopted = [e["rel_path"] for e in self.lines("published") if e.get("adopted")]
         self.assertEqual(len(adopted), 1)
+        head = json.loads(lib.Bundle(os.path.join(bench.copy.archive, adopted[0])).members["data/bundle.json"])
+        self.assertEqual(next(e["expires_ms"] for e in self.lines("published") if e.get("adopted")), head["expires_ms"])
+        self.as_before()
         bench.now = NOW + 2 * DAY
         due = self.due()
         self.assertIn(adopted[0], due)
         self.assertEqual(set(self.listed()), due)
         self.expire("--yes")
         self.finished(due)
+
+
+class Deleted(Base):
+    RULES = [{"name": "all", "match": {}, "keep": "forever", "archive": {"keep_for": "400d"}}]
+
+    def first_run(self):
+        self.bench.policy(self.RULES, purge_after="30d")
+        self.bench.call("init", code=0)
+        self.bench.sql(f"UPDATE posts SET deleteat = {NOW - 60 * DAY}, updateat = {NOW - 60 * DAY} WHERE id IN (SELECT id FROM posts WHERE rootid = '{ROOT}' ORDER BY id LIMIT 2)")
+        self.bench.run(code=(0, 3))
+
+    def test_counts_from_the_cut(self):
+        """What was deleted out of an old thread is kept for as long as the policy says, not until the next night."""
+        path = next(p for p in lib.bundles(self.bench.copy.archive) for table, row in lib.Bundle(p).rows() if row.get("rootid") == ROOT)
+        path = os.path.relpath(path, self.bench.copy.archive)
+        e = next(e for e in self.lines("published") if e["rel_path"] == path)
+        self.assertTrue(e["parts"])
+        self.assertEqual(e["expires_ms"], month_end(self.lines("plan")[0]["deleted_cut_ms"] + 400 * DAY))
+        self.assertEqual(self.listed(), {})
+        self.bench.now = e["expires_ms"] + 3600_000
+        self.assertEqual(self.listed("--clock-is-right")[path]["state"], "expires")
+        self.bench.policy([dict(self.RULES[0], archive={"keep_for": "800d"})], purge_after="30d")
+        self.assertEqual(self.listed("--clock-is-right")[path]["state"], "policy")
+        self.bench.policy(self.RULES, purge_after="30d")
+        self.bench.call("hold", "add", ROOT, "--case", "x", code=0)  # parts of a held thread are held
+        self.assertEqual(self.listed("--clock-is-right", code=3)[path]["thread"], ROOT)
+        self.bench.call("hold", "release", ROOT, "--case", "x", code=0)
+        self.expire("--yes", "--clock-is-right")
+        self.assertNotIn(path, self.bundles())
 
 
 class Times(Base):
