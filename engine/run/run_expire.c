@@ -245,7 +245,9 @@ static bool any_due(const struct run_expire *x)
 	for (size_t i = 0; i < x->archive->n; i++) {
 		const struct ledger_published *p = &x->archive->bundle[i];
 
-		if (p->expiry == LEDGER_EXPIRING || (p->expiry == LEDGER_THERE && (!p->has_expiry || (p->expires_ms != 0 && p->expires_ms <= x->report->now_ms))))
+		if (p->expiry == LEDGER_EXPIRED || p->newest_ms > x->report->now_ms - RUN_EXPIRE_SETTLE_MS)
+			continue;
+		if (p->expiry == LEDGER_EXPIRING || !p->has_expiry || (p->expires_ms != 0 && p->expires_ms <= x->report->now_ms))
 			return true;
 	}
 	return false;

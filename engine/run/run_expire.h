@@ -16,6 +16,9 @@ int run_expire_held(void *ctx, const struct policy *policy, struct mm *mm, const
 
 /* ---- run_expire_look.c ---- */
 
+/* A bundle stays for so long after the newest line of a run about it: what came late could still bring a thread back. */
+#define RUN_EXPIRE_SETTLE_MS INT64_C(86400000)
+
 /* One published bundle on its way. */
 struct run_expire {
 	void *ctx;

@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <string.h>
 
-enum { SETTLE_MS = 86400000, HEAD_MAX = 1 << 20 };
+enum { HEAD_MAX = 1 << 20 };
 
 static int stays(struct run_expired *e, enum run_expiry state, const char *why)
 {
@@ -61,7 +61,7 @@ static int look_at_runs(struct run_expire *x, const struct ledger_published *p, 
 		return stays(e, RUN_STAYS_UNFINISHED, "its threads are to be looked through for late replies once more");
 	if (journal)
 		return stays(e, RUN_STAYS_UNFINISHED, "attachments of its threads are still to be removed");
-	if (p->newest_ms > x->report->now_ms - SETTLE_MS)
+	if (p->newest_ms > x->report->now_ms - RUN_EXPIRE_SETTLE_MS)
 		return stays(e, RUN_STAYS_YOUNG, "a run had to do with it less than a day ago");
 	return 0;
 }
