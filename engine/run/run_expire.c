@@ -72,6 +72,14 @@ static int line_withdrawn(struct run_expire *x, const struct run_expired *b, str
 
 /* ---- removing ---- */
 
+/* Reading a bundle back takes its time: the lock is still held, and the archive is where it was. */
+static int still_ours(const struct run_expire *x, struct err *err)
+{
+	int rc = db_lock_check(x->lock_db, RUN_LOCK_KEY, err);
+
+	return rc < 0 ? rc : store_check_place(x->store, err);
+}
+
 static int remove_late(void *payload, const char *rel_path, struct err *err)
 {
 	struct run_expire *x = payload;
@@ -99,9 +107,9 @@ static int remove_rest(struct run_expire *x, const struct ledger_published *p, c
 static int remove_one(struct run_expire *x, const struct ledger_published *p, struct run_expired *b, const struct store_seen *seen, struct err *err)
 {
 	bool was;
-	int rc;
+	int rc = still_ours(x, err);
 
-	if (!b->announced && (rc = line_expiring(x, p, b, err)) < 0)
+	if (rc < 0 || (!b->announced && (rc = line_expiring(x, p, b, err)) < 0))
 		return rc;
 	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
 		return rc;
@@ -115,7 +123,10 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 /* What was removed, out of the catalog; only then it is said to be gone.  One pass for all, because the catalog's names belong to all bundles. */
 static int close_all(struct run_expire *x, struct err *err)
 {
-	int rc = catalog_forget(x->store, x->gone, x->n_gone, err);
+	int rc = x->n_gone ? store_check_place(x->store, err) : 0; /* the catalog is opened by its path */
+
+	if (rc == 0)
+		rc = catalog_forget(x->store, x->gone, x->n_gone, err);
 
 	if (rc == 0 && x->n_gone)
 		rc = run_fault(FAULT_EXPIRE_AFTER_CATALOG, err);
@@ -291,7 +302,6 @@ static int open_all(struct run_expire *x, struct err *err)
 {
 	const struct policy_database *d = &x->policy->database;
 	struct mm_source source = {d->mattermost_config, d->service, d->url};
-	struct db *lock_db;
 	int rc = mm_open(x->ctx, &source, &x->mm, err);
 
 	if (rc < 0)
@@ -300,7 +310,7 @@ static int open_all(struct run_expire *x, struct err *err)
 		err_set(err, ERR_DATABASE, "the database is a standby");
 		return err_hint(err, "Point the policy at the primary; nothing was removed.");
 	}
-	if (x->options->act && ((rc = db_open_again(x->ctx, x->mm->db, &lock_db, err)) < 0 || (rc = db_lock(lock_db, RUN_LOCK_KEY, err)) < 0))
+	if (x->options->act && ((rc = db_open_again(x->ctx, x->mm->db, &x->lock_db, err)) < 0 || (rc = db_lock(x->lock_db, RUN_LOCK_KEY, err)) < 0))
 		return rc;
 	if ((rc = mm_probe(x->mm, err)) < 0)
 		return rc;
@@ -333,15 +343,13 @@ static bool is_whole_night(const struct run_options *o)
 int run_expire_step(struct run *run, struct err *err)
 {
 	struct run_expire_options options = {.act = true, .deadline_mono_ms = run->options->deadline_mono_ms, .progress = run->options->progress};
-	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .ledger = run->ledger, .run_id = run->report->id,
+	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .lock_db = run->lock_db, .ledger = run->ledger, .run_id = run->report->id,
 			       .options = &options};
 	int rc;
 
 	if (!is_whole_night(run->options))
 		return 0;
 	x.report = run->report->expire = mem_new(run->report, struct run_expire_report);
-	if ((rc = db_lock_check(run->lock_db, RUN_LOCK_KEY, err)) < 0)
-		return rc;
 	if ((rc = expire(&x, err)) != -ERR_KEPT)
 		return rc;
 	err_clear(err);

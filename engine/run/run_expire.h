@@ -25,6 +25,7 @@ struct run_expire {
 	const struct policy *policy;
 	struct store *store;
 	struct mm *mm;
+	struct db *lock_db;            /* NULL: only looked at */
 	struct ledger_state *state;
 	struct ledger_archive *archive;
 	struct ledger *ledger;         /* NULL: only looked at */

@@ -744,6 +744,37 @@ class Crash(Base):
         self.expire("--yes")
         self.finished(due)
 
+    def test_moved(self):
+        """Another folder where the archive was: nothing more goes, and its catalog is not touched."""
+        due, archive, aside = self.due(), self.bench.copy.archive, os.path.join(self.bench.copy.where, "aside")
+        process = self.bench.start("EXPIRE_AFTER_INTENT:stop", "expire", "--yes")
+        self.assertTrue(lib.stopped(process))
+        os.rename(archive, aside)
+        shutil.copytree(aside, archive)
+        before = content(archive)
+        os.kill(process.pid, signal.SIGCONT)
+        done = lib.finish(process)
+        self.assertEqual(done.code, 14, done.err)
+        self.assertIn("is not the folder any more", done.err)
+        self.assertEqual(content(archive), before)
+        shutil.rmtree(archive)
+        os.rename(aside, archive)
+        self.consistent_after_crash()
+        self.expire("--yes")
+        self.finished(due)
+
+    def test_lock_lost(self):
+        due = self.due()
+        process = self.bench.start("EXPIRE_AFTER_INTENT:stop", "expire", "--yes")
+        self.assertTrue(lib.stopped(process))
+        self.bench.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        os.kill(process.pid, signal.SIGCONT)
+        self.assertIn(lib.finish(process).code, (11, 12))
+        self.assertEqual(len(self.lines("expiring")), 1)
+        self.consistent()
+        self.expire("--yes")
+        self.finished(due)
+
     def test_disk(self):
         """Nobody may write in the folder: nothing is lost, and the next call goes on."""
         due = self.due()
