@@ -184,9 +184,21 @@ static int store_one(struct unit *u, const struct run_file *f, struct err *err)
 	return rc < 0 ? rc : bundle_file(u->w, f->id, "stored", &f->sha256, f->size_bytes, err);
 }
 
+/* Stored once each, hardly compressed. */
+static int check_room(const struct unit *u, struct err *err)
+{
+	uint64_t bytes = 0;
+
+	if (u->rule->files != FILES_ARCHIVE || u->rule->archive_none)
+		return 0;
+	for (size_t i = 0; i < u->n_files; i++)
+		bytes += u->file[i].size_bytes;
+	return store_check_room(u->sitting->run->store, bytes, err);
+}
+
 int run_files_store(struct unit *u, struct err *err)
 {
-	int rc = 0;
+	int rc = check_room(u, err);
 
 	for (size_t i = 0; i < u->n_files && rc == 0; i++)
 		rc = store_one(u, &u->file[i], err);

@@ -294,6 +294,14 @@ static const char *outcome_of(const struct run_report *rep, int rc)
 	return rc == -ERR_GUARD || rc == -ERR_SCHEMA || rc == -ERR_POLICY ? "refused" : "failed";
 }
 
+/* What a deep room cannot say: how the archive and the database stand now. */
+static void tell_state(int rc, struct err *err)
+{
+	if (rc < 0 && !*err->hint)
+		err_hint(err, "%s What was finished stays finished, nothing is lost; the next run takes up the rest.",
+			 rc == -ERR_STORE ? "Check the archive's disk and limits, then run again." : "Run again.");
+}
+
 /* The last lines; their failure matters only when all else went well. */
 static int close_run(struct run *run, int rc, struct err *err)
 {
@@ -337,6 +345,7 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 		return rc;
 	if ((rc = open_all(run, err)) == 0)
 		rc = night(run, err);
+	tell_state(rc, err);
 	rc = close_run(run, rc, err);
 	/* Locks and the ledger go with the process or the caller's context, after the report was printed. */
 	talloc_steal(run->report, run->plan);

@@ -11,11 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { SHRINKS_TO_PERCENT = 33, ROOM_PERCENT = 120 }; /* rows compress to a third at the worst; room for a fifth more than that */
+
+/* Bytes in the archive that the next bundle may take. */
+static uint64_t room_bytes(const struct run *run)
+{
+	return run->policy->archive.bundle_size_bytes / 100 * SHRINKS_TO_PERCENT / 100 * ROOM_PERCENT;
+}
+
 static int open_bundle(struct unit *u, struct err *err)
 {
 	struct run *run = u->sitting->run;
 	const char *team = u->first.team[0] ? u->scope->team_name : "direct";
 	char pg[32];
+	int rc;
 	struct bundle_source source = {
 		.rule = u->rule->name, .policy_digest_hex = run->policy_hex, .team_id = u->first.team, .team_label = team,
 		.cutoff_ms = run->plan->rule[u->first.rule].cut_ms, .expires_ms = run_expires_ms(u->first.expiry_month),
@@ -34,6 +43,8 @@ static int open_bundle(struct unit *u, struct err *err)
 	}
 	snprintf(pg, sizeof pg, "%d", db_server_version(run->mm->db));
 	memcpy(options.salt_secret, run->store->salt_secret, sizeof options.salt_secret);
+	if ((rc = store_check_room(run->store, room_bytes(run), err)) < 0)
+		return rc;
 	return bundle_create(u->ctx, run->store->partial_dirfd, &source, &options, &u->w, err);
 }
 

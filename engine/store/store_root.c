@@ -116,6 +116,20 @@ static bool has_sentinel(int dirfd)
 	return fstatat(dirfd, SENTINEL, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
+/* The number of another format's mark, or 0. */
+static int other_format(int dirfd)
+{
+	struct stat st;
+	char name[64];
+
+	for (int format = 2; format < 100; format++) {
+		snprintf(name, sizeof name, "0=mmretain_archive_%d", format);
+		if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return format;
+	}
+	return 0;
+}
+
 int store_init(const char *path, struct err *err)
 {
 	auto_fd int dirfd = -1;
@@ -215,6 +229,10 @@ static int open_root(struct store *s, struct err *err)
 		return err_hint(err, "Run as the user that the archive belongs to. Nothing was changed.");
 	if (rc)
 		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
+	if (!has_sentinel(s->root_dirfd) && (rc = other_format(s->root_dirfd)) > 0) {
+		err_set(err, ERR_STORE, "\"%s\" is an archive of format %d, and this program knows format 1", s->path, rc);
+		return err_hint(err, "Use the newer mmretain that wrote it. Nothing was changed.");
+	}
 	if (!has_sentinel(s->root_dirfd)) {
 		err_set(err, ERR_STORE, "\"%s\" is not an archive root: " SENTINEL " is not there", s->path);
 		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
@@ -258,12 +276,27 @@ int store_check_place(const struct store *s, struct err *err)
 			     "was deleted.");
 }
 
+int store_check_room(const struct store *s, uint64_t bytes, struct err *err)
+{
+	char have[TIME_TEXT], need[TIME_TEXT];
+	uint64_t free_bytes = 0;
+	int rc = store_free_bytes(s, &free_bytes, err);
+
+	if (rc < 0 || free_bytes >= bytes)
+		return rc;
+	bytes_format(free_bytes, have);
+	bytes_format(bytes, need);
+	err_set(err, ERR_STORE, "the archive \"%s\" has %s of space left, and the next bundle may take %s", s->path, have, need);
+	return err_hint(err, "Make room on its file system, or lower archive.bundle_size. What was finished stays finished, nothing is lost; the next run takes "
+			     "up the rest.");
+}
+
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
 {
 	struct statvfs v;
 
 	if (fstatvfs(s->root_dirfd, &v) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot ask for the free space of \"%s\"", s->path);
-	*ret = (uint64_t)v.f_bavail * v.f_frsize;
+	*ret = v.f_blocks ? (uint64_t)v.f_bavail * v.f_frsize : (uint64_t)INT64_MAX; /* some file systems do not tell */
 	return 0;
 }

@@ -27,7 +27,9 @@ int store_open(void *ctx, const char *path, bool writable, struct store **ret, s
 /* ERR_STORE when another folder, or none, is by now where the archive was opened: what is written still arrives in the one that was opened,
  * where nobody would look for it. */
 int store_check_place(const struct store *s, struct err *err) MMR_CHECKED;
-/* Free bytes on the file system of the root. */
+/* ERR_STORE when fewer bytes than that are free: a disk that runs full may serve others, too. */
+int store_check_room(const struct store *s, uint64_t bytes, struct err *err) MMR_CHECKED;
+/* Free bytes on the file system of the root; INT64_MAX where it does not tell. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  Of several generations of one (FORMAT.md 2) the newest: that is the
  * bundle, and the others are what an interrupted erasure left. */
