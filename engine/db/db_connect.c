@@ -7,6 +7,8 @@
 
 #include "db_internal.h"
 
+enum { CONNECT_WAIT_MS = 250, CONNECT_WAIT_MAX_MS = 4000 }; /* eight seconds in all */
+
 /* Server notices may quote content; nobody may see them on stderr. */
 static void ignore_notice(void *arg, const PGresult *r)
 {
@@ -23,6 +25,32 @@ static int db_destroy(struct db *db)
 	return 0;
 }
 
+/* A server that is there and has no room, or comes up just now, has it again soon.  libpq gives no SQLSTATE of a refused connection, so the text
+ * must tell; where it is not in English nobody waits. */
+static const char *const passing[] = {
+	"too many clients already", "remaining connection slots are reserved", "too many connections for", "the database system is starting up",
+	"the database system is not yet accepting connections", "the database system is in recovery mode",
+};
+
+static bool will_pass(PGconn *pg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(passing); i++)
+		if (strstr(PQerrorMessage(pg), passing[i]))
+			return true;
+	return false;
+}
+
+static void connect_patiently(struct db *db, const struct db_params *p)
+{
+	for (int64_t wait_ms = CONNECT_WAIT_MS;; wait_ms *= 2) {
+		db->pg = PQconnectdbParams(p->key, p->value, 0);
+		if (!db->pg || PQstatus(db->pg) == CONNECTION_OK || wait_ms > CONNECT_WAIT_MAX_MS || stop_requested() || !will_pass(db->pg))
+			return;
+		time_sleep_ms(wait_ms);
+		PQfinish(db->pg);
+	}
+}
+
 /* libpq's text on one line; it names host, port, user and file, never a password. */
 static int connect_error(PGconn *pg, struct err *err)
 {
@@ -36,7 +64,11 @@ static int connect_error(PGconn *pg, struct err *err)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "; ");
 	}
 	text[n] = '\0';
+	if (stop_requested())
+		return stop_check(err);
 	err_set(err, ERR_DATABASE, "cannot connect: %s", n ? text : "no answer");
+	if (will_pass(pg))
+		return err_hint(err, "The server takes no more connections now; run again when it does, or raise max_connections.");
 	if (PQconnectionNeedsPassword(pg) && !PQconnectionUsedPassword(pg))
 		return err_hint(err, "The server wants a password: give it in a password file (passfile=FILE, mode 0600).");
 	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection settings.");
@@ -56,7 +88,7 @@ static int connect_params(struct db *db, struct db_params *p, struct err *err)
 	snprintf(seconds, sizeof(seconds), "%lld", (long long)(db->options.connect_timeout_s ?: DB_CONNECT_S));
 	if (db->options.connect_timeout_s || !db_params_get(p, "connect_timeout")[0])
 		db_params_set(p, "connect_timeout", seconds);
-	db->pg = PQconnectdbParams(p->key, p->value, 0);
+	connect_patiently(db, p);
 	if (!db->pg)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
