@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000 };
+enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000, LOOK_TRIES = 5 };
 
 struct pace { size_t posts; };
 
@@ -136,6 +136,22 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
  * and what its run knew about attachments is asked of the bundle. */
 struct asked { struct purge_watch *w; struct purge_missing *missing; };
 
+/* A table that is locked for a moment (an ALTER, the end of a VACUUM) must not end the night: 100 ms of patience each time, so that nobody waits
+ * behind us for long. */
+static int look_around(struct mm *mm, struct purge_watch *w, struct err *err)
+{
+	for (int tries = 0;; tries++) {
+		/* A trigger, a foreign key, a migration or the server's own job may have come since. */
+		int rc = mm_probe_watch(mm, err);
+
+		if (rc == 0 && w)
+			rc = purge_watch_look(w, mm, err);
+		if (rc == 0 || !err_retryable(rc) || rc == -ERR_DB_GONE || tries == LOOK_TRIES || stop_requested())
+			return rc;
+		time_sleep_ms(100 << tries);
+	}
+}
+
 static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct asked *a, const struct purge_options *o, struct pace *p,
 		     struct purge_counts *c, struct err *err)
 {
@@ -145,10 +161,7 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 
 	if (rc == 0 && b.n_threads == 0)
 		rc = 1;
-	/* A trigger, a foreign key, a migration or the server's own job may have come since. */
-	if (rc == 0)
-		rc = mm_probe_watch(mm, err);
-	if (rc == 0 && a->w && (rc = purge_watch_look(a->w, mm, err)) == 0)
+	if (rc == 0 && (rc = look_around(mm, a->w, err)) == 0 && a->w)
 		purge_watch_mark(a->w, &b);
 	if (rc == 0) {
 		int64_t from = time_mono_us();
