@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <mmretain/ledger.h>
 #include <mmretain/mm.h>
@@ -183,6 +184,8 @@ static void check_database(struct doctor *d)
 		fail(d, "rights", &err);
 	else
 		good(d, "rights", "the role may read and delete what a run needs");
+	if (d->cli->mm->schema->superuser)
+		warn(d, "rights", "`mmretain grants ROLE` prints what a role of its own needs.", "the role is a superuser and may do much more than that");
 	check_clock(d);
 	check_files(d);
 	check_lock(d);
@@ -204,6 +207,17 @@ static void check_space(struct doctor *d)
 		warn(d, "space", "Make room, or lower `bundle_size`.", "%s free, less than %s", have, need);
 	else
 		good(d, "space", "%s free", have);
+}
+
+/* An archive that fills the disk of the attachments stops the chat. */
+static void check_neighbour(struct doctor *d)
+{
+	struct stat archive, files;
+
+	if (d->cli->mm && d->cli->mm->data_dirfd >= 0 && fstat(d->cli->store->root_dirfd, &archive) == 0 && fstat(d->cli->mm->data_dirfd, &files) == 0 &&
+	    archive.st_dev == files.st_dev)
+		warn(d, "space", "Give the archive a file system of its own.", "the archive and the attachments share a file system: one that fails or is full "
+		     "takes both");
 }
 
 /* Opening the ledger would recover it, and doctor changes nothing: read it, and ask the fold for open ends. */
@@ -263,6 +277,7 @@ static void check_archive(struct doctor *d)
 	}
 	good(d, "archive", "%s", d->cli->store->path);
 	check_space(d);
+	check_neighbour(d);
 	check_ledger(d);
 	check_expiry(d);
 }

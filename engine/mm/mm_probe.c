@@ -279,8 +279,7 @@ static int probe_server(struct probe *p, struct err *err)
 	if (r < 0)
 		return r;
 	p->schema->database = mem_strdup(p->schema, db_text(res, 0, 0));
-	if (db_bool(res, 0, 2))
-		mm_list_add(p->schema, &p->note, "the role is a superuser; a role of its own with the grants it needs is safer");
+	p->schema->superuser = db_bool(res, 0, 2);
 	if (db_bool(res, 0, 1))
 		r = db_query(NULL, p->mm->db, &sql_probe_cluster, DB_ONE, 0, NULL, &id, err);
 	if (r == 0)

@@ -60,6 +60,7 @@ struct mm_schema {
 	char **unknown; size_t n_unknown;  /* why deletion is refused (exit 13): unknown tables/columns with post ids, foreign keys at
 					      posts/fileinfo (cascade ones included unless known), triggers/rules/policies on closure
 					      tables, a running migration (db_lock), the server's own retention job in progress */
+	bool superuser;                    /* the role is one */
 	char **note; size_t n_notes;       /* worth telling, not a reason to refuse (extra plain columns, llm_* cascade tables ...) */
 	struct digest digest;              /* over tables, columns and types of the closure */
 	char *system_identifier, *database;/* pg_control_system() when allowed, else "" */
