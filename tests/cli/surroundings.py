@@ -9,7 +9,10 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import unittest
+
+import psycopg2
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import exit_codes  # noqa: E402
@@ -151,6 +154,71 @@ class Lock(Base):
         self.finished()
 
 
+class Busy(Base):
+    def later(self, seconds, action):
+        timer = threading.Timer(seconds, action)
+        timer.start()
+        self.addCleanup(timer.join)
+
+    def test_no_connection_free(self):
+        """A server that has no room now is asked again for some seconds."""
+        self.begin()
+        held = []
+        self.addCleanup(lambda: [c.close() for c in held])
+        while True:
+            try:
+                held.append(self.pg.connect("postgres"))
+            except psycopg2.OperationalError:
+                break
+        self.call(12, "plan", err=r"too many clients already\n  hint: The server takes no more connections now")
+        self.later(1, lambda: [c.close() for c in held])
+        self.call(0, "run", "--yes")
+        self.finished()
+
+    def test_table_locked(self):
+        """A lock on a table for a second does not end the night; one that stays ends it with a word on it, and the next run goes on."""
+        self.begin()
+        for seconds, code, err in ((None, 12, r"canceling statement due to lock timeout .*\n  hint: Another session holds a lock"), (1, 0, None)):
+            process = self.halt("PURGE_AFTER_COMMIT")
+            other = self.pg.connect(self.name)
+            other.cursor().execute("SET lock_timeout = '2s'; LOCK TABLE posts IN ACCESS EXCLUSIVE MODE")
+            if seconds:
+                self.later(seconds, other.close)
+            self.go_on(process, code, err)
+            other.close()
+            self.safe(str(seconds))
+        self.finished()
+
+
+class Room(Base):
+    """The archive on a small file system."""
+
+    def mount(self, size):
+        os.makedirs(self.copy.archive, exist_ok=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", self.copy.archive], stderr=subprocess.DEVNULL).returncode:
+            self.skipTest("mounting is not permitted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.copy.archive], check=True))
+
+    def test_too_small(self):
+        """What may not fit is not begun: whoever else lives on that disk needs it too."""
+        self.mount("8m")
+        self.begin(bundle_size="64MiB")
+        self.call(14, "run", "--yes", err=r"has [78]\.\d MiB of space left, and the next bundle may take 25\.\d MiB\n  hint: Make room")
+        self.untouched()
+        self.assertEqual(os.listdir(os.path.join(self.copy.archive, "partial")), [])
+
+    def test_large_attachment(self):
+        self.mount("8m")
+        self.begin()
+        paths = sorted(os.path.join(self.copy.data, p) for p, _ in self.want.files.items())
+        for path in paths:
+            os.truncate(path, 16 << 20)
+        self.want = lib.Expected(self.copy, {"rules": [exit_codes.RULE]}, self.now)
+        self.call(14, "run", "--yes", err=r"of space left, and the next bundle may take \d+\.\d MiB\n  hint: Make room")
+        self.safe("large")
+        self.assertEqual(os.listdir(os.path.join(self.copy.archive, "partial")), [])
+
+
 class Clock(Base):
     def test_before_the_last_run(self):
         """A clock that has gone back since the last run is wrong now, or was wrong then."""
@@ -176,6 +244,26 @@ class Files(Base):
         self.untouched()
         os.chown(self.policy, 0, 12345)
         self.call(0, "plan")
+
+    def test_policy_gone(self):
+        """A run goes on with the policy that it has read."""
+        self.begin()
+        process = self.halt("BUNDLE_WRITE")
+        os.unlink(self.policy)
+        self.go_on(process, 0)
+        self.finished()
+
+    def test_newer_archive(self):
+        self.begin()
+        os.rename(os.path.join(self.copy.archive, "0=mmretain_archive_1"), os.path.join(self.copy.archive, "0=mmretain_archive_2"))
+        for args in (("run", "--yes"), ("status",)):
+            self.call(14, *args, err=r"is an archive of format 2, and this program knows format 1\n  hint: Use the newer mmretain")
+        self.untouched()
+
+    def test_doctor_warns(self):
+        """Of a role that may do too much, and of an archive beside the attachments."""
+        self.begin()
+        self.call(0, "doctor", out=r"warn  rights +the role is a superuser(?s:.*)warn  space +the archive and the attachments share a file system")
 
     def test_work_files(self):
         self.begin()
