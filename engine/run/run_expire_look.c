@@ -1,8 +1,8 @@
 /*
  * run_expire_look.c - is a bundle past its time, and may it go?  In doubt it stays.
  *
- * Cheap questions first: the ledger, then the head of the bundle, then all of it; the holds last, because they are asked of the database and must
- * be fresh when the bundle goes.
+ * Cheap questions first: the ledger, then the head of the bundle, the holds, and all of it; then the holds once more, because they are asked of the
+ * database and must be fresh when the bundle goes.
  */
 #include "run_internal.h"
 #include "run_expire.h"
@@ -192,9 +192,12 @@ static int look_at_bundle(struct run_expire *x, const struct ledger_published *p
 	look_at_policy(x, e);
 	if (e->state != RUN_EXPIRES)
 		return 0;
+	/* A hold lasts for years: what it keeps is not read back every night. */
+	if ((rc = look_at_holds(x, r, e, err)) < 0 || e->state != RUN_EXPIRES)
+		return rc;
 	if ((rc = read_back(x, ctx, p, err)) < 0)
 		return damaged(e, x, err);
-	return look_at_holds(x, r, e, err);
+	return look_at_holds(x, r, e, err); /* reading took its time */
 }
 
 /* ---- which ---- */

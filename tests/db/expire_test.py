@@ -255,6 +255,26 @@ class Expire(Base):
         answer = self.bench.call("find", "--case", "1", "--reason", "x", "--team", "accelerator", "--limit", "1", code=0)
         self.assertTrue(answer.out)
 
+    def test_catalog(self):
+        """One that is damaged cannot be corrected, and holds names: it goes.  None at all is no trouble."""
+        due, catalog = self.due(), os.path.join(self.bench.copy.archive, "catalog.sqlite")
+        size = os.path.getsize(catalog)
+        with open(catalog, "r+b") as f:
+            f.seek(100)
+            f.write(b"\xff" * (size - 100))
+        self.assertIn("removing it", self.expire("--yes").err)
+        self.assertFalse(os.path.exists(catalog))
+        self.bench.call("reindex", code=0)
+        self.finished(due)
+
+    def test_no_catalog(self):
+        due = self.due()
+        os.unlink(os.path.join(self.bench.copy.archive, "catalog.sqlite"))
+        self.expire("--yes")
+        self.assertFalse(os.path.exists(os.path.join(self.bench.copy.archive, "catalog.sqlite")))
+        self.bench.call("reindex", code=0)
+        self.finished(due)
+
     def test_not_found(self):
         """Who looks for what is gone is told why it may be."""
         self.expire("--yes")
