@@ -175,7 +175,7 @@ static bool put_place(struct buf *b, struct audit_thread *t, bool *ret_direct)
 
 static bool importable(const struct audit_post *p)
 {
-	return p->delete_ms == 0 && !p->original[0] && strcmp(p->type, "burn_on_read") != 0;
+	return p->delete_ms == 0 && !p->original[0] && !p->erased && strcmp(p->type, "burn_on_read") != 0;
 }
 
 /* What the format cannot say; a thread without its root cannot be said at all. */
@@ -247,7 +247,7 @@ static int bulk_thread(struct export *x, const struct audit_ref *ref, struct aud
 	if (t->parts)
 		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on the server");
 	if (t->n_posts == 0 || !importable(&t->post[0]))
-		return left_out(x, t, "its first post is deleted or burns on reading, and replies cannot be imported without it");
+		return left_out(x, t, "its first post is deleted, erased or burns on reading, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */
 		size_t at = b->len;
 		if (!put_place(b, t, &direct)) {

@@ -52,6 +52,8 @@ static int csv_begin(struct export *x, const struct audit_ref *ref, size_t n, st
 
 static const char *update_type(const struct audit_post *p)
 {
+	if (p->erased)
+		return "Erased";
 	if (p->original[0])
 		return "EditedOriginalMsg";
 	if (p->delete_ms > 0)
@@ -79,7 +81,7 @@ static void line(struct export *x, struct audit_thread *t, const struct audit_po
 
 	if (f && f->has_digest)
 		digest_hex(&f->sha256, hex);
-	time_cell(x, p->create_ms);
+	time_cell(x, p->timeless ? 0 : p->create_ms);
 	time_cell(x, p->update_ms > p->create_ms ? p->update_ms : 0);
 	cell(x, update_type(p));
 	cell(x, team ? team->id : "");

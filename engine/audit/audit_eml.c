@@ -126,7 +126,7 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 		header(b, "X-Mmretain-Part", "deleted posts and earlier versions; the thread stayed on the server");
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
-	header(b, "X-Mattermost-State", p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
+	header(b, "X-Mattermost-State", p->erased ? "erased" : p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
 	header(b, "X-Mmretain-Bundle", audit_bundle_path(t->bundle));
 	buf_puts(b, "MIME-Version: 1.0\r\n");
 }

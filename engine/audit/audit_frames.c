@@ -23,7 +23,7 @@ struct catalog_text thread_of(const struct catalog_row *row)
 /* Older servers have no channel in a file's row: the post before it has, or else the frame says where it begins. */
 static void channel_of_file(struct audit_bundle *b, uint32_t frame, const char *data, const char *line, struct catalog_row *row)
 {
-	static const char post[] = "{\"k\":\"post\"", key[] = "\"channelid\":\"";
+	static const char post[] = "{\"k\":\"post\"", erased[] = "{\"k\":\"erased\",\"kind\":\"post\"", key[] = "\"channelid\":\"";
 	const char *first = bundle_frame_at(b->reader, frame)->first_channel;
 
 	row->channel = (struct catalog_text){first, strlen(first)};
@@ -32,7 +32,8 @@ static void channel_of_file(struct audit_bundle *b, uint32_t frame, const char *
 		while (start > data && start[-1] != '\n')
 			start--;
 		line = start;
-		if ((size_t)(end - start) < sizeof(post) || memcmp(start, post, sizeof(post) - 1) != 0)
+		if ((size_t)(end - start) < sizeof(erased) ||
+		    (memcmp(start, post, sizeof(post) - 1) != 0 && memcmp(start, erased, sizeof(erased) - 1) != 0))
 			continue;
 		const char *at = memmem(start, (size_t)(end - start), key, sizeof(key) - 1);
 		const char *id = at ? at + sizeof(key) - 1 : NULL, *quote = id ? memchr(id, '"', (size_t)(end - id)) : NULL;

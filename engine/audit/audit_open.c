@@ -160,6 +160,10 @@ static const struct audit_name *name_or_id(struct audit_bundle *b, const char *w
 
 const struct audit_name *audit_user(struct audit_bundle *b, const char *id)
 {
+	static const struct audit_name erased = {"", "erased", "", "", ""};
+
+	if (!id[0])
+		return &erased; /* who wrote it is not known any more */
 	return name_or_id(b, "users", &b->users, id);
 }
 

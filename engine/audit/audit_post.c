@@ -95,7 +95,8 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 	}
 	if (!strcmp(user->extra, "bot"))
 		put_mark(x, "", "BOT", 0);
-	put_time(x, p->create_ms);
+	if (!p->timeless)
+		put_time(x, p->create_ms);
 	if (p->pinned)
 		put_mark(x, "", "pinned", 0);
 	if (p->priority && p->priority[0])

@@ -100,6 +100,21 @@ bool thread_has(const struct audit_thread *t, const char *post)
 	return false;
 }
 
+/* What stands in its place for every reader.  Its time is known of a root only: it is shown where it was. */
+static void post_erased(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row)
+{
+	char day[TIME_TEXT];
+
+	time_format(row->erased_ms - row->erased_ms % 1000, day);
+	p->erased = text_dup(t, row->erased_case);
+	p->message = mem_printf(t, "[erased, case %s, %.10s]", p->erased, day);
+	p->message_len = strlen(p->message);
+	p->timeless = p->create_ms == 0;
+	if (p->timeless && p > t->post)
+		p->create_ms = p[-1].create_ms;
+	t->erased_posts++;
+}
+
 static void post_add(struct audit_thread *t, const struct catalog_row *row)
 {
 	if (t->n_posts % 64 == 0)
@@ -111,6 +126,8 @@ static void post_add(struct audit_thread *t, const struct catalog_row *row)
 		.type = text_dup(t, row->type), .props = text_dup(t, row->props), .create_ms = row->create_ms,
 		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms, .pinned = row->pinned,
 	};
+	if (row->erased)
+		post_erased(t, p, row);
 	if (catalog_row_is_root(row) || !t->channel[0])
 		t->channel = text_dup(t, row->channel);
 	t->n_live += row->original.len == 0;
@@ -164,6 +181,7 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 
 	(void)line;
 	(void)len;
+	t->erased_rows += row->erased;
 	if (row->kind == CATALOG_POST)
 		post_add(t, row);
 	if (!p && t->bundle->parts && row->kind == CATALOG_FILE && t->n_posts)

@@ -65,13 +65,11 @@ static int scan_row(struct bundle_erasure *e, size_t frame, const char *line, si
 
 	if (wrong)
 		return err_set(err, ERR_VERIFY, "\"%s\" is damaged: row %llu %s", e->r->name, (unsigned long long)e->n_lines + 1, wrong);
-	if (!seen.erased) {
-		bool owned = seen.owner_len == strlen(q->owner) && memcmp(seen.owner, q->owner, seen.owner_len) == 0;
-		goes = q->row ? q->row(q->payload, &e->rules->kind[seen.kind], line, len, owned, err) : 0;
-		if (goes < 0)
-			return goes;
-		goes |= owned;
-	}
+	bool owned = !seen.erased && seen.owner_len == strlen(q->owner) && memcmp(seen.owner, q->owner, seen.owner_len) == 0;
+	goes = q->row ? q->row(q->payload, &e->rules->kind[seen.kind], line, len, owned, err) : 0;
+	if (goes < 0)
+		return goes;
+	goes = !seen.erased && (goes || owned);
 	set_bit(e, e->n_lines++, goes);
 	if (goes)
 		note_row(e, frame, seen.kind, line, len);
@@ -122,7 +120,7 @@ static int scan_open(struct bundle_erasure *e, int root_dirfd, struct err *err)
 	return 0;
 }
 
-int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q, struct bundle_erasure **ret, struct err *err)
+static struct bundle_erasure *erasure_new(void *ctx, const char *rel_path, const struct bundle_erase *q)
 {
 	struct bundle_erasure *e = mem_new(ctx, struct bundle_erasure);
 	struct buf *bufs[] = {&e->files_gone, &e->users, &e->channels, &e->files, &e->salts};
@@ -135,7 +133,26 @@ int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const str
 	e->check = mem_new(e, struct row_check);
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i], e, TEXT_MEMBER_MAX);
+	return e;
+}
+
+int bundle_erase_known(int root_dirfd, const char *rel_path, const struct bundle_erase *q, bool *ret, struct err *err)
+{
+	struct bundle_erasure *e = erasure_new(NULL, rel_path, q);
+	int rc = bundle_open(e, root_dirfd, rel_path, &e->r, err);
+
+	if (!rc)
+		rc = erase_texts(e, err);
+	*ret = e->sum.known;
+	talloc_free(e);
+	return rc;
+}
+
+int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q, struct bundle_erasure **ret, struct err *err)
+{
+	struct bundle_erasure *e = erasure_new(ctx, rel_path, q);
 	int rc = scan_open(e, root_dirfd, err);
+
 	for (size_t i = 0; !rc && i < e->r->n_frames; i++)
 		if (is_row_member(e->r->frame[i].member))
 			rc = scan_frame(e, i, err);
@@ -150,6 +167,12 @@ int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const str
 	e->sum.kind_rows = e->kind_rows;
 	*ret = e;
 	return 0;
+}
+
+const char *bundle_erase_files(const struct bundle_erasure *e, size_t *ret_len)
+{
+	*ret_len = e->files_gone.len;
+	return e->files_gone.data;
 }
 
 const struct bundle_erase_sum *bundle_erase_sum(const struct bundle_erasure *e)

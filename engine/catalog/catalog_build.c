@@ -83,6 +83,15 @@ static const char *channel_of(struct build *b, const struct catalog_row *row, ui
 	return b->channel;
 }
 
+static void id_enter(struct build *b, const struct catalog_row *row, uint32_t no)
+{
+	ids_add(&b->ids, b->ctx, row->id, no);
+	if (b->parts && row->kind == CATALOG_POST) { /* asked for by the thread, or by the post that a file was taken off */
+		ids_add(&b->ids, b->ctx, row->root, no);
+		ids_add(&b->ids, b->ctx, row->original, no);
+	}
+}
+
 static void row_enter(struct build *b, const struct catalog_row *row, uint32_t no, struct frame_sum *f)
 {
 	const char *channel = channel_of(b, row, no);
@@ -90,16 +99,16 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 	b->n_rows++;
 	if (row->kind != CATALOG_POST && row->kind != CATALOG_FILE)
 		return;
+	if (row->erased) { /* only asked for by an id */
+		id_enter(b, row, no);
+		return;
+	}
 	/* a post that names files counts too: their rows may be in the next frame */
 	f->files += row->kind == CATALOG_FILE || row->file_ids.len > 2;
 	f->posts += row->kind == CATALOG_POST;
 	f->rows++;
 	widen(f, row->create_ms);
-	ids_add(&b->ids, b->ctx, row->id, no);
-	if (b->parts && row->kind == CATALOG_POST) { /* asked for by the thread, or by the post that a file was taken off */
-		ids_add(&b->ids, b->ctx, row->root, no);
-		ids_add(&b->ids, b->ctx, row->original, no);
-	}
+	id_enter(b, row, no);
 	if (b->words)
 		catalog_row_words(row, &b->text);
 	if (row->user.len > 0)

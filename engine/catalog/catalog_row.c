@@ -114,12 +114,48 @@ static void row_set(struct catalog_row *row, const struct bundle_field *f, size_
 	}
 }
 
+/* A slice of the line without its escapes, in store, which has room for all of the line. */
+static struct catalog_text unescaped(struct buf *store, const char *s, size_t len)
+{
+	size_t at = store->len;
+
+	if (!s || !json_unescape(store, s, len))
+		return (struct catalog_text){NULL, 0};
+	return (struct catalog_text){store->data + at, store->len - at};
+}
+
+static int erased_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err)
+{
+	struct buf *store = &rows->store;
+	struct bundle_erased e;
+
+	if (!bundle_erased_line(line, len, &e))
+		return 0;
+	buf_clear(store);
+	if (!buf_reserve(store, len + 16))
+		return err_set(err, ERR_VERIFY, "a row of %zu bytes is larger than its buffer", len);
+	ret->erased = true;
+	ret->erased_ms = e.at_ms;
+	ret->erased_case = unescaped(store, e.case_id, e.case_len);
+	if (e.kind_len != 4 || memcmp(e.kind, "post", 4) != 0)
+		return 0;
+	ret->kind = CATALOG_POST;
+	ret->id = unescaped(store, e.id, e.id_len);
+	ret->root = unescaped(store, e.root, e.root_len);
+	ret->original = unescaped(store, e.original, e.original_len);
+	ret->channel = unescaped(store, e.channel, e.channel_len);
+	ret->create_ms = e.create_ms;
+	return 0;
+}
+
 int catalog_row_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err)
 {
 	int k = bundle_row_kind(rows->kind, rows->n_kinds, line, len);
 
 	*ret = (struct catalog_row){.kind = CATALOG_OTHER};
-	if (k < 0 || rows->map[k].as == CATALOG_OTHER)
+	if (k < 0)
+		return erased_decode(rows, line, len, ret, err);
+	if (rows->map[k].as == CATALOG_OTHER)
 		return 0;
 	const struct bundle_kind *kind = &rows->kind[k];
 	int rc = bundle_decode_row(kind, line, len, rows->field, &rows->store, err);

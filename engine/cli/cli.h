@@ -110,6 +110,7 @@ int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c
 
 /* One function per command, cli_cmd_<word>.c. */
 int cli_cmd_check(struct cli *cli, struct err *err);
+int cli_cmd_erase(struct cli *cli, struct err *err);
 int cli_cmd_explain(struct cli *cli, struct err *err);
 int cli_cmd_plan(struct cli *cli, struct err *err);
 int cli_cmd_restore(struct cli *cli, struct err *err);

@@ -215,6 +215,20 @@ static void result(const struct report *rp)
 		point(rp, 8, "kept", "nothing");
 }
 
+/* The bundle was written again without somebody since. */
+static void erasures_of(const struct report *rp, const json_t *entry)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(entry, "erasures"), i, one) {
+		point(rp, 0, "", "  %s: one person erased, case %s, %llu rows; the rows digest is the same", protocol_str(one, "at"), protocol_str(one, "case"),
+		      (unsigned long long)protocol_int(one, "rows"));
+		point(rp, 0, "", "  from then on %s", protocol_str(one, "rel_path"));
+		point(rp, 0, "", "  file SHA-256 %s", protocol_str(one, "file_digest"));
+	}
+}
+
 static void evidence_of(const struct report *rp, const json_t *entry)
 {
 	int64_t expires_ms = (int64_t)protocol_int(entry, "expires_ms");
@@ -235,6 +249,7 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 		point(rp, 0, "", "  file SHA-256 %s", protocol_str(entry, "file_digest"));
 	if (*protocol_str(entry, "rows_digest"))
 		point(rp, 0, "", "  rows digest  %s", protocol_str(entry, "rows_digest"));
+	erasures_of(rp, entry);
 	if (!protocol_bool(entry, "done"))
 		point(rp, 0, "", "  not finished");
 }

@@ -137,7 +137,7 @@ static void post(struct show *s, const struct audit_post *p)
 	day_line(s, p->create_ms);
 	audit_local_clock(p->create_ms, clock);
 	indent(left - 7);
-	printf("%s%-5s%s  ", dim(s), copy ? "" : clock, plain(s));
+	printf("%s%-5s%s  ", dim(s), copy || p->timeless ? "" : clock, plain(s));
 	if (copy)
 		printf("%searlier version%s", dim(s), plain(s));
 	else

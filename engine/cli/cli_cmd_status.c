@@ -18,7 +18,7 @@ struct status {
 	struct ledger_state *state;
 	struct ledger_archive *published;
 	struct cli_overdue overdue;
-	uint64_t bundles, bytes, free_bytes;
+	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
 };
 
 static int count_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
@@ -29,6 +29,22 @@ static int count_bundle(void *payload, const char *rel_path, uint64_t size_bytes
 	st->bundles++;
 	st->bytes += size_bytes;
 	return stop_check(err);
+}
+
+static int count_replaced(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct status *st = payload;
+
+	(void)rel_path;
+	(void)size_bytes;
+	st->replaced++;
+	return stop_check(err);
+}
+
+/* One that was published counts as announced, as an older file, or as both. */
+static uint64_t erasures_open(const struct status *st)
+{
+	return st->state->n_erasing > st->replaced ? st->state->n_erasing : st->replaced;
 }
 
 static const char *bundle_state(const struct ledger_bundle *b)
@@ -118,6 +134,7 @@ static int print_json(const struct status *st, struct err *err)
 		append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
 	}
 	cli_json_put(doc, "unfinished", unfinished);
+	cli_json_int(doc, "erasures_open", erasures_open(st));
 	for (i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
 			append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", st->published->bundle[i].bundle, "run", "", "state", EXPIRY_BEGUN));
@@ -177,6 +194,9 @@ static void print_unfinished(const struct status *st)
 			printf("unfinished: %s: %s\n", cli_safe(st->cli->ctx, st->published->bundle[i].bundle), EXPIRY_BEGUN);
 	if (st->overdue.expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired, cli_s(st->overdue.expired));
+	if (erasures_open(st))
+		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
+		       cli_s(erasures_open(st)));
 	if (state->n_held)
 		printf("held: %zu thread%s; `mmretain hold list` shows which\n", state->n_held, cli_s(state->n_held));
 	if (!st->overdue.bundles)
@@ -218,6 +238,8 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 		r = store_free_bytes(cli->store, &st.free_bytes, err);
 	if (r == 0)
 		r = store_each_bundle(cli->store, count_bundle, &st, err);
+	if (r == 0)
+		r = store_each_replaced(cli->store, count_replaced, &st, err);
 	if (r == 0)
 		r = protocol_read(cli, &q, &st.protocol, err);
 	if (r == 0)

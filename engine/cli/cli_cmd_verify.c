@@ -17,6 +17,8 @@ struct entry {                /* a bundle, as the ledger, the folder or both kno
 	char *rel_path;
 	bool in_ledger, on_disk, wanted;
 	bool announced, expired; /* the ledger says that it is about to go, or gone */
+	bool replaced;           /* the ledger says that a later generation took its place */
+	bool erasing;            /* a later generation that no line says yet to be in its place */
 	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
 	uint64_t size_bytes;
 	bool ok;
@@ -33,6 +35,7 @@ struct verify {
 	struct catalog_check index;
 	bool index_known;
 	uint64_t access_entries;
+	char **left; size_t n_left;   /* older generations that are still there */
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
 };
 
@@ -59,6 +62,20 @@ static void take_expiry(struct verify *v, const json_t *line)
 	e->expired = ends;
 }
 
+/* A bundle that was written again without one person: another file is the bundle from then on. */
+static void take_erasure(struct verify *v, const json_t *line, bool done)
+{
+	struct entry *e = find(v, protocol_str(line, "rel_path"));
+
+	e->in_ledger = true;
+	e->erasing = !done;
+	e->replaced = false;
+	snprintf(e->rows_digest, sizeof(e->rows_digest), "%s", protocol_str(line, "rows_digest"));
+	snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
+	if (done)
+		find(v, protocol_str(line, "old_rel_path"))->replaced = true;
+}
+
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
 {
 	struct verify *v = payload;
@@ -66,7 +83,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	json_t *line;
 
 	v->ledger_entries = seq;
-	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13))
+	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13) && !memmem(text, len, "\"type\":\"eras", 12))
 		return 0;
 	line = json_loadb(text, len, 0, &fault);
 	if (!json_is_object(line))
@@ -80,8 +97,39 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
 	}
 	take_expiry(v, line);
+	if (strcmp(protocol_str(line, "type"), "erasing") == 0 || strcmp(protocol_str(line, "type"), "erased") == 0)
+		take_erasure(v, line, strcmp(protocol_str(line, "type"), "erased") == 0);
 	json_decref(line);
 	return 0;
+}
+
+/* What an interrupted erasure left beside the bundle. */
+static int take_replaced(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct verify *v = payload;
+
+	(void)size_bytes;
+	(void)err;
+	v->left = mem_grow(v->cli->ctx, v->left, char *, v->n_left + 1);
+	v->left[v->n_left++] = mem_strdup(v->cli->ctx, rel_path);
+	return 0;
+}
+
+/* Neither an older generation nor one that was only announced has to be there. */
+static void drop_generations(struct verify *v)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		const struct entry *e = &v->entry[i];
+		bool beside = false;
+
+		for (size_t k = 0; k < v->n_left; k++)
+			beside |= strcmp(v->left[k], e->rel_path) == 0;
+		if (e->on_disk || !(e->replaced || e->erasing || beside))
+			v->entry[kept++] = *e;
+	}
+	v->n = kept;
 }
 
 static int take_file(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
@@ -236,6 +284,8 @@ static json_t *entry_json(const struct entry *e)
 	cli_json_int(obj, "posts", e->check.posts);
 	cli_json_int(obj, "rows", e->check.rows);
 	cli_json_int(obj, "blobs", e->check.blobs);
+	cli_json_int(obj, "erased", e->check.erased);
+	cli_json_int(obj, "generation", e->check.generation);
 	cli_json_int(obj, "bytes", e->size_bytes);
 	cli_json_digest(obj, "rows_digest", &e->check.rows_digest);
 	cli_json_digest(obj, "file_digest", &e->check.file_digest);
@@ -246,7 +296,7 @@ static json_t *entry_json(const struct entry *e)
 static int print_json(const struct verify *v, bool ok, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
-	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array());
+	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array()), *left = cli_json_check(json_array());
 
 	cli_json_bool(doc, "ok", ok);
 	cli_json_put(doc, "ledger", json_pack("{s:I,s:I}", "entries", (json_int_t)v->ledger_entries, "published",
@@ -272,6 +322,9 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
 	cli_json_int(doc, "expired", v->expired);
+	for (size_t i = 0; i < v->n_left; i++)
+		put_name(left, v->left[i]);
+	cli_json_put(doc, "replaced", left);
 	return cli_json_print(doc, err);
 }
 
@@ -306,6 +359,8 @@ static int print_text(const struct verify *v, struct err *err)
 		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain reindex` builds them again\n",
 		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale, (unsigned long long)v->index.unlisted,
 		       (unsigned long long)v->index.gone);
+	for (size_t i = 0; i < v->n_left; i++)
+		printf("%s is still there: an erasure was interrupted; the next `mmretain erase` or run finishes it\n", cli_safe(v->cli->ctx, v->left[i]));
 	if (any)
 		return cli_table_print(t, err);
 	printf("no bundles\n");
@@ -374,7 +429,10 @@ static int collect(struct verify *v, struct err *err)
 		r = walk_ledger(v, err);
 	if (r == 0)
 		r = store_each_bundle(v->cli->store, take_file, v, err);
+	if (r == 0)
+		r = store_each_replaced(v->cli->store, take_replaced, v, err);
 	if (r == 0) {
+		drop_generations(v);
 		if (v->n) /* no bundle yet */
 			qsort(v->entry, v->n, sizeof *v->entry, by_path);
 		drop_expired(v);

@@ -183,6 +183,25 @@ static void note_expiry(struct reader *rd, const json_t *line)
 				cli_json_put(entry, "expired", json_incref(json_object_get(line, "at")));
 }
 
+/* The run that published the bundle tells what became of it since. */
+static void note_erasure(struct reader *rd, const json_t *line)
+{
+	const char *bundle = protocol_str(line, "bundle");
+	json_t *doc, *entry, *list;
+	size_t i, k;
+
+	json_array_foreach(rd->out->runs, i, doc)
+		json_array_foreach(json_object_get(doc, "bundles"), k, entry) {
+			if (strcmp(protocol_str(entry, "bundle"), bundle) != 0)
+				continue;
+			list = json_object_get(entry, "erasures");
+			if (!list)
+				cli_json_put(entry, "erasures", list = json_array());
+			if (json_array_append_new(list, fields_of(line)) < 0)
+				mem_check(NULL);
+		}
+}
+
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
 {
 	struct reader *rd = payload;
@@ -195,6 +214,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	rd->out->entries = seq;
 	if (strcmp(type, "expired") == 0)
 		note_expiry(rd, line);
+	if (strcmp(type, "erased") == 0)
+		note_erasure(rd, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);

@@ -128,6 +128,18 @@ static void step(struct archive_fold *f, struct ledger_published *p, const struc
 	p->last_run = copy(f->to, l->run);
 }
 
+/* Another file is the bundle from now on: without one person, and the same in everything else. */
+static void rewritten(struct archive_fold *f, struct ledger_published *p, const struct line *l)
+{
+	if (!l->rel_path)
+		return;
+	talloc_free(p->rel_path);
+	p->rel_path = copy(f->to, l->rel_path);
+	copy_digest(p->file_digest, l->file_digest);
+	p->file_bytes = (uint64_t)l->file_bytes;
+	p->posts -= (uint64_t)l->posts < p->posts ? (uint64_t)l->posts : p->posts;
+}
+
 static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at_ms)
 {
 	struct ledger_published *p = find(f, l->bundle);
@@ -144,6 +156,10 @@ static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at
 		p->expiry = LEDGER_EXPIRED;
 	} else if (strcmp(l->type, "expiry-withdrawn") == 0) {
 		p->expiry = LEDGER_THERE;
+	} else if (strcmp(l->type, "erased") == 0) {
+		rewritten(f, p, l);
+	} else if (strcmp(l->type, "erasing") == 0) {
+		return; /* the file is the bundle from `erased` on */
 	} else {
 		p->newest_ms = at_ms;
 		step(f, p, l);

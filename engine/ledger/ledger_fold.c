@@ -244,7 +244,7 @@ static void note_run(struct ledger_state *st, const struct fields *f)
 	st->database = copy(st, f->database);
 }
 
-/* It will not be swept again: there is nothing left to sweep it by. */
+/* It will not be swept again: there is nothing left to sweep it by, or what was erased in it could not be put back. */
 static void forget(struct ledger_state *st, const char *bundle)
 {
 	size_t kept = 0;
@@ -256,6 +256,17 @@ static void forget(struct ledger_state *st, const char *bundle)
 			st->last_run[kept++] = st->last_run[i];
 	}
 	st->n_last_run = kept;
+}
+
+static void fold_erasure(struct ledger_state *st, const struct fields *f, const char *line, size_t len)
+{
+	bool begins = f->type && strcmp(f->type, "erasing") == 0, ends = f->type && strcmp(f->type, "erased") == 0;
+
+	if (!begins && !ends)
+		return;
+	ledger_erasure_take(st, line, len, ends);
+	if (f->bundle)
+		forget(st, f->bundle);
 }
 
 static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
@@ -274,6 +285,7 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		ledger_holds_end(fold->holds, f.roots);
 	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
 		forget(st, f.bundle);
+	fold_erasure(st, &f, line, len);
 	if (!f.run)
 		return 0;
 	if (f.at)

@@ -26,6 +26,10 @@ int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, str
 /* The same of the last record alone: 1, or 0 when only a walk can tell (short, torn, damaged), or a negative code. */
 int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 
+/* ---- ledger_erase.c ---- */
+/* A line `erasing`, or `erased` (done), into st->erasing. */
+void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, bool done);
+
 /* ---- ledger_hold.c: the lines `hold` and `release` of the whole ledger ---- */
 struct ledger_holds;
 struct ledger_holds *ledger_holds_new(void *ctx);

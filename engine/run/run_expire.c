@@ -6,6 +6,7 @@
  * rest of it goes).
  */
 #include "run_internal.h"
+#include "run_erase.h"
 #include "run_expire.h"
 
 #include <mmretain/catalog.h>
@@ -324,10 +325,13 @@ int run_expire(void *ctx, const struct policy *policy, struct store *store, cons
 {
 	auto_mem void *own = mem_context(ctx, "expire");
 	struct run_expire x = {.ctx = own, .policy = policy, .store = store, .options = options, .report = mem_new(ctx, struct run_expire_report)};
+	uint32_t finished = 0;
 	int rc;
 
 	*ret = x.report;
 	rc = open_all(&x, err);
+	if (rc == 0 && x.ledger) /* which file of two is the bundle must be settled first; a run does that when it recovers */
+		rc = erase_finish(own, store, x.ledger, &finished, err);
 	return rc < 0 ? rc : expire(&x, err);
 }
 

@@ -16,6 +16,7 @@
  * run_ledger.c   the ledger lines
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
+ * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H
@@ -114,6 +115,9 @@ void run_unit_skip(struct unit *u, const char *root, unsigned why);
 void run_unit_purge(struct unit *u, struct run_purge *ret);
 void run_unit_abort(struct unit *u);
 void run_unit_discard(struct unit *u);
+
+/* ---- erasures that were interrupted (run_erase_finish.c) ---- */
+int run_erase_recover(struct run *run, struct err *err) MMR_CHECKED;
 
 /* ---- the catalog ---- */
 /* At full speed nothing is done for the sake of a chat beside. */

@@ -3,6 +3,7 @@
  *
  * found                                   action
  * files in partial/                       removed: nothing in there is an archive
+ * an erasure that was interrupted         finished where the new file was published (run_erase_finish.c)
  * bundle without a ledger line            verified, entered in the ledger as published, then as the next line
  * published, purge not done, same policy  reopened (verified in full), purged by id, swept, unlinked
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
@@ -154,6 +155,15 @@ static int adopt_line(struct run *run, const char *rel_path, const struct bundle
 	return ledger_append(run->ledger, &e, err);
 }
 
+/* An erasure announces what it publishes. */
+static int refuse_generation(const struct bundle_check *c, const char *rel_path, struct err *err)
+{
+	if (c->generation == 1)
+		return 0;
+	err_set(err, ERR_VERIFY, "\"%s\" says that a person was erased in it, and no line of the ledger announces that", rel_path);
+	return err_hint(err, "It is not of this archive, or the ledger is an older copy. Move it out of the archive root, with care for the bundle that it would replace.");
+}
+
 static int adopt(struct run *run, const char *rel_path, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "adopt");
@@ -166,7 +176,7 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 
 	log_info("bundle %s is not in the ledger: an earlier run was interrupted", rel_path);
 	if ((rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
-	    (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
+	    (rc = refuse_generation(&check, rel_path, err)) < 0 || (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
 		return err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
 	o = json_loadb(text, len, 0, NULL);
@@ -277,7 +287,8 @@ int run_recover(struct run *run, struct err *err)
 	struct ledger_state *st;
 	int rc;
 
-	if ((rc = store_clear_partial(run->store, &run->report->cleared_partial, err)) < 0 || (rc = adopt_unknown(run, err)) < 0 ||
+	if ((rc = store_clear_partial(run->store, &run->report->cleared_partial, err)) < 0 || (rc = run_erase_recover(run, err)) < 0 ||
+	    (rc = adopt_unknown(run, err)) < 0 ||
 	    (rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err)) < 0)
 		return rc;
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);

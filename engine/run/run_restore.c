@@ -7,7 +7,6 @@
 #include "run_internal.h"
 #include "run_restore.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +30,12 @@ static int on_line(void *payload, const char *line, size_t len, struct err *err)
 	struct putting *p = payload;
 	auto_mem void *ctx = mem_context(NULL, "restored row");
 	struct purge_put_row row;
-	int rc = purge_put(p->put, ctx, line, len, &row, err);
+	struct bundle_erased gone;
+	int rc;
+
+	if (bundle_erased_line(line, len, &gone))
+		return 0; /* a reaction, a membership: no post, or the thread was refused */
+	rc = purge_put(p->put, ctx, line, len, &row, err);
 
 	if (rc < 0)
 		return rc;
@@ -63,44 +67,31 @@ static int check_channel(struct restore *r, const struct audit_thread *t, struct
 	return err_hint(err, "Nothing was changed. `mmretain export` writes the thread as a file.");
 }
 
-/* What the ledger vouches for: digests of the file and of its rows, as they were when it was published. */
-struct voucher { const char *rel_path; struct digest file, rows; bool found; };
-
-static int on_published(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
-{
-	struct voucher *v = payload;
-	json_t *line;
-	const char *file, *rows;
-
-	(void)seq;
-	(void)err;
-	if (!memmem(text, len, "\"type\":\"published\"", 18) || !memmem(text, len, v->rel_path, strlen(v->rel_path)) || !(line = json_loadb(text, len, 0, NULL)))
-		return 0;
-	file = json_string_value(json_object_get(line, "file_digest"));
-	rows = json_string_value(json_object_get(line, "rows_digest"));
-	if (file && rows && hex_decode(file, DIGEST_BYTES, v->file.b) && hex_decode(rows, DIGEST_BYTES, v->rows.b))
-		v->found = true;
-	json_decref(line);
-	return 0;
-}
-
 /* What goes into the database is what once came out of it. */
 static int check_bundle(struct restore *r, const char *rel_path, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "vouched bundle");
-	struct voucher v = {.rel_path = rel_path};
+	struct ledger_voucher v;
 	struct receipt *receipt;
 	int rc;
 
 	for (size_t i = 0; i + 1 < r->report->n; i++)
 		if (r->report->thread[i].bundle && strcmp(r->report->thread[i].bundle, rel_path) == 0)
 			return 0; /* verified already */
-	if ((rc = ledger_read(r->store->ledger_dirfd, on_published, &v, err)) < 0)
+	if ((rc = ledger_vouch(r->store->ledger_dirfd, rel_path, &v, err)) < 0)
 		return rc;
 	if (v.found)
 		return bundle_reopen(ctx, r->store->root_dirfd, rel_path, &v.file, &v.rows, &receipt, err);
 	err_set(err, ERR_VERIFY, "no line of the ledger vouches for \"%s\"", rel_path);
 	return err_hint(err, "Nothing was changed. A run enters a bundle that a crash left without its line; any other is not of this archive.");
+}
+
+static const char *erased_case(const struct audit_thread *t)
+{
+	for (size_t i = 0; i < t->n_posts; i++)
+		if (t->post[i].erased)
+			return t->post[i].erased;
+	return "";
 }
 
 static int put_thread(struct restore *r, const struct audit_ref *ref, struct err *err)
@@ -118,6 +109,10 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 	if (p.t->parts) {
 		err_set(err, ERR_NOT_FOUND, "of thread %s only posts that had been deleted, or earlier versions, are archived: it stayed on the server", ret->root);
 		return err_hint(err, "`mmretain show` prints them.");
+	}
+	if (p.t->erased_posts) {
+		err_set(err, ERR_GUARD, "thread %s has %zu post%s of a person who was erased (case %s)", ret->root, p.t->erased_posts, p.t->erased_posts == 1 ? "" : "s", erased_case(p.t));
+		return err_hint(err, "Nothing was changed: what is left cannot be put back as the thread that it was. `mmretain export` writes it as a file.");
 	}
 	if ((rc = check_bundle(r, ret->bundle, err)) < 0 || (rc = check_channel(r, p.t, err)) < 0 ||
 	    (rc = bundle_open(ctx, r->store->root_dirfd, ret->bundle, &reader, err)) < 0 || (rc = purge_put_open(ctx, r->mm, reader, &p.put, err)) < 0 ||

@@ -109,6 +109,19 @@ static int init_fill(int dirfd, struct err *err)
 	return rc ? rc : file_sync_dir(dirfd, ".", err);
 }
 
+int store_refresh_format(const struct store *s, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "format");
+	char *text;
+	size_t len;
+
+	if (file_read(tmp, s->root_dirfd, "FORMAT.md", (size_t)1 << 20, &text, &len, err) == 0 && len == text_store_format_len &&
+	    memcmp(text, text_store_format, len) == 0)
+		return 0;
+	err_clear(err); /* missing or other: written anew */
+	return file_replace(s->root_dirfd, "FORMAT.md", text_store_format, text_store_format_len, 0640, err);
+}
+
 static bool has_sentinel(int dirfd)
 {
 	struct stat st;

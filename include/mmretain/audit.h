@@ -55,6 +55,8 @@ struct audit_post {
 	size_t message_len;
 	int64_t create_ms, update_ms, edit_ms, delete_ms;
 	bool pinned;
+	char *erased;                /* the case in which it was erased, else NULL; message says so then, and user is "" */
+	bool timeless;               /* nobody knows any more when it was: create_ms is that of the post before */
 	struct audit_reaction *reaction; size_t n_reactions;
 	struct audit_file *file; size_t n_files;
 	uint32_t acks;
@@ -64,6 +66,7 @@ struct audit_thread {
 	char *root, *channel;
 	struct audit_post *post; size_t n_posts; /* the root first, then by time; earlier versions behind their post */
 	size_t n_live;                           /* without earlier versions */
+	size_t erased_posts, erased_rows;        /* rows: with those of other kinds */
 	bool parts;                              /* not the thread: only posts of it that had been deleted or replaced by an edit */
 };
 int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err) MMR_CHECKED;

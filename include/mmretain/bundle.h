@@ -199,7 +199,8 @@ bool bundle_erased_line(const char *line, size_t len, struct bundle_erased *ret)
 /* 1 for the file as it was exported, one more for each erasure. */
 uint32_t bundle_reader_generation(const struct bundle_reader *r);
 
-/* Sees every row that is not erased yet.  owned: it is the person's by the owner column of its kind.  1: it goes; 0: it stays; or a negative code. */
+/* Sees every row; what is left of an erased one as a line of the kind that it was.  owned: it is the person's by the owner column of its kind, and goes.
+ * 1: it goes as well; 0: it stays; or a negative code. */
 typedef int (*bundle_erase_fn)(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned, struct err *err);
 struct bundle_erase {
 	const char *owner;                       /* the person's id */
@@ -218,6 +219,10 @@ struct bundle_erase_sum {
 /* Reads all rows and says what an erasure would do.  q is borrowed as long as the result lives.  ERR_VERIFY, ERR_STORE, what q->row gives. */
 int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q, struct bundle_erasure **ret,
 		      struct err *err) MMR_CHECKED;
+/* Is there anything of the person in the bundle?  Without reading its rows: *ret false means that a scan finds nothing. */
+int bundle_erase_known(int root_dirfd, const char *rel_path, const struct bundle_erase *q, bool *ret, struct err *err) MMR_CHECKED;
+/* File rows that go: their ids, one a line. */
+const char *bundle_erase_files(const struct bundle_erasure *e, size_t *ret_len);
 const struct bundle_erase_sum *bundle_erase_sum(const struct bundle_erasure *e);
 /* Where the new file will be, below the archive root: beside the old one. */
 const char *bundle_erase_rel_path(const struct bundle_erasure *e);

@@ -30,6 +30,9 @@ int catalog_add_bundle(const struct store *store, const char *rel_path, struct e
 typedef void (*catalog_failed_fn)(void *payload, const char *rel_path, const struct err *why);
 int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload,
 			struct err *err) MMR_CHECKED;
+/* The sidecar of a bundle that another file has replaced, and catalog.sqlite, which holds its names: removed, not changed, because SQLite keeps what
+ * was deleted on free pages.  Searches read bundles until catalog_reindex.  Durable.  ERR_STORE. */
+int catalog_drop(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
 struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_bytes; };
 /* Build what is missing or stale (all: everything) and catalog.sqlite from scratch, into new files that replace the old ones.  A bundle
  * that cannot be read is counted in failed and warned about. */
@@ -62,6 +65,8 @@ struct catalog_row {
 	struct catalog_text id, root, original, post, user, channel, message, type, props, file_ids, name, mime, emoji, priority;
 	int64_t create_ms, update_ms, edit_ms, delete_ms, size_bytes, width, height;
 	bool pinned;
+	/* What is left of an erased row: of a post id, root, original, channel, and of a root create_ms; of other kinds (CATALOG_OTHER) nothing. */
+	bool erased; struct catalog_text erased_case; int64_t erased_ms;
 };
 struct catalog_rows;
 int catalog_rows_new(void *ctx, struct bundle_reader *r, struct catalog_rows **ret, struct err *err) MMR_CHECKED;

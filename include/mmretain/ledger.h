@@ -35,6 +35,10 @@
  *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin): no run takes these threads, or parts of them
  *   release      roots: [thread ids] (at most 1000 a line), case: the hold on them ends
  *
+ *   erasing      bundle, rel_path, file_digest, old_rel_path, old_file_digest, rows_digest, person_digest, case, generation, rows, posts,
+ *                blobs: the bundle was written again without one person, and is about to be published; bundle: its name when it was published first
+ *   erased       the same, and file_bytes: rel_path is the bundle from now on
+ *
  * In a run (then with `run`) or between runs (`mmretain expire`):
  *
  *   expiring     bundle, rel_path, rule, file_digest, rows_digest, expires_ms, threads, posts, rows, file_bytes, first_ms, last_ms: the bundle is about to be removed
@@ -93,6 +97,11 @@ struct ledger_bundle {
 };
 typedef char ledger_id[27];                /* of a thread, as mm_id */
 struct ledger_hold { int64_t since_ms; const char *case_id, *via; }; /* of the line that holds it; since_ms: when it was written */
+struct ledger_erasure {                    /* the fields of an `erasing` or `erased` line */
+	char *bundle, *rel_path, *old_rel_path, *person_digest, *case_id;
+	char file_digest[DIGEST_HEX + 1], old_file_digest[DIGEST_HEX + 1], rows_digest[DIGEST_HEX + 1];
+	uint64_t generation, rows, posts, blobs;
+};
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
 	struct ledger_bundle *last_run; size_t n_last_run;/* bundles that the newest deleting run purged, or whose
@@ -102,11 +111,21 @@ struct ledger_state {
 	int64_t last_ms;                   /* of the last line of a run; 0: none */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
+	struct ledger_erasure *erasing; size_t n_erasing; /* announced, and no line says yet that it is done */
 	const ledger_id *held;             /* threads whose last line of `hold` and `release` is a hold, sorted by strcmp */
 	const struct ledger_hold *hold;    /* of each, in the same order */
 	size_t n_held;
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
+
+/* What the ledger says of the file at rel_path: by its newest line `published`, `erasing` or `erased` for that path. */
+struct ledger_voucher {
+	bool found;
+	bool replaced;                     /* a line `erased` says that another file took its place */
+	char bundle[256];                  /* its name when it was published first */
+	struct digest file, rows;
+};
+int ledger_vouch(int ledger_dirfd, const char *rel_path, struct ledger_voucher *ret, struct err *err) MMR_CHECKED;
 
 /* ---- every published bundle, and what became of it (ledger_archive.c) ---- */
 enum ledger_expiry { LEDGER_THERE, LEDGER_EXPIRING /* announced, not yet said to be gone */, LEDGER_EXPIRED };

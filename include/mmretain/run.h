@@ -132,6 +132,56 @@ struct run_expire_options {
 int run_expire(void *ctx, const struct policy *policy, struct store *store, const struct run_expire_options *options,
 	       struct run_expire_report **ret, struct err *err) MMR_CHECKED;
 
+/* ---- erasing one person from the bundles (run_erase.c) ---- */
+
+enum run_erase_state {
+	RUN_ERASE_DUE,                     /* holds something of the person, and may be written again */
+	RUN_ERASE_DONE,
+	RUN_ERASE_HELD,                    /* a hold covers a thread of it */
+	RUN_ERASE_UNFINISHED,              /* a run still owes it a step */
+	RUN_ERASE_UNKNOWN,                 /* no line of the ledger vouches for it */
+	RUN_ERASE_LEFT,                    /* not looked at: a stop came before it */
+	RUN_ERASE_STATES,
+};
+const char *run_erase_state_name(enum run_erase_state state); /* "due" ..., for people and documents */
+
+struct run_erased {
+	const char *rel_path, *new_rel_path; /* new: of one that is done */
+	uint64_t threads, rows, posts;     /* that go; threads: in which any does */
+	uint64_t names;                    /* lines about people and channels that go or change */
+	uint64_t blobs, blob_bytes;        /* attachments that nobody else uses */
+	uint64_t mentions;                 /* rows of others that name the person, and stay */
+	uint64_t late;                     /* rows beside the ledger that came too late for it */
+	uint64_t old_bytes, new_bytes;     /* of the file */
+	enum run_erase_state state;
+	const char *why;                   /* of one that stays, or NULL */
+};
+struct run_erase_kind { const char *kind; uint64_t rows; };
+struct run_erase_report {
+	struct run_erased *bundle; size_t n; /* those that hold anything of the person */
+	struct run_erase_kind *kind; size_t n_kinds; /* rows that go, all bundles together */
+	uint64_t looked_at, total;         /* bundles of the archive */
+	uint32_t finished;                 /* erasures that a call before had begun: of whomever */
+	uint64_t count[RUN_ERASE_STATES];
+};
+struct run_erase_options {
+	const char *user;                  /* id; "": of nobody, only what a call before left is finished */
+	const char *const *name; size_t n_names; /* account names that the person had in the bundles */
+	const char *case_id;
+	bool act;                          /* false: only looked at, without any lock */
+	bool without_database;             /* holds of the policy are compared with the names in the bundles alone, the legal-hold plugin is not asked */
+	const struct progress *progress;
+};
+struct store;
+/* Bundles without one person: each is written again, read back in full, announced in the ledger, published beside the old one, entered, and the old
+ * one removed with its index; its late rows likewise; then the catalog.  policy NULL: its holds are not asked, which the caller has told.
+ * The store is open for writing.  *ret is filled as far as it came, also on errors (parent ctx).
+ * ERR_HOLD: a hold names the person, nothing was done; or it covers threads of some bundles, which stay; ERR_KEPT: others stay;
+ * ERR_INTERRUPTED or ERR_WORK_LEFT between two bundles; ERR_VERIFY, ERR_STORE, ERR_LOCKED, ERR_DATABASE, ERR_PERMISSION.
+ * Durable afterwards: what the report calls done.  A crash leaves the old file, both, or the new one: the next call, or run, goes on there. */
+int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options, struct run_erase_report **ret,
+	      struct err *err) MMR_CHECKED;
+
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */
 

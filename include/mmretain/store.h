@@ -24,6 +24,8 @@ int store_init(const char *path, struct err *err) MMR_CHECKED;
 /* Opens an archive root; ERR_STORE with a hint when the sentinel is missing (not mounted?), ERR_PERMISSION when others may read
  * or write it; to be written, ERR_KEY when its secret is missing or damaged.  Closed with talloc_free. An s3:// path is refused with a clear message. */
 int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err) MMR_CHECKED;
+/* FORMAT.md of the root becomes the one of this version, where it is another: files of a later form lie beside it from now on.  Durable. */
+int store_refresh_format(const struct store *s, struct err *err) MMR_CHECKED;
 /* ERR_STORE when another folder, or none, is by now where the archive was opened: what is written still arrives in the one that was opened,
  * where nobody would look for it. */
 int store_check_place(const struct store *s, struct err *err) MMR_CHECKED;

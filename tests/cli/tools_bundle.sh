@@ -122,7 +122,8 @@ for bundle; do
 	fi
 
 	# Attachments are named by their content.
-	find data/files -type f -printf '%f  %p\n' 2> /dev/null | { sha256sum --quiet -c - 2> /dev/null || [ ! -d data/files ]; } ||
-		fail "an attachment has the wrong name"
+	if [ -d data/files ]; then
+		find data/files -type f -printf '%f  %p\n' | sha256sum --quiet -c - || fail "an attachment has the wrong name"
+	fi
 	echo "ok: $(basename "$bundle"): $(jq .rows mmretain.json) rows, $(jq .threads mmretain.json) threads, $(jq .blobs mmretain.json) attachments"
 done

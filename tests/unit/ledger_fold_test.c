@@ -341,6 +341,52 @@ START_TEST(fold_forgets_what_expires)
 }
 END_TEST
 
+/* A bundle that is written again: both files are vouched for, one after the other, and no sweep goes by it any more. */
+START_TEST(fold_follows_an_erasure)
+{
+	static const char one[] = "1111111111111111111111111111111111111111111111111111111111111111";
+	static const char two[] = "2222222222222222222222222222222222222222222222222222222222222222";
+	static const char rows[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct ledger *l = must_open();
+	struct ledger_voucher v;
+	struct ledger_archive *a;
+	struct ledger_state *st;
+	struct err err;
+	char hex[DIGEST_HEX + 1];
+
+	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1", "file_digest", one, "rows_digest", rows, "posts", "9");
+	PUT(l, "purging", "run", "r1", "bundle", "b1");
+	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
+	ck_assert_uint_eq(fold()->n_last_run, 1);
+	for (int i = 0; i < 2; i++) /* given up once */
+		PUT(l, "erasing", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1", "old_file_digest", one, "rows_digest", rows,
+		    "case", "c");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 1);
+	ck_assert_uint_eq(st->n_last_run, 0);
+	ck_assert_str_eq(st->erasing[0].rel_path, "x/b1-e2");
+	ck_assert_str_eq(st->erasing[0].old_rel_path, "x/b1");
+	ck_assert_str_eq(st->erasing[0].case_id, "c");
+	ck_assert_str_eq(st->last_rows_digest, rows);
+	ck_assert_str_eq(published("b1", &a)->rel_path, "x/b1");
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
+	ck_assert(v.found && !v.replaced);
+	PUT(l, "erased", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1", "old_file_digest", one, "rows_digest", rows);
+	ck_assert_uint_eq(fold()->n_erasing, 0);
+	ck_assert_str_eq(published("b1", &a)->rel_path, "x/b1-e2");
+	ck_assert_str_eq(published("b1", &a)->file_digest, two);
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
+	ck_assert(v.found && v.replaced);
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1-e2", &v, &err), 0);
+	ck_assert(v.found && !v.replaced);
+	ck_assert_str_eq(v.bundle, "b1");
+	digest_hex(&v.file, hex);
+	ck_assert_str_eq(hex, two);
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b", &v, &err), 0);
+	ck_assert(!v.found);
+}
+END_TEST
+
 TCase *fold_tests(void)
 {
 	TCase *folded = tcase_create("fold");
@@ -348,6 +394,7 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, archive_follows_a_bundle);
 	tcase_add_test(folded, archive_finds_silence);
 	tcase_add_test(folded, fold_forgets_what_expires);
+	tcase_add_test(folded, fold_follows_an_erasure);
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
 	tcase_add_test(folded, fold_stayed);

@@ -1,0 +1,190 @@
+/*
+ * run_erase.c - one person out of the archive.
+ *
+ * Each bundle: the old file is read back against the ledger, the new one written and read back, line `erasing`, late rows, the new file published,
+ * line `erased`, the old index, the catalog and the old file removed.  At the end the indexes are built again.  What an earlier call left is
+ * finished first, whoever it was about.
+ */
+#include "run_internal.h"
+#include "run_erase.h"
+
+#include <mmretain/catalog.h>
+
+#include <string.h>
+
+const char *run_erase_state_name(enum run_erase_state state)
+{
+	static const char *const name[RUN_ERASE_STATES] = {"due", "erased", "held", "unfinished", "unknown", "left"};
+
+	return name[state];
+}
+
+/* ---- one bundle ---- */
+
+static void fill_line(struct erase *x, struct erase_bundle *b, const struct receipt *old, const struct bundle_check *now, struct ledger_erasure *e)
+{
+	*e = (struct ledger_erasure){.bundle = b->voucher.bundle, .rel_path = mem_strdup(b, bundle_erase_rel_path(b->erasure)),
+				     .old_rel_path = mem_strdup(b, b->ret->rel_path), .person_digest = x->person_digest,
+				     .case_id = mem_strdup(b, x->options->case_id), .generation = now->generation, .rows = b->ret->rows,
+				     .posts = b->ret->posts, .blobs = b->ret->blobs};
+	digest_hex(receipt_file_digest(old), e->old_file_digest);
+	digest_hex(&now->file_digest, e->file_digest);
+	digest_hex(&now->rows_digest, e->rows_digest);
+}
+
+static int erase_one(struct erase *x, struct erase_bundle *b, struct err *err)
+{
+	struct bundle_check now = {0};
+	struct ledger_erasure line;
+	struct receipt *old, *new;
+	int rc;
+
+	/* The lines that are left may be longer than the rows that they stand for; small rows more than large ones. */
+	if ((rc = store_check_place(x->store, err)) < 0 || (rc = store_check_room(x->store, 2 * b->ret->old_bytes, err)) < 0 ||
+	    (rc = bundle_reopen(b, x->store->root_dirfd, b->ret->rel_path, &b->voucher.file, &b->voucher.rows, &old, err)) < 0 ||
+	    (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0)
+		return rc;
+	fill_line(x, b, old, &now, &line);
+	if ((rc = erase_line(x->ledger, b, &line, false, 0, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_INTENT, err)) < 0 ||
+	    (rc = erase_late(x, b, true, &b->ret->late, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_LATE, err)) < 0 ||
+	    (rc = bundle_erase_publish(b->erasure, b, &new, err)) < 0 || (rc = erase_line(x->ledger, b, &line, true, receipt_file_bytes(new), err)) < 0 ||
+	    (rc = erase_remove_old(x->store, b->ret->rel_path, err)) < 0)
+		return rc;
+	b->ret->new_rel_path = mem_strdup(x->report, line.rel_path);
+	b->ret->new_bytes = receipt_file_bytes(new);
+	b->ret->state = RUN_ERASE_DONE;
+	return 0;
+}
+
+static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "erase bundle");
+	struct erase *x = payload;
+	struct erase_bundle *b;
+	int rc = stop_check(err);
+
+	if (rc < 0)
+		return rc;
+	progress_update(x->options->progress, "erase", x->report->looked_at, x->report->total, "bundles");
+	rc = erase_look(x, ctx, rel_path, size_bytes, &b, err);
+	if (rc == 0 && b && x->ledger && b->ret->state == RUN_ERASE_DUE)
+		rc = erase_one(x, b, err);
+	return rc;
+}
+
+/* ---- all ---- */
+
+/* Names no one: only who has the archive's secret and the id can say whom a line is about. */
+static void person_digest(struct erase *x)
+{
+	static const char purpose[] = "mmretain erased person";
+	struct digest d;
+	struct buf b;
+
+	buf_init(&b, x->ctx, 1 << 16);
+	buf_put(&b, purpose, sizeof(purpose));
+	buf_put(&b, x->options->user, strlen(x->options->user) + 1);
+	hash_hmac(x->store->salt_secret, sizeof(x->store->salt_secret), b.data, b.len, &d);
+	digest_hex(&d, x->person_digest);
+}
+
+static int begin(struct erase *x, const struct policy *policy, struct err *err)
+{
+	const struct run_erase_options *o = x->options;
+	const char *hold;
+	uint32_t cleared;
+	int rc = erase_holds_new(x->ctx, policy, !o->without_database, &x->holds, err);
+
+	if (rc < 0)
+		return rc;
+	hold = erase_holds_person(x->holds, o->user, o->name, o->n_names);
+	if (hold) {
+		err_set(err, ERR_HOLD, "hold %s names this person", hold);
+		return err_hint(err, "Nothing was done: what a hold keeps is not erased. Ask whoever ordered the hold.");
+	}
+	if (o->act) {
+		person_digest(x);
+		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
+		    (rc = store_refresh_format(x->store, err)) < 0 || (rc = erase_finish(x->ctx, x->store, x->ledger, &x->report->finished, err)) < 0)
+			return rc;
+	}
+	return ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err);
+}
+
+static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct run_erase_report *r = payload;
+
+	(void)rel_path;
+	(void)size_bytes;
+	(void)err;
+	r->total++;
+	return 0;
+}
+
+static int all(struct erase *x, struct err *err)
+{
+	struct run_erase_report *r = x->report;
+	int rc = store_each_bundle(x->store, count_one, r, err);
+
+	if (rc < 0 || !x->options->user[0])
+		return rc;
+	rc = store_each_bundle(x->store, on_bundle, x, err);
+	for (size_t i = 0; i < r->n; i++)
+		r->count[r->bundle[i].state]++;
+	if (rc != -ERR_INTERRUPTED)
+		return rc;
+	err_prefix(err, "%llu of %llu bundles looked at, %llu erased in", (unsigned long long)r->looked_at, (unsigned long long)r->total,
+		   (unsigned long long)r->count[RUN_ERASE_DONE]);
+	return err_hint(err, "The bundle at hand was finished. The same command goes on with the others.");
+}
+
+static void reindex(struct erase *x)
+{
+	struct catalog_totals totals;
+	struct err why = {0};
+
+	if (store_check_place(x->store, &why) < 0 || catalog_reindex(x->store, false, &totals, x->options->progress, &why) < 0)
+		log_warn("cannot build the indexes again (%s); `mmretain reindex` does that, ignoring", why.msg);
+}
+
+static const struct run_erased *first_of(const struct run_erase_report *r, enum run_erase_state a, enum run_erase_state b)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->bundle[i].state == a || r->bundle[i].state == b)
+			return &r->bundle[i];
+	return NULL;
+}
+
+static int judge(const struct run_erase_report *r, struct err *err)
+{
+	const struct run_erased *held = first_of(r, RUN_ERASE_HELD, RUN_ERASE_HELD), *kept = first_of(r, RUN_ERASE_UNFINISHED, RUN_ERASE_UNKNOWN);
+	unsigned long long n = r->count[RUN_ERASE_UNFINISHED] + r->count[RUN_ERASE_UNKNOWN];
+
+	if (held) {
+		err_set(err, ERR_HOLD, "%llu bundle%s stay%s as %s: %s", (unsigned long long)r->count[RUN_ERASE_HELD], r->count[RUN_ERASE_HELD] == 1 ? "" : "s",
+			r->count[RUN_ERASE_HELD] == 1 ? "s" : "", r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);
+		return err_hint(err, "The same command takes them when the hold has ended; `mmretain hold list` shows those of the ledger.");
+	}
+	if (!kept)
+		return 0;
+	err_set(err, ERR_KEPT, "%llu bundle%s stay%s as %s: %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "it is" : "they are", kept->why);
+	return err_hint(err, "The same command takes them when that is done.");
+}
+
+int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options, struct run_erase_report **ret,
+	      struct err *err)
+{
+	auto_mem void *own = mem_context(ctx, "erase");
+	struct erase x = {.ctx = own, .store = store, .options = options, .report = mem_new(ctx, struct run_erase_report),
+			  .ask = {.owner = options->user, .name = options->name, .n_names = options->n_names, .case_id = options->case_id, .at_ms = time_now_ms()}};
+	int rc;
+
+	*ret = x.report;
+	if ((rc = begin(&x, policy, err)) < 0)
+		return rc;
+	rc = all(&x, err);
+	if (x.report->count[RUN_ERASE_DONE] || x.report->finished)
+		reindex(&x);
+	return rc < 0 ? rc : judge(x.report, err);
+}

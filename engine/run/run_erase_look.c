@@ -1,0 +1,240 @@
+/*
+ * run_erase_look.c - one bundle: what of the person is in it, and does anything stand against writing it again?
+ *
+ * Rows are the person's by the owner column of their kind.  Translations and texts that burn belong to nobody in the tables, but repeat
+ * what the person wrote: those of the person's posts go too.
+ */
+#include "run_internal.h"
+#include "run_erase.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct looking {
+	struct erase *x;
+	struct erase_bundle *b;
+	struct erase_covered *covered;
+	mm_id thread;                      /* whose rows these are */
+	bool counted, has_any;             /* the thread is among those in which a row goes; the bundle has one that a hold covers */
+	const char *hold;                  /* that covers a post of the thread */
+	char *why;
+};
+
+/* ---- lines ---- */
+
+struct fields { const char *id, *root, *original, *channel, *user, *post; size_t id_len, root_len, original_len, channel_len, user_len, post_len; int64_t at_ms; };
+
+static void take(struct fields *f, const struct json_scan *s)
+{
+	const struct { const char *key; const char **to; size_t *len; } text[] = {
+		{"id", &f->id, &f->id_len}, {"rootid", &f->root, &f->root_len}, {"originalid", &f->original, &f->original_len},
+		{"channelid", &f->channel, &f->channel_len}, {"userid", &f->user, &f->user_len}, {"postid", &f->post, &f->post_len},
+		{"objectid", &f->post, &f->post_len},
+	};
+
+	if (s->type == JSON_NUMBER && s->key_len == 8 && memcmp(s->key, "createat", 8) == 0)
+		f->at_ms = strtoll(s->val, NULL, 10); /* a comma or a brace follows */
+	for (size_t i = 0; s->type == JSON_STR && i < ARRAY_LEN(text); i++)
+		if (s->key_len == strlen(text[i].key) && memcmp(s->key, text[i].key, s->key_len) == 0) {
+			*text[i].to = s->val;
+			*text[i].len = s->val_len;
+		}
+}
+
+static void scan(const char *line, size_t len, struct fields *f)
+{
+	struct json_scan s;
+
+	*f = (struct fields){.at_ms = 0};
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s))
+		take(f, &s);
+}
+
+/* ---- threads ---- */
+
+/* Whole threads, and parts of one, name it in each post. */
+static void on_post(struct looking *l, const struct fields *f)
+{
+	const char *id = f->root_len ? f->root : f->original_len ? f->original : f->id;
+	size_t len = f->root_len ? f->root_len : f->original_len ? f->original_len : f->id_len;
+	const struct ledger_state *st = l->x->state;
+	const char *hold = erase_covers(l->covered, f->user, f->user_len, f->channel, f->channel_len, f->at_ms);
+	const ledger_id *at;
+
+	if (!id || len > MM_ID)
+		return;
+	if (strlen(l->thread) != len || memcmp(l->thread, id, len) != 0) {
+		memset(l->thread, 0, sizeof l->thread);
+		memcpy(l->thread, id, len);
+		l->counted = false;
+		l->hold = NULL;
+		at = st->n_held ? bsearch(l->thread, st->held, st->n_held, sizeof(ledger_id), mm_id_cmp) : NULL;
+		if (at && !l->why)
+			l->why = mem_printf(l->b, "thread %s is held, case %s", l->thread, st->hold[at - st->held].case_id);
+	}
+	if (hold && !l->hold)
+		l->hold = hold;
+	if (l->hold && l->counted && !l->why)
+		l->why = mem_printf(l->b, "hold %s covers thread %s", l->hold, l->thread);
+}
+
+static void on_goes(struct looking *l)
+{
+	if (!l->counted)
+		l->b->ret->threads++;
+	l->counted = true;
+	if (l->hold && !l->why)
+		l->why = mem_printf(l->b, "hold %s covers thread %s", l->hold, l->thread);
+}
+
+static void note_post(struct erase_bundle *b, const struct fields *f)
+{
+	if (b->n_posts % 64 == 0)
+		b->post = mem_grow(b, b->post, char *, b->n_posts + 64);
+	b->post[b->n_posts++] = mem_strndup(b->post, f->id ? f->id : "", f->id_len);
+}
+
+/* What hangs on a post follows it closely. */
+static bool on_own_post(const struct erase_bundle *b, const struct fields *f)
+{
+	for (size_t i = b->n_posts; f->post && i-- > 0;)
+		if (strlen(b->post[i]) == f->post_len && memcmp(b->post[i], f->post, f->post_len) == 0)
+			return true;
+	return false;
+}
+
+static bool mentions(const struct erase *x, const char *line, size_t len)
+{
+	const struct run_erase_options *o = x->options;
+
+	if (memmem(line, len, o->user, strlen(o->user)))
+		return true;
+	for (size_t i = 0; i < o->n_names; i++)
+		if (memmem(line, len, o->name[i], strlen(o->name[i])))
+			return true;
+	return false;
+}
+
+static int on_row(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned, struct err *err)
+{
+	struct looking *l = payload;
+	bool post = strcmp(kind->kind, "post") == 0, goes = owned;
+	struct fields f;
+
+	(void)err;
+	scan(line, len, &f);
+	if (post)
+		on_post(l, &f);
+	if (!owned && (strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0))
+		goes = on_own_post(l->b, &f);
+	if (post && owned)
+		note_post(l->b, &f);
+	if (goes)
+		on_goes(l);
+	else
+		l->b->ret->mentions += mentions(l->x, line, len);
+	return goes;
+}
+
+/* ---- the bundle ---- */
+
+/* A run that has a step to do with it compares rows with the bundle, and may put threads back from it. */
+static const char *unfinished(const struct erase *x, const char *bundle)
+{
+	for (size_t i = 0; i < x->state->n_bundles; i++)
+		if (strcmp(x->state->bundle[i].bundle, bundle) == 0)
+			return "a run has not finished deleting what it holds; `mmretain run --yes` does that";
+	for (size_t i = 0; i < x->state->n_last_run; i++)
+		if (strcmp(x->state->last_run[i].bundle, bundle) == 0 && x->state->last_run[i].open_xid)
+			return "its closing sweep is open: threads may have to be put back from it; the next run looks once more";
+	return NULL;
+}
+
+static void add_kinds(struct erase *x, const struct bundle_erase_sum *sum)
+{
+	struct run_erase_report *r = x->report;
+	size_t k;
+
+	for (size_t i = 0; i < sum->n_kinds; i++) {
+		if (sum->kind_rows[i] == 0)
+			continue;
+		for (k = 0; k < r->n_kinds && strcmp(r->kind[k].kind, sum->kind[i].kind) != 0;)
+			k++;
+		if (k == r->n_kinds) {
+			r->kind = mem_grow(r, r->kind, struct run_erase_kind, k + 1);
+			r->kind[r->n_kinds++] = (struct run_erase_kind){.kind = mem_strdup(r, sum->kind[i].kind)};
+		}
+		r->kind[k].rows += sum->kind_rows[i];
+	}
+}
+
+static int judge(struct erase *x, struct erase_bundle *b, const char *held, struct err *err)
+{
+	struct run_erased *ret = b->ret;
+	bool journal = false;
+	int rc = erase_in_journal(x, b, &journal, err);
+
+	if (rc == 0)
+		rc = erase_late(x, b, false, &ret->late, err);
+	if (rc < 0)
+		return rc;
+	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that" : unfinished(x, b->voucher.bundle);
+	ret->state = !b->voucher.found ? RUN_ERASE_UNKNOWN : ret->why ? RUN_ERASE_UNFINISHED : RUN_ERASE_DUE;
+	if (!ret->why && journal) {
+		ret->why = "an attachment of the person waits in a journal to be unlinked, with its name; the next run tries again";
+		ret->state = RUN_ERASE_UNFINISHED;
+	}
+	if (held) {
+		ret->why = mem_strdup(x->report, held);
+		ret->state = RUN_ERASE_HELD;
+	}
+	return 0;
+}
+
+static int look_inside(struct erase *x, struct erase_bundle *b, const char *rel_path, struct err *err)
+{
+	struct looking l = {.x = x, .b = b};
+	struct bundle_reader *r;
+	const struct bundle_erase_sum *sum;
+	int rc;
+
+	if ((rc = bundle_open(b, x->store->root_dirfd, rel_path, &r, err)) < 0 || (rc = erase_holds_bundle(b, x->holds, r, &l.covered, err)) < 0)
+		return rc;
+	talloc_free(r);
+	x->ask.row = on_row;
+	x->ask.payload = &l;
+	rc = bundle_erase_scan(b, x->store->root_dirfd, rel_path, &x->ask, &b->erasure, err);
+	x->ask.payload = NULL;
+	if (rc < 0)
+		return rc;
+	sum = bundle_erase_sum(b->erasure);
+	b->ret->rows = sum->rows;
+	b->ret->posts = sum->posts;
+	b->ret->names = sum->names;
+	b->ret->blobs = sum->blobs;
+	b->ret->blob_bytes = sum->blob_bytes;
+	add_kinds(x, sum);
+	return judge(x, b, l.why, err);
+}
+
+int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err)
+{
+	struct run_erase_report *r = x->report;
+	struct erase_bundle *b;
+	bool known;
+	int rc = bundle_erase_known(x->store->root_dirfd, rel_path, &x->ask, &known, err);
+
+	*ret = NULL;
+	r->looked_at++;
+	if (rc < 0 || !known)
+		return rc;
+	b = mem_new(ctx, struct erase_bundle);
+	r->bundle = mem_grow(r, r->bundle, struct run_erased, r->n + 1);
+	b->ret = &r->bundle[r->n++];
+	*b->ret = (struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
+	if ((rc = ledger_vouch(x->store->ledger_dirfd, rel_path, &b->voucher, err)) == 0)
+		rc = look_inside(x, b, rel_path, err);
+	*ret = rc < 0 ? NULL : b;
+	return rc;
+}

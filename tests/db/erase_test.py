@@ -1,0 +1,446 @@
+#!/usr/bin/env python3
+"""`erase`: one person leaves every file of the archive, and everybody else's rows stay, to the byte and provably.
+
+usage: MMRETAIN=BINARY erase_test.py [-k NAME]
+"""
+import collections
+import fcntl
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+
+CASE = ("--case", "DPO-2026-7", "--reason", "request under Art. 17")
+WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"Zqxdisplay")
+POINTS = ("ERASE_WRITTEN", "ERASE_AFTER_INTENT", "ERASE_AFTER_LATE", "BUNDLE_WRITE", "BUNDLE_SYNC", "BUNDLE_BEFORE_RENAME", "BUNDLE_AFTER_RENAME", "ERASE_AFTER_LINE",
+          "ERASE_BEFORE_UNLINK", "ERASE_AFTER_UNLINK", "LEDGER_WRITE", "LEDGER_SYNC")
+# One person whose words, files and names can be told from everybody else's; rows are long enough for a bundle to have an index.
+ONE = """
+CREATE TEMP TABLE one AS SELECT userid AS id FROM posts WHERE userid IN (SELECT id FROM users) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1;
+UPDATE posts SET message = left(message, 2000) || (SELECT string_agg(md5(posts.id || g), '') FROM generate_series(1, 60) g) WHERE type = '';
+UPDATE posts SET message = 'zqxwordsofone ' || left(message, 3000) WHERE userid = (SELECT id FROM one);
+INSERT INTO translations (objectid, dstlang, objecttype, providerid, normhash, text, confidence, meta, updateat, state, channelid)
+ SELECT id, 'de', 'post', 'x', repeat('0', 64), 'zqxwordsofone übersetzt', 0.1, '{}', createat, 'ready', NULL FROM posts WHERE userid = (SELECT id FROM one) AND ascii(md5(id)) % 3 = 1 ON CONFLICT DO NOTHING;
+UPDATE translations SET text = 'zqxwordsofone traduit' WHERE objectid IN (SELECT id FROM posts WHERE userid = (SELECT id FROM one));
+UPDATE fileinfo SET name = 'zqxnameoffile ' || id || '.txt' WHERE creatorid = (SELECT id FROM one);
+UPDATE users SET username = 'zqxaccount', nickname = 'Zqxdisplay', firstname = 'Zqxdisplay' WHERE id = (SELECT id FROM one);
+"""
+PG = WORLD = WHERE = NOW = USER = None
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW, USER
+    NOW = int(time.time()) * 1000
+    WHERE = lib.folder("erase")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 700, 33, spice=ONE)
+    USER = PG.psql("SELECT id FROM users WHERE username = 'zqxaccount'", db="world")
+
+
+def tearDownModule():
+    PG.stop("immediate")
+    PG.remove()
+    lib.remove(WHERE)
+
+
+def decompressed(path):
+    if not path.endswith(".zst"):
+        with open(path, "rb") as f:
+            return f.read()
+    return subprocess.run(["zstd", "-dcq", path], capture_output=True, check=True).stdout
+
+
+def lines_of(bundle):
+    return [line for name in sorted(m for m in bundle.members if m.startswith("data/threads/")) for line in bundle.members[name].splitlines()]
+
+
+class Erase(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
+        self.addCleanup(self.bench.copy.remove)
+        self.bench.begin()
+        self.archive = self.bench.copy.archive
+
+    def tearDown(self):
+        self.assertEqual([p[-900:] for p in self.bench.problems], [])
+
+    def run_all(self):
+        self.bench.run(code=self.bench.want.code)
+        self.before = {b.name.partition(".")[0]: b for b in map(lib.Bundle, lib.bundles(self.archive))}
+        self.assertGreater(len(self.before), 2)
+
+    def erase(self, *args, code=0, user="zqxaccount", **more):
+        return self.bench.call("erase", "--user", user, *args, *CASE, code=code, **more)
+
+    def where_found(self):
+        """Files of the archive root that hold anything of the person, bundles decompressed."""
+        found = []
+        for folder, _, names in os.walk(self.archive):
+            for name in names:
+                content = decompressed(os.path.join(folder, name))
+                found += [(os.path.relpath(os.path.join(folder, name), self.archive), w.decode()) for w in WORDS if w.lower() in content.lower()]
+        return found
+
+    def check_erased(self):
+        """Every bundle says the same of everybody else as before."""
+        gone = collections.Counter()
+        self.assertEqual(self.where_found(), [])
+        now = {b.name.partition(".")[0].partition("-e2")[0]: b for b in map(lib.Bundle, lib.bundles(self.archive))}
+        self.assertEqual(set(now), set(self.before))
+        for name, old in self.before.items():
+            a, b = json.loads(old.members["mmretain.json"]), json.loads(now[name].members["mmretain.json"])
+            self.assertEqual(a["rows_sha256"], b["rows_sha256"])
+            if "-e2" not in now[name].name:
+                self.assertEqual(old.members, now[name].members)
+                continue
+            self.assertEqual(now[name].members["history/mmretain-e1.json"], old.members["mmretain.json"])
+            before, after = lines_of(old), lines_of(now[name])
+            self.assertEqual(len(before), len(after))
+            for was, line in zip(before, after):
+                row = json.loads(was)
+                if line != was:
+                    self.assertEqual(line[:13], b'{"k":"erased"')
+                    self.assertEqual(json.loads(line)["kind"], row["k"])
+                    self.assertTrue(USER in (row.get("userid"), row.get("creatorid")) or row["k"] in ("translation", "temporary"), was)
+                    gone[row["k"]] += 1
+                else:
+                    self.assertNotIn(USER, (row.get("userid"), row.get("creatorid")))
+            self.assertFalse([m for m in old.blobs if m not in now[name].blobs and self.is_used(now[name], m)])
+        return gone
+
+    def is_used(self, bundle, digest):
+        return any(json.loads(line).get("sha256") == digest for line in bundle.members.get("data/files.jsonl", b"").splitlines())
+
+    def ledger(self, *types):
+        return [e for e in lib.ledger(self.archive) if e["type"] in types]
+
+    def test_all(self):
+        self.run_all()
+        self.bench.call("reindex", code=0)
+        indexes = glob.glob(os.path.join(self.archive, "bundles", "**", "*.idx"), recursive=True)
+        self.assertTrue(indexes)
+        self.assertTrue({w for _, w in self.where_found()} == {w.decode() for w in WORDS})
+        self.assertTrue([p for p, _ in self.where_found() if p.endswith(".idx")])
+        self.assertTrue([p for p, _ in self.where_found() if p.endswith(".sqlite")])
+        shown = self.erase(code=2)
+        self.assertIn("acts only with --yes", shown.err)
+        self.assertIn("what stays", shown.out)
+        looked = json.loads(self.erase("-n", "--json").out)
+        self.assertEqual({b["state"] for b in looked["bundles"]}, {"due"})
+        self.assertEqual(self.ledger("erasing", "erased"), [])
+        done = json.loads(self.erase("--yes", "--json").out)
+        self.assertEqual({b["state"] for b in done["bundles"]}, {"erased"})
+        gone = self.check_erased()
+        self.assertEqual(dict(gone), done["rows"])
+        self.assertEqual(done["rows"], looked["rows"])
+        self.assertTrue({"post", "reaction", "file", "member", "translation"} <= set(gone), gone)
+        self.assertGreater(sum(b["attachments"] for b in done["bundles"]), 0)
+        lines = self.ledger("erasing", "erased")
+        self.assertEqual([e["type"] for e in lines], ["erasing", "erased"] * len(done["bundles"]))
+        for b, e in zip(done["bundles"], lines[1::2]):
+            self.assertEqual((e["old_rel_path"], e["rel_path"], e["rows"], e["case"]), (b["bundle"], b["new"], b["rows"], "DPO-2026-7"))
+            self.assertEqual(e["bundle"], os.path.basename(b["bundle"]))
+        self.assertEqual(len({e["person_digest"] for e in lines}), 1)
+        self.assertNotIn(USER, json.dumps(lines))
+        self.bench.call("verify", code=0)
+        new = [os.path.join(self.archive, b["new"]) for b in done["bundles"]]
+        tools = subprocess.run(["bash", os.path.join(lib.HERE, "..", "cli", "tools_bundle.sh"), min(new, key=os.path.getsize)], capture_output=True, text=True)
+        self.assertEqual((tools.returncode, tools.stderr), (0, ""))
+        # once more: nothing is left to do
+        again = self.erase("--yes", user=USER)
+        self.assertIn("nothing of this person", again.out)
+        self.erase("--yes", code=1)  # the name means nobody any more
+        self.assertEqual(len(self.ledger("erasing", "erased")), len(lines))
+        access = json.loads(self.bench.call("report", "--access", "--json", code=0).out)
+        self.assertIn("erase", [a["command"] for a in access["access"]])
+
+    def read(self, *args, code=0):
+        return self.bench.call(*args, *CASE, code=code)
+
+    def test_readers(self):
+        """What is left of a thread can be found, shown and exported, and cannot be put back."""
+        self.run_all()
+        self.erase("--yes")
+        threads = list(self.bench.want.db.threads.values())
+        archived = [t for t in threads if t.root.id in self.bench.want.roots and self.bench.want.archived(t.root.id)]
+        root = next(t for t in archived if t.root.user == USER and any(p.user != USER and p.root == t.root.id for p in t.posts))
+        reply = next(t for t in archived if t.root.user != USER and any(p.user == USER and p.root == t.root.id for p in t.posts))
+        mine = next(p for p in reply.posts if p.user == USER and p.root == reply.root.id)
+        for ident in (root.root.id, reply.root.id, mine.id):
+            shown = self.read("show", ident)
+            self.assertIn("[erased, case DPO-2026-7, ", shown.out)
+            self.assertNotIn("zqx", shown.out.lower())
+        self.assertIn(f"thread {reply.root.id}", self.read("show", mine.id).out)
+        rows = [json.loads(line) for line in self.read("show", root.root.id, "--json").out.splitlines()]
+        self.assertEqual((rows[0]["k"], rows[0]["kind"], rows[0]["id"]), ("erased", "post", root.root.id))
+        other = next(p for p in root.posts if p.user != USER and p.root == root.root.id)
+        self.assertIn(root.root.id, self.read("find", "--thread", other.id).out)
+        for form in ("html", "jsonl", "csv", "eml", "mattermost"):
+            out = os.path.join(self.bench.copy.where, "out-" + form)
+            self.read("export", root.root.id, reply.root.id, "--as", form, "--out", out)
+            text = b"".join(decompressed(os.path.join(d, n)) for d, _, names in os.walk(out) for n in names) if os.path.isdir(out) else decompressed(out)
+            self.assertTrue(b"erased" in text or form in ("mattermost", "eml"), form)
+        done = self.bench.call("restore", root.root.id, "--yes", *CASE, code=16)
+        self.assertIn("of a person who was erased (case DPO-2026-7)", done.err)
+        self.bench.call("restore", reply.root.id, "--yes", *CASE, code=16)
+        whole = next(t for t in archived if all(p.user != USER for p in t.posts))
+        self.bench.call("restore", whole.root.id, "--yes", *CASE, code=(0, 3))
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{whole.root.id}'"), "1")
+        # runs go on, and the chain over bundles too
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.bench.call("status", code=0)
+        report = self.bench.call("report", self.ledger("run-begin")[0]["run"], code=0)
+        self.assertIn("case DPO-2026-7", report.out)
+        self.bench.call("verify", code=0)
+
+    def test_crash(self):
+        """Killed at every step: the bundle is there, whole, in one form or the other, and the same command ends it."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        for point in POINTS:
+            for n in (1, 2):
+                for second in ("erase", "run"):
+                    shutil.rmtree(self.archive)
+                    shutil.copytree(kept, self.archive)
+                    done = lib.finish(self.bench.start(f"{point}:kill:{n}", "erase", "--user", USER, "--yes", *CASE))
+                    self.assertEqual(done.code, -signal.SIGKILL, f"{point} {n}: {done.err}")
+                    torn = lib.ledger(self.archive, torn=True)
+                    self.assertTrue(torn)
+                    self.bench.call("verify", code=0)
+                    if second == "run":
+                        self.bench.call("run", "--yes", code=(0, 3))
+                        self.bench.call("verify", code=0)
+                        self.assertEqual(json.loads(self.bench.call("verify", "--json", code=0).out)["replaced"], [])
+                    self.erase("--yes", user=USER)
+                    self.check_erased()
+                    self.bench.call("verify", code=0)
+                    self.assertEqual(os.listdir(os.path.join(self.archive, "partial")), [])
+
+    def test_name_after_crash(self):
+        """The name is gone with the last bundle, and what is left to do needs none."""
+        self.run_all()
+        n = len(json.loads(self.erase("-n", "--json").out)["bundles"])
+        done = lib.finish(self.bench.start(f"ERASE_AFTER_LINE:kill:{n}", "erase", "--user", "zqxaccount", "--yes", *CASE))
+        self.assertEqual(done.code, -signal.SIGKILL)
+        self.assertTrue(self.where_found())
+        self.assertIn("finished: 1 interrupted", self.erase("--yes", code=1).out)
+        self.check_erased()
+
+    def test_holds(self):
+        self.run_all()
+        thread = next(t for t in self.bench.want.db.threads.values() if t.root.id in self.bench.want.roots and self.bench.want.archived(t.root.id) and any(p.user == USER for p in t.posts))
+        self.bench.call("hold", "add", thread.root.id, "--case", "court", code=0)
+        done = self.erase("-n", code=17)
+        self.assertIn("is held, case court", done.out)
+        done = json.loads(self.erase("--yes", "--json", code=17).out)
+        self.assertEqual([b["state"] for b in done["bundles"]].count("held"), 1)
+        self.bench.call("hold", "release", thread.root.id, "--case", "court", code=0)
+        rules = faults.OLD
+        for holds in ([{"name": "by-name", "match": {"users": ["zqxaccount"]}, "because": "court"}], [{"name": "by-id", "match": {"users": [USER]}, "because": "court"}]):
+            self.bench.policy(rules, holds=holds)
+            done = self.erase("--yes", code=17, user=USER)
+            self.assertIn("names this person", done.err)
+            self.assertTrue(self.where_found())
+        # renamed since: the bundles have the old name, the hold the new one
+        self.bench.sql(f"UPDATE users SET username = 'renamed' WHERE id = '{USER}'")
+        self.bench.policy(rules, holds=[{"name": "new-name", "match": {"users": ["renamed"]}, "because": "court"}])
+        self.erase("--yes", code=17)
+        # somebody else's, and a channel's, where the person wrote
+        left = json.loads(self.write_policy_and_look([{"name": "channel", "match": {"channels": [thread.channel]}, "because": "court"}]).out)["bundles"]
+        self.assertEqual({b["state"] for b in left}, {"held"})
+        self.assertIn("hold channel covers thread", left[0]["why"])
+        other = next((p.user for p in thread.posts if p.user and p.user != USER), None)
+        if other:
+            left = json.loads(self.write_policy_and_look([{"name": "other", "match": {"users": [other]}, "because": "court"}]).out)["bundles"]
+            self.assertEqual({b["state"] for b in left}, {"held"})
+        # outside of the hold's time
+        self.bench.policy(rules, holds=[{"name": "long-ago", "match": {"channels": [thread.channel]}, "since": "1990-01-01", "until": "1990-02-01", "because": "court"}])
+        self.erase("--yes")
+        self.check_erased()
+
+    def write_policy_and_look(self, holds):
+        self.bench.policy(faults.OLD, holds=holds)
+        return self.erase("-n", "--json", code=17)
+
+    def plugin_holds(self, **record):
+        record = {"id": "h1", "name": "h1", "group_ids": None, "starts_at": 0, "ends_at": 0, "include_public_channels": True, "secret": "x", **record}
+        text = json.dumps(record).replace("'", "''")
+        self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'; INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat) VALUES "
+                       f"('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_h1', convert_to('{text}', 'UTF8'), 0)")
+
+    def test_plugin(self):
+        """A legal hold of the server stands against it too; one that cannot be read, as well."""
+        self.run_all()
+        self.plugin_holds(user_ids=[USER])
+        self.assertIn("hold of the legal-hold plugin names this person", self.erase("--yes", code=17).err)
+        self.assertTrue(self.where_found())
+        self.bench.sql("UPDATE pluginkeyvaluestore SET pvalue = '\\x00ff' WHERE pluginid = 'com.mattermost.plugin-legal-hold'")
+        self.erase("--yes", code=17)
+        self.assertTrue(self.where_found())
+        self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'")
+        self.erase("--yes")
+        self.check_erased()
+
+    def test_archive_alone(self):
+        """Without policy and database; nobody has asked holds then, and that is said."""
+        self.run_all()
+        command = [lib.binary(), "erase", "--archive", self.archive, "--user", USER, "--yes", *CASE]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 17)
+        self.assertIn("holds could not be asked", done.stderr)
+        self.assertTrue(self.where_found())
+        done = subprocess.run([*command, "--without", "policy"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.check_erased()
+        for words in (["--user", USER], ["--case", "x", "--reason", "y"], ["--case", "x", "--reason", "y", "--user", "a,b"]):
+            done = subprocess.run([lib.binary(), "erase", "--archive", self.archive, "--without", "policy", *words], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_database_down(self):
+        """Holds cannot be judged by the names of then alone, unless somebody says so."""
+        self.run_all()
+        self.bench.policy(faults.OLD, holds=[{"name": "other", "match": {"users": ["nobody.of.these"]}, "because": "court"}], url="postgresql:///x?host=/nowhere")
+        self.erase("--yes", code=12)
+        self.assertTrue(self.where_found())
+        self.erase("--yes", "--without", "database")
+        self.check_erased()
+
+    def test_unfinished(self):
+        """A bundle that a run has not finished is left to it."""
+        done = lib.finish(self.bench.start("PURGE_AFTER_INTENT:kill"))
+        self.assertEqual(done.code, -signal.SIGKILL)
+        found = json.loads(self.erase("--yes", "--json", code=3, user=USER).out)["bundles"]
+        self.assertIn("unfinished", {b["state"] for b in found})
+        self.assertIn("has not finished", next(b for b in found if b["state"] == "unfinished")["why"])
+        self.run_all()
+        self.erase("--yes", user=USER)
+        self.check_erased()
+
+    def test_not_in_the_ledger(self):
+        done = lib.finish(self.bench.start("BUNDLE_AFTER_RENAME:kill"))
+        self.assertEqual(done.code, -signal.SIGKILL)
+        found = json.loads(self.erase("-n", "--json", code=(0, 3), user=USER).out)["bundles"]
+        self.assertEqual({b["state"] for b in found} - {"unknown"}, set())
+
+    def test_late(self):
+        """Rows beside the ledger: the person's go, the others stay."""
+        self.run_all()
+        bundle = next(b for b in self.before.values() if USER.encode() in b.members["salts.jsonl"])
+        digest = json.loads(bundle.members["mmretain.json"])["rows_sha256"][:12]
+        post = next(json.loads(line)["id"] for line in lines_of(bundle) if b'"k":"post"' in line and f'"userid":"{USER}"'.encode() in line)
+        other = '{"k":"reaction","row":{"postid": "p", "userid": "somebody-else", "emojiname": "eyes"}}\n'
+        late = [f'{{"k":"reaction","row":{{"postid": "p", "userid": "{USER}", "emojiname": "zqxwordsofone"}}}}\n', other,
+                f'{{"k":"translation","row":{{"objectid": "{post}", "text": "zqxwordsofone"}}}}\n', other]
+        path = os.path.join(self.archive, "ledger", f"late-{digest}-1.jsonl")
+        alone = os.path.join(self.archive, "ledger", f"late-{digest}-2.jsonl")
+        for name, lines in ((path, late), (alone, late[:1])):
+            with open(name, "w", encoding="utf-8") as f:
+                f.writelines(lines)
+        done = json.loads(self.erase("--yes", "--json").out)
+        self.assertEqual(sum(b["late"] for b in done["bundles"]), 3)
+        with open(path, encoding="utf-8") as f:
+            self.assertEqual(f.read(), other + other)
+        self.assertFalse(os.path.exists(alone))
+        self.check_erased()
+
+    def test_journal(self):
+        """A name of a file that waits to be unlinked is in a journal: first that."""
+        self.run_all()
+        ident = next(json.loads(line)["id"] for b in self.before.values() for line in lines_of(b) if b'"k":"file"' in line and f'"creatorid":"{USER}"'.encode() in line)
+        with open(os.path.join(self.archive, "ledger", "unlink-x-1.jsonl"), "w", encoding="utf-8") as f:
+            f.write(json.dumps({"id": ident, "path": "a/zqxnameoffile.txt"}) + "\n")
+        found = json.loads(self.erase("-n", "--json", code=3).out)["bundles"]
+        self.assertIn("waits in a journal", next(b["why"] for b in found if b["state"] == "unfinished"))
+
+    def test_same_name(self):
+        """A name that two people had: which one is meant must be said."""
+        other = self.bench.sql(f"SELECT userid FROM posts WHERE userid IN (SELECT id FROM users) AND userid <> '{USER}' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+        rules = [dict(r) for r in faults.OLD]
+        self.bench.run(code=self.bench.want.code)
+        self.bench.sql(f"UPDATE users SET username = 'gone' WHERE id = '{USER}'; UPDATE users SET username = 'zqxaccount' WHERE id = '{other}'")
+        self.bench.policy([dict(r, keep={"for": "1d"}) for r in rules])
+        self.bench.run(code=(0, 3))
+        done = self.erase("--yes", code=2)
+        self.assertIn("means 2 people", done.err)
+        self.assertTrue(USER in done.err and other in done.err)
+        self.erase("--yes", user="never.heard.of", code=1)
+
+    def test_stop(self):
+        """A signal ends it between two bundles; the same command goes on."""
+        self.run_all()
+        n = len(json.loads(self.erase("-n", "--json").out)["bundles"])
+        self.assertGreater(n, 1)
+        done = lib.finish(self.bench.start("ERASE_AFTER_INTENT:term", "erase", "--user", USER, "--yes", *CASE))
+        self.assertEqual(done.code, 143, done.err)
+        self.assertIn("1 erased in", done.err)
+        self.assertEqual(len(self.ledger("erased")), 1)
+        self.bench.call("verify", code=0)
+        self.erase("--yes", user=USER)
+        self.assertEqual(len(self.ledger("erased")), n)
+        self.check_erased()
+
+    def test_locked(self):
+        """While a run is on."""
+        self.run_all()
+        with open(os.path.join(self.archive, "ledger", "entries.jsonl"), "r+b") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            self.erase("--yes", code=11)
+        self.assertTrue(self.where_found())
+        self.erase("--yes")
+
+    def test_false_generation(self):
+        """A later generation that no line announces does not pass for the bundle."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        new = json.loads(self.erase("--yes", "--json").out)["bundles"][0]["new"]
+        with open(os.path.join(self.archive, new), "rb") as f:
+            content = f.read()
+        shutil.rmtree(self.archive)
+        shutil.copytree(kept, self.archive)
+        with open(os.path.join(self.archive, new), "wb") as f:
+            f.write(content)
+        self.bench.call("verify", code=15)
+        self.bench.call("run", "--yes", code=15)
+        old = new.replace("-e2", "")
+        self.assertIn("no line of the ledger puts in its place", self.erase("--yes", user=USER).err)
+        self.assertTrue(os.path.exists(os.path.join(self.archive, old)) and os.path.exists(os.path.join(self.archive, new)))
+
+    def test_damaged(self):
+        """What cannot be read back against the ledger is not written again."""
+        self.run_all()
+        rel = json.loads(self.erase("-n", "--json").out)["bundles"][0]["bundle"]
+        path = os.path.join(self.archive, rel)
+        os.chmod(path, 0o600)
+        with open(path, "r+b") as f:
+            f.seek(os.path.getsize(path) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 1]))
+        self.erase("--yes", code=15)
+        self.assertTrue(os.path.exists(path))
+
+    def test_two_people(self):
+        """One after the other, from the same bundles."""
+        self.run_all()
+        other = self.bench.sql(f"SELECT userid FROM posts WHERE userid IN (SELECT id FROM users) AND userid <> '{USER}' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+        other = other or next(json.loads(line)["owner"] for b in self.before.values() for line in b.members["salts.jsonl"].splitlines()
+                              if len(json.loads(line).get("owner", "")) == 26 and json.loads(line)["owner"] != USER)
+        self.erase("--yes")
+        self.erase("--yes", user=other)
+        self.assertTrue(any("-e3" in p for p in lib.bundles(self.archive)))
+        self.assertEqual(self.where_found(), [])
+        self.bench.call("verify", code=0)
+
+
+if __name__ == "__main__":
+    lib.scratch()
+    unittest.main(verbosity=2)
