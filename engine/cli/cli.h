@@ -36,7 +36,7 @@ enum cli_kind { KIND_SWITCH, KIND_TEXT, KIND_CHOICE, KIND_TIME, KIND_DURATION, K
 
 struct cli_command {
 	const char *word;
-	int (*run)(struct cli *cli, struct err *err); /* NULL: known, but not in this version */
+	int (*run)(struct cli *cli, struct err *err);
 	const char *operands;
 	int min_operands, max_operands;               /* -1: any number */
 	const char *summary, *prose, *json, *example;

@@ -20,8 +20,7 @@ static void put_long(FILE *out, const struct cli_option *o)
 static void put_commands(FILE *out)
 {
 	for (int i = 0; i < CMD_COUNT; i++)
-		if (cli_commands[i].run)
-			fprintf(out, "%s%s", i ? " " : "", cli_commands[i].word);
+		fprintf(out, "%s%s", i ? " " : "", cli_commands[i].word);
 }
 
 /* Fixed words that a command takes as operand: `a|b|c` in its synopsis, or the commands. */
@@ -66,8 +65,6 @@ static void bash(FILE *out)
 	put_commands(out);
 	fputs("' -- \"$word\")) ;;\n", out);
 	for (int i = 0; i < CMD_COUNT; i++) {
-		if (!cli_commands[i].run)
-			continue;
 		fprintf(out, "\t%s) COMPREPLY=($(compgen -W '", cli_commands[i].word);
 		put_operands(out, i);
 		each_option(out, i, put_long);
@@ -113,8 +110,6 @@ static void zsh(FILE *out)
 {
 	fputs("#compdef mmretain\n_mmretain()\n{\n\tlocal -a commands=(\n", out);
 	for (int i = 0; i < CMD_COUNT; i++) {
-		if (!cli_commands[i].run)
-			continue;
 		fprintf(out, "\t\t'%s:", cli_commands[i].word);
 		quoted(out, cli_commands[i].summary);
 		fputs("'\n", out);
@@ -122,8 +117,6 @@ static void zsh(FILE *out)
 	fputs("\t)\n\tif ((CURRENT == 2)); then\n\t\t_describe command commands\n\t\treturn\n\tfi\n"
 	      "\tlocal command=$words[2]\n\twords=(mmretain $words[3,-1])\n\t((CURRENT--))\n\tcase $command in\n", out);
 	for (int i = 0; i < CMD_COUNT; i++) {
-		if (!cli_commands[i].run)
-			continue;
 		fprintf(out, "\t%s) _arguments", cli_commands[i].word);
 		each_option(out, i, zsh_option);
 		fputs(" \\\n\t\t'*:operand:(", out);
@@ -168,10 +161,8 @@ int cli_cmd_completion(struct cli *cli, struct err *err)
 	else if (strcmp(shell, "zsh") == 0)
 		zsh(stdout);
 	else if (strcmp(shell, "fish") == 0)
-		for (int i = 0; i < CMD_COUNT; i++) {
-			if (cli_commands[i].run)
-				fish_command(stdout, i);
-		}
+		for (int i = 0; i < CMD_COUNT; i++)
+			fish_command(stdout, i);
 	else
 		return err_set(err, ERR_USAGE, "unknown shell \"%s\": bash, zsh and fish are known", shell);
 	return 0;

@@ -74,13 +74,8 @@ void cli_help_list(FILE *out)
 	fprintf(out, "mmretain %s - retention and archive for Mattermost\n\n", cli_version());
 	fputs("usage: mmretain COMMAND [OPTIONS]\n\ncommands:\n", out);
 	for (int i = 0; i < CMD_COUNT; i++)
-		if (cli_commands[i].run)
-			fprintf(out, "  %-12s %s\n", cli_commands[i].word, cli_commands[i].summary);
-	fputs("\nnot in this version:", out);
-	for (int i = 0; i < CMD_COUNT; i++)
-		if (!cli_commands[i].run)
-			fprintf(out, " %s", cli_commands[i].word);
-	fputs("\n\noptions of every command:\n", out);
+		fprintf(out, "  %-12s %s\n", cli_commands[i].word, cli_commands[i].summary);
+	fputs("\noptions of every command:\n", out);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (is_common(i))
 			put_option(out, &cli_options[i]);
@@ -92,10 +87,6 @@ void cli_help_command(FILE *out, enum cli_command_id id)
 	const struct cli_command *c = &cli_commands[id];
 
 	fprintf(out, "usage: mmretain %s [OPTIONS]%s%s\n\n", c->word, *c->operands ? " " : "", c->operands);
-	if (!c->run) {
-		fprintf(out, "  %s: not available in this version\n", c->summary);
-		return;
-	}
 	put_prose(out, c->prose);
 	fputs("options:\n", out);
 	for (int i = 0; i < OPT_COUNT; i++)

@@ -159,8 +159,7 @@ void cli_manual_man(FILE *out)
 		  "Results go to standard output, everything else to standard error. Long options must be written in full.\n");
 	fputs(".SH COMMANDS\n", out);
 	for (int i = 0; i < CMD_COUNT; i++)
-		if (cli_commands[i].run)
-			man_command(out, i);
+		man_command(out, i);
 	fputs(".SH OPTIONS\nThese belong to every command.\n", out);
 	man_options(out, -1);
 	fputs(".SH \"EXIT STATUS\"\n", out);
@@ -228,13 +227,7 @@ void cli_manual_markdown(FILE *out)
 	      "Options of every command:\n\n", out);
 	md_options(out, -1);
 	for (int i = 0; i < CMD_COUNT; i++)
-		if (cli_commands[i].run)
-			md_command(out, i);
-	fputs("## Not in this version\n\nThese words are known and refused with status 2:", out);
-	for (int i = 0, n = 0; i < CMD_COUNT; i++)
-		if (!cli_commands[i].run)
-			fprintf(out, "%s `%s`", n++ ? "," : "", cli_commands[i].word);
-	fputs(".\n", out);
+		md_command(out, i);
 }
 
 static void md_status(FILE *out, int status, const char *text)

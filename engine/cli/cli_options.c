@@ -243,10 +243,6 @@ static int check_fit(const struct cli_args *a, struct err *err)
 {
 	const struct cli_command *c = &cli_commands[a->command];
 
-	if (!c->run) {
-		err_set(err, ERR_USAGE, "\"%s\" is not available in this version", c->word);
-		return err_hint(err, "See `mmretain help` for the commands that are.");
-	}
 	for (int i = 0; i < OPT_COUNT; i++) {
 		if (a->value[i] && !cli_option_fits((enum cli_option_id)i, a->command)) {
 			err_set(err, ERR_USAGE, "option --%s does not belong to \"%s\"", cli_options[i].name, c->word);

@@ -26,16 +26,13 @@ def run(*words, **more):
 
 def words_of_help():
     text = run("help").stdout
-    here = re.findall(r"^  ([a-z]+) +\S", text.split("commands:\n")[1].split("\n\n")[0], re.M)
-    missing = re.search(r"not in this version: (.*)", text)
-    return here, missing.group(1).split() if missing else []
+    return re.findall(r"^  ([a-z]+) +\S", text.split("commands:\n")[1].split("\n\n")[0], re.M)
 
 
 class EveryCommand(unittest.TestCase):
     def test_help(self):
-        here, missing = words_of_help()
-        self.assertGreater(len(here), 2)
-        for word in here + missing:
+        self.assertGreater(len(words_of_help()), 2)
+        for word in words_of_help():
             for words in ((word, "--help"), (word, "-h"), ("help", word)):
                 with self.subTest(words):
                     done = run(*words)
@@ -43,28 +40,22 @@ class EveryCommand(unittest.TestCase):
                     self.assertTrue(done.stdout.startswith("usage: mmretain " + word))
 
     def test_version(self):
-        for word in words_of_help()[0]:
+        for word in words_of_help():
             for option in ("--version", "-V"):
                 done = run(word, option)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))
                 self.assertRegex(done.stdout, r"\Ammretain \d+\.\d+\.\d+\n\Z")
 
     def test_bad_option(self):
-        for word in words_of_help()[0]:
+        for word in words_of_help():
             done = run(word, "--no-such-option")
             self.assertEqual((done.returncode, done.stdout), (2, ""))
             self.assertTrue(done.stderr.startswith('mmretain: error: unknown option "--no-such-option"\n'), done.stderr)
 
-    def test_not_in_this_version(self):
-        for word in words_of_help()[1]:
-            done = run(word)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
-            self.assertIn('"%s" is not available in this version' % word, done.stderr)
-
     def test_missing_policy(self):
         """Exit 10, nothing on stdout, one message, and the path in it."""
         operands = {"explain": ["town-square"], "report": ["last"], "show": ["x"], "restore": ["x"], "hold": ["list"]}
-        for word in set(words_of_help()[0]) - {"schema", "completion", "help", "version", "doctor"}:
+        for word in set(words_of_help()) - {"schema", "completion", "help", "version", "doctor"}:
             with self.subTest(word):
                 done = run(word, "-c", "/nonexistent/policy.yaml", *operands.get(word, []))
                 self.assertEqual((done.returncode, done.stdout), (10, ""))
@@ -72,7 +63,7 @@ class EveryCommand(unittest.TestCase):
                 self.assertIn("/nonexistent/policy.yaml", done.stderr)
 
     def test_no_colours_without_a_terminal(self):
-        for word in words_of_help()[0]:
+        for word in words_of_help():
             self.assertNotIn("\033", run(word, "--help").stdout)
 
 
@@ -154,8 +145,7 @@ class Manual(unittest.TestCase):
         for shell in ("bash", "zsh", "fish"):
             done = run("completion", shell)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
-            here = words_of_help()[0]
-            for word in here:
+            for word in words_of_help():
                 self.assertRegex(done.stdout, r"\b%s\b" % word)
             binary = "/usr/bin/" + shell
             if os.path.exists(binary):
@@ -184,13 +174,10 @@ class Manual(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_every_command_is_in_every_manual(self):
-        here, missing = words_of_help()
         man, markdown = run("help", "--format", "man").stdout, run("help", "--format", "markdown").stdout
-        for word in here:
+        for word in words_of_help():
             self.assertIn('.SS "mmretain %s' % word, man)
             self.assertIn("\n## %s\n" % word, markdown)
-        for word in missing:
-            self.assertIn("`%s`" % word, markdown)
 
 
 if __name__ == "__main__":

@@ -223,8 +223,8 @@ START_TEST(tables_are_whole)
 
 		ck_assert_ptr_nonnull(c->summary);
 		ck_assert_msg(c->summary[strlen(c->summary) - 1] != '.', "%s: full stop", c->word);
-		ck_assert_msg(!c->run || (c->prose && c->example), "%s: no prose or example", c->word);
-		ck_assert_msg(!c->run || strncmp(c->example, "mmretain ", 9) == 0, "%s: example", c->word);
+		ck_assert_msg(c->run && c->prose && c->example, "%s: no function, prose or example", c->word);
+		ck_assert_msg(strncmp(c->example, "mmretain ", 9) == 0, "%s: example", c->word);
 	}
 	for (int i = 0; i < OPT_COUNT; i++) {
 		const struct cli_option *o = &cli_options[i];
