@@ -255,6 +255,23 @@ int file_read(void *ctx, int dirfd, const char *name, size_t max_bytes, char **r
 	return 0;
 }
 
+int file_check_trusted(int fd, const char *what, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot examine %s \"%s\"", what, path);
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		err_set(err, ERR_PERMISSION, "%s \"%s\" can be changed by others (mode %04o)", what, path, (unsigned)(st.st_mode & 07777));
+		return err_hint(err, "Run: chmod go-w '%s'", path);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		err_set(err, ERR_PERMISSION, "%s \"%s\" belongs to user %u", what, path, (unsigned)st.st_uid);
+		return err_hint(err, "Run: chown root '%s'", path);
+	}
+	return 0;
+}
+
 int file_temp(const char *dir, int *ret_fd, struct err *err)
 {
 	char path[4096];

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { ENTRY_MAX = 255 };
 
@@ -100,12 +101,27 @@ int people_list_parse(void *ctx, const char *name, const char *text, size_t len,
 	return 0;
 }
 
+/* Whoever may write the list chooses whose account loses its data. */
+static int check_mode(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !(st.st_mode & S_IWOTH))
+		return 0; /* a missing file is told by the reading */
+	err_set(err, ERR_PERMISSION, "departed_users.only_listed: \"%s\" may be changed by everybody", path);
+	return err_hint(err, "Run: chmod o-w '%s'", path);
+}
+
 int people_list_read(void *ctx, const char *path, struct people_names **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "people list");
 	char *text = NULL;
 	size_t len = 0;
-	int r = file_read(tmp, AT_FDCWD, path, PEOPLE_LIST_BYTES, &text, &len, err);
+	int r = check_mode(path, err);
+
+	if (r < 0)
+		return r;
+	r = file_read(tmp, AT_FDCWD, path, PEOPLE_LIST_BYTES, &text, &len, err);
 
 	if (r < 0) {
 		err->code = -ERR_POLICY;

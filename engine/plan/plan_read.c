@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plan_internal.h"
@@ -366,15 +367,31 @@ static int check_database(const struct reader *r, const struct mm *mm, struct er
 	return err_hint(err, "Use the plan with the database it was made for, or make a new one.");
 }
 
+/* A plan file is an order: what it names goes.  A FIFO would keep us waiting with the lock held. */
+static int open_plan(const char *path, int *ret_fd, struct err *err)
+{
+	struct stat st;
+
+	*ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*ret_fd < 0)
+		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open plan file %s", path);
+	if (fstat(*ret_fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		err_set(err, ERR_USAGE, "plan file %s is not a regular file", path);
+		return err_hint(err, "Name a file that `mmretain plan --out FILE` wrote.");
+	}
+	return file_check_trusted(*ret_fd, "plan file", path, err);
+}
+
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_read");
 	struct plan *plan = mem_new(ctx, struct plan);
 	struct reader r = {.path = path, .policy = policy, .plan = plan, .hash = hash_new(tmp)};
-	int fd auto_fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc = fd < 0 ? err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno,
-				  "cannot open plan file %s", path)
-			: spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
+	int fd auto_fd = -1;
+	int rc = open_plan(path, &fd, err);
+
+	if (rc == 0)
+		rc = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
 
 	buf_init(&r.text, tmp, PLAN_LINE_BYTES);
 	plan->n_rules = policy->n_rules;

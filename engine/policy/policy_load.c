@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* F005: what may decide over deletion is written by its owner alone, who is root or ourselves. */
 static int check_file(int fd, const char *path, size_t *ret_len, struct err *err)
 {
 	struct stat st;
+	int rc;
 
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, ERR_POLICY, errno, "cannot examine policy file \"%s\"", path);
@@ -18,15 +18,8 @@ static int check_file(int fd, const char *path, size_t *ret_len, struct err *err
 		err_set(err, ERR_POLICY, "policy file \"%s\" is not a regular file", path);
 		return err_hint(err, "Name a YAML file; folders, pipes and devices are not read.");
 	}
-	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		err_set(err, ERR_PERMISSION, "policy file \"%s\" can be changed by others (mode %04o)", path,
-			(unsigned)(st.st_mode & 07777));
-		return err_hint(err, "Run: chmod go-w '%s'", path);
-	}
-	if (st.st_uid != 0 && st.st_uid != geteuid()) {
-		err_set(err, ERR_PERMISSION, "policy file \"%s\" belongs to user %u", path, (unsigned)st.st_uid);
-		return err_hint(err, "Run: chown root '%s'", path);
-	}
+	if ((rc = file_check_trusted(fd, "policy file", path, err)) < 0)
+		return rc;
 	if (st.st_size > (off_t)POLICY_FILE_BYTES_MAX) {
 		err_set(err, ERR_POLICY, "policy file \"%s\" is larger than 1 MiB", path);
 		return err_hint(err, "Shorten it; use globs in place of long lists of names.");

@@ -158,6 +158,8 @@ int file_read(void *ctx, int dirfd, const char *name, size_t max_bytes, char **r
 int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
 /* Open the folder that holds `path` in the same way; *ret_leaf points into path. */
 int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const char **ret_leaf, struct err *err) MMR_CHECKED;
+/* What decides over deletion is written by its owner alone, who is root or ourselves: else ERR_PERMISSION with the command to run.  what: "plan file". */
+int file_check_trusted(int fd, const char *what, const char *path, struct err *err) MMR_CHECKED;
 /* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp). */
 int file_temp(const char *dir, int *ret_fd, struct err *err) MMR_CHECKED;
 
