@@ -3,10 +3,12 @@
 
 usage: MMRETAIN=BINARY surroundings.py [TEST...]
 """
+import fcntl
 import os
 import pathlib
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -219,6 +221,47 @@ class Room(Base):
         self.assertEqual(os.listdir(os.path.join(self.copy.archive, "partial")), [])
 
 
+class PowerCut(Base):
+    """The archive's file system loses what was not made durable, at once and for good, as when the power goes."""
+    SHUTDOWN, NO_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN
+
+    def mount(self):
+        subprocess.run(["mount", "-o", "loop", self.image, self.copy.archive], check=True, stderr=subprocess.DEVNULL)
+
+    def cut(self):
+        folder = os.open(self.copy.archive, os.O_RDONLY)
+        try:
+            fcntl.ioctl(folder, self.SHUTDOWN, self.NO_FLUSH)
+        finally:
+            os.close(folder)
+
+    def test_power(self):
+        """Nothing that was deleted is lost, at whatever point, and the next run comes to the end."""
+        os.makedirs(self.copy.archive)
+        self.image = os.path.join(self.copy.where, "image")
+        with open(self.image, "wb") as f:
+            f.truncate(96 << 20)
+        try:
+            subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
+            self.mount()
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("no file system can be made and mounted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.copy.archive], check=True))
+        os.chmod(self.copy.archive, 0o700)
+        self.begin()
+        for point in ("BUNDLE_SYNC", "BUNDLE_AFTER_RENAME", "LEDGER_SYNC", "PURGE_AFTER_INTENT", "PURGE_BEFORE_COMMIT", "PURGE_AFTER_COMMIT", "SWEEP_AFTER"):
+            process = self.halt(point)
+            self.cut()
+            self.go_on(process, 14, err="Input/output error")
+            subprocess.run(["umount", self.copy.archive], check=True)
+            self.mount()
+            self.safe(point)
+        self.call(0, "run", "--yes")
+        self.call(0, "run", "--yes")
+        self.call(0, "verify")
+        self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
+
+
 class Clock(Base):
     def test_before_the_last_run(self):
         """A clock that has gone back since the last run is wrong now, or was wrong then."""
@@ -244,6 +287,33 @@ class Files(Base):
         self.untouched()
         os.chown(self.policy, 0, 12345)
         self.call(0, "plan")
+
+    def test_plan_of_another(self):
+        """A plan file is an order, so the same goes for it; a FIFO keeps nobody waiting."""
+        self.begin()
+        plan = os.path.join(self.copy.where, "plan.jsonl")
+        self.call(0, "plan", "--out", plan)
+        os.chmod(plan, 0o664)
+        self.call(19, "run", "--plan", plan, err=r"plan file \"\S+\" can be changed by others \(mode 0664\)\n  hint: Run: chmod go-w '")
+        os.chmod(plan, 0o640)
+        if os.geteuid() == 0:
+            os.chown(plan, 12345, -1)
+            self.call(19, "run", "--plan", plan, err=r"plan file \"\S+\" belongs to user 12345\n  hint: Run: chown root '")
+            os.chown(plan, 0, -1)
+        fifo = os.path.join(self.copy.where, "fifo")
+        os.mkfifo(fifo)
+        self.call(2, "run", "--plan", fifo, err="is not a regular file", timeout=20)
+        self.untouched()
+        self.call(0, "run", "--plan", plan)
+        self.finished()
+
+    def test_list_of_everybody(self):
+        people = pathlib.Path(self.copy.where, "departed.txt")
+        people.write_text("somebody\n", encoding="utf-8")
+        people.chmod(0o646)
+        self.begin(more=f"departed_users: {{after: 90d, only_listed: {people}}}\n")
+        self.call(19, "run", "--yes", err=r"departed.txt\" may be changed by everybody\n  hint: Run: chmod o-w '")
+        self.untouched()
 
     def test_policy_gone(self):
         """A run goes on with the policy that it has read."""
