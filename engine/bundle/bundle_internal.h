@@ -220,7 +220,7 @@ struct trailer {                         /* mmretain.json */
 	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
 };
 struct bundle_reader {
-	int fd; char *name; uint64_t size;
+	int fd; char *name; uint64_t size; struct timespec mtime; /* when it was opened */
 	struct frame_pos *pos; size_t n_pos;
 	bool walked;                     /* the seek table was unusable */
 	struct trailer trailer;

@@ -63,9 +63,53 @@ static int receipt_new(void *ctx, int dirfd, const char *rel_path, const char *b
 	return 0;
 }
 
+static const char put_back[] = "Put it back from a copy of the archive and run again; the rows that are still in the database stay there until then.";
+
+/* A bundle that somebody relies on: that there is none is no plain "not found". */
+static int missing(const char *rel_path, struct err *err)
+{
+	err_set(err, ERR_STORE, "bundle \"%s\" is not in its place any more", rel_path);
+	return err_hint(err, put_back);
+}
+
+static int changed(const struct receipt *r, struct err *err)
+{
+	err_set(err, ERR_VERIFY, "bundle \"%s\" is not the file that was read back any more", r->rel_path);
+	return err_hint(err, put_back);
+}
+
 int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err)
 {
-	return bundle_open(ctx, r->dirfd, r->rel_path, ret, err);
+	char hex[DIGEST_HEX + 1];
+	int rc = bundle_open(ctx, r->dirfd, r->rel_path, ret, err);
+
+	if (rc)
+		return rc == -ERR_NOT_FOUND ? missing(r->rel_path, err) : rc == -ERR_VERIFY && !*err->hint ? err_hint(err, put_back) : rc;
+	digest_hex(&r->sum.rows_digest, hex);
+	if ((*ret)->size == r->file_bytes && strcmp((*ret)->trailer.rows_hex, hex) == 0)
+		return 0;
+	talloc_free(*ret);
+	*ret = NULL;
+	return changed(r, err);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader, struct err *err)
+{
+	struct stat open, there;
+
+	if (fstat(reader->fd, &open) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot look at bundle \"%s\"", r->rel_path);
+	if (fstatat(r->dirfd, r->rel_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? missing(r->rel_path, err) : err_sys(err, ERR_STORE, errno, "cannot look at bundle \"%s\"", r->rel_path);
+	if (same_file(&open, &there) && (uint64_t)open.st_size == r->file_bytes && open.st_mtim.tv_sec == reader->mtime.tv_sec &&
+	    open.st_mtim.tv_nsec == reader->mtime.tv_nsec)
+		return 0;
+	return changed(r, err);
 }
 
 /* ---- read back ---- */
@@ -229,7 +273,7 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 	if (!rc)
 		rc = check_file(fd, rel_path, rel_path, READ_BACK_WORKERS, &found, NULL, err);
 	if (rc)
-		return rc;
+		return rc == -ERR_NOT_FOUND ? missing(rel_path, err) : rc == -ERR_VERIFY ? err_hint(err, put_back) : rc;
 	if (file_digest && memcmp(file_digest, &found.file_digest, sizeof(*file_digest)) != 0)
 		return err_set(err, ERR_VERIFY, "\"%s\" is sound, but it is not the file that the ledger names", rel_path);
 	if (rows_digest && memcmp(rows_digest, &found.rows_digest, sizeof(*rows_digest)) != 0)

@@ -30,6 +30,7 @@ int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, 
 		return rc;
 	}
 	r->size = (uint64_t)st.st_size;
+	r->mtime = st.st_mtim;
 	*ret = r;
 	return 0;
 }

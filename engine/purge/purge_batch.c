@@ -104,6 +104,7 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	int rc;
 
 	s->ctx = s;
+	s->receipt = receipt;
 	s->hints = hints;
 	s->seen = seen;
 	s->hash = hash_new(s);

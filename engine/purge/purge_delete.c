@@ -212,6 +212,9 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	/* The paths are durable before the commit: a crash between leaves a journal entry, never a forgotten blob. */
 	if ((o->unlink_files || (o->journal_parts && b->parts_before_ms != INT64_MIN)) && (rc = purge_journal_add(mm, o, b, err)) < 0)
 		return rc;
+	/* An open descriptor outlives the name: what is read from it may be nowhere any more. */
+	if ((rc = bundle_in_place(ahead->source->receipt, ahead->source->reader, err)) < 0)
+		return rc;
 	return (rc = fault(FAULT_PURGE_BEFORE_COMMIT, err)) < 0 ? rc : 1;
 }
 

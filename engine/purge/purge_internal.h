@@ -80,6 +80,7 @@ const struct sql *purge_sql(enum mm_kind kind);
 
 /* Reads whole threads out of a bundle. */
 struct purge_source {
+	const struct receipt *receipt; /* borrowed */
 	struct bundle_reader *reader;
 	struct purge_hints *hints; /* may be NULL */
 	struct hash *hash;

@@ -142,7 +142,8 @@ int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t p
 /* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
  * what may be deleted and is removed by the caller afterwards. */
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
-/* A receipt for a bundle that is already published (recovery): full verification against the digests that the ledger names. */
+/* A receipt for a bundle that is already published (recovery): full verification against the digests that the ledger names.  ERR_STORE when it is
+ * not there, ERR_VERIFY. */
 int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct digest *file_digest,
 		  const struct digest *rows_digest, struct receipt **ret, struct err *err) MMR_CHECKED;
 
@@ -152,7 +153,11 @@ struct bundle_reader;               /* freed with talloc_free */
 /* Finds the frames by the seek table, or when that is unusable by walking the file; checks mmretain.json and frames.tsv. ERR_NOT_FOUND when
  * there is no such file, ERR_VERIFY when it is damaged, ERR_STORE when it cannot be read. */
 int bundle_open(void *ctx, int root_dirfd, const char *rel_path, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
-int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* also partial/ of a waiver */
+/* The bundle of a receipt, also in partial/ of a waiver.  ERR_STORE when it is not there any more, ERR_VERIFY when it is another file. */
+int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
+/* Is the file that the reader of bundle_open_receipt reads still there under its name, with the size and time that it had?  Costs two calls of
+ * stat; finds what is removed, moved, replaced, cut or written to, not bytes that rot.  ERR_STORE, ERR_VERIFY. */
+int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader, struct err *err) MMR_CHECKED;
 int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
 const char *bundle_reader_identity(const struct bundle_reader *r);
 /* The kinds of data/schema.json, children of ctx. */

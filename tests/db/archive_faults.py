@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""The archive under the hands of others while it is needed: bundles that go or change during a delete, damaged bundles beside sound ones, hostile
+indexes, a case log that takes no record, attachments that are all gone, a COMMIT that nobody answers.
+
+    archive_faults.py [--only WORD]... [--list] [--seed N]
+
+MMRETAIN names a binary built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import traceback
+
+import e2e_lib as lib
+from e2e_faults import ONE, Bench, Skip
+
+CASE = ("--case", "17/26", "--reason", "test")
+TESTS = {}
+
+
+def test(function):
+    TESTS[function.__name__.removeprefix("test_")] = function
+    return function
+
+
+def untouched(bench, word):
+    """Database and attachments as before; the archive may be anything."""
+    after = bench.copy.load()
+    bench.problems += [f"{word}: {name} has changed" for name, t in bench.want.db.tables.items() if sorted(t.lines) != sorted(after[name].lines)]
+    if bench.copy.files() != bench.want.files:
+        bench.fail(f"{word}: the attachment folder has changed")
+
+
+# ---- bundles during a delete ----------------------------------------------------------------------------------------------
+def gone(path):
+    os.unlink(path)
+
+
+def moved(path):
+    os.rename(path, os.path.join(path.partition("/archive/")[0], "old"))
+
+
+def cut(path):
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def replaced(path):
+    """By a file of the same length, as a copy that went wrong leaves one."""
+    size = os.path.getsize(path)
+    os.unlink(path)
+    with open(path, "wb") as f:
+        f.write(b"\0" * size)
+
+
+def overwritten(path):
+    with open(path, "r+b") as f:
+        f.write(b"\0" * os.path.getsize(path))
+
+
+@test
+def test_bundle_in_place(bench):
+    """A bundle that is gone or another one when its rows are deleted: the delete stops, nothing is lost, the next run says what is missing."""
+    bench.begin(ONE)
+    for harm in (gone, moved, cut, replaced, overwritten):
+        for point in ("PURGE_AFTER_DELETE", "PURGE_AFTER_INTENT"):
+            what = f"{harm.__name__} at {point}"
+            process = bench.halt(point)
+            path, = lib.bundles(bench.copy.archive)
+            with open(path, "rb") as f:
+                content = f.read()
+            harm(path)
+            bench.says(bench.go_on(process, (14, 15)), os.path.basename(path), "from a copy")
+            # Its damage is what the test did; no row may be gone.
+            untouched(bench, what)
+            bench.says(bench.run(code=(14, 15)), os.path.basename(path), "from a copy")
+            with open(path, "wb") as f:
+                f.write(content)
+    bench.converge()
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description="The archive under faults.")
+    parser.add_argument("--only", action="append", help="tests whose name contains this")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--seed", type=int, default=17)
+    args = parser.parse_args(argv)
+    names = [n for n in TESTS if not args.only or any(w in n for w in args.only)]
+    if args.list:
+        for n in names:
+            print(f"{n:28} {(TESTS[n].__doc__ or '').splitlines()[0]}")
+        return 0
+    if lib.binary() is None:
+        print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
+        return 1
+    tally, where, now = lib.Tally(), lib.folder("archive-faults"), int(time.time()) * 1000
+    try:
+        with lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")) as pg:
+            world = lib.World(pg, "world", 900, args.seed)
+            for name in names:
+                lib.PROGRAM = None
+                bench = Bench(world, where, name, now)
+                try:
+                    TESTS[name](bench)
+                    tally.check(name, bench.problems)
+                except Skip as why:
+                    tally.skip(name, why)
+                except Exception:
+                    tally.check(name, bench.problems + [traceback.format_exc()])
+                finally:
+                    bench.copy.remove()
+    finally:
+        lib.remove(where)
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
