@@ -288,7 +288,7 @@ START_TEST(reopen_wants_the_ledgers_digests)
 	ck_assert_uint_eq(receipt_file_bytes(again), receipt_file_bytes(r));
 	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, rel, &other, receipt_rows_digest(r), &again, &b->err), -ERR_VERIFY);
 	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, rel, receipt_file_digest(r), &other, &again, &b->err), -ERR_VERIFY);
-	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, "bundles/x", NULL, NULL, &again, &b->err), -ERR_NOT_FOUND);
+	ck_assert_int_eq(bundle_reopen(b->ctx, b->root, "bundles/x", NULL, NULL, &again, &b->err), -ERR_STORE);
 	box_close(b);
 }
 END_TEST
