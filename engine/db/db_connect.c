@@ -10,10 +10,12 @@
 enum { CONNECT_WAIT_MS = 250, CONNECT_WAIT_MAX_MS = 4000 }; /* eight seconds in all */
 
 /* Server notices may quote content; nobody may see them on stderr. */
-static void ignore_notice(void *arg, const PGresult *r)
+static void on_notice(void *arg, const PGresult *r)
 {
-	(void)arg;
-	(void)r;
+	const char *sqlstate = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+	struct db *db = arg;
+
+	db->warned |= sqlstate && strcmp(sqlstate, "01000") == 0;
 }
 
 static int db_destroy(struct db *db)
@@ -91,7 +93,7 @@ static int connect_params(struct db *db, struct db_params *p, struct err *err)
 	connect_patiently(db, p);
 	if (!db->pg)
 		return err_set(err, ERR_INTERNAL, "out of memory");
-	PQsetNoticeReceiver(db->pg, ignore_notice, NULL);
+	PQsetNoticeReceiver(db->pg, on_notice, db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
 		return connect_error(db->pg, err);
 	db->safe = describe(db);

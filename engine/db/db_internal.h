@@ -15,6 +15,7 @@ enum {
 	DB_IDLE_MS = 15 * 60 * 1000,     /* idle in a transaction: a snapshot held longer stops vacuum */
 	DB_POLL_MS = 250,                /* how often a wait looks at the stop flag */
 	DB_STOP_GRACE_MS = 2000,         /* a statement may end by itself this long after a stop request */
+	DB_COMMIT_PATIENCE_MS = 30000,   /* the answer to COMMIT: the server may be waiting for a standby that is gone */
 	DB_LOCK_PATIENCE_MS = 400,       /* a killed run's backend needs a moment to notice */
 	DB_ARRAY_BYTES = 256 << 20,      /* one array parameter */
 };
@@ -30,6 +31,7 @@ struct db {
 	bool recovery;
 	int64_t affected;
 	const char *busy;          /* name of the statement under way, or NULL */
+	bool warned;               /* the server warned of something since this was cleared */
 	enum db_plan_mode plan_mode;
 	struct db_cursor *cursors; /* open ones, as they were opened */
 	struct db_cursor *ahead;   /* its next page is under way; whoever begins a statement takes it in first */
@@ -41,6 +43,7 @@ struct db {
 struct db_wait {
 	int stop_before;           /* a stop that was already known when the statement began does not cancel it */
 	int64_t stop_seen_ms;
+	int64_t commit_from_ms;    /* of a COMMIT: when it was sent; else 0 */
 	bool cancelled, never_cancel;
 };
 

@@ -40,6 +40,7 @@ static const struct setting settings[] = {
 	{"DateStyle", "ISO, YMD", 0},
 	{"TimeZone", "UTC", 0},
 	{"bytea_output", "hex", 0},
+	{"client_min_messages", "warning", 0},               /* a COMMIT without its standby is only warned of */
 	{"client_connection_check_interval", "10s", 140000}, /* a killed run lets go of its locks */
 	{"cursor_tuple_fraction", "1", 0},                   /* our cursors are read to the end */
 	{"extra_float_digits", "3", 0},

@@ -56,6 +56,14 @@ int db_snapshot_begin(struct db *db, const char *name, struct err *err)
 	return db_exec(db, "snapshot_begin", text, err);
 }
 
+/* Committed, but a failover to the standby would undo it: nothing may follow that cannot be undone. */
+static int unconfirmed(const struct db *db, struct err *err)
+{
+	err_set(err, ERR_COMMIT_UNKNOWN, "%s committed, but no synchronous standby confirmed it", db->safe);
+	return err_hint(err, "Look at pg_stat_replication and synchronous_standby_names, and run again when the standby answers: the next start looks "
+			     "which rows are there before it does anything else.");
+}
+
 /* Crash just before: the server rolls back.  Crash just after sending: it may have committed or not, which only the
  * rows can tell; recovery looks at them. */
 int db_commit(struct db *db, struct err *err)
@@ -66,7 +74,8 @@ int db_commit(struct db *db, struct err *err)
 
 	if (r < 0)
 		return r; /* broken before COMMIT was sent: rolled back */
-	w.never_cancel = true;
+	w.commit_from_ms = time_mono_ms();
+	db->warned = false;
 	if (PQsendQuery(db->pg, "COMMIT"))
 		res = db_collect(db, &w);
 	db->busy = NULL;
@@ -78,7 +87,7 @@ int db_commit(struct db *db, struct err *err)
 		return db_fail(db, res, "commit", &w, err);
 	if (strcmp(PQcmdStatus(res), "COMMIT"))
 		return err_set(err, ERR_DATABASE, "the server rolled back instead of committing");
-	return 0;
+	return db->warned ? unconfirmed(db, err) : 0;
 }
 
 void db_rollback(struct db *db)

@@ -35,9 +35,25 @@ void db_cancel(struct db *db)
 	PQfreeCancel(cancel);
 }
 
+/* A COMMIT waits without end where the settings name a synchronous standby that is not there.  A cancel ends that wait, and what the server
+ * answers then tells which of both it was: rolled back, or committed on this server alone. */
+static void watch_commit(struct db *db, struct db_wait *w)
+{
+	int64_t waited_ms = time_mono_ms() - w->commit_from_ms;
+
+	if (w->cancelled || waited_ms < (stop_requested() ? DB_STOP_GRACE_MS : DB_COMMIT_PATIENCE_MS))
+		return;
+	w->cancelled = true;
+	db_cancel(db);
+}
+
 /* A short statement may finish; a long one is cancelled. */
 static void watch_stop(struct db *db, struct db_wait *w)
 {
+	if (w->commit_from_ms) {
+		watch_commit(db, w);
+		return;
+	}
 	if (w->cancelled || w->never_cancel || !stop_requested() || w->stop_before)
 		return;
 	if (!w->stop_seen_ms)

@@ -109,6 +109,7 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	s->seen = seen;
 	s->hash = hash_new(s);
 	s->parts_before_ms = INT64_MIN;
+	s->undurable = !hints; /* taken up: what a run before committed, nobody may have waited for */
 	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (rc = bundle_read_parts(s->reader, &s->parts_before_ms, err)) < 0 ||
 	    (hints && (rc = purge_hints_rewind(hints, err)) < 0) ||
 	    (rc = advance(s, err)) < 0) {

@@ -51,10 +51,14 @@ int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err)
 int purge_barrier(struct mm *mm, struct err *err)
 {
 	struct db_result *r;
-	int rc = db_query(mm, mm->db, &sql_purge_barrier, DB_ONE, 0, NULL, &r, err);
+	int rc = db_begin(mm->db, DB_READ_COMMITTED, err);
 
-	if (rc == 0)
+	if (rc == 0 && (rc = db_query(mm, mm->db, &sql_purge_barrier, DB_ONE, 0, NULL, &r, err)) == 0)
 		talloc_free(r);
+	if (rc == 0)
+		rc = db_commit(mm->db, err); /* tells, as a statement of its own would not, that a synchronous standby has it too */
+	if (rc < 0)
+		db_rollback(mm->db);
 	return rc;
 }
 

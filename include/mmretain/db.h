@@ -116,7 +116,8 @@ int db_copy_in_end(struct db *db, struct err *err) MMR_CHECKED;
 enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPSHOT /* REPEATABLE READ, may fill temporary tables */,
 	       DB_READ_COMMITTED };
 int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
-/* ERR_COMMIT_UNKNOWN when the connection broke before the answer; any other code: rolled back (call db_rollback). */
+/* ERR_COMMIT_UNKNOWN when the connection broke before the answer, or a synchronous standby did not confirm it within 30 s (2 s once a stop is
+ * requested): nothing that cannot be undone may follow.  Any other code: rolled back (call db_rollback). */
 int db_commit(struct db *db, struct err *err) MMR_CHECKED;
 /* The snapshot of this session's transaction, by a name that lives as long as the transaction; and a read-only transaction of another session
  * that sees the same. A failed export has broken the transaction. */

@@ -84,6 +84,35 @@ def test_bundle_in_place(bench):
     bench.converge()
 
 
+# ---- a COMMIT that nobody answers -----------------------------------------------------------------------------------------
+@test
+def test_commit_without_standby(bench):
+    """The settings name a synchronous standby that is not there: the run ends instead of waiting for ever, says why, and the next one settles it."""
+    bench.begin(ONE)
+    try:
+        for signum in (signal.SIGTERM, *((None,) if os.environ.get("MMR_LONG") == "1" else ())):
+            bench.pg.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+            bench.pg.psql("SELECT pg_reload_conf()")
+            process, end = bench.start(), time.monotonic() + 60
+            while time.monotonic() < end and process.poll() is None and bench.pg.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").strip() != "1":
+                time.sleep(0.05)
+            if signum:
+                process.send_signal(signum)
+            begin = time.monotonic()
+            done = lib.finish(process, 60)
+            if done.code != 12 or (signum and time.monotonic() - begin > 8):
+                bench.fail(f"exit code {done.code} after {time.monotonic() - begin:.0f} s, wanted 12\n{lib.tail(done.err)}")
+            bench.says(done, "no synchronous standby confirmed", "synchronous_standby_names")
+            bench.safe()
+            if any(e["type"] == "purged" for e in lib.ledger(bench.copy.archive)):
+                bench.fail("the ledger says that a delete is over which no standby has")
+            bench.problems += lib.compare_files(bench.want, bench.copy) if bench.copy.files() != bench.want.files else []
+    finally:
+        bench.pg.psql("ALTER SYSTEM RESET synchronous_standby_names")
+        bench.pg.psql("SELECT pg_reload_conf()")
+    bench.converge()
+
+
 def main(argv):
     parser = argparse.ArgumentParser(description="The archive under faults.")
     parser.add_argument("--only", action="append", help="tests whose name contains this")
