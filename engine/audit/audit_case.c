@@ -58,6 +58,12 @@ static int case_check(const struct audit_access *a, struct err *err)
 	return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log.");
 }
 
+static int not_shown(const struct store *store, int rc, struct err *err)
+{
+	err_prefix(err, "nothing is shown, the record of this access cannot be written");
+	return *err->hint ? rc : err_hint(err, "Make \"%s/ledger/access\" writable for this user, with room on its disk, or read a copy of the archive.", store->path);
+}
+
 int audit_log(const struct store *store, const struct audit_access *access, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "case");
@@ -68,10 +74,8 @@ int audit_log(const struct store *store, const struct audit_access *access, stru
 
 	if (rc)
 		return rc;
-	if ((rc = access_folder(store, true, &dirfd, err)) < 0 || (rc = open_patiently(tmp, dirfd, &ledger, err)) < 0) {
-		err_prefix(err, "nothing is shown, the record of this access cannot be written");
-		return *err->hint ? rc : err_hint(err, "Make \"%s/ledger/access\" writable for this user, or read a copy of the archive.", store->path);
-	}
+	if ((rc = access_folder(store, true, &dirfd, err)) < 0 || (rc = open_patiently(tmp, dirfd, &ledger, err)) < 0)
+		return not_shown(store, rc, err);
 	ledger_begin(&e, tmp, "access");
 	ledger_str(&e, "case", access->case_id);
 	ledger_str(&e, "reason", access->reason);
@@ -84,7 +88,8 @@ int audit_log(const struct store *store, const struct audit_access *access, stru
 	ledger_int(&e, "threads", (int64_t)access->threads);
 	if (access->posts != UINT64_MAX)
 		ledger_int(&e, "posts", (int64_t)access->posts);
-	return ledger_append(ledger, &e, err);
+	rc = ledger_append(ledger, &e, err);
+	return rc < 0 ? not_shown(store, rc, err) : 0;
 }
 
 struct each { audit_access_fn fn; void *payload; };

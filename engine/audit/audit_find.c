@@ -316,7 +316,7 @@ static int find_bundles(struct find *f, struct err *err)
 		if (rc || (!hits.all && hits.n == 0))
 			continue;
 		f->b = &f->a->bundle[i];
-		rc = find_frames(f, &hits, err);
+		rc = bundle_passed(f->a, i, find_frames(f, &hits, err), err);
 	}
 	f->a->stats.bundles_without_index = f->a->catalog->without_index;
 	return rc < 0 ? rc : 0;
@@ -363,7 +363,7 @@ static int settle_threads(struct find *f, struct err *err)
 		struct audit_ref ref;
 		if (!h->by_post)
 			continue;
-		rc = locate_in(f->a, h->ref.bundle, h->ref.root, &ref, err);
+		rc = bundle_passed(f->a, h->ref.bundle, locate_in(f->a, h->ref.bundle, h->ref.root, &ref, err), err);
 		if (rc > 0)
 			memcpy(h->ref.root, ref.root, sizeof(ref.root)); /* else its post is not archived: shown by the file alone */
 		rc = rc < 0 ? rc : 0;

@@ -27,7 +27,7 @@ struct audit_bundle {
 	struct catalog_rows *rows;
 	struct audit_names *users, *channels, *teams;
 	struct audit_files *files;
-	bool counted, exported;
+	bool counted, exported, unreadable;
 	int64_t parts_before_ms;
 	bool parts;                          /* of threads that stayed on the server; known once it was used */
 	bool checked; int check_code; struct bundle_check check; char check_text[512];
@@ -41,12 +41,15 @@ struct audit {
 	struct catalog_words *words;         /* on demand */
 	struct audit_bundle *bundle;
 	struct audit_stats stats;
+	bool pass_over;                      /* bundles that cannot be read */
 	struct kept_frame kept;              /* the last one read; data NULL: none */
 	struct audit_bundle *recent[8];      /* open readers, the newest first */
 };
 
 /* Opens reader and rows; readers beyond a handful are closed again. */
 int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err *err) MMR_CHECKED;
+/* What came of reading bundle i, when others can answer without it: 0 where audit_pass_over was asked for and it cannot be read, else rc. */
+int bundle_passed(struct audit *a, size_t i, int rc, struct err *err);
 const struct audit_name *names_find(const struct audit_names *n, const char *id);
 
 /* ---- frames (audit_frames.c) ---- */

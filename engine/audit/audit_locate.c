@@ -84,6 +84,10 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 {
 	uint64_t expired = audit_expired(a);
 
+	if (a->stats.bundles_unreadable) {
+		err_set(err, ERR_VERIFY, "no archived post or file that can be read has the id \"%s\"", id);
+		return err_hint(err, "Put the bundles that cannot be read back from a copy of the archive; `mmretain verify` names them.");
+	}
 	err_set(err, ERR_NOT_FOUND, "no archived post or file has the id \"%s\" (%zu bundles looked at)", id, a->catalog->n_bundles);
 	if (expired)
 		return err_hint(err, "%llu bundle%s of this archive %s past %s time and %s removed: when its thread was in one of them, it is gone.",
@@ -156,7 +160,7 @@ int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct 
 
 	for (size_t i = len && len < sizeof(ret->root) ? a->catalog->n_bundles : 0; i-- > 0;) {
 		struct audit_ref ref;
-		int rc = locate_in(a, i, id, &ref, err);
+		int rc = bundle_passed(a, i, locate_in(a, i, id, &ref, err), err);
 		if (rc < 0)
 			return rc;
 		if (rc == 0 || (part && a->bundle[i].parts))
@@ -189,7 +193,7 @@ int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_re
 	for (size_t i = 0; i < a->catalog->n_bundles; i++) {
 		if (i == list[0].bundle)
 			continue;
-		rc = locate_in(a, i, first.root, &list[n], err);
+		rc = bundle_passed(a, i, locate_in(a, i, first.root, &list[n], err), err);
 		if (rc < 0)
 			return rc;
 		n += rc > 0 && a->bundle[i].parts;

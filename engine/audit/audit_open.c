@@ -96,6 +96,30 @@ int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err 
 	return 0;
 }
 
+void audit_pass_over(struct audit *a)
+{
+	a->pass_over = true;
+}
+
+int bundle_passed(struct audit *a, size_t i, int rc, struct err *err)
+{
+	struct audit_bundle *b = &a->bundle[i];
+
+	/* One that was removed meanwhile is told as such. */
+	if (rc != -ERR_VERIFY && rc != -ERR_PERMISSION && !(rc == -ERR_STORE && err->sys_errno))
+		return rc;
+	if (!a->pass_over)
+		return *err->hint ? rc : err_hint(err, "`mmretain verify` names every bundle that is damaged: put them back from a copy of the archive. `find` and `show` answer "
+				     "from the others.");
+	if (!b->unreadable) {
+		log_warn("%s; it is passed over", err->msg);
+		a->stats.bundles_unreadable++;
+	}
+	b->unreadable = true;
+	err_clear(err);
+	return 0;
+}
+
 /* ---- names ---- */
 
 struct named { UT_hash_handle hh; struct audit_name name; };

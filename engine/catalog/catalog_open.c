@@ -211,7 +211,10 @@ int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void 
 		rc = bundle_open(tmp, c->store->root_dirfd, c->bundle[i].rel_path, &r, err);
 		if (!rc)
 			rc = catalog_bundle_names(r, what, fn, payload, err);
-		if (rc == -ERR_NOT_FOUND) { /* removed since it was listed: whoever reads its rows tells that */
+		if (rc == -ERR_VERIFY || (rc == -ERR_STORE && err->sys_errno))
+			log_warn("%s; its names are not known", err->msg);
+		/* Or removed since it was listed: whoever reads its rows tells that.  Names of the others count. */
+		if (rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY || (rc == -ERR_STORE && err->sys_errno)) {
 			err_clear(err);
 			rc = 0;
 		}

@@ -237,3 +237,13 @@ void cli_audit_stats(const struct cli *cli, const struct audit *a)
 		(unsigned long long)s->bundles_read, (unsigned long long)s->bundles, (unsigned long long)s->frames, bytes,
 		(unsigned long long)s->rows, (unsigned long long)s->bundles_without_index);
 }
+
+int cli_audit_whole(const struct audit *a, struct err *err)
+{
+	uint64_t n = audit_stats(a)->bundles_unreadable;
+
+	if (n == 0)
+		return 0;
+	err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read: what %s not in this answer", (unsigned long long)n, cli_s(n), n == 1 ? "it holds is" : "they hold is");
+	return err_hint(err, "Put the files back from a copy of the archive; `mmretain verify` names the damage.");
+}

@@ -18,6 +18,8 @@ char *cli_asked(struct cli *cli);
 int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err) MMR_CHECKED;
 /* With -v, on stderr. */
 void cli_audit_stats(const struct cli *cli, const struct audit *a);
+/* 0, or ERR_VERIFY when a bundle was passed over: the answer, already printed, lacks it. */
+int cli_audit_whole(const struct audit *a, struct err *err) MMR_CHECKED;
 /* report --access */
 int cli_print_access(struct cli *cli, struct err *err) MMR_CHECKED;
 

@@ -43,6 +43,7 @@ static int print_json(struct cli *cli, const struct audit *a, const struct audit
 		cli_json_int(doc, "next_offset", q->offset + found->n);
 	cli_json_int(read, "bundles", s->bundles_read);
 	cli_json_int(read, "bundles_without_index", s->bundles_without_index);
+	cli_json_int(read, "bundles_unreadable", s->bundles_unreadable);
 	cli_json_int(read, "frames", s->frames);
 	cli_json_int(read, "bytes", s->bytes);
 	cli_json_put(doc, "read", read);
@@ -145,6 +146,8 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 		err_set(err, ERR_USAGE, "nothing to look for");
 		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
 	}
+	if (r == 0)
+		audit_pass_over(a);
 	if (r == 0 && cli_given(cli, OPT_THREAD))
 		r = find_thread(cli, a, &found, err);
 	else if (r == 0)
@@ -159,5 +162,5 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 	else
 		print_text(cli, a, &found, &q);
 	cli_audit_stats(cli, a);
-	return r;
+	return r < 0 ? r : cli_audit_whole(a, err);
 }

@@ -194,6 +194,8 @@ int cli_cmd_show(struct cli *cli, struct err *err)
 	int r = cli_open_audit(cli, &a, err);
 
 	if (r == 0)
+		audit_pass_over(a);
+	if (r == 0)
 		r = audit_locate_all(a, cli->args->operand[0], cli->ctx, &ref, &n, err);
 	if (r == 0)
 		t = mem_array(cli->ctx, struct audit_thread *, n);
@@ -215,5 +217,5 @@ int cli_cmd_show(struct cli *cli, struct err *err)
 		return r;
 	if (!cli->json)
 		cli_audit_stats(cli, a);
-	return 0;
+	return cli_audit_whole(a, err);
 }

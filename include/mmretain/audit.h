@@ -20,10 +20,14 @@
 struct audit;
 /* scan: no index; build: repair sidecars.  Freed with talloc_free. */
 int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err) MMR_CHECKED;
-struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, frames, bytes, rows; };
+struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, bundles_unreadable, frames, bytes, rows; };
 const struct audit_stats *audit_stats(const struct audit *a);
 /* Bundles that the archive once had and that expired.  Walks the ledger. */
 uint64_t audit_expired(const struct audit *a);
+
+/* From here on a bundle that is damaged or cannot be read is passed over: warned of once, counted in bundles_unreadable, and the others answer.  Else
+ * it is an error.  For looking, not for what must be whole: in it may be a newer state of what was found. */
+void audit_pass_over(struct audit *a);
 
 /* Name as a person reads it; falls back to the id. */
 struct audit_name { const char *id, *name, *display, *extra, *members; }; /* as catalog_name */

@@ -84,6 +84,93 @@ def test_bundle_in_place(bench):
     bench.converge()
 
 
+# ---- reading beside damage ------------------------------------------------------------------------------------------------
+def flipped(path):
+    with open(path, "r+b") as f:
+        data = bytearray(f.read())
+        for i in range(len(data) // 4, len(data) * 3 // 4, 7):
+            data[i] ^= 255
+        f.seek(0)
+        f.write(data)
+
+
+def emptied(path):
+    os.truncate(path, 0)
+
+
+def indexes(archive):
+    return [os.path.join(d, n) for d, _, names in os.walk(archive) for n in names if n.endswith(".idx") or n == "catalog.sqlite"]
+
+
+def find(bench, *words, code=0):
+    done = bench.call("find", "--json", "--limit", "0", *CASE, *words, code=code)
+    return json.loads(done.out)["hits"] if done.out else [], done
+
+
+@test
+def test_damage_beside(bench):
+    """One bundle is damaged: the others answer, with and without indexes; what is missing is named, and the status is 15.  An export is whole or is not made."""
+    bench.begin()
+    bench.run(code=0)
+    before, _ = find(bench, "--after", "2001-01-01")
+    victim = lib.bundles(bench.copy.archive)[2]
+    name = os.path.relpath(victim, bench.copy.archive)
+    rest = [h["post"] for h in before if h["bundle"] != name]
+    inside, outside = next(h for h in before if h["bundle"] == name), [h for h in before if h["bundle"] != name]
+    with open(victim, "rb") as f:
+        content = f.read()
+    for indexed in (True, False):
+        for harm in (flipped, emptied, cut):
+            what = f"{harm.__name__}, {'with' if indexed else 'without'} indexes"
+            harm(victim)
+            hits, done = find(bench, "--after", "2001-01-01", code=15)
+            if [h["post"] for h in hits if h["bundle"] != name] != rest:
+                bench.fail(f"{what}: find gives {len(hits)} of {len(rest)}")
+            bench.says(done, name, "it is passed over", "1 bundle cannot be read")
+            hits, _ = find(bench, "--after", "2001-01-01", "--user", outside[0]["user"], code=15)
+            if not {h["post"] for h in hits} >= {h["post"] for h in outside if h["user"] == outside[0]["user"]}:
+                bench.fail(f"{what}: find by author misses posts of sound bundles")
+            for h in (outside[0], outside[-1]):
+                done = bench.call("show", h["thread"], *CASE, code=(0, 15))
+                if h["thread"] not in done.out:
+                    bench.fail(f"{what}: thread {h['thread']} of a sound bundle is not shown\n{lib.tail(done.err)}")
+            bench.says(bench.call("show", inside["thread"], *CASE, code=15), name)
+            out = os.path.join(bench.copy.where, "export.jsonl")
+            bench.says(bench.call("export", "--after", "2001-01-01", "--out", out, "--as", "jsonl", *CASE, code=15), name, "mmretain verify")
+            if os.path.exists(out):
+                bench.fail(f"{what}: half an export is there")
+            with open(victim, "wb") as f:
+                f.write(content)
+        for path in indexes(bench.copy.archive):
+            os.unlink(path)
+    if find(bench, "--after", "2001-01-01")[0] != before:
+        bench.fail("the archive put back answers otherwise")
+
+
+@test
+def test_case_log_full(bench):
+    """The case log takes no record: nothing is shown, found or exported, and the message says so."""
+    bench.begin(ONE)
+    bench.run(code=0)
+    thread = find(bench, "--after", "2001-01-01")[0][0]["thread"]
+    folder = os.path.join(bench.copy.archive, "ledger", "access")
+    shutil.rmtree(folder)
+    os.mkdir(folder, 0o750)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,mode=0750", "tmpfs", folder], capture_output=True).returncode:
+        raise Skip("mounting a tmpfs is not permitted here")
+    try:
+        with open(os.path.join(folder, "fill"), "wb") as f:
+            f.write(b"x" * 4096)
+        out = os.path.join(bench.copy.where, "page.html")
+        for args in (("show", thread), ("find", "--thread", thread), ("find", "--after", "2001-01-01"), ("export", thread, "--out", out), ("restore", thread)):
+            done = bench.call(*args, *CASE, code=14)
+            bench.says(done, "nothing is shown, the record of this access cannot be written", "hint:")
+            if done.out or os.path.exists(out):
+                bench.fail(f"{args[0]} shows something")
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
 # ---- a COMMIT that nobody answers -----------------------------------------------------------------------------------------
 @test
 def test_commit_without_standby(bench):
