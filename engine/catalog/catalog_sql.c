@@ -49,6 +49,15 @@ static int sq_harden(struct sq *s, enum sq_mode mode, struct err *err)
 	return 0;
 }
 
+/* Our indexes are tables.  A view that has one's name, or a trigger on it, would be somebody else's program in our hands, perhaps one without an end. */
+static int only_tables(struct sq *s, struct err *err)
+{
+	int64_t others = 0;
+	int rc = sq_number(s, "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')", &others, err);
+
+	return rc == 0 && others ? err_set(err, ERR_VERIFY, "index \"%s\" is not one of ours: it has views or triggers", s->name) : rc;
+}
+
 int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, struct err *err)
 {
 	struct sq *s = mem_new(ctx, struct sq);
@@ -62,6 +71,8 @@ int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, str
 		rc = sq_fail(s, err);
 	if (!rc)
 		rc = sq_harden(s, mode, err);
+	if (!rc && path)
+		rc = only_tables(s, err);
 	if (rc) {
 		talloc_free(s);
 		return rc;

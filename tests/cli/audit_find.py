@@ -6,12 +6,14 @@ usage: audit_find.py MMRETAIN AUDIT_ARCHIVE
 audit_archive makes the archive and prints every post; this script answers the same questions in Python and compares.
 """
 import collections
+import contextlib
 import io
 import json
 import os
 import random
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,13 @@ import unittest
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
 del sys.argv[1:3]
+ENDLESS = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT "
+HOSTILE = {
+    "view": f"ALTER TABLE bundle RENAME TO b2; CREATE VIEW bundle AS {ENDLESS} x AS no, 'a' AS rel_path, 1 AS bytes, 1 AS min_ms, 1 AS max_ms, 1 AS blocks FROM r",
+    "trigger": f"CREATE TRIGGER t BEFORE INSERT ON bundle BEGIN SELECT count(*) FROM ({ENDLESS} x FROM r); END; DELETE FROM bundle",
+    "side": f"ALTER TABLE ids RENAME TO i2; CREATE VIEW ids AS {ENDLESS} -x AS first, x'00' AS data FROM r;"
+            f"ALTER TABLE spans RENAME TO s2; CREATE VIEW spans AS {ENDLESS} 'user' AS kind, x AS id, x'00' AS data FROM r",
+}
 CASE = ["--case", "17/26", "--reason", "test of the archive"]
 
 
@@ -64,7 +73,7 @@ class Archive:
     def mmretain(cls, command, *words, status=0, text=True, env=None):
         logged = CASE if command in ("find", "show", "export") else []
         done = subprocess.run([MMRETAIN, command, "--archive", cls.root, *logged, *words], capture_output=True, text=text,
-                              env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin", **(env or {})})
+                              env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin", **(env or {})}, timeout=60)
         if done.returncode != status:
             raise AssertionError("%s: status %d\n%s\n%s" % (words, done.returncode, done.stdout, done.stderr))
         return done
@@ -194,6 +203,17 @@ class Indexes(Archive, unittest.TestCase):
             self.check()
         self.mmretain("reindex", "--all")
         self.check()
+
+    def test_hostile(self):
+        """Indexes of somebody else, which look like ours and never come to an end, are not asked; reindex makes them anew."""
+        for name, sql in HOSTILE.items():
+            for path in self.sidecars() if name == "side" else [os.path.join(self.root, "catalog.sqlite")]:
+                with contextlib.closing(sqlite3.connect(path)) as db:
+                    db.executescript(sql)
+            self.check()
+            self.mmretain("verify", status=15)  # no ledger: every bundle is unknown to it
+            self.mmretain("reindex")
+            self.check()
 
     def test_bundle_that_is_gone(self):
         """An answer without one of the bundles says so, every time, until the catalog is built without it."""
