@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { JOURNAL_MAX_BYTES = 512 << 20, PAGE = 5000 };
+enum { JOURNAL_MAX_BYTES = 512 << 20, PAGE = 5000, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
 
 struct entry {
 	char *id, *thread, *path[3]; /* thread: that stays, or "" */
@@ -208,48 +208,66 @@ static void remove_id_folder(struct mm *mm, const struct entry *e)
 		(void)unlinkat(dir, leaf, AT_REMOVEDIR); /* not empty: stays, as it should */
 }
 
-/* 0: gone (now or before); -1: could not or must not be removed. */
-static int unlink_one(struct mm *mm, const struct entry *e, int which, struct purge_counts *c)
+static bool is_journalled(const struct entry *e, const struct stat *st)
+{
+	return e->identified && (uint64_t)st->st_ino == e->ino && st->st_size == e->bytes &&
+	       (int64_t)st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec == e->mtime_ns;
+}
+
+/* 0: gone (now or before); negative: could not or must not be removed, and why. */
+static int unlink_one(struct mm *mm, const struct entry *e, int which, struct purge_counts *c, struct err *why)
 {
 	auto_fd int dir = -1;
 	const char *leaf;
-	struct err ignored;
 	struct stat st;
-	int rc = file_open_parent_beneath(mm->data_dirfd, e->path[which], &dir, &leaf, &ignored);
+	int rc = file_open_parent_beneath(mm->data_dirfd, e->path[which], &dir, &leaf, why);
 
 	if (rc < 0)
-		return ignored.sys_errno == ENOENT ? 0 : -1;
+		return why->sys_errno == ENOENT ? 0 : rc;
 	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot look at it");
 	if (!S_ISREG(st.st_mode))
-		return -1;
-	if (which == 0 && (!e->identified || (uint64_t)st.st_ino != e->ino || st.st_size != e->bytes ||
-			   (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec != e->mtime_ns))
-		return -1; /* another file has taken the path since its row was deleted */
+		return err_set(why, ERR_STORE, "it is not a regular file");
+	if (which == 0 && !is_journalled(e, &st))
+		return err_set(why, ERR_STORE, "another file has taken its path since its row was deleted");
 	if (fault_hit(FAULT_UNLINK_BEFORE))
-		return -1;
+		return err_set(why, ERR_STORE, "fault point");
 	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files), the journal names it.
 	 * Just after: the blob is gone and the journal still names it; the next start finds it gone and counts it as done. */
 	if (unlinkat(dir, leaf, 0) != 0)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot remove it");
 	if (fault_hit(FAULT_UNLINK_AFTER))
-		return -1;
+		return err_set(why, ERR_STORE, "fault point");
 	c->blobs_unlinked++;
 	c->bytes_unlinked += (uint64_t)st.st_size;
 	return 0;
 }
 
+/* Its path is no word for a log: it ends with the name that a person gave the file. */
+static void tell_stays(const struct entry *e, int which, const struct err *why, uint64_t failed)
+{
+	static const char *const what[] = {"", " (its thumbnail)", " (its preview)"};
+
+	if (failed < TOLD)
+		log_warn("attachment %s stays%s: %s; the next run tries again", e->id, what[which], why->msg);
+	else
+		log_debug("attachment %s stays%s: %s", e->id, what[which], why->msg);
+}
+
 static void unlink_entry(struct mm *mm, struct unlink_job *j, struct entry *e, struct purge_counts *c)
 {
 	bool wanted = e->failed; /* a live post names it */
+	struct err why;
 
 	for (int i = 0; i < 3 && !wanted; i++) {
 		if (!e->path[i][0])
 			continue;
-		if (is_shared(j, e->path[i]))
+		if (is_shared(j, e->path[i])) {
 			c->blobs_shared++;
-		else if (unlink_one(mm, e, i, c) < 0)
+		} else if (unlink_one(mm, e, i, c, &why) < 0) {
+			tell_stays(e, i, &why, c->blobs_failed);
 			e->failed = true;
+		}
 	}
 	if (e->failed)
 		c->blobs_failed++;

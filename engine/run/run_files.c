@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 << 10 };
+enum { READ_BYTES = 256 << 10, TOLD = 20 /* a lost folder would fill the journal with what one line says */ };
 #define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
 
 /* What was seen of an attachment; its row comes again when the bundle is written. */
@@ -88,6 +88,21 @@ static int unwanted(struct sitting *s, const struct look *f, const struct policy
 	return rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0 ? 0 : no_folder(s, f);
 }
 
+static void tell(struct run *run, const char *id, const char *why)
+{
+	if (run->told_files++ < TOLD)
+		log_warn("attachment %s cannot be archived (%s); its thread stays", id, why);
+	else
+		log_debug("attachment %s cannot be archived (%s); its thread stays", id, why);
+}
+
+void run_files_tell_rest(const struct run *run)
+{
+	if (run->told_files > TOLD)
+		log_warn("%llu more attachments cannot be archived, their threads stay: is the folder of attachments mounted? -v names each",
+			 (unsigned long long)run->told_files - TOLD);
+}
+
 static int look_at(struct sitting *s, struct look *f, const char *path)
 {
 	const struct policy_rule *rule = rule_of(s, f->thread);
@@ -103,7 +118,7 @@ static int look_at(struct sitting *s, struct look *f, const char *path)
 	if (rc == 0)
 		rc = hash_blob(s, fd, &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {
-		log_warn("attachment %s cannot be archived (%s); its thread stays", f->id, why.msg);
+		tell(s->run, f->id, why.msg);
 		drop(s, f->thread);
 		return 0;
 	}
@@ -176,7 +191,7 @@ static int store_one(struct unit *u, const struct run_file *f, struct err *err)
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
 	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
-		log_warn("attachment %s changed while it was archived; its thread stays", f->id);
+		tell(u->sitting->run, f->id, "it changed meanwhile");
 		run_unit_skip(u, f->root, MM_FILE_MISSING);
 		err_clear(err);
 		return bundle_file(u->w, f->id, "missing", NULL, 0, err);

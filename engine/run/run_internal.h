@@ -50,6 +50,7 @@ struct run {
 	uint32_t journals;                 /* unlink journals so far */
 	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
 	int64_t since_ms;                  /* the oldest snapshot of what this run deletes: replies since then may have come late */
+	uint64_t told_files;               /* attachments that cannot be archived, so far */
 	bool told_no_folder;               /* that there is no folder of attachments was said */
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
@@ -151,6 +152,8 @@ struct sitting {
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };
+/* How many more there were than were named. */
+void run_files_tell_rest(const struct run *run);
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;
 /* The row of an attachment goes into the bundle.  ERR_INTERNAL: run_files_look did not see it. */
 int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err) MMR_CHECKED;

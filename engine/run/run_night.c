@@ -319,6 +319,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 	if (!run->report->begun)
 		return rc;
 	tell_open_sweep(run->report);
+	run_files_tell_rest(run);
 	end = run_line_kept(run, &own);
 	if (end == 0)
 		end = run_line_end(run, rc, &own);

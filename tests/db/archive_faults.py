@@ -9,6 +9,7 @@ MMRETAIN names a binary built with -DMMR_FAULTS=ON.  The last line is `N passed,
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import time
 import traceback
 
 import e2e_lib as lib
-from e2e_faults import ONE, Bench, Skip
+from e2e_faults import OLD, ONE, Bench, Skip, attached
 
 CASE = ("--case", "17/26", "--reason", "test")
 TESTS = {}
@@ -168,6 +169,60 @@ def test_case_log_full(bench):
                 bench.fail(f"{args[0]} shows something")
     finally:
         subprocess.run(["umount", "-l", folder], check=False)
+
+
+# ---- attachments ----------------------------------------------------------------------------------------------------------
+@test
+def test_all_attachments_gone(bench):
+    """The folder of attachments is empty, as when it is not mounted: a few lines name some of them, one tells how many more there are."""
+    bench.begin()
+    for n in os.listdir(bench.copy.data):
+        shutil.rmtree(os.path.join(bench.copy.data, n))
+    bench.expect()
+    done = bench.run(code=3)
+    bench.done()
+    named = done.err.count(" cannot be archived (")
+    more = re.search(r"warning: (\d+) more attachments cannot be archived", done.err)
+    lost = len({i for i, (root, _) in bench.want.attachments.rows.items() if root in bench.want.verdict.due})
+    if named != 20 or not more or named + int(more.group(1)) != lost:
+        bench.fail(f"{named} named, more: {more and more.group(1)}, {lost} of them are gone\n{lib.tail(done.err)}")
+    bench.says(bench.call("run", "--yes", "-v", code=3), *([] if lost <= 20 else ["debug: attachment"]))
+
+
+@test
+def test_attachments_stay(bench):
+    """Attachments that cannot be unlinked: another file in its place, a folder, a mount over their folder.  Each is told with its reason, stays, and goes
+    when it can."""
+    bench.begin(OLD)
+    process = bench.halt("SWEEP_BEFORE")
+    found = [(ident, os.path.join(bench.copy.data, path)) for _, ident, path in attached(bench) if os.path.isfile(os.path.join(bench.copy.data, path))]
+    (first, replaced_by), (second, folder), (third, mounted) = found[:3]
+    with open(replaced_by, "wb") as f:
+        f.write(b"new upload")
+    os.rename(folder, folder + ".aside")
+    os.mkdir(folder)
+    other = os.path.join(bench.copy.where, "other")
+    shutil.copytree(os.path.dirname(mounted), other)
+    bound = subprocess.run(["mount", "--bind", other, os.path.dirname(mounted)], capture_output=True).returncode == 0
+    try:
+        done = bench.go_on(process, 3)
+        bench.says(done, f"attachment {first} stays", "another file", f"attachment {second} stays", "not a regular file", *([f"attachment {third} stays"] if bound else []))
+        bench.says(bench.run(code=3), f"attachment {first} stays")
+        if bound and sorted(os.listdir(other)) != sorted(os.listdir(os.path.dirname(mounted))):
+            bench.fail("something was removed through a mount")
+    finally:
+        if bound:
+            subprocess.run(["umount", "-l", os.path.dirname(mounted)], check=False)
+    with open(replaced_by, "rb") as f:
+        if f.read() != b"new upload":
+            bench.fail("a new upload has changed")
+    os.rmdir(folder)
+    os.rename(folder + ".aside", folder)
+    done = bench.run(code=3)
+    if os.path.exists(folder) or os.path.exists(mounted) or not os.path.exists(replaced_by):
+        bench.fail("what can go stays, or what must stay went")
+    os.unlink(replaced_by)
+    bench.converge()
 
 
 # ---- a COMMIT that nobody answers -----------------------------------------------------------------------------------------
