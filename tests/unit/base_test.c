@@ -5,9 +5,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const struct { const char *text; bool ok; int32_t months; int64_t ms; } durations[] = {
@@ -288,6 +291,88 @@ START_TEST(test_list_dir_leaks_nothing)
 }
 END_TEST
 
+/* What a message may hold, and what of it comes to the terminal. */
+static const struct { const char *text, *line; } log_lines[] = {
+	{"plain \xc3\xa4\xe2\x82\xac", "mmretain: warning: plain \xc3\xa4\xe2\x82\xac\n"},
+	{"a\nfake: line\x1b[31m\x7f", "mmretain: warning: a\\x0afake: line\\x1b[31m\\x7f\n"},
+	{"csi \xc2\x9b" "31m", "mmretain: warning: csi \\u{9b}31m\n"},
+	{"turned \xe2\x80\xae" "gnp.", "mmretain: warning: turned \\u{202e}gnp.\n"},
+	{"isolate \xe2\x81\xa6 mark \xe2\x80\x8f end \xe2\x80\xa8", "mmretain: warning: isolate \\u{2066} mark \\u{200f} end \\u{2028}\n"},
+	{"not text \xff\xc3", "mmretain: warning: not text \\xff\\xc3\n"},
+};
+
+START_TEST(test_log_lines)
+{
+	char got[512];
+	int pipe_fd[2], keep = dup(2);
+	ssize_t n;
+
+	ck_assert_int_eq(pipe(pipe_fd), 0);
+	dup2(pipe_fd[1], 2);
+	log_warn("%s", log_lines[_i].text);
+	dup2(keep, 2);
+	close(keep);
+	close(pipe_fd[1]);
+	n = read(pipe_fd[0], got, sizeof got - 1);
+	close(pipe_fd[0]);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_str_eq(got, log_lines[_i].line);
+}
+END_TEST
+
+/* Exchanges a folder with a link to another place, as fast as it can. */
+struct swapper { int dirfd; volatile bool end; };
+
+static void *swap(void *payload)
+{
+	struct swapper *s = payload;
+
+	while (!s->end)
+		(void)syscall(SYS_renameat2, s->dirfd, "in/d", s->dirfd, "link", RENAME_EXCHANGE);
+	return NULL;
+}
+
+START_TEST(test_beneath_race)
+{
+	char dir[] = "/tmp/mmr-base-XXXXXX", path[512];
+	struct swapper s = {.end = false};
+	auto_fd int below = -1;
+	unsigned inside = 0, refused = 0;
+	struct err err;
+	struct stat st;
+	pthread_t thread;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(file_open_dir(dir, &s.dirfd, &err), 0);
+	ck_assert_int_eq(file_make_dirs(s.dirfd, "in/d/sub", &err), 0);
+	ck_assert_int_eq(file_make_dirs(s.dirfd, "out/sub", &err), 0);
+	ck_assert_int_eq(file_replace(s.dirfd, "out/sub/f", "outside", 7, 0600, &err), 0);
+	snprintf(path, sizeof path, "%s/out", dir);
+	ck_assert_int_eq(symlinkat(path, s.dirfd, "link"), 0);
+	below = openat(s.dirfd, "in", O_RDONLY | O_DIRECTORY);
+	ck_assert_int_eq(pthread_create(&thread, NULL, swap, &s), 0);
+	for (int i = 0; i < 20000 || !inside || !refused; i++) {
+		auto_fd int parent = -1, fd = -1;
+		const char *leaf;
+
+		if (file_open_parent_beneath(below, "d/sub/f", &parent, &leaf, &err) == 0) {
+			(void)unlinkat(parent, leaf, 0);
+			inside++;
+		} else {
+			refused++;
+		}
+		ck_assert_int_lt(file_open_beneath(below, "d/sub/f", &fd, &err), 0);
+	}
+	s.end = true;
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(fstatat(s.dirfd, "out/sub/f", &st, 0), 0);
+	close(s.dirfd);
+	snprintf(path, sizeof path, "rm -rf %s", dir);
+	ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -309,6 +394,8 @@ int main(void)
 	tcase_add_loop_test(tc, test_beneath, 0, (int)ARRAY_LEN(bad_paths));
 	tcase_add_test(tc, test_publish_never_overwrites);
 	tcase_add_test(tc, test_list_dir_leaks_nothing);
+	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
+	tcase_add_test(tc, test_beneath_race);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
