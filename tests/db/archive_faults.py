@@ -10,10 +10,14 @@ import argparse
 import json
 import os
 import re
+import select
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -252,6 +256,96 @@ def test_commit_without_standby(bench):
         bench.pg.psql("ALTER SYSTEM RESET synchronous_standby_names")
         bench.pg.psql("SELECT pg_reload_conf()")
     bench.converge()
+
+
+class Proxy(threading.Thread):
+    """Between the program and the server: cuts the connection at the Nth COMMIT, before it arrives or when it was answered."""
+
+    def __init__(self, pg, folder, nth, after):
+        super().__init__(daemon=True)
+        self.target, self.nth, self.after, self.seen, self.cut_at, self.lock = f"{pg.socket_dir}/.s.PGSQL.{pg.port}", nth, after, 0, None, threading.Lock()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(os.path.join(folder, f".s.PGSQL.{pg.port}"))
+        self.listener.listen()
+
+    def run(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            server.connect(self.target)
+            threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
+
+    def forward(self, client, server):
+        data, started, muted = b"", False, False
+        while True:
+            ready, _, _ = select.select([client, server], [], [])
+            if server in ready:
+                answer = server.recv(1 << 16)
+                if not answer or muted:
+                    break
+                client.sendall(answer)
+            if client in ready:
+                more = client.recv(1 << 16)
+                if not more:
+                    break
+                data += more
+                while len(data) >= (5 if started else 4):
+                    size = struct.unpack_from("!i", data, 1 if started else 0)[0] + started
+                    if len(data) < size:
+                        break
+                    message, data = data[:size], data[size:]
+                    if started and message[:1] == b"Q" and message[5:-1] == b"COMMIT" and self.hit():
+                        if not self.after:
+                            return self.end(client, server)
+                        muted = True
+                    started = True
+                    server.sendall(message)
+        self.end(client, server)
+
+    def hit(self):
+        with self.lock:
+            self.seen += 1
+            return self.seen == self.nth
+
+    @staticmethod
+    def end(client, server):
+        client.close()
+        server.close()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+@test
+def test_commit_answer_lost(bench):
+    """The connection breaks at each COMMIT in turn, before it arrives or before its answer does: the run ends, nothing is guessed, and the next one
+    settles what became of it, without deleting or archiving anything twice."""
+    bench.begin(OLD)
+    n, cut_runs = 1, 0
+    while True:
+        for after in (False, True):
+            folder = os.path.join(bench.copy.where, f"proxy{n}{after}")
+            os.mkdir(folder)
+            proxy = Proxy(bench.pg, folder, n, after)
+            proxy.start()
+            bench.path, _ = bench.copy.write_policy(OLD, url=bench.copy.url().replace(bench.pg.socket_dir, folder))
+            done = bench.run()
+            proxy.close()
+            if done.code not in (12, bench.want.code) or (done.code == 12) != (proxy.seen >= n):
+                bench.fail(f"COMMIT {n}, {'answered' if after else 'not sent'}: exit code {done.code}, {proxy.seen} seen\n{lib.tail(done.err)}")
+            cut_runs += done.code == 12
+            bench.safe(f"COMMIT {n}, {'answered' if after else 'not sent'}")
+        if proxy.seen < n:
+            break
+        n = n + 1 if n < 4 else n + 3
+    if cut_runs < 4:
+        bench.fail(f"only {cut_runs} runs were cut")
+    bench.path, _ = bench.copy.write_policy(OLD)
+    bench.converge(exact=False)
 
 
 def main(argv):
