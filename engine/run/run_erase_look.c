@@ -15,7 +15,8 @@ struct looking {
 	struct erase_bundle *b;
 	struct erase_covered *covered;
 	mm_id thread;                      /* whose rows these are */
-	bool counted, has_any;             /* the thread is among those in which a row goes; the bundle has one that a hold covers */
+	size_t from;                       /* its first post among those that go */
+	bool counted;                      /* the thread is among those in which a row goes */
 	const char *hold;                  /* that covers a post of the thread */
 	char *why;
 };
@@ -68,6 +69,7 @@ static void on_post(struct looking *l, const struct fields *f)
 		memset(l->thread, 0, sizeof l->thread);
 		memcpy(l->thread, id, len);
 		l->counted = false;
+		l->from = l->b->n_posts;
 		l->hold = NULL;
 		at = st->n_held ? bsearch(l->thread, st->held, st->n_held, sizeof(ledger_id), mm_id_cmp) : NULL;
 		if (at && !l->why)
@@ -95,10 +97,12 @@ static void note_post(struct erase_bundle *b, const struct fields *f)
 	b->post[b->n_posts++] = mem_strndup(b->post, f->id ? f->id : "", f->id_len);
 }
 
-/* What hangs on a post follows it closely. */
-static bool on_own_post(const struct erase_bundle *b, const struct fields *f)
+/* What hangs on a post follows it, in the same thread. */
+static bool on_own_post(const struct looking *l, const struct fields *f)
 {
-	for (size_t i = b->n_posts; f->post && i-- > 0;)
+	const struct erase_bundle *b = l->b;
+
+	for (size_t i = b->n_posts; f->post && i-- > l->from;)
 		if (strlen(b->post[i]) == f->post_len && memcmp(b->post[i], f->post, f->post_len) == 0)
 			return true;
 	return false;
@@ -127,7 +131,7 @@ static int on_row(void *payload, const struct bundle_kind *kind, const char *lin
 	if (post)
 		on_post(l, &f);
 	if (!owned && (strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0))
-		goes = on_own_post(l->b, &f);
+		goes = on_own_post(l, &f);
 	if (post && owned)
 		note_post(l->b, &f);
 	if (goes)

@@ -434,7 +434,11 @@ class Erase(unittest.TestCase):
         other = self.bench.sql(f"SELECT userid FROM posts WHERE userid IN (SELECT id FROM users) AND userid <> '{USER}' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
         other = other or next(json.loads(line)["owner"] for b in self.before.values() for line in b.members["salts.jsonl"].splitlines()
                               if len(json.loads(line).get("owner", "")) == 26 and json.loads(line)["owner"] != USER)
+        with open(os.path.join(self.archive, "FORMAT.md"), "w", encoding="utf-8") as f:
+            f.write("of an archive that was made before\n")
         self.erase("--yes")
+        with open(os.path.join(self.archive, "FORMAT.md"), encoding="utf-8") as f:
+            self.assertIn("## 10. Erasing one person", f.read())
         self.erase("--yes", user=other)
         self.assertTrue(any("-e3" in p for p in lib.bundles(self.archive)))
         self.assertEqual(self.where_found(), [])
