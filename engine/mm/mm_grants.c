@@ -107,16 +107,30 @@ static int missing_grants(struct mm *mm, bool for_delete, void *ctx, struct buf 
 	return r;
 }
 
+static int check_writable(struct mm *mm, void *ctx, struct err *err)
+{
+	struct db_result *res = NULL;
+	int r;
+
+	if (db_in_recovery(mm->db)) {
+		err_set(err, ERR_DATABASE, "%s is a standby server: a plan is possible, changes are not", db_text_safe(mm->db));
+		return err_hint(err, "Connect to the primary server.");
+	}
+	r = db_query(ctx, mm->db, &sql_probe_read_only, DB_ONE, 0, NULL, &res, err);
+	if (r < 0 || !db_bool(res, 0, 0))
+		return r;
+	err_set(err, ERR_PERMISSION, "%s is read-only (default_transaction_read_only): a plan is possible, changes are not", db_text_safe(mm->db));
+	return err_hint(err, "Find out why it was set, for the server, the database or the role, and when it may be off. Nothing was changed.");
+}
+
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "grants");
 	struct buf missing;
-	int r;
+	int r = for_delete ? check_writable(mm, ctx, err) : 0;
 
-	if (for_delete && db_in_recovery(mm->db)) {
-		err_set(err, ERR_DATABASE, "%s is a standby server: a plan is possible, a run is not", db_text_safe(mm->db));
-		return err_hint(err, "Connect to the primary server.");
-	}
+	if (r < 0)
+		return r;
 	buf_init(&missing, ctx, sizeof(err->msg) * 16);
 	r = missing_grants(mm, for_delete, ctx, &missing, err);
 	if (r < 0 || missing.len == 0)
