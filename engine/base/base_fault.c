@@ -33,22 +33,31 @@ static int errno_of(const char *word, size_t len)
 	return EIO;
 }
 
-/* point:action[:n[+]] */
+static const char *spec_of(const char *name)
+{
+	const char *spec = getenv("MMR_FAULT");
+
+	while (spec && (strncmp(spec, name, strlen(name)) != 0 || spec[strlen(name)] != ':'))
+		spec = (spec = strchr(spec, ',')) ? spec + 1 : NULL;
+	return spec;
+}
+
+/* point:action[:n[+]], several with commas between */
 int fault_hit(enum fault_id id)
 {
-	const char *spec = getenv("MMR_FAULT"), *name = fault_names[id];
-	const char *action, *nth;
+	const char *spec = spec_of(fault_names[id]), *action, *nth;
 	unsigned want, seen;
-	size_t len;
+	size_t whole, len;
 	bool from;
 
-	if (!spec || strncmp(spec, name, strlen(name)) != 0 || spec[strlen(name)] != ':')
+	if (!spec)
 		return 0;
-	action = spec + strlen(name) + 1;
-	nth = strchr(action, ':');
-	len = nth ? (size_t)(nth - action) : strlen(action);
+	action = spec + strlen(fault_names[id]) + 1;
+	whole = strcspn(action, ",");
+	nth = memchr(action, ':', whole);
+	len = nth ? (size_t)(nth - action) : whole;
 	want = nth ? (unsigned)strtoul(nth + 1, NULL, 10) : 1;
-	from = nth && nth[strlen(nth) - 1] == '+';
+	from = nth && action[whole - 1] == '+';
 	seen = ++passages[id];
 	if (from ? seen < want : seen != want)
 		return 0;

@@ -341,7 +341,7 @@ static int find_orphans(struct mm *mm, const struct purge_swept *item, size_t n,
 	for (size_t i = 0; i < n; i++)
 		posts += receipt_posts(item[i].receipt);
 	if ((rc = mm_unit_small(mm, posts, o->alone ? SHARE_ALONE : MM_UNIT_SHARE, ret_small, err)) < 0 || (rc = mm_unit_room(mm, o->alone, err)) < 0 ||
-	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small || o->count_found)
+	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small || o->count_found || o->find_here)
 		return rc;
 	if ((rc = purge_orphans_find(orphans->ctx, mm, orphans, err)) <= 0)
 		return rc;
@@ -388,7 +388,7 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 	if ((rc = load_posts(mm, item, n, only, ctx, &files, err)) < 0)
 		return rc;
 	if ((rc = db_query(NULL, mm->db, &sql_sweep_work_analyze, DB_NONE, 0, NULL, NULL, err)) < 0 ||
-	    (o->count_found && (rc = find_here(mm, item, n, err)) < 0) ||
+	    ((o->count_found || o->find_here) && (rc = find_here(mm, item, n, err)) < 0) ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err)) < 0)
 		return rc;
 	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)

@@ -40,6 +40,7 @@ struct run {
 	struct mm *mm;
 	struct db *lock_db;
 	struct ledger *ledger;
+	bool crashed;                      /* the run before has no end in the ledger */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
 	int64_t plan_mono_ms;              /* monotonic clock when the plan was begun */
@@ -172,6 +173,7 @@ struct run_purge {
 	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
 	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
+	bool find_here;                    /* as in purge_options */
 	bool unfinished;                   /* an earlier run began it and did not come to its end */
 	bool started;                      /* the ledger says purging already */
 	struct purge_seen *seen;           /* after a delete that came to its end: its posts, as struct purge_swept wants them */

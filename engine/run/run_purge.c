@@ -75,7 +75,7 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 {
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
-		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .alone = run_alone(run),
+		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .find_here = p->find_here, .alone = run_alone(run),
 		.deadline_mono_ms = run->options->deadline_mono_ms, .snapshot_ms = p->snapshot_ms,
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,
@@ -192,7 +192,8 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
 					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed, .ctx = item};
 	fill_options(run, p, NULL, &o);
-	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0)
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
+	    (rc = run_fault(FAULT_SWEEP_AFTER_COMMIT, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		if ((rc = note_here(run, &p[i], &item[i], err)) < 0)

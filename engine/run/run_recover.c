@@ -9,6 +9,7 @@
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
  * waived, not done                        closed; the plan decides anew
  * late replies after the last run         its bundles are swept once more
+ * a run without an end                    the same: a sweep of it may have put threads back that no line names
  * a sweep that was open, not any more     swept once more; while it is open no attachment goes
  * unlink journals                         carried out where the row is gone; at the end of the run when anything was deleted again
  *
@@ -262,6 +263,7 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 	for (size_t i = 0; i < st->n_last_run && rc == 0; i++) {
 		const struct ledger_bundle *b = &st->last_run[i];
 		struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true,
+				      .find_here = run->crashed,
 				      /* What could have missed its delete has ended, but for what an open sweep names. */
 				      .snapshot_ms = b->snapshot_ms, .sweep_xid = b->open_xid ? b->open_xid : 1};
 		struct receipt *receipt;
@@ -270,7 +272,7 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 			continue;
 		if ((rc = sweep_closes(run, b, &closes, err)) < 0)
 			return rc;
-		if (!late && !closes)
+		if (!late && !closes && !run->crashed)
 			continue;
 		if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
 			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);

@@ -56,6 +56,7 @@ struct purge_options {
 	int64_t deadline_mono_ms;              /* 0 = none */
 	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
+	bool find_here;                        /* the sweep tells which threads of the bundles are in the database; so it does with count_found */
 	bool count_found;                      /* the sweep counts what an earlier run deleted of the bundles */
 	uint64_t sweep_xid;                    /* up to this one; 0: all that have begun until now */
 	struct db *lock_db; int64_t lock_key;  /* checked before each batch */
@@ -83,7 +84,7 @@ struct purge_swept {
 	const struct purge_seen *seen; /* complete, or NULL: the bundle is read again if posts of anybody are missing */
 	const mm_id *stayed; size_t n_stayed; /* threads of it that were not deleted, sorted by strcmp: whoever removes them later, we do not put them back */
 	void *ctx;                         /* the sweep allocates on it: */
-	mm_id *here; size_t n_here;        /* threads that it has put back, with count_found also others that are in the database: for the next sweep of the
+	mm_id *here; size_t n_here;        /* threads that it has put back, with find_here also others that are in the database: for the next sweep of the
 					      bundle they have stayed, once this one is committed */
 };
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;

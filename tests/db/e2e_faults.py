@@ -86,6 +86,14 @@ class Bench:
             raise AssertionError(f"the run did not stop at {fault} (built with -DMMR_FAULTS=ON?), exit code {done.code}\n{lib.tail(done.err)}")
         return process
 
+    def halt_of(self, faults):
+        """The same with more to come afterwards."""
+        process = self.start(faults)
+        if not lib.stopped(process):
+            done = lib.finish(process)
+            raise AssertionError(f"the run did not stop at {faults}, exit code {done.code}\n{lib.tail(done.err)}")
+        return process
+
     def go_on(self, process, code=None):
         os.kill(process.pid, signal.SIGCONT)
         done = lib.finish(process)
@@ -949,6 +957,58 @@ def test_late_rows_of_a_small_delete(bench):
 @test
 def test_late_rows_among_many_orphans(bench):
     late_rows(bench, 1, 100_001)
+
+
+def settled(bench, t, late):
+    """The thread is back, whole, with its late reply, and stays so: the ledger names it, and when the server removes it for good, with
+    copies left behind as it leaves them, no sweep brings it back."""
+    bench.run(code=(0, 3))
+    back = oracle.Db(bench.copy.load()).threads.get(t.root.id)
+    if not back or {p.id for p in back.posts} != {p.id for p in t.posts} | {late}:
+        bench.fail("the thread is not back as it was, with its late reply")
+    if not any(t.root.id in e.get("roots", ()) for e in lib.ledger(bench.copy.archive) if e["type"] == "stayed"):
+        bench.fail("no line names the thread that was put back")
+    bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+      SELECT '{new_id(77)}', createat, {bench.now}, {bench.now}, 0, userid, channelid, '', id, 'before', '', '{{}}', '', '[]', '[]', false, false, '' FROM posts WHERE id = '{t.root.id}';
+      DELETE FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'""")
+    other = next(o for o in bench.roots(replies) if o.root.id != t.root.id and o.root.id not in oracle.Db(bench.copy.load()).posts)
+    insert_reply(bench, other, 78, int(time.time() * 1000))  # so that the next run sweeps once more
+    bench.run(code=(0, 3))
+    here = oracle.Db(bench.copy.load()).posts
+    if other.root.id not in here:
+        bench.fail("the late reply of another thread did not bring that back")
+    if t.root.id in here:
+        bench.fail("what the server removed for good came back")
+    bench.call("verify", code=0)
+
+
+@test
+def test_crash_after_sweep(bench):
+    """Killed between the commit of a sweep that put a thread back and the line that says so."""
+    bench.begin(bundle_size="64MiB")
+    process = bench.halt_of("SWEEP_BEFORE:stop,SWEEP_AFTER_COMMIT:kill")
+    t = next(t for t in bench.roots(replies) if t.root.id not in oracle.Db(bench.copy.load()).posts)
+    insert_reply(bench, t, 3, int(time.time() * 1000))
+    bench.go_on(process, code=-9)
+    settled(bench, t, new_id(3))
+
+
+@test
+def test_crash_after_sweep_again(bench):
+    """The same of a later run, which looks once more after what an earlier one deleted."""
+    bench.begin(bundle_size="64MiB")
+    bench.run(code=bench.want.code)
+    t = next(t for t in bench.roots(replies) if t.root.id not in oracle.Db(bench.copy.load()).posts)
+    insert_reply(bench, t, 3, int(time.time() * 1000))
+    holds = {b.name: {row["id"] for table, row in b.rows() if table == "posts"} for b in lib.read_bundles(bench.copy.archive, bench.problems)}
+    swept = [e["bundle"] for e in lib.ledger(bench.copy.archive) if e["type"] == "sweep"]
+    nth = 1 + next(i for i, name in enumerate(swept) if t.root.id in holds[name])
+    done = lib.finish(bench.start(f"SWEEP_AFTER_COMMIT:kill:{nth}"))
+    if t.root.id not in oracle.Db(bench.copy.load()).posts:
+        bench.fail("the run died before the thread was put back")
+    if done.code != -9:
+        bench.fail(f"the run did not die in its sweep: {done.code}\n{lib.tail(done.err)}")
+    settled(bench, t, new_id(3))
 
 
 def late_copy(bench, rows, orphans=0):
