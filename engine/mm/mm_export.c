@@ -11,6 +11,7 @@
 
 #include "mm_sql.h"
 #include "mm_export_internal.h"
+#include "mm_thread_internal.h"
 
 enum { FETCH_ROWS = 500, COPY_FLUSH_BYTES = 64 << 10 };
 
@@ -71,6 +72,7 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret
 	if ((rc = db_query(x, mm->db, &sql_export_now, DB_ONE, 0, NULL, &r, err)) < 0)
 		goto fail;
 	x->snapshot_ms = db_i64(r, 0, 0);
+	x->end_xid = strtoull(db_text(r, 0, 1), NULL, 10);
 	talloc_free(r);
 	if ((rc = mm_unit_room(mm, alone, err)) < 0)
 		goto fail;
@@ -106,8 +108,7 @@ static void widen(struct mm_export *x, int64_t root_ms)
 
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err)
 {
-	/* ids are [A-Za-z0-9]; anything else could not have come out of the plan */
-	if (strspn(t->root, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != strlen(t->root))
+	if (!mm_id_sound(t->root)) /* a plan names no such thread; a plan file may say anything */
 		return err_set(err, ERR_DATABASE, "post id with characters that no Mattermost id has");
 	widen(x, t->root_create_ms);
 	buf_printf(&x->copy, "%llu\t%s\t%u\t%llu\n", (unsigned long long)x->threads++, t->root, t->posts, (unsigned long long)x->planned + 1);
@@ -128,6 +129,27 @@ int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
 void mm_export_parts(struct mm_export *x, int64_t before_ms)
 {
 	x->parts_before_ms = before_ms;
+}
+
+int mm_export_before(struct mm *mm, uint64_t *ret_xid, struct err *err)
+{
+	struct db_result *r;
+	int rc = db_query(mm, mm->db, &sql_export_before, DB_ONE, 0, NULL, &r, err);
+
+	if (rc < 0)
+		return rc;
+	*ret_xid = strtoull(db_text(r, 0, 0), NULL, 10);
+	talloc_free(r);
+	return 0;
+}
+
+/* Versions have the lower half of a number that counts on: one of long ago may look like one of now, which a short stretch makes unlikely, and
+ * another night ends. */
+bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *xmin)
+{
+	uint64_t n = x->end_xid > begin_xid ? x->end_xid - begin_xid : 0;
+
+	return n > UINT32_MAX || (uint32_t)((uint32_t)strtoul(xmin, NULL, 10) - (uint32_t)begin_xid) < n;
 }
 
 int64_t mm_export_snapshot_ms(const struct mm_export *x)

@@ -14,6 +14,7 @@ struct mm_export {
 	bool small;           /* beside the tables: index probes */
 	bool same;            /* every thread is as the plan counted it */
 	int64_t snapshot_ms;
+	uint64_t end_xid;    /* the snapshot shows no transaction from here on */
 	int64_t parts_before_ms; /* INT64_MIN: whole threads */
 	int64_t min_root_ms, max_root_ms;
 	uint64_t threads, posts;

@@ -19,6 +19,16 @@ struct mm_fold {
 	bool mixed;          /* the spool holds more than roots */
 };
 
+bool mm_id_sound(const char *id)
+{
+	return id[0] && id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
+}
+
+uint32_t mm_part_protections(const struct mm_part *t)
+{
+	return (t->bits & (MM_ROW_ROOT - 1u)) | (t->hold >= 0 ? MM_HOLD : 0u) | (mm_id_sound(t->root) ? 0u : MM_DAMAGED);
+}
+
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err)
 {
 	struct mm_fold *f = mem_new(ctx, struct mm_fold);

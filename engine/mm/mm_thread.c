@@ -53,7 +53,7 @@ static bool is_wanted(const struct run *run, const struct mm_part *t)
 
 	if (t->channel == MM_NO_INDEX || odd_root || t->missing || key_of(run->q->order, t) >= cut_of(run->q, t->channel))
 		return false;
-	return run->q->protect || !(t->bits & MM_DAMAGED);
+	return run->q->protect || !(mm_part_protections(t) & MM_DAMAGED);
 }
 
 static int take_thread(void *payload, const struct mm_part *part, struct err *err)
@@ -61,13 +61,11 @@ static int take_thread(void *payload, const struct mm_part *part, struct err *er
 	struct run *run = payload;
 	struct mm_thread t = {.root_create_ms = part->root_create_ms, .last_reply_ms = part->last_reply_ms,
 			      .last_edit_ms = part->last_edit_ms, .posts = part->posts, .bytes = part->bytes,
-			      .root_deleted = part->bits & MM_ROW_DELETED, .protections = part->bits & (MM_ROW_ROOT - 1u),
+			      .root_deleted = part->bits & MM_ROW_DELETED, .protections = mm_part_protections(part),
 			      .hold = part->hold, .channel = part->channel};
 
 	if (!is_wanted(run, part))
 		return 0;
-	if (part->hold >= 0)
-		t.protections |= MM_HOLD;
 	memcpy(t.root, part->root, sizeof t.root);
 	memcpy(t.channel_id, run->id[part->channel], sizeof t.channel_id);
 	return run->fn(run->payload, &t, err);

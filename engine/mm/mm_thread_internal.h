@@ -57,6 +57,9 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 	int32_t hold;           /* -1 none */
 	int32_t missing;        /* replies that exist, less those that came; not 0 once all is together: the thread is younger than the cut-off */
 };
+/* What protects the thread; MM_DAMAGED too where its id is none, which would not be the same in a bundle, a plan file and a statement. */
+uint32_t mm_part_protections(const struct mm_part *t);
+bool mm_id_sound(const char *id); /* letters and digits alone, and some */
 struct mm_fold;
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err) MMR_CHECKED;
 int mm_fold_add(struct mm_fold *f, const struct mm_part *row, struct err *err) MMR_CHECKED;

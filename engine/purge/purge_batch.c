@@ -45,6 +45,7 @@ static void add_row(struct purge_batch *b, const struct purge_line *l, const str
 		.null_updateat = l->null_updateat, .null_editat = l->null_editat, .null_deleteat = l->null_deleteat,
 	};
 	memcpy(r->key, l->key, l->key_len);
+	t->why |= l->odd ? MM_DAMAGED : 0; /* its row would not be found, and what hangs on it neither */
 	t->n_rows++;
 	if (l->kind == MM_POST) {
 		t->posts++;

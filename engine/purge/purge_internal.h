@@ -66,6 +66,7 @@ struct purge_batch {
 struct purge_line {
 	enum mm_kind kind;
 	const char *key; size_t key_len;
+	bool odd;                  /* no id of Mattermost's: longer, or with signs that JSON escapes; key is then good for nothing */
 	bool root;                 /* a root post: a thread begins */
 	const char *thread; size_t thread_len; /* of a post: rootid, else originalid, else id: in a bundle of parts, the thread it is of */
 	const char *owner; size_t owner_len;

@@ -113,8 +113,10 @@ int purge_line_parse(const char *line, size_t len, struct purge_line *ret, struc
 			file_member(&s, ret);
 		}
 	}
-	if (s.bad || !ret->key || ret->key_len == 0 || ret->key_len > MM_ID)
+	if (s.bad || !ret->key || ret->key_len == 0)
 		return err_set(err, ERR_VERIFY, "bundle row without a usable key");
+	ret->odd = ret->key_len > MM_ID || memchr(ret->key, '\\', ret->key_len);
+	ret->key_len = ret->key_len < MM_ID ? ret->key_len : MM_ID;
 	set_thread(ret, &t);
 	if (ret->thread_len > MM_ID)
 		return err_set(err, ERR_VERIFY, "bundle row of a thread without a usable id");

@@ -119,9 +119,9 @@ static int load_row(struct load *to, const struct purge_line *l, struct err *err
 
 	if (to->parts ? l->kind == MM_POST && !same_thread(to, l) : l->root)
 		rc = begin_thread(to, l, err);
-	if (to->parts && l->kind == MM_FILE && !to->stayed)
+	if (to->parts && l->kind == MM_FILE && !to->stayed && !l->odd)
 		load_file(to, l);
-	if (rc < 0 || l->kind != MM_POST || to->stayed)
+	if (rc < 0 || l->kind != MM_POST || to->stayed || l->odd)
 		return rc;
 	buf_printf(&to->copy, "%.*s\t%s\t%c\t%zu\n", (int)l->key_len, l->key, to->thread, l->root ? 't' : 'f', to->bundle);
 	/* A thread that is too long to be put off: more than needed does no harm. */

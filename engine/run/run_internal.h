@@ -43,6 +43,7 @@ struct run {
 	bool crashed;                      /* the run before has no end in the ledger */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
+	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */
 	int64_t plan_mono_ms;              /* monotonic clock when the plan was begun */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];

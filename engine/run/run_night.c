@@ -204,6 +204,8 @@ static int make_plan(struct run *run, struct err *err)
 	int rc;
 
 	run->plan_mono_ms = time_mono_ms();
+	if (!o->plan_file && (rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0)
+		return rc;
 	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
 			  : plan_build(run->ctx, run->policy, run->mm, &po, &run->plan, err);
 	if (rc < 0)

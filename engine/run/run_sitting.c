@@ -146,6 +146,17 @@ static void note_pin(struct rows *r, const struct mm_export_row *x)
 	run_unit_skip(u, r->root, MM_PINNED);
 }
 
+/* A post that nothing else tells of: one that came dated back while another was removed, so that the number is as planned.  Who wrote it, or what
+ * it says, may keep the thread, and the delete does not ask that again; of a plan file it asks everything.  The thread stays for the next plan. */
+static void note_new(struct rows *r, const struct mm_export_row *x)
+{
+	const struct run *run = r->s->run;
+
+	if (x->kind == MM_POST && run->plan_xid && !r->u->first.t.part && mm_export_since(r->s->x, run->plan_xid, x->xmin) &&
+	    !(r->u->n_skip && strcmp(r->u->skip[r->u->n_skip - 1].root, r->root) == 0))
+		run_unit_skip(r->u, r->root, MM_CHANGED);
+}
+
 static int add_file(struct rows *r, const struct db_row *row, struct err *err)
 {
 	const char *id = row->value[r->file_id_column], *path = row->value[r->file_path_column];
@@ -161,6 +172,7 @@ static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 	if (x->thread != r->current && (rc = begin_thread(r, x, err)) != 0)
 		return rc;
 	note_pin(r, x);
+	note_new(r, x);
 	if (x->kind == MM_FILE && (rc = add_file(r, &x->row, err)) < 0)
 		return rc;
 	purge_fields(&x->row, r->field);

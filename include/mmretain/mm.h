@@ -274,6 +274,10 @@ int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct 
 void mm_export_parts(struct mm_export *x, int64_t before_ms);
 /* Finds the posts of all threads and their order, and which were written or changed since then (ms; INT64_MAX: nobody asks). */
 int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err) MMR_CHECKED;
+/* Before a plan: from which transaction on its reader may have missed what an export shows. */
+int mm_export_before(struct mm *mm, uint64_t *ret_xid, struct err *err) MMR_CHECKED;
+/* Was the version written by such a transaction?  (xmin: of struct mm_export_row; xid: of mm_export_before) */
+bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *xmin);
 int64_t mm_export_snapshot_ms(const struct mm_export *x); /* database clock at its start */
 uint64_t mm_export_posts(const struct mm_export *x);
 /* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */

@@ -370,6 +370,80 @@ def test_root_at_work(bench):
     bench.call("verify", code=0)
 
 
+@test
+def test_odd_ids(bench):
+    """Ids that no server makes, with signs that JSON or COPY escapes, or more bytes than 26: their threads stay, whole and named, and hold up nobody."""
+    bench.begin(bundle_size="64MiB")
+    pointing = (("threads", "postid"), ("reactions", "postid"), ("threadmemberships", "postid"), ("fileinfo", "postid"))
+    kept = set()
+
+    def rename(old, new):
+        literal = "E'" + "".join(f"\\u{ord(c):04x}" for c in new) + "'"
+        bench.sql("".join(f"UPDATE posts SET {c} = {literal} WHERE {c} = '{old}';" for c in ("id", "rootid", "originalid")) +
+                  "".join(f"UPDATE {t} SET {c} = {literal} WHERE {c} = '{old}';" for t, c in pointing))
+
+    threads = [t for t in bench.roots(replies)]
+    odd = (26 * '"', 26 * "\\", 'a"b\\c' + 21 * "x", 26 * "\x07", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 26 * "ü", 26 * "%")
+    for new, t in zip(odd, threads):
+        rename(t.root.id, new)
+        kept |= {p.id for p in t.posts} - {t.root.id} | {new}
+    plain = [t for t in threads[len(odd):] if any(p.root == t.root.id for p in t.posts)]
+    for new, t in zip(odd[:-1], plain):
+        rename(next(p.id for p in t.posts if p.root == t.root.id), new[:-1] + "r")
+        kept |= {t.root.id, new[:-1] + "r"}
+    before = oracle.Db(bench.copy.load())
+    if not kept <= set(before.posts):
+        bench.fail(f"not made: {sorted(kept - set(before.posts))}")
+    for word in ("first", "second"):
+        done = bench.run(code=3)
+        here = set(oracle.Db(bench.copy.load()).posts)
+        if gone := kept - here:
+            bench.fail(f"{word} night: posts of threads with odd ids are gone: {sorted(gone)[:5]}")
+        if not json.loads(done.out)["kept"].get("damaged"):
+            bench.fail(f"{word} night: nothing is called damaged: {json.loads(done.out)['kept']}")
+        if left := {t.root.id for t in plain[len(odd) - 1:]} & here:
+            bench.fail(f"{word} night: {len(left)} other threads are still there")
+    bench.call("verify", code=0)
+
+
+@test
+def test_reply_swapped(bench):
+    """Between plan and export one reply of a thread is removed and another comes, dated back: the number of posts and all times are as planned.
+    What comes is archived with its thread, or keeps it where it is pinned, spared or held; what was removed is in no bundle."""
+    tag = "#stay"
+    bench.sql("INSERT INTO users (id, username, email, createat, updateat, deleteat, roles) SELECT 'heldheldheldheldheldheldhe', 'swap.held', 'swap@example.org', 1, 1, 0, 'system_user'")
+    bench.begin([dict(OLD[0], spare={"pinned": "thread", "hashtags": [tag]})], holds=[{"name": "case-1", "match": {"users": ["swap.held"]}, "because": "x"}], bundle_size="64MiB")
+    found = [t for t in bench.roots(replies) if [p for p in t.posts if p.root == t.root.id and p.live and not p.original]][:8]
+    process = bench.start("LEDGER_WRITE:stop:2")  # the line of the plan
+    if not lib.stopped(process):
+        raise AssertionError(f"the run did not stop\n{lib.tail(lib.finish(process).err)}")
+    stay, go, removed = {}, {}, set()
+    for n, t in enumerate(found):
+        old = next(p for p in t.posts if p.root == t.root.id and p.live and not p.original)
+        kind = ("plain", "pinned", "hashtag", "held")[n % 4]
+        bench.sql(f"DELETE FROM posts WHERE id = '{old.id}'")
+        insert_reply(bench, t, 300 + n, old.createat)
+        bench.sql({"plain": "SELECT 1", "pinned": f"UPDATE posts SET ispinned = true WHERE id = '{new_id(300 + n)}'",
+                   "hashtag": f"UPDATE posts SET hashtags = '{tag}' WHERE id = '{new_id(300 + n)}'",
+                   "held": f"UPDATE posts SET userid = 'heldheldheldheldheldheldhe' WHERE id = '{new_id(300 + n)}'"}[kind])
+        (go if kind == "plain" else stay)[new_id(300 + n)] = (t.root.id, kind)
+        removed.add(old.id)
+    bench.go_on(process, code=(0, 3))
+    here = set(oracle.Db(bench.copy.load()).posts)
+    archived = {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+    for reply, (root, kind) in stay.items():
+        if reply not in here or root not in here:
+            bench.fail(f"a reply that came dated back ({kind}) does not keep its thread")
+    for reply, (root, kind) in go.items():
+        if reply not in here and reply not in archived:
+            bench.fail("a reply that came dated back is in no bundle and not in the database")
+        if (reply in here) != (root in here):
+            bench.fail("a thread was torn apart")
+    if removed & archived:
+        bench.fail("a reply that was removed before the export is in a bundle")
+    bench.call("verify", code=0)
+
+
 # ---- the server -----------------------------------------------------------------------------------------------------------
 @test
 def test_wrong_password(bench):
