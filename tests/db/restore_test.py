@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 import unittest
 
@@ -222,6 +223,75 @@ class Restore(unittest.TestCase):
         self.assertTrue(os.path.exists(os.path.join(self.bench.copy.data, top, "upload")))
         self.back(root)
         self.all_of_the_server(path)
+
+    def small_disk(self, folder):
+        """A file system of its own below this folder, with what was in it; fill(n) leaves n bytes, fill(None) as many as there are."""
+        inside = folder + ".inside"
+        shutil.copytree(folder, inside, symlinks=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0750", "tmpfs", folder], capture_output=True).returncode:
+            self.skipTest("mounting a tmpfs is not permitted here")
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
+        shutil.copytree(inside, folder, symlinks=True, dirs_exist_ok=True)
+        filler = os.path.join(folder, "filler")
+
+        def fill(left):
+            if os.path.exists(filler):
+                os.unlink(filler)
+            if left is None:
+                return
+            with open(filler, "wb", buffering=0) as f:
+                st = os.statvfs(folder)
+                f.write(bytes(max(st.f_bavail * st.f_frsize - left, 0)))
+        return fill
+
+    def test_disk_full_of_attachments(self):
+        """No row comes back for an attachment that did not fit; with room the same command does."""
+        here = self.bench.copy.files()
+        root, path = max(((r, p) for r, p in self.attachments() if r in self.roots and p not in here),
+                         key=lambda a: os.path.getsize(os.path.join(self.bench.world.data, a[1])))
+        size = os.path.getsize(os.path.join(self.bench.world.data, path))
+        self.assertGreater(size, 4096)
+        fill = self.small_disk(self.bench.copy.data)
+        before = self.bench.copy.files()
+        for left in (0, (path.count("/") + 1) * 4096, size // 2 // 4096 * 4096):
+            fill(left)
+            done = self.restore(root, "--yes", code=14)
+            self.assertIn("No space left on device", done.err)
+            fill(None)
+            self.unchanged()
+            self.assertEqual({n: c for n, c in self.bench.copy.files().items() if n not in before}, {}, left)
+            self.assertFalse([e for e in lib.ledger(self.bench.copy.archive) if e["type"] in ("hold", "restored")])
+        self.restore(root, "--yes")
+        self.back(root)
+        self.assertEqual(self.bench.copy.files()[path], self.bench.want.files[path])
+
+    def test_disk_full_of_the_ledger(self):
+        """A hold or a restore that cannot be written down does not happen; the ledger is whole afterwards, and the next one goes on."""
+        root, other = self.roots[:2]
+        fill = self.small_disk(os.path.join(self.bench.copy.archive, "ledger"))
+        book = os.path.join(self.bench.copy.archive, "ledger", "entries.jsonl")
+        for room in (4096, 0):
+            size = os.path.getsize(book)
+            fill(room)
+            for n in range(200):
+                done = self.bench.call("hold", "add", other, "--case", f"{n} " + 150 * "x")
+                self.assertIn(done.code, (0, 14), done.err)
+                if done.code == 14:
+                    self.assertIn("No space left on device", done.err)
+                    break
+                self.assertIn(self.bench.call("hold", "release", other, "--case", "x" * 150).code, (0, 14))
+            else:
+                self.fail("the disk was never full")
+            self.restore(root, "--yes", code=14)
+            self.unchanged()
+            fill(None)
+            self.bench.call("hold", "list", code=0)  # a torn last line, which the next writer cuts off, is none
+            self.assertGreaterEqual(os.path.getsize(book), size)
+            with open(book, "rb") as f:
+                self.assertNotIn(b'"type":"restored"', f.read())
+        self.restore(root, "--yes")
+        self.back(root)
+        self.bench.call("verify", code=0)
 
     def test_other_file(self):
         root, path = self.with_file()
