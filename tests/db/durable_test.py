@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""What must be on the disk before what: the system calls of a run, a restore and a hold, in the order in which they happened.
+
+A power cut loses what was written and not synced, and names of files whose folder was not synced.  So whenever a COMMIT is sent that
+deletes or brings back, and whenever the ledger says that a bundle is published, nothing of the archive but its indexes, and no
+attachment, may be in that state.  Needs strace.
+
+usage: MMRETAIN=BINARY durable_test.py [-k NAME]
+"""
+import os
+import re
+import shutil
+import subprocess
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+import oracle
+
+CASE = ("--case", "17/26", "--reason", "deleted by mistake")
+CALLS = "write,pwrite64,writev,fsync,fdatasync,syncfs,sync,rename,renameat,renameat2,link,linkat,openat,mkdir,mkdirat,unlink,unlinkat,sendto,ftruncate,copy_file_range"
+PG = WORLD = WHERE = None
+LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(<[^>]*>)?(?: .*)?$")
+
+
+def setUpModule():
+    global PG, WORLD, WHERE
+    if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True).returncode:
+        raise unittest.SkipTest("needs strace, and the right to trace")
+    WHERE = lib.folder("durable")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 400, 9)
+
+
+def tearDownModule():
+    if PG:
+        PG.stop("immediate")
+        PG.remove()
+    lib.remove(WHERE)
+
+
+def joined(text):
+    """Lines of strace -f with what was unfinished put together, where it ended."""
+    begun = {}
+    for line in text.splitlines():
+        thread = line.split(" ", 1)[0]
+        if line.endswith("<unfinished ...>"):
+            begun[thread] = line.removesuffix("<unfinished ...>")
+        elif "<... " in line and " resumed>" in line:
+            yield begun.pop(thread, "") + line.split(" resumed>", 1)[1]
+        else:
+            yield line
+
+
+def at(text):
+    """The paths that a call names, by descriptor or below one: 3</a>, "b" is /a/b."""
+    for m in re.finditer(r'(?:AT_FDCWD|\d+)<([^>]*)>(?:, "((?:[^"\\]|\\.)*)")?|"((?:[^"\\]|\\.)*)"', text):
+        folder, name, alone = m.groups()
+        yield os.path.normpath(os.path.join(folder, name)) if name is not None and folder is not None else folder if folder is not None else alone
+
+
+class Disk:
+    """What a power cut would lose now: content of files, names in folders."""
+
+    def __init__(self, *roots):
+        self.roots, self.content, self.names, self.syncs = roots, {}, {}, 0
+
+    def ours(self, path):
+        return any(path == r or path.startswith(r + "/") for r in self.roots) and "/partial" not in path and not path.endswith((".idx", ".tmp")) and "catalog.sqlite" not in path
+
+    def lost(self):
+        return sorted([p for p in self.content if self.ours(p)] + [p for folder, names in self.names.items() for p in names if self.ours(p)])
+
+    def name(self, path):
+        self.names.setdefault(os.path.dirname(path), set()).add(path)
+
+    def call(self, what, args, ret):
+        by_name = what.endswith(("at", "at2")) or what in ("rename", "link", "mkdir", "unlink")
+        paths = list(at(args)) if by_name else re.findall(r"\d+<([^>]*)>", args.split('"', 1)[0])
+        if what in ("write", "pwrite64", "writev", "ftruncate", "copy_file_range") and paths:
+            self.content[paths[-1]] = True
+        elif what in ("fsync", "fdatasync") and paths:
+            self.syncs += 1
+            self.content.pop(paths[0], None)
+            self.names.pop(paths[0], None)
+        elif what in ("syncfs", "sync"):
+            self.content, self.names = {}, {}
+        elif what in ("rename", "renameat", "renameat2", "link", "linkat") and len(paths) > 1:
+            if self.content.pop(paths[0], None):
+                self.content[paths[1]] = True
+            self.names.get(os.path.dirname(paths[0]), set()).discard(paths[0])
+            self.name(paths[1])
+        elif what in ("mkdir", "mkdirat") and paths:
+            self.name(paths[0])
+        elif what == "openat" and "O_CREAT" in args and paths:
+            self.name(paths[0])  # it may have been there: then this asks for more than is needed, and nothing is said of the case below
+        elif what in ("unlink", "unlinkat") and paths:
+            self.content.pop(paths[0], None)
+            self.names.get(os.path.dirname(paths[0]), set()).discard(paths[0])
+
+
+class Durable(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), int(time.time()) * 1000)
+        self.addCleanup(self.bench.copy.remove)
+        self.bench.begin(bundle_size="64MiB")
+
+    def traced(self, *args, code=0):
+        """Calls of the program, each with what a power cut just before it would lose."""
+        out = os.path.join(self.bench.copy.where, "calls")
+        bench, real = self.bench, lib.PROGRAM
+        lib.PROGRAM = ["strace", "-f", "-y", "-qq", "-s", "300", "-o", out, "-e", "trace=" + CALLS, lib.binary()]
+        bench.env["ASAN_OPTIONS"] = "detect_leaks=0"
+        try:
+            done = bench.call(*args)
+        finally:
+            lib.PROGRAM = real
+        self.assertIn(done.code, code if isinstance(code, tuple) else (code,), done.err)
+        disk, calls = Disk(os.path.realpath(bench.copy.archive), os.path.realpath(bench.copy.data)), []
+        with open(out, encoding="utf-8", errors="replace") as f:
+            for line in joined(f.read()):
+                m = LINE.match(line)
+                if m and int(m[3]) >= 0:
+                    calls.append((m[1], m[2], disk.lost()))
+                    disk.call(m[1], m[2], m[4])
+        self.assertGreater(disk.syncs, 0)
+        return calls
+
+    def commits(self, calls):
+        return [(i, lost) for i, (what, args, lost) in enumerate(calls) if what == "sendto" and "COMMIT" in args]
+
+    def said(self, calls, kind):
+        return [i for i, (what, args, _) in enumerate(calls) if what == "write" and "entries.jsonl" in args and f'\\"type\\":\\"{kind}\\"' in args]
+
+    def test_run(self):
+        calls = self.traced("run", "--yes", code=(0, 3))
+        purging, purged = self.said(calls, "purging"), self.said(calls, "purged")
+        self.assertTrue(purging and purged and self.said(calls, "published"))
+        deleting = [(i, lost) for i, lost in self.commits(calls) if i > purging[0]]
+        self.assertGreater(len(deleting), 2)
+        for i, lost in deleting:
+            self.assertEqual(lost, [], f"at call {i}, a COMMIT after `purging`")
+        for kind in ("published", "purging", "purged", "bundle-done", "run-end"):
+            for i in self.said(calls, kind):
+                self.assertEqual(calls[i][2], [], f"before the line `{kind}`")
+        gone = [i for i, (what, args, _) in enumerate(calls) if what == "unlinkat" and self.bench.copy.data in args]
+        self.assertTrue(gone)
+        self.assertGreater(min(gone), max(purged))
+        for i in gone:
+            self.assertFalse([p for p in calls[i][2] if p.startswith(self.bench.copy.archive)], "before an attachment goes")
+
+    def test_restore_and_hold(self):
+        self.bench.run(code=(0, 3))
+        here = set(oracle.Db(self.bench.copy.load()).posts)
+        stored = {root for root, row in self.bench.want.attachments.rows.values()}
+        roots = sorted(self.bench.want.roots - here)
+        picked = [r for r in roots if r in stored][:3] + roots[:2]
+        calls = self.traced("restore", "--yes", *picked, *CASE, code=(0, 3))
+        self.assertTrue([1 for what, args, _ in calls if what.startswith("rename") and self.bench.copy.data in args], "no attachment came back")
+        hold, restored = self.said(calls, "hold"), self.said(calls, "restored")
+        self.assertTrue(hold and restored)
+        i, lost = self.commits(calls)[-1]
+        self.assertTrue(max(hold) < i < min(restored))
+        self.assertEqual(lost, [])
+        calls = self.traced("hold", "add", roots[-1], "--case", "17/26")
+        told = [i for i, (what, args, _) in enumerate(calls) if what == "write" and "is held" in args]
+        self.assertTrue(told)
+        self.assertEqual(calls[told[0]][2], [], "before it is said that a thread is held")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
