@@ -237,6 +237,17 @@ int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, stru
 	return 0;
 }
 
+int purge_put_replies(struct mm *mm, const char *root, uint64_t *ret, struct err *err)
+{
+	auto_mem void *ctx = talloc_named_const(NULL, 0, "restored replies");
+	struct db_result *r;
+	int rc = db_query(ctx, mm->db, &sql_restore_replies, DB_ONE, 1, &root, &r, err);
+
+	if (rc == 0)
+		*ret = (uint64_t)db_i64(r, 0, 0);
+	return rc;
+}
+
 int purge_put_end(struct mm *mm, const char *root, struct err *err)
 {
 	return db_query(mm, mm->db, &sql_restore_recount, DB_NONE, 1, &root, NULL, err);

@@ -16,7 +16,7 @@ static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, c
 	struct ledger_entry e;
 	struct buf ids;
 
-	buf_init(&ids, ctx, 1 << 16);
+	buf_init(&ids, ctx, 1 << 18); /* every sign of every id may need six */
 	for (size_t i = 0; i < n; i++) {
 		buf_byte(&ids, i ? ',' : '[');
 		json_put_string(&ids, roots[i], strlen(roots[i]));

@@ -94,6 +94,21 @@ static const char *erased_case(const struct audit_thread *t)
 	return "";
 }
 
+/* Whole as it was: so is its line in threads.  Where some of it was there, or came meanwhile, that counts what there is now. */
+static int count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret, struct err *err)
+{
+	uint64_t replies = 0, now;
+	int rc;
+
+	if (!ret->rows_put)
+		return 0;
+	for (size_t i = 0; i < t->n_posts; i++)
+		replies += t->post[i].root && strcmp(t->post[i].root, ret->root) == 0;
+	if ((rc = purge_put_replies(r->mm, ret->root, &now, err)) < 0)
+		return rc;
+	return ret->rows_there || now != replies ? purge_put_end(r->mm, ret->root, err) : 0;
+}
+
 static int put_thread(struct restore *r, const struct audit_ref *ref, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "restored thread");
@@ -118,8 +133,7 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 	    (rc = bundle_open(ctx, r->store->root_dirfd, ret->bundle, &reader, err)) < 0 || (rc = purge_put_open(ctx, r->mm, reader, &p.put, err)) < 0 ||
 	    (rc = audit_thread_lines(r->audit, ref, on_line, &p, err)) < 0)
 		return rc;
-	/* Whole as it was: so is its line in threads.  Where some of it was there, that counts what there is now. */
-	return ret->rows_put && ret->rows_there ? purge_put_end(r->mm, ret->root, err) : 0;
+	return count_again(r, p.t, ret, err);
 }
 
 /* ---- before ---- */

@@ -106,6 +106,8 @@ struct purge_put_row {
 };
 /* One line. ERR_SCHEMA when a table or column is no more; ERR_GUARD when another row has the id of this one. */
 int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err) MMR_CHECKED;
+/* How many posts name the thread now. */
+int purge_put_replies(struct mm *mm, const char *root, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* After the last line of a thread: reply count and participants as the server counts them. */
 int purge_put_end(struct mm *mm, const char *root, struct err *err) MMR_CHECKED;
 

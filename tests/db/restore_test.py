@@ -405,6 +405,17 @@ class Restore(unittest.TestCase):
         live = sum(p.root == root and p.live and not p.original for p in self.bench.want.db.threads[root].posts)
         self.assertEqual(self.bench.sql(f"SELECT replycount FROM threads WHERE postid = '{root}'"), str(live))
 
+    def test_late_reply(self):
+        """Back before the sweep that would find it: the count of the thread has the reply that came when the thread was gone."""
+        root = next(r for r in self.roots if sum(p.root == r and p.live and not p.original for p in self.bench.want.db.threads[r].posts) > 1)
+        t = self.bench.want.db.threads[root]
+        faults.insert_reply(self.bench, t, 1, NOW)
+        self.restore(root, "--yes")
+        live = sum(p.root == root and p.live and not p.original for p in t.posts)
+        self.assertEqual(self.bench.sql(f"SELECT replycount || ' ' || lastreplyat FROM threads WHERE postid = '{root}'"), f"{live + 1} {NOW}")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{root}' OR rootid = '{root}'"), str(len([p for p in t.posts if p.id == root or p.root == root]) + 1))
+
     def test_foreign_row(self):
         """Another row under the id of an archived one is not taken for it: nothing comes back, and the row is named."""
         root = next(r for r in self.roots if sum(p.root == r for p in self.bench.want.db.threads[r].posts) > 1)
