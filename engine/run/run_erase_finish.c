@@ -12,11 +12,9 @@
 
 #include <mmretain/catalog.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err)
 {
@@ -40,27 +38,15 @@ int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool
 	return ledger_append(l, &entry, err);
 }
 
-static int unlink_bundle(const struct store *store, const char *rel_path, struct err *err)
-{
-	auto_fd int dirfd = -1;
-	const char *leaf;
-	int rc = file_open_parent_beneath(store->root_dirfd, rel_path, &dirfd, &leaf, err);
-
-	if (rc < 0)
-		return rc;
-	/* Just before: both files, and a line that says which is the bundle.  Just after: the new one. */
-	if (unlinkat(dirfd, leaf, 0) != 0 && errno != ENOENT)
-		return err_sys(err, ERR_STORE, errno, "cannot remove \"%s\"", rel_path);
-	return file_sync_dir(dirfd, rel_path, err);
-}
-
-/* The old file goes last: as long as it is there, the next call knows that its index may be there, too. */
+/* The old file goes last: as long as it is there, the next call knows that its index may be there, too.  A crash just before leaves both files, and a
+ * line that says which is the bundle; just after, the new one. */
 int erase_remove_old(const struct store *store, const char *rel_path, struct err *err)
 {
+	bool was;
 	int rc = run_fault(FAULT_ERASE_AFTER_LINE, err);
 
 	if (rc < 0 || (rc = catalog_drop(store, rel_path, err)) < 0 || (rc = run_fault(FAULT_ERASE_BEFORE_UNLINK, err)) < 0 ||
-	    (rc = unlink_bundle(store, rel_path, err)) < 0)
+	    (rc = store_remove(store, rel_path, NULL, &was, err)) < 0)
 		return rc;
 	return run_fault(FAULT_ERASE_AFTER_UNLINK, err);
 }
