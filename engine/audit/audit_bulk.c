@@ -115,7 +115,7 @@ static void put_props(struct buf *b, const char *props)
 
 static int put_post(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p, struct err *err)
 {
-	string(b, "user", audit_user(t->bundle, p->user)->name);
+	string(b, "user", audit_author(t->bundle, p->user, p->erased != NULL)->name);
 	string(b, "message", p->message);
 	buf_printf(b, ",\"create_at\":%lld,\"edit_at\":%lld,\"is_pinned\":%s", (long long)p->create_ms, (long long)p->edit_ms,
 		   p->pinned ? "true" : "false");

@@ -75,7 +75,7 @@ static char *reactions_of(void *ctx, const struct audit_post *p)
 static void line(struct export *x, struct audit_thread *t, const struct audit_post *p, const struct audit_file *f)
 {
 	void *tmp auto_mem = mem_context(NULL, "csv");
-	const struct audit_name *user = audit_user(t->bundle, p->user), *channel = audit_channel(t->bundle, t->channel);
+	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL), *channel = audit_channel(t->bundle, t->channel);
 	const struct audit_name *team = audit_team_of(t->bundle, t->channel);
 	char hex[DIGEST_HEX + 1] = "";
 

@@ -104,7 +104,7 @@ static int file_part(struct export *x, struct audit_thread *t, const struct audi
 static void headers(struct export *x, struct audit_thread *t, const struct audit_post *p, void *tmp)
 {
 	struct buf *b = &x->out.b;
-	const struct audit_name *user = audit_user(t->bundle, p->user);
+	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
 	char *place = audit_place(tmp, t->bundle, t->channel), date[AUDIT_CLOCK];
 	const char *first = t->n_posts ? t->post[0].message : "";
 

@@ -219,6 +219,19 @@ static bool at_boundary(const char *s, size_t i)
 	return ((unsigned char)s[i] & 0xc0) != 0x80;
 }
 
+/* Pieces are divided by line ends, and some may be empty. */
+static void trim(struct buf *b)
+{
+	size_t from = 0;
+
+	while (b->len > 0 && b->data[b->len - 1] == '\n')
+		b->len--;
+	while (from < b->len && b->data[from] == '\n')
+		from++;
+	if (from > 0)
+		memmove(b->data, b->data + from, b->len -= from);
+}
+
 /* The text around the first word of the question, cut between characters. */
 static char *snippet_of(struct find *f, const struct catalog_row *row)
 {
@@ -230,6 +243,7 @@ static char *snippet_of(struct find *f, const struct catalog_row *row)
 		catalog_row_words(row, &f->text);
 	else
 		buf_put(&f->text, t.s ? t.s : "", t.len);
+	trim(&f->text);
 	buf_byte(&f->text, '\0');
 	size_t len = f->text.len - 1;
 	if (f->words && words_hold(f->words, f->text.data, len))

@@ -184,11 +184,16 @@ static const struct audit_name *name_or_id(struct audit_bundle *b, const char *w
 
 const struct audit_name *audit_user(struct audit_bundle *b, const char *id)
 {
-	static const struct audit_name erased = {"", "erased", "", "", ""};
+	static const struct audit_name nobody = {"", "unknown", "", "", ""};
 
-	if (!id[0])
-		return &erased; /* who wrote it is not known any more */
-	return name_or_id(b, "users", &b->users, id);
+	return id[0] ? name_or_id(b, "users", &b->users, id) : &nobody; /* the row names no one */
+}
+
+const struct audit_name *audit_author(struct audit_bundle *b, const char *id, bool erased)
+{
+	static const struct audit_name gone = {"", "erased", "", "", ""};
+
+	return erased ? &gone : audit_user(b, id);
 }
 
 const struct audit_name *audit_channel(struct audit_bundle *b, const char *id)

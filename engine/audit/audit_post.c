@@ -169,7 +169,7 @@ static void put_versions(struct export *x, struct audit_thread *t, size_t at)
 static void put_post(struct export *x, struct audit_thread *t, size_t at)
 {
 	const struct audit_post *p = &t->post[at];
-	const struct audit_name *user = audit_user(t->bundle, p->user);
+	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
 	bool bot = !strcmp(user->extra, "bot"), gone = p->delete_ms > 0 && !p->original[0];
 
 	buf_printf(&x->out.b, "<article class=\"post%s\" id=\"p-", gone ? " deleted" : "");

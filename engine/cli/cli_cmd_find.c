@@ -8,7 +8,7 @@
 static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 {
 	json_t *obj = cli_json_check(json_object());
-	const struct audit_name *user = audit_user(h->bundle, h->user), *channel = audit_channel(h->bundle, h->channel);
+	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased), *channel = audit_channel(h->bundle, h->channel);
 	const struct audit_name *team = audit_team_of(h->bundle, h->channel);
 
 	cli_json_text(obj, "thread", h->ref.root);
@@ -64,7 +64,7 @@ static char *one_line(struct cli *cli, const char *text)
 static void print_hit(struct cli *cli, const struct audit_hit *h)
 {
 	char time[TIME_TEXT];
-	const struct audit_name *user = audit_user(h->bundle, h->user);
+	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased);
 
 	time_format(h->create_ms - h->create_ms % 1000, time);
 	printf("%s%s%s  %s  %s  @%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root), cli_tint(cli->color, CLI_PLAIN),
@@ -72,6 +72,8 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 	       h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
 	if (h->file_name)
 		printf("    file %s\n", one_line(cli, h->file_name));
+	else if (!h->snippet[0])
+		printf("    (no text)\n");
 	else
 		printf("    %s\n", one_line(cli, h->snippet));
 }
@@ -115,6 +117,7 @@ static int find_thread(struct cli *cli, struct audit *a, struct audit_found *ret
 	h->user = t->post[0].user;
 	h->create_ms = t->post[0].create_ms;
 	h->deleted = t->post[0].delete_ms > 0;
+	h->erased = t->post[0].erased != NULL;
 	size_t cut = t->post[0].message_len > 160 ? 160 : t->post[0].message_len;
 	while (cut > 0 && cut < t->post[0].message_len && ((unsigned char)t->post[0].message[cut] & 0xc0) == 0x80)
 		cut--;

@@ -129,7 +129,7 @@ static void reactions(const struct show *s, const struct audit_post *p, size_t l
 
 static void post(struct show *s, const struct audit_post *p)
 {
-	const struct audit_name *user = audit_user(s->t->bundle, p->user);
+	const struct audit_name *user = audit_author(s->t->bundle, p->user, p->erased != NULL);
 	bool copy = p->original[0] != '\0', root = s->t->parts || p == &s->t->post[0];
 	size_t left = root ? 7 : copy ? 15 : 11;
 	char clock[AUDIT_CLOCK];

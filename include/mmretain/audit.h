@@ -33,7 +33,8 @@ void audit_pass_over(struct audit *a);
 struct audit_name { const char *id, *name, *display, *extra, *members; }; /* as catalog_name */
 struct audit_bundle;
 const char *audit_bundle_path(const struct audit_bundle *b);
-const struct audit_name *audit_user(struct audit_bundle *b, const char *id);
+const struct audit_name *audit_user(struct audit_bundle *b, const char *id); /* id "": of a row that names no one */
+const struct audit_name *audit_author(struct audit_bundle *b, const char *id, bool erased); /* of a post */
 const struct audit_name *audit_channel(struct audit_bundle *b, const char *id);
 const struct audit_name *audit_team_of(struct audit_bundle *b, const char *channel_id); /* NULL: direct or group */
 /* "accelerator / vacuum", "direct: jane, joe". */
@@ -98,7 +99,7 @@ struct audit_hit {
 	struct audit_ref ref;        /* frame: of the hit */
 	char *post, *user, *channel, *snippet, *file_name; /* file_name NULL: the post itself */
 	int64_t create_ms;
-	bool deleted, earlier_version;
+	bool deleted, earlier_version, erased;
 	bool by_post;                /* while searching: the row names its post, and the thread is looked up by that */
 };
 struct audit_found { struct audit_hit *hit; size_t n; bool more; };
