@@ -133,8 +133,11 @@ static void rewritten(struct archive_fold *f, struct ledger_published *p, const 
 {
 	if (!l->rel_path)
 		return;
-	talloc_free(p->rel_path);
+	p->former = mem_grow(f->to, p->former, char *, p->n_former + 1);
+	p->former[p->n_former++] = p->rel_path;
 	p->rel_path = copy(f->to, l->rel_path);
+	if (p->expiry == LEDGER_EXPIRING)
+		p->expiry = LEDGER_THERE; /* what was announced was the old file */
 	copy_digest(p->file_digest, l->file_digest);
 	p->file_bytes = (uint64_t)l->file_bytes;
 	p->posts -= (uint64_t)l->posts < p->posts ? (uint64_t)l->posts : p->posts;

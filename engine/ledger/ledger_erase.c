@@ -1,6 +1,7 @@
 /*
  * ledger_erase.c - bundles that were written again: which file is the bundle, and which erasure is not done.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,19 @@ static void take_number(struct ledger_erasure *e, const struct json_scan *s)
 			*number[i].slot = strtoull(s->val, NULL, 10); /* a comma follows */
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* Somebody else's in the same bundle is still to be done, also when the next one has got the name of its file. */
+static bool takes_place_of(const struct ledger_erasure *e, const struct ledger_erasure *old)
+{
+	if (e->person_digest && old->person_digest)
+		return same_text(e->person_digest, old->person_digest) && same_text(e->bundle, old->bundle);
+	return same_text(e->rel_path, old->rel_path);
+}
+
 void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, bool done)
 {
 	struct ledger_erasure e = {.bundle = NULL};
@@ -64,14 +78,27 @@ void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, 
 	if (!e.bundle || !e.rel_path || !e.old_rel_path)
 		return;
 	/* One that begins again takes the place of one that was given up. */
-	for (size_t i = 0; i < st->n_erasing; i++)
-		if (strcmp(st->erasing[i].rel_path, e.rel_path) != 0)
-			st->erasing[kept++] = st->erasing[i];
+	for (size_t i = 0; i < st->n_erasing; i++) {
+		if (takes_place_of(&e, &st->erasing[i]))
+			continue;
+		st->erasing[i].given_up |= same_text(e.rel_path, st->erasing[i].rel_path);
+		st->erasing[kept++] = st->erasing[i];
+	}
 	st->n_erasing = kept;
 	if (done)
 		return;
 	st->erasing = mem_grow(st, st->erasing, struct ledger_erasure, st->n_erasing + 1);
 	st->erasing[st->n_erasing++] = e;
+}
+
+void ledger_erasure_forget(struct ledger_state *st, const char *bundle)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < st->n_erasing; i++)
+		if (!same_text(st->erasing[i].bundle, bundle))
+			st->erasing[kept++] = st->erasing[i];
+	st->n_erasing = kept;
 }
 
 /* ---- the voucher ---- */
@@ -94,6 +121,7 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 	struct ledger_voucher now = {.found = false};
 	bool mine = false, old = false, vouches = false, erased = false, file = false, rows = false;
 	struct json_scan s;
+	char by[sizeof(now.by)] = "";
 
 	(void)seq;
 	(void)err;
@@ -105,6 +133,8 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 			erased = is_type(&s, "erased");
 			vouches = erased || is_type(&s, "erasing") || is_type(&s, "published");
 		}
+		if (key_is(&s, "rel_path") && s.type == JSON_STR && s.val_len < sizeof(by))
+			snprintf(by, sizeof(by), "%.*s", (int)s.val_len, s.val);
 		mine |= key_is(&s, "rel_path") && value_is(&s, v->rel_path, v->len);
 		old |= key_is(&s, "old_rel_path") && value_is(&s, v->rel_path, v->len);
 		if (key_is(&s, "bundle") && s.val_len < sizeof(now.bundle))
@@ -114,8 +144,10 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 		if (key_is(&s, "rows_digest") && s.val_len == DIGEST_HEX)
 			rows = hex_decode(s.val, DIGEST_BYTES, now.rows.b);
 	}
-	if (erased && old)
+	if (erased && old) {
 		v->ret->replaced = true;
+		memcpy(v->ret->by, by, sizeof(by));
+	}
 	if (!vouches || !mine || !file || !rows)
 		return 0;
 	now.found = true;

@@ -285,6 +285,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		ledger_holds_end(fold->holds, f.roots);
 	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
 		forget(st, f.bundle);
+	if (f.type && f.bundle && strcmp(f.type, "expired") == 0)
+		ledger_erasure_forget(st, f.bundle);
 	fold_erasure(st, &f, line, len);
 	if (!f.run)
 		return 0;

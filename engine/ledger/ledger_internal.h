@@ -29,6 +29,7 @@ int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 /* ---- ledger_erase.c ---- */
 /* A line `erasing`, or `erased` (done), into st->erasing. */
 void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, bool done);
+void ledger_erasure_forget(struct ledger_state *st, const char *bundle); /* it is gone, with everybody in it */
 
 /* ---- ledger_hold.c: the lines `hold` and `release` of the whole ledger ---- */
 struct ledger_holds;

@@ -101,6 +101,7 @@ struct ledger_erasure {                    /* the fields of an `erasing` or `era
 	char *bundle, *rel_path, *old_rel_path, *person_digest, *case_id;
 	char file_digest[DIGEST_HEX + 1], old_file_digest[DIGEST_HEX + 1], rows_digest[DIGEST_HEX + 1];
 	uint64_t generation, rows, posts, blobs;
+	bool given_up;                     /* before it was published: an erasure of somebody else has taken the name of its file */
 };
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
@@ -122,6 +123,7 @@ int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct e
 struct ledger_voucher {
 	bool found;
 	bool replaced;                     /* a line `erased` says that another file took its place */
+	char by[512];                      /* that one */
 	char bundle[256];                  /* its name when it was published first */
 	struct digest file, rows;
 };
@@ -131,6 +133,7 @@ int ledger_vouch(int ledger_dirfd, const char *rel_path, struct ledger_voucher *
 enum ledger_expiry { LEDGER_THERE, LEDGER_EXPIRING /* announced, not yet said to be gone */, LEDGER_EXPIRED };
 struct ledger_published {
 	char *bundle, *rel_path, *rule;
+	char **former; size_t n_former;    /* paths of files that an erasure replaced */
 	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
 	bool has_expiry;                   /* false: only the bundle itself says when it expires */
 	int64_t expires_ms;                /* 0: never */

@@ -341,6 +341,34 @@ START_TEST(fold_forgets_what_expires)
 }
 END_TEST
 
+/* Two people in one bundle: the second erasure does not hide that the first one was given up; its expiry ends all of them. */
+START_TEST(fold_tells_people_apart)
+{
+	static const char *const common[] = {"bundle", "b1", "old_rel_path", "x/b1"};
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1");
+	PUT(l, "erasing", common[0], common[1], common[2], common[3], "rel_path", "x/b1-e2", "person_digest", "anna");
+	PUT(l, "erasing", common[0], common[1], common[2], common[3], "rel_path", "x/b1-e2", "person_digest", "bert");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 2);
+	ck_assert(st->erasing[0].given_up && !st->erasing[1].given_up);
+	PUT(l, "erased", common[0], common[1], common[2], common[3], "rel_path", "x/b1-e2", "person_digest", "bert");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 1);
+	ck_assert_str_eq(st->erasing[0].person_digest, "anna");
+	PUT(l, "erasing", common[0], common[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", "person_digest", "anna");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 1);
+	ck_assert(!st->erasing[0].given_up);
+	PUT(l, "expiring", "bundle", "b1", "rel_path", "x/b1-e2");
+	ck_assert_uint_eq(fold()->n_erasing, 1);
+	PUT(l, "expired", "bundle", "b1", "rel_path", "x/b1-e2");
+	ck_assert_uint_eq(fold()->n_erasing, 0);
+}
+END_TEST
+
 /* A bundle that is written again: both files are vouched for, one after the other, and no sweep goes by it any more. */
 START_TEST(fold_follows_an_erasure)
 {
@@ -395,6 +423,7 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, archive_finds_silence);
 	tcase_add_test(folded, fold_forgets_what_expires);
 	tcase_add_test(folded, fold_follows_an_erasure);
+	tcase_add_test(folded, fold_tells_people_apart);
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
 	tcase_add_test(folded, fold_stayed);
