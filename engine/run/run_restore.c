@@ -80,6 +80,10 @@ static int check_bundle(struct restore *r, const char *rel_path, struct err *err
 			return 0; /* verified already */
 	if ((rc = ledger_vouch(r->store->ledger_dirfd, rel_path, &v, err)) < 0)
 		return rc;
+	if (v.replaced) {
+		err_set(err, ERR_VERIFY, "\"%s\" was replaced by an erasure: what is in it must not come back", rel_path);
+		return err_hint(err, "Nothing was changed. Put \"%s\" back into its place from a copy of the archive, and take this one away.", v.by);
+	}
 	if (v.found)
 		return bundle_reopen(ctx, r->store->root_dirfd, rel_path, &v.file, &v.rows, &receipt, err);
 	err_set(err, ERR_VERIFY, "no line of the ledger vouches for \"%s\"", rel_path);
