@@ -21,6 +21,7 @@ static json_t *bundle_json(const struct run_expired *b)
 	cli_json_int(obj, "bytes", b->bytes);
 	cli_json_text(obj, "state", run_expiry_name(b->state));
 	cli_json_bool(obj, "announced", b->announced);
+	cli_json_bool(obj, "removed", b->removed);
 	cli_json_text(obj, "why", b->why);
 	cli_json_text(obj, "hold", b->hold);
 	cli_json_text(obj, "thread", *b->thread ? b->thread : NULL);
@@ -48,6 +49,8 @@ static const char *state_text(void *ctx, const struct run_expired *b, bool act)
 {
 	if (b->state == RUN_EXPIRED)
 		return "removed";
+	if (b->removed)
+		return "removed; what is left of it goes with the next call";
 	if (b->state == RUN_EXPIRES)
 		return act ? "left" : b->announced ? "would be removed (begun before)" : "would be removed";
 	return mem_printf(ctx, "stays: %s", b->why);

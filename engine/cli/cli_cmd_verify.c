@@ -220,6 +220,12 @@ static int check_rest(struct verify *v, struct err *err)
 	return r;
 }
 
+/* Not one of the bundles that the ledger says are there. */
+static bool is_foreign(const struct entry *e)
+{
+	return !e->in_ledger || e->expired || e->replaced;
+}
+
 static const char *compare(const struct verify *v, const struct entry *e)
 {
 	char hex[DIGEST_HEX + 1];
@@ -234,6 +240,8 @@ static const char *compare(const struct verify *v, const struct entry *e)
 		return "its rows are not those that the ledger names";
 	if (e->expired)
 		return "sound, but the ledger says that it expired and was removed";
+	if (e->replaced) /* the newest that is there: nobody is about to remove it */
+		return "sound, but an erasure replaced it: whoever was erased is in it";
 	return NULL;
 }
 
@@ -255,7 +263,7 @@ static int check_one(struct verify *v, struct entry *e, struct err *err)
 	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(v, e);
 	if (r < 0)
 		v->damaged++;
-	else if (fault && (!e->in_ledger || e->expired))
+	else if (fault && is_foreign(e))
 		v->unknown++;
 	else if (fault)
 		v->damaged++;
@@ -311,7 +319,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 			put_name(missing, e->rel_path);
 		else if (json_array_append_new(list, entry_json(e)) < 0)
 			mem_check(NULL);
-		if (!e->in_ledger || e->expired)
+		if (is_foreign(e))
 			put_name(unknown, e->rel_path);
 	}
 	cli_json_put(doc, "case_log", json_pack("{s:I}", "entries", (json_int_t)v->access_entries));

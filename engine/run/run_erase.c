@@ -7,6 +7,7 @@
  */
 #include "run_internal.h"
 #include "run_erase.h"
+#include "run_held.h"
 
 #include <mmretain/catalog.h>
 
@@ -88,27 +89,61 @@ static void person_digest(struct erase *x)
 	digest_hex(&d, x->person_digest);
 }
 
-static int begin(struct erase *x, const struct policy *policy, struct err *err)
+/* Held whole are those whom a hold names; what else holds cover is asked anew for each bundle. */
+static int check_person(struct erase *x, struct err *err)
 {
 	const struct run_erase_options *o = x->options;
-	const char *hold;
-	uint32_t cleared;
-	int rc = erase_holds_new(x->ctx, policy, !o->without_database, &x->holds, err);
+	struct held_asked *asked;
+	char *hold;
+	int rc = held_ask(x->ctx, x->policy, x->mm, &asked, err);
 
 	if (rc < 0)
 		return rc;
-	hold = erase_holds_person(x->holds, o->user, o->name, o->n_names);
-	if (hold) {
-		err_set(err, ERR_HOLD, "hold %s names this person", hold);
-		return err_hint(err, "Nothing was done: what a hold keeps is not erased. Ask whoever ordered the hold.");
-	}
+	hold = held_person(x->ctx, asked, o->user, o->name, o->n_names);
+	talloc_free(asked);
+	if (!hold)
+		return 0;
+	err_set(err, ERR_HOLD, "%s names this person", hold);
+	return err_hint(err, "Nothing was done: what a hold keeps is not erased. Ask whoever ordered the hold.");
+}
+
+static int ask_database(struct erase *x, struct err *err)
+{
+	const struct policy_database *d = &x->policy->database;
+	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	int rc = mm_open(x->ctx, &source, &x->mm, err);
+
+	if (rc == 0)
+		rc = mm_probe(x->mm, err);
+	if (rc == 0)
+		rc = held_check_home(x->store, x->mm, err);
+	if (rc == 0 || rc == -ERR_GUARD)
+		return rc;
+	err_prefix(err, "whom holds name by now, and what the legal-hold plugin holds, only the database knows");
+	return err_hint(err, "Nothing was done. `--without database` goes on with the names in the bundles, when no other hold concerns this person.");
+}
+
+static int begin(struct erase *x, struct err *err)
+{
+	const struct run_erase_options *o = x->options;
+	struct erase_finished finished = {.done = 0};
+	uint32_t cleared;
+	int rc = x->policy && !o->without_database ? ask_database(x, err) : 0;
+
+	if (rc < 0 || (rc = check_person(x, err)) < 0)
+		return rc;
 	if (o->act) {
 		person_digest(x);
 		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
-		    (rc = store_refresh_format(x->store, err)) < 0 || (rc = erase_finish(x->ctx, x->store, x->ledger, &x->report->finished, err)) < 0)
+		    (rc = store_refresh_format(x->store, err)) < 0)
 			return rc;
+		rc = erase_finish(x->ctx, x->store, x->ledger, &finished, err);
+		x->report->finished = finished.done;
+		x->report->left = finished.left;
 	}
-	return ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err);
+	if (rc == 0)
+		rc = erase_late_list(x, err);
+	return rc < 0 ? rc : ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err);
 }
 
 static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
@@ -166,6 +201,10 @@ static int judge(const struct run_erase_report *r, struct err *err)
 			r->count[RUN_ERASE_HELD] == 1 ? "s" : "", r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);
 		return err_hint(err, "The same command takes them when the hold has ended; `mmretain hold list` shows those of the ledger.");
 	}
+	if (r->left) {
+		err_set(err, ERR_VERIFY, "%u older file%s of bundles stay%s, and whoever was erased is in there", r->left, r->left == 1 ? "" : "s", r->left == 1 ? "s" : "");
+		return err_hint(err, "What stands against removing each was told. `mmretain verify` looks at them, and at the file that stands in its place.");
+	}
 	if (!kept)
 		return 0;
 	err_set(err, ERR_KEPT, "%llu bundle%s stay%s as %s: %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "it is" : "they are", kept->why);
@@ -176,12 +215,12 @@ int run_erase(void *ctx, const struct policy *policy, struct store *store, const
 	      struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "erase");
-	struct erase x = {.ctx = own, .store = store, .options = options, .report = mem_new(ctx, struct run_erase_report),
+	struct erase x = {.ctx = own, .store = store, .options = options, .policy = policy, .report = mem_new(ctx, struct run_erase_report),
 			  .ask = {.owner = options->user, .name = options->name, .n_names = options->n_names, .case_id = options->case_id, .at_ms = time_now_ms()}};
 	int rc;
 
 	*ret = x.report;
-	if ((rc = begin(&x, policy, err)) < 0)
+	if ((rc = begin(&x, err)) < 0)
 		return rc;
 	rc = all(&x, err);
 	if (x.report->count[RUN_ERASE_DONE] || x.report->finished)

@@ -6,26 +6,15 @@
 #include <mmretain/run.h>
 #include <mmretain/store.h>
 
-/* ---- run_erase_hold.c: holds of the policy, and of the legal-hold plugin ---- */
-
-struct erase_holds;
-/* policy NULL: none.  The database is asked who the names in holds are, and the plugin's records, unless it is not wanted; then names in bundles decide. */
-int erase_holds_new(void *ctx, const struct policy *policy, bool ask, struct erase_holds **ret, struct err *err) MMR_CHECKED;
-/* The hold that names this person, or NULL. */
-const char *erase_holds_person(const struct erase_holds *h, const char *id, const char *const *name, size_t n);
-/* Which people and channels of one bundle do holds name?  Parent ctx. */
-struct erase_covered;
-int erase_holds_bundle(void *ctx, const struct erase_holds *h, struct bundle_reader *r, struct erase_covered **ret, struct err *err) MMR_CHECKED;
-/* The hold that covers this post, or NULL.  at_ms 0: whenever. */
-const char *erase_covers(const struct erase_covered *c, const char *user, size_t user_len, const char *channel, size_t channel_len, int64_t at_ms);
-
 /* ---- run_erase_look.c: one bundle ---- */
 
 struct erase {
 	void *ctx;
 	struct store *store;
 	const struct run_erase_options *options;
-	struct erase_holds *holds;
+	const struct policy *policy;       /* NULL: nobody is to be asked for its holds */
+	struct mm *mm;                     /* NULL: the database is not to be asked */
+	const char **late; size_t n_late;  /* files of late rows: the digits of their bundles */
 	struct ledger *ledger;             /* NULL: only looked at */
 	struct ledger_state *state;
 	struct run_erase_report *report;
@@ -37,14 +26,19 @@ struct erase_bundle {
 	struct ledger_voucher voucher;
 	struct bundle_erasure *erasure;
 	char **post; size_t n_posts;       /* ids of posts that go */
+	char **late_id; size_t n_late_ids; /* ids in the person's late rows, those of posts among them */
 };
 /* What there is of the person in this bundle, and may it be written again?  *ret NULL: nothing.  Parent ctx. */
 int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err) MMR_CHECKED;
 
 /* ---- run_erase_late.c: rows beside the ledger ---- */
 
+/* Which bundles have late rows at all: fills x->late. */
+int erase_late_list(struct erase *x, struct err *err) MMR_CHECKED;
+/* May the bundle of this name have any? */
+bool erase_late_possible(const struct erase *x, const char *rel_path);
 /* How many late rows of the bundle are the person's.  act: they go; each file is written again and renamed, or removed when nothing is left. */
-int erase_late(struct erase *x, const struct erase_bundle *b, bool act, uint64_t *ret, struct err *err) MMR_CHECKED;
+int erase_late(struct erase *x, struct erase_bundle *b, bool act, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* Does a journal name an attachment that goes?  Its path holds the file's name. */
 int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err) MMR_CHECKED;
 
@@ -54,7 +48,9 @@ int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, s
 int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err) MMR_CHECKED;
 /* After `erased`: the old file's index, the catalog, then the old file. */
 int erase_remove_old(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
-/* What a call before left: announced and published, but not entered; entered, but the old file is there.  *ret counts them. */
-int erase_finish(void *ctx, const struct store *store, struct ledger *l, uint32_t *ret, struct err *err) MMR_CHECKED;
+/* What a call before left: announced and published, but not entered; entered, but the old file is there.  ret->done counts them.  An older generation
+ * that cannot be shown to have been replaced by a sound one is left, with a warning, and counted. */
+struct erase_finished { uint32_t done, left; };
+int erase_finish(void *ctx, const struct store *store, struct ledger *l, struct erase_finished *ret, struct err *err) MMR_CHECKED;
 
 #endif

@@ -44,7 +44,7 @@ static int each_name(struct erase *x, const char *begin, name_fn fn, void *paylo
 
 /* ---- late rows ---- */
 
-struct late { const struct erase_bundle *b; bool act; uint64_t *n; };
+struct late { struct erase_bundle *b; bool act; uint64_t *n; };
 
 static bool is_post_that_goes(const struct erase_bundle *b, const struct json_scan *s)
 {
@@ -59,17 +59,23 @@ static bool key_is(const struct json_scan *s, const char *key)
 	return s->key_len == strlen(key) && memcmp(s->key, key, s->key_len) == 0;
 }
 
+static bool is_owner(const struct erase *x, const struct json_scan *s)
+{
+	const char *user = x->options->user;
+
+	return (key_is(s, "userid") || key_is(s, "creatorid")) && s->val_len == strlen(user) && memcmp(s->val, user, s->val_len) == 0;
+}
+
 /* By the owner columns of all kinds; translations and texts that burn by the post that they are of. */
 static bool row_goes(const struct erase *x, const struct erase_bundle *b, const char *row, size_t len, bool repeats)
 {
-	const char *user = x->options->user;
 	struct json_scan s;
 
 	json_scan_init(&s, row, len);
 	while (json_scan_next(&s)) {
 		if (s.type != JSON_STR)
 			continue;
-		if ((key_is(&s, "userid") || key_is(&s, "creatorid")) && s.val_len == strlen(user) && memcmp(s.val, user, s.val_len) == 0)
+		if (is_owner(x, &s))
 			return true;
 		if (repeats && (key_is(&s, "objectid") || key_is(&s, "postid")) && is_post_that_goes(b, &s))
 			return true;
@@ -77,7 +83,21 @@ static bool row_goes(const struct erase *x, const struct erase_bundle *b, const 
 	return false;
 }
 
-static bool line_goes(const struct erase *x, const struct erase_bundle *b, const char *line, size_t len)
+/* Whichever column has it: one of these is the post that the row is of. */
+static void note_ids(struct erase_bundle *b, const char *row, size_t len)
+{
+	struct json_scan s;
+
+	json_scan_init(&s, row, len);
+	while (json_scan_next(&s)) {
+		if (s.type != JSON_STR || s.val_len != MM_ID)
+			continue;
+		b->late_id = mem_grow(b, b->late_id, char *, b->n_late_ids + 1);
+		b->late_id[b->n_late_ids++] = mem_strndup(b, s.val, s.val_len);
+	}
+}
+
+static bool line_goes(const struct erase *x, struct erase_bundle *b, const char *line, size_t len)
 {
 	bool repeats = false, goes = false;
 	struct json_scan s;
@@ -88,6 +108,8 @@ static bool line_goes(const struct erase *x, const struct erase_bundle *b, const
 			repeats = (s.val_len == 11 && memcmp(s.val, "translation", 11) == 0) || (s.val_len == 9 && memcmp(s.val, "temporary", 9) == 0);
 		if (key_is(&s, "row") && s.type == JSON_OBJ)
 			goes = row_goes(x, b, s.val, s.val_len, repeats);
+		if (goes && key_is(&s, "row"))
+			note_ids(b, s.val, s.val_len);
 	}
 	return goes;
 }
@@ -130,7 +152,7 @@ static int on_late(struct erase *x, void *payload, const char *name, struct err 
 	return l->act && n ? replace(x, name, &rest, err) : 0;
 }
 
-int erase_late(struct erase *x, const struct erase_bundle *b, bool act, uint64_t *ret, struct err *err)
+int erase_late(struct erase *x, struct erase_bundle *b, bool act, uint64_t *ret, struct err *err)
 {
 	struct late l = {.b = b, .act = act, .n = ret};
 	char hex[DIGEST_HEX + 1], begin[32];
@@ -141,6 +163,33 @@ int erase_late(struct erase *x, const struct erase_bundle *b, bool act, uint64_t
 	digest_hex(&b->voucher.rows, hex);
 	snprintf(begin, sizeof begin, "late-%.12s-", hex);
 	return each_name(x, begin, on_late, &l, err);
+}
+
+/* late-<12 digits>-<n>.jsonl; the digits are those of the rows digest in the bundle's name. */
+static int on_name(struct erase *x, void *payload, const char *name, struct err *err)
+{
+	const char *digits = name + strlen("late-"), *dash = strchr(digits, '-');
+
+	(void)payload;
+	(void)err;
+	if (dash && dash > digits) {
+		x->late = mem_grow(x->ctx, x->late, const char *, x->n_late + 1);
+		x->late[x->n_late++] = mem_strndup(x->ctx, digits, (size_t)(dash - digits));
+	}
+	return 0;
+}
+
+int erase_late_list(struct erase *x, struct err *err)
+{
+	return each_name(x, "late-", on_name, NULL, err);
+}
+
+bool erase_late_possible(const struct erase *x, const char *rel_path)
+{
+	for (size_t i = 0; i < x->n_late; i++)
+		if (strstr(rel_path, x->late[i]))
+			return true;
+	return false;
 }
 
 /* ---- journals ---- */

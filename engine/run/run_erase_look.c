@@ -6,6 +6,7 @@
  */
 #include "run_internal.h"
 #include "run_erase.h"
+#include "run_held.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,11 @@
 struct looking {
 	struct erase *x;
 	struct erase_bundle *b;
-	struct erase_covered *covered;
+	struct held_bundle *held;
 	mm_id thread;                      /* whose rows these are */
 	size_t from;                       /* its first post among those that go */
-	bool counted;                      /* the thread is among those in which a row goes */
-	const char *hold;                  /* that covers a post of the thread */
+	bool counted;                      /* the thread is among those in which a row goes, or a late row */
+	char *hold;                        /* that covers a post of the thread */
 	char *why;
 };
 
@@ -54,31 +55,57 @@ static void scan(const char *line, size_t len, struct fields *f)
 
 /* ---- threads ---- */
 
+static void note_hold(struct looking *l)
+{
+	if (l->hold && l->counted && !l->why)
+		l->why = mem_printf(l->b, "%s covers thread %s", l->hold, l->thread);
+}
+
+/* A thread that the ledger holds keeps the whole bundle, a hold of others only what it covers. */
+static void take_hold(struct looking *l, const struct held_by *by)
+{
+	if (by->by_ledger && !l->why)
+		l->why = mem_printf(l->b, "thread %s is held, %s", by->thread, by->name);
+	if (!l->hold)
+		l->hold = by->name;
+	note_hold(l);
+}
+
+static bool has_late_row(const struct erase_bundle *b, const struct fields *f)
+{
+	for (size_t i = 0; i < b->n_late_ids && f->id; i++)
+		if (strlen(b->late_id[i]) == f->id_len && memcmp(b->late_id[i], f->id, f->id_len) == 0)
+			return true;
+	return false;
+}
+
 /* Whole threads, and parts of one, name it in each post. */
-static void on_post(struct looking *l, const struct fields *f)
+static int on_post(struct looking *l, const struct fields *f, struct err *err)
 {
 	const char *id = f->root_len ? f->root : f->original_len ? f->original : f->id;
 	size_t len = f->root_len ? f->root_len : f->original_len ? f->original_len : f->id_len;
-	const struct ledger_state *st = l->x->state;
-	const char *hold = erase_covers(l->covered, f->user, f->user_len, f->channel, f->channel_len, f->at_ms);
-	const ledger_id *at;
+	const struct held_post post = {.id = f->id, .id_len = f->id_len, .root = f->root, .root_len = f->root_len, .original = f->original, .original_len = f->original_len,
+				       .channel = f->channel, .channel_len = f->channel_len, .user = f->user, .user_len = f->user_len, .at_ms = f->at_ms};
+	struct held_by by = {.name = NULL};
+	int held;
 
 	if (!id || len > MM_ID)
-		return;
+		return 0;
 	if (strlen(l->thread) != len || memcmp(l->thread, id, len) != 0) {
 		memset(l->thread, 0, sizeof l->thread);
 		memcpy(l->thread, id, len);
 		l->counted = false;
 		l->from = l->b->n_posts;
 		l->hold = NULL;
-		at = st->n_held ? bsearch(l->thread, st->held, st->n_held, sizeof(ledger_id), mm_id_cmp) : NULL;
-		if (at && !l->why)
-			l->why = mem_printf(l->b, "thread %s is held, case %s", l->thread, st->hold[at - st->held].case_id);
 	}
-	if (hold && !l->hold)
-		l->hold = hold;
-	if (l->hold && l->counted && !l->why)
-		l->why = mem_printf(l->b, "hold %s covers thread %s", l->hold, l->thread);
+	held = held_post(l->held, &post, &by, err);
+	if (held > 0)
+		take_hold(l, &by);
+	if (held >= 0 && has_late_row(l->b, f)) {
+		l->counted = true;
+		note_hold(l);
+	}
+	return held < 0 ? held : 0;
 }
 
 static void on_goes(struct looking *l)
@@ -86,8 +113,7 @@ static void on_goes(struct looking *l)
 	if (!l->counted)
 		l->b->ret->threads++;
 	l->counted = true;
-	if (l->hold && !l->why)
-		l->why = mem_printf(l->b, "hold %s covers thread %s", l->hold, l->thread);
+	note_hold(l);
 }
 
 static void note_post(struct erase_bundle *b, const struct fields *f)
@@ -125,11 +151,11 @@ static int on_row(void *payload, const struct bundle_kind *kind, const char *lin
 	struct looking *l = payload;
 	bool post = strcmp(kind->kind, "post") == 0, goes = owned;
 	struct fields f;
+	int rc;
 
-	(void)err;
 	scan(line, len, &f);
-	if (post)
-		on_post(l, &f);
+	if (post && (rc = on_post(l, &f, err)) < 0)
+		return rc;
 	if (!owned && (strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0))
 		goes = on_own_post(l, &f);
 	if (post && owned)
@@ -196,16 +222,33 @@ static int judge(struct erase *x, struct erase_bundle *b, const char *held, stru
 	return 0;
 }
 
+/* Holds are asked of the database anew: the last bundle may be hours after the first. */
+static int look_at_holds(struct looking *l, const char *rel_path, struct err *err)
+{
+	const struct run_erase_options *o = l->x->options;
+	struct bundle_reader *r;
+	struct held_asked *asked;
+	char *hold;
+	int rc = held_ask(l->b, l->x->policy, l->x->mm, &asked, err);
+
+	if (rc < 0 || (rc = bundle_open(l->b, l->x->store->root_dirfd, rel_path, &r, err)) < 0)
+		return rc;
+	hold = held_person(l->b, asked, o->user, o->name, o->n_names);
+	if (hold)
+		l->why = mem_printf(l->b, "%s names this person", hold);
+	rc = held_bundle(l->b, asked, l->x->state, r, &l->held, err);
+	talloc_free(r);
+	return rc;
+}
+
 static int look_inside(struct erase *x, struct erase_bundle *b, const char *rel_path, struct err *err)
 {
 	struct looking l = {.x = x, .b = b};
-	struct bundle_reader *r;
 	const struct bundle_erase_sum *sum;
-	int rc;
+	int rc = look_at_holds(&l, rel_path, err);
 
-	if ((rc = bundle_open(b, x->store->root_dirfd, rel_path, &r, err)) < 0 || (rc = erase_holds_bundle(b, x->holds, r, &l.covered, err)) < 0)
+	if (rc < 0)
 		return rc;
-	talloc_free(r);
 	x->ask.row = on_row;
 	x->ask.payload = &l;
 	rc = bundle_erase_scan(b, x->store->root_dirfd, rel_path, &x->ask, &b->erasure, err);
@@ -222,23 +265,34 @@ static int look_inside(struct erase *x, struct erase_bundle *b, const char *rel_
 	return judge(x, b, l.why, err);
 }
 
+/* In its rows, its names, or only in what came too late for it. */
+static int is_concerned(struct erase *x, struct erase_bundle *b, const char *rel_path, bool *ret, struct err *err)
+{
+	uint64_t late = 0;
+	int rc = bundle_erase_known(x->store->root_dirfd, rel_path, &x->ask, ret, err);
+
+	if (rc < 0 || (!*ret && !erase_late_possible(x, rel_path)))
+		return rc;
+	if ((rc = ledger_vouch(x->store->ledger_dirfd, rel_path, &b->voucher, err)) == 0 && (rc = erase_late(x, b, false, &late, err)) == 0)
+		*ret |= late > 0;
+	return rc;
+}
+
 int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err)
 {
+	struct erase_bundle *b = mem_new(ctx, struct erase_bundle);
 	struct run_erase_report *r = x->report;
-	struct erase_bundle *b;
-	bool known;
-	int rc = bundle_erase_known(x->store->root_dirfd, rel_path, &x->ask, &known, err);
+	bool concerned = false;
+	int rc = is_concerned(x, b, rel_path, &concerned, err);
 
 	*ret = NULL;
 	r->looked_at++;
-	if (rc < 0 || !known)
+	if (rc < 0 || !concerned)
 		return rc;
-	b = mem_new(ctx, struct erase_bundle);
 	r->bundle = mem_grow(r, r->bundle, struct run_erased, r->n + 1);
 	b->ret = &r->bundle[r->n++];
 	*b->ret = (struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
-	if ((rc = ledger_vouch(x->store->ledger_dirfd, rel_path, &b->voucher, err)) == 0)
-		rc = look_inside(x, b, rel_path, err);
+	rc = look_inside(x, b, rel_path, err);
 	*ret = rc < 0 ? NULL : b;
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include "run_internal.h"
 #include "run_erase.h"
 #include "run_expire.h"
+#include "run_held.h"
 
 #include <mmretain/catalog.h>
 
@@ -81,12 +82,23 @@ static int still_ours(const struct run_expire *x, struct err *err)
 	return rc < 0 ? rc : store_check_place(x->store, err);
 }
 
-static int remove_late(void *payload, const char *rel_path, struct err *err)
+static int remove_named(void *payload, const char *rel_path, struct err *err)
 {
 	struct run_expire *x = payload;
 	bool was;
 
 	return store_remove(x->store, rel_path, NULL, &was, err);
+}
+
+/* Work on it that a crash ended: an erasure writes all of it again. */
+static int remove_partial(struct run_expire *x, const struct run_expired *b, struct err *err)
+{
+	const char *end = strstr(b->bundle, ".tar.zst");
+	auto_mem char *begin = mem_strndup(NULL, b->bundle, end ? (size_t)(end - b->bundle) : 0);
+
+	if (strncmp(begin, "mmr1-", 5) != 0)
+		return 0; /* no name of ours */
+	return store_each_named(x->store, "partial", begin, "", remove_named, x, err);
 }
 
 /* From here on the rest of the bundle's traces: each may be gone already. */
@@ -98,7 +110,9 @@ static int remove_rest(struct run_expire *x, const struct ledger_published *p, c
 	if ((rc = run_fault(FAULT_EXPIRE_AFTER_UNLINK, err)) < 0 || (rc = catalog_forget_side(x->store, b->rel_path, err)) < 0 ||
 	    (rc = run_fault(FAULT_EXPIRE_AFTER_INDEX, err)) < 0)
 		return rc;
-	if (p->rows_digest[0] && (rc = store_each_named(x->store, "ledger", late, ".jsonl", remove_late, x, err)) < 0)
+	if (p->rows_digest[0] && (rc = store_each_named(x->store, "ledger", late, ".jsonl", remove_named, x, err)) < 0)
+		return rc;
+	if ((rc = remove_partial(x, b, err)) < 0)
 		return rc;
 	return run_fault(FAULT_EXPIRE_AFTER_LATE, err);
 }
@@ -114,11 +128,14 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 		return rc;
 	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
 		return rc;
+	b->removed = true;
+	if ((rc = remove_rest(x, p, b, err)) < 0)
+		return rc; /* no line says that it is gone: the next call does the rest */
 	x->gone = mem_grow(x->ctx, x->gone, const char *, x->n_gone + 1);
 	x->gone_at = mem_grow(x->ctx, x->gone_at, size_t, x->n_gone + 1);
 	x->gone[x->n_gone] = b->rel_path;
 	x->gone_at[x->n_gone++] = (size_t)(b - x->report->bundle);
-	return remove_rest(x, p, b, err);
+	return 0;
 }
 
 /* What was removed, out of the catalog; only then it is said to be gone.  One pass for all, because the catalog's names belong to all bundles. */
@@ -281,24 +298,6 @@ static int expire(struct run_expire *x, struct err *err)
 
 /* ---- the command ---- */
 
-static int check_home(const struct run_expire *x, struct err *err)
-{
-	auto_mem void *ctx = mem_context(NULL, "home");
-	const struct mm_schema *s = x->mm->schema;
-	struct ledger_state *st;
-	enum mm_home home;
-	int rc = ledger_fold(ctx, x->store->ledger_dirfd, &st, err);
-
-	if (rc < 0 || !st->system || (home = mm_home(s, st->system, st->database)) == MM_HOME_SAME)
-		return rc;
-	if (home == MM_HOME_OTHER)
-		err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database, st->system, s->database,
-			s->system_identifier);
-	else
-		err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s", s->database, mm_home_problem(home));
-	return err_hint(err, "Holds are asked of the database that the bundles came from; nothing was removed.");
-}
-
 static int open_all(struct run_expire *x, struct err *err)
 {
 	const struct policy_database *d = &x->policy->database;
@@ -307,17 +306,13 @@ static int open_all(struct run_expire *x, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	if (db_in_recovery(x->mm->db)) {
-		err_set(err, ERR_DATABASE, "the database is a standby");
-		return err_hint(err, "Point the policy at the primary; nothing was removed.");
-	}
 	if (x->options->act && ((rc = db_open_again(x->ctx, x->mm->db, &x->lock_db, err)) < 0 || (rc = db_lock(x->lock_db, RUN_LOCK_KEY, err)) < 0))
 		return rc;
 	if ((rc = mm_probe(x->mm, err)) < 0)
 		return rc;
 	if (x->options->act && (rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0)
 		return rc;
-	return check_home(x, err);
+	return held_check_home(x->store, x->mm, err);
 }
 
 int run_expire(void *ctx, const struct policy *policy, struct store *store, const struct run_expire_options *options,
@@ -325,7 +320,7 @@ int run_expire(void *ctx, const struct policy *policy, struct store *store, cons
 {
 	auto_mem void *own = mem_context(ctx, "expire");
 	struct run_expire x = {.ctx = own, .policy = policy, .store = store, .options = options, .report = mem_new(ctx, struct run_expire_report)};
-	uint32_t finished = 0;
+	struct erase_finished finished = {.done = 0};
 	int rc;
 
 	*ret = x.report;

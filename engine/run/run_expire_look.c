@@ -216,27 +216,38 @@ static struct run_expired *add(struct run_expire *x, const struct ledger_publish
 	return e;
 }
 
-static bool is_there(struct run_expire *x, const struct ledger_published *p)
+static bool is_there(struct run_expire *x, const char *rel_path)
 {
 	struct store_seen seen;
 	struct err err = {0};
 
-	return store_see(x->store, p->rel_path, &seen, &err) != -ERR_NOT_FOUND; /* what cannot be looked at is there, and told below */
+	return store_see(x->store, rel_path, &seen, &err) != -ERR_NOT_FOUND; /* what cannot be looked at is there, and told below */
+}
+
+/* Of a bundle that expired, each file that ever was it. */
+static int look_for_back(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret)
+{
+	const char *path = is_there(x, p->rel_path) ? p->rel_path : NULL;
+
+	for (size_t i = 0; i < p->n_former && !path; i++)
+		path = is_there(x, p->former[i]) ? p->former[i] : NULL;
+	if (!path)
+		return 0;
+	*ret = add(x, p);
+	(*ret)->rel_path = mem_strdup(x->report, path);
+	return stays(*ret, RUN_STAYS_BACK, "it expired, and a file of its name is there again: whoever put it there decides");
 }
 
 int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen, struct err *err)
 {
-	bool there = p->expiry == LEDGER_THERE || is_there(x, p);
+	bool there = p->expiry == LEDGER_THERE || is_there(x, p->rel_path);
 	struct run_expired *e;
 	int rc;
 
 	*ret = NULL;
 	*ret_seen = (struct store_seen){0};
-	if (p->expiry == LEDGER_EXPIRED) {
-		if (there)
-			stays(*ret = add(x, p), RUN_STAYS_BACK, "it expired, and a file of its name is there again: whoever put it there decides");
-		return 0;
-	}
+	if (p->expiry == LEDGER_EXPIRED)
+		return look_for_back(x, p, ret);
 	if (p->expiry == LEDGER_THERE && p->has_expiry && (p->expires_ms == 0 || p->expires_ms > x->report->now_ms)) {
 		x->report->not_yet++;
 		return 0;

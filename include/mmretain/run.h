@@ -109,6 +109,7 @@ struct run_expired {
 	uint64_t threads, posts, bytes;
 	enum run_expiry state;
 	bool announced;                    /* a call before ended between its lines */
+	bool removed;                      /* its file is gone; RUN_EXPIRED only when all that was of it is */
 	const char *why;                   /* of a bundle that stays, or NULL */
 	const char *hold; mm_id thread;    /* RUN_STAYS_HELD: which, and one thread that it covers */
 };
@@ -162,6 +163,7 @@ struct run_erase_report {
 	struct run_erase_kind *kind; size_t n_kinds; /* rows that go, all bundles together */
 	uint64_t looked_at, total;         /* bundles of the archive */
 	uint32_t finished;                 /* erasures that a call before had begun: of whomever */
+	uint32_t left;                     /* older generations beside a file that cannot be shown to have replaced them */
 	uint64_t count[RUN_ERASE_STATES];
 };
 struct run_erase_options {

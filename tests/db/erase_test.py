@@ -200,6 +200,69 @@ class Erase(unittest.TestCase):
         self.assertIn("case DPO-2026-7", report.out)
         self.bench.call("verify", code=0)
 
+    def test_find(self):
+        """A search never lists what was erased; what a search says of a thread says that its text is gone, and nobody else is called erased."""
+        self.run_all()
+        self.erase("--yes")
+        gone = {json.loads(line)["id"] for b in map(lib.Bundle, lib.bundles(self.archive)) for line in lines_of(b) if line.startswith(b'{"k":"erased","kind":"post"')}
+        self.assertTrue(gone)
+        nameless = 0
+        for question in (("--after", "1990-01-01"), ("--team", "accelerator"), ("--has", "file"), ("--user", USER), ("zqxwordsofone",)):
+            for h in json.loads(self.read("find", *question, "--limit", "0", "--json").out)["hits"]:
+                self.assertNotIn(h["post"], gone)
+                self.assertEqual(h["snippet"], h["snippet"].strip("\n"))
+                self.assertNotEqual(h["user"], "erased")
+                self.assertEqual(h["user"] == "unknown", h["user_id"] == "")
+                nameless += h["user_id"] == ""
+        self.assertTrue(nameless)  # the world has rows without author and text
+        self.assertIn("    (no text)\n", self.read("find", "--after", "1990-01-01", "--limit", "0").out)
+        root = next(t.root.id for t in self.bench.want.db.threads.values() if t.root.id in gone)
+        hit, = json.loads(self.read("find", "--thread", root, "--json").out)["hits"]
+        self.assertEqual((hit["snippet"][:25], hit["user"], hit["user_id"]), ("[erased, case DPO-2026-7,", "erased", ""))
+        self.assertIn("@erased\n    [erased, case DPO-2026-7, ", self.read("find", "--thread", root).out)
+
+    def copy_of(self, rel):
+        kept = os.path.join(self.bench.copy.where, "kept.tar.zst")
+        shutil.copyfile(os.path.join(self.archive, rel), kept)
+        return kept
+
+    def test_old_file_back(self):
+        """What an erasure replaced is not restored from, wherever it came from."""
+        self.run_all()
+        thread = next(t for t in self.bench.want.db.threads.values() if t.root.id in self.bench.want.roots and self.bench.want.archived(t.root.id) and any(p.user == USER for p in t.posts))
+        old = next(n for n, b in self.before.items() if any(b'"k":"post"' in line and thread.root.id.encode() in line for line in lines_of(b)))
+        old = next(os.path.relpath(p, self.archive) for p in lib.bundles(self.archive) if os.path.basename(p).startswith(old))
+        kept = self.copy_of(old)
+        self.erase("--yes")
+        new = next(e["rel_path"] for e in self.ledger("erased") if e["old_rel_path"] == old)
+        os.unlink(os.path.join(self.archive, new))
+        shutil.copyfile(kept, os.path.join(self.archive, old))
+        done = self.bench.call("restore", thread.root.id, "--yes", *CASE, code=15)
+        self.assertIn("was replaced by an erasure", done.err)
+        self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{thread.root.id}'"), "0")
+
+    def test_successor_damaged(self):
+        """The old file is not removed on the word of a ledger line when the new one has come to harm since."""
+        self.run_all()
+        done = lib.finish(self.bench.start("ERASE_AFTER_LINE:kill", "erase", "--user", USER, "--yes", *CASE))
+        self.assertEqual(done.code, -signal.SIGKILL)
+        e, = self.ledger("erased")
+        new, old = (os.path.join(self.archive, e[k]) for k in ("rel_path", "old_rel_path"))
+        kept = self.copy_of(e["rel_path"])
+        os.chmod(new, 0o600)
+        with open(new, "r+b") as f:
+            f.seek(os.path.getsize(new) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 1]))
+        self.assertIn("cannot be read back", self.erase("--yes", user=USER, code=15).err)
+        self.bench.call("run", "--yes", code=(0, 3, 15))
+        self.assertTrue(os.path.exists(old))
+        shutil.copyfile(kept, new)
+        self.erase("--yes", user=USER)
+        self.assertFalse(os.path.exists(old))
+        self.check_erased()
+
     def test_crash(self):
         """Killed at every step: the bundle is there, whole, in one form or the other, and the same command ends it."""
         self.run_all()
@@ -266,6 +329,26 @@ class Erase(unittest.TestCase):
         self.erase("--yes")
         self.check_erased()
 
+    def test_holds_of_now(self):
+        """A channel and a team under the name of then, or of now."""
+        self.run_all()
+        thread = next(t for t in self.bench.want.db.threads.values() if t.root.id in self.bench.want.roots and self.bench.want.archived(t.root.id) and any(p.user == USER for p in t.posts))
+        was, team = self.bench.sql(f"SELECT c.name || ',' || t.name FROM channels c JOIN teams t ON t.id = c.teamid WHERE c.id = '{thread.channel}'").split(",")
+        self.bench.sql(f"UPDATE channels SET name = 'qq-now' WHERE id = '{thread.channel}'; UPDATE teams SET name = 'qq-team' WHERE name = '{team}'")
+        for match in ({"channels": [was]}, {"channels": ["qq-now"]}, {"teams": [team]}, {"teams": ["qq-team"]}):
+            left = json.loads(self.write_policy_and_look([{"name": "court", "match": match, "because": "court"}]).out)["bundles"]
+            self.assertIn("held", {b["state"] for b in left}, match)
+            self.assertIn(f"hold court covers thread", next(b["why"] for b in left if b["state"] == "held"))
+
+    def test_another_database(self):
+        """Holds are asked of the database that the bundles came from."""
+        self.run_all()
+        other = WORLD.clone(self.bench.name + "_b", os.path.join(WHERE, self.bench.name + "_b"))
+        self.addCleanup(other.remove)
+        self.bench.policy(faults.OLD, url=other.url())
+        self.assertIn("nothing was removed", self.erase("--yes", code=16).err)
+        self.assertTrue(self.where_found())
+
     def write_policy_and_look(self, holds):
         self.bench.policy(faults.OLD, holds=holds)
         return self.erase("-n", "--json", code=17)
@@ -280,7 +363,7 @@ class Erase(unittest.TestCase):
         """A legal hold of the server stands against it too; one that cannot be read, as well."""
         self.run_all()
         self.plugin_holds(user_ids=[USER])
-        self.assertIn("hold of the legal-hold plugin names this person", self.erase("--yes", code=17).err)
+        self.assertIn("the legal-hold plugin names this person", self.erase("--yes", code=17).err)
         self.assertTrue(self.where_found())
         self.bench.sql("UPDATE pluginkeyvaluestore SET pvalue = '\\x00ff' WHERE pluginid = 'com.mattermost.plugin-legal-hold'")
         self.erase("--yes", code=17)
@@ -351,6 +434,30 @@ class Erase(unittest.TestCase):
         self.assertFalse(os.path.exists(alone))
         self.check_erased()
 
+    def test_late_alone(self):
+        """A late row of the person in a bundle that knows nothing else of them; and where a hold covers its thread."""
+        self.run_all()
+        people = self.bench.sql("SELECT id FROM users ORDER BY id").split()
+        bundle, person = next((b, p) for b in self.before.values() for p in people if all(p.encode() not in data for data in b.members.values()))
+        post = json.loads(next(line for line in lines_of(bundle) if b'"k":"post"' in line))
+        digest = json.loads(bundle.members["mmretain.json"])["rows_sha256"]
+        row = f'{{"k":"reaction","row":{{"postid": "{post["id"]}", "userid": "%s", "emojiname": "eyes"}}}}\n'
+        other = row % "somebody-else"
+        path = os.path.join(self.archive, "ledger", f"late-{digest[:12]}-1.jsonl")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(row % person + other)
+        self.bench.policy(faults.OLD, holds=[{"name": "court", "match": {"channels": [post["channelid"]]}, "because": "court"}])
+        held = [b for b in json.loads(self.erase("-n", "--json", user=person, code=17).out)["bundles"] if b["late"]]
+        self.assertEqual([(b["state"], b["rows"]) for b in held], [("held", 0)])
+        self.bench.policy(faults.OLD)
+        done = [b for b in json.loads(self.erase("--yes", "--json", user=person).out)["bundles"] if b["late"]]
+        self.assertEqual([(b["state"], b["rows"], b["names"], b["late"]) for b in done], [("erased", 0, 0, 1)])
+        with open(path, encoding="utf-8") as f:
+            self.assertEqual(f.read(), other)
+        self.assertIn(digest, {e["rows_digest"] for e in self.ledger("erased")})
+        self.bench.call("verify", code=0)
+        self.assertIn("nothing of this person", self.erase("--yes", user=person).out)
+
     def test_journal(self):
         """A name of a file that waits to be unlinked is in a journal: first that."""
         self.run_all()
@@ -411,7 +518,7 @@ class Erase(unittest.TestCase):
         self.bench.call("verify", code=15)
         self.bench.call("run", "--yes", code=15)
         old = new.replace("-e2.tar.zst", ".tar.zst")
-        self.assertIn("no line of the ledger puts in its place", self.erase("--yes", user=USER).err)
+        self.assertIn("no line of the ledger puts in its place", self.erase("--yes", user=USER, code=15).err)
         self.assertTrue(os.path.exists(os.path.join(self.archive, old)) and os.path.exists(os.path.join(self.archive, new)))
 
     def test_damaged(self):
