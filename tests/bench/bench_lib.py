@@ -115,7 +115,7 @@ class Bench:
         self.args = args
         self.keep = args.keep is not None
         where = os.path.abspath(args.keep) if self.keep else None
-        self.pg = cluster.Cluster(where and os.path.join(where, "pg"), settings=SERVER, die_with_parent=not self.keep)
+        self.pg = cluster.Cluster(where and os.path.join(where, "pg"), settings=SERVER, die_with_parent=not self.keep, on_disk=True)
         if not self.pg.directory or not self.pg.pid:
             self.pg.start()
         self.where = where or os.path.join(self.pg.directory, "work")

@@ -255,7 +255,7 @@ def main(argv):
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
-    where = lib.folder("crash", lib.scratch())
+    where = lib.folder("crash")
     tally = lib.Tally()
     names = args.point or points()
     wanted = args.only or ["kill", "parts", "errno", "random"]

@@ -362,7 +362,7 @@ def main(argv):
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
         return 1
-    tally, where, now = lib.Tally(), lib.folder("archive-faults"), int(time.time()) * 1000
+    tally, where, now = lib.Tally(), lib.scratch.folder("archive-faults"), int(time.time()) * 1000
     try:
         with lib.cluster.Cluster(settings=dict(lib.QUICK, synchronous_commit="on")) as pg:
             world = lib.World(pg, "world", 900, args.seed)

@@ -170,7 +170,6 @@ def main(argv):
     parser.add_argument("--posts", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=23)
     args = parser.parse_args(argv)
-    lib.scratch()
     tally, where = lib.Tally(), lib.folder("roundtrip")
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:

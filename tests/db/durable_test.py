@@ -28,7 +28,7 @@ def setUpModule():
     global PG, WORLD, WHERE
     if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True).returncode:
         raise unittest.SkipTest("needs strace, and the right to trace")
-    WHERE = lib.folder("durable")
+    WHERE = lib.scratch.folder("durable")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
     WORLD = lib.World(PG, "world", 400, 9)
 

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,12 +20,18 @@ sys.dont_write_bytecode = True
 import cluster  # noqa: E402
 import seed as seeding  # noqa: E402
 import oracle  # noqa: E402
-from scratch import folder, remove  # noqa: E402,F401  (for the tests: what they make goes with them)
+import scratch  # noqa: E402
+from scratch import remove  # noqa: E402,F401
 
 NOW = seeding.NOW
 DAY = oracle.DAY
 TIMEOUT = 120
 QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
+def folder(prefix):
+    """A folder that goes with the test, in memory where there is room; scratch.folder() makes one on the disk."""
+    return scratch.folder(prefix, scratch.memory())
 
 
 def binary():
@@ -101,7 +106,7 @@ class World:
 
     def clone(self, name, where):
         """A copy of database and attachments to run on."""
-        self.pg.createdb(name, template=self.name, strategy="wal_log")
+        self.pg.createdb(name, template=self.name, strategy="file_copy")
         return Copy(self, name, where)
 
 
@@ -176,17 +181,6 @@ def flow(value):
             return value
         return json.dumps(value)
     return str(value)
-
-
-def scratch():
-    """A folder in memory when there is room, else the usual one: most tests are not about disks."""
-    try:
-        free = os.statvfs("/dev/shm")
-        if free.f_bavail * free.f_frsize > 2 << 30 and "TMPDIR" not in os.environ:
-            tempfile.tempdir = "/dev/shm"
-    except OSError:
-        pass
-    return tempfile.gettempdir()
 
 
 # ---- the program ---------------------------------------------------------------------------------------------------------

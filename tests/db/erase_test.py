@@ -553,5 +553,4 @@ class Erase(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    lib.scratch()
     unittest.main(verbosity=2)

@@ -57,7 +57,7 @@ def night(world, where, name, rows):
 
 
 def main():
-    tally, where = lib.Tally(), lib.folder("plans", lib.scratch())
+    tally, where = lib.Tally(), lib.folder("plans")
     try:
         with lib.cluster.Cluster(settings=dict(lib.QUICK, **EXPLAIN)) as pg:
             world = lib.World(pg, "world", POSTS, 5)

@@ -303,7 +303,7 @@ def make_worlds(pg, seed):
 
 def campaign(args):
     begin = time.monotonic()
-    where = tempfile.mkdtemp(prefix="mmr-property-", dir=lib.scratch()) if args.keep else lib.folder("property", lib.scratch())
+    where = tempfile.mkdtemp(prefix="mmr-property-", dir=lib.scratch.memory()) if args.keep else lib.folder("property")
     os.chmod(where, 0o755)
     passed = failed = 0
     try:
@@ -363,7 +363,7 @@ def self_test(args):
         return 1
     os.environ["MMRETAIN"] = os.path.join(lib.HERE, "e2e_fake.py")
     tally = lib.Tally()
-    where = lib.folder("property", lib.scratch())
+    where = lib.folder("property")
     try:
         with lib.cluster.Cluster(settings=lib.QUICK) as pg:
             world = lib.World(pg, "world", 1000, args.seed, spice=PLUGIN_HOLDS)

@@ -51,6 +51,16 @@ def _on_signal(number, _frame):
     os.kill(os.getpid(), number)
 
 
+def memory():
+    """A place in memory where there is room, else None, the usual one: servers and most tests are not about disks."""
+    try:
+        free = os.statvfs(PLACES[1])
+    except OSError:
+        return None
+    roomy = free.f_bavail * free.f_frsize > 4 << 30 and not free.f_flag & os.ST_NOEXEC  # some tests run a copy of the program
+    return PLACES[1] if roomy and "TMPDIR" not in os.environ else None
+
+
 def folder(prefix, inside=None):
     """A new folder `mmr-<prefix>-...` that is removed at the end of this process."""
     sweep(inside)

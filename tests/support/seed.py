@@ -213,7 +213,7 @@ def clone(cluster, name, data_dir=None, **options):
     if cluster.psql(f"SELECT count(*) FROM pg_database WHERE datname = '{template}'") == "0":
         cluster.createdb(template)
         seed(cluster.conninfo(template), data_dir=files, **options)
-    cluster.createdb(name, template, "file_copy" if options.get("posts", 0) > 20_000 else None)
+    cluster.createdb(name, template, "file_copy")
     if data_dir:
         shutil.copytree(files, data_dir, dirs_exist_ok=True)
     return cluster.conninfo(name)
