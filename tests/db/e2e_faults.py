@@ -8,6 +8,7 @@ run without the fault comes to the oracle's end.  MMRETAIN names the binary; tes
 built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
 """
 import argparse
+import copy
 import json
 import os
 import pwd
@@ -138,6 +139,26 @@ class Bench:
         """Due threads for which every need holds, oldest first; plain ones when there is a choice."""
         found = [t for t in self.want.db.threads.values() if t.root.id in self.want.roots and all(n(t) for n in needs)]
         return sorted(found, key=lambda t: (t.root.createat, t.root.id))
+
+
+class Prepared:
+    """A bench after `prepare(bench)`, which is done once: bench() gives that state again.  An archive knows its database and its place, so
+    there is one at a time, always of the same name."""
+
+    def __init__(self, world, where, name, now, prepare):
+        self.made = Bench(world, where, name, now)
+        prepare(self.made)
+        self.kept, self.template = self.made.copy.where + ".kept", name + "_kept"
+        shutil.copytree(self.made.copy.where, self.kept, symlinks=True)
+        world.pg.createdb(self.template, template=name, strategy="file_copy")
+        self.made.copy.remove()
+
+    def bench(self):
+        shutil.copytree(self.kept, self.made.copy.where, symlinks=True)
+        self.made.pg.createdb(self.made.name, template=self.template, strategy="file_copy")
+        bench = copy.copy(self.made)
+        bench.problems, bench.user, bench.env = list(self.made.problems), {}, {}
+        return bench
 
 
 def replies(t):
