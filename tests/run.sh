@@ -16,7 +16,7 @@ cmake --build --preset dev -j "$jobs"
 
 log "tests"
 status=0
-ctest --test-dir build/dev -j $((jobs + 1)) || status=$? # they wait for locks, timeouts and disks, too
+ctest --test-dir build/dev -j $((2 * jobs)) || status=$? # they wait for locks, pauses and each other half of the time
 
 log "build and unit tests with sanitizers"
 cmake --preset asan >/dev/null
@@ -27,7 +27,7 @@ log "fuzzing"
 fuzz=$(mktemp)
 trap 'rm -f "$fuzz"' EXIT
 fuzz_status=0
-tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 60)}" | tee "$fuzz" || fuzz_status=$?
+tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 60,20)}" | tee "$fuzz" || fuzz_status=$?
 
 # The last lines: how many tests ran, over both builds, and each fuzz target as one.
 read -r fuzz_passed fuzz_failed < <(sed -n 's/^fuzz: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$fuzz"; echo 0 1)
