@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db_room_tests.h"
+#include "../support/suite.h"
 
 static char base[1024];
 
@@ -87,8 +88,6 @@ static void find_base(void)
 int main(void)
 {
 	Suite *suite = suite_create("db_room");
-	SRunner *runner;
-	int failed;
 
 	mem_setup();
 	find_base();
@@ -98,9 +97,5 @@ int main(void)
 	suite_add_tcase(suite, mm_probe_case());
 	suite_add_tcase(suite, mm_read_case());
 	suite_add_tcase(suite, db_stop_case());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

@@ -2,10 +2,10 @@
 #include "audit_internal.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../cli/audit_payloads.h"
+#include "../support/suite.h"
 
 static void *ctx;
 static struct buf out;
@@ -368,11 +368,6 @@ static Suite *audit_suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(audit_suite());
-
 	mem_setup();
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(audit_suite());
 }

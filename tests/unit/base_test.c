@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
+
 static const struct { const char *text; bool ok; int32_t months; int64_t ms; } durations[] = {
 	{"30d", true, 0, 30LL * 86400000}, {"12w", true, 0, 84LL * 86400000}, {"6mo", true, 6, 0}, {"5y", true, 60, 0},
 	{"36h", true, 0, 36LL * 3600000}, {"90min", true, 0, 5400000}, {"10s", true, 0, 10000}, {"5ms", true, 0, 5},
@@ -377,8 +379,6 @@ int main(void)
 {
 	Suite *suite = suite_create("base");
 	TCase *tc = tcase_create("base");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_duration, 0, (int)ARRAY_LEN(durations));
@@ -397,9 +397,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
 	tcase_add_test(tc, test_beneath_race);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

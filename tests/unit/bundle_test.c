@@ -1,7 +1,7 @@
 /* bundle_test.c - the suite, and the trees of RFC 6962. */
 #include "bundle_test.h"
+#include "../support/suite.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Roots over the first n entries of the test vectors that the Certificate Transparency implementations share. */
@@ -142,9 +142,5 @@ int main(void)
 	suite_add_tcase(s, damage_tests());
 	suite_add_tcase(s, golden_tests());
 	suite_add_tcase(s, erase_tests());
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -1,9 +1,9 @@
 /* catalog_test.c - packed numbers, the filter, damage: an index is input from outside. */
 #include "catalog_internal.h"
 #include "catalog_tests.h"
+#include "../support/suite.h"
 
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void *ctx;
@@ -219,9 +219,5 @@ int main(void)
 	tcase_add_test(t, attachments_of_bots_are_words_too);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, catalog_add_case());
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -2,10 +2,10 @@
  * cli_test.c - parsing, text made safe, JSON from outside, the tables themselves.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+#include "../support/suite.h"
 
 static void *ctx;
 
@@ -257,8 +257,6 @@ int main(void)
 	Suite *s = suite_create("cli");
 	TCase *text = tcase_create("text"), *parsing = tcase_create("parsing"), *tables = tcase_create("tables");
 	TCase *all[] = {text, parsing, tables};
-	SRunner *sr;
-	int failed;
 
 	mem_setup();
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -273,9 +271,5 @@ int main(void)
 	tcase_add_test(parsing, clock_words);
 	tcase_add_test(tables, tables_are_whole);
 	tcase_add_test(tables, nearest_words);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

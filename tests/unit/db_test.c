@@ -9,6 +9,7 @@
 #include <check.h>
 
 #include "db_internal.h"
+#include "../support/suite.h"
 
 static const struct { const char *item[4]; const char *text; } arrays[] = {
 	{{NULL}, "{}"},
@@ -230,8 +231,6 @@ int main(void)
 {
 	Suite *suite = suite_create("db");
 	TCase *tc = tcase_create("db");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, test_array, 0, (int)ARRAY_LEN(arrays));
 	tcase_add_test(tc, test_array_other);
@@ -243,9 +242,5 @@ int main(void)
 	tcase_add_test(tc, test_default_passfile);
 	tcase_add_test(tc, test_no_server);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

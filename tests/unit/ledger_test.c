@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ledger_test.h"
+#include "../support/suite.h"
 
 #define START_MS INT64_C(1764000000000)
 
@@ -403,8 +404,6 @@ int main(void)
 	TCase *chain = tcase_create("chain"), *torn = tcase_create("torn"), *fail = tcase_create("failures"),
 	      *folded = fold_tests();
 	TCase *all[] = {chain, torn, fail, folded};
-	SRunner *sr;
-	int failed;
 
 	mem_setup();
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -428,9 +427,5 @@ int main(void)
 #ifdef MMR_FAULTS
 	tcase_add_loop_test(fail, write_failures, 0, 3);
 #endif
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

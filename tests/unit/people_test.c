@@ -2,10 +2,10 @@
  * people_test.c - the pure parts: the list file, verdicts, pseudonyms, the policy's choices.
  */
 #include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "people_internal.h"
+#include "../support/suite.h"
 
 static void *ctx;
 
@@ -246,8 +246,6 @@ int main(void)
 {
 	Suite *s = suite_create("people");
 	TCase *tc = tcase_create("people");
-	SRunner *sr;
-	int failed;
 
 	mem_setup();
 	log_level_set(LOG_ERROR);
@@ -262,9 +260,5 @@ int main(void)
 	tcase_add_test(tc, test_policy);
 	tcase_add_test(tc, test_traces);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

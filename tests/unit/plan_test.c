@@ -1,11 +1,11 @@
 /* plan_test.c - the parts of the plan room that need no server: the decision as a table, guards, and how threads are put together. */
 #include <mmretain/plan.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "plan_internal.h"
 #include "plan_tests.h"
+#include "../support/suite.h"
 
 enum { NOW = 1000000, CUT = 500, FLOOR = 700 };
 
@@ -171,16 +171,10 @@ TCase *plan_guard_case(void)
 int main(void)
 {
 	Suite *suite = suite_create("plan");
-	SRunner *runner;
-	int failed;
 
 	mem_setup();
 	suite_add_tcase(suite, plan_decide_case());
 	suite_add_tcase(suite, plan_guard_case());
 	suite_add_tcase(suite, plan_thread_case());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }

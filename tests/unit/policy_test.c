@@ -1,7 +1,7 @@
 /* The policy room: files to rules, the ladder, what is refused and how. */
 #include "policy_tests.h"
+#include "../support/suite.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct policy *parse_good(void *ctx, const char *text)
@@ -18,17 +18,11 @@ struct policy *parse_good(void *ctx, const char *text)
 int main(void)
 {
 	Suite *s = suite_create("policy");
-	SRunner *r;
-	int failed;
 
 	suite_add_tcase(s, policy_match_cases());
 	suite_add_tcase(s, policy_value_cases());
 	suite_add_tcase(s, policy_file_cases());
 	suite_add_tcase(s, policy_corpus_cases());
 	suite_add_tcase(s, policy_docs_cases());
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

@@ -3,9 +3,9 @@
  */
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "purge_internal.h"
+#include "../support/suite.h"
 
 static void *ctx;
 
@@ -59,8 +59,6 @@ int main(void)
 {
 	Suite *s = suite_create("purge");
 	TCase *tc = tcase_create("purge");
-	SRunner *sr;
-	int failed;
 
 	mem_setup();
 	log_level_set(LOG_ERROR);
@@ -68,9 +66,5 @@ int main(void)
 	tcase_add_loop_test(tc, test_seen, 0, ARRAY_LEN(sizes));
 	tcase_add_test(tc, test_seen_empty);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(s);
 }

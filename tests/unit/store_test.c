@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../support/suite.h"
+
 struct box { char path[64], root[96]; void *ctx; struct err err; };
 
 static void box_open(struct box *b)
@@ -303,9 +305,5 @@ int main(void)
 	tcase_add_test(t, bundles_are_listed_and_numbered);
 	tcase_add_test(t, partial_is_cleared);
 	suite_add_tcase(suite, t);
-	SRunner *r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_run(suite);
 }
