@@ -40,6 +40,7 @@ struct audit {
 	struct catalog *catalog;
 	struct catalog_words *words;         /* on demand */
 	struct audit_bundle *bundle;
+	size_t *by_age;                      /* their numbers, oldest first; on demand */
 	struct audit_stats stats;
 	bool pass_over;                      /* bundles that cannot be read */
 	struct kept_frame kept;              /* the last one read; data NULL: none */

@@ -3,6 +3,7 @@
 
 #include <mmretain/ledger.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 struct looking { const char *id; size_t len; bool found, is_file, parts; char thread[64], post[64]; };
@@ -152,14 +153,43 @@ int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, 
 	return rc < 0 ? rc : 0;
 }
 
+struct aged { uint32_t seq; size_t at; };
+
+static int by_seq(const void *x, const void *y)
+{
+	const struct aged *a = x, *b = y;
+
+	return a->seq != b->seq ? (a->seq < b->seq ? -1 : 1) : a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* By the numbers of the bundles, which only grow; paths begin with team and expiry. */
+static void age_all(struct audit *a)
+{
+	size_t n = a->catalog->n_bundles;
+	struct aged *list = mem_array(a, struct aged, n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		const char *slash = strrchr(a->catalog->bundle[i].rel_path, '/');
+		list[i] = (struct aged){slash ? store_seq_of(slash + 1) : 0, i};
+	}
+	qsort(list, n, sizeof(*list), by_seq);
+	a->by_age = mem_array(a, size_t, n + 1);
+	for (size_t i = 0; i < n; i++)
+		a->by_age[i] = list[i].at;
+	talloc_free(list);
+}
+
 /* The newest bundle first: a thread that was restored and archived again is there as it was last.  A whole thread before parts of it. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err)
 {
 	bool part = false;
 	size_t len = strlen(id);
 
-	for (size_t i = len && len < sizeof(ret->root) ? a->catalog->n_bundles : 0; i-- > 0;) {
+	if (!a->by_age)
+		age_all(a);
+	for (size_t k = len && len < sizeof(ret->root) ? a->catalog->n_bundles : 0; k-- > 0;) {
 		struct audit_ref ref;
+		size_t i = a->by_age[k];
 		int rc = bundle_passed(a, i, locate_in(a, i, id, &ref, err), err);
 		if (rc < 0)
 			return rc;

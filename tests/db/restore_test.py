@@ -350,6 +350,22 @@ class Restore(unittest.TestCase):
         self.restore(root, "--yes")
         self.assertEqual(self.tables(), before)
 
+    def test_archived_twice(self):
+        """Of a thread that came back, went on and was archived again the newer bundle counts, whatever the names of both."""
+        root = next(r for r in self.roots if self.bench.want.db.threads[r].root.live)
+        path = json.loads(self.restore(root, "--yes", "--json").out)["threads"][0]["bundle"]
+        self.bench.call("hold", "release", root, "--case", "17/26", code=0)
+        self.bench.sql(f"INSERT INTO posts SELECT (jsonb_populate_record(p, jsonb_build_object('id', 'zznewreplyzznewreplyzznewr', 'rootid', '{root}'))).* FROM posts p WHERE id = '{root}'")
+        self.bench.policy([dict(r, archive={"keep_for": "40y"}) for r in faults.OLD])
+        self.bench.run(code=(0, 3))
+        later = [p for p in lib.bundles(self.bench.copy.archive) if any(t == "posts" and row["id"] == root for t, row in lib.Bundle(p).rows())]
+        self.assertEqual(len(later), 2)
+        self.assertEqual(os.path.relpath(max(later), self.bench.copy.archive), path)  # by name the old one is the last
+        found = json.loads(self.restore(root, "-n", "--json").out)["threads"][0]
+        self.assertNotEqual(found["bundle"], path)
+        self.restore(root, "--yes")
+        self.assertEqual(self.bench.sql("SELECT rootid FROM posts WHERE id = 'zznewreplyzznewreplyzznewr'"), root)
+
     def test_held_before(self):
         """A hold stays as it was said first, whoever restores the thread for what case."""
         root, other = self.roots[:2]
