@@ -56,6 +56,13 @@ void time_sleep_ms(int64_t ms)
 	}
 }
 
+void time_pause_ms(int64_t ms)
+{
+	struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * 1000000)};
+
+	nanosleep(&ts, NULL);
+}
+
 void time_format(int64_t ms, char ret[TIME_TEXT])
 {
 	int64_t sec = ms / 1000, frac = ms % 1000;

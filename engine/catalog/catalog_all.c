@@ -32,6 +32,15 @@ int all_create(struct sq *s, struct err *err)
 	return rc ? rc : sq_exec(s, schema_sql, err);
 }
 
+/* Removed, not changed: a crash in between leaves a journal without its file, which SQLite passes over. */
+int all_drop(const struct store *store, struct err *err)
+{
+	bool was;
+	int rc = store_remove(store, CATALOG_NAME, NULL, &was, err);
+
+	return rc ? rc : store_remove(store, CATALOG_NAME "-journal", NULL, &was, err);
+}
+
 int all_check(struct sq *s, struct err *err)
 {
 	int64_t application, version;
@@ -285,19 +294,22 @@ static int enter_some(void *ctx, const struct store *store, const char *const *r
 	return sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
 }
 
-/* Threads of one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
+/* The lock before the file is opened, and after it is closed: nobody puts another in its place meanwhile.  Threads of one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
 int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload, struct err *err)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	void *tmp auto_mem = mem_context(NULL, "catalog");
 	struct sq **source = mem_array(tmp, struct sq *, n + 1);
-	int rc;
+	int lock = -1, rc;
 
 	for (size_t i = 0; i < n; i++)
 		source[i] = prepare_one(tmp, store, rel_path[i], failed, payload);
 	pthread_mutex_lock(&one);
-	rc = enter_some(tmp, store, rel_path, source, n, failed, payload, err);
+	rc = store_lock_indexes(store, &lock, err);
+	if (!rc)
+		rc = enter_some(tmp, store, rel_path, source, n, failed, payload, err);
 	TALLOC_FREE(tmp); /* closes the catalog: not before the others may */
+	fd_close_p(&lock);
 	pthread_mutex_unlock(&one);
 	return rc;
 }
@@ -395,6 +407,16 @@ static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, s
 	return 0;
 }
 
+/* A writer that was killed has left a journal.  It must not be rolled into the new file, and without it the old one may be torn: that goes first. */
+static int drop_torn(const struct store *store, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(store->root_dirfd, CATALOG_NAME "-journal", &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return all_drop(store, err);
+}
+
 static int swap_in(const struct store *store, const char *work, struct err *err)
 {
 	auto_fd int fd = openat(store->partial_dirfd, work, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -406,12 +428,39 @@ static int swap_in(const struct store *store, const char *work, struct err *err)
 		rc = file_sync(fd, work, err);
 	if (rc)
 		return rc;
-	/* A journal of the old file must not be rolled into the new one. */
-	(void)unlinkat(store->root_dirfd, CATALOG_NAME "-journal", 0); /* usually there is none */
+	rc = drop_torn(store, err);
+	if (rc)
+		return rc;
 	/* Before: the old catalog.  After: the new one, whole. */
 	if (renameat(store->partial_dirfd, work, store->root_dirfd, CATALOG_NAME) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot put \"%s\" in place", CATALOG_NAME);
 	return file_sync_dir(store->root_dirfd, store->path, err);
+}
+
+/* Everything into the open file, which nobody else knows. */
+static int fill(struct reindex *r, struct err *err)
+{
+	int rc = sq_exec(r->sq, "PRAGMA synchronous=OFF", err);
+
+	if (!rc)
+		rc = all_create(r->sq, err);
+	if (!rc)
+		rc = sq_exec(r->sq, "BEGIN", err);
+	if (!rc)
+		rc = store_each_bundle(r->store, reindex_one, r, err);
+	return rc ? rc : sq_exec(r->sq, "COMMIT", err);
+}
+
+/* With the lock, so that no bundle is taken out of the old catalog when the new one is about to come with it. */
+static int settle(struct reindex *r, const char *work, struct err *err)
+{
+	auto_fd int lock = -1;
+	int rc = store_lock_indexes(r->store, &lock, err);
+
+	if (!rc)
+		rc = all_forget_vanished(r->sq, r->store, err);
+	TALLOC_FREE(r->sq);
+	return rc ? rc : swap_in(r->store, work, err);
 }
 
 int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
@@ -426,20 +475,9 @@ int catalog_reindex(const struct store *store, bool all, struct catalog_totals *
 	if (!rc)
 		rc = sq_open(tmp, sq_path(tmp, store, mem_printf(tmp, "partial/%s", work)), SQ_WRITE, &r.sq, err);
 	if (!rc)
-		rc = sq_exec(r.sq, "PRAGMA synchronous=OFF", err);
+		rc = fill(&r, err);
 	if (!rc)
-		rc = all_create(r.sq, err);
-	if (!rc)
-		rc = sq_exec(r.sq, "BEGIN", err);
-	if (!rc)
-		rc = store_each_bundle(store, reindex_one, &r, err);
-	if (!rc)
-		rc = sq_exec(r.sq, "COMMIT", err);
-	talloc_free(r.sq);
-	if (!rc)
-		rc = swap_in(store, work, err);
-	if (!rc)
-		rc = catalog_forget_vanished(store, err);
+		rc = settle(&r, work, err);
 	if (rc) {
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 		return rc;

@@ -344,11 +344,30 @@ static int build_write(struct build *b, const struct store *store, const char *r
 	return rc;
 }
 
-static int sync_and_rename(const struct store *store, const char *work, const char *side, struct err *err)
+/* Of a bundle that was removed meanwhile no sidecar may come: whoever removes one looks for it afterwards, under the same lock. */
+static int rename_in_time(const struct store *store, const char *rel_path, const char *work, const char *side, struct err *err)
+{
+	auto_fd int lock = -1, dirfd = -1;
+	const char *leaf;
+	struct stat st;
+	int rc = store_lock_indexes(store, &lock, err);
+
+	if (rc)
+		return rc;
+	if (fstatat(store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return err_sys(err, ERR_NOT_FOUND, errno, "bundle \"%s\" was removed while it was indexed", rel_path);
+	rc = file_open_parent_beneath(store->root_dirfd, side, &dirfd, &leaf, err);
+	if (rc)
+		return rc;
+	/* Before: the old sidecar or none.  After: the new one, whole. */
+	if (renameat(store->partial_dirfd, work, dirfd, leaf) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot put the index \"%s\" in place", side);
+	return file_sync_dir(dirfd, side, err);
+}
+
+static int sync_and_rename(const struct store *store, const char *rel_path, const char *work, const char *side, struct err *err)
 {
 	auto_fd int fd = openat(store->partial_dirfd, work, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	auto_fd int dirfd = -1;
-	const char *leaf;
 	int rc;
 
 	if (fd < 0)
@@ -358,26 +377,7 @@ static int sync_and_rename(const struct store *store, const char *work, const ch
 	if ((rc = file_inherit(fd, store->partial_dirfd, work, err)) < 0)
 		return rc;
 	rc = file_sync(fd, work, err); /* a torn index could hide matches without looking damaged */
-	if (!rc)
-		rc = file_open_parent_beneath(store->root_dirfd, side, &dirfd, &leaf, err);
-	if (rc)
-		return rc;
-	/* Before: the old sidecar or none.  After: the new one, whole. */
-	if (renameat(store->partial_dirfd, work, dirfd, leaf) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot put the index \"%s\" in place", side);
-	return file_sync_dir(dirfd, side, err);
-}
-
-/* `expire` removes a bundle, then its sidecar.  When the bundle is gone now, the sidecar may have come after that: it must not stay. */
-static int check_in_time(const struct store *store, const char *rel_path, const char *side, struct err *err)
-{
-	struct stat st;
-
-	if (fstatat(store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	err_sys(err, ERR_NOT_FOUND, errno, "bundle \"%s\" was removed while it was indexed", rel_path);
-	(void)unlinkat(store->root_dirfd, side, 0); /* gone already, or gone now */
-	return err->code;
+	return rc ? rc : rename_in_time(store, rel_path, work, side, err);
 }
 
 static void build_init(struct build *b, void *ctx)
@@ -412,9 +412,7 @@ int side_build(const struct store *store, const char *rel_path, struct err *err)
 	int rc = build_write(&b, store, rel_path, path, err);
 	TALLOC_FREE(b.sq); /* closed: every page is in the file */
 	if (!rc)
-		rc = sync_and_rename(store, work, side, err);
-	if (!rc)
-		rc = check_in_time(store, rel_path, side, err);
+		rc = sync_and_rename(store, rel_path, work, side, err);
 	if (rc)
 		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
 	return rc;

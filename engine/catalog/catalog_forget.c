@@ -23,7 +23,7 @@ static int forget_work(void *payload, const char *rel_path, struct err *err)
 }
 
 /* Its sidecar, and what an indexer that was killed has left of one. */
-int catalog_forget_side(const struct store *store, const char *rel_path, struct err *err)
+static int forget_side(const struct store *store, const char *rel_path, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "forget");
 	char *side = side_rel_path(tmp, rel_path), *slash = strrchr(side, '/');
@@ -149,66 +149,91 @@ static int names_anew(struct sq *s, const struct store *store, struct err *err)
 
 /* ---- the catalog ---- */
 
-static int forget_in(struct sq *s, const struct store *store, const char *const *rel_path, size_t n, struct err *err)
+static int count_listed(struct sq *s, const char *rel_path, int64_t *n, struct err *err)
 {
-	int rc = all_check(s, err);
+	auto_stmt sqlite3_stmt *q = NULL;
+	int rc = sq_prepare(s, "SELECT count(*) FROM bundle WHERE rel_path = ?1", &q, err);
 
-	if (!rc)
-		rc = sq_exec(s, "PRAGMA secure_delete=ON; BEGIN IMMEDIATE", err);
+	if (rc)
+		return rc;
+	sq_text(q, 1, rel_path);
+	rc = sq_step(s, q, err);
+	*n += rc > 0 ? sqlite3_column_int64(q, 0) : 0;
+	return rc < 0 ? rc : 0;
+}
+
+static int forget_in(struct sq *s, const struct store *store, char *const *rel_path, size_t n, struct err *err)
+{
+	int64_t known = 0;
+	int rc = sq_exec(s, "PRAGMA secure_delete=ON; BEGIN IMMEDIATE", err);
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = count_listed(s, rel_path[i], &known, err);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = all_remove(s, rel_path[i], err);
-	if (!rc)
+	if (!rc && known) /* else no name is theirs */
 		rc = names_anew(s, store, err);
 	/* Before: the catalog lists bundles that are gone, which the ledger announces.  After: not any more. */
 	return rc ? rc : sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
 }
 
 /* One that cannot be corrected cannot be trusted, and holds names: it is built anew. */
-static int drop_catalog(const struct store *store, struct err *err)
+static int drop_damaged(const struct store *store, struct err *err)
 {
-	bool was;
-	int rc;
-
 	log_warn("%s; removing it, `mmretain reindex` builds it again", err->msg);
 	err_clear(err);
-	rc = store_remove(store, CATALOG_NAME, NULL, &was, err);
-	return rc ? rc : store_remove(store, CATALOG_NAME "-journal", NULL, &was, err);
+	return all_drop(store, err);
 }
 
-int catalog_forget(const struct store *store, const char *const *rel_path, size_t n, struct err *err)
+static int forget_all(void *ctx, const struct store *store, char *const *rel_path, size_t n, struct err *err)
 {
-	void *tmp auto_mem = mem_context(NULL, "forget");
 	struct stat st;
 	struct sq *s;
 	int rc;
 
-	if (n == 0 || (fstatat(store->root_dirfd, CATALOG_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT))
+	if (fstatat(store->root_dirfd, CATALOG_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 		return 0;
-	rc = sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_WRITE, &s, err);
+	rc = sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, &s, err);
 	if (!rc) {
-		rc = forget_in(s, store, rel_path, n, err);
+		rc = all_check(s, err);
+		if (!rc)
+			rc = forget_in(s, store, rel_path, n, err);
 		talloc_free(s);
 	}
 	if (rc == -ERR_STORE)
 		err_hint(err, "When somebody is reading the catalog, it goes on once they have ended; what is begun is finished by the next call.");
-	return rc == -ERR_VERIFY ? drop_catalog(store, err) : rc;
+	return rc == -ERR_VERIFY ? drop_damaged(store, err) : rc;
 }
 
-int catalog_forget_vanished(const struct store *store, struct err *err)
+int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "forget");
+	auto_fd int lock = -1;
+	int rc = n ? store_lock_indexes(store, &lock, err) : 0;
+
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = forget_side(store, rel_path[i], err);
+	return rc || !n ? rc : forget_all(tmp, store, rel_path, n, err);
+}
+
+int all_forget_vanished(struct sq *s, const struct store *store, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "vanished");
 	struct path_list all = {0};
 	struct stat st;
 	size_t n = 0;
-	struct sq *s;
-	int rc = sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_READ, &s, err);
+	int rc = listed(tmp, s, &all, err);
 
-	if (rc)
-		return rc;
-	rc = listed(tmp, s, &all, err);
-	talloc_free(s);
 	for (size_t i = 0; i < all.n && !rc; i++)
 		if (fstatat(store->root_dirfd, all.path[i], &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 			all.path[n++] = all.path[i];
-	return rc ? rc : catalog_forget(store, (const char *const *)all.path, n, err);
+	return rc || !n ? rc : forget_in(s, store, all.path, n, err);
+}
+
+int catalog_forget_side(const struct store *store, const char *rel_path, struct err *err)
+{
+	auto_fd int lock = -1;
+	int rc = store_lock_indexes(store, &lock, err);
+
+	return rc ? rc : forget_side(store, rel_path, err);
 }

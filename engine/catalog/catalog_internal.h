@@ -100,7 +100,9 @@ int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
 /* The entry of one bundle, but for its names; in the open transaction. */
 int all_remove(struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
+/* The file and its journal, durably; with store_lock_indexes. */
+int all_drop(const struct store *store, struct err *err) MMR_CHECKED;
 /* Entries of a catalog just made whose bundles were removed while it was made (catalog_forget.c). */
-int catalog_forget_vanished(const struct store *store, struct err *err) MMR_CHECKED;
+int all_forget_vanished(struct sq *s, const struct store *store, struct err *err) MMR_CHECKED;
 
 #endif

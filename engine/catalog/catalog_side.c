@@ -17,31 +17,6 @@ char *side_rel_path(void *ctx, const char *bundle_rel_path)
 	return mem_printf(ctx, "%.*s.idx", (int)len, bundle_rel_path);
 }
 
-static int drop(const struct store *store, const char *rel, struct err *err)
-{
-	auto_fd int dirfd = -1;
-	const char *leaf;
-	int rc = file_open_parent_beneath(store->root_dirfd, rel, &dirfd, &leaf, err);
-
-	if (rc)
-		return rc;
-	/* Derived: a crash just before leaves an index that the next call removes, just after none. */
-	if (unlinkat(dirfd, leaf, 0) != 0)
-		return errno == ENOENT ? 0 : err_sys(err, ERR_STORE, errno, "cannot remove \"%s\"", rel);
-	return file_sync_dir(dirfd, rel, err);
-}
-
-int catalog_drop(const struct store *store, const char *rel_path, struct err *err)
-{
-	void *tmp auto_mem = mem_context(NULL, "drop");
-	const char *const list[] = {side_rel_path(tmp, rel_path), CATALOG_NAME, CATALOG_NAME "-journal"};
-	int rc = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(list) && !rc; i++)
-		rc = drop(store, list[i], err);
-	return rc;
-}
-
 int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret, struct err *err)
 {
 	auto_fd int fd = -1;

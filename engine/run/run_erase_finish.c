@@ -4,7 +4,7 @@
  * found                                          action
  * `erasing`, the new file is not there           nothing happened to the bundle: it stays as it is until somebody erases again
  * `erasing`, the new file is there               read back in full against the line, then `erased`; on with the next row
- * `erased`, the old file is there                the file that took its place is read back; then the old one's index, the catalog and the old file are removed
+ * `erased`, the old file is there                the file that took its place is read back; then the old one goes, out of every index first
  * an older generation that no line replaces      told, and left: something is wrong
  */
 #include "run_internal.h"
@@ -39,16 +39,17 @@ int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool
 }
 
 /* The old file goes last: as long as it is there, the next call knows that its index may be there, too.  A crash just before leaves both files, and a
- * line that says which is the bundle; just after, the new one. */
+ * line that says which is the bundle; just after, the new one.  Who indexes meanwhile may have found the old file: it is forgotten once more. */
 int erase_remove_old(const struct store *store, const char *rel_path, struct err *err)
 {
+	auto_mem char *path = mem_strdup(NULL, rel_path);
 	bool was;
 	int rc = run_fault(FAULT_ERASE_AFTER_LINE, err);
 
-	if (rc < 0 || (rc = catalog_drop(store, rel_path, err)) < 0 || (rc = run_fault(FAULT_ERASE_BEFORE_UNLINK, err)) < 0 ||
-	    (rc = store_remove(store, rel_path, NULL, &was, err)) < 0)
+	if (rc < 0 || (rc = store_check_place(store, err)) < 0 || (rc = catalog_forget(store, &path, 1, err)) < 0 || (rc = run_fault(FAULT_ERASE_BEFORE_UNLINK, err)) < 0 ||
+	    (rc = store_remove(store, rel_path, NULL, &was, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_UNLINK, err)) < 0)
 		return rc;
-	return run_fault(FAULT_ERASE_AFTER_UNLINK, err);
+	return catalog_forget(store, &path, 1, err);
 }
 
 /* ---- after a crash ---- */

@@ -131,9 +131,9 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 	b->removed = true;
 	if ((rc = remove_rest(x, p, b, err)) < 0)
 		return rc; /* no line says that it is gone: the next call does the rest */
-	x->gone = mem_grow(x->ctx, x->gone, const char *, x->n_gone + 1);
+	x->gone = mem_grow(x->ctx, x->gone, char *, x->n_gone + 1);
 	x->gone_at = mem_grow(x->ctx, x->gone_at, size_t, x->n_gone + 1);
-	x->gone[x->n_gone] = b->rel_path;
+	x->gone[x->n_gone] = mem_strdup(x->ctx, b->rel_path);
 	x->gone_at[x->n_gone++] = (size_t)(b - x->report->bundle);
 	return 0;
 }

@@ -32,7 +32,7 @@ struct run_expire {
 	const char *run_id;            /* NULL: not in a run */
 	const struct run_expire_options *options;
 	struct run_expire_report *report;
-	const char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
+	char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
 	size_t *gone_at;               /* where in the report */
 };
 /* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,

@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SENTINEL "0=mmretain_archive_1"
+#define INDEX_LOCK_MS 30000 /* nobody has it for longer than it takes to enter some bundles, or to look through the names of all */
 #define SECRET "keys/salt-secret"
 #define SECRET_BYTES 32
 
@@ -311,5 +313,36 @@ int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
 	if (fstatvfs(s->root_dirfd, &v) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot ask for the free space of \"%s\"", s->path);
 	*ret = v.f_blocks ? (uint64_t)v.f_bavail * v.f_frsize : (uint64_t)INT64_MAX; /* some file systems do not tell */
+	return 0;
+}
+
+/* ---- one writer of indexes ---- */
+
+/* The mark is there as long as the archive is, and is nobody's work: its lock serves.  Over the network a lock needs a file open for writing. */
+static int open_mark(const struct store *s, struct err *err)
+{
+	int fd = openat(s->root_dirfd, SENTINEL, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0 && (errno == EACCES || errno == EROFS))
+		fd = openat(s->root_dirfd, SENTINEL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 ? fd : err_sys(err, ERR_STORE, errno, "cannot open \"%s\"", SENTINEL);
+}
+
+int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err)
+{
+	int64_t until_ms = time_mono_ms() + INDEX_LOCK_MS;
+	auto_fd int fd = open_mark(s, err);
+
+	if (fd < 0)
+		return fd;
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_sys(err, ERR_STORE, errno, "cannot lock \"%s\"", SENTINEL);
+		if (time_mono_ms() >= until_ms)
+			return err_set(err, ERR_STORE, "another process has been writing the indexes of the archive for %d s", INDEX_LOCK_MS / 1000);
+		time_pause_ms(10); /* whoever removes people's data does not give up for a signal */
+	}
+	*ret_fd = fd;
+	fd = -1;
 	return 0;
 }

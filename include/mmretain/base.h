@@ -215,6 +215,7 @@ bool time_is_overridden(void);
 int64_t time_mono_ms(void);
 int64_t time_mono_us(void);
 void time_sleep_ms(int64_t ms);       /* ends early on a stop request */
+void time_pause_ms(int64_t ms);       /* for what a stop request waits for, too; a signal may end it early */
 #define TIME_TEXT 32
 /* 2026-11-24T18:55:55.123Z (ms shown only when not zero). */
 void time_format(int64_t ms, char ret[TIME_TEXT]);

@@ -30,22 +30,21 @@ int catalog_add_bundle(const struct store *store, const char *rel_path, struct e
 typedef void (*catalog_failed_fn)(void *payload, const char *rel_path, const struct err *why);
 int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload,
 			struct err *err) MMR_CHECKED;
-/* The sidecar of a bundle that another file has replaced, and catalog.sqlite, which holds its names: removed, not changed, because SQLite keeps what
- * was deleted on free pages.  Searches read bundles until catalog_reindex.  Durable.  ERR_STORE. */
-int catalog_drop(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
 struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_bytes; };
 /* Build what is missing or stale (all: everything) and catalog.sqlite from scratch, into new files that replace the old ones.  A bundle
  * that cannot be read is counted in failed and warned about. */
 int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,
 		    struct err *err) MMR_CHECKED;
 
-/* ---- removing (catalog_forget.c) ---- */
+/* ---- removing (catalog_forget.c): one at a time among all processes, as writing, by store_lock_indexes ---- */
 
 /* The sidecar of a bundle that is gone, and work files of one.  Durable.  ERR_STORE, ERR_PERMISSION. */
 int catalog_forget_side(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
-/* Bundles that are gone, out of the catalog: nothing of them stays in its free pages, and no name that no other listed bundle has.  A damaged
- * catalog is removed, with a warning.  Cost: one pass over the names of all listed bundles.  Durable.  ERR_STORE (locked by others for seconds, too). */
-int catalog_forget(const struct store *store, const char *const *rel_path, size_t n, struct err *err) MMR_CHECKED;
+/* Bundles that are gone, or that another file has replaced, out of every index: their sidecars, and their entries in the catalog, overwritten; nothing of
+ * them stays in its free pages, and no name that no other listed bundle has.  A damaged catalog is removed, with a warning.  Cost: one pass over the
+ * names of all listed bundles, when any of these was listed.  Durable.  ERR_STORE (locked by others for seconds, too), ERR_PERMISSION.  Of a file that is
+ * still there somebody may make an index meanwhile: give it once more when it is removed. */
+int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err) MMR_CHECKED;
 
 /* ---- words (catalog_words.c): exactly the tokens of the index ---- */
 

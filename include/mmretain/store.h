@@ -46,6 +46,11 @@ uint32_t store_seq_of(const char *bundle);
 /* Removes everything in partial/ (nothing in there is an archive). ret counts files. */
 int store_clear_partial(const struct store *s, uint32_t *ret_removed, struct err *err) MMR_CHECKED;
 
+/* The lock of whoever writes, replaces or removes an index (bundles' sidecars, catalog.sqlite), one at a time among all processes: SQLite locks the file
+ * that it has open, and here files get new names while others have the old ones open.  Waits up to half a minute; close *ret_fd to give it back.
+ * ERR_STORE.  Whoever reads needs none. */
+int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err) MMR_CHECKED;
+
 /* ---- removing for good (store_remove.c) ---- */
 
 /* What a file was when it was read. */

@@ -3,10 +3,13 @@
 #include "catalog_tests.h"
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GOLDEN TEST_SOURCE_DIR "/unit/golden/mmr1-accelerator-202701-000042-b679effb00ff.tar.zst"
@@ -108,6 +111,103 @@ START_TEST(catalog_that_is_none)
 }
 END_TEST
 
+static ino_t inode(void)
+{
+	struct stat st;
+
+	return stat(talloc_asprintf(ctx, "%s/catalog.sqlite", path), &st) == 0 ? st.st_ino : 0;
+}
+
+/* A process in the middle of a transaction: the journal is on the disk, and pages of the file have changed. */
+static void write_much(struct sq **s, int *lock)
+{
+	if (store_lock_indexes(store, lock, &err) || sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, s, &err) ||
+	    sq_exec(*s, "PRAGMA cache_size=1; BEGIN IMMEDIATE; CREATE TABLE big(b BLOB); UPDATE bundle SET bytes = 1; INSERT INTO big WITH RECURSIVE n(i) AS "
+			"(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT zeroblob(8000) FROM n", &err))
+		_exit(3);
+}
+
+/* 0: the file in its place was ours until the end. */
+static void writer(int told)
+{
+	ino_t mine = inode();
+	struct sq *s;
+	int lock;
+
+	write_much(&s, &lock);
+	if (write(told, "x", 1) != 1)
+		_exit(3);
+	(void)nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+	bool ours = inode() == mine;
+	_exit(sq_exec(s, "DROP TABLE big; COMMIT", &err) ? 4 : ours ? 0 : 2);
+}
+
+/* What a reindex puts in its place must not come while somebody writes the old one, whose journal goes by name. */
+START_TEST(reindex_beside_a_writer)
+{
+	const char *one = bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX);
+	struct catalog_totals sum;
+	int tell[2], status;
+	char x;
+
+	ck_assert_int_eq(catalog_add_bundle(store, one, &err), 0);
+	ino_t before = inode();
+	(void)bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX);
+	ck_assert_int_eq(pipe(tell), 0);
+	pid_t child = fork();
+	if (child == 0)
+		writer(tell[1]);
+	ck_assert_int_eq(read(tell[0], &x, 1), 1);
+	ck_assert_int_eq(catalog_reindex(store, false, &sum, NULL, &err), 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+	ck_assert_uint_ne(inode(), before);
+	ck_assert_int_eq(listed(), 2);
+}
+END_TEST
+
+/* One that was killed there leaves a torn file and its journal: both go. */
+START_TEST(reindex_after_a_killed_writer)
+{
+	const char *one = bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX);
+	struct catalog_totals sum;
+	struct sq *s;
+	int status, lock;
+
+	ck_assert_int_eq(catalog_add_bundle(store, one, &err), 0);
+	(void)bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX);
+	pid_t child = fork();
+	if (child == 0) {
+		write_much(&s, &lock);
+		(void)kill(getpid(), SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(access(talloc_asprintf(ctx, "%s/catalog.sqlite-journal", path), F_OK), 0);
+	ck_assert_int_eq(catalog_reindex(store, false, &sum, NULL, &err), 0);
+	ck_assert_int_ne(access(talloc_asprintf(ctx, "%s/catalog.sqlite-journal", path), F_OK), 0);
+	ck_assert_int_eq(listed(), 2);
+}
+END_TEST
+
+/* Of a file that goes no index is made any more, and what there is of it is forgotten although it is still there. */
+START_TEST(forget_one_that_is_there)
+{
+	char *two[] = {(char *)(uintptr_t)bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX),
+		       (char *)(uintptr_t)bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX)};
+
+	ck_assert_int_eq(catalog_add_bundle(store, two[0], &err), 0);
+	ck_assert_int_eq(catalog_add_bundle(store, two[1], &err), 0);
+	ck_assert_int_eq(listed(), 2);
+	ck_assert_int_eq(catalog_forget(store, two, 1, &err), 0);
+	ck_assert_int_eq(listed(), 1);
+	ck_assert_int_eq(catalog_forget(store, two, 1, &err), 0);
+	ck_assert_int_eq(listed(), 1);
+	ck_assert_int_eq(unlinkat(store->root_dirfd, two[0], 0), 0);
+	ck_assert_int_eq(side_build(store, two[0], &err), -ERR_NOT_FOUND);
+}
+END_TEST
+
 TCase *catalog_add_case(void)
 {
 	TCase *t = tcase_create("add");
@@ -116,5 +216,8 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, one_of_three_is_damaged);
 	tcase_add_test(t, one_alone_is_damaged);
 	tcase_add_test(t, catalog_that_is_none);
+	tcase_add_test(t, reindex_beside_a_writer);
+	tcase_add_test(t, reindex_after_a_killed_writer);
+	tcase_add_test(t, forget_one_that_is_there);
 	return t;
 }
