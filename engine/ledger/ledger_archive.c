@@ -122,10 +122,13 @@ static void step(struct archive_fold *f, struct ledger_published *p, const struc
 	if (strcmp(l->type, "sweep") == 0)
 		p->open_xid = (uint64_t)l->open_xid;
 	p->done |= strcmp(l->type, "bundle-done") == 0;
-	if (!l->run || (p->last_run && strcmp(p->last_run, l->run) == 0))
+	for (size_t i = p->n_runs; l->run && i-- > 0;)
+		if (strcmp(p->run[i], l->run) == 0)
+			return;
+	if (!l->run)
 		return;
-	talloc_free(p->last_run);
-	p->last_run = copy(f->to, l->run);
+	p->run = mem_grow(f->to, p->run, char *, p->n_runs + 1);
+	p->run[p->n_runs++] = copy(f->to, l->run);
 }
 
 /* Another file is the bundle from now on: without one person, and the same in everything else. */

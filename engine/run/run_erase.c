@@ -2,7 +2,7 @@
  * run_erase.c - one person out of the archive.
  *
  * Each bundle: the old file is read back against the ledger, the new one written and read back, line `erasing`, late rows, the new file published,
- * line `erased`, the old index, the catalog and the old file removed.  At the end the indexes are built again.  What an earlier call left is
+ * line `erased`, the old file out of every index and removed.  At the end the indexes are built again.  What an earlier call left is
  * finished first, whoever it was about.
  */
 #include "run_internal.h"
@@ -15,7 +15,7 @@
 
 const char *run_erase_state_name(enum run_erase_state state)
 {
-	static const char *const name[RUN_ERASE_STATES] = {"due", "erased", "held", "unfinished", "unknown", "left"};
+	static const char *const name[RUN_ERASE_STATES] = {"due", "erased", "held", "unfinished", "unknown", "damaged", "left"};
 
 	return name[state];
 }
@@ -33,28 +33,40 @@ static void fill_line(struct erase *x, struct erase_bundle *b, const struct rece
 	digest_hex(&now->rows_digest, e->rows_digest);
 }
 
+/* From the line `erased` on the new file is the bundle, whatever becomes of the old one. */
+static int enter_new(struct erase *x, struct erase_bundle *b, const struct ledger_erasure *line, struct err *err)
+{
+	struct receipt *new;
+	int rc = bundle_erase_publish(b->erasure, b, &new, err);
+
+	if (rc < 0 || (rc = erase_line(x->ledger, b, line, true, receipt_file_bytes(new), err)) < 0)
+		return rc;
+	b->ret->new_rel_path = mem_strdup(x->report, line->rel_path);
+	b->ret->new_bytes = receipt_file_bytes(new);
+	b->ret->state = RUN_ERASE_DONE;
+	return erase_remove_old(x->store, b->ret->rel_path, err);
+}
+
 static int erase_one(struct erase *x, struct erase_bundle *b, struct err *err)
 {
 	struct bundle_check now = {0};
 	struct ledger_erasure line;
-	struct receipt *old, *new;
+	struct receipt *old;
 	int rc;
 
 	/* The lines that are left may be longer than the rows that they stand for; small rows more than large ones. */
-	if ((rc = store_check_place(x->store, err)) < 0 || (rc = store_check_room(x->store, 2 * b->ret->old_bytes, err)) < 0 ||
-	    (rc = bundle_reopen(b, x->store->root_dirfd, b->ret->rel_path, &b->voucher.file, &b->voucher.rows, &old, err)) < 0 ||
-	    (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0)
+	if ((rc = store_check_place(x->store, err)) < 0 || (rc = store_check_room(x->store, 2 * b->ret->old_bytes, err)) < 0)
+		return rc;
+	rc = bundle_reopen(b, x->store->root_dirfd, b->ret->rel_path, &b->voucher.file, &b->voucher.rows, &old, err);
+	if (rc == -ERR_VERIFY)
+		return erase_damaged(x, b->ret, err);
+	if (rc < 0 || (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0)
 		return rc;
 	fill_line(x, b, old, &now, &line);
 	if ((rc = erase_line(x->ledger, b, &line, false, 0, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_INTENT, err)) < 0 ||
-	    (rc = erase_late(x, b, true, &b->ret->late, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_LATE, err)) < 0 ||
-	    (rc = bundle_erase_publish(b->erasure, b, &new, err)) < 0 || (rc = erase_line(x->ledger, b, &line, true, receipt_file_bytes(new), err)) < 0 ||
-	    (rc = erase_remove_old(x->store, b->ret->rel_path, err)) < 0)
+	    (rc = erase_late(x, b, true, &b->ret->late, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_LATE, err)) < 0)
 		return rc;
-	b->ret->new_rel_path = mem_strdup(x->report, line.rel_path);
-	b->ret->new_bytes = receipt_file_bytes(new);
-	b->ret->state = RUN_ERASE_DONE;
-	return 0;
+	return enter_new(x, b, &line, err);
 }
 
 static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
@@ -193,9 +205,15 @@ static const struct run_erased *first_of(const struct run_erase_report *r, enum 
 
 static int judge(const struct run_erase_report *r, struct err *err)
 {
-	const struct run_erased *held = first_of(r, RUN_ERASE_HELD, RUN_ERASE_HELD), *kept = first_of(r, RUN_ERASE_UNFINISHED, RUN_ERASE_UNKNOWN);
+	const struct run_erased *bad = first_of(r, RUN_ERASE_DAMAGED, RUN_ERASE_DAMAGED), *held = first_of(r, RUN_ERASE_HELD, RUN_ERASE_HELD), *kept = first_of(r, RUN_ERASE_UNFINISHED, RUN_ERASE_UNKNOWN);
 	unsigned long long n = r->count[RUN_ERASE_UNFINISHED] + r->count[RUN_ERASE_UNKNOWN];
 
+	if (bad) {
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read back and stay%s as %s: %s: %s", (unsigned long long)r->count[RUN_ERASE_DAMAGED],
+			r->count[RUN_ERASE_DAMAGED] == 1 ? "" : "s", r->count[RUN_ERASE_DAMAGED] == 1 ? "s" : "", r->count[RUN_ERASE_DAMAGED] == 1 ? "it is" : "they are", bad->rel_path,
+			bad->why);
+		return err_hint(err, "Who is in there is not known. Put the file back from a copy of the archive, and give the same command again; then a copy needs erasing too.");
+	}
 	if (held) {
 		err_set(err, ERR_HOLD, "%llu bundle%s stay%s as %s: %s", (unsigned long long)r->count[RUN_ERASE_HELD], r->count[RUN_ERASE_HELD] == 1 ? "" : "s",
 			r->count[RUN_ERASE_HELD] == 1 ? "s" : "", r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);

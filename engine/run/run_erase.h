@@ -28,7 +28,9 @@ struct erase_bundle {
 	char **post; size_t n_posts;       /* ids of posts that go */
 	char **late_id; size_t n_late_ids; /* ids in the person's late rows, those of posts among them */
 };
-/* What there is of the person in this bundle, and may it be written again?  *ret NULL: nothing.  Parent ctx. */
+/* It stays, with what err says; the others are looked at all the same.  Clears err, and returns 0. */
+int erase_damaged(struct erase *x, struct run_erased *e, struct err *err);
+/* What there is of the person in this bundle, and may it be written again?  *ret NULL: nothing, or it cannot be read.  Parent ctx. */
 int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err) MMR_CHECKED;
 
 /* ---- run_erase_late.c: rows beside the ledger ---- */
@@ -46,7 +48,7 @@ int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, s
 
 /* The lines `erasing` and `erased` of one bundle. */
 int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err) MMR_CHECKED;
-/* After `erased`: the old file's index, the catalog, then the old file. */
+/* After `erased`: the old file goes, out of every index first. */
 int erase_remove_old(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
 /* What a call before left: announced and published, but not entered; entered, but the old file is there.  ret->done counts them.  An older generation
  * that cannot be shown to have been replaced by a sound one is left, with a warning, and counted. */

@@ -278,21 +278,38 @@ static int is_concerned(struct erase *x, struct erase_bundle *b, const char *rel
 	return rc;
 }
 
+static struct run_erased *entry(struct erase *x, const char *rel_path, uint64_t bytes)
+{
+	struct run_erase_report *r = x->report;
+
+	r->bundle = mem_grow(r, r->bundle, struct run_erased, r->n + 1);
+	r->bundle[r->n] = (struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
+	return &r->bundle[r->n++];
+}
+
+int erase_damaged(struct erase *x, struct run_erased *e, struct err *err)
+{
+	e->state = RUN_ERASE_DAMAGED;
+	e->why = mem_strdup(x->report, err->msg);
+	err_clear(err);
+	return 0;
+}
+
 int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err)
 {
 	struct erase_bundle *b = mem_new(ctx, struct erase_bundle);
-	struct run_erase_report *r = x->report;
 	bool concerned = false;
 	int rc = is_concerned(x, b, rel_path, &concerned, err);
 
 	*ret = NULL;
-	r->looked_at++;
+	x->report->looked_at++;
+	if (rc == -ERR_VERIFY)
+		return erase_damaged(x, entry(x, rel_path, bytes), err);
 	if (rc < 0 || !concerned)
 		return rc;
-	r->bundle = mem_grow(r, r->bundle, struct run_erased, r->n + 1);
-	b->ret = &r->bundle[r->n++];
-	*b->ret = (struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
-	rc = look_inside(x, b, rel_path, err);
+	b->ret = entry(x, rel_path, bytes);
+	if ((rc = look_inside(x, b, rel_path, err)) == -ERR_VERIFY)
+		return erase_damaged(x, b->ret, err);
 	*ret = rc < 0 ? NULL : b;
 	return rc;
 }

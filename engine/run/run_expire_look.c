@@ -42,9 +42,13 @@ static int found(void *payload, const char *rel_path, struct err *err)
 /* Attachments that a run has left: what the bundle holds of them is all there is for whoever brings a thread back. */
 static int has_journal(struct run_expire *x, const struct ledger_published *p, bool *ret, struct err *err)
 {
-	auto_mem char *begin = p->last_run ? mem_printf(NULL, "unlink-%s-", p->last_run) : NULL;
-	int rc = begin ? store_each_named(x->store, "ledger", begin, ".jsonl", found, ret, err) : 0;
+	int rc = 0;
 
+	for (size_t i = 0; i < p->n_runs && rc == 0; i++) {
+		auto_mem char *begin = mem_printf(NULL, "unlink-%s-", p->run[i]);
+
+		rc = store_each_named(x->store, "ledger", begin, ".jsonl", found, ret, err);
+	}
 	return rc < 0 ? rc : 0;
 }
 

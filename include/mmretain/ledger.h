@@ -140,7 +140,7 @@ struct ledger_published {
 	uint64_t threads, posts, rows, file_bytes; /* file_bytes 0: not said */
 	bool done;                         /* no run owes it a step */
 	uint64_t open_xid;                 /* of its last sweep; 0: closed */
-	char *last_run;                    /* which run wrote its newest line, or NULL */
+	char **run; size_t n_runs;         /* whose lines name it, each once, in their order: a journal of any of them may be of its attachments */
 	int64_t newest_ms;                 /* when: of its newest line but those of its expiry */
 	enum ledger_expiry expiry;
 };

@@ -141,6 +141,7 @@ enum run_erase_state {
 	RUN_ERASE_HELD,                    /* a hold covers a thread of it */
 	RUN_ERASE_UNFINISHED,              /* a run still owes it a step */
 	RUN_ERASE_UNKNOWN,                 /* no line of the ledger vouches for it */
+	RUN_ERASE_DAMAGED,                 /* it cannot be read, or is not what the ledger says: who is in it is not known */
 	RUN_ERASE_LEFT,                    /* not looked at: a stop came before it */
 	RUN_ERASE_STATES,
 };

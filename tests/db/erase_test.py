@@ -241,6 +241,21 @@ class Erase(unittest.TestCase):
         self.assertIn("was replaced by an erasure", done.err)
         self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{thread.root.id}'"), "0")
 
+    def test_indexers_meanwhile(self):
+        """Whoever builds indexes at the same time leaves nothing of the person in them, and they are whole in the end."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        for i in range(10):
+            shutil.rmtree(self.archive)
+            shutil.copytree(kept, self.archive)
+            other = lib.start(self.bench.copy, self.bench.path, "reindex", "--all", now_ms=self.bench.now)
+            time.sleep(0.01 * i)
+            self.erase("--yes", user=USER)
+            lib.finish(other)  # an erasure clears partial/: the indexer may have lost its work
+            self.assertEqual(self.where_found(), [], i)
+            self.assertEqual(json.loads(self.bench.call("verify", "--json", code=0).out)["indexes"]["gone"], 0)
+
     def test_successor_damaged(self):
         """The old file is not removed on the word of a ledger line when the new one has come to harm since."""
         self.run_all()
@@ -532,8 +547,14 @@ class Erase(unittest.TestCase):
             byte = f.read(1)[0]
             f.seek(-1, 1)
             f.write(bytes([byte ^ 1]))
-        self.erase("--yes", code=15)
+        done = self.erase("--yes", "--json", code=15)
+        states = {b["bundle"]: b["state"] for b in json.loads(done.out)["bundles"]}
+        self.assertEqual(states.pop(rel), "damaged")
+        self.assertEqual(set(states.values()), {"erased"})  # the others all the same
+        self.assertIn(rel, done.err)
         self.assertTrue(os.path.exists(path))
+        os.unlink(path)
+        self.assertEqual([p for p, _ in self.where_found() if p.endswith(".zst")], [])
 
     def test_two_people(self):
         """One after the other, from the same bundles."""

@@ -541,6 +541,20 @@ class Doubt(Base):
         self.assertEqual(self.due(), set())
         self.finished({e["rel_path"] for e in self.lines("expired")})
 
+    def test_old_journal(self):
+        """Attachments that could not be unlinked for nights: whichever run named them, the bundle stays."""
+        e = next(e for e in self.lines("published") if e["rel_path"] in self.due())
+        # another transaction had been under way: a later run swept it once more
+        lib.write_ledger(self.bench.copy.archive, "sweep", run="20300101T000000Z-00000000", bundle=e["bundle"], late_restored=0, late_removed=0)
+        self.bench.now = NOW + 5 * DAY
+        for run in (e["run"], "20300101T000000Z-00000000"):
+            journal = os.path.join(self.bench.copy.archive, "ledger", f"unlink-{run}-9.jsonl")
+            with open(journal, "w", encoding="utf-8") as f:
+                f.write('{"journal":1,"system":"1","database":"x"}\n')
+            self.assertEqual(self.listed()[e["rel_path"]]["state"], "unfinished", run)
+            os.unlink(journal)
+        self.assertEqual({b["state"] for b in self.listed().values()}, {"expires"})
+
     def test_locked(self):
         self.bench.sql(f"UPDATE posts SET createat = createat - {100 * DAY}, updateat = updateat - {100 * DAY} WHERE createat > {100 * DAY}")
         process = self.bench.halt("SWEEP_BEFORE")

@@ -269,12 +269,12 @@ START_TEST(archive_follows_a_bundle)
 	ck_assert_str_eq(p->rows_digest, rows);
 	ck_assert_uint_eq(p->posts, 7);
 	ck_assert(!p->done && !p->has_expiry && p->expiry == LEDGER_THERE);
-	ck_assert_str_eq(p->last_run, "r1");
+	ck_assert_str_eq(p->run[p->n_runs - 1], "r1");
 	PUT(l, "purging", "run", "r2", "bundle", "b1");
 	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
 	p = published("b1", &a);
 	ck_assert(p->done && p->newest_ms > 0 && p->newest_ms <= a->newest_ms);
-	ck_assert_str_eq(p->last_run, "r2");
+	ck_assert_str_eq(p->run[p->n_runs - 1], "r2");
 	PUT(l, "expiring", "bundle", "b1", "rel_path", "bundles/b1");
 	PUT(l, "expiring", "bundle", "nobody knows it");
 	p = published("b1", &a);
@@ -286,7 +286,7 @@ START_TEST(archive_follows_a_bundle)
 	PUT(l, "expired", "run", "r3", "bundle", "b1");
 	p = published("b1", &a);
 	ck_assert(p->expiry == LEDGER_EXPIRED);
-	ck_assert_str_eq(p->last_run, "r2"); /* its expiry is no step of a run with it */
+	ck_assert_str_eq(p->run[p->n_runs - 1], "r2"); /* its expiry is no step of a run with it */
 }
 END_TEST
 
