@@ -228,6 +228,16 @@ static bool is_there(struct run_expire *x, const char *rel_path)
 	return store_see(x->store, rel_path, &seen, &err) != -ERR_NOT_FOUND; /* what cannot be looked at is there, and told below */
 }
 
+/* No folder is ever removed: without it nothing shows that the file is gone. */
+static bool has_folder(struct run_expire *x, const char *rel_path)
+{
+	auto_fd int dirfd = -1;
+	const char *leaf;
+	struct err err = {0};
+
+	return file_open_parent_beneath(x->store->root_dirfd, rel_path, &dirfd, &leaf, &err) != -ERR_NOT_FOUND;
+}
+
 /* Of a bundle that expired, each file that ever was it. */
 static int look_for_back(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret)
 {
@@ -257,6 +267,8 @@ int run_expire_look(struct run_expire *x, const struct ledger_published *p, stru
 		return 0;
 	}
 	e = *ret = add(x, p);
+	if (!there && !has_folder(x, p->rel_path))
+		return stays(e, RUN_STAYS_MISSING, "its folder is missing, and its file may still be in it");
 	if (!there) /* gone, and announced: what is left of it goes too */
 		return 0;
 	rc = look_at_bundle(x, p, e, ret_seen, err);

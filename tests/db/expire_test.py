@@ -867,6 +867,19 @@ class Crash(Base):
         self.expire("--yes")
         self.finished(due)
 
+    def test_folder_away(self):
+        """Announced, and then its folder is on a disk that is not there: nothing says that it is gone."""
+        due = self.due()
+        self.assertEqual(lib.finish(self.bench.start("EXPIRE_AFTER_INTENT:kill", "expire", "--yes")).code, -signal.SIGKILL)
+        announced, = self.lines("expiring")
+        folder = os.path.dirname(os.path.join(self.bench.copy.archive, announced["rel_path"]))
+        os.rename(folder, folder + "-away")
+        self.expire("--yes", code=15)
+        self.assertEqual((self.lines("expired"), [e["because"] for e in self.lines("expiry-withdrawn")]), ([], ["missing"]))
+        os.rename(folder + "-away", folder)
+        self.expire("--yes")
+        self.finished(due)
+
     def test_rest(self):
         """What is left of a bundle and cannot be removed: no line says that it is gone, and the next call finishes it."""
         due, archive = self.due(), self.bench.copy.archive
