@@ -170,7 +170,8 @@ void describe_mmretain_json(struct bundle_writer *w, struct buf *b)
 	buf_printf(b, "\"frames_tsv\":[%u,%u],\n\"tagmanifest\":[%u,%u],\n", w->frames_at, w->frames_n, w->tagmanifest_at,
 		   w->tagmanifest_n);
 	put_number(b, "prefix_bytes", (int64_t)w->out.offset);
-	hash_final(w->out.prefix_hash, &d);
+	hash_copy(w->member_hash, w->out.file_hash); /* no member is open */
+	hash_final(w->member_hash, &d);
 	put_hex(b, "prefix_sha256", &d);
 	hash_bytes(w->hash, b->data, b->len, &d);
 	digest_hex(&d, hex);

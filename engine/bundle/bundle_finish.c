@@ -33,6 +33,22 @@ static int finish_lists(struct bundle_writer *w, struct err *err)
 	return rc;
 }
 
+/* What the workers made of the rows: once all their frames are in the file. */
+static int finish_rows(struct bundle_writer *w, struct err *err)
+{
+	int rc = ring_drain(w->ring, err);
+
+	for (size_t i = 0; i < w->out.n_frames && !rc; i++) {
+		const struct frame_row *f = &w->out.frame[i];
+		if (f->rows == 0)
+			continue;
+		tree_add(&w->data_tree, f->root.b, DIGEST_BYTES);
+		w->member[f->member].sha256 = f->so_far;
+	}
+	tree_root(&w->data_tree, &w->sum.rows_digest);
+	return rc;
+}
+
 static int finish_tags(struct bundle_writer *w, struct err *err)
 {
 	describe_bundle_json(w, &w->text);
@@ -96,7 +112,6 @@ static int finish_tail(struct bundle_writer *w, struct err *err)
 
 	buf_init(&json, w, 1u << 16);
 	describe_mmretain_json(w, &json);
-	w->out.tail = true;
 	size_t pad = tar_padding(w->last_size);
 	size_t len = tar_header(w->identity, "mmretain.json", json.len, block + pad);
 	int rc = put_stored(w, block, pad + len, err);
@@ -145,7 +160,8 @@ int bundle_finish(struct bundle_writer *w, struct err *err)
 
 	if (!rc)
 		rc = finish_lists(w, err);
-	tree_root(&w->data_tree, &w->sum.rows_digest);
+	if (!rc)
+		rc = finish_rows(w, err);
 	if (!rc)
 		rc = finish_tags(w, err);
 	return rc ? writer_fail(w, err) : writer_seal(w, err);

@@ -116,10 +116,11 @@ struct frame_row {                       /* one frame of the file; a line of fra
 	char first_channel[CHANNEL_ID_MAX + 1], last_channel[CHANNEL_ID_MAX + 1];
 	int64_t min_ms, max_ms;          /* 0, 0 = none */
 	struct digest root;
+	struct digest so_far;            /* of a writer's frame of rows: SHA-256 of its member up to here */
 };
-struct outfile {                         /* the growing file and its digests */
+struct outfile {                         /* the growing file and its digest */
 	int fd; const char *name; uint64_t offset;
-	struct hash *file_hash, *prefix_hash; bool tail; /* tail: the prefix digest is closed */
+	struct hash *file_hash;
 	struct frame_row *frame; size_t n_frames, cap_frames; void *ctx;
 };
 int outfile_write(struct outfile *o, const void *data, size_t len, struct err *err) MMR_CHECKED;
@@ -134,6 +135,9 @@ struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int leve
 int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
 struct buf *slot_raw(struct slot *s);
 struct frame_row *slot_meta(struct slot *s);
+/* The last len bytes of the slot are a row and its newline; salt stays where it is until the frame is written.  Its commitment, the frame's
+ * root and the member's digest so far are left to the workers. */
+void slot_row(struct slot *s, const uint8_t *salt, size_t len);
 /* The filled slot becomes a frame. */
 void ring_submit(struct ring *r, int level);
 /* The header that goes before the first frame not yet sealed; frames up to now may be written. */
@@ -167,7 +171,7 @@ struct bundle_writer {
 	struct salts *salts;
 	/* open row member */
 	bool in_rows; uint64_t member_bytes; unsigned n_row_members;
-	struct tree frame_tree, data_tree;
+	struct tree data_tree;           /* of an erasure; an export makes it from its frames at the end */
 	struct buf spill;
 	/* open thread */
 	char channel[CHANNEL_ID_MAX + 1], root[CHANNEL_ID_MAX + 1]; int64_t root_ms; bool thread_open, thread_counted;

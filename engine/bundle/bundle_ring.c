@@ -1,8 +1,9 @@
 /*
  * bundle_ring.c - frames from the encoder to the file.
  *
- * A ring of slots.  The caller fills a slot, workers compress filled slots in any order, and the caller writes them in order:
- * the file is touched by one thread only, and its bytes do not depend on the number of workers.  The size of a row member is
+ * A ring of slots.  The caller fills a slot, workers compress filled slots and hash their rows in any order, and the caller writes them in
+ * order: the file is touched by one thread only, and its bytes do not depend on the number of workers.  A member's digest goes over
+ * its frames in order; whichever worker comes by takes it further.  The size of a row member is
  * known when its last row is; until then its frames are compressed but held back, and `seal` puts the tar header before them.
  */
 #include "bundle_internal.h"
@@ -17,8 +18,11 @@
 
 enum slot_state { SLOT_FREE, SLOT_READY, SLOT_BUSY, SLOT_DONE };
 
+struct row { const uint8_t *salt; size_t len; };
+
 struct slot {
 	struct buf raw;
+	struct row *row; size_t n_rows, cap_rows;
 	void *own;                                  /* out grows in whichever thread works on the slot: nothing else hangs there */
 	char *out; size_t cap, out_len;
 	char head[2560]; size_t head_len, head_raw; /* compressed tar header, first frame of a member */
@@ -31,9 +35,13 @@ struct slot {
 struct hand {
 	struct ring *ring;
 	struct zc *zc;
+	struct tree tree;
 	void *own;
 	char *bound; size_t cap;
 };
+
+/* The digest of the member whose frame is next in order. */
+struct chain { uint64_t next; bool busy; uint32_t member; struct hash *empty, *member_hash, *so_far; };
 
 struct ring {
 	struct slot slot[RING_SLOTS];
@@ -42,6 +50,7 @@ struct ring {
 	int level, n_workers;
 	size_t raw_bytes;                  /* of a usual frame, at most */
 	struct hand caller, worker[WORKERS_MAX];
+	struct chain chain;
 	pthread_t thread[WORKERS_MAX];
 	int started;
 	bool quit;
@@ -62,8 +71,6 @@ int outfile_write(struct outfile *o, const void *data, size_t len, struct err *e
 	if (rc)
 		return err_hint(err, "Nothing was deleted. Free space on the archive's file system or check its disk, then run again.");
 	hash_update(o->file_hash, data, len);
-	if (!o->tail)
-		hash_update(o->prefix_hash, data, len);
 	o->offset += len;
 	return 0;
 }
@@ -94,6 +101,7 @@ int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *d
 static void hand_init(struct hand *h, struct ring *r)
 {
 	*h = (struct hand){.ring = r, .zc = zc_new(r), .own = mem_context(r, "hand")};
+	tree_init(&h->tree, hash_new(r));
 }
 
 static void room(void *ctx, char **data, size_t *cap, size_t need)
@@ -119,6 +127,54 @@ static void slot_compress(struct slot *s, struct hand *h)
 	}
 }
 
+/* Commitments of the rows, and their tree. */
+static void slot_root(struct slot *s, struct hand *h)
+{
+	const char *line = s->raw.data;
+	struct digest commit;
+
+	tree_init(&h->tree, h->tree.hash);
+	for (size_t i = 0; i < s->n_rows; line += s->row[i++].len) {
+		salt_commit(h->tree.hash, s->row[i].salt, line, s->row[i].len - 1, &commit); /* without its newline */
+		tree_add(&h->tree, commit.b, DIGEST_BYTES);
+	}
+	tree_root(&h->tree, &s->meta.root);
+}
+
+static void slot_work(struct slot *s, struct hand *h)
+{
+	if (s->n_rows)
+		slot_root(s, h);
+	slot_compress(s, h);
+}
+
+static void slot_so_far(struct slot *s, struct chain *c)
+{
+	if (!s->n_rows)
+		return;
+	if (s->meta.member != c->member)
+		hash_copy(c->member_hash, c->empty);
+	c->member = s->meta.member;
+	hash_update(c->member_hash, s->raw.data, s->raw.len);
+	hash_copy(c->so_far, c->member_hash);
+	hash_final(c->so_far, &s->meta.so_far);
+}
+
+/* With the lock held before and after: all frames that were submitted, unless somebody is at it. */
+static void chain_on(struct ring *r)
+{
+	struct chain *c = &r->chain;
+
+	while (!c->busy && c->next < r->head) {
+		c->busy = true;
+		pthread_mutex_unlock(&r->lock);
+		slot_so_far(&r->slot[c->next % RING_SLOTS], c);
+		pthread_mutex_lock(&r->lock);
+		c->busy = false;
+		c->next++;
+	}
+}
+
 static void *ring_worker(void *payload)
 {
 	struct hand *h = payload;
@@ -134,9 +190,10 @@ static void *ring_worker(void *payload)
 		s->state = SLOT_BUSY;
 		r->work++;
 		pthread_mutex_unlock(&r->lock);
-		slot_compress(s, h);
+		slot_work(s, h);
 		pthread_mutex_lock(&r->lock);
 		s->state = SLOT_DONE;
+		chain_on(r);
 		pthread_cond_signal(&r->done);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -181,6 +238,7 @@ struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int leve
 	r->level = level;
 	r->raw_bytes = raw_bytes;
 	hand_init(&r->caller, r);
+	r->chain = (struct chain){.member = NO_MEMBER, .empty = hash_new(r), .member_hash = hash_new(r), .so_far = hash_new(r)};
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->ready, NULL);
 	pthread_cond_init(&r->done, NULL);
@@ -211,6 +269,15 @@ struct frame_row *slot_meta(struct slot *s)
 
 /* ---- the caller's side ---- */
 
+void slot_row(struct slot *s, const uint8_t *salt, size_t len)
+{
+	if (s->n_rows == s->cap_rows) {
+		s->cap_rows = s->cap_rows ? 2 * s->cap_rows : 1024;
+		s->row = mem_grow(s->raw.ctx, s->row, struct row, s->cap_rows);
+	}
+	s->row[s->n_rows++] = (struct row){salt, len};
+}
+
 static void slot_clear(struct slot *s)
 {
 	if (s->raw.cap > SLOT_KEEP || s->cap > SLOT_KEEP) {
@@ -219,15 +286,19 @@ static void slot_clear(struct slot *s)
 		s->cap = 0;
 	}
 	buf_clear(&s->raw);
+	s->n_rows = 0;
 	s->head_len = 0;
 	s->state = SLOT_FREE;
 	s->meta = (struct frame_row){.member = NO_MEMBER};
 }
 
-static void slot_wait(struct ring *r, struct slot *s)
+/* The oldest: compressed, and in its member's digest. */
+static void tail_wait(struct ring *r)
 {
+	const struct slot *s = &r->slot[r->tail % RING_SLOTS];
+
 	pthread_mutex_lock(&r->lock);
-	while (s->state != SLOT_DONE)
+	while (s->state != SLOT_DONE || r->chain.next <= r->tail)
 		pthread_cond_wait(&r->done, &r->lock);
 	pthread_mutex_unlock(&r->lock);
 }
@@ -238,7 +309,7 @@ static int ring_collect(struct ring *r, struct err *err)
 	struct slot *s = &r->slot[r->tail % RING_SLOTS];
 	int rc = 0;
 
-	slot_wait(r, s);
+	tail_wait(r);
 	if (s->out_len == 0)
 		return err_set(err, ERR_INTERNAL, "zstd could not compress a frame of \"%s\"", r->out->name);
 	if (s->head_len)
@@ -272,9 +343,12 @@ void ring_submit(struct ring *r, int level)
 
 	s->level = level ? level : r->level;
 	if (r->started == 0) {
-		slot_compress(s, &r->caller);
+		slot_work(s, &r->caller);
 		s->state = SLOT_DONE;
 		r->head++;
+		pthread_mutex_lock(&r->lock);
+		chain_on(r);
+		pthread_mutex_unlock(&r->lock);
 		return;
 	}
 	pthread_mutex_lock(&r->lock);

@@ -71,12 +71,11 @@ static void writer_init(struct bundle_writer *w, const struct bundle_source *sou
 	w->hash = hash_new(w);
 	w->member_hash = hash_new(w);
 	w->salts = salts_new(w);
-	tree_init(&w->frame_tree, w->hash);
 	tree_init(&w->data_tree, w->hash);
 	for (size_t i = 0; i < ARRAY_LEN(bufs); i++)
 		buf_init(bufs[i], w, TEXT_MEMBER_MAX);
 	buf_init(&w->spill, w, BUNDLE_ROW_MAX + 1);
-	w->out = (struct outfile){.fd = -1, .name = w->part_name, .file_hash = hash_new(w), .prefix_hash = hash_new(w), .ctx = w};
+	w->out = (struct outfile){.fd = -1, .name = w->part_name, .file_hash = hash_new(w), .ctx = w};
 	w->ring = ring_new(w, &w->out, w->frame_bytes + w->frame_bytes / 4 + LAST_ROW_BYTES, o->level ? o->level : 6, o->workers);
 }
 
@@ -168,16 +167,10 @@ const char *bundle_identity_of(const struct bundle_writer *w)
 
 /* ---- frames and members of rows ---- */
 
-static int rows_cut(struct bundle_writer *w, struct slot *s)
+static void rows_cut(struct bundle_writer *w, struct slot *s)
 {
-	struct frame_row *m = slot_meta(s);
-
-	tree_root(&w->frame_tree, &m->root);
-	tree_add(&w->data_tree, m->root.b, DIGEST_BYTES);
-	tree_init(&w->frame_tree, w->hash);
-	m->member = (uint32_t)w->n_members;
+	slot_meta(s)->member = (uint32_t)w->n_members;
 	ring_submit(w->ring, 0);
-	return 0;
 }
 
 int rows_close(struct bundle_writer *w, struct err *err)
@@ -196,9 +189,7 @@ int rows_close(struct bundle_writer *w, struct err *err)
 	rc = member_header(w, name, w->member_bytes, err);
 	if (rc)
 		return rc;
-	struct member *m = member_add(w, name);
-	m->bytes = w->member_bytes;
-	hash_final(w->member_hash, &m->sha256);
+	member_add(w, name)->bytes = w->member_bytes; /* its digest comes with its last frame */
 	w->in_rows = false;
 	w->member_bytes = 0;
 	return 0;
@@ -298,18 +289,14 @@ static void row_count(struct bundle_writer *w, struct kind_codec *c, const struc
 		w->sum.posts++;
 }
 
-static void row_hash(struct bundle_writer *w, const struct kind_codec *c, const struct bundle_field *fields, const char *line,
-		     size_t len)
+static const uint8_t *row_salt(struct bundle_writer *w, const struct kind_codec *c, const struct bundle_field *fields)
 {
 	static const struct bundle_field nobody = {.data = "-", .len = 1};
 	const struct bundle_field *owner = c->kind.owner_column >= 0 ? &fields[c->kind.owner_column] : &nobody;
-	struct digest commit;
 
 	if (owner->null || owner->len == 0)
 		owner = &nobody;
-	salt_commit(w->hash, salts_make(w->salts, w->salt_secret, w->identity, owner->data, owner->len), line, len, &commit);
-	tree_add(&w->frame_tree, commit.b, DIGEST_BYTES);
-	hash_update(w->member_hash, line, len + 1); /* with its newline */
+	return salts_make(w->salts, w->salt_secret, w->identity, owner->data, owner->len);
 }
 
 /* The line at `at` of this frame starts a new member instead. */
@@ -348,13 +335,12 @@ static int row_put(struct bundle_writer *w, struct kind_codec *c, const struct b
 		rc = row_move(w, &s, at, err);
 		if (rc)
 			return rc;
-		at = 0;
 	}
 	w->in_rows = true;
 	w->member_bytes += len;
 	w->sum.raw_bytes += len;
 	row_count(w, c, fields, slot_meta(s));
-	row_hash(w, c, fields, slot_raw(s)->data + at, len - 1);
+	slot_row(s, row_salt(w, c, fields), len);
 	if (slot_raw(s)->len >= w->frame_bytes + w->frame_bytes / 4)
 		rows_cut(w, s);
 	return ring_unsealed(w->ring) >= MEMBER_FRAMES ? rows_close(w, err) : 0;
