@@ -170,12 +170,16 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	auto_mem void *ctx = mem_context(run->ctx, "adopt");
 	struct bundle_reader *reader;
 	struct bundle_check check;
+	struct ledger_state *st;
 	char *text, *rule, *policy_hex;
 	json_t *o;
 	size_t len;
 	int rc;
 
 	log_info("bundle %s is not in the ledger: an earlier run was interrupted", rel_path);
+	if ((rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
+		return rc;
+	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
 	if ((rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
 	    (rc = refuse_generation(&check, rel_path, err)) < 0 || (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)

@@ -549,6 +549,21 @@ def test_read_only_database(bench):
 
 
 @test
+def test_adopted(bench):
+    """Killed between the rename of a bundle and its line, and while one bundle is finished and the next one written: the line that is made up for
+    it names the bundle before, as it does itself."""
+    bench.begin(bundle_size="1MiB")
+    for fault in ("BUNDLE_AFTER_RENAME:kill:3", "BUNDLE_SYNC:kill:2", "BUNDLE_SYNC:EIO:2"):
+        code = lib.finish(bench.start(fault)).code
+        if code not in (-signal.SIGKILL, 14):
+            bench.fail(f"{fault}: exit code {code}")
+        bench.safe(fault)
+    bench.converge()
+    if not any(e.get("adopted") for e in lib.ledger(bench.copy.archive)):
+        bench.fail("no bundle was adopted")
+
+
+@test
 def test_server_crash(bench):
     """The server goes down hard in the middle of a delete: exit 12, nothing lost, the next run goes on."""
     bench.begin()

@@ -571,12 +571,27 @@ def compare_files(want, copy):
     return minimal(problems)
 
 
+def compare_order(found, entries):
+    """Each published bundle names the one published before it, in the ledger and in itself."""
+    problems, before = [], ""
+    inside = {b.name: json.loads(b.members["mmretain.json"])["previous_rows_sha256"] for b in found}
+    for e in entries:
+        if e["type"] != "published":
+            continue
+        if e["previous_digest"] != before:
+            problems.append(f"ledger: {e['bundle']} follows {e['previous_digest']!r}, not {before!r}")
+        if inside.get(e["bundle"], before) != before:
+            problems.append(f"bundle {e['bundle']} follows {inside[e['bundle']]!r}, not {before!r}")
+        before = e["rows_digest"]
+    return minimal(problems)
+
+
 def compare(want, copy, exact=True):
     """All problems after a finished run."""
     problems = compare_database(want, copy.load())
     try:
-        problems += compare_archive(want, read_bundles(copy.archive, problems), exact)
-        entries = ledger(copy.archive)
+        found, entries = read_bundles(copy.archive, problems), ledger(copy.archive)
+        problems += compare_archive(want, found, exact) + compare_order(found, entries)
         named = json.dumps(entries)
         problems += [f"bundle {os.path.basename(p)} is not in the ledger" for p in bundles(copy.archive) if os.path.basename(p) not in named]
     except (Damage, OSError, ValueError) as e:
