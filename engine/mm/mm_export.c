@@ -169,12 +169,15 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 
 static int stream_next(struct stream *s, struct err *err)
 {
+	int64_t before = s->seq;
 	int rc = db_cursor_next(s->cursor, &s->row, err);
 
 	if (rc < 0)
 		return rc;
 	s->end = rc == 0;
 	s->seq = s->end ? INT64_MAX : strtoll(s->row.value[0], NULL, 10);
+	if (s->seq < before)
+		return err_set(err, ERR_DATABASE, "the server gave rows of %s in another order than they were written", parts[s->phase].cursor);
 	return 0;
 }
 
@@ -188,7 +191,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 
 		if (!t->present)
 			continue;
-		s[n] = (struct stream){.kind = parts[i].kind, .phase = (int)i};
+		s[n] = (struct stream){.kind = parts[i].kind, .phase = (int)i, .seq = INT64_MIN};
 		/* drafts have no index on rootid: one scan instead of one per post */
 		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
 			return rc;
