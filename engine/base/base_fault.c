@@ -19,7 +19,7 @@ const char *fault_name(enum fault_id id)
 }
 
 #ifdef MMR_FAULTS
-static unsigned passages[FAULT_COUNT];
+static _Atomic unsigned passages[FAULT_COUNT]; /* a bundle is finished by a thread of its own */
 
 static int errno_of(const char *word, size_t len)
 {

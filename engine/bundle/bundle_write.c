@@ -150,6 +150,12 @@ void bundle_abort(struct bundle_writer *w)
 	talloc_free(w);
 }
 
+void bundle_follow(struct bundle_writer *w, const char *previous_digest_hex)
+{
+	TALLOC_FREE(w->previous_hex);
+	w->previous_hex = mem_strdup(w, previous_digest_hex);
+}
+
 uint64_t bundle_raw_bytes(const struct bundle_writer *w)
 {
 	return w->sum.raw_bytes;

@@ -79,8 +79,14 @@ const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const s
 struct run_ids;
 struct run_ids *run_ids_new(void *ctx);
 void run_ids_add(struct run_ids *ids, const char *id, size_t len);
-/* Writes data/names/<what>.jsonl of the bundle for all ids. */
-int run_names_write(struct run *run, struct bundle_writer *w, const char *what, const struct run_ids *ids, struct err *err) MMR_CHECKED;
+/* Names that were asked for in the snapshot of a sitting. */
+struct run_names;
+struct run_names *run_names_new(void *ctx);
+/* Asks for all that will be needed, teams, channels or users. */
+int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids, struct err *err) MMR_CHECKED;
+/* Writes data/names/<what>.jsonl of the bundle for all ids; asks for those that are not known. */
+int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what, const struct run_ids *ids,
+		    struct err *err) MMR_CHECKED;
 
 /* ---- one unit ---- */
 struct run_file {                          /* an attachment of the bundle that is being written */
@@ -107,11 +113,14 @@ struct unit {                              /* one bundle of a sitting */
 	struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle and stay: a late pin, an attachment that changed */
 	size_t at;                         /* in the report */
 	uint64_t indexed;                  /* number to wait for */
+	struct finishing *finishing;       /* NULL: not yet, or not any more */
 };
 /* Opens a bundle for threads like *first, from this thread of the sitting on. */
 int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err) MMR_CHECKED;
-/* Attachments, names, finish, read back, publish, ledger. */
+/* Attachments and names; the bundles before it are published, and a thread takes it to the disk while the rows of the next one come. */
 int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
+/* All bundles that were closed: on the disk, read back, published, in the ledger. */
+int run_units_settle(struct sitting *s, struct err *err) MMR_CHECKED;
 /* This thread is in the bundle and stays; why: as for purge_skip. */
 void run_unit_skip(struct unit *u, const char *root, unsigned why);
 /* What is to be deleted for it. */
@@ -146,8 +155,10 @@ struct sitting {
 	struct mm_export *x;
 	int64_t snapshot_ms;
 	struct purge_hints *hints;         /* of all bundles, one after the other */
+	struct run_names *names;
+	struct run_ids *channels;          /* of all bundles */
 	struct sitting_group *group; size_t n_groups;
-	struct unit *unit; size_t n_units;
+	struct unit *unit; size_t n_units, n_settled; /* settled: published */
 	struct spool *looked;              /* attachments, in the order of their rows */
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */

@@ -1,10 +1,10 @@
-/* run_names.c - the ids that occur in a bundle, and their names at export. */
+/* run_names.c - the ids that occur in a bundle, and their names in the snapshot of its export. */
 #include "run_internal.h"
 
 #include <string.h>
 #include <uthash.h>
 
-enum { PAGE = 2000 };
+enum { PAGE = 2000, KEEP = 20000 /* names of each sort, and what the bundle at hand needs more: some 5 MiB */ };
 
 struct id { char text[64]; UT_hash_handle hh; };
 struct run_ids { struct id *set; };
@@ -42,31 +42,105 @@ static int by_text(const struct id *a, const struct id *b)
 	return strcmp(a->text, b->text);
 }
 
-struct out { struct bundle_writer *w; const char *what; };
+/* ---- names ---- */
+
+struct name { UT_hash_handle hh; char *name, *display, *extra; /* name NULL: nobody has that id */ char id[]; };
+struct run_names { struct names { struct name *set; } users, channels, teams; };
+
+static void forget(struct names *t)
+{
+	for (struct name *e = t->set, *next; e; e = next) {
+		next = e->hh.next;
+		HASH_DEL(t->set, e);
+		talloc_free(e);
+	}
+}
+
+static int names_destroy(struct run_names *n)
+{
+	HASH_CLEAR(hh, n->users.set);
+	HASH_CLEAR(hh, n->channels.set);
+	HASH_CLEAR(hh, n->teams.set);
+	return 0;
+}
+
+struct run_names *run_names_new(void *ctx)
+{
+	struct run_names *n = mem_new(ctx, struct run_names);
+
+	talloc_set_destructor(n, names_destroy);
+	return n;
+}
+
+static struct names *table_of(struct run_names *n, const char *what)
+{
+	return strcmp(what, "users") == 0 ? &n->users : strcmp(what, "channels") == 0 ? &n->channels : &n->teams;
+}
+
+static struct name *find(const struct names *t, const char *id)
+{
+	struct name *e;
+
+	HASH_FIND(hh, t->set, id, (unsigned)strlen(id), e);
+	return e;
+}
+
+static struct name *add(void *ctx, struct names *t, const char *id)
+{
+	size_t len = strlen(id);
+	struct name *e = mem_check(talloc_zero_size(ctx, sizeof *e + len + 1));
+
+	memcpy(e->id, id, len);
+	HASH_ADD_KEYPTR(hh, t->set, e->id, (unsigned)len, e);
+	return e;
+}
 
 static int on_name(void *payload, const struct db_row *row, struct err *err)
 {
-	struct out *o = payload;
+	struct names *t = payload;
+	struct name *e = row->value[0] ? find(t, row->value[0]) : NULL;
 
-	return bundle_name(o->w, o->what, row->value[0], row->value[1] ? row->value[1] : "", row->value[2] ? row->value[2] : "",
-			   row->columns > 3 && row->value[3] ? row->value[3] : "", err);
+	(void)err;
+	if (!e || e->name)
+		return 0; /* nobody asked */
+	e->name = mem_strdup(e, row->value[1] ? row->value[1] : "");
+	e->display = mem_strdup(e, row->value[2] ? row->value[2] : "");
+	e->extra = mem_strdup(e, row->columns > 3 && row->value[3] ? row->value[3] : "");
+	return 0;
 }
 
-int run_names_write(struct run *run, struct bundle_writer *w, const char *what, const struct run_ids *ids, struct err *err)
+/* Those that are not known yet.  People and teams come again in the next bundle; each question waits for the rows that were asked for before it. */
+int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids, struct err *err)
 {
-	struct run_ids *sorted = (struct run_ids *)(uintptr_t)ids; /* the order of the set is nobody's business */
+	struct names *t = table_of(names, what);
 	const char *page[PAGE];
-	struct out o = {w, what};
 	size_t n = 0;
 	int rc = 0;
 
-	HASH_SORT(sorted->set, by_text); /* the same ids give the same bytes */
-	for (struct id *i = sorted->set; i && rc == 0; i = i->hh.next) {
-		page[n++] = i->text;
-		if (n == PAGE || !i->hh.next) {
-			rc = mm_names(run->mm, what, page, n, on_name, &o, err);
+	if (HASH_COUNT(t->set) > KEEP)
+		forget(t);
+	for (const struct id *i = ids->set; i && rc == 0; i = i->hh.next) {
+		if (!find(t, i->text))
+			page[n++] = add(names, t, i->text)->id;
+		if (n == PAGE || (n && !i->hh.next)) {
+			rc = mm_names(run->mm, what, page, n, on_name, t, err);
 			n = 0;
 		}
+	}
+	return rc;
+}
+
+int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what, const struct run_ids *ids, struct err *err)
+{
+	struct run_ids *sorted = (struct run_ids *)(uintptr_t)ids; /* the order of the set is nobody's business */
+	const struct name *e;
+	int rc = run_names_fetch(run, names, what, ids, err);
+
+	HASH_SORT(sorted->set, by_text); /* the same ids give the same bytes */
+	for (const struct id *i = sorted->set; i && rc == 0; i = i->hh.next) {
+		e = find(table_of(names, what), i->text);
+		if (e && e->name)
+			rc = bundle_name(w, what, e->id, e->name, e->display, e->extra, err);
 	}
 	return rc;
 }

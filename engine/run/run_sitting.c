@@ -11,7 +11,8 @@
 #include <string.h>
 
 /* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
-enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000 };
+enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
+       CHANNELS_AHEAD = 20000 /* whose names are asked for at once */ };
 
 struct rows {
 	struct sitting *s;
@@ -197,6 +198,8 @@ static void add_group(struct sitting *s, const struct due *d)
 static int collect(struct sitting *s, struct spool *due, struct err *err)
 {
 	uint64_t posts = 0, most = run_alone(s->run) ? SITTING_POSTS_FULL_SPEED : SITTING_POSTS;
+	size_t n_channels = 0;
+	mm_id channel = "";
 	const void *p;
 	int rc = 0;
 
@@ -211,6 +214,9 @@ static int collect(struct sitting *s, struct spool *due, struct err *err)
 		if (d->t.part)
 			mm_export_parts(s->x, s->run->plan->deleted_cut_ms);
 		add_group(s, d);
+		if (strcmp(d->t.channel_id, channel) != 0 && n_channels++ < CHANNELS_AHEAD)
+			run_ids_add(s->channels, d->t.channel_id, strlen(d->t.channel_id));
+		memcpy(channel, d->t.channel_id, sizeof channel);
 		memcpy(t.root, d->t.root, sizeof t.root);
 		memcpy(t.channel_id, d->t.channel_id, sizeof t.channel_id);
 		if ((rc = mm_export_add(s->x, &t, err)) < 0)
@@ -263,9 +269,9 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),
 		.file_path_column = column_of(s->run, MM_FILE, "path"),
 	};
-	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0)
+	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0 || (r->u && (rc = close_unit(r, err)) < 0))
 		return rc;
-	return r->u ? close_unit(r, err) : 0;
+	return run_units_settle(s, err);
 }
 
 /* Everything up to published bundles. */
@@ -278,8 +284,11 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	since_ms = changed_since_ms(s);
+	s->names = run_names_new(s->ctx);
+	s->channels = run_ids_new(s->ctx);
 	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, since_ms, err)) < 0 ||
-	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
+	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
+	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < s->n_dropped; i++)
 		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;

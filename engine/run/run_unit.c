@@ -2,16 +2,20 @@
  * run_unit.c - the bundles of one sitting, one after the other.
  *
  * Order for each: opened at its first row, rows streamed in, attachments, names, finish, publish (read back), ledger, index.  Until the
- * ledger line stands, every row is in the database; nothing here deletes.
+ * ledger line stands, every row is in the database; nothing here deletes.  Finish is a thread's: it waits for compressed frames and for the disk,
+ * and the rows of the next bundle need not.  All that can be seen from outside, from publish on, comes in order and from one thread.
  */
 #include "run_internal.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { SHRINKS_TO_PERCENT = 33, ROOM_PERCENT = 120 }; /* rows compress to a third at the worst; room for a fifth more than that */
+
+struct finishing { struct bundle_writer *w; pthread_t thread; bool threaded; struct err err; int rc; };
 
 /* Bytes in the archive that the next bundle may take. */
 static uint64_t room_bytes(const struct run *run)
@@ -32,7 +36,7 @@ static int open_bundle(struct unit *u, struct err *err)
 		.schema_digest_hex = run->schema_hex, .tool_version = RUN_VERSION,
 	};
 	struct bundle_options options = {
-		.level = run->policy->archive.level, .workers = 1, .seq = run->seq, .previous_digest_hex = run->previous_hex, .kind = run->kind, .n_kinds = MM_KINDS,
+		.level = run->policy->archive.level, .workers = 1, .seq = run->seq, .kind = run->kind, .n_kinds = MM_KINDS,
 	};
 
 	if (!u->rule->has_age)
@@ -43,9 +47,11 @@ static int open_bundle(struct unit *u, struct err *err)
 	}
 	snprintf(pg, sizeof pg, "%d", db_server_version(run->mm->db));
 	memcpy(options.salt_secret, run->store->salt_secret, sizeof options.salt_secret);
-	if ((rc = store_check_room(run->store, room_bytes(run), err)) < 0)
+	if ((rc = store_check_room(run->store, room_bytes(run), err)) < 0 ||
+	    (rc = bundle_create(u->ctx, run->store->partial_dirfd, &source, &options, &u->w, err)) < 0)
 		return rc;
-	return bundle_create(u->ctx, run->store->partial_dirfd, &source, &options, &u->w, err);
+	run->seq++; /* a waiver uses its number up too: its list stays in partial/ until it is purged */
+	return 0;
 }
 
 int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err)
@@ -68,13 +74,14 @@ int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, s
 static int write_names(struct unit *u, struct err *err)
 {
 	struct run *run = u->sitting->run;
+	struct run_names *names = u->sitting->names;
 	int rc;
 
 	run_ids_add(u->teams, u->first.team, strlen(u->first.team));
-	if ((rc = run_names_write(run, u->w, "teams", u->teams, err)) < 0 ||
-	    (rc = run_names_write(run, u->w, "channels", u->channels, err)) < 0)
+	if ((rc = run_names_write(run, names, u->w, "teams", u->teams, err)) < 0 ||
+	    (rc = run_names_write(run, names, u->w, "channels", u->channels, err)) < 0)
 		return rc;
-	return run_names_write(run, u->w, "users", u->users, err);
+	return run_names_write(run, names, u->w, "users", u->users, err);
 }
 
 static int seal(struct unit *u, struct err *err)
@@ -97,7 +104,6 @@ static int seal(struct unit *u, struct err *err)
 		u->part = mem_printf(u->sitting->ctx, "%s.tar.zst.part", bundle_identity_of(u->w));
 	if ((rc = run_line_bundle(run, u, r, u->name, err)) < 0)
 		return rc;
-	run->seq++; /* a waiver uses its number up too: its list stays in partial/ until it is purged */
 	if (!receipt_waived(r))
 		memcpy(run->previous_hex, hex, sizeof hex);
 	return run_fault(FAULT_RUN_AFTER_PUBLISHED, err);
@@ -129,15 +135,6 @@ static void note(struct unit *u)
 	u->at = rep->n_bundles - 1;
 }
 
-static int finish(struct unit *u, struct err *err)
-{
-	int rc;
-
-	if ((rc = run_files_store(u, err)) < 0 || (rc = write_names(u, err)) < 0)
-		return rc;
-	return bundle_finish(u->w, err);
-}
-
 void run_unit_skip(struct unit *u, const char *root, unsigned why)
 {
 	struct purge_skip *skip;
@@ -151,33 +148,101 @@ void run_unit_skip(struct unit *u, const char *root, unsigned why)
 	snprintf(skip->root, sizeof skip->root, "%s", root);
 }
 
+static void *finish(void *payload)
+{
+	struct finishing *f = payload;
+
+	f->rc = bundle_finish(f->w, &f->err);
+	return NULL;
+}
+
+/* Nobody else touches the writer from here until finish_wait.  No thread can be had: done without. */
+static void finish_begin(struct unit *u)
+{
+	struct finishing *f = mem_new(u->sitting->ctx, struct finishing);
+
+	f->w = u->w;
+	u->finishing = f;
+	f->threaded = thread_start(&f->thread, finish, f) == 0;
+	if (!f->threaded)
+		(void)finish(f);
+}
+
+static int finish_wait(struct unit *u, struct err *err)
+{
+	struct finishing *f = u->finishing;
+	int rc;
+
+	if (f->threaded)
+		pthread_join(f->thread, NULL);
+	if ((rc = f->rc) < 0)
+		*err = f->err;
+	TALLOC_FREE(u->finishing);
+	return rc;
+}
+
 /* The file in partial/ goes, unless it was published, or waived: then it is the list of what may be deleted. */
 void run_unit_abort(struct unit *u)
 {
+	struct err ignored;
+
+	if (u->finishing)
+		(void)finish_wait(u, &ignored); /* given up whatever came of it */
 	if (u->w)
 		bundle_abort(u->w);
 	u->w = NULL;
 	TALLOC_FREE(u->ctx);
 }
 
-int run_unit_close(struct unit *u, struct err *err)
+static int settle(struct unit *u, struct err *err)
 {
-	struct run *run = u->sitting->run;
+	struct sitting *s = u->sitting;
 	uint64_t posts = bundle_posts(u->w);
 	int64_t from;
-	int rc = finish(u, err);
+	int rc = finish_wait(u, err);
 
 	if (rc < 0)
 		return rc;
-	run_timing("export", u->sitting->from_us, posts, bundle_identity_of(u->w));
 	from = time_mono_us();
 	if ((rc = seal(u, err)) < 0)
 		return rc;
 	run_timing("publish", from, posts, u->name);
-	u->indexed = run_index_add(run, u->receipt);
+	u->indexed = run_index_add(s->run, u->receipt);
 	note(u);
 	run_unit_abort(u); /* memory of the writer */
-	u->sitting->from_us = time_mono_us();
+	s->from_us += time_mono_us() - from; /* no part of the export that goes on */
+	return 0;
+}
+
+static int settle_before(struct sitting *s, size_t n, struct err *err)
+{
+	int rc = 0;
+
+	for (; s->n_settled < n && rc == 0; s->n_settled += rc == 0)
+		rc = settle(&s->unit[s->n_settled], err);
+	return rc;
+}
+
+int run_units_settle(struct sitting *s, struct err *err)
+{
+	int rc = settle_before(s, s->n_units, err);
+
+	if (rc == 0 && s->n_units)
+		run_timing("export", s->from_us, 0, s->unit[s->n_units - 1].name); /* what the last one was waited for */
+	return rc;
+}
+
+int run_unit_close(struct unit *u, struct err *err)
+{
+	struct sitting *s = u->sitting;
+	int rc;
+
+	if ((rc = run_files_store(u, err)) < 0 || (rc = write_names(u, err)) < 0 || (rc = settle_before(s, s->n_units - 1, err)) < 0)
+		return rc;
+	bundle_follow(u->w, s->run->previous_hex);
+	run_timing("export", s->from_us, bundle_posts(u->w), bundle_identity_of(u->w));
+	s->from_us = time_mono_us();
+	finish_begin(u);
 	return 0;
 }
 

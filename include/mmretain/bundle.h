@@ -110,6 +110,8 @@ int bundle_name(struct bundle_writer *w, const char *what, const char *id, const
 		const char *extra_json, struct err *err) MMR_CHECKED;
 uint64_t bundle_raw_bytes(const struct bundle_writer *w);  /* raw row bytes so far */
 uint64_t bundle_posts(const struct bundle_writer *w);
+/* Which bundle it follows: row digest of the newest one of the archive in hexadecimal, or "".  Instead of that of the options. */
+void bundle_follow(struct bundle_writer *w, const char *previous_digest_hex);
 /* Writes the rest, seek table, fdatasync, close.  After it the file in partial/ is complete and nothing is published. */
 int bundle_finish(struct bundle_writer *w, struct err *err) MMR_CHECKED;
 void bundle_abort(struct bundle_writer *w);                /* frees w; removes the .part file unless it was published or waived */
