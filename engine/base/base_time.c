@@ -41,6 +41,14 @@ int64_t time_mono_ms(void)
 	return time_mono_us() / 1000;
 }
 
+int64_t time_boot_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 void time_sleep_ms(int64_t ms)
 {
 	struct timespec ts;

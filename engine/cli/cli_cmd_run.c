@@ -36,9 +36,9 @@ static int64_t deadline(const struct cli_args *a)
 	int minutes;
 
 	if (a->value[OPT_RUN_TIME] && duration_parse(a->value[OPT_RUN_TIME], &d))
-		return time_mono_ms() + duration_after(0, &d);
+		return time_boot_ms() + duration_after(0, &d);
 	if (a->value[OPT_UNTIL] && cli_clock_parse(a->value[OPT_UNTIL], &minutes))
-		return time_mono_ms() + until_ms(minutes);
+		return time_boot_ms() + until_ms(minutes);
 	return 0;
 }
 
@@ -217,7 +217,7 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 	const char *const *v = cli->args->value;
 	struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
 					    .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
-					    .deadline_mono_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
+					    .deadline_boot_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
 	struct run_report *rep = NULL;
 	struct err print_err = {0};
 	int r = cli_load_policy(cli, err), printed = 0;

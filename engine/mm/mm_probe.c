@@ -329,13 +329,13 @@ int mm_probe(struct mm *mm, struct err *err)
 int mm_probe_watch(struct mm *mm, struct err *err)
 {
 	enum { EVERY_MS = 1000 };
-	int64_t now_ms = time_mono_ms();
+	int64_t now_ms = time_boot_ms();
 	int r;
 
-	if (mm->probed_mono_ms && now_ms - mm->probed_mono_ms < EVERY_MS)
+	if (mm->probed_boot_ms && now_ms - mm->probed_boot_ms < EVERY_MS)
 		return 0;
 	if ((r = mm_probe_again(mm, err)) == 0)
-		mm->probed_mono_ms = now_ms;
+		mm->probed_boot_ms = now_ms;
 	return r;
 }
 

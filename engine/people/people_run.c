@@ -113,7 +113,7 @@ static int may_go_on(const struct people_options *o, struct err *err)
 
 	if (rc == 0 && o->lock_db)
 		rc = db_lock_check(o->lock_db, o->lock_key, err);
-	if (rc == 0 && o->deadline_mono_ms && time_mono_ms() >= o->deadline_mono_ms)
+	if (rc == 0 && o->deadline_boot_ms && time_boot_ms() >= o->deadline_boot_ms)
 		rc = err_set(err, ERR_WORK_LEFT, "time budget used up; the other departed users are left for the next run");
 	return rc;
 }

@@ -113,7 +113,7 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 
 static int check_budget(const struct purge_options *o, struct err *err)
 {
-	if (stop_requested() || (o->deadline_mono_ms && time_mono_ms() >= o->deadline_mono_ms))
+	if (stop_requested() || (o->deadline_boot_ms && time_boot_ms() >= o->deadline_boot_ms))
 		return err_set(err, ERR_WORK_LEFT, "%s; the rest of the bundle stays in the database",
 			       stop_requested() ? "stop requested" : "time budget used up");
 	return 0;

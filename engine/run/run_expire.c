@@ -161,11 +161,11 @@ static int close_all(struct run_expire *x, struct err *err)
 
 static int out_of_time(const struct run_expire *x, struct err *err)
 {
-	int64_t d = x->options->deadline_mono_ms;
+	int64_t d = x->options->deadline_boot_ms;
 
 	if (stop_requested())
 		return stop_check(err);
-	if (d && time_mono_ms() >= d)
+	if (d && time_boot_ms() >= d)
 		return err_set(err, ERR_WORK_LEFT, "time budget used up; the other bundles past their time are left for the next run");
 	return 0;
 }
@@ -341,7 +341,7 @@ static bool is_whole_night(const struct run_options *o)
 /* A hold is no news to a run: threads that it keeps in the database do not count as kept back either. */
 int run_expire_step(struct run *run, struct err *err)
 {
-	struct run_expire_options options = {.act = true, .deadline_mono_ms = run->options->deadline_mono_ms, .progress = run->options->progress};
+	struct run_expire_options options = {.act = true, .deadline_boot_ms = run->options->deadline_boot_ms, .progress = run->options->progress};
 	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .lock_db = run->lock_db, .ledger = run->ledger, .run_id = run->report->id,
 			       .options = &options};
 	int rc;

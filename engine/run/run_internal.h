@@ -44,7 +44,7 @@ struct run {
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
 	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */
-	int64_t plan_mono_ms;              /* monotonic clock when the plan was begun */
+	int64_t plan_boot_ms;              /* time_boot_ms when the plan was begun */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
@@ -151,7 +151,7 @@ struct sitting {
 	void *ctx;
 	uint64_t begin, threads;           /* records of the spool: begin, and how many were added */
 	uint64_t used;                     /* threads that went into bundles or were dropped, from the front */
-	int64_t begin_mono_ms, from_us;    /* from_us: of the bundle being written */
+	int64_t begin_boot_ms, from_us;    /* from_us: of the bundle being written */
 	struct mm_export *x;
 	int64_t snapshot_ms;
 	struct purge_hints *hints;         /* of all bundles, one after the other */

@@ -203,7 +203,7 @@ static int make_plan(struct run *run, struct err *err)
 	int64_t from = time_mono_us();
 	int rc;
 
-	run->plan_mono_ms = time_mono_ms();
+	run->plan_boot_ms = time_boot_ms();
 	if (!o->plan_file && (rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0)
 		return rc;
 	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
@@ -219,11 +219,11 @@ static int make_plan(struct run *run, struct err *err)
 
 static int out_of_time(const struct run *run, struct err *err)
 {
-	int64_t d = run->options->deadline_mono_ms;
+	int64_t d = run->options->deadline_boot_ms;
 
 	if (stop_requested())
 		return stop_check(err);
-	if (d && time_mono_ms() >= d)
+	if (d && time_boot_ms() >= d)
 		return err_set(err, ERR_WORK_LEFT, "time budget used up; the rest is left for the next run");
 	return 0;
 }

@@ -11,7 +11,7 @@
 
 enum { ASK_EVERY_MS = 50 };
 
-struct seen { struct mm_scope mm; bool left, found; int64_t asked_mono_ms; UT_hash_handle hh; };
+struct seen { struct mm_scope mm; bool left, found; int64_t asked_boot_ms; UT_hash_handle hh; };
 struct run_scopes {
 	struct run *run;
 	const struct policy_rule *rule;
@@ -99,15 +99,15 @@ static void take(struct run_scopes *s, const struct mm_scope *now)
 /* Those of the channels whose answer is too old. */
 static size_t to_ask(struct run_scopes *s, const mm_id *channel, size_t n, mm_id *ret)
 {
-	int64_t now = time_mono_ms();
+	int64_t now = time_boot_ms();
 	size_t n_ask = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct seen *c = look(s, channel[i]);
 
-		if (c->asked_mono_ms && now - c->asked_mono_ms < ASK_EVERY_MS)
+		if (c->asked_boot_ms && now - c->asked_boot_ms < ASK_EVERY_MS)
 			continue;
-		c->asked_mono_ms = now;
+		c->asked_boot_ms = now;
 		c->found = false; /* a channel without a row is no rule's */
 		memcpy(ret[n_ask++], channel[i], sizeof(mm_id));
 	}

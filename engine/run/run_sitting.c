@@ -51,9 +51,9 @@ static bool ends(struct rows *r, uint64_t thread)
 /* Half of the time that is left belongs to deleting what was read. */
 static bool out_of_time(const struct sitting *s)
 {
-	int64_t deadline = s->run->options->deadline_mono_ms;
+	int64_t deadline = s->run->options->deadline_boot_ms;
 
-	return deadline && time_mono_ms() > s->begin_mono_ms + (deadline - s->begin_mono_ms) / 2;
+	return deadline && time_boot_ms() > s->begin_boot_ms + (deadline - s->begin_boot_ms) / 2;
 }
 
 static int close_unit(struct rows *r, struct err *err)
@@ -243,7 +243,7 @@ static int64_t changed_since_ms(const struct sitting *s)
 {
 	const struct run *run = s->run;
 	/* Of a plan of this run by the database's clock, whatever --now says. */
-	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_mono_ms() - run->plan_mono_ms);
+	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_boot_ms() - run->plan_boot_ms);
 
 	return planned_ms - COMMIT_LATE_MS;
 }
@@ -328,7 +328,7 @@ static int purge(struct sitting *s, struct err *err)
 int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "sitting");
-	struct sitting s = {.run = run, .ctx = ctx, .begin = record, .begin_mono_ms = time_mono_ms(), .from_us = time_mono_us()};
+	struct sitting s = {.run = run, .ctx = ctx, .begin = record, .begin_boot_ms = time_boot_ms(), .from_us = time_mono_us()};
 	int rc;
 
 	run_index_hold(run);

@@ -43,12 +43,14 @@ int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err
 /* Until blob_grace has passed since the last delete.  false: there is no time for that. */
 static bool wait_grace(const struct run *run)
 {
-	int64_t until = run->deleted_mono_ms + run->policy->throttle.blob_grace_ms, deadline = run->options->deadline_mono_ms;
+	/* A server on the same host has its share of this wait only while the host is awake. */
+	int64_t until = run->deleted_mono_ms + run->policy->throttle.blob_grace_ms, deadline = run->options->deadline_boot_ms;
+	int64_t left_ms = until - time_mono_ms();
 
-	if (deadline && until > deadline)
+	if (deadline && time_boot_ms() + left_ms > deadline)
 		return false;
-	if (time_mono_ms() < until)
-		log_info("waiting %lld s for replies under way before attachments are removed", (long long)(until - time_mono_ms() + 999) / 1000);
+	if (left_ms > 0)
+		log_info("waiting %lld s for replies under way before attachments are removed", (long long)(left_ms + 999) / 1000);
 	while (time_mono_ms() < until && !stop_requested())
 		time_sleep_ms(POLL_MS);
 	return time_mono_ms() >= until;

@@ -212,8 +212,9 @@ int library_load(const char *soname, const struct library_function *function, si
 int64_t time_now_ms(void);            /* wall clock, or the --now override */
 void time_override_ms(int64_t now_ms);/* tests; 0 = off */
 bool time_is_overridden(void);
-int64_t time_mono_ms(void);
+int64_t time_mono_ms(void);            /* stands still while the host is suspended: for work, and for waits of which a server must have its share */
 int64_t time_mono_us(void);
+int64_t time_boot_ms(void);            /* goes on while the host is suspended: for deadlines, and for the age of what others may change */
 void time_sleep_ms(int64_t ms);       /* ends early on a stop request */
 void time_pause_ms(int64_t ms);       /* for what a stop request waits for, too; a signal may end it early */
 #define TIME_TEXT 32

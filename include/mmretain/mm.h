@@ -78,7 +78,7 @@ struct mm {
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
-	int64_t probed_mono_ms;            /* when mm_probe_watch last looked; 0: never */
+	int64_t probed_boot_ms;            /* when mm_probe_watch last looked; 0: never */
 };
 /* Is this the database of an earlier run or plan, by name and system identifier ("": could not be read)?  HIDDEN: it could be read then and
  * cannot now; SHOWN: the other way round.  Neither says that it is another one, or the same. */

@@ -89,7 +89,7 @@ struct people_options {
 	const uint8_t *key; size_t key_len;     /* secret of the archive: digests and pseudonyms; pseudonyms need it (ERR_KEY) */
 	int journal_dirfd;                      /* folder of PEOPLE_JOURNAL */
 	people_event_fn event; void *payload;
-	int64_t deadline_mono_ms;               /* 0 = none */
+	int64_t deadline_boot_ms;               /* by time_boot_ms; 0 = none */
 	struct db *lock_db; int64_t lock_key;   /* checked before each account; NULL: not checked */
 	const struct progress *progress;
 };

@@ -53,7 +53,7 @@ struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
 	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
 	bool alone;                            /* no chat waits beside it: parallel workers may help the sweep */
-	int64_t deadline_mono_ms;              /* 0 = none */
+	int64_t deadline_boot_ms;              /* by time_boot_ms; 0 = none */
 	int64_t snapshot_ms;                   /* database clock when the export began; 0: watch everything */
 	int64_t sweep_wait_ms;                 /* how long the sweep waits for older transactions */
 	bool find_here;                        /* the sweep tells which threads of the bundles are in the database; so it does with count_found */

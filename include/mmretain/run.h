@@ -21,7 +21,7 @@ struct run_options {
 	const char *plan_file;             /* carry out exactly this plan, or NULL: plan now */
 	bool no_purge;                     /* archive only */
 	bool moved_database;               /* go on with an archive whose last run was with another database */
-	int64_t deadline_mono_ms;          /* monotonic clock; 0 = none */
+	int64_t deadline_boot_ms;          /* by time_boot_ms; 0 = none */
 	const char *rule, *team, *channel; /* restrict, may be NULL */
 	const struct progress *progress;
 };
@@ -122,7 +122,7 @@ struct run_expire_report {
 struct run_expire_options {
 	bool act;                          /* false: only looked at, without any lock */
 	bool clock_is_right;               /* somebody has looked at the clock: a silent ledger is no reason to stop */
-	int64_t deadline_mono_ms;          /* monotonic clock; 0 = none */
+	int64_t deadline_boot_ms;          /* by time_boot_ms; 0 = none */
 	const struct progress *progress;
 };
 /* Removes bundles that are past their time and that nothing holds: file, index, late rows, entry in the catalog.  Each is read back in full and

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import psycopg2
@@ -36,9 +37,9 @@ class Base(exit_codes.Base):
         super().setUp()
         self.pg = exit_codes.PG
 
-    def halt(self, fault, **popen):
+    def halt(self, fault, *args, env=None, **popen):
         """A run that stops itself at a fault point."""
-        process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None, env={"MMR_FAULT": f"{fault}:stop"}, **popen)
+        process = lib.start(self.copy, self.policy, "run", "--yes", *args, now_ms=None, env=dict(env or {}, MMR_FAULT=f"{fault}:stop"), **popen)
         if not lib.stopped(process):
             self.fail(f"the run did not stop at {fault}: {lib.finish(process).err}")
         return process
@@ -256,6 +257,22 @@ class PowerCut(Base):
         self.call(0, "run", "--yes")
         self.call(0, "verify")
         self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
+
+
+class Suspended(Base):
+    @unittest.skipUnless(os.environ.get("CLOCK_AHEAD"), "CLOCK_AHEAD is not set")
+    def test_deadline(self):
+        """A laptop's lid was closed over a run: its time is used up when the host wakes, whatever it did in it."""
+        for when in (("--run-time", "6h"), ("--until", time.strftime("%H:%M", time.localtime(time.time() + 6 * 3600)))):
+            with self.subTest(when=when):
+                self.begin(init=not os.path.exists(self.copy.archive))
+                slept = os.path.join(self.copy.where, "slept" + when[0])
+                process = self.halt("RUN_AFTER_PUBLISHED", *when, env={"LD_PRELOAD": os.environ["CLOCK_AHEAD"], "CLOCK_SUSPEND_FILE": slept})
+                pathlib.Path(slept).touch()
+                self.go_on(process, 4, err="time budget used up")
+                self.safe("suspended")
+        self.call(0, "run", "--yes")
+        self.finished()
 
 
 class Clock(Base):
