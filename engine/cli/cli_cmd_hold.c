@@ -17,8 +17,8 @@ struct hold {
 	struct cli *cli;
 	struct ledger *ledger;       /* NULL: only looked at */
 	struct ledger_state *state;
-	mm_id *id; size_t n;         /* the operands, sorted, each once; of `add` the threads that they belong to */
-	struct cli_hold_id *named; size_t n_named; /* of `add`: the operands */
+	mm_id *id; size_t n;         /* the operands, sorted, each once; of `add` and `release` the threads that they belong to */
+	struct cli_hold_id *named; size_t n_named; /* of `add` and `release`: the operands */
 	const char *case_id;         /* NULL: of `list`, all */
 };
 
@@ -132,12 +132,11 @@ static int print_json(const struct hold *h, const char *key, const mm_id *done, 
 		if (place(h->state, h->id[i]) < h->state->n_held)
 			append(already, h->id[i]);
 	cli_json_put(doc, key, ids);
-	if (strcmp(key, "held") == 0) {
+	if (strcmp(key, "held") == 0)
 		cli_json_put(doc, "already", already);
-		cli_json_put(doc, "named", named_json(h));
-	} else {
+	else
 		json_decref(already);
-	}
+	cli_json_put(doc, "named", named_json(h));
 	cli_json_text(doc, "case", h->case_id);
 	return cli_json_print(doc, err);
 }
@@ -176,20 +175,31 @@ static int add(struct hold *h, struct err *err)
 	return 0;
 }
 
+static int refuse_not_held(const struct cli_hold_id *id, struct err *err)
+{
+	if (strcmp(id->asked, id->root) != 0)
+		err_set(err, ERR_USAGE, "thread %s is not held: the thread of %s", id->root, id->asked);
+	else
+		err_set(err, ERR_USAGE, "thread %s is not held", id->asked);
+	return err_hint(err, "`mmretain hold list` shows what is. No hold was released.");
+}
+
 static int release(struct hold *h, struct err *err)
 {
 	int r;
 
-	for (size_t i = 0; i < h->n; i++)
-		if (place(h->state, h->id[i]) == h->state->n_held) {
-			err_set(err, ERR_USAGE, "thread %s is not held", h->id[i]);
-			return err_hint(err, "`mmretain hold list` shows what is. No hold was released.");
-		}
+	for (size_t i = 0; i < h->n_named; i++)
+		if (place(h->state, h->named[i].root) == h->state->n_held)
+			return refuse_not_held(&h->named[i], err);
 	r = run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
-	for (size_t i = 0; i < h->n; i++)
-		printf("%s is not held any more\n", h->id[i]);
+	for (size_t i = 0; i < h->n_named; i++) {
+		printf("%s is not held any more", h->named[i].root);
+		if (strcmp(h->named[i].asked, h->named[i].root) != 0)
+			printf(": the thread of %s", h->named[i].asked);
+		printf("\n");
+	}
 	return 0;
 }
 
@@ -235,32 +245,67 @@ static int take_ids(struct hold *h, struct err *err)
 	return 0;
 }
 
+static void name_ids(struct hold *h)
+{
+	h->n_named = h->n;
+	h->named = mem_array(h->cli->ctx, struct cli_hold_id, h->n);
+	for (size_t i = 0; i < h->n; i++) {
+		memcpy(h->named[i].asked, h->id[i], sizeof(mm_id));
+		memcpy(h->named[i].root, h->id[i], sizeof(mm_id));
+	}
+}
+
 /* A thread may be named by several of its posts. */
+static void take_roots(struct hold *h)
+{
+	for (size_t i = 0; i < h->n_named; i++)
+		memcpy(h->id[i], h->named[i].root, sizeof(mm_id));
+	sort_ids(h);
+}
+
 static int take_threads(struct hold *h, struct err *err)
 {
 	int r;
 
-	h->n_named = h->n;
-	h->named = mem_array(h->cli->ctx, struct cli_hold_id, h->n);
-	for (size_t i = 0; i < h->n; i++)
-		memcpy(h->named[i].asked, h->id[i], sizeof(mm_id));
-	if ((r = cli_hold_resolve(h->cli, h->named, h->n_named, err)) < 0)
+	name_ids(h);
+	if ((r = cli_hold_resolve(h->cli, h->named, h->n_named, err)) == 0)
+		take_roots(h);
+	return r;
+}
+
+/* What is held by its own id needs no look: its thread may be in no place that can be asked.  Of the rest, what is no post of a held thread stays as it
+ * was said, and is refused by that name. */
+static int take_held(struct hold *h, struct err *err)
+{
+	struct cli_hold_id *look = mem_array(h->cli->ctx, struct cli_hold_id, h->n);
+	struct ledger_state *st;
+	size_t n = 0, at = 0;
+	int r = ledger_fold(h->cli->ctx, h->cli->store->ledger_dirfd, &st, err);
+
+	if (r < 0)
 		return r;
+	name_ids(h);
 	for (size_t i = 0; i < h->n; i++)
-		memcpy(h->id[i], h->named[i].root, sizeof(mm_id));
-	sort_ids(h);
+		if (place(st, h->id[i]) == st->n_held)
+			look[n++] = h->named[i];
+	if (n && (r = cli_hold_resolve_known(h->cli, look, n, err)) < 0)
+		return r;
+	for (size_t i = 0; i < h->n_named && at < n; i++)
+		if (strcmp(h->named[i].asked, look[at].asked) == 0)
+			h->named[i] = look[at++];
+	take_roots(h);
 	return 0;
 }
 
 /* The lock comes before the look: what is held cannot change in between.  Which thread a post belongs to never changes, and looking for it may
  * take long: that comes before the lock. */
-static int open_state(struct hold *h, bool writes, bool adds, struct err *err)
+static int open_state(struct hold *h, bool writes, int (*threads)(struct hold *h, struct err *err), struct err *err)
 {
 	struct cli *cli = h->cli;
 	int r = cli_open_archive(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
 
-	if (r == 0 && adds)
-		r = take_threads(h, err);
+	if (r == 0 && threads)
+		r = threads(h, err);
 	if (r == 0 && writes)
 		r = ledger_open(cli->ctx, cli->store->ledger_dirfd, &h->ledger, err);
 	return r < 0 ? r : ledger_fold(cli->ctx, cli->store->ledger_dirfd, &h->state, err);
@@ -268,8 +313,8 @@ static int open_state(struct hold *h, bool writes, bool adds, struct err *err)
 
 int cli_cmd_hold(struct cli *cli, struct err *err)
 {
-	static const struct { const char *word; int (*run)(struct hold *h, struct err *err); bool writes; } words[] = {
-		{"list", list, false}, {"add", add, true}, {"release", release, true},
+	static const struct { const char *word; int (*run)(struct hold *h, struct err *err), (*threads)(struct hold *h, struct err *err); bool writes; } words[] = {
+		{"list", list, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
 	};
 	const char *word = cli->args->operand[0];
 	struct hold h = {.cli = cli};
@@ -286,7 +331,7 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);
 		return err_hint(err, "`mmretain help hold` shows how it is used.");
 	}
-	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, words[i].run == add, err)) < 0)
+	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, words[i].threads, err)) < 0)
 		return r;
 	return words[i].run(&h, err);
 }

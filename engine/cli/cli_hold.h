@@ -6,7 +6,7 @@
 
 #include "cli.h"
 
-enum cli_hold_found { HOLD_IN_DATABASE, HOLD_IN_ARCHIVE, HOLD_UNCHECKED };
+enum cli_hold_found { HOLD_NOT_LOOKED /* held by this very id */, HOLD_IN_DATABASE, HOLD_IN_ARCHIVE, HOLD_UNCHECKED };
 
 struct cli_hold_id {
 	mm_id asked;                /* of any post of the thread; in the archive of a file too */
@@ -18,6 +18,8 @@ struct cli_hold_id {
  * knows stays as it is.  ERR_NOT_FOUND when one is known to neither; the error of the database when it could not be asked and no bundle
  * has the id. */
 int cli_hold_resolve(struct cli *cli, struct cli_hold_id *id, size_t n, struct err *err) MMR_CHECKED;
+/* The same for what is to be released: an id that neither is known to have stays as it is. */
+int cli_hold_resolve_known(struct cli *cli, struct cli_hold_id *id, size_t n, struct err *err) MMR_CHECKED;
 const char *cli_hold_found_word(enum cli_hold_found found); /* "database", "archive", NULL */
 
 #endif

@@ -398,6 +398,14 @@ def test_command_reply(bench):
     bench.run(code=bench.want.code)
     bench.done()
     whole(bench, {t.root.id}, "after the run")
+    # The hold ends the same way; a post of another thread ends nothing.
+    u = next(u for u in sorted(bench.want.db.posts) if u not in {p.id for p in t.posts} and not bench.want.db.posts[u].root and not bench.want.db.posts[u].original)
+    bench.says(bench.call("hold", "release", replies[0], u, "--case", "17/26", code=2), f"thread {u} is not held", "no hold was released")
+    bench.says(bench.call("hold", "release", unknown, "--case", "17/26", code=2), f"thread {unknown} is not held")
+    got = json.loads(bench.call("hold", "release", *replies, "--case", "17/26", "--json", code=0).out)
+    if got["released"] != [t.root.id] or got["named"] != [{"id": r, "thread": t.root.id, "found": "database"} for r in replies]:
+        bench.fail(f"hold release of replies says {got}")
+    bench.says(bench.call("hold", "release", replies[0], "--case", "17/26", code=2), f"thread {t.root.id} is not held: the thread of {replies[0]}")
 
 
 @test
