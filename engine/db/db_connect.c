@@ -42,10 +42,23 @@ static bool will_pass(PGconn *pg)
 	return false;
 }
 
-static void connect_patiently(struct db *db, const struct db_params *p)
+/* What the settings say, as libpq reads it: per address, two seconds at least, 0 or less: no end. */
+static int64_t db_connect_timeout_ms(const struct db *db, const struct db_params *p)
 {
+	const char *given = db_params_get(p, "connect_timeout");
+	int64_t seconds = db->options.connect_timeout_s ?: given[0] ? strtoll(given, NULL, 10) : DB_CONNECT_S;
+
+	if (seconds <= 0 || seconds > INT32_MAX)
+		return INT64_MAX / 4;
+	return (seconds < 2 ? 2 : seconds) * 1000;
+}
+
+static void connect_patiently(struct db *db, void *tmp, const struct db_params *p, const char **ret_silent)
+{
+	int64_t timeout_ms = db_connect_timeout_ms(db, p);
+
 	for (int64_t wait_ms = CONNECT_WAIT_MS;; wait_ms *= 2) {
-		db->pg = PQconnectdbParams(p->key, p->value, 0);
+		db->pg = db_reach(tmp, p, timeout_ms, ret_silent);
 		if (!db->pg || PQstatus(db->pg) == CONNECTION_OK || wait_ms > CONNECT_WAIT_MAX_MS || stop_requested() || !will_pass(db->pg))
 			return;
 		time_sleep_ms(wait_ms);
@@ -54,10 +67,10 @@ static void connect_patiently(struct db *db, const struct db_params *p)
 }
 
 /* libpq's text on one line; it names host, port, user and file, never a password. */
-static int connect_error(PGconn *pg, struct err *err)
+static int connect_error(PGconn *pg, const char *silent, struct err *err)
 {
 	char text[700];
-	size_t n = 0;
+	size_t n = silent ? (size_t)snprintf(text, sizeof text, "%.300s%s", silent, *PQerrorMessage(pg) ? "; " : "") : 0;
 
 	for (const char *p = PQerrorMessage(pg); *p && n + 3 < sizeof(text); p++) {
 		if (*p != '\n')
@@ -83,19 +96,16 @@ static char *describe(struct db *db)
 	return mem_printf(db, "%s:%s/%s", host && host[0] ? host : "local", port ? port : "", PQdb(db->pg));
 }
 
-static int connect_params(struct db *db, struct db_params *p, struct err *err)
+static int connect_params(struct db *db, void *tmp, struct db_params *p, struct err *err)
 {
-	char seconds[16];
+	const char *silent;
 
-	snprintf(seconds, sizeof(seconds), "%lld", (long long)(db->options.connect_timeout_s ?: DB_CONNECT_S));
-	if (db->options.connect_timeout_s || !db_params_get(p, "connect_timeout")[0])
-		db_params_set(p, "connect_timeout", seconds);
-	connect_patiently(db, p);
+	connect_patiently(db, tmp, p, &silent);
 	if (!db->pg)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	PQsetNoticeReceiver(db->pg, on_notice, db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
-		return connect_error(db->pg, err);
+		return connect_error(db->pg, silent, err);
 	db->safe = describe(db);
 	return db_session_start(db, err);
 }
@@ -130,7 +140,7 @@ static int open_session(struct db *db, const struct db *like, struct err *err)
 		if (db_params_get(&p, "hostaddr")[0])
 			db_params_set(&p, "hostaddr", mem_strdup(tmp, PQhostaddr(like->pg)));
 	}
-	return connect_params(db, &p, err);
+	return connect_params(db, tmp, &p, err);
 }
 
 int db_open(void *ctx, const struct db_options *options, struct db **ret, struct err *err)

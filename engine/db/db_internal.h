@@ -60,6 +60,11 @@ void db_params_set(struct db_params *p, const char *key, const char *value);
 int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* TLS for hosts that are not local */
 int db_params_passfile(void *ctx, const struct db_params *p, struct err *err) MMR_CHECKED;
 
+/* A connection with these parameters, good or bad, which the caller asks and finishes; NULL: out of memory.  Each address of each host has timeout_ms.
+ * *ret_silent: the last that did not answer in that time, for people, or NULL; of ctx, as all that is needed meanwhile.  A stop request ends it at once.
+ * Names are looked up by the system's resolver, which ends in its own time. */
+PGconn *db_reach(void *ctx, const struct db_params *params, int64_t timeout_ms, const char **ret_silent);
+
 /* Settings of a new session, facts about the server (db_session.c). */
 int db_session_start(struct db *db, struct err *err) MMR_CHECKED;
 

@@ -12,7 +12,7 @@
 #include <mmretain/base.h>
 
 #define LIBPQ_FUNCTIONS(X) \
-	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectdbParams) \
+	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) \
 	X(PQconnectionNeedsPassword) X(PQconnectionUsedPassword) X(PQconninfoFree) X(PQconninfoParse) X(PQconsumeInput) \
 	X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish) X(PQfname) X(PQfreeCancel) \
 	X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) \
@@ -36,7 +36,8 @@ int libpq_load(struct err *err) MMR_CHECKED;
 #define PQcmdStatus libpq.PQcmdStatus_
 #define PQcmdTuples libpq.PQcmdTuples_
 #define PQconndefaults libpq.PQconndefaults_
-#define PQconnectdbParams libpq.PQconnectdbParams_
+#define PQconnectPoll libpq.PQconnectPoll_
+#define PQconnectStartParams libpq.PQconnectStartParams_
 #define PQconnectionNeedsPassword libpq.PQconnectionNeedsPassword_
 #define PQconnectionUsedPassword libpq.PQconnectionUsedPassword_
 #define PQconninfoFree libpq.PQconninfoFree_

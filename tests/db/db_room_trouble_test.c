@@ -1,8 +1,11 @@
 /* db_room_trouble_test.c - what goes wrong between a client and a server, made real. */
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "db_room_tests.h"
 
@@ -255,6 +258,49 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* A port that takes connections and never says a word; *ret is its number. */
+static int silent_port(int *ret)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(listen(fd, 8), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	*ret = ntohs(a.sin_port);
+	return fd;
+}
+
+/* The time is for each address: a server that is silent does not use up that of the next one. */
+START_TEST(test_silent)
+{
+	struct db *db = open_db();
+	char more[600], where[400];
+	int64_t start_ms = time_mono_ms();
+	struct err err;
+	int port, fd = silent_port(&port);
+	const char *colon;
+
+	snprintf(more, sizeof more, "host=localhost port=%d connect_timeout=2", port);
+	FAILS(open_with(more, &err), ERR_DATABASE);
+	SAYS("no answer from localhost (127.0.0.1), port");
+	SAYS("within 2 s");
+	ck_assert_int_ge(time_mono_ms() - start_ms, 1900);
+	ck_assert_int_lt(time_mono_ms() - start_ms, 4500);
+	snprintf(where, sizeof where, "%s", db_text_safe(db));
+	ck_assert_ptr_nonnull(colon = strrchr(where, ':'));
+	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,%.*s connect_timeout=2", (int)(colon - where), where, port,
+		 (int)strcspn(colon + 1, "/"), colon + 1);
+	OK(open_with(more, &err));
+	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,1,2", (int)(colon - where), where, port);
+	FAILS(open_with(more, &err), ERR_DATABASE);
+	SAYS("could not match 3 port numbers to 2 hosts");
+	close(fd);
+	talloc_free(db);
+}
+END_TEST
+
 /* The same database behind another socket; without it (a single server by hand) nothing is tested. */
 static const char *other_socket(const char *variable)
 {
@@ -319,6 +365,25 @@ START_TEST(test_search_path)
 }
 END_TEST
 
+/* A stop does not wait for a server that does not answer. */
+START_TEST(test_stop_connect)
+{
+	int64_t start_ms = time_mono_ms();
+	pthread_t thread;
+	struct err err;
+	char more[64];
+	int port, fd = silent_port(&port);
+
+	stop_request(0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+	snprintf(more, sizeof more, "host=127.0.0.1 port=%d", port);
+	FAILS(open_with(more, &err), ERR_INTERRUPTED);
+	ck_assert_int_lt(time_mono_ms() - start_ms, 1500);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+END_TEST
+
 TCase *db_trouble_case(void)
 {
 	TCase *tc = tcase_create("trouble");
@@ -332,6 +397,7 @@ TCase *db_trouble_case(void)
 	tcase_add_test(tc, test_deadlock);
 	tcase_add_test(tc, test_messages);
 	tcase_add_test(tc, test_refused);
+	tcase_add_test(tc, test_silent);
 	tcase_add_test(tc, test_pooler);
 	tcase_add_test(tc, test_standby);
 	tcase_add_test(tc, test_search_path);
@@ -345,5 +411,6 @@ TCase *db_stop_case(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_stop);
+	tcase_add_test(tc, test_stop_connect);
 	return tc;
 }
