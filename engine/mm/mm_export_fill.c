@@ -176,6 +176,11 @@ int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct e
 	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 0, NULL, fn, payload, err);
 }
 
+int mm_export_odd(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
+{
+	return db_stream(x->mm->db, &sql_export_odd, 0, NULL, fn, payload, err);
+}
+
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)
 {
 	static const struct sql *const rest[] = {&sql_export_drop_file, &sql_export_drop_dep};

@@ -162,6 +162,7 @@ struct sitting {
 	struct spool *looked;              /* attachments, in the order of their rows */
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
+	uint64_t *odd; size_t n_odd;       /* threads with an id that no server makes */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
 };

@@ -257,6 +257,28 @@ static int drop_changed(struct sitting *s, struct err *err)
 	return rc == 0 && s->n_changed ? mm_export_drop(s->x, s->changed, s->n_changed, err) : rc;
 }
 
+static int on_odd(void *payload, const struct db_row *row, struct err *err)
+{
+	struct sitting *s = payload;
+	uint64_t thread = strtoull(row->value[0], NULL, 10);
+
+	(void)err;
+	for (size_t i = 0; i < s->n_changed; i++)
+		if (s->changed[i] == thread)
+			return 0; /* dropped already */
+	s->odd = mem_grow(s->ctx, s->odd, uint64_t, s->n_odd + 1);
+	s->odd[s->n_odd++] = thread;
+	return 0;
+}
+
+/* No delete would find their rows: they would be archived again every night. */
+static int drop_odd(struct sitting *s, struct err *err)
+{
+	int rc = mm_export_odd(s->x, on_odd, s, err);
+
+	return rc == 0 && s->n_odd ? mm_export_drop(s->x, s->odd, s->n_odd, err) : rc;
+}
+
 static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct rows *r = mem_new(s->ctx, struct rows);
@@ -287,13 +309,15 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	s->names = run_names_new(s->ctx);
 	s->channels = run_ids_new(s->ctx);
 	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, since_ms, err)) < 0 ||
-	    (rc = drop_changed(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
+	    (rc = drop_changed(s, err)) < 0 || (rc = drop_odd(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
 	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < s->n_dropped; i++)
 		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
 	for (size_t i = 0; i < s->n_changed; i++)
 		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
+	for (size_t i = 0; i < s->n_odd; i++)
+		s->run->report->kept[KEPT_DAMAGED] += s->odd[i] < s->used;
 	return 0;
 }
 

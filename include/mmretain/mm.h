@@ -286,6 +286,9 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 /* Before anything is dropped: threads of the unit with a row that was written or changed since (a reply, an edit, a pin), with another number of
  * posts than the plan counted, or without their root.  Each once.  Columns: thread index. */
 int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+/* Threads of the unit with a post or file whose id is none of Mattermost's, so that no delete would find it: they are damaged, and a plan that read the whole table has
+ * not seen it.  Each once.  Columns: thread index. */
+int mm_export_odd(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* Take threads out again (missing blob, ...). */
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err) MMR_CHECKED;
 /* All rows, thread by thread, the root post first; per post its row and its dependants, edit copies behind their post.  The same rows

@@ -416,14 +416,24 @@ def test_odd_ids(bench):
     if not kept <= set(before.posts):
         bench.fail(f"not made: {sorted(kept - set(before.posts))}")
     for word in ("first", "second"):
-        done = bench.run(code=3)
+        done = bench.run(code=(0, 3))  # 0: the plan knew of all
         here = set(oracle.Db(bench.copy.load()).posts)
         if gone := kept - here:
             bench.fail(f"{word} night: posts of threads with odd ids are gone: {sorted(gone)[:5]}")
-        if not json.loads(done.out)["kept"].get("damaged"):
-            bench.fail(f"{word} night: nothing is called damaged: {json.loads(done.out)['kept']}")
+        told = json.loads(bench.call("report", "last", "--json", code=0).out)["totals"]["kept"]
+        if not told.get("damaged"):
+            bench.fail(f"{word} night: nothing is called damaged: {told}")
         if left := {t.root.id for t in plain[len(odd) - 1:]} & here:
             bench.fail(f"{word} night: {len(left)} other threads are still there")
+        archived = {row["id"] for b in lib.read_bundles(bench.copy.archive, bench.problems) for table, row in b.rows() if table == "posts"}
+        if kept & archived:
+            bench.fail(f"{word} night: threads that cannot go were archived: {sorted(kept & archived)[:5]}")
+        if word == "second" and json.loads(done.out)["bundles"]:
+            bench.fail("second night: something was archived again")
+    reply = plain[0]
+    told = json.loads(bench.call("explain", reply.root.id, "--json", code=0).out)["post"]
+    if told["due"] or told["reason"] != "damaged":
+        bench.fail(f"explain does not say that it is damaged: {told}")
     bench.call("verify", code=0)
 
 

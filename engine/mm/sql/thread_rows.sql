@@ -204,8 +204,10 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
 --[probe
--- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging
+-- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging; an id that no server makes (export_odd.sql;
+-- mm_fold.c looks at those of roots)
 	| CASE WHEN m.root THEN 0
+		WHEN octet_length(m.id) > 26 OR m.id ~ '[\x01-\x1f"\\]' THEN 4096
 		WHEN m.rootid <> m.thread AND m.rootid <> '' THEN 4096
 		WHEN EXISTS (SELECT FROM posts q WHERE q.rootid = m.id OFFSET 0) THEN 4096
 		WHEN m.originalid <> '' AND coalesce(m.rootid, '') = ''
