@@ -96,6 +96,8 @@ int open_bundle_file(int dirfd, const char *rel_path, int *ret_fd, struct err *e
 {
 	int rc = file_open_beneath(dirfd, rel_path, ret_fd, err);
 
+	if (rc && err->sys_errno == ELOOP) /* a folder, a FIFO, a link: there is no bundle in that place */
+		return err_set(err, ERR_VERIFY, "what is in the place of bundle \"%s\" is not a regular file", rel_path);
 	if (rc && err->sys_errno)
 		return err_sys(err, (enum err_code)-rc, err->sys_errno, "cannot open bundle \"%s\"", rel_path);
 	return rc ? err_prefix(err, "bundle \"%s\"", rel_path) : 0;

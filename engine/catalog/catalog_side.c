@@ -25,9 +25,9 @@ int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_s
 	int rc = file_open_beneath(store->root_dirfd, rel_path, &fd, err);
 
 	if (rc)
-		return rc;
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return err_set(err, ERR_STORE, "\"%s\" is not a regular file", rel_path);
+		return err->sys_errno == ELOOP ? err_set(err, ERR_VERIFY, "\"%s\" is not a regular file", rel_path) : rc;
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
 	size_t n = st.st_size > TAIL_BYTES ? TAIL_BYTES : (size_t)st.st_size;
 	char *data = mem_array(tmp, char, n + 1);
 	rc = file_pread_all(fd, data, n, st.st_size - (off_t)n, rel_path, err);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct entry { char *rel_path; uint64_t bytes; bool replaced; };
+struct entry { char *rel_path; uint64_t bytes; bool regular, replaced; };
 struct list { struct entry *e; size_t n, cap; };
 
 static int by_path(const void *a, const void *b)
@@ -35,17 +35,18 @@ static bool all_digits(const char *name, size_t n)
 	return strlen(name) == n && strspn(name, "0123456789") == n;
 }
 
-static void list_add(struct list *l, char *rel_path, uint64_t bytes)
+static void list_add(struct list *l, char *rel_path, const struct stat *st)
 {
 	if (l->n == l->cap) {
 		l->cap = l->cap ? 2 * l->cap : 64;
 		l->e = mem_grow(NULL, l->e, struct entry, l->cap);
 	}
 	talloc_steal(l->e, rel_path);
-	l->e[l->n++] = (struct entry){.rel_path = rel_path, .bytes = bytes};
+	l->e[l->n++] = (struct entry){.rel_path = rel_path, .regular = S_ISREG(st->st_mode), .bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0};
 }
 
-/* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another form is not ours and is left alone. */
+/* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another name is not ours and is left alone.  What has a bundle's name and is no file is listed: whoever
+ * opens it is told, and does not take the bundle for one that never was. */
 static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err)
 {
 	const struct dirent *e;
@@ -61,8 +62,8 @@ static int collect(const struct store *s, const char *rel, int level, struct lis
 		if (want && fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 			if (level < 2 && S_ISDIR(st.st_mode))
 				rc = collect(s, path, level + 1, l, err);
-			else if (level == 2 && S_ISREG(st.st_mode))
-				list_add(l, mem_strdup(NULL, path), (uint64_t)st.st_size);
+			else if (level == 2)
+				list_add(l, mem_strdup(NULL, path), &st);
 		}
 		talloc_free(path);
 	}
@@ -109,6 +110,18 @@ static bool same_bundle(const struct entry *a, const struct entry *b)
 	return n == m && memcmp(a->rel_path, b->rel_path, n) == 0;
 }
 
+/* A folder or a link that is named like a later generation takes nobody's place. */
+static void mark_replaced(struct list *l)
+{
+	bool greater = false; /* a file of a greater generation of the same bundle was seen */
+
+	for (size_t i = 0; i < l->n; i++) {
+		greater = greater && same_bundle(&l->e[i - 1], &l->e[i]);
+		l->e[i].replaced = greater && l->e[i].regular;
+		greater |= l->e[i].regular;
+	}
+}
+
 /* replaced: those of which there is a greater generation, else the others. */
 static int each(const struct store *s, bool replaced, store_bundle_fn fn, void *payload, struct err *err)
 {
@@ -118,8 +131,7 @@ static int each(const struct store *s, bool replaced, store_bundle_fn fn, void *
 
 	if (!rc && l.n > 0)
 		qsort(l.e, l.n, sizeof(*l.e), by_bundle);
-	for (size_t i = l.n; i-- > 0;)
-		l.e[i].replaced = i > 0 && same_bundle(&l.e[i - 1], &l.e[i]);
+	mark_replaced(&l);
 	for (size_t i = 0; i < l.n; i++)
 		if (l.e[i].replaced == replaced)
 			l.e[n++] = l.e[i];

@@ -33,7 +33,8 @@ int store_check_place(const struct store *s, struct err *err) MMR_CHECKED;
 int store_check_room(const struct store *s, uint64_t bytes, struct err *err) MMR_CHECKED;
 /* Free bytes on the file system of the root; INT64_MAX where it does not tell. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
-/* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  Of several generations of one (FORMAT.md 2) the newest: that is the
+/* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  What has a bundle's name and is not a regular file comes too, with 0 bytes: opening it
+ * is ERR_VERIFY.  Of several generations of one (FORMAT.md 2) the newest: that is the
  * bundle, and the others are what an interrupted erasure left. */
 typedef int (*store_bundle_fn)(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err);
 int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;

@@ -226,6 +226,38 @@ class Indexes(Archive, unittest.TestCase):
             os.rename(path + ".away", path)
         self.assertNotIn("not in the archive", self.mmretain("find", "pump").stderr)
 
+    def test_no_file_in_its_place(self):
+        """A folder, a FIFO, a link where a bundle should be: named, with and without a catalog, and the other bundles answer."""
+        path = self.sidecars()[0].replace(".idx", ".tar.zst")
+        name = os.path.relpath(path, self.root)
+        catalog = os.path.join(self.root, "catalog.sqlite")
+        made = {"folder": os.mkdir, "fifo": os.mkfifo, "link": lambda p: os.symlink(path + ".away", p), "dangling": lambda p: os.symlink("/nowhere", p)}
+        os.rename(path, path + ".away")
+        try:
+            for what, make in made.items():
+                make(path)
+                for listed in (True, False):
+                    with self.subTest(what=what, listed=listed):
+                        if not listed and os.path.exists(catalog):
+                            os.unlink(catalog)
+                        done = self.mmretain("find", "pump", status=15)
+                        self.assertIn(f'what is in the place of bundle "{name}" is not a regular file; it is passed over', done.stderr)
+                        self.assertTrue(done.stdout)
+                        self.assertIn(name, self.mmretain("verify", status=15).stdout)
+                        self.assertIn("not a regular file; leaving it out of the catalog", self.mmretain("reindex", status=15).stderr)
+                os.rmdir(path) if what == "folder" else os.unlink(path)
+        finally:
+            os.rename(path + ".away", path)
+            self.mmretain("reindex")
+        # Named like a later generation, it takes nobody's place.
+        other = path.replace(".tar.zst", "-e2.tar.zst")
+        os.mkdir(other)
+        try:
+            self.assertEqual({h["post"] for h in json.loads(self.mmretain("find", "--json", "--limit", "0", "uberdruck", status=15).stdout)["hits"] if h["file"] is None},
+                             self.by_word["uberdruck"])
+        finally:
+            os.rmdir(other)
+
     def test_case_log(self):
         done = subprocess.run([MMRETAIN, "find", "--archive", self.root, "pump"], capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
