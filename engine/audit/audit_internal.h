@@ -61,6 +61,8 @@ typedef bool (*line_fn)(const void *payload, const char *line, size_t len);
 int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload, struct err *err) MMR_CHECKED;
 bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
 /* Where the thread of a post or file of this bundle begins in it. 1, 0: it is not in it, or a negative code. */
+/* An answer for an id that no bundle has and that one held which was declared lost: err says so (ERR_NOT_FOUND).  false: there is none. */
+bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
 int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
 bool thread_has(const struct audit_thread *t, const char *post);
 /* The id of the thread that a post's row belongs to. */

@@ -83,8 +83,10 @@ uint64_t audit_expired(const struct audit *a)
 
 static int not_found(const struct audit *a, const char *id, struct err *err)
 {
-	uint64_t expired = audit_expired(a);
+	uint64_t expired = audit_expired(a), lost;
 
+	if (audit_lost_tell(a, id, err))
+		return err->code;
 	if (a->stats.bundles_unreadable) {
 		err_set(err, ERR_VERIFY, "no archived post or file that can be read has the id \"%s\"", id);
 		return err_hint(err, "Put the bundles that cannot be read back from a copy of the archive; `mmretain verify` names them.");
@@ -94,6 +96,9 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 		return err_hint(err, "%llu bundle%s of this archive %s past %s time and %s removed: when its thread was in one of them, it is gone.",
 				(unsigned long long)expired, expired == 1 ? "" : "s", expired == 1 ? "was" : "were", expired == 1 ? "its" : "their",
 				expired == 1 ? "was" : "were");
+	if ((lost = audit_lost(a)))
+		return err_hint(err, "%llu bundle%s of this archive %s declared lost; `mmretain verify` lists %s.", (unsigned long long)lost, lost == 1 ? "" : "s",
+				lost == 1 ? "was" : "were", lost == 1 ? "it" : "them");
 	return err_hint(err, "Search with `mmretain find`; `--scan` reads every bundle without an index.");
 }
 

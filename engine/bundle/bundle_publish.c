@@ -63,7 +63,8 @@ static int receipt_new(void *ctx, int dirfd, const char *rel_path, const char *b
 	return 0;
 }
 
-static const char put_back[] = "Put it back from a copy of the archive and run again; the rows that are still in the database stay there until then.";
+static const char put_back[] = "Put it back from a copy of the archive and run again; the rows that are still in the database stay there until then. "
+			       "When it is lost for good, `mmretain abandon` ends that.";
 
 /* A bundle that somebody relies on: that there is none is no plain "not found". */
 static int missing(const char *rel_path, struct err *err)

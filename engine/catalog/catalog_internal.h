@@ -3,7 +3,7 @@
  *
  * Writing: catalog_build.c reads a bundle once -> catalog_pack.c (ids, people, channels) and FTS5 -> sidecar;
  *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite.
- * Removing: catalog_forget.c.
+ * Removing: catalog_forget.c.  What is left of a lost bundle: catalog_lost.c.
  * Reading: catalog_open.c lists, catalog_side.c opens one sidecar, catalog_find.c narrows.
  */
 #ifndef CATALOG_INTERNAL_H

@@ -109,6 +109,7 @@ int cli_connect(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c
 int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects and probes; policy first */
 
 /* One function per command, cli_cmd_<word>.c. */
+int cli_cmd_abandon(struct cli *cli, struct err *err);
 int cli_cmd_check(struct cli *cli, struct err *err);
 int cli_cmd_erase(struct cli *cli, struct err *err);
 int cli_cmd_explain(struct cli *cli, struct err *err);

@@ -81,11 +81,14 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 /* What is not found may have been there. */
 static void print_nothing(const struct audit *a)
 {
-	uint64_t expired = audit_expired(a);
+	uint64_t expired = audit_expired(a), lost = audit_lost(a);
 
 	fprintf(stderr, "nothing found\n");
 	if (expired)
 		fprintf(stderr, "%llu bundle%s of this archive expired: what %s held is gone\n", (unsigned long long)expired, cli_s(expired), expired == 1 ? "it" : "they");
+	if (lost)
+		fprintf(stderr, "%llu bundle%s of this archive %s declared lost: what %s held cannot be searched\n", (unsigned long long)lost, cli_s(lost), lost == 1 ? "was" : "were",
+			lost == 1 ? "it" : "they");
 }
 
 static void print_text(struct cli *cli, const struct audit *a, const struct audit_found *found, const struct audit_question *q)

@@ -229,6 +229,18 @@ static void erasures_of(const struct report *rp, const json_t *entry)
 	}
 }
 
+static void loss_of(const struct report *rp, const json_t *entry)
+{
+	const json_t *loss = json_object_get(entry, "abandoned");
+
+	if (!loss)
+		return;
+	point(rp, 0, "", "  %s: declared lost (%s) by user %llu on %s: %s", protocol_str(loss, "at"), protocol_str(loss, "found"),
+	      (unsigned long long)protocol_int(loss, "uid"), protocol_str(loss, "host"), protocol_str(loss, "reason"));
+	if (json_is_true(json_object_get(loss, "deleting")))
+		point(rp, 0, "", "  its delete was not finished: how many of its threads are gone is told above only as far as lines say so");
+}
+
 static void evidence_of(const struct report *rp, const json_t *entry)
 {
 	int64_t expires_ms = (int64_t)protocol_int(entry, "expires_ms");
@@ -250,6 +262,7 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 	if (*protocol_str(entry, "rows_digest"))
 		point(rp, 0, "", "  rows digest  %s", protocol_str(entry, "rows_digest"));
 	erasures_of(rp, entry);
+	loss_of(rp, entry);
 	if (!protocol_bool(entry, "done"))
 		point(rp, 0, "", "  not finished");
 }

@@ -143,6 +143,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_time(overdue, "oldest", st->overdue.oldest_ms);
 	cli_json_put(doc, "overdue", overdue);
 	cli_json_int(doc, "expired", st->overdue.expired);
+	cli_json_int(doc, "lost", st->overdue.lost);
 	cli_json_int(doc, "held", st->state->n_held);
 	return cli_json_print(doc, err);
 }
@@ -194,6 +195,8 @@ static void print_unfinished(const struct status *st)
 			printf("unfinished: %s: %s\n", cli_safe(st->cli->ctx, st->published->bundle[i].bundle), EXPIRY_BEGUN);
 	if (st->overdue.expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired, cli_s(st->overdue.expired));
+	if (st->overdue.lost)
+		printf("lost: %llu bundle%s, declared so; `mmretain verify` lists %s\n", (unsigned long long)st->overdue.lost, cli_s(st->overdue.lost), st->overdue.lost == 1 ? "it" : "them");
 	if (erasures_open(st))
 		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
 		       cli_s(erasures_open(st)));

@@ -8,7 +8,6 @@
 #include <mmretain/bundle.h>
 #include <mmretain/catalog.h>
 #include <mmretain/ledger.h>
-#include <mmretain/store.h>
 
 #include "cli_audit.h"
 #include "cli_protocol.h"
@@ -18,6 +17,7 @@ struct entry {                /* a bundle, as the ledger, the folder or both kno
 	bool in_ledger, on_disk, wanted;
 	bool announced, expired; /* the ledger says that it is about to go, or gone */
 	bool replaced;           /* the ledger says that a later generation took its place */
+	char *lost;              /* when it was declared lost, and why; NULL: it was not */
 	bool erasing;            /* a later generation that no line says yet to be in its place */
 	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
 	uint64_t size_bytes;
@@ -37,6 +37,7 @@ struct verify {
 	uint64_t access_entries;
 	char **left; size_t n_left;   /* older generations that are still there */
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
+	struct entry *lost; size_t n_lost; /* declared so, and not back */
 };
 
 static struct entry *find(struct verify *v, const char *rel_path)
@@ -62,6 +63,15 @@ static void take_expiry(struct verify *v, const json_t *line)
 	e->expired = ends;
 }
 
+static void take_loss(struct verify *v, const json_t *line)
+{
+	struct entry *e = find(v, protocol_str(line, "rel_path"));
+
+	e->lost = mem_printf(v->cli->ctx, "declared lost on %s: %s", protocol_str(line, "at"), protocol_str(line, "reason"));
+	e->check.threads = protocol_int(line, "threads");
+	e->check.posts = protocol_int(line, "posts");
+}
+
 /* A bundle that was written again without one person: another file is the bundle from then on. */
 static void take_erasure(struct verify *v, const json_t *line, bool done)
 {
@@ -83,7 +93,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	json_t *line;
 
 	v->ledger_entries = seq;
-	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13) && !memmem(text, len, "\"type\":\"eras", 12))
+	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13) && !memmem(text, len, "\"type\":\"eras", 12) &&
+	    !memmem(text, len, "\"type\":\"abandoned\"", 18))
 		return 0;
 	line = json_loadb(text, len, 0, &fault);
 	if (!json_is_object(line))
@@ -97,6 +108,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
 	}
 	take_expiry(v, line);
+	if (strcmp(protocol_str(line, "type"), "abandoned") == 0)
+		take_loss(v, line);
 	if (strcmp(protocol_str(line, "type"), "erasing") == 0 || strcmp(protocol_str(line, "type"), "erased") == 0)
 		take_erasure(v, line, strcmp(protocol_str(line, "type"), "erased") == 0);
 	json_decref(line);
@@ -301,6 +314,23 @@ static json_t *entry_json(const struct entry *e)
 	return obj;
 }
 
+static json_t *lost_json(const struct verify *v)
+{
+	json_t *list = cli_json_check(json_array());
+
+	for (size_t i = 0; i < v->n_lost; i++) {
+		json_t *obj = cli_json_check(json_object());
+
+		cli_json_text(obj, "bundle", v->lost[i].rel_path);
+		cli_json_int(obj, "threads", v->lost[i].check.threads);
+		cli_json_int(obj, "posts", v->lost[i].check.posts);
+		cli_json_text(obj, "why", v->lost[i].lost);
+		if (json_array_append_new(list, obj) < 0)
+			mem_check(NULL);
+	}
+	return list;
+}
+
 static int print_json(const struct verify *v, bool ok, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
@@ -330,6 +360,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
 	cli_json_int(doc, "expired", v->expired);
+	cli_json_put(doc, "lost", lost_json(v));
 	for (size_t i = 0; i < v->n_left; i++)
 		put_name(left, v->left[i]);
 	cli_json_put(doc, "replaced", left);
@@ -355,12 +386,15 @@ static int print_text(const struct verify *v, struct err *err)
 		cli_table_int(t, e->check.posts);
 		cli_table_int(t, e->check.blobs);
 		cli_table_bytes(t, e->size_bytes);
-		cli_table_text(t, e->ok ? "ok" : e->damage);
+		cli_table_text(t, !e->ok ? e->damage : e->lost ? mem_printf(v->cli->ctx, "ok, though %s", e->lost) : "ok");
 	}
 	printf("ledger: %llu lines, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
 	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
 	if (v->expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
+	for (size_t i = 0; i < v->n_lost; i++)
+		printf("lost: %s, %llu threads, %llu posts, %s\n", cli_safe(v->cli->ctx, v->lost[i].rel_path), (unsigned long long)v->lost[i].check.threads,
+		       (unsigned long long)v->lost[i].check.posts, cli_safe(v->cli->ctx, v->lost[i].lost));
 	if (!v->cli->args->n_operands)
 		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
@@ -399,18 +433,21 @@ static int judge(const struct verify *v, struct err *err)
 	}
 	err_set(err, ERR_VERIFY, "bundles: %llu damaged, %llu missing, %llu unknown to the ledger",
 		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
-	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound." :
+	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound. When there is no copy, `mmretain abandon`." :
 							"A run that crashed after publishing leaves one; the next run adopts or reports it.");
 }
 
-/* What is gone as announced is nothing to look at.  A crash may have come before the line that says so. */
-static void drop_expired(struct verify *v)
+/* What is gone as announced, or was declared lost, is nothing to look at.  A crash may have come before the line that says that it expired. */
+static void drop_gone(struct verify *v)
 {
 	size_t kept = 0;
 
+	v->lost = mem_array(v->cli->ctx, struct entry, v->n + 1);
 	for (size_t i = 0; i < v->n; i++) {
 		if (v->entry[i].announced && !v->entry[i].on_disk)
 			v->expired++;
+		else if (v->entry[i].lost && !v->entry[i].on_disk)
+			v->lost[v->n_lost++] = v->entry[i];
 		else
 			v->entry[kept++] = v->entry[i];
 	}
@@ -443,7 +480,7 @@ static int collect(struct verify *v, struct err *err)
 		drop_generations(v);
 		if (v->n) /* no bundle yet */
 			qsort(v->entry, v->n, sizeof *v->entry, by_path);
-		drop_expired(v);
+		drop_gone(v);
 		r = choose(v, err);
 	}
 	return r < 0 ? r : choose_subset(v, err);

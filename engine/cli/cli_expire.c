@@ -16,7 +16,8 @@ void cli_overdue(const struct ledger_archive *a, struct cli_overdue *ret)
 
 		ret->expiring += p->expiry == LEDGER_EXPIRING;
 		ret->expired += p->expiry == LEDGER_EXPIRED;
-		if (p->expiry != LEDGER_THERE || p->expires_ms == 0 || p->expires_ms > now_ms)
+		ret->lost += p->loss != NULL;
+		if (p->expiry != LEDGER_THERE || p->loss || p->expires_ms == 0 || p->expires_ms > now_ms)
 			continue;
 		ret->bundles++;
 		ret->bytes += p->file_bytes;

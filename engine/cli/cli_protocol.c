@@ -202,6 +202,18 @@ static void note_erasure(struct reader *rd, const json_t *line)
 		}
 }
 
+static void note_loss(struct reader *rd, const json_t *line)
+{
+	const char *bundle = protocol_str(line, "bundle");
+	json_t *doc, *entry;
+	size_t i, k;
+
+	json_array_foreach(rd->out->runs, i, doc)
+		json_array_foreach(json_object_get(doc, "bundles"), k, entry)
+			if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
+				cli_json_put(entry, "abandoned", fields_of(line));
+}
+
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
 {
 	struct reader *rd = payload;
@@ -216,6 +228,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		note_expiry(rd, line);
 	if (strcmp(type, "erased") == 0)
 		note_erasure(rd, line);
+	if (strcmp(type, "abandoned") == 0)
+		note_loss(rd, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);

@@ -22,9 +22,9 @@ struct archive_fold {
 
 /* The fields of one line that matter here; unescaped, in scratch. */
 struct line {
-	char *type, *at, *run, *bundle, *rel_path, *rule, *rows_digest, *file_digest;
-	int64_t expires_ms, threads, posts, rows, file_bytes, open_xid;
-	bool has_expiry;
+	char *type, *at, *run, *bundle, *rel_path, *rule, *rows_digest, *file_digest, *found, *ids, *reason, *host;
+	int64_t expires_ms, threads, posts, rows, file_bytes, open_xid, uid;
+	bool has_expiry, deleting;
 };
 
 static bool key_is(const struct json_scan *s, const char *key)
@@ -36,7 +36,7 @@ static void take_text(void *ctx, const struct json_scan *s, struct line *l)
 {
 	const struct { const char *key; char **slot; } slots[] = {
 		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"rule", &l->rule},
-		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest},
+		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest}, {"found", &l->found}, {"ids", &l->ids}, {"reason", &l->reason}, {"host", &l->host},
 	};
 	struct buf b;
 
@@ -53,7 +53,7 @@ static void take_number(const struct json_scan *s, struct line *l)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
 		{"expires_ms", &l->expires_ms}, {"threads", &l->threads}, {"posts", &l->posts}, {"rows", &l->rows}, {"file_bytes", &l->file_bytes},
-		{"open_xid", &l->open_xid},
+		{"open_xid", &l->open_xid}, {"uid", &l->uid},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -73,6 +73,8 @@ static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
 			take_text(ctx, &s, l);
 		else if (s.type == JSON_NUMBER)
 			take_number(&s, l);
+		else if (s.type == SCAN_TRUE && key_is(&s, "deleting"))
+			l->deleting = true;
 	}
 }
 
@@ -146,6 +148,17 @@ static void rewritten(struct archive_fold *f, struct ledger_published *p, const 
 	p->posts -= (uint64_t)l->posts < p->posts ? (uint64_t)l->posts : p->posts;
 }
 
+static void lost(struct archive_fold *f, struct ledger_published *p, const struct line *l, int64_t at_ms)
+{
+	struct ledger_loss *loss = mem_new(f->to, struct ledger_loss);
+
+	*loss = (struct ledger_loss){.at_ms = at_ms, .found = copy(loss, l->found), .ids = copy(loss, l->ids), .reason = copy(loss, l->reason),
+				     .host = copy(loss, l->host), .uid = (uint64_t)l->uid, .deleting = l->deleting};
+	p->loss = loss;
+	p->done = true;
+	p->open_xid = 0;
+}
+
 static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at_ms)
 {
 	struct ledger_published *p = find(f, l->bundle);
@@ -162,6 +175,8 @@ static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at
 		p->expiry = LEDGER_EXPIRED;
 	} else if (strcmp(l->type, "expiry-withdrawn") == 0) {
 		p->expiry = LEDGER_THERE;
+	} else if (strcmp(l->type, "abandoned") == 0) {
+		lost(f, p, l, at_ms);
 	} else if (strcmp(l->type, "erased") == 0) {
 		rewritten(f, p, l);
 	} else if (strcmp(l->type, "erasing") == 0) {

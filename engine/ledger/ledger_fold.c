@@ -258,6 +258,16 @@ static void forget(struct ledger_state *st, const char *bundle)
 	st->n_last_run = kept;
 }
 
+/* Declared lost: no run owes it a step any more. */
+static void give_up(struct ledger_state *st, const char *bundle)
+{
+	forget(st, bundle);
+	ledger_erasure_forget(st, bundle);
+	for (size_t i = 0; i < st->n_bundles; i++)
+		st->bundle[i].done |= strcmp(st->bundle[i].bundle, bundle) == 0;
+	drop_done(st);
+}
+
 static void fold_erasure(struct ledger_state *st, const struct fields *f, const char *line, size_t len)
 {
 	bool begins = f->type && strcmp(f->type, "erasing") == 0, ends = f->type && strcmp(f->type, "erased") == 0;
@@ -287,6 +297,8 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 		forget(st, f.bundle);
 	if (f.type && f.bundle && strcmp(f.type, "expired") == 0)
 		ledger_erasure_forget(st, f.bundle);
+	if (f.type && f.bundle && strcmp(f.type, "abandoned") == 0)
+		give_up(st, f.bundle);
 	fold_erasure(st, &f, line, len);
 	if (!f.run)
 		return 0;

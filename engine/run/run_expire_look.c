@@ -260,6 +260,8 @@ int run_expire_look(struct run_expire *x, const struct ledger_published *p, stru
 
 	*ret = NULL;
 	*ret_seen = (struct store_seen){0};
+	if (p->loss && !is_there(x, p->rel_path))
+		return 0; /* declared lost, and not found again: nothing is left that could go */
 	if (p->expiry == LEDGER_EXPIRED)
 		return look_for_back(x, p, ret);
 	if (p->expiry == LEDGER_THERE && p->has_expiry && (p->expires_ms == 0 || p->expires_ms > x->report->now_ms)) {

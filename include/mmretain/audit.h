@@ -24,6 +24,8 @@ struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, bund
 const struct audit_stats *audit_stats(const struct audit *a);
 /* Bundles that the archive once had and that expired.  Walks the ledger. */
 uint64_t audit_expired(const struct audit *a);
+/* Bundles that were declared lost and are not back; 0 as before. */
+uint64_t audit_lost(const struct audit *a);
 
 /* From here on a bundle that is damaged or cannot be read is passed over: warned of once, counted in bundles_unreadable, and the others answer.  Else
  * it is an error.  For looking, not for what must be whole: in it may be a newer state of what was found. */

@@ -46,6 +46,24 @@ int catalog_forget_side(const struct store *store, const char *rel_path, struct 
  * still there somebody may make an index meanwhile: give it once more when it is removed. */
 int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err) MMR_CHECKED;
 
+/* ---- of a bundle that is lost (catalog_lost.c) ---- */
+
+enum catalog_lost {
+	CATALOG_LOST_NONE,           /* no index knows of it */
+	CATALOG_LOST_FILTER,         /* may be wrong about an id that was not in it, once in a hundred */
+	CATALOG_LOST_KEYS,           /* as good as never wrong */
+};
+struct catalog_lost_ids { enum catalog_lost kind; uint64_t *key; size_t n; uint8_t *filter; uint32_t n_blocks; };
+/* What the indexes still tell of the ids of posts and files in a bundle that cannot be read: its sidecar, when that is of a bundle of so many bytes
+ * (0: of any), else catalog.sqlite.  An index that is damaged tells nothing. */
+void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret);
+/* May it have held that id?  CATALOG_LOST_NONE: never. */
+bool catalog_lost_has(const struct catalog_lost_ids *l, const char *id, size_t len);
+/* To ledger/lost-<12 digits>.jsonl (docs/formats.md), and back.  rows_digest: of the bundle, in hexadecimal.  Saved durable.  ERR_STORE; of reading also ERR_NOT_FOUND, ERR_VERIFY. */
+int catalog_lost_save(const struct store *store, const char *bundle, const char *rows_digest, const struct catalog_lost_ids *l, struct err *err) MMR_CHECKED;
+int catalog_lost_read(void *ctx, const struct store *store, const char *rows_digest, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
+const char *catalog_lost_name(enum catalog_lost kind); /* "none" ... */
+
 /* ---- words (catalog_words.c): exactly the tokens of the index ---- */
 
 struct catalog_words;

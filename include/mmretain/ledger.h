@@ -39,6 +39,10 @@
  *                blobs: the bundle was written again without one person, and is about to be published; bundle: its name when it was published first
  *   erased       the same, and file_bytes: rel_path is the bundle from now on
  *
+ *   abandoned    bundle, rel_path, file_digest, rows_digest, threads, posts, rows, file_bytes, found (missing | damaged), deleting (bool: its delete
+ *                had begun and had not come to its end), ids (index | filter | none: what ledger/lost-* tells of it), reason, uid, host, tool:
+ *                declared lost; no run reads it, deletes by it, or sweeps it again
+ *
  * In a run (then with `run`) or between runs (`mmretain expire`):
  *
  *   expiring     bundle, rel_path, rule, file_digest, rows_digest, expires_ms, threads, posts, rows, file_bytes, first_ms, last_ms: the bundle is about to be removed
@@ -130,6 +134,7 @@ struct ledger_voucher {
 int ledger_vouch(int ledger_dirfd, const char *rel_path, struct ledger_voucher *ret, struct err *err) MMR_CHECKED;
 
 /* ---- every published bundle, and what became of it (ledger_archive.c) ---- */
+struct ledger_loss { int64_t at_ms; char *found, *ids, *reason, *host; uint64_t uid; bool deleting; }; /* the fields of its `abandoned` line */
 enum ledger_expiry { LEDGER_THERE, LEDGER_EXPIRING /* announced, not yet said to be gone */, LEDGER_EXPIRED };
 struct ledger_published {
 	char *bundle, *rel_path, *rule;
@@ -143,6 +148,7 @@ struct ledger_published {
 	char **run; size_t n_runs;         /* whose lines name it, each once, in their order: a journal of any of them may be of its attachments */
 	int64_t newest_ms;                 /* when: of its newest line but those of its expiry */
 	enum ledger_expiry expiry;
+	const struct ledger_loss *loss;    /* NULL: nobody has declared it lost */
 };
 /* A ledger that is silent for longer than this was left alone, or a clock has jumped. */
 #define LEDGER_GAP_MS (INT64_C(32) * 86400000)

@@ -185,6 +185,31 @@ struct store;
 int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options, struct run_erase_report **ret,
 	      struct err *err) MMR_CHECKED;
 
+/* ---- a bundle that is lost (run_abandon.c) ---- */
+
+struct run_abandon_options {
+	const char *bundle;                /* its file name, or its path below the archive root */
+	const char *reason;                /* for the ledger */
+	bool act;                          /* false: only looked at, without any lock */
+};
+struct run_abandoned {
+	const char *bundle, *rel_path, *rule;
+	const char *found, *why;           /* "missing" or "damaged", and how, for people */
+	const char *ids;                   /* what indexes tell of the ids that it held: "index", "filter", "none" */
+	const char *aside;                 /* where the damaged file is by now, or NULL */
+	uint64_t threads, posts, rows;     /* that were archived in it */
+	uint32_t journals;                 /* of attachments that nobody unlinks by them any more */
+	bool deleting;                     /* its delete had begun and had not come to its end */
+	bool already;                      /* a line says so; a call before may have ended early */
+	bool done;
+};
+/* Declares a published bundle lost whose file is missing or damaged: no run asks for it any more, deletes by it or sweeps its threads; what is left of them in
+ * the database is for the next plan.  Needs no database.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
+ * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, or elsewhere in the archive; ERR_LOCKED, ERR_VERIFY (the ledger), ERR_STORE
+ * (it cannot be read: whether it is damaged is not known), ERR_PERMISSION.
+ * Durable afterwards: the line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
+int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err) MMR_CHECKED;
+
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */
 

@@ -54,7 +54,7 @@ class EveryCommand(unittest.TestCase):
 
     def test_missing_policy(self):
         """Exit 10, nothing on stdout, one message, and the path in it."""
-        operands = {"explain": ["town-square"], "report": ["last"], "show": ["x"], "restore": ["x"], "hold": ["list"]}
+        operands = {"abandon": ["x"], "explain": ["town-square"], "report": ["last"], "show": ["x"], "restore": ["x"], "hold": ["list"]}
         for word in set(words_of_help()) - {"schema", "completion", "help", "version", "doctor"}:
             with self.subTest(word):
                 done = run(word, "-c", "/nonexistent/policy.yaml", *operands.get(word, []))

@@ -382,7 +382,7 @@ def bundles(archive):
         for n in names:
             if n.endswith(".tar.zst"):
                 found.append(os.path.join(folder, n))
-            elif not n.endswith(".idx"):
+            elif not n.endswith((".idx", ".tar.zst.lost")):
                 raise Damage(f"bundles/ holds {n}")
     return sorted(found)
 

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""`abandon`: a bundle that is lost while its delete is unfinished stops every run until somebody declares it lost; what is left goes anew, nothing else goes because of it.
+
+usage: MMRETAIN=BINARY abandon_test.py [-k NAME]
+"""
+import glob
+import json
+import os
+import pathlib
+import shutil
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+import oracle
+
+RULE = {"name": "all", "match": {}, "keep": {"for": "500d"}, "archive": {"keep_for": "700d"}}
+WHY = ("--reason", "disk of the archive died; in no backup")
+CASE = ("--case", "17/26", "--reason", "test")
+PG = WORLD = WHERE = NOW = None
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW
+    NOW = int(time.time()) * 1000
+    WHERE = lib.folder("abandon")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 400, 5)
+
+
+def tearDownModule():
+    PG.stop("immediate")
+    PG.remove()
+    lib.remove(WHERE)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
+        self.addCleanup(self.bench.copy.remove)
+        self.archive = self.bench.copy.archive
+
+    def tearDown(self):
+        self.assertEqual([p[-900:] for p in self.bench.problems], [])
+
+    def call(self, *args, code=0, **more):
+        return self.bench.call(*args, code=code, **more)
+
+    def abandon(self, path, *args, code=0, **more):
+        return self.call("abandon", os.path.basename(path), *WHY, *args, code=code, **more)
+
+    def bundles(self):
+        return lib.bundles(self.archive)
+
+    def ledger(self):
+        return lib.ledger(self.archive)
+
+    def of_type(self, kind):
+        return [e for e in self.ledger() if e["type"] == kind]
+
+    def crash(self, with_files=False):
+        """A run that died while it deleted; returns its unfinished bundle, the one with `purging` and without `purged`, and its threads.  with_files: attachments
+        of what is gone wait to be removed."""
+        self.bench.begin([RULE])
+        self.attachments = dict(self.bench.want.attachments.rows)
+        for nth in range(1, 80):
+            lib.finish(self.bench.start(f"PURGE_AFTER_COMMIT:kill:{min(nth, 2)}"))
+            path = self.unfinished()
+            gone = self.posts - self.there()
+            if gone and (not with_files or any(root in gone for root, _ in self.attachments.values())):
+                return path
+        self.fail("no run died as it should")
+
+    def unfinished(self):
+        lines = self.ledger()
+        done = {e["bundle"] for e in lines if e["type"] in ("purged", "bundle-done")}
+        name = next(e["bundle"] for e in lines if e["type"] == "purging" and e["bundle"] not in done)
+        path = next(p for p in self.bundles() if os.path.basename(p) == name)
+        rows = [row for table, row in lib.Bundle(path).rows() if table == "posts"]
+        self.roots = {r["id"] for r in rows if not r.get("rootid") and not r.get("originalid")}
+        self.posts = {r["id"] for r in rows}
+        return path
+
+    def there(self):
+        return set(oracle.Db(self.bench.copy.load()).posts)
+
+
+class Lost(Base):
+    def check_whole_story(self, path, found, with_files=False):
+        """From the night that ends for ever to the answers of years later."""
+        gone = self.posts - self.there()
+        self.assertTrue(gone)
+        files = self.bench.copy.files()
+        for _ in range(2):
+            self.assertIn(self.call("run", "--yes", code=(14, 15)).code, (14, 15))
+        self.assertEqual(self.posts - self.there(), gone)
+        lines = len(self.ledger())
+        # Without a reason, without --yes: nothing.
+        self.bench.says(self.call("abandon", os.path.basename(path), "--yes", code=2), "needs a reason")
+        self.bench.says(self.abandon(path, code=2), f"{found}:", "nothing was done")
+        self.abandon(path, "-n")
+        self.assertEqual(len(self.ledger()), lines)
+        doc = json.loads(self.abandon(path, "--yes", "--json").out)
+        self.assertEqual((doc["done"], doc["already"], doc["found"], doc["deleting"], doc["threads"]), (True, False, found, True, len(self.roots)))
+        line = self.of_type("abandoned")
+        self.assertEqual(len(line), 1)
+        self.assertEqual((line[0]["found"], line[0]["reason"], line[0]["uid"], line[0]["deleting"], line[0]["threads"]), (found, WHY[1], os.getuid(), True, len(self.roots)))
+        # Nothing in the database or among the attachments has changed by that.
+        self.assertEqual(self.posts - self.there(), gone)
+        self.assertEqual(self.bench.copy.files(), files)
+        # The night goes on: what is left of its threads is archived anew and goes; attachments of what is gone stay.
+        self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+        self.bench.run(code=self.bench.want.code)
+        self.assertFalse(self.bench.want.roots & self.there())
+        # No run, here or later, has taken an attachment of a row that went with the lost bundle.
+        lost_files = {p for root, p in self.paths.values() if root in gone and p in files}
+        self.assertEqual(lost_files - set(self.bench.copy.files()), set())
+        if with_files:
+            self.assertTrue(lost_files)
+            self.assertTrue(glob.glob(os.path.join(self.archive, "ledger", "lost-unlink-*")))
+        self.call("run", "--yes", code=self.bench.want.code)
+        self.assertEqual(len([e for e in self.of_type("abandoned")]), 1)
+        self.assertNotEqual(doc["ids"], "none")
+        self.answers(path, gone, doc["ids"])
+
+    def answers(self, path, gone, ids):
+        was = "was archived in" if ids == "index" else "was probably archived in"
+        name = os.path.basename(path)
+        archived = {r["id"] for b in lib.read_bundles(self.archive, []) for table, r in b.rows() if table == "posts"}
+        for post in sorted(gone - archived)[:3]:
+            for args in (("show", post), ("find", "--thread", post), ("export", post, "--out", os.path.join(WHERE, "x.html")), ("restore", post)):
+                done = self.call(*args, *CASE, code=1)
+                self.bench.says(done, f'"{post}" {was} {name}', "which was declared lost on 20", f"by user {os.getuid()}", WHY[1])
+        unknown = 26 * "y"
+        self.assertIn("no archived post or file has the id", self.call("show", unknown, *CASE, code=1).err)
+        done = self.call("verify")
+        self.bench.says(done, f"lost: bundles/", name, WHY[1])
+        doc = json.loads(self.call("verify", "--json").out)
+        self.assertEqual((doc["ok"], doc["missing"], [os.path.basename(b["bundle"]) for b in doc["lost"]]), (True, [], [name]))
+        doc = json.loads(self.call("status", "--json").out)
+        self.assertEqual((doc["lost"], doc["unfinished"]), (1, []))
+        self.bench.says(self.call("status"), "lost: 1 bundle, declared so")
+        run = self.of_type("run-begin")[0]["run"]
+        self.bench.says(self.call("report", run), "declared lost", WHY[1])
+        self.call("reindex", "--all")
+        self.bench.says(self.call("find", "nosuchwordanywhere", *CASE), "1 bundle of this archive was declared lost")
+        if gone - archived:
+            self.bench.says(self.call("show", sorted(gone - archived)[0], *CASE, code=1), "declared lost")
+        # Long past its time there is nothing that could expire, and no error.
+        self.bench.now = NOW + 900 * lib.DAY
+        got = json.loads(self.call("expire", "-n", "--json", "--clock-is-right", code=(0, 3)).out)
+        self.assertNotIn(name, [b["bundle"] for b in got["bundles"]])
+
+    @property
+    def paths(self):
+        return {r: (root, self.bench.want.db.tables["fileinfo"].get(row, "path")) for r, (root, row) in self.attachments.items()}
+
+    def test_missing(self):
+        path = self.crash(with_files=True)
+        os.unlink(path)
+        self.check_whole_story(path, "missing", with_files=True)
+
+    def test_damaged(self):
+        path = self.crash()
+        with open(path, "r+b") as f:
+            f.seek(os.path.getsize(path) // 2)
+            f.write(b"\0" * 64)
+        self.check_whole_story(path, "damaged")
+        self.assertTrue(os.path.exists(path + ".lost"))
+        self.assertFalse(os.path.exists(path))
+
+    def test_folder_in_its_place(self):
+        path = self.crash()
+        os.unlink(path)
+        os.mkdir(path)
+        self.check_whole_story(path, "damaged")
+        self.assertTrue(os.path.isdir(path + ".lost"))
+
+    def test_no_index(self):
+        """Nothing tells which ids it held: then every waiting journal may be of it, and no answer is guessed."""
+        path = self.crash()
+        os.unlink(path)
+        for name in (os.path.join(self.archive, "catalog.sqlite"), path.removesuffix(".tar.zst") + ".idx"):
+            if os.path.exists(name):
+                os.unlink(name)
+        doc = json.loads(self.abandon(path, "--yes", "--json").out)
+        self.assertEqual(doc["ids"], "none")
+        self.assertEqual(glob.glob(os.path.join(self.archive, "ledger", "unlink-*")), [])
+        gone = sorted(self.posts - self.there())[0]
+        done = self.call("show", gone, *CASE, code=1)
+        self.bench.says(done, "no archived post or file has the id", "1 bundle of this archive was declared lost")
+
+    def test_done(self):
+        """Of a bundle that no run asks for any more `verify` does, for ever."""
+        self.bench.begin([RULE])
+        self.bench.run(code=self.bench.want.code)
+        name = self.of_type("published")[0]["bundle"]
+        path = next(p for p in self.bundles() if os.path.basename(p) == name)
+        os.unlink(path)
+        self.assertEqual(self.call("verify", code=15).code, 15)
+        doc = json.loads(self.abandon(path, "--yes", "--json").out)
+        self.assertEqual((doc["deleting"], doc["done"]), (False, True))
+        self.call("verify")
+        self.call("run", "--yes", code=self.bench.want.code)
+
+
+class Refused(Base):
+    def test_whole(self):
+        """One that can be read and is what the ledger names: the run finishes it."""
+        path = self.crash()
+        lines = len(self.ledger())
+        self.bench.says(self.abandon(path, "--yes", code=16), "is whole, and what the ledger names", "mmretain run --yes")
+        self.assertEqual(len(self.ledger()), lines)
+        self.bench.run(code=self.bench.want.code)
+        self.bench.done()
+
+    def test_elsewhere(self):
+        path = self.crash()
+        other = os.path.join(self.archive, "bundles", "1999", "01")
+        os.makedirs(other)
+        shutil.move(path, other)
+        self.bench.says(self.abandon(path, "--yes", code=16), "is not in its place, but in", "bundles/1999/01/", "Move it back")
+        self.assertEqual(self.of_type("abandoned"), [])
+
+    def test_unknown(self):
+        self.crash()
+        self.bench.says(self.call("abandon", "mmr1-nosuch.tar.zst", *WHY, "--yes", code=1), "the ledger knows no bundle")
+
+    def test_running(self):
+        self.bench.begin([RULE])
+        process = self.bench.halt("RUN_AFTER_PUBLISHED")
+        path = self.bundles()[0]
+        os.rename(path, path + ".away")
+        self.bench.says(self.abandon(path, "--yes", code=11), "another process writes the ledger")
+        os.rename(path + ".away", path)
+        self.bench.go_on(process, code=self.bench.want.code)
+        self.bench.done()
+
+    def test_back(self):
+        """Somebody finds a copy after all: it is read like any other, and cannot be declared lost."""
+        path = self.crash()
+        kept = pathlib.Path(path).read_bytes()
+        os.unlink(path)
+        self.abandon(path, "--yes")
+        pathlib.Path(path).write_bytes(kept)
+        gone = sorted(self.posts - self.there())[0]
+        self.call("show", gone, *CASE)
+        self.bench.says(self.call("verify"), "ok, though declared lost on")
+        self.bench.says(self.abandon(path, "--yes", code=16), "is whole")
+        self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+        self.bench.run(code=self.bench.want.code)
+
+
+class Crashed(Base):
+    def test_at_each_step(self):
+        """Killed anywhere: the same command once more goes on, and there is one line."""
+        for number, fault in enumerate(("ABANDON_BEFORE_LINE:kill", "LEDGER_WRITE:kill", "LEDGER_SYNC:kill", "ABANDON_AFTER_LINE:kill", "ABANDON_ASIDE:kill", "LEDGER_SYNC:EIO", "LEDGER_WRITE:ENOSPC")):
+            with self.subTest(fault=fault):
+                if number:
+                    self.bench.copy.remove()
+                    self.bench = faults.Bench(WORLD, WHERE, f"at_each_step{number}", NOW)
+                    self.archive = self.bench.copy.archive
+                    self.addCleanup(self.bench.copy.remove)
+                path = self.crash()
+                with open(path, "r+b") as f:
+                    f.truncate(os.path.getsize(path) // 2)
+                gone, files = self.posts - self.there(), self.bench.copy.files()
+                self.abandon(path, "--yes", code=(-9, 137, 14), env={"MMR_FAULT": fault})
+                doc = json.loads(self.abandon(path, "--yes", "--json").out)
+                self.assertTrue(doc["done"])
+                self.assertEqual(len(self.of_type("abandoned")), 1)
+                self.assertTrue(os.path.exists(path + ".lost"))
+                self.assertEqual((self.posts - self.there(), self.bench.copy.files()), (gone, files))
+                self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+                self.bench.run(code=self.bench.want.code)
+                self.assertFalse(self.bench.want.roots & self.there())
+                self.call("verify")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
