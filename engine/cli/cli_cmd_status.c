@@ -7,6 +7,7 @@
 #include <mmretain/store.h>
 
 #include "cli_expire.h"
+#include "cli_health.h"
 #include "cli_protocol.h"
 
 #define RUNS_SHOWN 10
@@ -18,6 +19,8 @@ struct status {
 	struct ledger_state *state;
 	struct ledger_archive *published;
 	struct cli_overdue overdue;
+	struct cli_health health;
+	struct cli_health_text words;
 	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
 };
 
@@ -110,6 +113,26 @@ static void append(json_t *list, json_t *value)
 		mem_check(NULL);
 }
 
+static json_t *waiting_json(const struct cli_health *h)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "journals", h->journals);
+	cli_json_int(obj, "files", h->files);
+	cli_json_time(obj, "since", h->waiting_since_ms);
+	cli_json_int(obj, "set_aside", h->aside);
+	return obj;
+}
+
+static json_t *warnings_json(const struct cli_health_text *t)
+{
+	json_t *list = cli_json_check(json_array());
+
+	for (size_t i = 0; i < t->n; i++)
+		append(list, json_string(t->warning[i]));
+	return list;
+}
+
 static int print_json(const struct status *st, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *archive = cli_json_check(json_object());
@@ -134,6 +157,8 @@ static int print_json(const struct status *st, struct err *err)
 		append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
 	}
 	cli_json_put(doc, "unfinished", unfinished);
+	cli_json_put(doc, "waiting", waiting_json(&st->health));
+	cli_json_put(doc, "warnings", warnings_json(&st->words));
 	cli_json_int(doc, "erasures_open", erasures_open(st));
 	for (i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
@@ -180,6 +205,19 @@ static int print_runs(const struct status *st, struct err *err)
 	return cli_table_print(t, err);
 }
 
+static void print_waiting(const struct cli_health *h)
+{
+	char since[TIME_TEXT];
+
+	if (h->journals) {
+		time_format(h->waiting_since_ms / 1000 * 1000, since);
+		printf("waiting: %llu attachment%s in %llu journal%s, the oldest of %s, still to be removed; the next run that may delete does it\n", (unsigned long long)h->files,
+		       cli_s(h->files), (unsigned long long)h->journals, cli_s(h->journals), since);
+	}
+	if (h->aside)
+		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-unlink-*, ledger/lost-unlink-*)\n", (unsigned long long)h->aside, cli_s(h->aside));
+}
+
 static void print_unfinished(const struct status *st)
 {
 	const struct ledger_state *state = st->state;
@@ -224,9 +262,13 @@ static int print_text(const struct status *st, struct err *err)
 	} else {
 		printf("no run yet\n");
 	}
-	if (r == 0)
-		print_unfinished(st);
-	return r;
+	if (r < 0)
+		return r;
+	print_unfinished(st);
+	print_waiting(&st->health);
+	for (size_t i = 0; i < st->words.n; i++)
+		printf("warning: %s\n", st->words.warning[i]);
+	return 0;
 }
 
 int cli_cmd_status(struct cli *cli, struct err *err)
@@ -249,8 +291,11 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 		r = ledger_fold(cli->ctx, cli->store->ledger_dirfd, &st.state, err);
 	if (r == 0)
 		r = ledger_archive(cli->ctx, cli->store->ledger_dirfd, &st.published, err);
+	if (r == 0)
+		r = cli_health(cli->store, st.protocol->runs, st.state->open_run, &st.health, err);
 	if (r < 0)
 		return r;
+	cli_health_warnings(cli->ctx, &st.health, &st.words);
 	cli_overdue(st.published, &st.overdue);
 	return cli->json ? print_json(&st, err) : print_text(&st, err);
 }

@@ -1,0 +1,131 @@
+/*
+ * cli_health.c - what is wrong with the nights, and what waits for the next one.
+ */
+#include <string.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <mmretain/store.h>
+
+#include "cli_health.h"
+
+#define SILENT_MS (INT64_C(50) * 3600000) /* a nightly timer left out one night, and two hours */
+#define WORK_LEFT_NIGHTS 3u
+#define JOURNAL_MAX_BYTES ((size_t)1 << 30)
+
+/* ---- the nights ---- */
+
+enum ending { ENDED, LEFT_WORK, NOT_WELL };
+
+/* Kept items are a night that did its work.  A run that was stopped, or had no time left, goes on the next night. */
+static enum ending ending_of(const json_t *run, const char *open_run)
+{
+	const json_t *end = json_object_get(run, "end");
+	const char *outcome = protocol_str(end, "outcome"), *error = protocol_str(end, "error");
+
+	if (!json_is_object(end))
+		return open_run && strcmp(protocol_str(run, "run"), open_run) == 0 ? LEFT_WORK : NOT_WELL; /* it may be at work just now */
+	if (strcmp(outcome, "complete") == 0 || strcmp(error, "KEPT") == 0)
+		return ENDED;
+	return strcmp(outcome, "partial") == 0 ? LEFT_WORK : NOT_WELL;
+}
+
+static void count_nights(const json_t *runs, const char *open_run, struct cli_health *h)
+{
+	bool row = true, work_row = true;
+
+	for (size_t i = json_array_size(runs); i-- > 0;) {
+		const json_t *run = json_array_get(runs, i);
+		enum ending e = ending_of(run, open_run);
+
+		if (e == NOT_WELL && row) {
+			h->failed++;
+			h->failed_since = protocol_str(run, "began");
+			if (!h->last_error && json_is_object(json_object_get(run, "end")))
+				h->last_error = protocol_str(json_object_get(run, "end"), "error");
+		}
+		row = row && (e == NOT_WELL || (i + 1 == json_array_size(runs) && open_run));
+		work_row = work_row && e != ENDED;
+		h->unended += work_row;
+	}
+	h->all_shown = json_array_size(runs);
+}
+
+static void take_silence(const json_t *runs, struct cli_health *h)
+{
+	const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
+
+	h->last_ms = INT64_MIN;
+	if (last && time_parse(protocol_str(last, "began"), &h->last_ms) && time_now_ms() - h->last_ms > SILENT_MS)
+		h->silent_days = (uint64_t)((time_now_ms() - h->last_ms) / 86400000);
+}
+
+/* ---- what waits ---- */
+
+struct waiting { const struct store *store; struct cli_health *h; };
+
+static int on_journal(void *payload, const char *rel_path, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "journal");
+	struct waiting *w = payload;
+	struct err why = {0};
+	struct stat st;
+	char *text;
+	size_t len;
+
+	w->h->journals++;
+	if (fstatat(w->store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (int64_t)st.st_mtim.tv_sec * 1000 < w->h->waiting_since_ms)
+		w->h->waiting_since_ms = (int64_t)st.st_mtim.tv_sec * 1000;
+	if (file_read(ctx, w->store->root_dirfd, rel_path, JOURNAL_MAX_BYTES, &text, &len, &why) < 0)
+		return why.code == -ERR_NOT_FOUND ? 0 : (*err = why).code; /* a run has just finished it */
+	for (const char *p = text, *end; (end = memchr(p, '\n', len - (size_t)(p - text))); p = end + 1)
+		w->h->files += strncmp(p, "{\"journal\":", 11) != 0;
+	return stop_check(err);
+}
+
+static int on_aside(void *payload, const char *rel_path, struct err *err)
+{
+	struct waiting *w = payload;
+
+	(void)rel_path;
+	(void)err;
+	w->h->aside++;
+	return 0;
+}
+
+int cli_health(const struct store *store, const json_t *runs, const char *open_run, struct cli_health *ret, struct err *err)
+{
+	static const struct { const char *begin; store_name_fn fn; } names[] = {
+		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside}, {"lost-unlink-", on_aside},
+	};
+	struct waiting w = {store, ret};
+	int r = 0;
+
+	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX};
+	count_nights(runs, open_run, ret);
+	take_silence(runs, ret);
+	for (size_t i = 0; i < ARRAY_LEN(names) && r == 0; i++)
+		r = store_each_named(store, "ledger", names[i].begin, ".jsonl", names[i].fn, &w, err);
+	return r;
+}
+
+/* ---- in words ---- */
+
+static void warn(struct cli_health_text *t, char *text)
+{
+	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
+	t->warning[t->n++] = text;
+}
+
+void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret)
+{
+	*ret = (struct cli_health_text){.ctx = ctx};
+	if (h->failed)
+		warn(ret, mem_printf(ctx, "%s%u run%s in a row did not come to an end, since %s%s%s; `mmretain report last` tells more",
+				     h->failed == h->all_shown && h->failed >= 10 ? "at least " : "", h->failed, cli_s(h->failed), h->failed_since, h->last_error ? ", the last with " : "",
+				     h->last_error ? h->last_error : ""));
+	else if (h->unended >= WORK_LEFT_NIGHTS)
+		warn(ret, mem_printf(ctx, "%u runs in a row left work for the next one: their time does not suffice, or they were stopped", h->unended));
+	if (h->silent_days)
+		warn(ret, mem_printf(ctx, "no run has begun for %llu days: is the timer at work?", (unsigned long long)h->silent_days));
+}
