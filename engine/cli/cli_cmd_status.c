@@ -1,7 +1,9 @@
 /*
  * cli_cmd_status.c - the last runs, what is unfinished or overdue, the size of the archive.
  */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <mmretain/ledger.h>
 #include <mmretain/store.h>
@@ -205,6 +207,15 @@ static int print_runs(const struct status *st, struct err *err)
 	return cli_table_print(t, err);
 }
 
+/* What was in a lost bundle's place is somebody's data still. */
+static bool is_aside(const struct status *st, const struct ledger_published *p)
+{
+	auto_mem char *path = p->loss ? mem_printf(NULL, "%s.lost", p->rel_path) : NULL;
+	struct stat found;
+
+	return path && fstatat(st->cli->store->root_dirfd, path, &found, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static void print_waiting(const struct cli_health *h)
 {
 	char since[TIME_TEXT];
@@ -235,6 +246,9 @@ static void print_unfinished(const struct status *st)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired, cli_s(st->overdue.expired));
 	if (st->overdue.lost)
 		printf("lost: %llu bundle%s, declared so; `mmretain verify` lists %s\n", (unsigned long long)st->overdue.lost, cli_s(st->overdue.lost), st->overdue.lost == 1 ? "it" : "them");
+	for (size_t i = 0; i < st->published->n; i++)
+		if (is_aside(st, &st->published->bundle[i]))
+			printf("aside: %s.lost, damaged; no `erase` and no `expire` takes it: remove it when nothing in it is of use\n", cli_safe(st->cli->ctx, st->published->bundle[i].rel_path));
 	if (erasures_open(st))
 		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
 		       cli_s(erasures_open(st)));

@@ -10,6 +10,7 @@
 #include <mmretain/ledger.h>
 
 #include "cli_audit.h"
+#include "cli_loss.h"
 #include "cli_protocol.h"
 
 struct entry {                /* a bundle, as the ledger, the folder or both know it */
@@ -37,7 +38,7 @@ struct verify {
 	uint64_t access_entries;
 	char **left; size_t n_left;   /* older generations that are still there */
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
-	struct entry *lost; size_t n_lost; /* declared so, and not back */
+	struct cli_loss *lost; size_t n_lost; /* declared so, and not back */
 };
 
 static struct entry *find(struct verify *v, const char *rel_path)
@@ -314,23 +315,6 @@ static json_t *entry_json(const struct entry *e)
 	return obj;
 }
 
-static json_t *lost_json(const struct verify *v)
-{
-	json_t *list = cli_json_check(json_array());
-
-	for (size_t i = 0; i < v->n_lost; i++) {
-		json_t *obj = cli_json_check(json_object());
-
-		cli_json_text(obj, "bundle", v->lost[i].rel_path);
-		cli_json_int(obj, "threads", v->lost[i].check.threads);
-		cli_json_int(obj, "posts", v->lost[i].check.posts);
-		cli_json_text(obj, "why", v->lost[i].lost);
-		if (json_array_append_new(list, obj) < 0)
-			mem_check(NULL);
-	}
-	return list;
-}
-
 static int print_json(const struct verify *v, bool ok, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
@@ -360,7 +344,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
 	cli_json_int(doc, "expired", v->expired);
-	cli_json_put(doc, "lost", lost_json(v));
+	cli_json_put(doc, "lost", cli_losses_json(v->lost, v->n_lost));
 	for (size_t i = 0; i < v->n_left; i++)
 		put_name(left, v->left[i]);
 	cli_json_put(doc, "replaced", left);
@@ -392,9 +376,7 @@ static int print_text(const struct verify *v, struct err *err)
 	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
 	if (v->expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
-	for (size_t i = 0; i < v->n_lost; i++)
-		printf("lost: %s, %llu threads, %llu posts, %s\n", cli_safe(v->cli->ctx, v->lost[i].rel_path), (unsigned long long)v->lost[i].check.threads,
-		       (unsigned long long)v->lost[i].check.posts, cli_safe(v->cli->ctx, v->lost[i].lost));
+	cli_losses_print(v->cli, v->lost, v->n_lost);
 	if (!v->cli->args->n_operands)
 		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
@@ -442,12 +424,12 @@ static void drop_gone(struct verify *v)
 {
 	size_t kept = 0;
 
-	v->lost = mem_array(v->cli->ctx, struct entry, v->n + 1);
+	v->lost = mem_array(v->cli->ctx, struct cli_loss, v->n + 1);
 	for (size_t i = 0; i < v->n; i++) {
 		if (v->entry[i].announced && !v->entry[i].on_disk)
 			v->expired++;
 		else if (v->entry[i].lost && !v->entry[i].on_disk)
-			v->lost[v->n_lost++] = v->entry[i];
+			v->lost[v->n_lost++] = (struct cli_loss){v->entry[i].rel_path, v->entry[i].lost, v->entry[i].check.threads, v->entry[i].check.posts};
 		else
 			v->entry[kept++] = v->entry[i];
 	}

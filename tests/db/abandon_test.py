@@ -169,6 +169,7 @@ class Lost(Base):
         self.check_whole_story(path, "damaged")
         self.assertTrue(os.path.exists(path + ".lost"))
         self.assertFalse(os.path.exists(path))
+        self.bench.says(self.call("status"), f"aside: {os.path.relpath(path, self.archive)}.lost, damaged")
 
     def test_folder_in_its_place(self):
         path = self.crash()
