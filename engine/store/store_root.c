@@ -340,7 +340,7 @@ int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err)
 			return err_sys(err, ERR_STORE, errno, "cannot lock \"%s\"", SENTINEL);
 		if (time_mono_ms() >= until_ms)
 			return err_set(err, ERR_STORE, "another process has been writing the indexes of the archive for %d s", INDEX_LOCK_MS / 1000);
-		time_pause_ms(10); /* whoever removes people's data does not give up for a signal */
+		time_pause_ms(1); /* whoever removes people's data does not give up for a signal */
 	}
 	*ret_fd = fd;
 	fd = -1;
