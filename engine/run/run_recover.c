@@ -96,6 +96,8 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 	if (!same)
 		p.rule = NULL;
 	p.counts = &note(run, b)->purge;
+	if (!p.settle_only)
+		run_index_wait(run, run_index_add(run, receipt)); /* what is deleted can be found: that run may have ended before it came to this one */
 	return run_purge_receipt(run, &p, err);
 }
 

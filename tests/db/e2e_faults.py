@@ -8,6 +8,7 @@ run without the fault comes to the oracle's end.  MMRETAIN names the binary; tes
 built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
 """
 import argparse
+import contextlib
 import copy
 import json
 import os
@@ -15,6 +16,7 @@ import pwd
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -571,6 +573,11 @@ def test_adopted(bench):
     bench.converge()
     if not any(e.get("adopted") for e in lib.ledger(bench.copy.archive)):
         bench.fail("no bundle was adopted")
+    with contextlib.closing(sqlite3.connect(os.path.join(bench.copy.archive, "catalog.sqlite"))) as db:
+        listed = {os.path.basename(path) for path, in db.execute("SELECT rel_path FROM bundle")}
+    for path in lib.bundles(bench.copy.archive):
+        if os.path.basename(path) not in listed:
+            bench.fail(f"{path} is not in the catalog")
 
 
 @test
