@@ -99,14 +99,25 @@ static int take_filter(void *ctx, struct sq *s, int64_t no, struct catalog_lost_
 	return rc < 0 ? rc : err_set(err, ERR_VERIFY, "\"%s\" is damaged", s->name);
 }
 
+/* A run that was killed may have left a journal, and whoever only reads cannot roll it back. */
+static int open_catalog(void *ctx, const struct store *store, struct sq **ret, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(store->root_dirfd, CATALOG_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+		return err_set(err, ERR_NOT_FOUND, "the archive has no \"%s\"", CATALOG_NAME);
+	return sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, ret, err);
+}
+
 static int from_catalog(void *ctx, const struct store *store, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
 {
+	auto_fd int lock = -1;
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	auto_stmt sqlite3_stmt *q = NULL;
 	struct sq *s;
-	int rc = sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_READ, &s, err);
+	int rc = store_lock_indexes(store, &lock, err);
 
-	if (rc < 0 || (rc = all_check(s, err)) < 0 || (rc = sq_prepare(s, "SELECT no, blocks FROM bundle WHERE rel_path = ?1", &q, err)) < 0)
+	if (rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 || (rc = sq_prepare(s, "SELECT no, blocks FROM bundle WHERE rel_path = ?1", &q, err)) < 0)
 		return rc;
 	sq_text(q, 1, rel_path);
 	if ((rc = sq_step(s, q, err)) <= 0)

@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import time
 import unittest
 
@@ -177,6 +179,16 @@ class Lost(Base):
         os.mkdir(path)
         self.check_whole_story(path, "damaged")
         self.assertTrue(os.path.isdir(path + ".lost"))
+
+    def test_journal(self):
+        """Whoever wrote the catalog was killed at it: what it knew before is what it knows."""
+        path = self.crash()
+        os.unlink(path)
+        code = ("import os, signal, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN');"
+                "c.execute('DELETE FROM filter'); c.execute('DELETE FROM member'); c.execute('DELETE FROM bundle'); os.kill(os.getpid(), signal.SIGKILL)")
+        subprocess.run([sys.executable, "-c", code, os.path.join(self.archive, "catalog.sqlite")], check=False)
+        self.assertTrue(os.path.getsize(os.path.join(self.archive, "catalog.sqlite-journal")))
+        self.assertEqual(json.loads(self.abandon(path, "--yes", "--json").out)["ids"], "filter")
 
     def test_no_index(self):
         """Nothing tells which ids it held: then every waiting journal may be of it, and no answer is guessed."""
