@@ -459,6 +459,8 @@ static int settle(struct reindex *r, const char *work, struct err *err)
 
 	if (!rc)
 		rc = all_forget_vanished(r->sq, r->store, err);
+	if (!rc)
+		rc = lost_keep_left(r->store, r->sq, err);
 	TALLOC_FREE(r->sq);
 	return rc ? rc : swap_in(r->store, work, err);
 }

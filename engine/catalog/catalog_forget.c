@@ -104,6 +104,8 @@ static int names_of(struct names_to *to, const struct store *store, const char *
 		return rc;
 	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
 	err_clear(err);
+	if ((rc = lost_keep(store, to->sq, rel_path, err)) < 0)
+		return rc;
 	return all_remove(to->sq, rel_path, err);
 }
 

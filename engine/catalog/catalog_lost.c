@@ -109,15 +109,12 @@ static int open_catalog(void *ctx, const struct store *store, struct sq **ret, s
 	return sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, ret, err);
 }
 
-static int from_catalog(void *ctx, const struct store *store, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
+static int from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
 {
-	auto_fd int lock = -1;
-	void *tmp auto_mem = mem_context(NULL, "lost");
 	auto_stmt sqlite3_stmt *q = NULL;
-	struct sq *s;
-	int rc = store_lock_indexes(store, &lock, err);
+	int rc = sq_prepare(s, "SELECT no, blocks FROM bundle WHERE rel_path = ?1", &q, err);
 
-	if (rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 || (rc = sq_prepare(s, "SELECT no, blocks FROM bundle WHERE rel_path = ?1", &q, err)) < 0)
+	if (rc < 0)
 		return rc;
 	sq_text(q, 1, rel_path);
 	if ((rc = sq_step(s, q, err)) <= 0)
@@ -130,7 +127,17 @@ static int from_catalog(void *ctx, const struct store *store, const char *rel_pa
 	return rc;
 }
 
-void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret)
+static int from_catalog(void *ctx, const struct store *store, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
+{
+	auto_fd int lock = -1;
+	void *tmp auto_mem = mem_context(NULL, "lost");
+	struct sq *s;
+	int rc = store_lock_indexes(store, &lock, err);
+
+	return rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 ? rc : from_list(ctx, s, rel_path, ret, err);
+}
+
+static void from_indexes(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret)
 {
 	struct err why = {0};
 
@@ -143,6 +150,17 @@ void catalog_lost_find(void *ctx, const struct store *store, const char *rel_pat
 		return;
 	log_debug("%s", why.msg);
 	*ret = (struct catalog_lost_ids){.kind = CATALOG_LOST_NONE};
+}
+
+/* Indexes may have gone since they were asked. */
+void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, const char *rows_digest, uint64_t file_bytes, struct catalog_lost_ids *ret)
+{
+	struct catalog_lost_ids saved;
+	struct err why = {0};
+
+	from_indexes(ctx, store, rel_path, file_bytes, ret);
+	if (ret->kind != CATALOG_LOST_KEYS && catalog_lost_read(ctx, store, rows_digest, &saved, &why) == 0 && saved.kind > ret->kind)
+		*ret = saved;
 }
 
 bool catalog_lost_has(const struct catalog_lost_ids *l, const char *id, size_t len)
@@ -241,4 +259,78 @@ int catalog_lost_read(void *ctx, const struct store *store, const char *rows_dig
 		ok = ok && !s.bad;
 	}
 	return ok ? 0 : err_set(err, ERR_VERIFY, "\"ledger/%s\" is damaged", name);
+}
+
+/* ---- before a catalog forgets ---- */
+
+enum { NAME_DIGITS = 12 }; /* of the rows digest, in the name of a bundle: mmr1-...-<12 digits>[-e<n>].tar.zst */
+
+/* Its name, and the digits in it; false: it has none. */
+static bool split_name(const char *rel_path, const char **ret_name, char ret[NAME_DIGITS + 1])
+{
+	const char *slash = strrchr(rel_path, '/'), *name = slash ? slash + 1 : rel_path, *end = strrchr(name, '.'), *p;
+
+	end = end && end - name > 4 && strcmp(end - 4, ".tar.zst") == 0 ? end - 4 : name;
+	for (int word = 0; word < 2; word++, end = p) { /* the last, or the one before the generation */
+		for (p = end; p > name && p[-1] != '-'; p--)
+			;
+		if (end - p == NAME_DIGITS) {
+			memcpy(ret, p, NAME_DIGITS);
+			ret[NAME_DIGITS] = '\0';
+			*ret_name = name;
+			return true;
+		}
+		p -= p > name;
+	}
+	return false;
+}
+
+int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "lost");
+	struct catalog_lost_ids ids = {.kind = CATALOG_LOST_NONE}, saved;
+	char digits[NAME_DIGITS + 1];
+	struct err none = {0};
+	const char *name;
+
+	if (!split_name(rel_path, &name, digits) || from_list(tmp, s, rel_path, &ids, &none) < 0 ||
+	    (catalog_lost_read(tmp, store, digits, &saved, &none) == 0 && saved.kind >= ids.kind))
+		return 0;
+	log_info("bundle %s cannot be read; what the catalog knows of its ids is kept in ledger/", name);
+	return catalog_lost_save(store, name, digits, &ids, err);
+}
+
+/* By the digits: a later generation of the same bundle counts, too. */
+static int is_in(struct sq *s, const char *rel_path, struct err *err)
+{
+	auto_stmt sqlite3_stmt *q = NULL;
+	char digits[NAME_DIGITS + 1];
+	const char *name;
+	int rc;
+
+	if (!split_name(rel_path, &name, digits))
+		return 1;
+	if ((rc = sq_prepare(s, "SELECT 1 FROM bundle WHERE instr(rel_path, ?1)", &q, err)) < 0)
+		return rc;
+	sq_text(q, 1, digits);
+	return sq_step(s, q, err);
+}
+
+int lost_keep_left(const struct store *store, struct sq *anew, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "lost");
+	auto_stmt sqlite3_stmt *q = NULL;
+	struct err none = {0};
+	struct sq *old;
+	int rc = 0;
+
+	if (open_catalog(tmp, store, &old, &none) < 0 || all_check(old, &none) < 0 || sq_prepare(old, "SELECT rel_path FROM bundle", &q, &none) < 0)
+		return 0; /* there is none, or it tells nothing */
+	while (rc >= 0 && sq_step(old, q, &none) > 0) {
+		const char *rel_path = (const char *)sqlite3_column_text(q, 0);
+
+		if (rel_path && (rc = is_in(anew, rel_path, err)) == 0)
+			rc = lost_keep(store, old, rel_path, err);
+	}
+	return rc < 0 ? rc : 0;
 }

@@ -279,7 +279,7 @@ int run_abandon(void *ctx, struct store *store, const struct run_abandon_options
 		return rc;
 	if ((rc = store_check_place(store, err)) < 0 || (rc = choose(&a, err)) < 0)
 		return rc;
-	catalog_lost_find(own, store, a.p->rel_path, a.p->file_bytes, &a.ids);
+	catalog_lost_find(own, store, a.p->rel_path, a.p->rows_digest, a.p->file_bytes, &a.ids);
 	fill_report(&a);
 	if ((rc = look(&a, err)) < 0 || (rc = look_at_runs(&a, err)) < 0)
 		return rc;

@@ -55,8 +55,8 @@ enum catalog_lost {
 };
 struct catalog_lost_ids { enum catalog_lost kind; uint64_t *key; size_t n; uint8_t *filter; uint32_t n_blocks; };
 /* What the indexes still tell of the ids of posts and files in a bundle that cannot be read: its sidecar, when that is of a bundle of so many bytes
- * (0: of any), else catalog.sqlite.  An index that is damaged tells nothing. */
-void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret);
+ * (0: of any), else catalog.sqlite; or what was saved of it before, when that tells more.  An index that is damaged tells nothing. */
+void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, const char *rows_digest, uint64_t file_bytes, struct catalog_lost_ids *ret);
 /* May it have held that id?  CATALOG_LOST_NONE: never. */
 bool catalog_lost_has(const struct catalog_lost_ids *l, const char *id, size_t len);
 /* To ledger/lost-<12 digits>.jsonl (docs/formats.md), and back.  rows_digest: of the bundle, in hexadecimal.  Saved durable.  ERR_STORE; of reading also ERR_NOT_FOUND, ERR_VERIFY. */
