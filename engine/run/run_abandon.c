@@ -137,15 +137,41 @@ static int read_back(struct abandon *a, struct err *err)
 	return err_hint(err, "`mmretain run --yes` finishes what a run left of it.");
 }
 
+/* No folder is ever removed: without it nothing shows that the file is gone.  What is behind a link may be whole. */
+static int no_folder(struct abandon *a, int rc, struct err *err)
+{
+	if (rc != -ERR_NOT_FOUND) {
+		err_prefix(err, "whether bundle %s is lost cannot be told", a->p->bundle);
+		return err_hint(err, "\"%s\" must be in folders of the archive root itself, not behind a link or in another's place.", a->p->rel_path);
+	}
+	if ((rc = missing(a, err)) < 0)
+		return rc;
+	err_set(err, ERR_GUARD, "bundle %s cannot be declared lost: its folder is not there, and the file may still be in it", a->p->bundle);
+	return err_hint(err, "Is its file system mounted? When the folder is gone for good, make an empty one for \"%s\" and give the command again.", a->p->rel_path);
+}
+
+static int link_in_place(struct abandon *a, struct err *err)
+{
+	err_set(err, ERR_GUARD, "what is in the place of bundle %s is a link, and the bundle may be behind it", a->p->bundle);
+	return err_hint(err, "Put the file itself there. When nothing is behind the link, remove it and give the command again.");
+}
+
 static int look(struct abandon *a, struct err *err)
 {
+	auto_fd int dirfd = -1;
+	const char *leaf;
 	struct stat st;
+	int rc = file_open_parent_beneath(a->store->root_dirfd, a->p->rel_path, &dirfd, &leaf, err);
 
-	if (fstatat(a->store->root_dirfd, a->p->rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		if (errno == ENOENT || errno == ENOTDIR)
+	if (rc < 0)
+		return no_folder(a, rc, err);
+	if (fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (errno == ENOENT)
 			return missing(a, err);
 		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", a->p->rel_path);
 	}
+	if (S_ISLNK(st.st_mode))
+		return link_in_place(a, err);
 	return S_ISREG(st.st_mode) ? read_back(a, err) : damaged(a, "what is in its place is not a regular file");
 }
 
@@ -255,6 +281,21 @@ static int act(struct abandon *a, struct err *err)
 	return forget(a, err);
 }
 
+/* Written again without one person, and published: `erased` is all that is missing. */
+static int refuse_erasing(struct abandon *a, const struct ledger_state *st, struct err *err)
+{
+	for (size_t i = 0; i < st->n_erasing; i++) {
+		const struct ledger_erasure *e = &st->erasing[i];
+		struct stat there;
+
+		if (e->given_up || strcmp(e->bundle, a->p->bundle) != 0 || fstatat(a->store->root_dirfd, e->rel_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		err_set(err, ERR_GUARD, "an erasure of bundle %s was interrupted, and \"%s\", which takes its place, is there", a->p->bundle, e->rel_path);
+		return err_hint(err, "`mmretain run --yes` or the same `mmretain erase` finishes that.");
+	}
+	return 0;
+}
+
 /* Had its delete begun, and no line says that it came to its end? */
 static int look_at_runs(struct abandon *a, struct err *err)
 {
@@ -264,7 +305,7 @@ static int look_at_runs(struct abandon *a, struct err *err)
 	for (size_t i = 0; rc == 0 && i < st->n_bundles; i++)
 		if (strcmp(st->bundle[i].bundle, a->p->bundle) == 0)
 			a->report->deleting = st->bundle[i].purge_started && !st->bundle[i].purged;
-	return rc;
+	return rc < 0 ? rc : refuse_erasing(a, st, err);
 }
 
 int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err)

@@ -205,7 +205,8 @@ struct run_abandoned {
 };
 /* Declares a published bundle lost whose file is missing or damaged: no run asks for it any more, deletes by it or sweeps its threads; what is left of them in
  * the database is for the next plan.  Needs no database.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
- * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, or elsewhere in the archive; ERR_LOCKED, ERR_VERIFY (the ledger), ERR_STORE
+ * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, elsewhere in the archive, behind a link, written again by
+ * an erasure, or its folder is missing; ERR_LOCKED, ERR_VERIFY (the ledger), ERR_STORE
  * (it cannot be read: whether it is damaged is not known), ERR_PERMISSION.
  * Durable afterwards: the line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
 int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err) MMR_CHECKED;

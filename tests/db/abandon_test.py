@@ -242,6 +242,56 @@ class Refused(Base):
         self.bench.says(self.abandon(path, "--yes", code=16), "is not in its place, but in", "bundles/1999/01/", "Move it back")
         self.assertEqual(self.of_type("abandoned"), [])
 
+    def refused(self, path, code, *words):
+        """Nothing is declared, and nothing waits aside."""
+        lines, waiting = len(self.ledger()), sorted(os.listdir(os.path.join(self.archive, "ledger")))
+        self.bench.says(self.abandon(path, "--yes", code=code), *words)
+        self.assertEqual((len(self.ledger()), sorted(os.listdir(os.path.join(self.archive, "ledger")))), (lines, waiting))
+
+    def test_folder_away(self):
+        """A file system that is not mounted: the file may be in its folder."""
+        path = self.crash()
+        folder = os.path.dirname(path)
+        os.rename(folder, folder + ".away")
+        self.refused(path, 16, "its folder is not there", "mounted")
+        os.mkdir(folder)
+        self.assertEqual(json.loads(self.abandon(path, "--yes", "--json").out)["found"], "missing")
+
+    def test_links(self):
+        """Somebody moved it to another disk: what is behind a link may be whole."""
+        path = self.crash()
+        folder, name = os.path.split(path)
+        os.rename(path, path + ".away")
+        os.symlink(name + ".away", path)
+        self.refused(path, 16, "is a link", "put the file itself there")
+        self.assertTrue(os.path.islink(path))
+        os.rename(path + ".away", path)
+        os.rename(folder, folder + ".away")
+        os.symlink(os.path.basename(folder) + ".away", folder)
+        self.refused(path, 14, "whether bundle", "cannot be told")
+        os.unlink(folder)
+        os.rename(folder + ".away", folder)
+        self.bench.run(code=self.bench.want.code)
+        self.bench.done()
+
+    def test_erasure_published(self):
+        """The bundle was written again without one person, and the line that says so did not come: that file is it, and whole."""
+        self.bench.begin([RULE])
+        self.bench.run(code=self.bench.want.code)
+        name = self.of_type("published")[0]["bundle"]
+        path = next(p for p in self.bundles() if os.path.basename(p) == name)
+        owner = next(r["userid"] for table, r in lib.Bundle(path).rows() if table == "posts" and r.get("message"))
+        user = self.bench.sql(f"SELECT username FROM users WHERE id = '{owner}'").strip()
+        lib.finish(self.bench.start("BUNDLE_AFTER_RENAME:kill", "erase", "--user", user, "--yes", *CASE))
+        erasing = self.of_type("erasing")[-1]
+        self.assertTrue(os.path.exists(os.path.join(self.archive, erasing["rel_path"])))
+        self.assertEqual(self.of_type("erased"), [])
+        old = os.path.join(self.archive, erasing["old_rel_path"])
+        os.truncate(old, os.path.getsize(old) // 2)
+        self.refused(old, 16, "an erasure of bundle", os.path.basename(erasing["rel_path"]))
+        self.call("run", "--yes", code=self.bench.want.code)
+        self.assertEqual(self.of_type("erased")[-1]["rel_path"], erasing["rel_path"])
+
     def test_unknown(self):
         self.crash()
         self.bench.says(self.call("abandon", "mmr1-nosuch.tar.zst", *WHY, "--yes", code=1), "the ledger knows no bundle")
