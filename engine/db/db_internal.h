@@ -57,7 +57,7 @@ struct db_params {
 int db_params_resolve(void *ctx, const char *conninfo, struct db_params *ret, struct err *err) MMR_CHECKED;
 const char *db_params_get(const struct db_params *p, const char *key); /* "" when unset */
 void db_params_set(struct db_params *p, const char *key, const char *value);
-int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* TLS for hosts that are not local */
+int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* TLS for hosts that are not local, a timeout that is one */
 int db_params_passfile(void *ctx, const struct db_params *p, struct err *err) MMR_CHECKED;
 
 /* A connection with these parameters, good or bad, which the caller asks and finishes; NULL: out of memory.  Each address of each host has timeout_ms.

@@ -5,6 +5,7 @@
  * no other, so those variables are taken out of the environment first; what a service file says is resolved before
  * the first byte is sent, so that the rule about TLS sees the real host and mode.
  */
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,23 @@ static bool remote_host(const char *list, const char **ret, size_t *ret_len)
 	}
 }
 
-int db_params_check(const struct db_params *p, struct err *err)
+/* libpq looks at it in the call that waits, which nobody makes here; no number would mean no end. */
+static int check_timeout(const struct db_params *p, struct err *err)
+{
+	const char *text = db_params_get(p, "connect_timeout");
+	char *end;
+
+	if (!text[0])
+		return 0;
+	errno = 0;
+	(void)strtol(text, &end, 10);
+	if (end != text && end[strspn(end, " \t\n\r\f\v")] == '\0' && errno == 0)
+		return 0;
+	err_set(err, ERR_DATABASE, "connect_timeout is not a number of seconds in the database connection settings");
+	return err_hint(err, "Write it without a unit: connect_timeout=10.");
+}
+
+static int check_tls(const struct db_params *p, struct err *err)
 {
 	const char *mode = db_params_get(p, "sslmode"), *host = "";
 	size_t len = 0;
@@ -172,6 +189,13 @@ int db_params_check(const struct db_params *p, struct err *err)
 		(int)(len > 200 ? 200 : len), host, mode[0] ? mode : "prefer");
 	return err_hint(err, "Set sslmode=verify-full and sslrootcert=FILE in the connection settings, or connect through a "
 			     "Unix socket.");
+}
+
+int db_params_check(const struct db_params *p, struct err *err)
+{
+	int r = check_timeout(p, err);
+
+	return r < 0 ? r : check_tls(p, err);
 }
 
 int db_conninfo_check(const char *conninfo, struct err *err)

@@ -250,6 +250,10 @@ START_TEST(test_refused)
 	FAILS(open_with("host=203.0.113.1", &err), ERR_DATABASE);
 	SAYS("sslmode=prefer does not prove who answers");
 	FAILS(open_with("nonsense", &err), ERR_DATABASE);
+	FAILS(open_with("connect_timeout=soon", &err), ERR_DATABASE);
+	SAYS("connect_timeout is not a number of seconds");
+	FAILS(open_with("connect_timeout=5min", &err), ERR_DATABASE);
+	OK(open_with("connect_timeout=' 5 '", &err));
 	run(db, "CREATE DATABASE ascii_room ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
 	FAILS(open_with("dbname=ascii_room", &err), ERR_DATABASE);
 	SAYS("SQL_ASCII");
