@@ -217,13 +217,15 @@ static int on_journal(struct erase *x, void *payload, const char *name, struct e
 
 int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err)
 {
+	static const char *const kinds[] = {"unlink-", "moved-unlink-", "lost-unlink-"};
 	struct journal j = {.found = ret};
-	int rc;
+	int rc = 0;
 
 	*ret = false;
 	j.ids = bundle_erase_files(b->erasure, &j.len);
 	if (j.len == 0)
 		return 0;
-	rc = each_name(x, "unlink-", on_journal, &j, err);
-	return rc < 0 ? rc : each_name(x, "moved-unlink-", on_journal, &j, err);
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && rc >= 0; i++)
+		rc = each_name(x, kinds[i], on_journal, &j, err);
+	return rc;
 }

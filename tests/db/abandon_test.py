@@ -321,6 +321,28 @@ class Refused(Base):
         self.bench.run(code=self.bench.want.code)
 
 
+    def test_back_and_erased(self):
+        """A journal that was set aside has the names of people's files: nobody is told that they are gone while it is there."""
+        path = self.crash(with_files=True)
+        kept = pathlib.Path(path).read_bytes()
+        owners = {r["id"]: r["creatorid"] for table, r in lib.Bundle(path).rows() if table == "fileinfo"}
+        os.unlink(path)
+        self.abandon(path, "--yes")
+        pathlib.Path(path).write_bytes(kept)
+        self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+        self.bench.run(code=self.bench.want.code)
+        aside = glob.glob(os.path.join(self.archive, "ledger", "lost-unlink-*"))
+        ident = next(i for p in aside for i in owners if f'"{i}"' in pathlib.Path(p).read_text())
+        user = self.bench.sql(f"SELECT username FROM users WHERE id = '{owners[ident]}'").strip()
+        def look():
+            found = json.loads(self.call("erase", "--user", user, "-n", "--json", *CASE, code=(0, 3)).out)["bundles"]
+            return next(b for b in found if os.path.basename(b["bundle"]) == os.path.basename(path))
+        self.assertIn("waits in a journal", look()["why"] or "")
+        for p in aside:
+            os.unlink(p)
+        self.assertNotIn("waits in a journal", look()["why"] or "")
+
+
 class Crashed(Base):
     def drop_indexes(self, path):
         for name in (os.path.join(self.archive, "catalog.sqlite"), path.removesuffix(".tar.zst") + ".idx"):
