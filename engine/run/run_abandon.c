@@ -256,7 +256,7 @@ static int move_aside(struct abandon *a, struct err *err)
 		return rc;
 	/* Before: it is there, and a line says that it is lost: the same command once more comes here.  After: it is aside. */
 	if ((rc = file_publish(dirfd, leaf, dirfd, strrchr(aside, '/') + 1, err)) < 0)
-		return rc;
+		return err->sys_errno == EEXIST ? err_hint(err, "It is from an earlier time: move it out of the archive root, and give the same command again.") : rc;
 	a->report->aside = aside;
 	return 0;
 }

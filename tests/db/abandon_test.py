@@ -321,6 +321,19 @@ class Refused(Base):
         self.bench.run(code=self.bench.want.code)
 
 
+    def test_back_and_damaged(self):
+        """A copy that was put back is damaged, too: nothing is written over."""
+        path = self.crash()
+        for content in (b"first", b"second"):
+            pathlib.Path(path).write_bytes(content)
+            done = self.abandon(path, "--yes", code=0 if content == b"first" else 14)
+        self.bench.says(done, "File exists", "move it out of the archive root")
+        self.assertEqual(pathlib.Path(path + ".lost").read_bytes(), b"first")
+        os.unlink(path + ".lost")
+        self.abandon(path, "--yes")
+        self.assertEqual((pathlib.Path(path + ".lost").read_bytes(), len(self.of_type("abandoned"))), (b"second", 1))
+        self.call("verify")
+
     def test_back_and_erased(self):
         """A journal that was set aside has the names of people's files: nobody is told that they are gone while it is there."""
         path = self.crash(with_files=True)
