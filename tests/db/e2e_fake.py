@@ -26,6 +26,7 @@ MISTAKES = {
     "column-lost": "not in a bundle", "number-rounded": "not in a bundle", "row-twice": "too many", "blob-left": "still there: ", "blob-gone": "gone, but must stay", "blob-changed": "changed: ",
     "blob-not-archived": "its bytes are not in", "chain-broken": "chain is broken", "bundle-unlisted": "not in the ledger", "partial-left": "left over",
     "plan-one-more": "plan", "plan-one-less": "plan", "second-run-deletes": "second run", "exit-code": "exit code", "manifest-wrong": "is not what",
+    "order-told": "ledger: mmr1-fake", "order-inside": "bundle mmr1-fake",
 }
 
 
@@ -147,9 +148,11 @@ def run(policy, db, now, conn, data):
     members["data/schema.json"] = json.dumps({"kinds": list(schema.values())}).encode()
     for name, prefix in (("manifest-sha256.txt", "data/"), ("tagmanifest-sha256.txt", "manifest")):
         members[name] = "".join(f"{hashlib.sha256(c).hexdigest() if odd != 'manifest-wrong' else '0' * 64}  {m}\n" for m, c in members.items() if m.startswith(prefix)).encode()
+    members["mmretain.json"] = json.dumps({"previous_rows_sha256": "1" if odd == "order-inside" else ""}).encode()
     if lines:
         pack(members, store + "/bundles/2026/11/mmr1-fake-never-000001-0123456789ab.tar.zst")
-        book.add("published", bundle="mmr1-fake-never-000001-0123456789ab.tar.zst" if odd != "bundle-unlisted" else "other")
+        book.add("published", bundle="mmr1-fake-never-000001-0123456789ab.tar.zst" if odd != "bundle-unlisted" else "other", previous_digest="1" if odd == "order-told" else "",
+                 rows_digest="0")
     with conn, conn.cursor() as cur:
         first = True
         for table, rows in want.rows.items():
