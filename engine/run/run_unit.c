@@ -2,8 +2,8 @@
  * run_unit.c - the bundles of one sitting, one after the other.
  *
  * Order for each: opened at its first row, rows streamed in, attachments, names, finish, publish (read back), ledger, index.  Until the
- * ledger line stands, every row is in the database; nothing here deletes.  Finish is a thread's: it waits for compressed frames and for the disk,
- * and the rows of the next bundle need not.  All that can be seen from outside, from publish on, comes in order and from one thread.
+ * ledger line stands, every row is in the database; nothing here deletes.  Finish is a thread's at full speed: it waits for compressed frames and for
+ * the disk, and the rows of the next bundle need not.  All that can be seen from outside, from publish on, comes in order and from one thread.
  */
 #include "run_internal.h"
 
@@ -156,14 +156,14 @@ static void *finish(void *payload)
 	return NULL;
 }
 
-/* Nobody else touches the writer from here until finish_wait.  No thread can be had: done without. */
+/* Nobody else touches the writer from here until finish_wait.  Beside a chat, or when no thread can be had: done without. */
 static void finish_begin(struct unit *u)
 {
 	struct finishing *f = mem_new(u->sitting->ctx, struct finishing);
 
 	f->w = u->w;
 	u->finishing = f;
-	f->threaded = thread_start(&f->thread, finish, f) == 0;
+	f->threaded = run_alone(u->sitting->run) && thread_start(&f->thread, finish, f) == 0;
 	if (!f->threaded)
 		(void)finish(f);
 }
