@@ -1,7 +1,6 @@
 /* audit_locate.c - from the id of a post or a file to the place where its thread begins. */
 #include "audit_internal.h"
 
-#include <mmretain/ledger.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,21 +63,6 @@ static int look_in_bundle(struct audit *a, size_t i, struct looking *l, uint32_t
 			*ret_frame = frame;
 	}
 	return rc;
-}
-
-uint64_t audit_expired(const struct audit *a)
-{
-	auto_mem void *ctx = mem_context(NULL, "expired");
-	struct ledger_archive *l;
-	struct err ignored;
-	uint64_t n = 0;
-
-	/* Damaged: `verify` tells that; here it is only a remark less. */
-	if (ledger_archive(ctx, a->store->ledger_dirfd, &l, &ignored) < 0)
-		return 0;
-	for (size_t i = 0; i < l->n; i++)
-		n += l->bundle[i].expiry != LEDGER_THERE;
-	return n;
 }
 
 static int not_found(const struct audit *a, const char *id, struct err *err)

@@ -1,4 +1,4 @@
-/* audit_lost.c - ids that a bundle held which was declared lost: a better answer than that nobody knows them. */
+/* audit_lost.c - bundles that expired or were declared lost; of an id that a lost one held a better answer than that nobody knows it. */
 #include "audit_internal.h"
 
 #include <mmretain/ledger.h>
@@ -19,19 +19,35 @@ static bool is_lost(const struct audit *a, const struct ledger_published *p)
 	return p->loss && p->expiry == LEDGER_THERE && !is_back(a, p);
 }
 
-uint64_t audit_lost(const struct audit *a)
+static bool is_expired(const struct audit *a, const struct ledger_published *p)
 {
-	auto_mem void *ctx = mem_context(NULL, "lost");
+	(void)a;
+	return p->expiry != LEDGER_THERE;
+}
+
+/* A ledger that is damaged: `verify` tells that; here it is only a remark less. */
+static uint64_t count(const struct audit *a, bool (*is)(const struct audit *a, const struct ledger_published *p))
+{
+	auto_mem void *ctx = mem_context(NULL, "published");
 	struct ledger_archive *l;
 	struct err ignored;
 	uint64_t n = 0;
 
-	/* Damaged: `verify` tells that; here it is only a remark less. */
 	if (ledger_archive(ctx, a->store->ledger_dirfd, &l, &ignored) < 0)
 		return 0;
 	for (size_t i = 0; i < l->n; i++)
-		n += is_lost(a, &l->bundle[i]);
+		n += is(a, &l->bundle[i]);
 	return n;
+}
+
+uint64_t audit_expired(const struct audit *a)
+{
+	return count(a, is_expired);
+}
+
+uint64_t audit_lost(const struct audit *a)
+{
+	return count(a, is_lost);
 }
 
 static void tell(const struct ledger_published *p, const struct catalog_lost_ids *ids, const char *id, struct err *err)
