@@ -170,48 +170,45 @@ static void take_run_line(json_t *doc, const char *type, json_t *line)
 	}
 }
 
-/* The run that published it tells what became of it since. */
-static void note_expiry(struct reader *rd, const json_t *line)
+/* ---- what became of a bundle since: every run that names it tells ---- */
+
+static void note_expiry(json_t *entry, const json_t *line)
 {
+	cli_json_put(entry, "expired", json_incref(json_object_get(line, "at")));
+}
+
+static void note_erasure(json_t *entry, const json_t *line)
+{
+	json_t *list = json_object_get(entry, "erasures");
+
+	if (!list)
+		cli_json_put(entry, "erasures", list = json_array());
+	if (json_array_append_new(list, fields_of(line)) < 0)
+		mem_check(NULL);
+}
+
+static void note_loss(json_t *entry, const json_t *line)
+{
+	cli_json_put(entry, "abandoned", fields_of(line));
+}
+
+static void take_fate(struct reader *rd, const char *type, const json_t *line)
+{
+	static const struct { const char *type; void (*note)(json_t *entry, const json_t *line); } fates[] = {
+		{"expired", note_expiry}, {"erased", note_erasure}, {"abandoned", note_loss},
+	};
 	const char *bundle = protocol_str(line, "bundle");
 	json_t *doc, *entry;
-	size_t i, k;
+	size_t f = 0, i, k;
 
+	while (f < ARRAY_LEN(fates) && strcmp(type, fates[f].type) != 0)
+		f++;
+	if (f == ARRAY_LEN(fates))
+		return;
 	json_array_foreach(rd->out->runs, i, doc)
 		json_array_foreach(json_object_get(doc, "bundles"), k, entry)
 			if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
-				cli_json_put(entry, "expired", json_incref(json_object_get(line, "at")));
-}
-
-/* The run that published the bundle tells what became of it since. */
-static void note_erasure(struct reader *rd, const json_t *line)
-{
-	const char *bundle = protocol_str(line, "bundle");
-	json_t *doc, *entry, *list;
-	size_t i, k;
-
-	json_array_foreach(rd->out->runs, i, doc)
-		json_array_foreach(json_object_get(doc, "bundles"), k, entry) {
-			if (strcmp(protocol_str(entry, "bundle"), bundle) != 0)
-				continue;
-			list = json_object_get(entry, "erasures");
-			if (!list)
-				cli_json_put(entry, "erasures", list = json_array());
-			if (json_array_append_new(list, fields_of(line)) < 0)
-				mem_check(NULL);
-		}
-}
-
-static void note_loss(struct reader *rd, const json_t *line)
-{
-	const char *bundle = protocol_str(line, "bundle");
-	json_t *doc, *entry;
-	size_t i, k;
-
-	json_array_foreach(rd->out->runs, i, doc)
-		json_array_foreach(json_object_get(doc, "bundles"), k, entry)
-			if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
-				cli_json_put(entry, "abandoned", fields_of(line));
+				fates[f].note(entry, line);
 }
 
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
@@ -224,12 +221,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	if (!json_is_object(line))
 		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
 	rd->out->entries = seq;
-	if (strcmp(type, "expired") == 0)
-		note_expiry(rd, line);
-	if (strcmp(type, "erased") == 0)
-		note_erasure(rd, line);
-	if (strcmp(type, "abandoned") == 0)
-		note_loss(rd, line);
+	take_fate(rd, type, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);
