@@ -1,9 +1,11 @@
 /*
  * cli_health.c - what is wrong with the nights, and what waits for the next one.
  */
-#include <string.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <mmretain/store.h>
 
@@ -11,7 +13,6 @@
 
 #define SILENT_MS (INT64_C(50) * 3600000) /* a nightly timer left out one night, and two hours */
 #define WORK_LEFT_NIGHTS 3u
-#define JOURNAL_MAX_BYTES ((size_t)1 << 30)
 
 /* ---- the nights ---- */
 
@@ -54,32 +55,52 @@ static void count_nights(const json_t *runs, const char *open_run, struct cli_he
 static void take_silence(const json_t *runs, struct cli_health *h)
 {
 	const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
+	int64_t last_ms;
 
-	h->last_ms = INT64_MIN;
-	if (last && time_parse(protocol_str(last, "began"), &h->last_ms) && time_now_ms() - h->last_ms > SILENT_MS)
-		h->silent_days = (uint64_t)((time_now_ms() - h->last_ms) / 86400000);
+	if (last && time_parse(protocol_str(last, "began"), &last_ms) && time_now_ms() - last_ms > SILENT_MS)
+		h->silent_days = (uint64_t)((time_now_ms() - last_ms) / 86400000);
 }
 
 /* ---- what waits ---- */
 
 struct waiting { const struct store *store; struct cli_health *h; };
 
+/* A line for each attachment, behind a first one that names the database.  A large night's journal is read piece by piece. */
+static int count_files(int fd, const char *rel_path, uint64_t *ret, struct err *err)
+{
+	static const char head[] = "{\"journal\":";
+	char piece[64 << 10];
+	uint64_t lines = 0;
+	bool first = true, headed = false;
+	ssize_t n;
+
+	for (; (n = read(fd, piece, sizeof piece)) > 0; first = false) {
+		if (first)
+			headed = n >= (ssize_t)sizeof head - 1 && memcmp(piece, head, sizeof head - 1) == 0;
+		for (const char *p = piece, *end = piece + n; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+			lines++;
+	}
+	if (n < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot read \"%s\"", rel_path);
+	*ret += lines - (headed && lines);
+	return 0;
+}
+
 static int on_journal(void *payload, const char *rel_path, struct err *err)
 {
-	auto_mem void *ctx = mem_context(NULL, "journal");
+	auto_fd int fd = -1;
 	struct waiting *w = payload;
 	struct err why = {0};
 	struct stat st;
-	char *text;
-	size_t len;
+	int r;
 
 	w->h->journals++;
 	if (fstatat(w->store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (int64_t)st.st_mtim.tv_sec * 1000 < w->h->waiting_since_ms)
 		w->h->waiting_since_ms = (int64_t)st.st_mtim.tv_sec * 1000;
-	if (file_read(ctx, w->store->root_dirfd, rel_path, JOURNAL_MAX_BYTES, &text, &len, &why) < 0)
+	if (file_open_beneath(w->store->root_dirfd, rel_path, &fd, &why) < 0)
 		return why.code == -ERR_NOT_FOUND ? 0 : (*err = why).code; /* a run has just finished it */
-	for (const char *p = text, *end; (end = memchr(p, '\n', len - (size_t)(p - text))); p = end + 1)
-		w->h->files += strncmp(p, "{\"journal\":", 11) != 0;
+	if ((r = count_files(fd, rel_path, &w->h->files, err)) < 0)
+		return r;
 	return stop_check(err);
 }
 

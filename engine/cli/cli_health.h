@@ -12,7 +12,6 @@ struct cli_health {
 	const char *last_error;     /* name of the code of the newest of them, or NULL: it did not end */
 	unsigned unended;           /* runs in a row of which none did all */
 	size_t all_shown;           /* runs that were looked at */
-	int64_t last_ms;            /* when the newest run began; INT64_MIN: there was none */
 	uint64_t silent_days;       /* 0: it is not long ago */
 	uint64_t journals, files;   /* of attachments that are still to be unlinked */
 	int64_t waiting_since_ms;   /* of the oldest journal; INT64_MAX: none */
