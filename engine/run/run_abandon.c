@@ -273,8 +273,9 @@ static int act(struct abandon *a, struct err *err)
 	int rc;
 
 	if (!a->report->already &&
-	    ((rc = catalog_lost_save(a->store, a->p->bundle, a->p->rows_digest, &a->ids, err)) < 0 || (rc = run_fault(FAULT_ABANDON_BEFORE_LINE, err)) < 0 ||
-	     (rc = store_each_named(a->store, "ledger", "unlink-", ".jsonl", on_journal, a, err)) < 0 || (rc = write_line(a, err)) < 0))
+	    ((rc = catalog_lost_save(a->store, a->p->bundle, a->p->rows_digest, &a->ids, err)) < 0 || (rc = run_fault(FAULT_ABANDON_SAVED, err)) < 0 ||
+	     (rc = store_each_named(a->store, "ledger", "unlink-", ".jsonl", on_journal, a, err)) < 0 || (rc = run_fault(FAULT_ABANDON_BEFORE_LINE, err)) < 0 ||
+	     (rc = write_line(a, err)) < 0))
 		return rc;
 	if ((rc = run_fault(FAULT_ABANDON_AFTER_LINE, err)) < 0 || (rc = move_aside(a, err)) < 0 || (rc = run_fault(FAULT_ABANDON_ASIDE, err)) < 0)
 		return rc;
