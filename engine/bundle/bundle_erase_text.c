@@ -116,15 +116,24 @@ static bool had(const struct names *l, const char *name, size_t len)
 	return false;
 }
 
-/* The name of a direct message is the two ids. */
+/* The name of a direct message is the two ids; of notes to oneself twice the same one. */
 static bool change_direct(struct bundle_erasure *e, json_t *o)
 {
 	const char *name = json_string_value(json_object_get(o, "name")), *at = name ? strstr(name, e->q->owner) : NULL;
+	size_t len = strlen(e->q->owner);
+	struct buf b;
 
 	if (!at)
 		return false;
-	char *to = mem_printf(e, "%.*s%s%s", (int)(at - name), name, gone_name, at + strlen(e->q->owner));
-	json_object_set_new(o, "name", json_string(to));
+	buf_init(&b, e, 1u << 20);
+	for (; at; at = strstr(name, e->q->owner)) {
+		buf_put(&b, name, (size_t)(at - name));
+		buf_puts(&b, gone_name);
+		name = at + len;
+	}
+	buf_puts(&b, name);
+	json_object_set_new(o, "name", json_stringn(b.data, b.len));
+	buf_reset(&b);
 	return true;
 }
 

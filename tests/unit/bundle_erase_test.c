@@ -97,6 +97,7 @@ static const char *publish(struct box *b, const struct shape *s)
 	must(bundle_name(w, "channels", "c1", ANNA "__" BEN, "", "\"type\":\"D\"", &b->err));
 	must(bundle_name(w, "channels", "c2", "0f0f", "anna.k, ben, carol", "\"type\":\"G\",\"members\":[\"anna.k\",\"ben\",\"carol\"]", &b->err));
 	must(bundle_name(w, "channels", "c3", "vacuum", "Vacuum \xc3\xbc", "\"type\":\"O\"", &b->err));
+	must(bundle_name(w, "channels", "c4", ANNA "__" ANNA, "", "\"type\":\"D\"", &b->err)); /* notes to herself */
 	must(bundle_finish(w, &b->err));
 	must(bundle_publish(w, b->ctx, b->root, 1700000000000, &r, &b->err));
 	bundle_abort(w);
@@ -163,7 +164,7 @@ START_TEST(one_person_goes_and_the_rest_stays)
 	ck_assert_uint_eq(bundle_erase_sum(e)->rows, rows);
 	ck_assert_uint_eq(bundle_erase_sum(e)->posts, s->threads > 1 ? 3 * tens : 0);
 	ck_assert_uint_eq(bundle_erase_sum(e)->blobs, s->threads > 13);
-	ck_assert_uint_eq(bundle_erase_sum(e)->names, 3);
+	ck_assert_uint_eq(bundle_erase_sum(e)->names, 4);
 	talloc_free(e);
 	const struct receipt *r = erase(b, rel, &anna);
 	ck_assert_ptr_nonnull(strstr(receipt_rel_path(r), "-e2.tar.zst"));
