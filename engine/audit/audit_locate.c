@@ -1,9 +1,10 @@
 /* audit_locate.c - from the id of a post or a file to the place where its thread begins. */
 #include "audit_internal.h"
 
-
 #include <stdlib.h>
 #include <string.h>
+
+enum { ID_SIGNS = 26 };
 
 struct looking { const char *id; size_t len; bool found, is_file, parts; char thread[64], post[64]; };
 
@@ -83,6 +84,8 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 	if ((lost = audit_lost(a)))
 		return err_hint(err, "%llu bundle%s of this archive %s declared lost; `mmretain verify` lists %s.", (unsigned long long)lost, lost == 1 ? "" : "s",
 				lost == 1 ? "was" : "were", lost == 1 ? "it" : "them");
+	if (strlen(id) != ID_SIGNS)
+		return err_hint(err, "An id has %d letters and digits, as at the end of a permalink; search for words with `mmretain find`.", ID_SIGNS);
 	return err_hint(err, "Search with `mmretain find`; `--scan` reads every bundle without an index.");
 }
 

@@ -1,6 +1,7 @@
 /* audit_time.c - times as people write them; the zone is the exporting machine's, named beside every page. */
 #include "audit_internal.h"
 
+#include <string.h>
 #include <time.h>
 
 static bool split(int64_t ms, bool local, struct tm *ret)
@@ -22,6 +23,16 @@ void audit_local_day(int64_t ms, char ret[AUDIT_CLOCK])
 	struct tm tm;
 
 	settle(split(ms, true, &tm) ? strftime(ret, AUDIT_CLOCK, "%A, %e %B %Y", &tm) : 0, ms, ret);
+	char *wide = strstr(ret, ",  "); /* a day below 10 */
+	if (wide)
+		memmove(wide + 1, wide + 2, strlen(wide + 1));
+}
+
+void audit_local_zone(int64_t ms, char ret[AUDIT_CLOCK])
+{
+	struct tm tm;
+
+	settle(split(ms, true, &tm) ? strftime(ret, AUDIT_CLOCK, "%Z", &tm) : 0, ms, ret);
 }
 
 void audit_local_clock(int64_t ms, char ret[AUDIT_CLOCK])

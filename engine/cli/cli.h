@@ -95,6 +95,12 @@ static inline bool cli_given(const struct cli *cli, enum cli_option_id id)
 {
 	return cli->args->value[id] != NULL;
 }
+/* 26 lower-case letters and digits. */
+bool cli_looks_like_id(const char *text);                             /* cli_id.c */
+/* The id at the end of a permalink, or the text without blanks around it; a copy in ctx. */
+const char *cli_id_of(void *ctx, const char *text);
+/* The same for the operands from the given one on, in their place. */
+void cli_take_ids(struct cli *cli, size_t from);
 const char *cli_policy_path(const struct cli *cli);
 /* Loads the policy, printing every problem on stderr (not with --json). ERR_POLICY. */
 int cli_load_policy(struct cli *cli, struct err *err) MMR_CHECKED;   /* cli_policy.c */

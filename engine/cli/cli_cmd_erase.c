@@ -22,11 +22,6 @@ struct erase {
 
 /* ---- who ---- */
 
-static bool looks_like_id(const char *s)
-{
-	return strlen(s) == 26 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == 26;
-}
-
 static void put(struct cli *cli, char ***list, size_t *n, const char *text)
 {
 	for (size_t i = 0; i < *n; i++)
@@ -76,7 +71,7 @@ static int resolve(struct erase *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (looks_like_id(e->asked))
+	if (cli_looks_like_id(e->asked))
 		put(e->cli, &e->other, &e->n_others, e->asked);
 	else
 		r = catalog_names(c, "users", on_named, e, err);

@@ -16,11 +16,6 @@ struct explain {
 	struct plan *plan;                   /* of this channel alone; NULL for a post */
 };
 
-static bool looks_like_id(const char *word)
-{
-	return strlen(word) == MM_ID && strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") == MM_ID;
-}
-
 static const mm_id *held(const struct explain *x)
 {
 	return x->ledger ? x->ledger->held : NULL;
@@ -46,7 +41,7 @@ static int look_up(struct explain *x, const char *word, struct err *err)
 	struct cli *cli = x->cli;
 	int r = plan_explain_channel(cli->ctx, cli->policy, cli->mm, word, &x->e, err);
 
-	if (r != -ERR_NOT_FOUND || !looks_like_id(word))
+	if (r != -ERR_NOT_FOUND || !cli_looks_like_id(word))
 		return r;
 	err_clear(err);
 	r = plan_explain_post(cli->ctx, cli->policy, cli->mm, word, held(x), n_held(x), &x->e, err);
@@ -405,7 +400,7 @@ static int explain_person(struct cli *cli, const struct ledger_state *ledger, co
 
 int cli_cmd_explain(struct cli *cli, struct err *err)
 {
-	const char *word = cli->args->operand[0];
+	const char *word = cli_id_of(cli->ctx, cli->args->operand[0]);
 	struct explain x = {.cli = cli};
 	int r = cli_load_policy(cli, err);
 

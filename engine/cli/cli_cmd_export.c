@@ -36,6 +36,7 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 		q.limit = q.offset = 0;
 		return audit_find_threads(a, &q, cli->ctx, ret, ret_n, err);
 	}
+	cli_take_ids(cli, 0);
 	for (size_t i = 0; i < args->n_operands && r == 0; i++) {
 		struct audit_ref *one = NULL;
 		size_t n = 0;

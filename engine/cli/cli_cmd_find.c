@@ -104,11 +104,11 @@ static void print_text(struct cli *cli, const struct audit *a, const struct audi
 }
 
 /* --thread: one thread by the id of any of its posts, as a search result. */
-static int find_thread(struct cli *cli, struct audit *a, struct audit_found *ret, struct err *err)
+static int find_thread(struct cli *cli, struct audit *a, const char *id, struct audit_found *ret, struct err *err)
 {
 	struct audit_hit *h = mem_new(cli->ctx, struct audit_hit);
 	struct audit_thread *t = NULL;
-	int r = audit_locate(a, cli->args->value[OPT_THREAD], &h->ref, err);
+	int r = audit_locate(a, id, &h->ref, err);
 
 	if (r == 0)
 		r = audit_thread_load(a, &h->ref, cli->ctx, &t, err);
@@ -140,6 +140,7 @@ static uint64_t count_threads(const struct audit_found *found)
 
 int cli_cmd_find(struct cli *cli, struct err *err)
 {
+	const char *thread = cli_given(cli, OPT_THREAD) ? cli_id_of(cli->ctx, cli->args->value[OPT_THREAD]) : NULL;
 	struct audit_found found = {0};
 	struct audit_question q;
 	struct audit *a;
@@ -148,19 +149,19 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 	if (r == 0)
 		r = cli_open_audit(cli, &a, err);
 	if (r == 0 && !q.words && !q.user && !q.channel && !q.team && !q.file_name && !q.regex && !q.has_file &&
-	    q.from_ms == INT64_MIN && q.before_ms == INT64_MAX && !cli_given(cli, OPT_THREAD)) {
+	    q.from_ms == INT64_MIN && q.before_ms == INT64_MAX && !thread) {
 		err_set(err, ERR_USAGE, "nothing to look for");
 		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
 	}
 	if (r == 0)
 		audit_pass_over(a);
-	if (r == 0 && cli_given(cli, OPT_THREAD))
-		r = find_thread(cli, a, &found, err);
+	if (r == 0 && thread)
+		r = find_thread(cli, a, thread, &found, err);
 	else if (r == 0)
 		r = audit_find(a, &q, cli->ctx, &found, err);
 	if (r < 0)
 		return r;
-	r = cli_log_access(cli, a, cli->args->value[OPT_THREAD], count_threads(&found), found.n, err);
+	r = cli_log_access(cli, a, thread, count_threads(&found), found.n, err);
 	if (r < 0)
 		return r;
 	if (cli->json)

@@ -231,13 +231,14 @@ static int take_ids(struct hold *h, struct err *err)
 {
 	const struct cli_args *a = h->cli->args;
 
+	cli_take_ids(h->cli, 1);
 	h->id = mem_array(h->cli->ctx, mm_id, a->n_operands);
 	for (size_t i = 1; i < a->n_operands; i++) {
 		const char *word = a->operand[i];
 
-		if (strlen(word) != MM_ID || strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789") != MM_ID) {
+		if (!cli_looks_like_id(word)) {
 			err_set(err, ERR_USAGE, "\"%s\" is not the id of a thread", word);
-			return err_hint(err, "It is the id of any of its posts: 26 letters and digits, as at the end of a permalink.");
+			return err_hint(err, "It is the id of any of its posts: 26 letters and digits, or a permalink, which ends with it.");
 		}
 		memcpy(h->id[h->n++], word, MM_ID + 1);
 	}

@@ -68,6 +68,7 @@ static int find_threads(struct cli *cli, struct audit *a, struct audit_ref **ret
 	struct audit_ref *ref = mem_array(cli->ctx, struct audit_ref, args->n_operands + 1);
 	int r = 0;
 
+	cli_take_ids(cli, 0);
 	for (size_t i = 0; i < args->n_operands && r == 0; i++)
 		r = audit_locate(a, args->operand[i], &ref[i], err);
 	*ret = ref;

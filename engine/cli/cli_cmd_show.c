@@ -71,14 +71,15 @@ static void message(const struct show *s, const char *text, size_t len, size_t l
 
 static void day_line(struct show *s, int64_t ms)
 {
-	char day[AUDIT_CLOCK];
+	char day[AUDIT_CLOCK], zone[AUDIT_CLOCK];
 	int n = audit_local_day_number(ms);
 
 	if (n == s->day)
 		return;
 	s->day = n;
 	audit_local_day(ms, day);
-	printf("\n%s-- %s --%s\n", dim(s), day, plain(s));
+	audit_local_zone(ms, zone);
+	printf("\n%s-- %s, %s --%s\n", dim(s), day, zone, plain(s));
 }
 
 static void marks(const struct show *s, const struct audit_post *p)
@@ -160,8 +161,12 @@ static void head(const struct show *s)
 {
 	printf("%s%s%s\n", cli_tint(s->cli->color, CLI_BOLD), cli_safe(s->cli->ctx, audit_place(s->cli->ctx, s->t->bundle, s->t->channel)),
 	       plain(s));
-	printf("%sthread %s, %zu post%s, from %s%s\n", dim(s), cli_safe(s->cli->ctx, s->t->root), s->t->n_live, cli_s(s->t->n_live),
-	       audit_bundle_path(s->t->bundle), plain(s));
+	size_t copies = s->t->n_posts - s->t->n_live;
+
+	printf("%sthread %s, %zu post%s", dim(s), cli_safe(s->cli->ctx, s->t->root), s->t->n_live, cli_s(s->t->n_live));
+	if (copies)
+		printf(", %zu earlier version%s", copies, cli_s(copies));
+	printf(", from %s%s\n", audit_bundle_path(s->t->bundle), plain(s));
 	if (s->t->parts)
 		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 }
@@ -195,6 +200,7 @@ int cli_cmd_show(struct cli *cli, struct err *err)
 
 	if (r == 0)
 		audit_pass_over(a);
+	cli_take_ids(cli, 0);
 	if (r == 0)
 		r = audit_locate_all(a, cli->args->operand[0], cli->ctx, &ref, &n, err);
 	if (r == 0)

@@ -156,9 +156,10 @@ int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const s
 /* ---- small things that cli, tests and fuzzers call ---- */
 
 #define AUDIT_CLOCK 64
-/* In the zone of this machine: "Tuesday, 24 November 2026", "18:55"; a number that changes with the day. */
+/* In the zone of this machine: "Tuesday, 24 November 2026", "18:55", "CET"; a number that changes with the day. */
 void audit_local_day(int64_t ms, char ret[AUDIT_CLOCK]);
 void audit_local_clock(int64_t ms, char ret[AUDIT_CLOCK]);
+void audit_local_zone(int64_t ms, char ret[AUDIT_CLOCK]);
 int audit_local_day_number(int64_t ms);
 
 /* http, https, mailto and nothing else; no control characters, blanks, quotes or backslashes. */

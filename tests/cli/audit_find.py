@@ -162,6 +162,27 @@ class Find(Archive, unittest.TestCase):
     def test_words_in_attachment_cards(self):
         self.assertTrue(self.hits("warmetauscher"))
 
+    def test_permalinks_and_halves(self):
+        post = self.random.choice(sorted(self.posts))
+        for written in (f"https://chat.example.org/team-a/pl/{post}", f"https://chat.example.org/_redirect/pl/{post}?x=1", f" {post}\n"):
+            self.assertEqual(self.mmretain("show", written).stdout, self.mmretain("show", post).stdout)
+            hit, = self.hits("--thread", written)
+            self.assertEqual(hit["thread"], self.posts[post]["thread"])
+            out = os.path.join(self.tmp, "permalink.jsonl")
+            self.mmretain("export", written, "--as", "jsonl", "--out", out)
+            os.unlink(out)
+        done = self.mmretain("show", post[:12], status=1)
+        self.assertIn("An id has 26 letters and digits", done.stderr)
+        self.assertNotIn("--scan", done.stderr)
+
+    def test_days_name_their_zone(self):
+        days = set()
+        for thread in {p["thread"] for p in self.posts.values()}:
+            days.update(line for line in self.mmretain("show", thread).stdout.split("\n") if re.match("-- .* --$", line))
+        self.assertTrue(days)
+        for day in days:
+            self.assertRegex(day, r"^-- [A-Z][a-z]+day, [1-9][0-9]? [A-Z][a-z]+ [0-9]{4}, (CET|CEST) --$")
+
     def test_terminal_is_safe(self):
         for p in self.posts.values():
             if "\x1b" in p["message"] or "\u202e" in p["message"]:
