@@ -23,12 +23,13 @@ static void list_keys(struct buf *b, const struct policy_section *s)
 	}
 }
 
-static void unknown_key(struct binder *b, const struct policy_section *s, const struct node *key)
+static void unknown_key(struct binder *b, const struct policy_section *s, const struct node *map, const struct node *key)
 {
-	const struct policy_key *near = policy_nearest_key(s, key->text);
+	const struct policy_key *near = policy_nearest_key(s, key->text, map);
 	const struct policy_section *other;
 	struct buf keys;
 
+	near = near ? near : policy_nearest_key(s, key->text, NULL);
 	policy_problem(b->problems, key, "unknown key %s in %s", policy_quote(b->scratch, key->text, key->len), s->name);
 	if (near) {
 		policy_hint(b->problems, "Did you mean `%s`?", near->name);
@@ -144,7 +145,7 @@ static void no_value(struct binder *b, const struct policy_key *k, const struct 
 /* A misspelt key that must mean a section is read as that one, so that mistakes below it come out in the same pass.  NULL: it may mean anything. */
 static const struct policy_key *read_as(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v)
 {
-	const struct policy_key *k = policy_nearest_key(s, v->key->text);
+	const struct policy_key *k = policy_nearest_key(s, v->key->text, NULL);
 
 	if (!k || (k->kind != KIND_SECTIONS && k->kind != KIND_SECTION) || policy_node_get(map, k->name))
 		return NULL;
@@ -158,7 +159,7 @@ static void bind_key(struct binder *b, const struct policy_section *s, const str
 	const struct policy_key *k = find_key(s, v->key->text);
 
 	if (!k) {
-		unknown_key(b, s, v->key);
+		unknown_key(b, s, map, v->key);
 		k = read_as(b, s, map, v);
 	}
 	if (!k)
@@ -181,7 +182,7 @@ static void bind_key(struct binder *b, const struct policy_section *s, const str
 static bool misspelt(const struct policy_section *s, const struct node *map, const struct policy_key *k)
 {
 	for (const struct node *v = map->first; v; v = v->next)
-		if (!find_key(s, v->key->text) && policy_nearest_key(s, v->key->text) == k)
+		if (!find_key(s, v->key->text) && policy_nearest_key(s, v->key->text, NULL) == k)
 			return true;
 	return false;
 }

@@ -128,8 +128,8 @@ bool policy_node_is_null(const struct node *n);
 
 /* The word of `words` that was meant, or NULL. Case, `-` and `_` do not count. */
 const char *policy_nearest(const char *word, const char *const *words, size_t n);
-/* The key of the section that was meant by a misspelt or foreign word, or NULL. */
-const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word);
+/* The key of the section that was meant by a misspelt or foreign word, or NULL; not one that `map` has already (NULL: any). */
+const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word, const struct node *map);
 /* The section that has a key of this name, or NULL. */
 const struct policy_section *policy_section_with(const char *word);
 /* "30 days" -> "30d", "90" -> "90d"; false when there is no guess that parses. */

@@ -243,7 +243,7 @@ static const struct policy_key people_keys[] = {
 	 .also = "list listed file only departed leavers", .example = "/etc/mmretain/departed.txt",
 	 .about = "Only accounts on this list: a file with one account name or e-mail address a line, `#` begins a comment. Let the "
 		  "identity system write it, because a blocked account is not a departed one. A list that is missing, empty or "
-		  "damaged stops the step; it never means everybody."},
+		  "damaged ends a run before it archives or deletes anything new; it never means everybody."},
 	{.name = "except", .kind = KIND_USERS, AT(policy_people, except), .also = "exclude exceptions spare not skip ignore",
 	 .example = "[ombudsperson]", .about = "Account names that are never taken."},
 	{.name = "keep", .kind = KIND_CHOICES, AT(policy_people, keep), .words = kept_words, .filled = true, .also = "keeps retain fields",

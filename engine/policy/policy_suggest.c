@@ -81,13 +81,13 @@ static bool is_also(const char *also, const char *word)
 	return false;
 }
 
-const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word)
+const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word, const struct node *map)
 {
 	const char *names[32], *name;
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_keys; i++)
-		if (!s->key[i].not_built && n < ARRAY_LEN(names))
+		if (!s->key[i].not_built && n < ARRAY_LEN(names) && !(map && policy_node_get(map, s->key[i].name)))
 			names[n++] = s->key[i].name;
 	name = policy_nearest(word, names, n);
 	for (size_t i = 0; i < s->n_keys; i++)

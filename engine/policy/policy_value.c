@@ -181,6 +181,24 @@ static void duration_hint(struct binder *b, const struct policy_key *k, const st
 		policy_hint(b->problems, "Write a whole number and a unit: 30d, 12w, 6mo, 5y (d, w, mo, y, h, min, s).");
 }
 
+/* Beyond that a cut-off or an expiry has no year of four digits, and nobody means it. */
+enum { LONGEST_YEARS = 1000 };
+
+static void too_long(struct binder *b, const struct policy_key *k, const struct node *v)
+{
+	policy_problem(b->problems, v, "`%s` is longer than %d years: %s", k->name, LONGEST_YEARS, Q(v));
+	policy_hint(b->problems, "Write a shorter one. What is to stay without end: `keep: forever`; bundles without `keep_for`.");
+}
+
+/* A number that no duration has, with a unit that it would have. */
+static bool is_endless(struct binder *b, const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	struct duration one;
+
+	return digits > 1 && duration_parse(mem_printf(b->scratch, "1%s", text + digits), &one);
+}
+
 /* Complains about what is no duration. */
 static bool read_duration(struct binder *b, const struct policy_key *k, const struct node *v, struct duration *ret)
 {
@@ -195,14 +213,13 @@ static bool read_duration(struct binder *b, const struct policy_key *k, const st
 		policy_problem(b->problems, v, "%s has no unit, `%s` is a duration", Q(v), k->name);
 	else if (v->text[0] == '-')
 		policy_problem(b->problems, v, "`%s` cannot be negative, it is %s", k->name, Q(v));
+	else if (k->kind != KIND_MILLIS && is_endless(b, v->text))
+		return too_long(b, k, v), false;
 	else
 		policy_problem(b->problems, v, "`%s` is a duration, not %s", k->name, Q(v));
 	duration_hint(b, k, v);
 	return false;
 }
-
-/* Beyond that a cut-off or an expiry has no year of four digits, and nobody means it. */
-enum { LONGEST_YEARS = 1000 };
 
 static void bind_duration(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
@@ -211,8 +228,7 @@ static void bind_duration(struct binder *b, const struct policy_key *k, const st
 	if (!read_duration(b, k, v, &d))
 		return;
 	if (d.months > LONGEST_YEARS * 12 || d.ms > LONGEST_YEARS * INT64_C(365) * 86400000) {
-		policy_problem(b->problems, v, "`%s` is longer than %d years: %s", k->name, LONGEST_YEARS, Q(v));
-		policy_hint(b->problems, "Write a shorter one. What is to stay without end: `keep: forever`; bundles without `keep_for`.");
+		too_long(b, k, v);
 		return;
 	}
 	*(struct duration *)((char *)base + k->at) = d;
