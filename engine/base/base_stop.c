@@ -57,7 +57,9 @@ int stop_check(struct err *err)
 {
 	if (!stop_signal)
 		return 0;
-	err_set(err, ERR_INTERRUPTED, "stopped by signal %d", (int)stop_signal);
+	const char *name = sigabbrev_np(stop_signal);
+
+	err_set(err, ERR_INTERRUPTED, name ? "stopped by SIG%s" : "stopped by signal", name);
 	return err_hint(err, "What was finished stays finished; the next run takes up the rest.");
 }
 

@@ -73,9 +73,12 @@ static int connect_error(PGconn *pg, const char *silent, struct err *err)
 	size_t n = silent ? (size_t)snprintf(text, sizeof text, "%.300s%s", silent, *PQerrorMessage(pg) ? "; " : "") : 0;
 
 	for (const char *p = PQerrorMessage(pg); *p && n + 3 < sizeof(text); p++) {
-		if (*p != '\n')
+		if (*p != '\n') {
 			text[n++] = *p;
-		else if (p[1])
+			continue;
+		}
+		p += strspn(p, "\n\t ") - 1; /* it indents what it adds */
+		if (p[1])
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "; ");
 	}
 	text[n] = '\0';

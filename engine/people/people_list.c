@@ -126,7 +126,7 @@ int people_list_read(void *ctx, const char *path, struct people_names **ret, str
 	if (r < 0) {
 		err->code = -ERR_POLICY;
 		err_prefix(err, "departed_users.only_listed");
-		return err_hint(err, "Make the list readable; without it nobody was depersonalised.");
+		return err_hint(err, "Make the list readable: without it nothing is planned, and nobody is depersonalised.");
 	}
 	return people_list_parse(ctx, path, text, len, ret, err);
 }

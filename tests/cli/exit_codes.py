@@ -338,7 +338,7 @@ class Stopped(Base):
         process.send_signal(signum)
         begin = time.monotonic()
         done = lib.finish(process)
-        self.check(done, 128 + signum, err=r"mmretain: error: (rule all: )?stopped by signal %d\n  hint: " % signum, out=RUN_LINE % "partial")
+        self.check(done, 128 + signum, err=r"mmretain: error: (rule all: )?stopped by %s\n  hint: " % signal.Signals(signum).name, out=RUN_LINE % "partial")
         self.assertLess(time.monotonic() - begin, 20)
         self.assertEqual({k: self.ledger()[-1][k] for k in ("outcome", "exit", "error")}, {"outcome": "partial", "exit": 128 + signum, "error": "INTERRUPTED"})
         self.assertEqual(lib.nowhere(self.want, self.copy), [])

@@ -87,7 +87,7 @@ class Signals(Base):
         self.begin()
         process = self.halt("BUNDLE_BEFORE_RENAME", preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]))
         process.send_signal(signal.SIGTERM)
-        self.go_on(process, 143, err="stopped by signal 15")
+        self.go_on(process, 143, err="stopped by SIGTERM")
         process = self.halt("PURGE_AFTER_INTENT", preexec_fn=lambda: [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGHUP, signal.SIGINT)])
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGINT)
