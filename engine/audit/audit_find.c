@@ -347,7 +347,8 @@ static int find_regex(struct find *f, struct err *err)
 	if (code == 0)
 		return 0;
 	(void)regerror(code, &f->regex, what, sizeof(what));
-	return err_set(err, ERR_USAGE, "the regular expression makes no sense: %s", what);
+	err_set(err, ERR_USAGE, "the regular expression makes no sense: %s", what);
+	return err_hint(err, "It is a POSIX extended one; a sign of `. [ ( ) * + ? { | ^ $ \\` that is meant as itself has `\\` before it.");
 }
 
 static int find_prepare(struct find *f, struct err *err)

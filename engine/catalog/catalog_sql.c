@@ -17,7 +17,8 @@ int sq_fail(struct sq *s, struct err *err)
 		mem_check(NULL);
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR || code == SQLITE_SCHEMA)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: %s", s->name, sqlite3_errmsg(s->db));
-	return err_set(err, ERR_STORE, "index \"%s\": %s", s->name, sqlite3_errmsg(s->db));
+	err_set(err, ERR_STORE, "index \"%s\": %s", s->name, sqlite3_errmsg(s->db));
+	return err_hint(err, "Is its disk full or mounted read-only, or the folder another user's? Searches do without an index, slower.");
 }
 
 /* file: URI, so that a fixed file can be opened without locks; every byte that means something there is escaped. */

@@ -13,7 +13,8 @@
 
 #include "cli_expire.h"
 
-#define FREE_BUNDLES 4          /* room for so many bundles is the least; less is a warning */
+#define FREE_BUNDLES 4          /* room for so many bundles is a warning when there is less */
+#define FREE_FIFTHS 2           /* of a bundle: a run begins none with less */
 #define CLOCK_WARN_MS 5000
 #define CLOCK_FAIL_MS 60000
 
@@ -96,7 +97,8 @@ static bool check_policy(struct doctor *d)
 		fail(d, "policy", &err);
 		return false;
 	}
-	good(d, "policy", "%s: %zu rules, %zu holds", cli_policy_path(d->cli), d->cli->policy->n_rules, d->cli->policy->n_holds);
+	good(d, "policy", "%s: %zu rule%s, %zu hold%s", cli_policy_path(d->cli), d->cli->policy->n_rules, cli_s(d->cli->policy->n_rules), d->cli->policy->n_holds,
+	     cli_s(d->cli->policy->n_holds));
 	return true;
 }
 
@@ -193,7 +195,7 @@ static void check_database(struct doctor *d)
 
 static void check_space(struct doctor *d)
 {
-	uint64_t free_bytes = 0, wanted = FREE_BUNDLES * d->cli->policy->archive.bundle_size_bytes;
+	uint64_t free_bytes = 0, size = d->cli->policy->archive.bundle_size_bytes, wanted = FREE_BUNDLES * size, least = size / 5 * FREE_FIFTHS;
 	char have[TIME_TEXT], need[TIME_TEXT];
 	struct err err = {0};
 
@@ -203,8 +205,13 @@ static void check_space(struct doctor *d)
 	}
 	bytes_format(free_bytes, have);
 	bytes_format(wanted, need);
-	if (free_bytes < wanted)
-		warn(d, "space", "Make room, or lower `bundle_size`.", "%s free, less than %s", have, need);
+	if (free_bytes < least) {
+		bytes_format(least, need);
+		err_set(&err, ERR_STORE, "%s free, less than the %s with which a bundle is begun", have, need);
+		err_hint(&err, "Make room, or lower `bundle_size`: a run archives nothing until then.");
+		fail(d, "space", &err);
+	} else if (free_bytes < wanted)
+		warn(d, "space", "Make room, or lower `bundle_size`.", "%s free, less than %s: %d times `bundle_size`", have, need, FREE_BUNDLES);
 	else
 		good(d, "space", "%s free", have);
 }
@@ -218,6 +225,17 @@ static void check_neighbour(struct doctor *d)
 	    archive.st_dev == files.st_dev)
 		warn(d, "space", "Give the archive a file system of its own.", "the archive and the attachments share a file system: one that fails or is full "
 		     "takes both");
+}
+
+static void check_not_back(struct doctor *d, int64_t last_ms)
+{
+	char last[TIME_TEXT];
+
+	if (!d->cli->mm || time_is_overridden() || d->cli->mm->clock_ms > last_ms - CLOCK_FAIL_MS)
+		return;
+	time_format(last_ms, last);
+	warn(d, "ledger", "A run is refused; set the clock right (NTP). When it is right now and was wrong then, run once with --now and the time of now.",
+	     "the last run wrote its last line at %s, which is still to come", last);
 }
 
 /* Opening the ledger would recover it, and doctor changes nothing: read it, and ask the fold for open ends. */
@@ -242,9 +260,13 @@ static void check_ledger(struct doctor *d)
 		warn(d, "ledger", "A run is refused; when the database was moved, restored or upgraded, run once with --moved-database.",
 		     "the last run into this archive was with database %s of system %s", state->database, state->system);
 	good(d, "ledger", "%llu lines, chain whole", (unsigned long long)state->entries);
-	if (state->open_run || state->n_bundles)
-		warn(d, "runs", "The next run takes it up.", "run %s is going on, or was interrupted; %zu bundles are unfinished",
-		     state->open_run ? state->open_run : "?", state->n_bundles);
+	check_not_back(d, state->last_ms);
+	if (state->open_run)
+		warn(d, "runs", "When it was interrupted, the next run takes it up.", "run %s is going on, or was interrupted; %zu bundle%s %s unfinished",
+		     state->open_run, state->n_bundles, cli_s(state->n_bundles), state->n_bundles == 1 ? "is" : "are");
+	else if (state->n_bundles)
+		warn(d, "runs", state->n_bundles == 1 ? "The next run takes it up." : "The next run takes them up.", "%zu bundle%s of runs that have ended %s unfinished",
+		     state->n_bundles, cli_s(state->n_bundles), state->n_bundles == 1 ? "is" : "are");
 }
 
 static void check_expiry(struct doctor *d)

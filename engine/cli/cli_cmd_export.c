@@ -129,8 +129,10 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 		r = choose_pack(cli, x.out, &x.pack, err);
 	if (r == 0)
 		r = choose(cli, a, &ref, &n, err);
-	if (r == 0 && n == 0)
-		return err_set(err, ERR_NOT_FOUND, "no archived thread answers that");
+	if (r == 0 && n == 0) {
+		err_set(err, ERR_NOT_FOUND, "no archived thread answers that");
+		return err_hint(err, "Nothing was written. Try the question with `mmretain find`.");
+	}
 	if (r == 0)
 		r = cli_log_access(cli, a, n == 1 ? ref[0].root : NULL, n, UINT64_MAX, err);
 	if (r == 0)

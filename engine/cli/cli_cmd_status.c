@@ -235,7 +235,7 @@ static void print_unfinished(const struct status *st)
 	char oldest[TIME_TEXT];
 
 	if (state->open_run)
-		printf("\nrun %s has not ended; the next run takes it up\n", cli_safe(st->cli->ctx, state->open_run));
+		printf("\nrun %s has not ended: it is at work, or was interrupted and the next run takes it up\n", cli_safe(st->cli->ctx, state->open_run));
 	for (size_t i = 0; i < state->n_bundles; i++)
 		printf("unfinished: %s of run %s: %s\n", cli_safe(st->cli->ctx, state->bundle[i].bundle),
 		       cli_safe(st->cli->ctx, state->bundle[i].run), bundle_state(&state->bundle[i]));

@@ -141,9 +141,12 @@ static void warn(struct cli_health_text *t, char *text)
 void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret)
 {
 	*ret = (struct cli_health_text){.ctx = ctx};
-	if (h->failed)
-		warn(ret, mem_printf(ctx, "%s%u run%s in a row did not come to an end, since %s%s%s; `mmretain report last` tells more",
-				     h->failed == h->all_shown && h->failed >= 10 ? "at least " : "", h->failed, cli_s(h->failed), h->failed_since, h->last_error ? ", the last with " : "",
+	if (h->failed == 1)
+		warn(ret, mem_printf(ctx, "the run of %s did not come to an end%s%s; `mmretain report last` tells more", h->failed_since, h->last_error ? ", with " : "",
+				     h->last_error ? h->last_error : ""));
+	else if (h->failed)
+		warn(ret, mem_printf(ctx, "%s%u runs in a row did not come to an end, since %s%s%s; `mmretain report last` tells more",
+				     h->failed == h->all_shown && h->failed >= 10 ? "at least " : "", h->failed, h->failed_since, h->last_error ? ", the last with " : "",
 				     h->last_error ? h->last_error : ""));
 	else if (h->unended >= WORK_LEFT_NIGHTS)
 		warn(ret, mem_printf(ctx, "%u runs in a row left work for the next one: their time does not suffice, or they were stopped", h->unended));

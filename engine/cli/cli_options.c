@@ -84,6 +84,8 @@ static const char *value_fault(const struct cli_option *o, const char *value)
 	int64_t ms;
 	int minutes;
 
+	if (o == &cli_options[OPT_OUT] && strcmp(value, "-") == 0)
+		return "standard output does not take it";
 	switch (o->kind) {
 	case KIND_SWITCH:
 		return NULL;
@@ -103,6 +105,8 @@ static const char *value_fault(const struct cli_option *o, const char *value)
 
 static int value_hint(const struct cli_option *o, struct err *err)
 {
+	if (o == &cli_options[OPT_OUT])
+		return err_hint(err, "Name a file; `plan --json` prints a plan, `show --json` the rows of a thread.");
 	switch (o->kind) {
 	case KIND_CHOICE:
 		return err_hint(err, "Write one of: %s.", o->words);

@@ -39,11 +39,11 @@ void protocol_took(uint64_t ms, char ret[TIME_TEXT])
 	unsigned long long s = ms / 1000;
 
 	if (s >= 3600)
-		snprintf(ret, TIME_TEXT, "%lluh %llumin", s / 3600, s / 60 % 60);
+		snprintf(ret, TIME_TEXT, "%llu h %llu min", s / 3600, s / 60 % 60);
 	else if (s >= 60)
-		snprintf(ret, TIME_TEXT, "%llumin %llus", s / 60, s % 60);
+		snprintf(ret, TIME_TEXT, "%llu min %llu s", s / 60, s % 60);
 	else
-		snprintf(ret, TIME_TEXT, "%llu.%llus", s, (unsigned long long)ms / 100 % 10);
+		snprintf(ret, TIME_TEXT, "%llu.%llu s", s, (unsigned long long)ms / 100 % 10);
 }
 
 /* ---- documents ---- */

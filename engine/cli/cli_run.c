@@ -9,16 +9,36 @@
 
 #include "cli.h"
 
+/* For errors that come from deep below and have no hint of their own. */
+static const char *way_out(const struct err *err)
+{
+	switch (err->sys_errno) {
+	case ENOENT:
+	case ENOTDIR:
+		return "Make it first, or name another.";
+	case EACCES:
+	case EPERM:
+		return "Run as a user who may do that, or give this one the right.";
+	case EROFS:
+		return "Mount its file system for writing, or name another place.";
+	case ENOSPC:
+	case EDQUOT:
+		return "Make room on its disk, and give the same command again.";
+	}
+	return err->code == -ERR_USAGE ? "`mmretain help COMMAND` has the options and an example." : "";
+}
+
 void cli_print_error(const struct err *err)
 {
+	const char *hint = *err->hint ? err->hint : way_out(err);
 	bool color = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
 	auto_mem void *ctx = mem_context(NULL, "error");
 
 	cli_progress_clear();
 	fprintf(stderr, "mmretain: %serror:%s %s\n", cli_tint(color, CLI_RED), cli_tint(color, CLI_PLAIN),
 		cli_safe(ctx, err->msg));
-	if (*err->hint)
-		fprintf(stderr, "  hint: %s\n", cli_safe(ctx, err->hint));
+	if (*hint)
+		fprintf(stderr, "  hint: %s\n", cli_safe(ctx, hint));
 }
 
 const char *cli_policy_path(const struct cli *cli)

@@ -373,8 +373,10 @@ static int open_plan(const char *path, int *ret_fd, struct err *err)
 	struct stat st;
 
 	*ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (*ret_fd < 0)
-		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open plan file %s", path);
+	if (*ret_fd < 0) {
+		err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open plan file %s", path);
+		return err_hint(err, "Name a file that `mmretain plan --out FILE` wrote, and that this user may read.");
+	}
 	if (fstat(*ret_fd, &st) == 0 && !S_ISREG(st.st_mode)) {
 		err_set(err, ERR_USAGE, "plan file %s is not a regular file", path);
 		return err_hint(err, "Name a file that `mmretain plan --out FILE` wrote.");

@@ -202,6 +202,9 @@ class Room(Base):
         """What may not fit is not begun: whoever else lives on that disk needs it too."""
         self.mount("8m")
         self.begin(bundle_size="64MiB")
+        done = lib.call(self.copy, self.policy, "doctor", now_ms=None)
+        self.assertEqual((done.code, "1 failure" in done.err), (14, True), done.err)
+        self.assertRegex(done.out, r"fail  space +[78]\.\d MiB free, less than the 25\.\d MiB with which a bundle is begun\n +Make room, or")
         self.call(14, "run", "--yes", err=r"has [78]\.\d MiB of space left, and the next bundle may take 25\.\d MiB\n  hint: Make room")
         self.untouched()
         self.assertEqual(os.listdir(os.path.join(self.copy.archive, "partial")), [])
@@ -347,6 +350,26 @@ class Files(Base):
         """Of a role that may do too much, and of an archive beside the attachments."""
         self.begin()
         self.call(0, "doctor", out=r"warn  rights +the role is a superuser(?s:.*)warn  space +the archive and the attachments share a file system")
+
+    def test_doctor_foresees(self):
+        """What a run would be refused for: a clock behind the ledger."""
+        self.begin()
+        self.call(0, "doctor", out=r"(?s)\A(?!.*still to come)")
+        self.assertIn(lib.call(self.copy, self.policy, "run", "--yes", "--no-purge", now_ms=4000000000000).code, (0, 3))
+        self.call(16, "run", "--yes", err=r"the clock says \S+, but the last run wrote its last line at 2096-")
+        self.call(0, "doctor", out=r"warn  ledger +the last run wrote its last line at 2096-\S+, which is still to come\n +A run is refused; set the clock right")
+
+    def test_errors_say_what_to_do(self):
+        """Also those that come from deep below: a hint for each (`call` looks for it)."""
+        self.begin()
+        case = ("--case", "1", "--reason", "test")
+        self.call(0, "run", "--yes", "--no-purge")
+        root = sorted(self.want.roots)[0]
+        self.call(1, "run", "--plan", "/nonexistent.plan", err=r"cannot open plan file \S+ No such file or directory\n  hint: Name a file that `mmretain plan --out FILE`")
+        self.call(14, "plan", "--out", "/nonexistent/plan", err=r"cannot open folder /nonexistent: .*\n  hint: Make it first, or name another")
+        self.call(14, "export", root, "--out", "/nonexistent/page.html", *case, err=r"\n  hint: Make it first, or name another")
+        self.call(2, "find", "--regex", "[", *case, err=r"regular expression makes no sense: .*\n  hint: It is a POSIX")
+        self.call(1, "export", "--words", "nosuchwordanywhere", "--out", "/tmp/none.html", *case, err=r"answers that\n  hint: Nothing was written")
 
     def test_work_files(self):
         self.begin()
