@@ -1,7 +1,7 @@
 /*
  * catalog_all.c - catalog.sqlite: the coarse half of every sidecar in one file.
  *
- * Holds no words, so entering and removing in place leaves nothing of a message behind.  A reindex writes a new file.
+ * Holds no words, so entering and removing in place leaves nothing of a message behind.  A reindex (catalog_reindex.c) writes a new file.
  */
 #include "catalog_internal.h"
 
@@ -135,6 +135,22 @@ int all_remove(struct sq *s, const char *rel_path, struct err *err)
 	return rc;
 }
 
+/* How many ids it says it has: two bytes each at least, and a filter for what cannot be there would take all memory. */
+static int count_ids(struct sq *side, int64_t said, uint32_t *ret_blocks, struct err *err)
+{
+	int64_t pages = 0, page_bytes = 0;
+	int rc = sq_number(side, "PRAGMA page_count", &pages, err);
+
+	if (!rc)
+		rc = sq_number(side, "PRAGMA page_size", &page_bytes, err);
+	if (rc)
+		return rc;
+	if (said < 0 || said > pages * page_bytes / 2)
+		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
+	*ret_blocks = filter_blocks((uint64_t)said);
+	return 0;
+}
+
 static int enter_bundle(struct sq *s, struct sq *side, const char *rel_path, int64_t *ret_no, uint32_t *ret_blocks,
 			struct err *err)
 {
@@ -149,10 +165,9 @@ static int enter_bundle(struct sq *s, struct sq *side, const char *rel_path, int
 		rc = err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
 	if (rc < 0)
 		return rc;
-	int64_t n_ids = sqlite3_column_int64(from, 5);
-	if (n_ids < 0 || n_ids > INT64_C(1) << 32)
-		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
-	*ret_blocks = filter_blocks((uint64_t)n_ids);
+	rc = count_ids(side, sqlite3_column_int64(from, 5), ret_blocks, err);
+	if (rc)
+		return rc;
 	sq_text(to, 1, rel_path);
 	for (int i = 0; i < 5; i++)
 		(void)sqlite3_bind_value(to, i + 2, sqlite3_column_value(from, i));
@@ -182,8 +197,7 @@ static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct
 	return rc;
 }
 
-/* What goes into the catalog of a bundle. */
-static int source_open(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err)
+int all_source(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err)
 {
 	struct catalog_side *side;
 	int rc;
@@ -206,8 +220,7 @@ static int check_there(const struct store *store, const char *rel_path, struct e
 	return err_sys(err, ERR_NOT_FOUND, errno, "bundle \"%s\" was removed while it was indexed", rel_path);
 }
 
-/* One bundle inside the open transaction: all of it or nothing. */
-static int enter_in(struct sq *s, struct sq *side, const struct store *store, const char *rel_path, struct err *err)
+int all_enter(struct sq *s, struct sq *side, const struct store *store, const char *rel_path, struct err *err)
 {
 	int rc = sq_exec(s, "SAVEPOINT one", err);
 
@@ -262,7 +275,7 @@ static struct sq *prepare_one(void *ctx, const struct store *store, const char *
 	int rc = side_wanted(store, rel_path) ? side_build(store, rel_path, &why) : 0;
 
 	if (!rc)
-		rc = source_open(ctx, store, rel_path, &source, &why);
+		rc = all_source(ctx, store, rel_path, &source, &why);
 	if (!rc)
 		return source;
 	failed(payload, rel_path, &why);
@@ -283,7 +296,7 @@ static int enter_some(void *ctx, const struct store *store, const char *const *r
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		if (!source[i] || enter_in(s, source[i], store, rel_path[i], &why) == 0)
+		if (!source[i] || all_enter(s, source[i], store, rel_path[i], &why) == 0)
 			continue;
 		if (sqlite3_get_autocommit(s->db)) { /* a full disk ends the whole transaction */
 			*err = why;
@@ -332,159 +345,4 @@ int catalog_add_bundle(const struct store *store, const char *rel_path, struct e
 		return rc;
 	*err = why;
 	return why.code;
-}
-
-/* ---- everything ---- */
-
-struct reindex {
-	const struct store *store;
-	bool all;
-	struct catalog_totals *sum;
-	const struct progress *progress;
-	struct sq *sq;
-	uint64_t total;
-};
-
-static uint64_t file_bytes(const struct store *store, const char *rel)
-{
-	struct stat st;
-
-	return fstatat(store->root_dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
-}
-
-static int reindex_build(struct reindex *r, const char *rel_path, struct err *err)
-{
-	void *tmp auto_mem = mem_context(NULL, "reindex");
-	struct catalog_side *side;
-
-	if (!side_wanted(r->store, rel_path)) {
-		(void)unlinkat(r->store->root_dirfd, side_rel_path(tmp, rel_path), 0); /* of an earlier version; usually there is none */
-		return 0;
-	}
-	int rc = r->all ? 1 : side_open(tmp, r->store, rel_path, &side, err);
-
-	if (rc == 0)
-		return 0;
-	err_clear(err);
-	r->sum->built++;
-	return side_build(r->store, rel_path, err);
-}
-
-static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
-{
-	struct reindex *r = payload;
-	void *tmp auto_mem = mem_context(NULL, "reindex");
-	struct sq *source;
-	int rc = reindex_build(r, rel_path, err);
-
-	if (!rc)
-		rc = source_open(tmp, r->store, rel_path, &source, err);
-	if (!rc)
-		rc = enter_in(r->sq, source, r->store, rel_path, err);
-	r->sum->bundles++;
-	r->sum->bundle_bytes += size_bytes;
-	r->sum->index_bytes += file_bytes(r->store, side_rel_path(tmp, rel_path));
-	progress_update(r->progress, "reindex", r->sum->bundles, r->total, "bundles");
-	if (rc == -ERR_NOT_FOUND) { /* it has expired meanwhile */
-		log_info("%s", err->msg);
-		err_clear(err);
-		return 0;
-	}
-	if (rc != -ERR_VERIFY)
-		return rc;
-	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
-	err_clear(err);
-	r->sum->failed++;
-	return 0;
-}
-
-static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
-{
-	(void)rel_path;
-	(void)size_bytes;
-	(void)err;
-	++*(uint64_t *)payload;
-	return 0;
-}
-
-/* A writer that was killed has left a journal.  It must not be rolled into the new file, and without it the old one may be torn: that goes first. */
-static int drop_torn(const struct store *store, struct err *err)
-{
-	struct stat st;
-
-	if (fstatat(store->root_dirfd, CATALOG_NAME "-journal", &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return 0;
-	return all_drop(store, err);
-}
-
-static int swap_in(const struct store *store, const char *work, struct err *err)
-{
-	auto_fd int fd = openat(store->partial_dirfd, work, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	if (fd < 0 || fchmod(fd, 0640) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot open \"partial/%s\"", work);
-	int rc = file_inherit(fd, store->partial_dirfd, work, err);
-	if (!rc)
-		rc = file_sync(fd, work, err);
-	if (rc)
-		return rc;
-	rc = drop_torn(store, err);
-	if (rc)
-		return rc;
-	/* Before: the old catalog.  After: the new one, whole. */
-	if (renameat(store->partial_dirfd, work, store->root_dirfd, CATALOG_NAME) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot put \"%s\" in place", CATALOG_NAME);
-	return file_sync_dir(store->root_dirfd, store->path, err);
-}
-
-/* Everything into the open file, which nobody else knows. */
-static int fill(struct reindex *r, struct err *err)
-{
-	int rc = sq_exec(r->sq, "PRAGMA synchronous=OFF", err);
-
-	if (!rc)
-		rc = all_create(r->sq, err);
-	if (!rc)
-		rc = sq_exec(r->sq, "BEGIN", err);
-	if (!rc)
-		rc = store_each_bundle(r->store, reindex_one, r, err);
-	return rc ? rc : sq_exec(r->sq, "COMMIT", err);
-}
-
-/* With the lock, so that no bundle is taken out of the old catalog when the new one is about to come with it. */
-static int settle(struct reindex *r, const char *work, struct err *err)
-{
-	auto_fd int lock = -1;
-	int rc = store_lock_indexes(r->store, &lock, err);
-
-	if (!rc)
-		rc = all_forget_vanished(r->sq, r->store, err);
-	if (!rc)
-		rc = lost_keep_left(r->store, r->sq, err);
-	TALLOC_FREE(r->sq);
-	return rc ? rc : swap_in(r->store, work, err);
-}
-
-int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
-{
-	void *tmp auto_mem = mem_context(NULL, "reindex");
-	char *work = mem_printf(tmp, "%s.%ld.tmp", CATALOG_NAME, (long)getpid());
-	struct catalog_totals sum = {0};
-	struct reindex r = {.store = store, .all = all, .sum = &sum, .progress = progress};
-
-	(void)unlinkat(store->partial_dirfd, work, 0); /* of a process of the same number that crashed */
-	int rc = store_each_bundle(store, count_one, &r.total, err);
-	if (!rc)
-		rc = sq_open(tmp, sq_path(tmp, store, mem_printf(tmp, "partial/%s", work)), SQ_WRITE, &r.sq, err);
-	if (!rc)
-		rc = fill(&r, err);
-	if (!rc)
-		rc = settle(&r, work, err);
-	if (rc) {
-		(void)unlinkat(store->partial_dirfd, work, 0); /* harmless when it stays */
-		return rc;
-	}
-	sum.index_bytes += file_bytes(store, CATALOG_NAME);
-	*ret = sum;
-	return 0;
 }

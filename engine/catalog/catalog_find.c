@@ -121,7 +121,7 @@ static int narrow_frames(struct catalog_side *side, const struct catalog_query *
 		rc = sq_prepare(side->sq, "SELECT no, min_ms, max_ms, files FROM frame WHERE posts + files > 0", &s, err);
 	if (rc)
 		return rc;
-	if (last >= 1 << FRAME_BITS)
+	if (last < -1 || last >= 1 << FRAME_BITS)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->sq->name);
 	ret->n = (size_t)(last + 1);
 	ret->word = mem_array(ctx, uint8_t, ret->n + 1);

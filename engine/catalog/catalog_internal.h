@@ -2,7 +2,7 @@
  * catalog_internal.h - what the files of this room share.
  *
  * Writing: catalog_build.c reads a bundle once -> catalog_pack.c (ids, people, channels) and FTS5 -> sidecar;
- *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite.
+ *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite; catalog_reindex.c makes that anew.
  * Removing: catalog_forget.c.  What is left of a lost bundle: catalog_lost.c.
  * Reading: catalog_open.c lists, catalog_side.c opens one sidecar, catalog_find.c narrows.
  */
@@ -98,6 +98,10 @@ struct catalog_db {
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
+/* What goes into the catalog of a bundle: its sidecar, or one in memory. */
+int all_source(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
+/* One bundle inside the open transaction: all of it or nothing. */
+int all_enter(struct sq *s, struct sq *side, const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
 /* The entry of one bundle, but for its names; in the open transaction. */
 int all_remove(struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
 /* The file and its journal, durably; with store_lock_indexes. */

@@ -215,17 +215,25 @@ int catalog_lost_save(const struct store *store, const char *bundle, const char 
 	return file_replace(store->ledger_dirfd, file_name(tmp, rows_digest), b.data, b.len, 0640, err);
 }
 
+/* Out of order they would not be found, and a bundle would seem to have held nothing. */
 static bool read_keys(void *ctx, const struct json_scan *s, struct catalog_lost_ids *ret)
 {
 	size_t n = s->val_len / KEY_HEX;
-	char one[KEY_HEX + 1] = "";
+	uint8_t one[KEY_HEX / 2];
 
 	if (s->val_len % KEY_HEX)
 		return false;
 	ret->key = mem_grow(ctx, ret->key, uint64_t, ret->n + n + 1);
 	for (size_t i = 0; i < n; i++) {
-		memcpy(one, s->val + i * KEY_HEX, KEY_HEX);
-		ret->key[ret->n++] = strtoull(one, NULL, 16);
+		uint64_t key = 0;
+
+		if (!hex_decode(s->val + i * KEY_HEX, sizeof one, one))
+			return false;
+		for (size_t k = 0; k < sizeof one; k++)
+			key = key << 8 | one[k];
+		if (ret->n && ret->key[ret->n - 1] > key)
+			return false;
+		ret->key[ret->n++] = key;
 	}
 	ret->kind = CATALOG_LOST_KEYS;
 	return true;

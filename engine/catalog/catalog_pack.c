@@ -108,9 +108,15 @@ void spans_add(struct spans *s, uint32_t frame, int64_t ms)
 		s->all_max_ms = ms;
 }
 
+/* SQLite gives no place for a value without bytes. */
+static const uint8_t *end_of(const void *data, size_t len)
+{
+	return data ? (const uint8_t *)data + len : NULL;
+}
+
 void span_scan_init(struct span_scan *s, const void *data, size_t len)
 {
-	*s = (struct span_scan){.p = data, .end = (const uint8_t *)data + len};
+	*s = (struct span_scan){.p = data, .end = end_of(data, len)};
 }
 
 bool span_scan_next(struct span_scan *s, struct span *ret)
@@ -181,7 +187,7 @@ size_t ids_block(const struct ids *l, size_t i, struct buf *b, uint64_t *ret_fir
 
 void id_scan_init(struct id_scan *s, uint64_t first, const void *data, size_t len)
 {
-	*s = (struct id_scan){.p = data, .end = (const uint8_t *)data + len, .key = first};
+	*s = (struct id_scan){.p = data, .end = end_of(data, len), .key = first};
 }
 
 bool id_scan_next(struct id_scan *s)

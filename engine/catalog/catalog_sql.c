@@ -13,8 +13,9 @@ int sq_fail(struct sq *s, struct err *err)
 {
 	int code = sqlite3_errcode(s->db);
 
+	/* A damaged index asks for any amount of memory; when there is really none left, the next of us who wants some ends the program. */
 	if (code == SQLITE_NOMEM)
-		mem_check(NULL);
+		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: it wants more memory than there is", s->name);
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR || code == SQLITE_SCHEMA)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: %s", s->name, sqlite3_errmsg(s->db));
 	err_set(err, ERR_STORE, "index \"%s\": %s", s->name, sqlite3_errmsg(s->db));

@@ -21,7 +21,7 @@
 #include <mmretain/bundle.h>
 #include <mmretain/store.h>
 
-/* ---- writing (catalog_build.c, catalog_all.c) ---- */
+/* ---- writing (catalog_build.c, catalog_all.c, catalog_reindex.c) ---- */
 
 /* Index one published bundle and enter it into catalog.sqlite.  Costs a read of its rows.  Derived data: a caller that publishes
  * treats a failure as a warning. Durable afterwards: the sidecar. ERR_STORE, ERR_VERIFY (the bundle is damaged). */

@@ -236,6 +236,23 @@ class Indexes(Archive, unittest.TestCase):
             self.mmretain("reindex")
             self.check()
 
+    def test_odd_numbers(self):
+        """An index whose numbers cannot be is damaged, and takes nobody's memory."""
+        path, catalog = self.sidecars()[0], os.path.join(self.root, "catalog.sqlite")
+        for sql in ("UPDATE frame SET no = no - 1000000", "UPDATE frame SET no = no + 20000000", "UPDATE about SET ids = 4000000000", "UPDATE about SET ids = -1"):
+            with self.subTest(sql=sql):
+                self.mmretain("reindex", "--all")
+                with contextlib.closing(sqlite3.connect(path)) as db:
+                    db.executescript(sql)
+                if "about" in sql:
+                    os.unlink(catalog)
+                    self.assertIn("is damaged; building it", self.mmretain("reindex", "-v").stderr)
+                    with contextlib.closing(sqlite3.connect(catalog)) as db:
+                        self.assertEqual(db.execute("SELECT count(*) FROM bundle").fetchone(), (3,))
+                self.check()
+                self.assertLess(os.path.getsize(catalog), 1 << 22)
+        self.mmretain("reindex", "--all")
+
     def test_bundle_that_is_gone(self):
         """An answer without one of the bundles says so, every time, until the catalog is built without it."""
         path = self.sidecars()[0].replace(".idx", ".tar.zst")
