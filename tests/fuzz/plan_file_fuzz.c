@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plan_internal.h"
@@ -39,11 +40,12 @@ static void read_plan(const char *text, size_t len)
 	char path[64];
 	int fd = memfd_create("plan", MFD_CLOEXEC);
 
-	if (fd < 0 || file_write_all(fd, text, len, "memory", &err) != 0)
+	/* A file that others may write is refused unread. */
+	if (fd < 0 || fchmod(fd, 0600) != 0 || file_write_all(fd, text, len, "memory", &err) != 0)
 		abort();
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (plan_read(ctx, path, policy(), &mm, &plan, &err) < 0) {
-		if (err.msg[0] == '\0' || plan)
+		if (err.msg[0] == '\0' || plan || err.code == -ERR_PERMISSION || err.code == -ERR_STORE)
 			abort();
 	} else if (plan_digest(plan, &again, &err) == 0 && memcmp(again.b, plan->digest.b, DIGEST_BYTES) != 0) {
 		/* Another spelling of the same plan (blanks, order of keys) has another digest, and is still a plan. */
