@@ -188,8 +188,10 @@ static int on_channel(struct bundle_erasure *e, void *payload, const char *line,
 	}
 	if (type && strcmp(type, "D") == 0)
 		changed = change_direct(e, o);
-	if (type && strcmp(type, "G") == 0)
-		changed = change_members(payload, o) | change_display(e, payload, o);
+	if (type && strcmp(type, "G") == 0) {
+		changed = change_members(payload, o);
+		changed |= change_display(e, payload, o);
+	}
 	char *text = changed ? json_dumps(o, JSON_COMPACT) : NULL;
 	put_line(&e->channels, text ? text : line, text ? strlen(text) : len);
 	free(text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+MMR_PRINTF(5, 0)
 static void add(struct problem_list *l, uint32_t line, uint32_t column, bool warning, const char *fmt, va_list ap)
 {
 	struct policy_problems *all = l->all;

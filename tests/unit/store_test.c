@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +52,7 @@ static void box_close(struct box *b)
 
 static void put(const char *folder, const char *rel)
 {
-	char path[256];
+	char path[PATH_MAX];
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, rel);
@@ -62,7 +63,7 @@ static void put(const char *folder, const char *rel)
 
 static void make(const char *folder, const char *rel)
 {
-	char path[256];
+	char path[PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, rel);
 	ck_assert_int_eq(mkdir(path, 0750), 0);
@@ -70,7 +71,7 @@ static void make(const char *folder, const char *rel)
 
 static mode_t mode_of(const char *folder, const char *rel)
 {
-	char path[256];
+	char path[PATH_MAX];
 	struct stat st;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, rel);
@@ -109,7 +110,7 @@ START_TEST(two_archives_have_two_secrets)
 {
 	struct box box, *b = &box;
 	struct store *s, *t;
-	char other[96];
+	char other[PATH_MAX];
 
 	box_open(b);
 	(void)snprintf(other, sizeof(other), "%s/other", b->path);
@@ -164,7 +165,7 @@ START_TEST(others_must_be_shut_out)
 {
 	struct box box, *b = &box;
 	struct store *s;
-	char path[256];
+	char path[PATH_MAX];
 
 	box_open(b);
 	must(store_init(b->root, &b->err));
@@ -182,7 +183,7 @@ START_TEST(a_lost_secret_is_said)
 {
 	struct box box, *b = &box;
 	struct store *s;
-	char path[256];
+	char path[PATH_MAX];
 
 	box_open(b);
 	must(store_init(b->root, &b->err));
