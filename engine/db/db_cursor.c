@@ -20,7 +20,7 @@ struct db_cursor {
 	struct db_wait wait;
 	bool ahead; /* the next page is under way */
 	int at, rows, columns;
-	bool last_page;
+	bool last_page, asked; /* asked: for its first page, too */
 	const char **value;
 	size_t *len;
 };
@@ -125,10 +125,16 @@ static void look_ahead(struct db *db)
 			return; /* a broken connection shows when the page is wanted */
 		db_cursor_settle(db);
 	}
-	for (c = db->cursors; c && (!c->page || c->last_page || c->next); c = c->later)
+	for (c = db->cursors; c && ((!c->page && !c->asked) || c->last_page || c->next); c = c->later)
 		;
 	if (c)
 		ask_ahead(c);
+}
+
+void db_cursor_ask(struct db_cursor *c)
+{
+	c->asked = true;
+	look_ahead(c->db);
 }
 
 /* The cause may lie in another cursor's page, asked for ahead: after that the server refuses every other. */

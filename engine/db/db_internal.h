@@ -70,7 +70,9 @@ int db_session_start(struct db *db, struct err *err) MMR_CHECKED;
 
 /* Begin a statement: refuses a dead connection and a statement inside a stream. */
 int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, struct err *err) MMR_CHECKED;
-/* The next result, or NULL when the statement is over; waits with poll, cancels after a stop request. */
+/* Waits a moment for what the server sends, and cancels after a stop request.  False: the connection is broken. */
+bool db_wait_input(struct db *db, struct db_wait *w);
+/* The next result, or NULL when the statement is over; waits as that. */
 PGresult *db_next_result(struct db *db, struct db_wait *w);
 void db_cancel(struct db *db);
 /* Reads and forgets what is left of the statement and marks the session free again. */

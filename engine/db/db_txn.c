@@ -42,14 +42,14 @@ int db_snapshot_export(void *ctx, struct db *db, char **ret_name, struct err *er
 }
 
 /* SET TRANSACTION takes no parameters: a name that is not what the server makes of two numbers is refused. */
-int db_snapshot_begin(struct db *db, const char *name, struct err *err)
+int db_snapshot_begin(struct db *db, const char *name, enum db_mode mode, struct err *err)
 {
 	char text[96];
 	int r;
 
 	if (!*name || strspn(name, "0123456789ABCDEF-") != strlen(name) || strlen(name) > 40)
 		return err_set(err, ERR_INTERNAL, "the name of a snapshot is not understood");
-	r = db_begin(db, DB_READ_SNAPSHOT, err);
+	r = db_begin(db, mode, err);
 	if (r < 0)
 		return r;
 	snprintf(text, sizeof text, "SET TRANSACTION SNAPSHOT '%s'", name);

@@ -64,17 +64,20 @@ static void watch_stop(struct db *db, struct db_wait *w)
 	db_cancel(db);
 }
 
+bool db_wait_input(struct db *db, struct db_wait *w)
+{
+	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
+
+	if (p.fd < 0)
+		return false;
+	watch_stop(db, w);
+	return poll(&p, 1, DB_POLL_MS) <= 0 || PQconsumeInput(db->pg);
+}
+
 PGresult *db_next_result(struct db *db, struct db_wait *w)
 {
-	while (PQisBusy(db->pg)) {
-		struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
-
-		if (p.fd < 0)
-			break;
-		watch_stop(db, w);
-		if (poll(&p, 1, DB_POLL_MS) > 0 && !PQconsumeInput(db->pg))
-			break; /* PQgetResult makes the error result */
-	}
+	while (PQisBusy(db->pg) && db_wait_input(db, w))
+		; /* of a broken connection PQgetResult makes the error result */
 	return PQgetResult(db->pg);
 }
 

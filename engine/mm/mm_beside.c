@@ -4,12 +4,11 @@
  * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second session is opened when
  * there is enough to ask; a server that has none left is no reason not to go on.
  */
-#include <pthread.h>
-
 #include "mm_thread_internal.h"
 
 struct mm_beside {
 	struct mm twin;  /* the same but for its session */
+	enum db_mode mode;
 	bool tried;
 };
 
@@ -18,13 +17,14 @@ int mm_snapshot_begin(struct mm *mm, struct err *err)
 	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
 
 	if (r == 0)
-		mm_beside_begin(mm);
+		mm_beside_begin(mm, DB_READ_SNAPSHOT);
 	return r;
 }
 
-void mm_beside_begin(struct mm *mm)
+void mm_beside_begin(struct mm *mm, enum db_mode mode)
 {
 	mm->beside = mem_new(mm, struct mm_beside);
+	mm->beside->mode = mode;
 }
 
 void mm_beside_end(struct mm *mm)
@@ -54,7 +54,7 @@ static int open_twin(struct mm_beside *b, struct mm *mm, struct err *err)
 	}
 	if ((r = db_snapshot_export(b, mm->db, &name, err)) < 0)
 		return r;
-	if (db_snapshot_begin(db, name, &why) < 0) {
+	if (db_snapshot_begin(db, name, b->mode, &why) < 0) {
 		log_debug("no second session: %s", why.msg);
 		talloc_free(db);
 		return 0;
@@ -79,19 +79,29 @@ int mm_twin(struct mm *mm, struct mm **ret, struct err *err)
 	return r;
 }
 
-struct job {
-	int (*fn)(void *payload, struct err *err);
-	void *payload;
-	struct err err;
-	int r;
-};
-
 static void *run_job(void *payload)
 {
-	struct job *j = payload;
+	struct mm_job *j = payload;
 
-	j->r = j->fn(j->payload, &j->err);
+	j->rc = j->fn(j->payload, &j->err);
 	return NULL;
+}
+
+void mm_job_start(struct mm_job *j, mm_job_fn fn, void *payload)
+{
+	*j = (struct mm_job){.fn = fn, .payload = payload};
+	j->started = thread_start(&j->thread, run_job, j) == 0;
+}
+
+int mm_job_wait(struct mm_job *j, struct err *err)
+{
+	if (j->started)
+		pthread_join(j->thread, NULL);
+	else
+		(void)run_job(j);
+	if (j->rc < 0)
+		*err = j->err;
+	return j->rc;
 }
 
 int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err)
@@ -101,18 +111,13 @@ int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err)
 
 int mm_both_of(mm_job_fn fn_here, void *here, mm_job_fn fn_beside, void *beside, struct err *err)
 {
-	struct job job = {.fn = fn_beside, .payload = beside};
-	pthread_t thread;
-	bool started = thread_start(&thread, run_job, &job) == 0;
-	int r = fn_here(here, err);
+	struct mm_job job;
+	struct err ignored;
+	int rc, other = 0;
 
-	if (started)
-		pthread_join(thread, NULL);
-	else if (r == 0)
-		(void)run_job(&job);
-	if (r == 0 && job.r < 0) {
-		*err = job.err;
-		r = job.r;
-	}
-	return r;
+	mm_job_start(&job, fn_beside, beside);
+	rc = fn_here(here, err);
+	if (rc == 0 || job.started)
+		other = mm_job_wait(&job, rc == 0 ? err : &ignored);
+	return rc < 0 ? rc : other;
 }

@@ -25,34 +25,45 @@ struct stream {
 };
 
 /* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it.
- * From MM_PRIORITY on: small tables, joined with the posts that any of them names.  large: of a large unit, where it differs. */
-static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; const struct sql *large; } parts[] = {
-	{MM_POST, &sql_export_post, "mmr_post_rows", NULL},
-	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", &sql_export_thread_at},
-	{MM_MEMBER, &sql_export_member, "mmr_member_rows", &sql_export_member_at},
-	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows", &sql_export_reaction_at},
-	{MM_FILE, &sql_export_file, "mmr_file_rows", NULL},
-	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows", NULL},
-	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows", NULL},
-	{MM_ACK, &sql_export_ack, "mmr_ack_rows", NULL},
-	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows", NULL},
-	{MM_PREF, &sql_export_pref, "mmr_pref_rows", NULL},
-	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows", NULL},
-	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows", NULL},
-	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows", NULL},
-	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows", NULL},
-	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows", NULL},
-	{MM_PROPERTY, &sql_export_property, "mmr_property_rows", NULL},
+ * From MM_PRIORITY on: small tables, joined with the posts that any of them names.  large: of a large unit, where it differs.
+ * many: of the second session where there is one. */
+static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; const struct sql *large; bool many; } parts[] = {
+	{MM_POST, &sql_export_post, "mmr_post_rows", NULL, false},
+	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", &sql_export_thread_at, false},
+	{MM_MEMBER, &sql_export_member, "mmr_member_rows", &sql_export_member_at, true},
+	{MM_REACTION, &sql_export_reaction, "mmr_reaction_rows", &sql_export_reaction_at, true},
+	{MM_FILE, &sql_export_file, "mmr_file_rows", NULL, false},
+	{MM_SHARED_FILE, &sql_export_shared_file, "mmr_shared_rows", NULL, false},
+	{MM_PRIORITY, &sql_export_priority, "mmr_priority_rows", NULL, false},
+	{MM_ACK, &sql_export_ack, "mmr_ack_rows", NULL, false},
+	{MM_PNOTIFY, &sql_export_pnotify, "mmr_pnotify_rows", NULL, false},
+	{MM_PREF, &sql_export_pref, "mmr_pref_rows", NULL, false},
+	{MM_REMINDER, &sql_export_reminder, "mmr_reminder_rows", NULL, false},
+	{MM_DRAFT, &sql_export_draft, "mmr_draft_rows", NULL, false},
+	{MM_READ_RECEIPT, &sql_export_read_receipt, "mmr_receipt_rows", NULL, false},
+	{MM_TEMPORARY, &sql_export_temporary, "mmr_temporary_rows", NULL, false},
+	{MM_TRANSLATION, &sql_export_translation, "mmr_translation_rows", NULL, false},
+	{MM_PROPERTY, &sql_export_property, "mmr_property_rows", NULL, false},
 };
 
 static int export_destroy(struct mm_export *x)
 {
+	mm_export_single(x);
 	if (x->open)
 		db_rollback(x->mm->db); /* ends the snapshot; the work tables go with it */
 	return 0;
 }
 
-int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret, struct err *err)
+/* A session that is busy with COPY cannot share its snapshot, nor be asked. */
+static int second_session(struct mm_export *x, uint64_t threads, struct err *err)
+{
+	bool small;
+	int rc = x->alone ? mm_unit_small(x->mm, threads, MM_UNIT_SHARE, &small, err) : 0;
+
+	return rc < 0 || !x->alone || small ? rc : mm_export_double(x, err);
+}
+
+int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, struct mm_export **ret, struct err *err)
 {
 	static const struct sql *const setup[] = {&sql_export_work, &sql_export_work_file, &sql_export_work_few};
 	struct mm_export *x = mem_new(ctx, struct mm_export);
@@ -79,7 +90,7 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
 		if ((rc = mm_export_run(x, setup[i], err)) < 0)
 			goto fail;
-	if ((rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
+	if ((rc = second_session(x, threads, err)) < 0 || (rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
 		goto fail;
 	x->copying = true;
 	*ret = x;
@@ -181,28 +192,34 @@ static int stream_next(struct stream *s, struct err *err)
 	return 0;
 }
 
+static int stream_open(struct mm_export *x, void *ctx, size_t part, struct stream *ret, struct err *err)
+{
+	bool scan = x->small && parts[part].kind == MM_DRAFT; /* no index on rootid: one scan instead of one per post */
+	const struct sql *sql = !x->small && parts[part].large ? parts[part].large : parts[part].sql;
+	struct db *db = x->twin && parts[part].many ? x->twin->db : x->mm->db;
+	int rc = scan ? mm_unit_joins(x->mm, false, err) : 0;
+
+	*ret = (struct stream){.kind = parts[part].kind, .phase = (int)part, .seq = INT64_MIN};
+	if (rc == 0)
+		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL, FETCH_ROWS, &ret->cursor, err);
+	return rc == 0 && scan ? mm_unit_joins(x->mm, true, err) : rc;
+}
+
+/* The second session sorts what it has while the first gives its first rows. */
 static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t *ret_n, struct err *err)
 {
 	size_t n = 0;
 	int rc;
 
-	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-		const struct mm_table *t = &x->mm->schema->table[parts[i].kind];
-
-		if (!t->present)
-			continue;
-		s[n] = (struct stream){.kind = parts[i].kind, .phase = (int)i, .seq = INT64_MIN};
-		/* drafts have no index on rootid: one scan instead of one per post */
-		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, false, err)) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (x->mm->schema->table[parts[i].kind].present && (rc = stream_open(x, ctx, i, &s[n++], err)) < 0)
 			return rc;
-		rc = db_cursor_open(ctx, x->mm->db, parts[i].cursor, !x->small && parts[i].large ? parts[i].large : parts[i].sql, 0, NULL,
-				    FETCH_ROWS, &s[n].cursor, err);
-		if (rc < 0 || (rc = stream_next(&s[n], err)) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (x->twin && parts[s[i].phase].many)
+			db_cursor_ask(s[i].cursor);
+	for (size_t i = 0; i < n; i++)
+		if ((rc = stream_next(&s[i], err)) < 0)
 			return rc;
-		if (x->small && parts[i].kind == MM_DRAFT && (rc = mm_unit_joins(x->mm, true, err)) < 0)
-			return rc;
-		n++;
-	}
 	*ret_n = n;
 	return 0;
 }
@@ -243,7 +260,7 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 	size_t n = 0;
 	int rc;
 
-	if ((rc = mm_export_few(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
+	if ((rc = mm_export_few(x, err)) < 0 || (rc = mm_export_shared(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
 		return rc;
 	while ((best = smallest(s, n))) {
 		if ((rc = emit(x, best, fn, payload, err)) != 0)
@@ -252,9 +269,9 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 			return rc;
 	}
 	for (size_t i = 0; i < n; i++)
-		if ((rc = db_cursor_close(s[i].cursor, err)) < 0)
+		if (!(x->twin && parts[s[i].phase].many) && (rc = db_cursor_close(s[i].cursor, err)) < 0)
 			return rc;
-	return 0;
+	return 0; /* those of the second session end with it, which may have been idle for long */
 }
 
 void mm_export_end(struct mm_export *x)

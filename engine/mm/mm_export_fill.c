@@ -2,7 +2,7 @@
  * mm_export_fill.c - which rows belong to an export unit, and in which order: work tables in its snapshot.
  *
  * A small unit is found by index probes.  For a large one posts are read once, by parallel workers where the server has them to spare, and
- * all tables that name posts are joined with it at once.
+ * all tables that name posts are joined with it at once, or by two sessions some of them each.
  */
 #include <mmretain/mm.h>
 
@@ -33,63 +33,11 @@ static int fill(struct mm_export *x, const struct sql *sql, int n_params, const 
 	return rc;
 }
 
-/* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were none once, another number of
- * posts than the plan counted tells of new ones.  Where there are some the number tells nothing: a new reply may stand for a missing copy.
- * Nor does a plan tell whether there are any: its scan comes across rows of the rule's channels that are older than the cut-off. */
-struct look { struct mm *mm; bool lost, failed; };
-
-static int look_lost(void *payload, struct err *err)
+static int join_others(struct mm_export *x, struct err *err)
 {
-	struct look *l = payload;
-	auto_mem void *ctx = mem_context(NULL, "lost copies");
-	struct db_result *r;
-	int rc = db_query(ctx, l->mm->db, &sql_export_lost, DB_ONE, 0, NULL, &r, err);
+	static const char *const all[] = {"many", "rest", NULL}, *const rest[] = {"rest", NULL};
 
-	if (rc == 0)
-		l->lost = db_bool(r, 0, 0);
-	return rc;
-}
-
-/* The second session may be ended; then the first looks. */
-static int look_beside(void *payload, struct err *err)
-{
-	struct look *l = payload;
-
-	l->failed = look_lost(l, err) < 0;
-	return 0;
-}
-
-static int join_others(void *payload, struct err *err)
-{
-	struct mm_export *x = payload;
-
-	return mm_run_present(x->mm, &sql_export_dep, err);
-}
-
-/* Rows of other tables; at full speed a second session looks for lost copies meanwhile: either is work for one processor. */
-static int join_and_look(struct mm_export *x, bool *ret_lost, struct err *err)
-{
-	struct look look = {.mm = x->mm, .failed = true};
-	struct mm *twin = NULL;
-	int rc = 0;
-
-	*ret_lost = false;
-	if (x->posts == x->planned && x->mm->no_lost_copies)
-		return join_others(x, err);
-	if (x->alone) {
-		mm_beside_begin(x->mm);
-		rc = mm_twin(x->mm, &twin, err);
-	}
-	look.mm = twin ? twin : x->mm;
-	if (rc == 0)
-		rc = twin ? mm_both_of(join_others, x, look_beside, &look, err) : join_others(x, err);
-	mm_beside_end(x->mm);
-	look.mm = x->mm;
-	if (rc == 0 && look.failed)
-		rc = look_lost(&look, err);
-	*ret_lost = look.lost;
-	x->mm->no_lost_copies = rc == 0 && !look.lost;
-	return rc;
+	return mm_run_present(x->mm, &sql_export_dep, x->twin ? rest : all, err);
 }
 
 static int look_same(struct mm_export *x, struct err *err)
@@ -104,21 +52,20 @@ static int look_same(struct mm_export *x, struct err *err)
 	return 0;
 }
 
-/* With lost copies all of it once more, in the way that finds them. */
+/* With lost copies the posts once more, in the way that finds them. */
 static int fill_large(struct mm_export *x, const char *const *params, struct err *err)
 {
 	bool lost;
 	int rc;
 
-	if ((rc = fill(x, &sql_export_posts_named, 3, params, err)) < 0 || (rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0 ||
-	    (rc = join_and_look(x, &lost, err)) < 0)
+	if ((rc = mm_export_double(x, err)) < 0 || (rc = fill(x, &sql_export_posts_named, 3, params, err)) < 0 ||
+	    (rc = mm_export_look(x, &lost, err)) < 0)
 		return rc;
-	if (!lost)
-		return look_same(x, err);
-	if ((rc = mm_export_run(x, &sql_export_again, err)) < 0 || (rc = fill(x, &sql_export_posts_fill, 3, params, err)) < 0 ||
-	    (rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0)
+	if (lost && ((rc = mm_export_run(x, &sql_export_again, err)) < 0 || (rc = fill(x, &sql_export_posts_fill, 3, params, err)) < 0))
 		return rc;
-	return join_others(x, err);
+	if ((rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0 || (rc = mm_export_share(x, err)) < 0 || (rc = join_others(x, err)) < 0)
+		return rc;
+	return lost ? 0 : look_same(x, err);
 }
 
 static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
@@ -129,6 +76,7 @@ static int fill_posts(struct mm_export *x, int64_t since_ms, struct err *err)
 
 	if (!is_parts(x) && !x->small)
 		return fill_large(x, params, err);
+	mm_export_single(x); /* it was taken for a large one */
 	if (is_parts(x))
 		rc = fill(x, &sql_export_parts, 2, (const char *[]){number(ctx, x->parts_before_ms), params[0]}, err);
 	else
@@ -197,6 +145,8 @@ int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struc
 		x->posts -= (uint64_t)db_affected(x->mm->db);
 	for (size_t i = 0; i < ARRAY_LEN(rest) - x->small && rc == 0; i++)
 		rc = db_query(x, x->mm->db, rest[i], DB_NONE, 1, &param, NULL, err);
+	if (rc == 0)
+		rc = mm_export_drop_beside(x, param, err);
 	db_array_clear(&a);
 	return rc;
 }

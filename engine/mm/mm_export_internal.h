@@ -8,6 +8,7 @@
 
 struct mm_export {
 	struct mm *mm;
+	struct mm *twin;      /* the second session, which has the tables with many rows a post, or NULL */
 	bool open;            /* the transaction */
 	bool copying;
 	bool alone;           /* no chat waits beside it */
@@ -20,11 +21,27 @@ struct mm_export {
 	uint64_t threads, posts;
 	uint64_t planned;     /* posts, as the plan counted them */
 	struct buf copy;
+	struct mm_job job;    /* what the second session does */
+	bool busy;            /* the job was begun, and not waited for */
+	struct export_look { struct mm *mm; bool done, lost; } look;
 };
 
 int mm_export_fill(struct mm_export *x, int64_t since_ms, struct err *err) MMR_CHECKED;
 int mm_export_run(struct mm_export *x, const struct sql *sql, struct err *err) MMR_CHECKED;
 /* Posts that rows of small tables may name: of a small unit all of them. */
 int mm_export_few(struct mm_export *x, struct err *err) MMR_CHECKED;
+
+/* ---- mm_export_beside.c ---- */
+/* x->twin, where no chat waits beside the export and the server has a session left.  It begins to look for lost copies. */
+int mm_export_double(struct mm_export *x, struct err *err) MMR_CHECKED;
+/* Are there edit copies that name their thread only through their reply?  What the second session says, else this one is asked. */
+int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err) MMR_CHECKED;
+/* Goes on without the second session: before mm_export_share, or at the end. */
+void mm_export_single(struct mm_export *x);
+/* Gives the second session, if any, the list of posts; it joins its tables until mm_export_shared. */
+int mm_export_share(struct mm_export *x, struct err *err) MMR_CHECKED;
+int mm_export_shared(struct mm_export *x, struct err *err) MMR_CHECKED;
+/* threads: bigint[] */
+int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *err) MMR_CHECKED;
 
 #endif

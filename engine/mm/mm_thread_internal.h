@@ -10,14 +10,21 @@
 
 #include <mmretain/mm.h>
 
+#include <pthread.h>
+
 /* ---- mm_beside.c: two things at once ---- */
-/* In an open snapshot of mm->db; mm_snapshot_begin and _end do it for a plan. */
-void mm_beside_begin(struct mm *mm);
+/* In an open snapshot of mm->db, with the mode of the second session's transaction; mm_snapshot_begin and _end do it for a plan. */
+void mm_beside_begin(struct mm *mm, enum db_mode mode);
 void mm_beside_end(struct mm *mm);
 /* *ret: the same server and snapshot by a second session, or NULL: none, for whatever reason. */
 int mm_twin(struct mm *mm, struct mm **ret, struct err *err) MMR_CHECKED;
-/* fn(beside) in a thread, fn(here) meanwhile; both have ended.  The two share nothing that either writes, talloc contexts included. */
+/* fn(payload) in a thread, or, when none can be had, in mm_job_wait.  It shares nothing with what is done meanwhile that either writes, talloc
+ * contexts included. */
 typedef int (*mm_job_fn)(void *payload, struct err *err);
+struct mm_job { mm_job_fn fn; void *payload; pthread_t thread; bool started; int rc; struct err err; };
+void mm_job_start(struct mm_job *j, mm_job_fn fn, void *payload);
+int mm_job_wait(struct mm_job *j, struct err *err) MMR_CHECKED; /* once */
+/* fn(beside) in a thread, fn(here) meanwhile; both have ended. */
 int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err) MMR_CHECKED;
 int mm_both_of(mm_job_fn fn_here, void *here, mm_job_fn fn_beside, void *beside, struct err *err) MMR_CHECKED;
 
@@ -27,8 +34,9 @@ enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
 int mm_template(void *ctx, const struct sql *from, const char *const *on, struct sql *ret, struct err *err) MMR_CHECKED;
 
 /* ---- mm_joins.c ---- */
-/* Runs the text with the blocks of the tables that the server has; a block is named like the kind. */
-int mm_run_present(struct mm *mm, const struct sql *from, struct err *err) MMR_CHECKED;
+/* Runs the text with the blocks of the tables that the server has; a block is named like the kind.  And with those of more, NULL-terminated. */
+enum { MM_MORE_BLOCKS = 4 }; /* at most */
+int mm_run_present(struct mm *mm, const struct sql *from, const char *const *more, struct err *err) MMR_CHECKED;
 
 /* ---- mm_idmap.c: id -> index of an array of records that begin with an mm_id ---- */
 struct mm_idmap {

@@ -119,7 +119,7 @@ int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err)
 	r.lines = mem_array(b->ctx, struct digest, b->n_threads);
 	r.hash = hash_new(b->ctx);
 	buf_init(&r.line, b->ctx, BUNDLE_ROW_MAX);
-	if ((rc = purge_bundle_kinds(b->ctx, mm, &kind, err)) < 0 || (rc = mm_export_begin(b->ctx, mm, false, &x, err)) < 0)
+	if ((rc = purge_bundle_kinds(b->ctx, mm, &kind, err)) < 0 || (rc = mm_export_begin(b->ctx, mm, false, b->n_threads, &x, err)) < 0)
 		return rc;
 	r.encoder = bundle_encoder_new(b->ctx, kind, MM_KINDS);
 	r.field = mem_array(b->ctx, struct bundle_field, PURGE_COLUMNS_MAX);

@@ -302,7 +302,8 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	int64_t since_ms;
 	int rc;
 
-	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 || (rc = mm_export_begin(s->ctx, s->run->mm, run_alone(s->run), &s->x, err)) < 0)
+	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 ||
+	    (rc = mm_export_begin(s->ctx, s->run->mm, run_alone(s->run), spool_count(due) - s->begin, &s->x, err)) < 0)
 		return rc;
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	since_ms = changed_since_ms(s);

@@ -103,6 +103,8 @@ int db_stream(struct db *db, const struct sql *sql, int n_params, const char *co
 struct db_cursor;
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
 		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err) MMR_CHECKED;
+/* Asks for the first page, which the server makes while the caller does other things.  A failure shows when it is wanted. */
+void db_cursor_ask(struct db_cursor *c);
 /* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
 int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err) MMR_CHECKED;
 int db_cursor_close(struct db_cursor *c, struct err *err) MMR_CHECKED;
@@ -111,6 +113,9 @@ int db_cursor_close(struct db_cursor *c, struct err *err) MMR_CHECKED;
 int db_copy_in_begin(struct db *db, const struct sql *copy_sql, struct err *err) MMR_CHECKED;
 int db_copy_in_data(struct db *db, const char *data, size_t len, struct err *err) MMR_CHECKED;
 int db_copy_in_end(struct db *db, struct err *err) MMR_CHECKED;
+/* What COPY … TO STDOUT of one session gives goes into COPY … FROM STDIN of another, in a format that both name.  Memory is 64 KiB and one row.
+ * After an error both transactions can only be rolled back. */
+int db_copy_across(struct db *from, const struct sql *out, struct db *to, const struct sql *in, struct err *err) MMR_CHECKED;
 
 /* ---- transactions ---- */
 enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPSHOT /* REPEATABLE READ, may fill temporary tables */,
@@ -119,10 +124,10 @@ int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
 /* ERR_COMMIT_UNKNOWN when the connection broke before the answer, or a synchronous standby did not confirm it within 30 s (2 s once a stop is
  * requested): nothing that cannot be undone may follow.  Any other code: rolled back (call db_rollback). */
 int db_commit(struct db *db, struct err *err) MMR_CHECKED;
-/* The snapshot of this session's transaction, by a name that lives as long as the transaction; and a read-only transaction of another session
- * that sees the same. A failed export has broken the transaction. */
+/* The snapshot of this session's transaction, by a name that lives as long as the transaction; and a transaction of another session
+ * that sees the same, in one of the first two modes. A failed export has broken the transaction. */
 int db_snapshot_export(void *ctx, struct db *db, char **ret_name, struct err *err) MMR_CHECKED;
-int db_snapshot_begin(struct db *db, const char *name, struct err *err) MMR_CHECKED;
+int db_snapshot_begin(struct db *db, const char *name, enum db_mode mode, struct err *err) MMR_CHECKED;
 void db_rollback(struct db *db); /* never fails: a broken connection has rolled back */
 
 /* ---- the advisory lock of a run ---- */

@@ -264,8 +264,9 @@ struct mm_export_row {
 	const char *ctid, *xmin;   /* location and version "(123,4)", "4711" as the snapshot saw them */
 };
 typedef int (*mm_export_fn)(void *payload, const struct mm_export_row *row, struct err *err);
-/* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end.  alone: as for mm_unit_room. */
-int mm_export_begin(void *ctx, struct mm *mm, bool alone, struct mm_export **ret, struct err *err) MMR_CHECKED;
+/* Begins a REPEATABLE READ snapshot with temporary work tables that vanish at its end.  alone: as for mm_unit_room.
+ * threads: about how many will be added; only time depends on it. */
+int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, struct mm_export **ret, struct err *err) MMR_CHECKED;
 /* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known.
  * posts: as the plan counted them, for mm_export_changed. */
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;

@@ -303,19 +303,53 @@ START_TEST(test_shared_snapshot)
 	OK(db_begin(first, DB_READ_SNAPSHOT, &err));
 	OK(db_snapshot_export(first, first, &name, &err));
 	run(writer, "INSERT INTO snapshot_rows VALUES (1)");
-	OK(db_snapshot_begin(second, name, &err));
+	OK(db_snapshot_begin(second, name, DB_READ_SNAPSHOT, &err));
 	ck_assert_int_eq(value(second, "SELECT count(*) FROM snapshot_rows"), 0);
 	FAILS(try_run(second, "INSERT INTO snapshot_rows VALUES (2)", &err), ERR_PERMISSION);
 	db_rollback(second);
 	ck_assert_int_eq(value(second, "SELECT count(*) FROM snapshot_rows"), 1);
 	db_rollback(first);
-	FAILS(db_snapshot_begin(second, name, &err), ERR_DATABASE); /* it ended with its transaction */
+	FAILS(db_snapshot_begin(second, name, DB_READ_SNAPSHOT, &err), ERR_DATABASE); /* it ended with its transaction */
 	db_rollback(second);
-	FAILS(db_snapshot_begin(second, "1'; DROP TABLE snapshot_rows; --", &err), ERR_INTERNAL);
+	FAILS(db_snapshot_begin(second, "1'; DROP TABLE snapshot_rows; --", DB_READ_SNAPSHOT, &err), ERR_INTERNAL);
 	run(writer, "DROP TABLE snapshot_rows");
 	talloc_free(first);
 	talloc_free(second);
 	talloc_free(writer);
+}
+END_TEST
+
+START_TEST(test_copy_across)
+{
+	static const struct sql out = {"across_out", "COPY (SELECT i, repeat('x', i % 100000) FROM generate_series(1, 100100) i WHERE i < 5000 OR i > 99990) TO STDOUT (FORMAT binary)"},
+				fails_late = {"across_late", "COPY (SELECT i, repeat('x', 9000 / (3000 - i)) FROM generate_series(1, 5000) i) TO STDOUT (FORMAT binary)"},
+				no_copy = {"across_none", "SELECT 1"},
+				in = {"across_in", "COPY across FROM STDIN (FORMAT binary)"},
+				other = {"across_other", "COPY across_other FROM STDIN (FORMAT binary)"};
+	struct db *from = open_db(), *to = open_db();
+	struct err err;
+
+	run(to, "CREATE TEMPORARY TABLE across (i int, t text)");
+	run(to, "CREATE TEMPORARY TABLE across_other (i int)");
+	OK(db_begin(from, DB_EXPORT_SNAPSHOT, &err));
+	OK(db_begin(to, DB_EXPORT_SNAPSHOT, &err));
+	OK(db_copy_across(from, &out, to, &in, &err));
+	ck_assert_int_eq(value(to, "SELECT count(*) FROM across"), 4999 + 110);
+	ck_assert_int_eq(value(to, "SELECT count(*) FROM across WHERE length(t) <> i % 100000"), 0);
+	FAILS(db_copy_across(from, &out, to, &other, &err), ERR_DATABASE);   /* a column too many */
+	db_rollback(to);
+	OK(db_begin(to, DB_EXPORT_SNAPSHOT, &err));
+	FAILS(db_copy_across(from, &fails_late, to, &in, &err), ERR_DATABASE); /* rows had passed */
+	db_rollback(to);
+	db_rollback(from);
+	ck_assert_int_eq(value(to, "SELECT count(*) FROM across"), 0);
+	OK(db_begin(to, DB_EXPORT_SNAPSHOT, &err));
+	FAILS(db_copy_across(from, &no_copy, to, &in, &err), ERR_DATABASE);
+	db_rollback(to);
+	ck_assert_int_eq(value(from, "SELECT 1"), 1); /* both go on */
+	ck_assert_int_eq(value(to, "SELECT 1"), 1);
+	talloc_free(from);
+	talloc_free(to);
 }
 END_TEST
 
@@ -358,6 +392,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_copy);
 	tcase_add_test(tc, test_transactions);
 	tcase_add_test(tc, test_shared_snapshot);
+	tcase_add_test(tc, test_copy_across);
 	tcase_add_test(tc, test_prepared);
 	return tc;
 }

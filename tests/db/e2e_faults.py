@@ -639,6 +639,46 @@ def test_backend_killed(bench):
 
 
 @test
+def test_second_session_killed(bench):
+    """At full speed a second session joins and gives a part of the rows; the server ends it while it waits for a table: exit 12, nothing is deleted."""
+    bench.begin()
+    process = bench.halt("LEDGER_WRITE")  # the line that begins the run: planned, nothing exported
+    other = bench.pg.connect(bench.name)
+    try:
+        other.cursor().execute("LOCK TABLE reactions IN ACCESS EXCLUSIVE MODE")
+        os.kill(process.pid, signal.SIGCONT)
+        end = time.monotonic() + 30
+        sessions = f"FROM pg_stat_activity WHERE datname = '{bench.name}' AND "
+        joins, waits = sessions + "wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'", sessions + "state = 'idle in transaction' AND query LIKE '%mmr_few%'"
+        while bench.pg.psql(f"SELECT (SELECT count(*) {joins}), (SELECT count(*) {waits})") != "1|1" and process.poll() is None:
+            if time.monotonic() > end:
+                raise AssertionError("no session waits for the table while the other has found its rows: the test does not test")
+            time.sleep(0.02)
+        bench.pg.psql(f"SELECT pg_terminate_backend(pid) {joins}")
+    finally:
+        other.close()
+    done = lib.finish(process)
+    if done.code != 12:
+        bench.fail(f"exit code {done.code}, wanted 12\n{lib.tail(done.err)}")
+    bench.untouched()
+    bench.converge()
+
+
+@test
+def test_no_second_session(bench):
+    """A role with as many sessions as a run cannot do without: an export at full speed finds all rows by one."""
+    bench.begin(user="few")
+    bench.pg.psql("CREATE ROLE few LOGIN CONNECTION LIMIT 2")
+    try:
+        bench.sql(bench.call("grants", "few", env={"PGUSER": bench.pg.user}).out)
+        done = bench.call("run", "--yes", "--json", "-v", code=bench.want.code)
+        bench.says(done, "no second session: ")
+        bench.done()
+    finally:
+        bench.sql("DROP OWNED BY few; DROP ROLE few")
+
+
+@test
 def test_rows_locked(bench):
     """A session of somebody else holds rows of a due thread: that thread is kept, exit 3, the others go."""
     bench.begin(ONE)

@@ -1,2 +1,2 @@
 -- Before the unit's posts are found in another way.
-DROP TABLE pg_temp.mmr_post, pg_temp.mmr_dep
+DROP TABLE pg_temp.mmr_post

@@ -1,12 +1,17 @@
 -- Rows of other tables that name a post of the unit: one join for all of them, where a join a table would hash the unit five times.
 -- Of the large tables where they lie, and what orders those of one post; of the small ones (kind s) only the post.
--- Blocks: a table that the server has.
+-- Two sessions may share the work, each of them with the list of posts.
+-- Blocks: a table that the server has; many: tables with many rows a post; rest: the others.
 -- Parameters: none.  Locks: none.
 CREATE TEMPORARY TABLE mmr_dep ON COMMIT DROP AS
 SELECT d.kind, p.seq, p.thread, d.tid, d.first, d.second
 FROM (
-	SELECT 'r'::"char" AS kind, postid AS post, ctid AS tid, userid AS first, emojiname AS second FROM reactions
+	SELECT NULL::"char" AS kind, NULL::character varying AS post, NULL::tid AS tid, NULL::character varying AS first, NULL::character varying AS second WHERE false
+--[many
+	UNION ALL SELECT 'r', postid, ctid, userid, emojiname FROM reactions
 	UNION ALL SELECT 'm', postid, ctid, userid, NULL FROM threadmemberships
+--]
+--[rest
 	UNION ALL SELECT 't', postid, ctid, NULL, NULL FROM threads
 	UNION ALL SELECT 'f', postid, ctid, id, NULL FROM fileinfo
 --[priority
@@ -38,6 +43,7 @@ FROM (
 --]
 --[property
 	UNION ALL SELECT 's', targetid, NULL, targetid, NULL FROM propertyvalues WHERE targettype = 'post'
+--]
 --]
 ) d
 JOIN pg_temp.mmr_post p ON p.id = d.post

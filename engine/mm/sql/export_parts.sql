@@ -5,7 +5,8 @@
 -- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
-       c.thread, c.id, c.tid, false AS root, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false) AS changed
+       c.thread, c.id, c.tid, false AS root, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false) AS changed,
+       octet_length(c.id) > 26 OR c.id ~ '[\x01-\x1f"\\]' AS odd
 FROM (
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, coalesce(nullif(p.originalid, ''), p.id) AS head,
 	       coalesce(p.originalid, '') <> '' AS copy

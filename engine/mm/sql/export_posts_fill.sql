@@ -4,7 +4,7 @@
 -- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.  Indexes: (originalid) for the last kind.
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.other, c.createat, c.head, c.copy, c.deleteat, c.id) AS seq, c.thread, c.id, c.tid, c.root,
-       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed
+       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed, octet_length(c.id) > 26 OR c.id ~ '[\x01-\x1f"\\]' AS odd
 FROM (
 	SELECT w.thread, p.id COLLATE "C" AS id, p.ctid AS tid, p.createat, p.updateat, p.deleteat, CASE WHEN p.id = w.root THEN 0 WHEN p.originalid = w.root THEN 1 ELSE 2 END AS other,
 	       (CASE WHEN p.id <> w.root AND p.originalid <> '' THEN p.originalid ELSE p.id END) COLLATE "C" AS head,

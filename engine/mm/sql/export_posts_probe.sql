@@ -4,7 +4,7 @@
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.id <> c.root, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
        c.thread, c.id, c.tid, c.id = c.root AS root,
-       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed
+       coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed, octet_length(c.id) > 26 OR c.id ~ '[\x01-\x1f"\\]' AS odd
 FROM (
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, p.id AS head, false AS copy
 	FROM pg_temp.mmr_thread w

@@ -1,0 +1,2 @@
+-- The unit's list of posts, from the first session.  Parameters: none (COPY data).
+COPY pg_temp.mmr_post (seq, thread, id) FROM STDIN (FORMAT binary)
