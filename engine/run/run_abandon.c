@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JOURNAL_MAX_BYTES = 256 << 20 };
+enum { JOURNAL_MAX_BYTES = 256 << 20, READ_BYTES = 1 << 20 };
 
 struct abandon {
 	void *ctx;
@@ -114,6 +114,42 @@ static int damaged(struct abandon *a, const char *why)
 	return 0;
 }
 
+static int hash_file(struct abandon *a, struct digest *ret, struct err *err)
+{
+	auto_fd int fd = -1;
+	struct hash *h = hash_new(a->ctx);
+	char *data = mem_array(a->ctx, char, READ_BYTES);
+	ssize_t n;
+	int rc = file_open_beneath(a->store->root_dirfd, a->p->rel_path, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	while ((n = read(fd, data, READ_BYTES)) > 0 || (n < 0 && errno == EINTR))
+		hash_update(h, data, n > 0 ? (size_t)n : 0);
+	if (n < 0)
+		return err_sys(err, ERR_STORE, errno, "cannot read \"%s\"", a->p->rel_path);
+	hash_final(h, ret);
+	return 0;
+}
+
+/* It cannot be read.  When every byte is what the ledger names, that is not the file's fault: a later mmretain has written it, or this one has an error. */
+static int judge_bytes(struct abandon *a, const struct digest *file, struct err *err)
+{
+	struct digest now;
+	struct err why = *err;
+	int rc = hash_file(a, &now, err);
+
+	if (rc < 0)
+		return rc;
+	if (memcmp(&now, file, sizeof now) != 0) {
+		rc = damaged(a, why.msg);
+		err_clear(err);
+		return rc;
+	}
+	err_set(err, ERR_GUARD, "bundle %s is whole, byte for byte what the ledger names, and this program cannot read it: %s", a->p->bundle, why.msg);
+	return err_hint(err, "Nothing is lost. Use a newer mmretain, one at least as new as the newest `tool` in the ledger, for this archive.");
+}
+
 /* Read in full against the ledger.  A disk that does not read says nothing about the file. */
 static int read_back(struct abandon *a, struct err *err)
 {
@@ -124,11 +160,8 @@ static int read_back(struct abandon *a, struct err *err)
 	if (!hex_decode(a->p->file_digest, DIGEST_BYTES, file.b) || !hex_decode(a->p->rows_digest, DIGEST_BYTES, rows.b))
 		return err_set(err, ERR_VERIFY, "the ledger line of bundle %s has no digests", a->p->bundle);
 	rc = bundle_reopen(a->ctx, a->store->root_dirfd, a->p->rel_path, &file, &rows, &receipt, err);
-	if (rc == -ERR_VERIFY) {
-		rc = damaged(a, err->msg);
-		err_clear(err);
+	if (rc == -ERR_VERIFY && (rc = judge_bytes(a, &file, err)) != -ERR_STORE)
 		return rc;
-	}
 	if (rc < 0) {
 		err_prefix(err, "whether bundle %s is lost cannot be told", a->p->bundle);
 		return *err->hint ? rc : err_hint(err, "When the disk cannot read it any more, move the file out of the archive root: then it is missing.");

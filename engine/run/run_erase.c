@@ -1,7 +1,7 @@
 /*
  * run_erase.c - one person out of the archive.
  *
- * Each bundle: the old file is read back against the ledger, the new one written and read back, line `erasing`, late rows, the new file published,
+ * Each bundle: the old file is read back against the ledger, the new one written and read back, holds asked again, line `erasing`, late rows, the new file published,
  * line `erased`, the old file out of every index and removed.  At the end the indexes are built again.  What an earlier call left is
  * finished first, whoever it was about.
  */
@@ -60,7 +60,8 @@ static int erase_one(struct erase *x, struct erase_bundle *b, struct err *err)
 	rc = bundle_reopen(b, x->store->root_dirfd, b->ret->rel_path, &b->voucher.file, &b->voucher.rows, &old, err);
 	if (rc == -ERR_VERIFY)
 		return erase_damaged(x, b->ret, err);
-	if (rc < 0 || (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0)
+	if (rc < 0 || (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0 ||
+	    (rc = erase_look_again(x, b, err)) < 0 || b->ret->state != RUN_ERASE_DUE)
 		return rc;
 	fill_line(x, b, old, &now, &line);
 	if ((rc = erase_line(x->ledger, b, &line, false, 0, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_INTENT, err)) < 0 ||

@@ -33,6 +33,10 @@ int erase_damaged(struct erase *x, struct run_erased *e, struct err *err);
 /* What there is of the person in this bundle, and may it be written again?  *ret NULL: nothing, or it cannot be read.  Parent ctx. */
 int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err) MMR_CHECKED;
 
+/* Holds once more, when the new file is written and nothing has been announced: writing it may have taken hours.  One that covers what goes makes the
+ * bundle RUN_ERASE_HELD.  ERR_DATABASE, ERR_HOLD (a record of the plugin cannot be read). */
+int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err) MMR_CHECKED;
+
 /* ---- run_erase_late.c: rows beside the ledger ---- */
 
 /* Which bundles have late rows at all: fills x->late. */

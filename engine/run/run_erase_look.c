@@ -223,7 +223,7 @@ static int judge(struct erase *x, struct erase_bundle *b, const char *held, stru
 }
 
 /* Holds are asked of the database anew: the last bundle may be hours after the first. */
-static int look_at_holds(struct looking *l, const char *rel_path, struct err *err)
+static int look_at_holds(struct looking *l, const struct ledger_state *st, const char *rel_path, struct err *err)
 {
 	const struct run_erase_options *o = l->x->options;
 	struct bundle_reader *r;
@@ -236,16 +236,49 @@ static int look_at_holds(struct looking *l, const char *rel_path, struct err *er
 	hold = held_person(l->b, asked, o->user, o->name, o->n_names);
 	if (hold)
 		l->why = mem_printf(l->b, "%s names this person", hold);
-	rc = held_bundle(l->b, asked, l->x->state, r, &l->held, err);
+	rc = held_bundle(l->b, asked, st, r, &l->held, err);
 	talloc_free(r);
 	return rc;
+}
+
+/* Every row is asked again, as it was before the file was written; the counts of then stand. */
+static int scan_again(struct looking *l, const char *rel_path, struct err *err)
+{
+	struct erase *x = l->x;
+	int rc;
+
+	if (l->why || !held_possible(l->held))
+		return 0;
+	x->ask.row = on_row;
+	x->ask.payload = l;
+	rc = bundle_erase_scan(l->b, x->store->root_dirfd, rel_path, &x->ask, &l->b->erasure, err);
+	x->ask.payload = NULL;
+	return rc;
+}
+
+int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err)
+{
+	static const struct ledger_state none; /* no line of a hold has come: whoever writes one waits for us */
+	auto_mem struct erase_bundle *again = mem_new(b, struct erase_bundle);
+	struct run_erased counts = {.rel_path = b->ret->rel_path};
+	struct looking l = {.x = x, .b = again};
+	int rc;
+
+	if (!x->mm)
+		return 0; /* nobody is asked who could answer otherwise by now */
+	*again = (struct erase_bundle){.ret = &counts, .late_id = b->late_id, .n_late_ids = b->n_late_ids};
+	if ((rc = look_at_holds(&l, &none, counts.rel_path, err)) < 0 || (rc = scan_again(&l, counts.rel_path, err)) < 0 || !l.why)
+		return rc;
+	b->ret->why = mem_strdup(x->report, l.why);
+	b->ret->state = RUN_ERASE_HELD;
+	return 0;
 }
 
 static int look_inside(struct erase *x, struct erase_bundle *b, const char *rel_path, struct err *err)
 {
 	struct looking l = {.x = x, .b = b};
 	const struct bundle_erase_sum *sum;
-	int rc = look_at_holds(&l, rel_path, err);
+	int rc = look_at_holds(&l, x->state, rel_path, err);
 
 	if (rc < 0)
 		return rc;

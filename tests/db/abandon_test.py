@@ -4,12 +4,16 @@
 usage: MMRETAIN=BINARY abandon_test.py [-k NAME]
 """
 import glob
+import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -224,7 +228,54 @@ class Lost(Base):
         self.call("run", "--yes", code=self.bench.want.code)
 
 
+def of_later_form(path):
+    """The bundle as a later mmretain could have written it: whole, and its mmretain.json names another format."""
+    data = pathlib.Path(path).read_bytes()
+    frames = struct.unpack("<I", data[-9:-5])[0]
+    table = len(data) - 17 - 8 * frames
+    sizes = list(struct.iter_unpack("<II", data[table + 8:-9]))
+    last = table - sizes[-1][0]
+    at = last - sizes[-2][0]
+    text = subprocess.run(["zstd", "-dcq"], input=data[at:last], capture_output=True, check=True).stdout.replace(b'"format":"mmr1"', b'"format":"mmr2"')
+    body = text[:text.rindex(b'"check"')]
+    text = body + b'"check":"' + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
+    with tempfile.NamedTemporaryFile() as f:  # from a file: a frame that says its size
+        f.write(text)
+        f.flush()
+        frame = subprocess.run(["zstd", "-cq", f.name], capture_output=True, check=True).stdout
+    sizes[-2] = (len(frame), len(text))
+    data = data[:at] + frame + data[last:table] + data[table:table + 8] + b"".join(struct.pack("<II", *s) for s in sizes) + data[-9:]
+    pathlib.Path(path).write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def change_ledger(archive, change):
+    """Every line as `change` gives it, in a chain that is whole."""
+    path = pathlib.Path(archive, "ledger", "entries.jsonl")
+    lines, prev = [], "0" * 64
+    for line in path.read_text().splitlines():
+        body = re.sub('"prev":"[0-9a-f]{64}"', f'"prev":"{prev}"', change(line[:line.rindex(',"hash":')]), count=1)
+        prev = hashlib.sha256(body.encode()).hexdigest()
+        lines.append(f'{body},"hash":"{prev}"}}\n')
+    path.write_text("".join(lines))
+
+
 class Refused(Base):
+    def test_later_form(self):
+        """What this program cannot read is not lost when every byte is as it was published."""
+        path = self.crash()
+        was = next(e for e in self.of_type("published") if e["bundle"] == os.path.basename(path))["file_digest"]
+        now = of_later_form(path)
+        change_ledger(self.archive, lambda line: line.replace(was, now))
+        self.refused(path, 16, "is whole, byte for byte what the ledger names", "has format mmr2", "use a newer mmretain")
+        self.assertTrue(os.path.exists(path))
+        with open(path, "r+b") as f:  # another byte of it: damaged
+            f.seek(os.path.getsize(path) // 2)
+            byte = f.read(1)
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte[0] ^ 1]))
+        self.assertEqual(json.loads(self.abandon(path, "--yes", "--json").out)["found"], "damaged")
+
     def test_whole(self):
         """One that can be read and is what the ledger names: the run finishes it."""
         path = self.crash()

@@ -387,6 +387,32 @@ class Erase(unittest.TestCase):
         self.erase("--yes")
         self.check_erased()
 
+    def test_hold_while_writing(self):
+        """One that comes when the new file is written already, and nothing is announced: the bundle stays as it is."""
+        self.run_all()
+        self.bench.policy(faults.OLD, holds=[{"name": "court", "match": {"channels": ["qq-held"]}, "because": "court"}])
+        first = json.loads(self.erase("-n", "--json").out)["bundles"][0]["bundle"]
+        channel = next(r["channelid"] for table, r in lib.Bundle(os.path.join(self.archive, first)).rows() if table == "posts" and r.get("userid") == USER)
+        was = self.bench.sql(f"SELECT name FROM channels WHERE id = '{channel}'").strip()
+        holds = {"the legal-hold plugin names this person": lambda: self.plugin_holds(user_ids=[USER]),
+                 "hold court covers thread": lambda: self.bench.sql(f"UPDATE channels SET name = 'qq-held' WHERE id = '{channel}'")}
+        for why, come in holds.items():
+            with self.subTest(why=why):
+                process = self.bench.start("ERASE_WRITTEN:stop", "erase", "--user", "zqxaccount", "--yes", "--json", *CASE)
+                self.assertTrue(lib.stopped(process))
+                self.assertEqual(len(os.listdir(os.path.join(self.archive, "partial"))), 1)
+                come()
+                left = json.loads(self.bench.go_on(process, code=17).out)["bundles"][0]
+                self.assertEqual((left["bundle"], left["state"]), (first, "held"))
+                self.assertIn(why, left["why"])
+                self.assertTrue(os.path.exists(os.path.join(self.archive, first)))
+                self.assertEqual(os.listdir(os.path.join(self.archive, "partial")), [])
+                self.assertNotIn(first, [e["old_rel_path"] for e in self.ledger("erasing")])
+                self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'")
+        self.bench.sql(f"UPDATE channels SET name = '{was}' WHERE id = '{channel}'")
+        self.erase("--yes")
+        self.check_erased()
+
     def test_archive_alone(self):
         """Without policy and database; nobody has asked holds then, and that is said."""
         self.run_all()
