@@ -53,12 +53,12 @@ static int64_t db_connect_timeout_ms(const struct db *db, const struct db_params
 	return (seconds < 2 ? 2 : seconds) * 1000;
 }
 
-static void connect_patiently(struct db *db, void *tmp, const struct db_params *p, const char **ret_silent)
+static void connect_patiently(struct db *db, void *tmp, const struct db_params *p, const char **ret_before)
 {
 	int64_t timeout_ms = db_connect_timeout_ms(db, p);
 
 	for (int64_t wait_ms = CONNECT_WAIT_MS;; wait_ms *= 2) {
-		db->pg = db_reach(tmp, p, timeout_ms, ret_silent);
+		db->pg = db_reach(tmp, p, timeout_ms, ret_before);
 		if (!db->pg || PQstatus(db->pg) == CONNECTION_OK || wait_ms > CONNECT_WAIT_MAX_MS || stop_requested() || !will_pass(db->pg))
 			return;
 		time_sleep_ms(wait_ms);
@@ -66,13 +66,14 @@ static void connect_patiently(struct db *db, void *tmp, const struct db_params *
 	}
 }
 
-/* libpq's text on one line; it names host, port, user and file, never a password. */
-static int connect_error(PGconn *pg, const char *silent, struct err *err)
+/* libpq's text on one line; it names host, port, user and file, never a password.  Before it, what attempts before this one came to. */
+static int connect_error(PGconn *pg, const char *before, struct err *err)
 {
-	char text[700];
-	size_t n = silent ? (size_t)snprintf(text, sizeof text, "%.300s%s", silent, *PQerrorMessage(pg) ? "; " : "") : 0;
+	const char *last = PQerrorMessage(pg);
+	char *all auto_mem = mem_printf(NULL, "%s%.*s", before ? before : "", before ? db_whole_lines(last) : (int)strlen(last), last), text[900];
+	size_t n = 0;
 
-	for (const char *p = PQerrorMessage(pg); *p && n + 3 < sizeof(text); p++) {
+	for (const char *p = all; *p && n + 3 < sizeof(text); p++) {
 		if (*p != '\n') {
 			text[n++] = *p;
 			continue;
@@ -101,14 +102,14 @@ static char *describe(struct db *db)
 
 static int connect_params(struct db *db, void *tmp, struct db_params *p, struct err *err)
 {
-	const char *silent;
+	const char *before;
 
-	connect_patiently(db, tmp, p, &silent);
+	connect_patiently(db, tmp, p, &before);
 	if (!db->pg)
 		return err_set(err, ERR_INTERNAL, "out of memory");
 	PQsetNoticeReceiver(db->pg, on_notice, db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
-		return connect_error(db->pg, silent, err);
+		return connect_error(db->pg, before, err);
 	db->safe = describe(db);
 	return db_session_start(db, err);
 }

@@ -61,9 +61,13 @@ int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* 
 int db_params_passfile(void *ctx, const struct db_params *p, struct err *err) MMR_CHECKED;
 
 /* A connection with these parameters, good or bad, which the caller asks and finishes; NULL: out of memory.  Each address of each host has timeout_ms.
- * *ret_silent: the last that did not answer in that time, for people, or NULL; of ctx, as all that is needed meanwhile.  A stop request ends it at once.
+ * *ret_before: what the attempts before this one came to, and which address did not answer in that time, for people, a line each, or NULL; of ctx, as all that is
+ * needed meanwhile.  A stop request ends it at once.
  * Names are looked up by the system's resolver, which ends in its own time. */
-PGconn *db_reach(void *ctx, const struct db_params *params, int64_t timeout_ms, const char **ret_silent);
+PGconn *db_reach(void *ctx, const struct db_params *params, int64_t timeout_ms, const char **ret_before);
+
+/* How many bytes of libpq's text are whole lines: of an attempt that nobody waits for any more there is half a one. */
+int db_whole_lines(const char *text);
 
 /* Settings of a new session, facts about the server (db_session.c). */
 int db_session_start(struct db *db, struct err *err) MMR_CHECKED;

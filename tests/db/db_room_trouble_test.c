@@ -305,6 +305,68 @@ START_TEST(test_silent)
 }
 END_TEST
 
+/* What the first said is told although another was silent after it; an address in another spelling is the same address. */
+START_TEST(test_refused_and_silent)
+{
+	int64_t start_ms = time_mono_ms();
+	char more[200];
+	struct err err;
+	int port, fd = silent_port(&port);
+
+	snprintf(more, sizeof more, "host=127.0.0.1,127.0.0.1,127.0.0.1 port=1,%d,2 connect_timeout=2", port);
+	FAILS(open_with(more, &err), ERR_DATABASE);
+	SAYS("port 1 failed: Connection refused");
+	SAYS("no answer from 127.0.0.1 (127.0.0.1), port");
+	SAYS("port 2 failed: Connection refused");
+	SAYS_NOT("failed: ;");
+	snprintf(more, sizeof more, "host='' hostaddr=127.1,127.0.1 port=1,%d connect_timeout=2", port);
+	FAILS(open_with(more, &err), ERR_DATABASE);
+	SAYS("no answer from the server (127.0.0.1), port");
+	SAYS("port 1 failed");
+	SAYS_NOT("failed: ;");
+	ck_assert_int_lt(time_mono_ms() - start_ms, 5900); /* one wait each */
+	close(fd);
+}
+END_TEST
+
+/* To its first client a server that is no standby; to the next it says nothing. */
+static void *answer_once(void *arg)
+{
+	static const char hello[] = "R\0\0\0\10\0\0\0\0S\0\0\0\30server_version\00015.0\0S\0\0\0\27in_hot_standby\0off\0S\0\0\0\46default_transaction_read_only\0off\0Z\0\0\0\5I";
+	int fd = accept(*(int *)arg, NULL, NULL);
+	char startup[1024];
+
+	if (fd >= 0 && read(fd, startup, sizeof startup) > 0)
+		(void)!write(fd, hello, sizeof hello - 1);
+	return fd >= 0 && read(fd, startup, sizeof startup) >= 0 && close(fd) == 0 ? arg : NULL;
+}
+
+/* Servers that were passed over for a standby are asked again, each with its own time, also when a standby is silent. */
+START_TEST(test_prefer_standby)
+{
+	struct db *db = open_db();
+	char more[600], where[400];
+	pthread_t thread;
+	struct err err;
+	int port, fd = silent_port(&port), once_port, once = silent_port(&once_port);
+	const char *colon;
+
+	snprintf(where, sizeof where, "%s", db_text_safe(db));
+	ck_assert_ptr_nonnull(colon = strrchr(where, ':'));
+	snprintf(more, sizeof more, "host=%.*s,127.0.0.1 port=%.*s,%d connect_timeout=2 target_session_attrs=prefer-standby", (int)(colon - where), where,
+		 (int)strcspn(colon + 1, "/"), colon + 1, port);
+	OK(open_with(more, &err));
+	ck_assert_int_eq(pthread_create(&thread, NULL, answer_once, &once), 0);
+	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,%.*s connect_timeout=2 target_session_attrs=prefer-standby sslmode=disable gssencmode=disable",
+		 (int)(colon - where), where, once_port, (int)strcspn(colon + 1, "/"), colon + 1);
+	OK(open_with(more, &err));
+	pthread_join(thread, NULL);
+	close(once);
+	close(fd);
+	talloc_free(db);
+}
+END_TEST
+
 /* The same database behind another socket; without it (a single server by hand) nothing is tested. */
 static const char *other_socket(const char *variable)
 {
@@ -402,6 +464,8 @@ TCase *db_trouble_case(void)
 	tcase_add_test(tc, test_messages);
 	tcase_add_test(tc, test_refused);
 	tcase_add_test(tc, test_silent);
+	tcase_add_test(tc, test_refused_and_silent);
+	tcase_add_test(tc, test_prefer_standby);
 	tcase_add_test(tc, test_pooler);
 	tcase_add_test(tc, test_standby);
 	tcase_add_test(tc, test_search_path);
