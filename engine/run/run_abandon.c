@@ -269,7 +269,7 @@ static int write_line(struct abandon *a, struct err *err)
 	ledger_str(&e, "reason", a->options->reason);
 	ledger_int(&e, "uid", (int64_t)getuid());
 	ledger_str(&e, "host", host);
-	ledger_str(&e, "tool", "mmretain " RUN_VERSION);
+	ledger_str(&e, "tool", RUN_VERSION);
 	return ledger_append(a->ledger, &e, err);
 }
 

@@ -26,7 +26,7 @@
 #include <mmretain/run.h>
 #include <mmretain/store.h>
 
-#define RUN_VERSION "0.1.0"
+#define RUN_VERSION "mmretain 0.1.0"
 #define EXPIRY_NEVER INT32_MAX
 
 /* Attachments that wait for the end of the run. */

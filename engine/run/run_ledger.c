@@ -26,7 +26,7 @@ int run_line_begin(struct run *run, struct err *err)
 
 	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
 	begin(&e, run, "run-begin");
-	ledger_str(&e, "tool", "mmretain " RUN_VERSION);
+	ledger_str(&e, "tool", RUN_VERSION);
 	ledger_str(&e, "host", host);
 	ledger_str(&e, "system_identifier", run->mm->schema->system_identifier);
 	ledger_str(&e, "database", run->mm->schema->database);

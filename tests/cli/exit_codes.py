@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -90,6 +91,9 @@ class Done(Base):
         self.call(0, "run", "--yes", out=r"(?s)\ABUNDLE .*\ndue .*\narchived .*\ndeleted .*\n" + RUN_LINE % "complete")
         self.finished()
         self.assertEqual((self.ledger()[-1]["outcome"], self.ledger()[-1]["exit"]), ("complete", 0))
+        bundle = next(pathlib.Path(self.copy.archive).rglob("*.tar.zst"))
+        info = subprocess.run(["tar", "--zstd", "-xOf", bundle, "--wildcards", "*/bag-info.txt"], capture_output=True, text=True, check=True).stdout
+        self.assertRegex(info, r"(?m)^Bag-Software-Agent: mmretain \d")
         self.call(0, "run", "--yes", out=r"\Adue       0 threads, 0 posts\narchived  0 threads, 0 posts, 0 B\ndeleted   0 threads, 0 posts; 0 files, 0 B\n" + RUN_LINE % "complete")
         self.finished()
 
