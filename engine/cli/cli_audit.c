@@ -98,6 +98,10 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 		(void)time_parse(a->value[OPT_AFTER], &q.from_ms); /* checked by the parser */
 	if (a->value[OPT_BEFORE])
 		(void)time_parse(a->value[OPT_BEFORE], &q.before_ms);
+	if (q.from_ms >= q.before_ms) {
+		err_set(err, ERR_USAGE, "--before %s is not after --after %s: no post can be between", a->value[OPT_BEFORE], a->value[OPT_AFTER]);
+		return err_hint(err, "--after is the first moment that counts, --before the first that does not.");
+	}
 	q.user = split_list(cli, OPT_USER, &q.n_users);
 	q.channel = split_list(cli, OPT_CHANNEL, &q.n_channels);
 	*ret = q;
@@ -204,8 +208,8 @@ static int access_line(void *payload, const char *line, size_t len, struct err *
 
 int cli_print_access(struct cli *cli, struct err *err)
 {
-	static const struct cli_column columns[] = {{"time", CLI_LEFT},    {"uid", CLI_RIGHT},   {"command", CLI_LEFT}, {"case", CLI_LEFT},
-						    {"threads", CLI_RIGHT}, {"posts", CLI_RIGHT}, {"thread", CLI_LEFT},  {"reason", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"TIME", CLI_LEFT},    {"UID", CLI_RIGHT},   {"COMMAND", CLI_LEFT}, {"CASE", CLI_LEFT},
+						    {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT}, {"THREAD", CLI_LEFT},  {"REASON", CLI_LEFT}};
 	struct access_list l = {.cli = cli};
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 

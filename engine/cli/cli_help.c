@@ -19,12 +19,11 @@ void cli_option_usage(const struct cli_option *o, char ret[64])
 	snprintf(ret + n, 64 - (size_t)n, "--%s%s%s", o->name, o->value_name ? " " : "", o->value_name ? o->value_name : "");
 }
 
-/* One paragraph, wrapped, every line indented; `backticks` are for other outputs. */
-static void put_wrapped(FILE *out, const char *text, size_t len, size_t indent)
+/* One paragraph, wrapped, every line but the first indented; `backticks` are for other outputs. */
+static void put_hanging(FILE *out, const char *text, size_t len, size_t indent)
 {
 	size_t column = indent;
 
-	fprintf(out, "%*s", (int)indent, "");
 	for (size_t i = 0; i < len;) {
 		size_t word = strcspn(text + i, " \n");
 
@@ -44,6 +43,12 @@ static void put_wrapped(FILE *out, const char *text, size_t len, size_t indent)
 	fputc('\n', out);
 }
 
+static void put_wrapped(FILE *out, const char *text, size_t len, size_t indent)
+{
+	fprintf(out, "%*s", (int)indent, "");
+	put_hanging(out, text, len, indent);
+}
+
 static void put_prose(FILE *out, const char *prose)
 {
 	for (const char *p = prose; *p;) {
@@ -61,7 +66,8 @@ static void put_option(FILE *out, const struct cli_option *o)
 	char usage[64];
 
 	cli_option_usage(o, usage);
-	fprintf(out, "  %-26s %s\n", usage, o->help);
+	fprintf(out, "  %-26s ", usage);
+	put_hanging(out, o->help, strlen(o->help), 29);
 }
 
 static bool is_common(int id)

@@ -9,6 +9,17 @@
 
 #include "cli.h"
 
+static const char *color_when; /* --color; NULL: not given, or not read yet */
+
+static bool want_color(const char *when, int fd)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (when && strcmp(when, "auto") != 0)
+		return strcmp(when, "always") == 0;
+	return isatty(fd) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
+}
+
 /* For errors that come from deep below and have no hint of their own. */
 static const char *way_out(const struct err *err)
 {
@@ -31,7 +42,7 @@ static const char *way_out(const struct err *err)
 void cli_print_error(const struct err *err)
 {
 	const char *hint = *err->hint ? err->hint : way_out(err);
-	bool color = isatty(STDERR_FILENO) && !getenv("NO_COLOR");
+	bool color = want_color(color_when, STDERR_FILENO);
 	auto_mem void *ctx = mem_context(NULL, "error");
 
 	cli_progress_clear();
@@ -48,15 +59,6 @@ const char *cli_policy_path(const struct cli *cli)
 	return path ? path : CLI_DEFAULT_POLICY;
 }
 
-static bool want_color(const char *when)
-{
-	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	if (when && strcmp(when, "auto") != 0)
-		return strcmp(when, "always") == 0;
-	return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
-}
-
 static void set_up(struct cli *cli)
 {
 	const struct cli_args *a = cli->args;
@@ -65,7 +67,8 @@ static void set_up(struct cli *cli)
 	cli->json = cli_given(cli, OPT_JSON);
 	cli->quiet = cli_given(cli, OPT_QUIET);
 	cli->verbose = cli_given(cli, OPT_VERBOSE);
-	cli->color = want_color(a->value[OPT_COLOR]);
+	color_when = a->value[OPT_COLOR];
+	cli->color = want_color(color_when, STDOUT_FILENO);
 	log_level_set(cli->quiet ? LOG_WARN : cli->verbose ? LOG_DEBUG : LOG_INFO);
 	if (a->value[OPT_NOW] && time_parse(a->value[OPT_NOW], &now_ms))
 		time_override_ms(now_ms);

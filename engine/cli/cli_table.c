@@ -26,10 +26,12 @@ struct cli_table *cli_table_new(const struct cli *cli, const struct cli_column *
 	talloc_set_destructor(t, release);
 	t->n_columns = n;
 	scols_table_enable_colors(t->table, cli->color);
+	/* Never squeezed to the terminal's width: that breaks ids and words in two, and a line that the terminal breaks can still be copied. */
+	scols_table_set_termforce(t->table, SCOLS_TERMFORCE_NEVER);
 	scols_table_enable_noencoding(t->table, 1); /* every text is safe already; made safe twice it cannot be read */
 	for (size_t i = 0; i < n; i++) {
 		struct libscols_column *c = mem_check(scols_table_new_column(
-			t->table, column[i].head, 0, column[i].align == CLI_RIGHT ? SCOLS_FL_RIGHT : SCOLS_FL_WRAP));
+			t->table, column[i].head, 0, column[i].align == CLI_RIGHT ? SCOLS_FL_RIGHT : 0));
 
 		if (cli->color)
 			scols_cell_set_color(scols_column_get_header(c), "\033[1m");

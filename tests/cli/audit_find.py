@@ -175,6 +175,11 @@ class Find(Archive, unittest.TestCase):
         self.assertIn("An id has 26 letters and digits", done.stderr)
         self.assertNotIn("--scan", done.stderr)
 
+    def test_time_that_holds_nothing(self):
+        for a, b in (("2025-01-01", "2025-01-01"), ("2026-01-01", "2025-01-01")):
+            done = self.mmretain("find", "--after", a, "--before", b, "und", status=2)
+            self.assertIn(f"--before {b} is not after --after {a}", done.stderr)
+
     def test_days_name_their_zone(self):
         days = set()
         for thread in {p["thread"] for p in self.posts.values()}:

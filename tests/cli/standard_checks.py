@@ -130,6 +130,20 @@ class Terminal(unittest.TestCase):
         self.assertNotIn("\033", self.on_terminal(*self.WORDS, "--color", "never"))
         self.assertNotIn("\033", run(*self.WORDS).stdout)
 
+    def test_colours_of_errors(self):
+        """Where they go counts, and --color for them too."""
+        for words, env, coloured in (((), {}, True), ((), {"TERM": "dumb"}, False), ((), {"NO_COLOR": "1"}, False), (("--color", "never"), {}, False)):
+            leader, follower = pty.openpty()
+            run("check", "-c", "/nonexistent/policy.yaml", *words, capture_output=False, stdout=subprocess.DEVNULL, stderr=follower, env={"TERM": "xterm", **env})
+            os.close(follower)
+            self.assertEqual("\033[31merror:" in os.read(leader, 65536).decode(), coloured, (words, env))
+            os.close(leader)
+
+    def test_help_is_wrapped(self):
+        for word in words_of_help():
+            text = run("help", word).stdout
+            self.assertLessEqual(max(map(len, text.split("example:")[0].split("\n"))), 100, word)
+
     def test_colours_when_asked_for(self):
         self.assertIn("\033[31m", run(*self.WORDS, "--color", "always").stdout)
 
