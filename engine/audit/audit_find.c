@@ -6,8 +6,10 @@
 #include <fnmatch.h>
 #include <regex.h>
 #include <string.h>
+#include <uthash.h>
 
 struct ids { const char **id; size_t n; };
+struct known { UT_hash_handle hh; size_t len; char key[]; };
 struct find {
 	struct audit *a;
 	const struct audit_question *q;
@@ -23,7 +25,24 @@ struct find {
 	uint64_t seen;
 	struct audit_found *out;
 	bool threads_only;
+	struct hash *hash;
+	struct known *rows;          /* digests of the rows that were found */
 };
+
+/* true: not known before. */
+static bool learn(void *ctx, struct known **all, const void *key, size_t len)
+{
+	struct known *k;
+
+	HASH_FIND(hh, *all, key, len, k);
+	if (k)
+		return false;
+	k = mem_check(talloc_zero_size(ctx, sizeof(*k) + len));
+	memcpy(k->key, key, len);
+	k->len = len;
+	HASH_ADD_KEYPTR(hh, *all, k->key, k->len, k);
+	return true;
+}
 
 /* ---- names ---- */
 
@@ -281,10 +300,14 @@ static int find_row(void *payload, const struct catalog_row *row, const char *li
 {
 	struct find *f = payload;
 
-	(void)line;
-	(void)len;
+	struct digest d;
+
 	(void)err;
 	if (!row_matches(f, row))
+		return 0;
+	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not change is one answer. */
+	hash_bytes(f->hash, line, len, &d);
+	if (!learn(f->ctx, &f->rows, &d, sizeof d))
 		return 0;
 	if (f->seen++ < f->q->offset)
 		return 0;
@@ -357,6 +380,7 @@ static int find_prepare(struct find *f, struct err *err)
 	int rc = 0;
 
 	buf_init(&f->text, f->ctx, (size_t)64 << 20);
+	f->hash = hash_new(f->ctx);
 	if (q->words && q->words[0] && !f->a->words)
 		rc = catalog_words_new(f->a, &f->a->words, err);
 	if (!rc && q->words && q->words[0])
@@ -396,6 +420,7 @@ static int find_run(struct find *f, struct err *err)
 		rc = settle_threads(f, err);
 	if (f->has_regex)
 		regfree(&f->regex);
+	HASH_CLEAR(hh, f->rows);
 	return rc;
 }
 
@@ -410,30 +435,43 @@ int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struc
 	return rc;
 }
 
+/* Where the thread of a hit is read: as it was last, or the part of it.  1, or 0: nowhere. */
+static int thread_of_hit(struct audit *a, const struct audit_ref *r, struct audit_ref *ret, struct err *err)
+{
+	int rc;
+
+	if (a->bundle[r->bundle].parts)
+		return locate_in(a, r->bundle, r->root, ret, err);
+	rc = audit_locate(a, r->root, ret, err);
+	if (rc != -ERR_NOT_FOUND)
+		return rc < 0 ? rc : 1;
+	err_clear(err);
+	return 0;
+}
+
 int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
 {
 	struct audit_found found = {0};
 	void *tmp auto_mem = mem_context(NULL, "threads");
 	struct find f = {.a = a, .q = q, .ctx = tmp, .out = &found, .threads_only = true};
+	struct known *known = NULL;
 	struct audit_ref *list = NULL;
 	size_t n = 0;
 	int rc = find_run(&f, err);
 
-	for (size_t i = 0; i < found.n && !rc; i++) {
+	for (size_t i = 0; i < found.n && rc >= 0; i++) {
 		const struct audit_ref *r = &found.hit[i].ref;
-		if (n > 0 && !strcmp(list[n - 1].root, r->root) && list[n - 1].bundle == r->bundle) /* hits of one thread follow each other */
+		if (i > 0 && !strcmp(found.hit[i - 1].ref.root, r->root) && found.hit[i - 1].ref.bundle == r->bundle) /* hits of one thread follow each other */
 			continue;
 		list = mem_grow(ctx, list, struct audit_ref, n + 1);
-		rc = a->bundle[r->bundle].parts ? locate_in(a, r->bundle, r->root, &list[n], err) : audit_locate(a, r->root, &list[n], err);
-		if (rc >= 0) {
-			n += (rc > 0 || !a->bundle[r->bundle].parts) &&
-			     (n == 0 || strcmp(list[n - 1].root, list[n].root) != 0 || list[n - 1].bundle != list[n].bundle);
-			rc = 0;
+		rc = thread_of_hit(a, r, &list[n], err);
+		if (rc > 0) {
+			char *key = mem_printf(tmp, "%zu %s", list[n].bundle, list[n].root);
+			n += learn(tmp, &known, key, strlen(key));
 		}
-		else if (rc == -ERR_NOT_FOUND)
-			rc = 0, err_clear(err);
 	}
-	if (rc)
+	HASH_CLEAR(hh, known);
+	if (rc < 0)
 		return rc;
 	*ret = list;
 	*ret_n = n;

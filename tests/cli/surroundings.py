@@ -4,6 +4,7 @@
 usage: MMRETAIN=BINARY surroundings.py [TEST...]
 """
 import fcntl
+import json
 import os
 import pathlib
 import resource
@@ -370,6 +371,26 @@ class Files(Base):
         self.call(14, "export", root, "--out", "/nonexistent/page.html", *case, err=r"\n  hint: Make it first, or name another")
         self.call(2, "find", "--regex", "[", *case, err=r"regular expression makes no sense: .*\n  hint: It is a POSIX")
         self.call(1, "export", "--words", "nosuchwordanywhere", "--out", "/tmp/none.html", *case, err=r"answers that\n  hint: Nothing was written")
+
+    def test_archived_twice(self):
+        """Threads that a run archived and a later one archived again and deleted: one answer each, one thread of an export each."""
+        self.begin()
+        case = ("--case", "1", "--reason", "test", "--after", "1970-01-01")
+        self.call(0, "run", "--yes", "--no-purge")
+        hits = json.loads(self.call(0, "find", "--limit", "0", "--json", *case).out)["hits"]
+        # A thread that has one more reply is another one then; its old posts did not change.
+        changed = sorted(self.want.roots)[0]
+        self.pg.psql(f"UPDATE posts SET message = message || ' anders', updateat = updateat + 1 WHERE id = '{changed}'", db=self.name)
+        self.call(0, "run", "--yes")
+        again = json.loads(self.call(0, "find", "--limit", "0", "--json", *case).out)["hits"]
+        self.assertEqual(len(again), len(hits) + 1)
+        paged = [json.loads(self.call(0, "find", "--limit", "50", "--offset", str(n), "--json", *case).out)["hits"] for n in range(0, len(again), 50)]
+        self.assertEqual([h for page in paged for h in page], again)
+        out = os.path.join(self.copy.where, "all.jsonl")
+        self.assertEqual(json.loads(self.call(0, "export", "--json", "--as", "jsonl", "--out", out, *case).out)["threads"], len(self.want.roots))
+        rows = pathlib.Path(out).read_text(encoding="utf-8").rstrip("\n").split("\n")
+        self.assertEqual(len(rows), len(set(rows)))
+        self.assertEqual(sum(f'"id":"{changed}"' in row and " anders" in row for row in rows), 1)
 
     def test_work_files(self):
         self.begin()
