@@ -270,13 +270,23 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 static void evidence(const struct report *rp)
 {
 	json_t *list = json_object_get(rp->doc, "bundles"), *entry;
-	size_t i;
+	size_t i, n, lists = 0;
 
-	point(rp, 9, "evidence", "%zu bundle%s", json_array_size(list), cli_s(json_array_size(list)));
+	json_array_foreach(list, i, entry)
+		lists += protocol_bool(entry, "waived");
+	n = json_array_size(list) - lists;
+	if (lists)
+		point(rp, 9, "evidence", "%zu bundle%s, %zu list%s of rows without an archive", n, cli_s(n), lists, cli_s(lists));
+	else
+		point(rp, 9, "evidence", "%zu bundle%s", n, cli_s(n));
 	json_array_foreach(list, i, entry)
 		evidence_of(rp, entry);
-	point(rp, 10, "method", "deletion of database rows, removal of attachment files");
-	point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems reuse it");
+	if (rp->begin && !protocol_bool(rp->begin, "purge")) {
+		point(rp, 10, "method", "archive only: this run was to delete nothing (--no-purge)");
+	} else {
+		point(rp, 10, "method", "deletion of database rows, removal of attachment files");
+		point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems reuse it");
+	}
 	point(rp, 11, "check", "each bundle was read back in full and compared before its rows were deleted");
 	point(rp, 0, "", "closing sweep: late threads put back: %llu, late rows removed: %llu",
 	      (unsigned long long)sum(rp, "sweep", "late_restored"), (unsigned long long)sum(rp, "sweep", "late_removed"));

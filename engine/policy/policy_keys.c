@@ -150,7 +150,7 @@ static void rule_init(void *rule)
 static const struct policy_section rule_section = {
 	.name = "a rule", .title = "rules", KEYS(rule_keys), .size = sizeof(struct policy_rule), .init = rule_init,
 	.about = "One rule wins for a channel: **channel > team > type > `{}`**, by the most specific key in its `match` (`archived` "
-		 "counts as type). On one rung the higher `priority` wins; a tie is an error, and nothing is deleted there. A channel "
+		 "counts as type). On one rung the higher `priority` wins; a tie is an error, and no run deletes anything until it is settled. A channel "
 		 "that no rule matches keeps everything."};
 
 static const struct policy_key hold_match_keys[] = {

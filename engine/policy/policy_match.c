@@ -82,7 +82,7 @@ static int tie(struct policy_candidate *winner, const struct policy_candidate *o
 	winner->loss = LOST_TIE;
 	err_set(err, ERR_POLICY, "rules `%s` (line %u) and `%s` (line %u) tie for channel \"%s\" (%s)", winner->rule->name,
 		winner->rule->line, other->rule->name, other->rule->line, s->channel_name, s->channel_id);
-	return err_hint(err, "Give one of them a higher `priority`; until then nothing is deleted there.");
+	return err_hint(err, "Give one of them a higher `priority`; until then nothing is planned, and no run deletes anything.");
 }
 
 int policy_winner(void *ctx, const struct policy *p, const struct policy_scope *s, const struct policy_rule **ret,
