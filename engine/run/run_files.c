@@ -163,7 +163,7 @@ static int find_look(struct sitting *s, const char *id, const struct look **ret,
 
 int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err)
 {
-	const struct look *look;
+	const struct look *look = NULL;
 	struct run_file *f;
 	int rc = find_look(u->sitting, id, &look, err);
 

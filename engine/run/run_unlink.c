@@ -163,13 +163,14 @@ static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, str
 
 /* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late replies no time
  * either, and it may have deleted again what an older journal names. */
-static int unlink_leftovers(struct run *run, struct err *err)
+static int unlink_leftovers(struct run *run, bool *ret_young, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
 	struct leftovers l;
 	int rc = find_leftovers(run, ctx, &l, err);
 
-	if (rc < 0 || l.newest_ms + run->policy->throttle.blob_grace_ms > written_ms(run, LEDGER_FILE))
+	*ret_young = rc == 0 && l.newest_ms + run->policy->throttle.blob_grace_ms > written_ms(run, LEDGER_FILE);
+	if (rc < 0 || *ret_young)
 		return rc;
 	for (size_t i = 0; i < l.n && rc == 0; i++)
 		rc = unlink_leftover(run, l.name[i], err);
@@ -204,8 +205,11 @@ int run_unlink_set_aside(struct run *run, struct err *err)
 
 int run_unlink_leftovers(struct run *run, struct err *err)
 {
-	run->leftovers = run->deleted_mono_ms != 0;
-	return run->leftovers ? 0 : unlink_leftovers(run, err);
+	bool young = false;
+	int rc = run->deleted_mono_ms ? 0 : unlink_leftovers(run, &young, err);
+
+	run->leftovers = run->deleted_mono_ms != 0 || young; /* at the end they may be old enough */
+	return rc;
 }
 
 /* ---- the end of the run ---- */
@@ -229,7 +233,7 @@ static int close_pending(struct run *run, bool go, struct err *err)
 
 int run_unlink_pending(struct run *run, struct err *err)
 {
-	bool late = false, go;
+	bool late = false, young, go;
 	int rc;
 
 	if (run->n_pending == 0 && !run->leftovers)
@@ -243,5 +247,5 @@ int run_unlink_pending(struct run *run, struct err *err)
 	go = go && !late;
 	if ((rc = close_pending(run, go, err)) < 0 || !run->leftovers || !go || run->report->total.sweep_open)
 		return rc;
-	return unlink_leftovers(run, err);
+	return unlink_leftovers(run, &young, err);
 }

@@ -372,6 +372,16 @@ class Files(Base):
         self.call(2, "find", "--regex", "[", *case, err=r"regular expression makes no sense: .*\n  hint: It is a POSIX")
         self.call(1, "export", "--words", "nosuchwordanywhere", "--out", "/tmp/none.html", *case, err=r"answers that\n  hint: Nothing was written")
 
+    def test_journal_of_just_now(self):
+        """Attachments that the run before had no time for, a moment ago, go at the end of a run that waits anyhow."""
+        self.begin(blob_grace="60s")
+        self.call(0, "run", "--yes", "--run-time", "50s", err=None)
+        journals = [n for n in os.listdir(os.path.join(self.copy.archive, "ledger")) if n.startswith("unlink-")]
+        self.assertTrue(journals)
+        self.policy, _ = self.copy.write_policy([dict(exit_codes.RULE, keep={"for": "100d"})], blob_grace="4s")
+        self.call(0, "run", "--yes")
+        self.assertEqual([n for n in os.listdir(os.path.join(self.copy.archive, "ledger")) if n.startswith("unlink-")], [])
+
     def test_archived_twice(self):
         """Threads that a run archived and a later one archived again and deleted: one answer each, one thread of an export each."""
         self.begin()
