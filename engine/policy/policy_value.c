@@ -251,12 +251,25 @@ static void bind_millis(struct binder *b, const struct policy_key *k, const stru
 	mark(k, base);
 }
 
+static bool is_boundless(struct binder *b, const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	uint64_t one;
+
+	return digits > 1 && bytes_parse(mem_printf(b->scratch, "1%s", text + digits), &one);
+}
+
 static void bind_size(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
 	char better[TIME_TEXT], low[TIME_TEXT], high[TIME_TEXT];
 	uint64_t bytes;
 
 	if (!bytes_parse(v->text, &bytes)) {
+		if (is_boundless(b, v->text)) {
+			policy_problem(b->problems, v, "`%s` %s is too large", k->name, Q(v));
+			policy_hint(b->problems, "Write a smaller size, such as `%s: %s`.", k->name, k->example);
+			return;
+		}
 		policy_problem(b->problems, v, only_digits(v->text) ? "%s has no unit, `%s` is a size"
 								    : "%s is not a size, `%s` needs one", Q(v), k->name);
 		if (policy_guess_size(v->text, better))
