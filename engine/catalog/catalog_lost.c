@@ -269,6 +269,15 @@ int catalog_lost_read(void *ctx, const struct store *store, const char *rows_dig
 	return ok ? 0 : err_set(err, ERR_VERIFY, "\"ledger/%s\" is damaged", name);
 }
 
+int catalog_lost_forget(const struct store *store, const char *rows_digest, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "lost");
+	bool was;
+
+	/* Before: a list that nobody asks any more.  After: none. */
+	return rows_digest[0] ? store_remove(store, mem_printf(tmp, "ledger/%s", file_name(tmp, rows_digest)), NULL, &was, err) : 0;
+}
+
 /* ---- before a catalog forgets ---- */
 
 enum { NAME_DIGITS = 12 }; /* of the rows digest, in the name of a bundle: mmr1-...-<12 digits>[-e<n>].tar.zst */

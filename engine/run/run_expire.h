@@ -34,6 +34,7 @@ struct run_expire {
 	struct run_expire_report *report;
 	char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
 	size_t *gone_at;               /* where in the report */
+	const char **gone_rows;        /* rows digest of each */
 };
 /* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,
  * whose state tells.  Negative: nothing can be decided (the database, a stop). */

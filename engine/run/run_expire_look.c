@@ -254,13 +254,13 @@ static int look_for_back(struct run_expire *x, const struct ledger_published *p,
 
 int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen, struct err *err)
 {
-	bool there = p->expiry == LEDGER_THERE || is_there(x, p->rel_path);
+	bool there = (p->expiry == LEDGER_THERE && !p->loss) || is_there(x, p->rel_path);
 	struct run_expired *e;
 	int rc;
 
 	*ret = NULL;
 	*ret_seen = (struct store_seen){0};
-	if (p->loss && !is_there(x, p->rel_path))
+	if (p->loss && p->expiry == LEDGER_THERE && !there)
 		return 0; /* declared lost, and not found again: nothing is left that could go */
 	if (p->expiry == LEDGER_EXPIRED)
 		return look_for_back(x, p, ret);

@@ -62,6 +62,8 @@ bool catalog_lost_has(const struct catalog_lost_ids *l, const char *id, size_t l
 /* To ledger/lost-<12 digits>.jsonl (docs/formats.md), and back.  rows_digest: of the bundle, in hexadecimal.  Saved durable.  ERR_STORE; of reading also ERR_NOT_FOUND, ERR_VERIFY. */
 int catalog_lost_save(const struct store *store, const char *bundle, const char *rows_digest, const struct catalog_lost_ids *l, struct err *err) MMR_CHECKED;
 int catalog_lost_read(void *ctx, const struct store *store, const char *rows_digest, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
+/* Of a bundle that expired: its list goes.  One that is not there is no error.  Durable afterwards.  ERR_STORE, ERR_PERMISSION. */
+int catalog_lost_forget(const struct store *store, const char *rows_digest, struct err *err) MMR_CHECKED;
 const char *catalog_lost_name(enum catalog_lost kind); /* "none" ... */
 
 /* ---- words (catalog_words.c): exactly the tokens of the index ---- */

@@ -847,6 +847,42 @@ class Crash(Base):
         self.bench.call("verify", code=0)
         self.bench.call("find", "zzyzxword", "--case", "1", "--reason", "x", code=0)
 
+    def test_catalog_made_in_between(self):
+        """Whoever makes a catalog when the file is gone and no line says so keeps its ids as those of a lost bundle, until the next call."""
+        due, archive = self.due(), self.bench.copy.archive
+        for point in ("EXPIRE_AFTER_UNLINK", "EXPIRE_AFTER_LATE", "EXPIRE_AFTER_CATALOG"):
+            with self.subTest(point=point):
+                self.assertEqual(lib.finish(self.bench.start(f"{point}:kill", "expire", "--yes")).code, -signal.SIGKILL)
+                self.bench.call("reindex", code=0)
+                if point == "EXPIRE_AFTER_UNLINK":
+                    self.assertEqual(len(self.kept_ids()), 1)
+        self.expire("--yes")
+        self.assertEqual(self.kept_ids(), [])
+        self.finished(due)
+
+    def kept_ids(self):
+        return [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("lost-")]
+
+    def test_lost_and_back(self):
+        """Declared lost, put back, expired and killed at it: it is announced, and its end is said."""
+        path, archive = self.of(ROOT), self.bench.copy.archive
+        full, due = os.path.join(archive, path), self.due()
+        os.rename(full, full + ".away")
+        self.bench.call("abandon", os.path.basename(path), "--reason", "x", "--yes", code=0)
+        self.expire("-n")
+        os.rename(full + ".away", full)
+        self.bench.call("reindex", code=0)
+        self.assertEqual(len(self.kept_ids()), 1)
+        for nth in range(1, len(due) + 1):
+            if not os.path.exists(full):
+                break
+            self.assertEqual(lib.finish(self.bench.start(f"EXPIRE_AFTER_UNLINK:kill:{nth}", "expire", "--yes")).code, -signal.SIGKILL)
+        self.assertFalse(os.path.exists(full))
+        self.assertNotIn(path, [e["rel_path"] for e in self.lines("expired")])
+        self.expire("--yes")
+        self.assertEqual(self.kept_ids(), [])
+        self.finished(due)
+
     def test_run_goes_on(self):
         """A night that was killed in its last step is finished by the next one."""
         due = self.due()
