@@ -50,12 +50,13 @@ static int make_folder(const char *name)
 	return openat(store.root_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Never emptied before: file systems write such a file to the disk when it is closed. */
 static void put_file(const char *name, const void *data, size_t len)
 {
 	struct err err;
-	int fd = openat(store.root_dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = openat(store.root_dirfd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-	must(fd >= 0 && file_write_all(fd, data, len, name, &err) == 0);
+	must(fd >= 0 && file_pwrite_all(fd, data, len, 0, name, &err) == 0 && ftruncate(fd, (off_t)len) == 0);
 	close(fd);
 }
 

@@ -64,9 +64,10 @@ static int ledger_folder(const void *data, size_t size)
 
 	if (dirfd < 0 && (!mkdtemp(folder) || atexit(remove_folder) != 0 || (dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0))
 		abort();
-	int fd = openat(dirfd, LEDGER_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = openat(dirfd, LEDGER_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
-	if (fd < 0 || file_write_all(fd, data, size, "ledger", &err) != 0)
+	/* Never emptied before: file systems write such a file to the disk when it is closed. */
+	if (fd < 0 || file_pwrite_all(fd, data, size, 0, "ledger", &err) != 0 || ftruncate(fd, (off_t)size) != 0)
 		abort();
 	close(fd);
 	return dirfd;
