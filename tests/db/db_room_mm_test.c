@@ -218,7 +218,7 @@ START_TEST(test_grants)
 	SAYS_NOT("posts");
 	FAILS(mm_check_grants(mm, true, &err), ERR_PERMISSION);
 	SAYS("DELETE ON posts");
-	SAYS("INSERT ON preferences");
+	SAYS(" more");
 	probe(); /* the catalogue needs no grants, the lock of a migration does */
 	ck_assert(listed(mm->schema->unknown, mm->schema->n_unknown, "table db_lock may not be read"));
 	run(mm->db, "SET LOCAL ROLE NONE");
@@ -226,7 +226,14 @@ START_TEST(test_grants)
 	run(mm->db, "SET LOCAL ROLE room_weak");
 	FAILS(mm_check_grants(mm, true, &err), ERR_PERMISSION);
 	SAYS("lacks UPDATE (replycount, lastreplyat, participants) ON threads");
+	SAYS_NOT("preferences");
 	run(mm->db, "SET LOCAL ROLE NONE");
+	run(mm->db, "REVOKE INSERT ON preferences FROM room_weak");
+	run(mm->db, "SET LOCAL ROLE room_weak");
+	FAILS(mm_check_grants(mm, true, &err), ERR_PERMISSION);
+	SAYS("INSERT ON preferences");
+	run(mm->db, "SET LOCAL ROLE NONE");
+	run(mm->db, "GRANT INSERT ON preferences TO room_weak");
 	run(mm->db, "GRANT UPDATE (replycount, lastreplyat, participants) ON threads TO room_weak");
 	run(mm->db, "REVOKE ALL ON users FROM room_weak");
 	run(mm->db, "GRANT SELECT (id, username, nickname, firstname, lastname, deleteat) ON users TO room_weak");
