@@ -40,6 +40,7 @@ static int learn_now(struct mm *mm, struct err *err)
 	if (r < 0)
 		return r;
 	mm->clock_ms = db_i64(res, 0, 0);
+	mm->clock_boot_ms = time_boot_ms();
 	mm->now_ms = time_is_overridden() ? time_now_ms() : mm->clock_ms;
 	return 0;
 }

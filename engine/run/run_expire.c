@@ -261,11 +261,13 @@ static void take_now(struct run_expire *x)
 	char a[TIME_TEXT], b[TIME_TEXT];
 
 	x->report->now_ms = here_ms < there_ms ? here_ms : there_ms;
+	if (!time_is_overridden())
+		there_ms += time_boot_ms() - x->mm->clock_boot_ms; /* a run has asked for it hours ago */
 	time_format(here_ms, a);
 	time_format(there_ms, b);
 	if (here_ms - there_ms > SKEW_WARN_MS || there_ms - here_ms > SKEW_WARN_MS)
 		log_warn("the clock here says %s, the database's says %s: the earlier one decides what has expired", a, b);
-	else if (there_ms - x->mm->clock_ms > SKEW_WARN_MS && !x->run_id) {
+	else if (x->mm->now_ms - x->mm->clock_ms > SKEW_WARN_MS && !x->run_id) {
 		time_format(x->mm->clock_ms, b);
 		log_warn("--now says %s, the database's clock %s: what is past its time is so by then, not today", a, b);
 	}

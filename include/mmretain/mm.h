@@ -75,6 +75,7 @@ struct mm {
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t clock_ms;                  /* database clock at mm_open */
 	int64_t now_ms;                    /* the same, or the --now override */
+	int64_t clock_boot_ms;             /* time_boot_ms() when clock_ms was asked for: so old is it by now */
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */

@@ -1,5 +1,6 @@
 /*
  * clock_ahead.c - preloaded: the wall clock is five minutes ahead, or as many seconds as CLOCK_AHEAD_SECONDS says; the monotonic one is right.
+ * With CLOCK_LATER_FILE every clock is ten minutes later once that file is there, as if the program had been at work for so long.
  * With CLOCK_SUSPEND_FILE the clock that counts suspended time is a day ahead once that file is there, as if the host had slept for a day.
  */
 #include <dlfcn.h>
@@ -10,7 +11,7 @@
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
 	static int (*real)(clockid_t, struct timespec *);
-	const char *seconds = getenv("CLOCK_AHEAD_SECONDS"), *suspended = getenv("CLOCK_SUSPEND_FILE");
+	const char *seconds = getenv("CLOCK_AHEAD_SECONDS"), *suspended = getenv("CLOCK_SUSPEND_FILE"), *later = getenv("CLOCK_LATER_FILE");
 	int rc;
 
 	if (!real)
@@ -18,7 +19,9 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	rc = real(id, ret);
 	if (rc == 0 && suspended && id == CLOCK_BOOTTIME)
 		ret->tv_sec += access(suspended, F_OK) == 0 ? 86400 : 0;
-	if (rc == 0 && !suspended && id == CLOCK_REALTIME)
+	if (rc == 0 && later)
+		ret->tv_sec += access(later, F_OK) == 0 ? 600 : 0;
+	if (rc == 0 && !suspended && !later && id == CLOCK_REALTIME)
 		ret->tv_sec += seconds ? strtol(seconds, NULL, 10) : 300;
 	return rc;
 }

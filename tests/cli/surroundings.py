@@ -280,6 +280,16 @@ class Suspended(Base):
 
 
 class Clock(Base):
+    @unittest.skipUnless(os.environ.get("CLOCK_AHEAD"), "CLOCK_AHEAD is not set")
+    def test_long_run(self):
+        """What the database's clock said when the run began is not what it says at its end."""
+        self.begin()
+        later = os.path.join(self.copy.where, "later")
+        process = self.halt("RUN_AFTER_PUBLISHED", env={"LD_PRELOAD": os.environ["CLOCK_AHEAD"], "CLOCK_LATER_FILE": later})
+        pathlib.Path(later).touch()
+        self.assertNotIn("the clock here says", self.go_on(process, 0).err)
+        self.finished()
+
     def test_before_the_last_run(self):
         """A clock that has gone back since the last run is wrong now, or was wrong then."""
         self.begin()
