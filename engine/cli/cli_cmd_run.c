@@ -8,6 +8,7 @@
 #include "cli_expire.h"
 #include "cli_people.h"
 #include "cli_plan.h"
+#include "cli_protocol.h"
 
 /* The next moment of that local time of day, as milliseconds from now. */
 static int64_t until_ms(int minutes)
@@ -172,7 +173,7 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 {
 	const struct purge_counts *c = &rep->total;
 	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, PLAN_KEEP);
-	double seconds = (double)(rep->ended_ms - rep->began_ms) / 1000.0;
+	char took[TIME_TEXT];
 	int r = print_bundles(cli, rep, err);
 
 	if (r < 0)
@@ -198,8 +199,8 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	if (c->found_threads)
 		printf("          %llu threads, %llu posts of them had been deleted before\n", (unsigned long long)c->found_threads,
 		       (unsigned long long)c->found_posts);
-	printf("run %s: %s, %.1f s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed",
-	       seconds);
+	protocol_took(rep->ended_ms > rep->began_ms ? (uint64_t)(rep->ended_ms - rep->began_ms) : 0, took);
+	printf("run %s: %s, %s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed", took);
 	return 0;
 }
 

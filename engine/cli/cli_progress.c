@@ -25,11 +25,11 @@ static void format_left(uint64_t done, uint64_t total, double rate, char *ret, s
 	if (rate <= 0 || !total || total <= done)
 		ret[0] = '\0';
 	else if (s >= 3600)
-		snprintf(ret, size, ", %lluh%02llumin left", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
+		snprintf(ret, size, ", %llu h %llu min left", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
 	else if (s >= 60)
-		snprintf(ret, size, ", %llumin%02llus left", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+		snprintf(ret, size, ", %llu min %llu s left", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
 	else
-		snprintf(ret, size, ", %llus left", (unsigned long long)s);
+		snprintf(ret, size, ", %llu s left", (unsigned long long)s);
 }
 
 static void format_amount(uint64_t amount, const char *unit, char *ret, size_t size)
@@ -44,7 +44,7 @@ static void format_amount(uint64_t amount, const char *unit, char *ret, size_t s
 	}
 }
 
-/* "42 % archive: 1200 threads, 300 threads/s, 12s left" without the bar */
+/* "42 % archive: 1200 threads, 300 threads/s, 12 s left" without the bar */
 static void format_line(uint64_t done, uint64_t total, const char *unit, int64_t now_ms, char *ret, size_t size)
 {
 	double seconds = (double)(now_ms - state.phase_start_ms) / 1000.0;

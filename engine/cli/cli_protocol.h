@@ -23,7 +23,7 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 uint64_t protocol_int(const json_t *obj, const char *key);
 const char *protocol_str(const json_t *obj, const char *key);
 bool protocol_bool(const json_t *obj, const char *key);
-/* "3h 12min", "41s" */
+/* "3 h 12 min", "41.0 s" */
 void protocol_took(uint64_t ms, char ret[TIME_TEXT]);
 
 #endif

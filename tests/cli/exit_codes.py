@@ -19,7 +19,7 @@ import e2e_lib as lib  # noqa: E402
 
 RULE = {"name": "all", "match": {}, "keep": {"for": "500d"}}
 LOCK_KEY = 0x6D6D72657461696E
-RUN_LINE = r"run \d{8}T\d{6}Z-[0-9a-f]{8}: %s, [0-9.]+ s; `mmretain report last` has the protocol\n\Z"
+RUN_LINE = r"run \d{8}T\d{6}Z-[0-9a-f]{8}: %s, [0-9][0-9a-z. ]*; `mmretain report last` has the protocol\n\Z"
 
 
 def setUpModule():

@@ -287,7 +287,9 @@ class Clock(Base):
         later = os.path.join(self.copy.where, "later")
         process = self.halt("RUN_AFTER_PUBLISHED", env={"LD_PRELOAD": os.environ["CLOCK_AHEAD"], "CLOCK_LATER_FILE": later})
         pathlib.Path(later).touch()
-        self.assertNotIn("the clock here says", self.go_on(process, 0).err)
+        done = self.go_on(process, 0)
+        self.assertNotIn("the clock here says", done.err)
+        self.assertRegex(done.out, r"(?m)^run \S+: complete, 10 min \d+ s; `mmretain report last`")
         self.finished()
 
     def test_before_the_last_run(self):
