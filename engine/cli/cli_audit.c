@@ -108,6 +108,11 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 	return 0;
 }
 
+bool cli_asks(const struct audit_question *q)
+{
+	return q->words || q->user || q->channel || q->team || q->file_name || q->regex || q->has_file || q->from_ms != INT64_MIN || q->before_ms != INT64_MAX;
+}
+
 /* ---- the case log ---- */
 
 static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_TEAM, OPT_USER,

@@ -12,6 +12,8 @@ int cli_open_archive(struct cli *cli, bool writable, struct err *err) MMR_CHECKE
 int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err) MMR_CHECKED;
 /* The options that narrow a search, and the operands as words unless `words` is false. */
 int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct err *err) MMR_CHECKED;
+/* The question asks for something: words, or an option that narrows. */
+bool cli_asks(const struct audit_question *q);
 /* What was asked, for people: operands and the options that narrow. */
 char *cli_asked(struct cli *cli);
 /* The record of the case log; durable when it returns 0. */

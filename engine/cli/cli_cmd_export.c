@@ -26,10 +26,13 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 
 	if (r < 0)
 		return r;
+	q.words = args->value[OPT_WORDS];
+	if (args->n_operands > 0 && cli_asks(&q)) {
+		err_set(err, ERR_USAGE, "whole threads are exported: those that are named, or those that answer a question");
+		return err_hint(err, "Leave the ids out, or the words and the options that narrow.");
+	}
 	if (args->n_operands == 0) {
-		q.words = args->value[OPT_WORDS];
-		if (!q.words && !q.user && !q.channel && !q.team && !q.file_name && !q.regex && !q.has_file && q.from_ms == INT64_MIN &&
-		    q.before_ms == INT64_MAX) {
+		if (!cli_asks(&q)) {
 			err_set(err, ERR_USAGE, "nothing to export");
 			return err_hint(err, "Give the ids of threads, or --words, --user, --channel, --team, --after or --before.");
 		}

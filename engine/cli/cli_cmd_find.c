@@ -148,8 +148,11 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 
 	if (r == 0)
 		r = cli_open_audit(cli, &a, err);
-	if (r == 0 && !q.words && !q.user && !q.channel && !q.team && !q.file_name && !q.regex && !q.has_file &&
-	    q.from_ms == INT64_MIN && q.before_ms == INT64_MAX && !thread) {
+	if (r == 0 && thread && cli_asks(&q)) {
+		err_set(err, ERR_USAGE, "--thread names one thread: nothing else narrows it");
+		return err_hint(err, "Leave --thread out, or the words and the other options.");
+	}
+	if (r == 0 && !thread && !cli_asks(&q)) {
 		err_set(err, ERR_USAGE, "nothing to look for");
 		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
 	}

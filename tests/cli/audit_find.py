@@ -175,6 +175,16 @@ class Find(Archive, unittest.TestCase):
         self.assertIn("An id has 26 letters and digits", done.stderr)
         self.assertNotIn("--scan", done.stderr)
 
+    def test_nothing_is_ignored(self):
+        """An option that would have no effect is a mistake, not a narrower answer."""
+        post = sorted(self.posts)[0]
+        for words in (("--user", self.posts[post]["user"]), ("ung",), ("--after", "2020-01-01"), ("--has", "file")):
+            self.assertIn("nothing else narrows it", self.mmretain("find", "--thread", post, *words, status=2).stderr)
+        out = os.path.join(self.tmp, "none.html")
+        for words in (("--user", self.posts[post]["user"]), ("--words", "ung"), ("--before", "2020-01-01")):
+            self.assertIn("those that are named, or those that answer", self.mmretain("export", post, "--out", out, *words, status=2).stderr)
+        self.assertFalse(os.path.exists(out))
+
     def test_time_that_holds_nothing(self):
         for a, b in (("2025-01-01", "2025-01-01"), ("2026-01-01", "2025-01-01")):
             done = self.mmretain("find", "--after", a, "--before", b, "und", status=2)
