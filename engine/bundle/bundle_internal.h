@@ -2,7 +2,7 @@
  * bundle_internal.h - what the files of this room share.
  *
  * Writing:  bundle_write.c (rows) and bundle_blob.c, bundle_describe.c (everything else)
- *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by workers)
+ *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by bundle_crew.c)
  *             -> bundle_zstd.c -> the file.
  * Reading:  bundle_seek.c (frame table) -> bundle_frames.c (mmretain.json, frames.tsv) -> bundle_read.c.
  * Erasing:  bundle_erase.c (which rows) and bundle_erase_text.c (which names and attachments) -> bundle_erase_write.c (the new file).
@@ -130,7 +130,8 @@ int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *d
 struct slot;
 struct ring;
 /* raw_bytes: the most that a usual frame takes; buffers of that size need not be grown. */
-struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, int workers);
+/* crew: outlives the ring, or NULL: one of its own with so many workers. */
+struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, struct bundle_crew *crew, int workers);
 /* The slot being filled; waits for room. */
 int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
 struct buf *slot_raw(struct slot *s);
@@ -144,7 +145,7 @@ void ring_submit(struct ring *r, int level);
 int ring_seal(struct ring *r, const char *header, size_t len, struct err *err) MMR_CHECKED;
 unsigned ring_unsealed(const struct ring *r);
 int ring_drain(struct ring *r, struct err *err) MMR_CHECKED;
-void ring_stop(struct ring *r);
+void ring_stop(struct ring *r); /* waits until nobody works on it; what is not written is forgotten */
 struct zc *ring_zc(struct ring *r);
 
 /* ---- members (bundle_member.c) ---- */

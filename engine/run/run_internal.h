@@ -155,6 +155,7 @@ struct sitting {
 	int64_t begin_boot_ms, from_us;    /* from_us: of the bundle being written */
 	struct mm_export *x;
 	int64_t snapshot_ms;
+	struct bundle_crew *crew;          /* of all bundles, until the last is published */
 	struct purge_hints *hints;         /* of all bundles, one after the other */
 	struct run_names *names;
 	struct run_ids *channels;          /* of all bundles */

@@ -305,6 +305,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	if ((rc = purge_hints_new(s->ctx, &s->hints, err)) < 0 ||
 	    (rc = mm_export_begin(s->ctx, s->run->mm, run_alone(s->run), spool_count(due) - s->begin, &s->x, err)) < 0)
 		return rc;
+	s->crew = bundle_crew_new(s->ctx, 1); /* two would take the processor from who reads rows */
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	since_ms = changed_since_ms(s);
 	s->names = run_names_new(s->ctx);
@@ -319,6 +320,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
 	for (size_t i = 0; i < s->n_odd; i++)
 		s->run->report->kept[KEPT_DAMAGED] += s->odd[i] < s->used;
+	TALLOC_FREE(s->crew);
 	return 0;
 }
 

@@ -36,7 +36,7 @@ static int open_bundle(struct unit *u, struct err *err)
 		.schema_digest_hex = run->schema_hex, .tool_version = RUN_VERSION,
 	};
 	struct bundle_options options = {
-		.level = run->policy->archive.level, .workers = 1, .seq = run->seq, .kind = run->kind, .n_kinds = MM_KINDS,
+		.level = run->policy->archive.level, .crew = u->sitting->crew, .seq = run->seq, .kind = run->kind, .n_kinds = MM_KINDS,
 	};
 
 	if (!u->rule->has_age)

@@ -74,10 +74,16 @@ struct bundle_source {             /* goes to data/bundle.json and bag-info.txt;
 	const char *cluster_id, *database, *pg_version, *schema_digest_hex, *tool_version;
 };
 
+/* Threads that compress and hash for several bundles in turn, and the memory for it.  A bundle may be written while another one is finished by a second
+ * thread.  Outlives its writers; talloc_free ends the threads.  0 workers, or none to be had: each writer does it itself. */
+struct bundle_crew;
+struct bundle_crew *bundle_crew_new(void *ctx, int workers);
+
 struct bundle_options {
 	int level;                            /* zstd level, 0 = 6 */
 	size_t frame_bytes;                   /* 0 = 256 KiB raw */
-	int workers;                          /* compressor threads beside the caller: 0 = none */
+	struct bundle_crew *crew;             /* NULL: threads of its own */
+	int workers;                          /* without a crew: compressor threads beside the caller, 0 = none */
 	uint8_t salt_secret[32];              /* of the archive root (store); salt(owner) = HMAC(secret, bundle identity || owner) */
 	uint32_t seq;                         /* number of the bundle within the archive */
 	const char *previous_digest_hex;      /* row digest of the bundle published before, or "" */

@@ -162,7 +162,7 @@ void random_row(void *ctx, struct rng *r, const struct bundle_kind *kind, struct
 
 struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p)
 {
-	struct bundle_options o = {.frame_bytes = p->frame_bytes, .workers = p->workers, .seq = p->seq, .previous_digest_hex = "",
+	struct bundle_options o = {.frame_bytes = p->frame_bytes, .workers = p->workers, .crew = p->crew, .seq = p->seq, .previous_digest_hex = "",
 				   .kind = test_kinds, .n_kinds = TEST_KINDS};
 	struct bundle_source s = test_source;
 	struct bundle_writer *w = NULL;
@@ -209,7 +209,7 @@ static void write_blobs(struct box *b, struct bundle_writer *w)
 	must(bundle_file(w, "file2", "missing", NULL, 7, &b->err));
 }
 
-struct bundle_writer *box_bundle(struct box *b, const struct plan_of_bundle *p)
+struct bundle_writer *box_rows(struct box *b, const struct plan_of_bundle *p)
 {
 	struct bundle_writer *w = box_writer(b, p);
 	struct rng r = {p->seed};
@@ -222,6 +222,13 @@ struct bundle_writer *box_bundle(struct box *b, const struct plan_of_bundle *p)
 		must(bundle_name(w, "teams", "t1", "accelerator", "Accelerator \xff", "", &b->err));
 		must(bundle_name(w, "users", "u1", "j.doe", "J. \"D\" Doe", "\"bot\":false", &b->err));
 	}
+	return w;
+}
+
+struct bundle_writer *box_bundle(struct box *b, const struct plan_of_bundle *p)
+{
+	struct bundle_writer *w = box_rows(b, p);
+
 	must(bundle_finish(w, &b->err));
 	return w;
 }

@@ -97,6 +97,58 @@ START_TEST(same_rows_give_the_same_bytes)
 }
 END_TEST
 
+struct finisher { struct bundle_writer *w; pthread_t thread; struct err err; int rc; };
+
+static void *finish_it(void *payload)
+{
+	struct finisher *f = payload;
+
+	f->rc = bundle_finish(f->w, &f->err);
+	return NULL;
+}
+
+/* Bundles of several sizes with one crew, each finished by a thread while the next one is written, some given up: the bytes of each alone. */
+START_TEST(a_crew_of_several_bundles_gives_the_same_bytes)
+{
+	static const int threads[] = {3000, 1, 9000, 40, 0, 5000, 12000, 3};
+	struct box box, alone, *b = &box;
+	struct bundle_crew *crew;
+	struct finisher f = {NULL};
+
+	box_open(b);
+	box_open(&alone);
+	crew = bundle_crew_new(NULL, _i);
+	for (size_t n = 0; n <= ARRAY_LEN(threads); n++) {
+		struct bundle_writer *next = NULL;
+		struct plan_of_bundle p = {.seq = 1 + (uint32_t)n, .frame_bytes = 4096, .names = n % 2, .seed = 7 + (unsigned)n, .crew = crew};
+		if (n < ARRAY_LEN(threads)) {
+			p.threads = threads[n];
+			next = box_rows(b, &p);
+		}
+		if (f.w) {
+			struct plan_of_bundle q = {.seq = (uint32_t)n, .threads = threads[n - 1], .frame_bytes = 4096, .names = (n - 1) % 2, .seed = 6 + (unsigned)n};
+			struct receipt *r, *same = box_publish(&alone, &q);
+			pthread_join(f.thread, NULL);
+			b->err = f.err;
+			must(f.rc);
+			must(bundle_publish(f.w, b->ctx, b->root, 1700000000000, &r, &b->err));
+			ck_assert_mem_eq(receipt_file_digest(r), receipt_file_digest(same), sizeof(struct digest));
+			bundle_abort(f.w);
+			f.w = NULL;
+		}
+		if (n % 3 == 2)
+			bundle_abort(box_rows(b, &(struct plan_of_bundle){.seq = 100, .threads = 2000, .frame_bytes = 4096, .seed = 1, .crew = crew}));
+		if (next) {
+			f.w = next;
+			ck_assert_int_eq(pthread_create(&f.thread, NULL, finish_it, &f), 0);
+		}
+	}
+	talloc_free(crew);
+	box_close(&alone);
+	box_close(b);
+}
+END_TEST
+
 START_TEST(members_and_blobs_can_be_read_between_rows)
 {
 	struct box box, *b = &box;
@@ -419,6 +471,7 @@ TCase *publish_tests(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, what_goes_in_comes_out, 0, ARRAY_LEN(shape));
 	tcase_add_test(t, same_rows_give_the_same_bytes);
+	tcase_add_loop_test(t, a_crew_of_several_bundles_gives_the_same_bytes, 0, 4);
 	tcase_add_test(t, members_and_blobs_can_be_read_between_rows);
 	tcase_add_test(t, a_changed_blob_stops_nothing_else);
 	tcase_add_test(t, nothing_is_overwritten);

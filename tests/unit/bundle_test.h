@@ -21,9 +21,11 @@ void box_close(struct box *b);
 char *box_read(struct box *b, const char *rel, size_t *ret_len);
 void box_write(struct box *b, const char *rel, const void *data, size_t len);
 
-struct plan_of_bundle { uint32_t seq; int threads, workers; size_t frame_bytes; bool blobs, names; unsigned seed; bool parts; };
+struct plan_of_bundle { uint32_t seq; int threads, workers; size_t frame_bytes; bool blobs, names; unsigned seed; bool parts; struct bundle_crew *crew; };
 struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p);
-/* Rows, blobs, names, finish. */
+/* Rows, blobs, names. */
+struct bundle_writer *box_rows(struct box *b, const struct plan_of_bundle *p);
+/* The same, and finish. */
 struct bundle_writer *box_bundle(struct box *b, const struct plan_of_bundle *p);
 struct receipt *box_publish(struct box *b, const struct plan_of_bundle *p);
 extern const struct bundle_source test_source;
