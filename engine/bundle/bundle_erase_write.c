@@ -85,7 +85,7 @@ static int put_header(struct copy *c, uint64_t size, struct err *err)
 static int copy_member(struct copy *c, struct err *err)
 {
 	int rc = put_header(c, c->size, err);
-	size_t k;
+	size_t k = 0;
 
 	for (size_t i = c->header + 1; i <= c->header + c->n && !rc; i++) {
 		rc = tsv_of(c, i, &k, err);

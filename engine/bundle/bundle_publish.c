@@ -268,7 +268,7 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 		  const struct digest *rows_digest, struct receipt **ret, struct err *err)
 {
 	struct bundle_check found = {0};
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	int fd = -1, rc = open_fresh(root_dirfd, rel_path, &fd, &bytes, err);
 
 	if (!rc)

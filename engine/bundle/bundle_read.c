@@ -209,8 +209,8 @@ int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t
 
 int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err)
 {
-	char *p;
-	size_t len;
+	char *p = NULL;
+	size_t len = 0;
 	int rc = reader_range(r, ctx, r->frame[i].no, 1, FRAME_RAW_MAX, &p, &len, err);
 
 	if (!rc)

@@ -142,7 +142,7 @@ static int walk_frame(struct bundle_reader *r, uint64_t at, uint64_t *ret_clen, 
 
 int seek_walk(struct bundle_reader *r, struct err *err)
 {
-	uint64_t at = 0, clen, rlen;
+	uint64_t at = 0, clen = 0, rlen = 0;
 	char magic[4];
 	int rc = 0;
 
