@@ -70,6 +70,8 @@ struct cli_args {
 int cli_parse(void *ctx, int argc, char *const *argv, struct cli_args *ret, struct err *err) MMR_CHECKED;
 /* "05:30" -> minutes of the day. */
 bool cli_clock_parse(const char *text, int *ret_minutes);
+/* From now until it is that local time of day the next time. */
+int64_t cli_clock_next_ms(int minutes, int64_t now_ms);
 
 /* ---- the program (cli_run.c) ---- */
 

@@ -1,35 +1,12 @@
 /*
  * cli_cmd_run.c - the run, its permission to act, and its result.
  */
-#include <time.h>
-
 #include <mmretain/run.h>
 
 #include "cli_expire.h"
 #include "cli_people.h"
 #include "cli_plan.h"
 #include "cli_protocol.h"
-
-/* The next moment of that local time of day, as milliseconds from now. */
-static int64_t until_ms(int minutes)
-{
-	time_t now = (time_t)(time_now_ms() / 1000), then;
-	struct tm tm;
-
-	if (!localtime_r(&now, &tm))
-		return 0;
-	tm.tm_hour = minutes / 60;
-	tm.tm_min = minutes % 60;
-	tm.tm_sec = 0;
-	tm.tm_isdst = -1;
-	then = mktime(&tm);
-	if (then <= now) {
-		tm.tm_mday++;
-		tm.tm_isdst = -1;
-		then = mktime(&tm);
-	}
-	return (int64_t)(then - now) * 1000;
-}
 
 static int64_t deadline(const struct cli_args *a)
 {
@@ -39,7 +16,7 @@ static int64_t deadline(const struct cli_args *a)
 	if (a->value[OPT_RUN_TIME] && duration_parse(a->value[OPT_RUN_TIME], &d))
 		return time_boot_ms() + duration_after(0, &d);
 	if (a->value[OPT_UNTIL] && cli_clock_parse(a->value[OPT_UNTIL], &minutes))
-		return time_boot_ms() + until_ms(minutes);
+		return time_boot_ms() + cli_clock_next_ms(minutes, time_now_ms());
 	return 0;
 }
 

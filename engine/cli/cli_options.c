@@ -6,6 +6,7 @@
  */
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli.h"
 
@@ -61,6 +62,22 @@ bool cli_clock_parse(const char *text, int *ret_minutes)
 		return false;
 	*ret_minutes = h * 60 + m;
 	return true;
+}
+
+/* A day that has no such moment, because its clock went forward then, has the one that the C library takes for it; the next day has its own. */
+int64_t cli_clock_next_ms(int minutes, int64_t now_ms)
+{
+	time_t now = (time_t)(now_ms / 1000), then = now;
+	struct tm day;
+
+	if (!localtime_r(&now, &day))
+		return 0;
+	for (int days = 0; days < 2 && then <= now; days++) {
+		struct tm at = {.tm_year = day.tm_year, .tm_mon = day.tm_mon, .tm_mday = day.tm_mday + days, .tm_hour = minutes / 60,
+				.tm_min = minutes % 60, .tm_isdst = -1};
+		then = mktime(&at);
+	}
+	return (int64_t)(then - now) * 1000;
 }
 
 static bool is_word_of(const char *words, const char *value)

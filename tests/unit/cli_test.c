@@ -2,7 +2,9 @@
  * cli_test.c - parsing, text made safe, JSON from outside, the tables themselves.
  */
 #include <check.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli.h"
 #include "../support/suite.h"
@@ -214,6 +216,33 @@ START_TEST(clock_words)
 }
 END_TEST
 
+/* Central Europe: on 2026-03-29 the clocks go from 02:00 to 03:00, on 2026-10-25 from 03:00 to 02:00. */
+START_TEST(next_time_of_day)
+{
+	static const struct { int64_t now_s; int until, minutes; } t[] = {
+		{1774566000, 2 * 60 + 30, 2 * 60 + 30},                  /* a usual day, 00:00 */
+		{1774566000, 0, 24 * 60},                                /* now is not later */
+		{1774566000 + 5 * 3600, 2 * 60 + 30, 21 * 60 + 30},
+		{1774746000, 5 * 60, 2 * 60},                            /* the day without 02:30, at 03:00 */
+		{1774746000 + 3600, 2 * 60 + 30, 22 * 60 + 30},          /* at 04:00: the next day has it */
+		{1792879200, 5 * 60, 6 * 60},                            /* the day with 25 hours, at 00:00 */
+	};
+	const char *zone = getenv("TZ");
+	char *before = zone ? strdup(zone) : NULL;
+
+	setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
+	tzset();
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		ck_assert_int_eq(cli_clock_next_ms(t[i].until, t[i].now_s * 1000), t[i].minutes * 60000);
+	if (before)
+		setenv("TZ", before, 1);
+	else
+		unsetenv("TZ");
+	tzset();
+	free(before);
+}
+END_TEST
+
 /* ---- tables ---- */
 
 START_TEST(tables_are_whole)
@@ -269,6 +298,7 @@ int main(void)
 	tcase_add_test(parsing, parses);
 	tcase_add_loop_test(parsing, refuses, 0, (int)ARRAY_LEN(refused));
 	tcase_add_test(parsing, clock_words);
+	tcase_add_test(parsing, next_time_of_day);
 	tcase_add_test(tables, tables_are_whole);
 	tcase_add_test(tables, nearest_words);
 	return suite_run(s);
