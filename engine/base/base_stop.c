@@ -2,10 +2,12 @@
 #include <mmretain/base.h>
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_signal;
+static _Atomic int stop_signal; /* threads ask it, too */
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler writes it");
 
 static void on_signal(int signum)
 {
