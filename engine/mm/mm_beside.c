@@ -46,9 +46,10 @@ static int open_twin(struct mm_beside *b, struct mm *mm, struct err *err)
 	int r;
 
 	b->tried = true;
-	if (db_in_recovery(mm->db))
+	if (db_in_recovery(mm->db) || mm->no_second)
 		return 0;
 	if (db_open_again(b, mm->db, &db, &why) < 0) {
+		mm->no_second = true; /* db_open_again has been patient: once a run */
 		log_debug("no second session: %s", why.msg);
 		return 0;
 	}

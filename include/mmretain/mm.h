@@ -78,6 +78,7 @@ struct mm {
 	int64_t clock_boot_ms;             /* time_boot_ms() when clock_ms was asked for: so old is it by now */
 	bool no_lost_copies;               /* an export has seen that no edit copy of a reply names no root */
 	bool many_orphans;                 /* a sweep has seen that more rows name posts that are gone than it can use */
+	bool no_second;                    /* the server had no session left for a second one */
 	struct mm_beside *beside;          /* between mm_snapshot_begin and _end: a second session, when one is worth it */
 	int64_t probed_boot_ms;            /* when mm_probe_watch last looked; 0: never */
 };
