@@ -30,6 +30,7 @@ struct db {
 	int version;
 	bool recovery;
 	int64_t affected;
+	_Atomic bool given_up;     /* another thread: nobody wants what it does */
 	const char *busy;          /* name of the statement under way, or NULL */
 	bool warned;               /* the server warned of something since this was cleared */
 	enum db_plan_mode plan_mode;

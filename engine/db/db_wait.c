@@ -47,6 +47,11 @@ static void watch_commit(struct db *db, struct db_wait *w)
 	db_cancel(db);
 }
 
+void db_give_up(struct db *db)
+{
+	db->given_up = true;
+}
+
 /* A short statement may finish; a long one is cancelled. */
 static void watch_stop(struct db *db, struct db_wait *w)
 {
@@ -54,11 +59,11 @@ static void watch_stop(struct db *db, struct db_wait *w)
 		watch_commit(db, w);
 		return;
 	}
-	if (w->cancelled || w->never_cancel || !stop_requested() || w->stop_before)
+	if (w->cancelled || w->never_cancel || (!db->given_up && (!stop_requested() || w->stop_before)))
 		return;
 	if (!w->stop_seen_ms)
 		w->stop_seen_ms = time_mono_ms();
-	if (time_mono_ms() - w->stop_seen_ms < DB_STOP_GRACE_MS)
+	if (!db->given_up && time_mono_ms() - w->stop_seen_ms < DB_STOP_GRACE_MS)
 		return;
 	w->cancelled = true;
 	db_cancel(db);

@@ -267,6 +267,7 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 			return rc < 0 ? rc : 0;
 		if ((rc = stream_next(best, err)) < 0)
 			return rc;
+		mm_export_awake(x);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (!(x->twin && parts[s[i].phase].many) && (rc = db_cursor_close(s[i].cursor, err)) < 0)

@@ -9,9 +9,25 @@
 #include "mm_export_internal.h"
 #include "mm_sql.h"
 
-static int look_for_copies(void *payload, struct err *err)
+enum { AWAKE_MS = 1000, AWAKE_LOOK_MS = 10, AWAKE_ROWS = 200 };
+
+/* The first may have more to do than the second, for longer than the server lets a session idle in a transaction. */
+static int stay_awake(struct mm_export *x, struct err *err)
 {
-	struct export_look *l = payload;
+	int rc = 0;
+
+	for (int64_t idle_ms = 0; rc == 0 && !x->wanted && !stop_requested(); idle_ms += AWAKE_LOOK_MS) {
+		time_sleep_ms(AWAKE_LOOK_MS);
+		if (idle_ms >= AWAKE_MS) {
+			rc = db_awake(x->twin->db, err);
+			idle_ms = 0;
+		}
+	}
+	return rc;
+}
+
+static int look_for_copies(struct export_look *l, struct err *err)
+{
 	auto_mem void *ctx = mem_context(NULL, "lost copies");
 	struct db_result *r;
 	int rc = db_query(ctx, l->mm->db, &sql_export_lost, DB_ONE, 0, NULL, &r, err);
@@ -21,11 +37,45 @@ static int look_for_copies(void *payload, struct err *err)
 	return rc;
 }
 
+static int look_beside(void *payload, struct err *err)
+{
+	struct mm_export *x = payload;
+	int rc = look_for_copies(&x->look, err);
+
+	return rc < 0 ? rc : stay_awake(x, err);
+}
+
+static int join_many(void *payload, struct err *err)
+{
+	static const char *const many[] = {"many", NULL};
+	struct mm_export *x = payload;
+	int rc = db_query(x->twin, x->twin->db, &sql_export_analyze_post, DB_NONE, 0, NULL, NULL, err);
+
+	if (rc < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0)
+		return rc;
+	return stay_awake(x, err);
+}
+
+static int only_awake(void *payload, struct err *err)
+{
+	return stay_awake(payload, err);
+}
+
+static void begin_job(struct mm_export *x, mm_job_fn fn)
+{
+	x->busy = true;
+	x->wanted = false;
+	mm_job_start(&x->job, fn, x);
+}
+
 int mm_export_shared(struct mm_export *x, struct err *err)
 {
-	int rc = x->busy ? mm_job_wait(&x->job, err) : 0;
+	int rc;
 
+	x->wanted = true;
+	rc = x->busy ? mm_job_wait(&x->job, err) : 0;
 	x->busy = false;
+	x->awake_ms = time_mono_ms();
 	return rc;
 }
 
@@ -33,16 +83,13 @@ void mm_export_single(struct mm_export *x)
 {
 	struct err why;
 
-	if (mm_export_shared(x, &why) < 0)
+	if (x->busy)
+		db_give_up(x->twin->db);
+	if (x->busy && x->job.started && mm_export_shared(x, &why) < 0)
 		log_debug("the second session: %s", why.msg);
+	x->busy = false;
 	mm_beside_end(x->mm);
 	x->twin = NULL;
-}
-
-static void begin_job(struct mm_export *x, mm_job_fn fn, void *payload)
-{
-	x->busy = true;
-	mm_job_start(&x->job, fn, payload);
 }
 
 int mm_export_double(struct mm_export *x, struct err *err)
@@ -61,9 +108,19 @@ int mm_export_double(struct mm_export *x, struct err *err)
 		return 0;
 	}
 	x->look.mm = x->twin;
-	if (!x->mm->no_lost_copies)
-		begin_job(x, look_for_copies, &x->look);
+	begin_job(x, x->mm->no_lost_copies ? only_awake : look_beside);
 	return 0;
+}
+
+/* Before it has a part of the work: it may have been ended. */
+static void keep_or_leave(struct mm_export *x)
+{
+	struct err why;
+
+	if (mm_export_shared(x, &why) == 0)
+		return;
+	log_debug("the second session: %s", why.msg);
+	mm_export_single(x);
 }
 
 /* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were none once, another number of
@@ -71,14 +128,12 @@ int mm_export_double(struct mm_export *x, struct err *err)
  * Nor does a plan tell whether there are any: its scan comes across rows of the rule's channels that are older than the cut-off. */
 int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err)
 {
-	struct err why;
 	int rc;
 
 	*ret_lost = false;
-	if (mm_export_shared(x, &why) < 0) {
-		log_debug("the second session: %s", why.msg); /* it may have been ended */
-		mm_export_single(x);
-	}
+	keep_or_leave(x);
+	if (x->twin)
+		begin_job(x, only_awake);
 	if (x->mm->no_lost_copies && x->posts == x->planned)
 		return 0;
 	x->look.mm = x->mm;
@@ -97,27 +152,33 @@ static int give_posts(struct mm_export *x, struct err *err)
 	return rc < 0 ? rc : db_copy_across(x->mm->db, &sql_export_copy_out, x->twin->db, &sql_export_copy_in, err);
 }
 
-static int join_many(void *payload, struct err *err)
-{
-	static const char *const many[] = {"many", NULL};
-	struct mm *twin = payload;
-	int rc = db_query(twin, twin->db, &sql_export_analyze_post, DB_NONE, 0, NULL, NULL, err);
-
-	return rc < 0 ? rc : mm_run_present(twin, &sql_export_dep, many, err);
-}
-
 int mm_export_share(struct mm_export *x, struct err *err)
 {
-	int rc = x->twin ? give_posts(x, err) : 0;
+	int rc = 0;
 
-	if (x->twin && rc == 0)
-		begin_job(x, join_many, x->twin);
+	keep_or_leave(x);
+	if (x->twin && (rc = give_posts(x, err)) == 0)
+		begin_job(x, join_many);
 	return rc;
+}
+
+void mm_export_awake(struct mm_export *x)
+{
+	struct err why;
+
+	if (!x->twin || ++x->rows % AWAKE_ROWS != 0 || time_mono_ms() - x->awake_ms < AWAKE_MS)
+		return;
+	x->awake_ms = time_mono_ms();
+	if (db_awake(x->twin->db, &why) < 0)
+		log_debug("the second session: %s", why.msg);
 }
 
 int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *err)
 {
 	int rc = mm_export_shared(x, err);
 
-	return rc < 0 || !x->twin ? rc : db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err);
+	if (rc < 0 || !x->twin || (rc = db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err)) < 0)
+		return rc;
+	begin_job(x, only_awake);
+	return 0;
 }

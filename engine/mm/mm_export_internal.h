@@ -23,6 +23,9 @@ struct mm_export {
 	struct buf copy;
 	struct mm_job job;    /* what the second session does */
 	bool busy;            /* the job was begun, and not waited for */
+	_Atomic bool wanted;  /* the second session is: the job ends */
+	uint64_t rows;        /* read while there is a second session */
+	int64_t awake_ms;     /* when it was last seen to have something to do, between jobs */
 	struct export_look { struct mm *mm; bool done, lost; } look;
 };
 
@@ -36,11 +39,13 @@ int mm_export_few(struct mm_export *x, struct err *err) MMR_CHECKED;
 int mm_export_double(struct mm_export *x, struct err *err) MMR_CHECKED;
 /* Are there edit copies that name their thread only through their reply?  What the second session says, else this one is asked. */
 int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err) MMR_CHECKED;
-/* Goes on without the second session: before mm_export_share, or at the end. */
+/* Goes on without the second session: before mm_export_share, or at the end.  What it does is cancelled. */
 void mm_export_single(struct mm_export *x);
-/* Gives the second session, if any, the list of posts; it joins its tables until mm_export_shared. */
+/* Gives the second session, if any, the list of posts; it joins its tables.  mm_export_shared waits for that. */
 int mm_export_share(struct mm_export *x, struct err *err) MMR_CHECKED;
 int mm_export_shared(struct mm_export *x, struct err *err) MMR_CHECKED;
+/* While rows are read, once a row: pages of the second session may be wanted rarely.  A failure shows when one is. */
+void mm_export_awake(struct mm_export *x);
 /* threads: bigint[] */
 int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *err) MMR_CHECKED;
 

@@ -45,6 +45,10 @@ int db_server_version(const struct db *db);      /* 150018 */
 bool db_in_recovery(const struct db *db);        /* a standby */
 const char *db_text_safe(const struct db *db);   /* host/port/dbname for messages, no password */
 bool db_alive(const struct db *db);
+/* The server ends a session that says nothing in a transaction for idle_timeout_ms: a word, unless a page of a cursor is under way. */
+int db_awake(struct db *db, struct err *err) MMR_CHECKED;
+/* From any thread: nobody wants what the session does now or begins later, for its waits to cancel; whoever waits gets ERR_INTERRUPTED. */
+void db_give_up(struct db *db);
 
 /* ---- results ---- */
 struct db_result;                                 /* freed with talloc_free */

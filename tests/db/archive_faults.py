@@ -7,6 +7,7 @@ indexes, a case log that takes no record, attachments that are all gone, a COMMI
 MMRETAIN names a binary built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -22,7 +23,7 @@ import time
 import traceback
 
 import e2e_lib as lib
-from e2e_faults import OLD, ONE, Bench, Skip, attached
+from e2e_faults import OLD, ONE, Bench, Skip, attached, halted_in_export
 
 CASE = ("--case", "17/26", "--reason", "test")
 TESTS = {}
@@ -318,6 +319,52 @@ class Proxy(threading.Thread):
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+
+
+class Impatient(Proxy):
+    """Between the program and the server: the server ends a session that is silent in a transaction for two seconds, not 15 minutes."""
+
+    def __init__(self, pg, folder):
+        super().__init__(pg, folder, 0, False)
+        self.changed = 0
+
+    def forward(self, client, server):
+        threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
+        self.pump(client, server)
+
+    def pump(self, source, to):
+        try:
+            while data := source.recv(1 << 16):
+                self.changed += data.count(b"\x00\x00\x06900000")
+                to.sendall(data.replace(b"\x00\x00\x06900000", b"\x00\x00\x06  2000"))
+        except OSError:
+            pass
+        for s in (source, to):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+@test
+def test_second_session_waits(bench):
+    """At full speed the second session has found its rows long before the first: the server does not end it meanwhile."""
+    bench.begin(OLD)
+    folder = os.path.join(bench.copy.where, "impatient")
+    os.mkdir(folder)
+    proxy = Impatient(bench.pg, folder)
+    proxy.start()
+    bench.path, _ = bench.copy.write_policy(OLD, url=bench.copy.url().replace(bench.pg.socket_dir, folder))
+    process, others = halted_in_export(bench, ("threads",), 1)
+    sessions = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND application_name = 'mmretain'"
+    time.sleep(1)
+    before = bench.pg.psql(sessions)
+    time.sleep(5)
+    for o in others.values():
+        o.close()
+    done = lib.finish(process)
+    proxy.close()
+    if done.code != bench.want.code or before != "3" or proxy.changed < 3:
+        bench.fail(f"exit code {done.code}, {before} sessions, {proxy.changed} with another time\n{lib.tail(done.err)}")
+    bench.done()
 
 
 @test

@@ -1,4 +1,5 @@
 /* db_room_live_test.c - statements, streams, cursors, COPY and transactions that work. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -353,6 +354,60 @@ START_TEST(test_copy_across)
 }
 END_TEST
 
+START_TEST(test_awake)
+{
+	static const struct sql sql = {"awake_rows", "SELECT i, repeat('x', 1000) FROM generate_series(1, 2000) i"};
+	struct db *db = open_db();
+	struct db_cursor *c;
+	struct db_row row;
+	struct err err;
+
+	run(db, "SET idle_in_transaction_session_timeout = '1s'");
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_awake", &sql, 0, NULL, 500, &c, &err));
+	for (int i = 1; i <= 2000; i++) {
+		if (i % 500 == 2 || i > 1999) /* beside a page that is under way, or has come, or no more will */
+			for (int n = 0; n < 8; n++) {
+				OK(db_awake(db, &err));
+				time_sleep_ms(200);
+			}
+		ck_assert_int_eq(db_cursor_next(c, &row, &err), 1);
+		ck_assert_int_eq(atoi(row.value[0]), i);
+	}
+	ck_assert_int_eq(db_cursor_next(c, &row, &err), 0);
+	talloc_free(db);
+}
+END_TEST
+
+static void *sleep_long(void *arg)
+{
+	struct err *err = mem_new(NULL, struct err);
+
+	(void)!try_run(arg, "SELECT pg_sleep(60)", err);
+	return err;
+}
+
+START_TEST(test_given_up)
+{
+	struct db *db = open_db();
+	int64_t from_ms = time_mono_ms();
+	struct err *first, err;
+	pthread_t thread;
+	void *ret;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_long, db), 0);
+	time_sleep_ms(100);
+	db_give_up(db);
+	pthread_join(thread, &ret);
+	first = ret;
+	ck_assert_int_eq(first->code, -ERR_INTERRUPTED);
+	FAILS(try_run(db, "SELECT pg_sleep(60)", &err), ERR_INTERRUPTED);
+	ck_assert_int_lt(time_mono_ms() - from_ms, 5000);
+	talloc_free(first);
+	talloc_free(db);
+}
+END_TEST
+
 START_TEST(test_prepared)
 {
 	static const struct sql sql = {"q_prepared", "SELECT count(*) FROM pg_class WHERE oid = ANY ($1::oid[])"};
@@ -393,6 +448,8 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_transactions);
 	tcase_add_test(tc, test_shared_snapshot);
 	tcase_add_test(tc, test_copy_across);
+	tcase_add_test(tc, test_awake);
+	tcase_add_test(tc, test_given_up);
 	tcase_add_test(tc, test_prepared);
 	return tc;
 }

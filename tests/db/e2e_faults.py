@@ -664,6 +664,40 @@ def test_second_session_killed(bench):
     bench.converge()
 
 
+def halted_in_export(bench, tables, waiting):
+    """A run at full speed that waits for tables which others hold, and their sessions: until so many sessions wait."""
+    process = bench.halt("LEDGER_WRITE")
+    others = {}
+    for t in tables:
+        others[t] = bench.pg.connect(bench.name)
+        others[t].cursor().execute(f"LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE")
+    os.kill(process.pid, signal.SIGCONT)
+    end = time.monotonic() + 30
+    while bench.pg.psql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'") != str(waiting):
+        if time.monotonic() > end or process.poll() is not None:
+            raise AssertionError(f"no {waiting} sessions wait for {', '.join(tables)}: the test does not test")
+        time.sleep(0.02)
+    return process, others
+
+
+@test
+def test_first_session_killed(bench):
+    """At full speed the server ends the first session while the second one has long to do: the run ends at once."""
+    bench.begin()
+    process, others = halted_in_export(bench, ("threads", "reactions"), 2)
+    try:
+        bench.pg.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{bench.name}' AND query LIKE '%mmr_dep%' AND query LIKE '%fileinfo%'")
+        begin = time.monotonic()
+        done = lib.finish(process)
+        if done.code != 12 or time.monotonic() - begin > 5:
+            bench.fail(f"exit code {done.code}, wanted 12, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
+    finally:
+        for o in others.values():
+            o.close()
+    bench.untouched()
+    bench.converge()
+
+
 @test
 def test_no_second_session(bench):
     """A role with as many sessions as a run cannot do without: an export at full speed finds all rows by one.  The run asks for another once."""
