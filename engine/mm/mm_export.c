@@ -137,6 +137,11 @@ int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
 	return mm_export_fill(x, since_ms, err);
 }
 
+void mm_export_stoppable(struct mm_export *x)
+{
+	x->stoppable = true;
+}
+
 void mm_export_parts(struct mm_export *x, int64_t before_ms)
 {
 	x->parts_before_ms = before_ms;
@@ -197,8 +202,10 @@ static int stream_open(struct mm_export *x, void *ctx, size_t part, struct strea
 	bool scan = x->small && parts[part].kind == MM_DRAFT; /* no index on rootid: one scan instead of one per post */
 	const struct sql *sql = !x->small && parts[part].large ? parts[part].large : parts[part].sql;
 	struct db *db = x->twin && parts[part].many ? x->twin->db : x->mm->db;
-	int rc = scan ? mm_unit_joins(x->mm, false, err) : 0;
+	int rc = mm_export_stop(x, err);
 
+	if (rc == 0 && scan)
+		rc = mm_unit_joins(x->mm, false, err);
 	*ret = (struct stream){.kind = parts[part].kind, .phase = (int)part, .seq = INT64_MIN};
 	if (rc == 0)
 		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL, FETCH_ROWS, &ret->cursor, err);
@@ -218,7 +225,7 @@ static int streams_open(struct mm_export *x, void *ctx, struct stream *s, size_t
 		if (x->twin && parts[s[i].phase].many)
 			db_cursor_ask(s[i].cursor);
 	for (size_t i = 0; i < n; i++)
-		if ((rc = stream_next(&s[i], err)) < 0)
+		if ((rc = mm_export_stop(x, err)) < 0 || (rc = stream_next(&s[i], err)) < 0)
 			return rc;
 	*ret_n = n;
 	return 0;

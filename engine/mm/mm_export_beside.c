@@ -51,7 +51,7 @@ static int join_many(void *payload, struct err *err)
 	struct mm_export *x = payload;
 	int rc = db_query(x->twin, x->twin->db, &sql_export_analyze_post, DB_NONE, 0, NULL, NULL, err);
 
-	if (rc < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0)
+	if (rc < 0 || (rc = mm_export_stop(x, err)) < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0)
 		return rc;
 	return stay_awake(x, err);
 }
@@ -137,7 +137,7 @@ int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err)
 	if (x->mm->no_lost_copies && x->posts == x->planned)
 		return 0;
 	x->look.mm = x->mm;
-	if (!x->look.done && (rc = look_for_copies(&x->look, err)) < 0)
+	if ((rc = mm_export_stop(x, err)) < 0 || (!x->look.done && (rc = look_for_copies(&x->look, err)) < 0))
 		return rc;
 	*ret_lost = x->look.lost;
 	x->mm->no_lost_copies = !*ret_lost;
@@ -154,10 +154,10 @@ static int give_posts(struct mm_export *x, struct err *err)
 
 int mm_export_share(struct mm_export *x, struct err *err)
 {
-	int rc = 0;
+	int rc = mm_export_stop(x, err);
 
 	keep_or_leave(x);
-	if (x->twin && (rc = give_posts(x, err)) == 0)
+	if (x->twin && rc == 0 && (rc = give_posts(x, err)) == 0)
 		begin_job(x, join_many);
 	return rc;
 }

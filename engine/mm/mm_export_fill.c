@@ -9,9 +9,16 @@
 #include "mm_export_internal.h"
 #include "mm_sql.h"
 
+int mm_export_stop(const struct mm_export *x, struct err *err)
+{
+	return x->stoppable ? stop_check(err) : 0;
+}
+
 int mm_export_run(struct mm_export *x, const struct sql *sql, struct err *err)
 {
-	return db_query(x, x->mm->db, sql, DB_NONE, 0, NULL, NULL, err);
+	int rc = mm_export_stop(x, err);
+
+	return rc < 0 ? rc : db_query(x, x->mm->db, sql, DB_NONE, 0, NULL, NULL, err);
 }
 
 static bool is_parts(const struct mm_export *x)
@@ -26,8 +33,10 @@ static char *number(void *ctx, int64_t v)
 
 static int fill(struct mm_export *x, const struct sql *sql, int n_params, const char *const *params, struct err *err)
 {
-	int rc = db_query(x, x->mm->db, sql, DB_NONE, n_params, params, NULL, err);
+	int rc = mm_export_stop(x, err);
 
+	if (rc == 0)
+		rc = db_query(x, x->mm->db, sql, DB_NONE, n_params, params, NULL, err);
 	if (rc == 0)
 		x->posts = (uint64_t)db_affected(x->mm->db);
 	return rc;
@@ -37,7 +46,9 @@ static int join_others(struct mm_export *x, struct err *err)
 {
 	static const char *const all[] = {"many", "rest", NULL}, *const rest[] = {"rest", NULL};
 
-	return mm_run_present(x->mm, &sql_export_dep, x->twin ? rest : all, err);
+	int rc = mm_export_stop(x, err);
+
+	return rc < 0 ? rc : mm_run_present(x->mm, &sql_export_dep, x->twin ? rest : all, err);
 }
 
 static int look_same(struct mm_export *x, struct err *err)

@@ -12,6 +12,7 @@ struct mm_export {
 	bool open;            /* the transaction */
 	bool copying;
 	bool alone;           /* no chat waits beside it */
+	bool stoppable;       /* between two statements */
 	bool small;           /* beside the tables: index probes */
 	bool same;            /* every thread is as the plan counted it */
 	int64_t snapshot_ms;
@@ -31,6 +32,8 @@ struct mm_export {
 
 int mm_export_fill(struct mm_export *x, int64_t since_ms, struct err *err) MMR_CHECKED;
 int mm_export_run(struct mm_export *x, const struct sql *sql, struct err *err) MMR_CHECKED;
+/* Before each statement that may take long: one that begins after a stop request is not cancelled. */
+int mm_export_stop(const struct mm_export *x, struct err *err) MMR_CHECKED;
 /* Posts that rows of small tables may name: of a small unit all of them. */
 int mm_export_few(struct mm_export *x, struct err *err) MMR_CHECKED;
 

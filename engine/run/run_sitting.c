@@ -306,6 +306,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	    (rc = mm_export_begin(s->ctx, s->run->mm, run_alone(s->run), spool_count(due) - s->begin, &s->x, err)) < 0)
 		return rc;
 	s->crew = bundle_crew_new(s->ctx, 1); /* two would take the processor from who reads rows */
+	mm_export_stoppable(s->x);
 	s->snapshot_ms = mm_export_snapshot_ms(s->x);
 	since_ms = changed_since_ms(s);
 	s->names = run_names_new(s->ctx);

@@ -272,6 +272,8 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, stru
 /* root_create_ms: as the root row has it, so that a large unit's roots are looked for in their time only; 0 when it is not known.
  * posts: as the plan counted them, for mm_export_changed. */
 int mm_export_add(struct mm_export *x, const struct mm_export_thread *t, struct err *err) MMR_CHECKED;
+/* A stop request ends it between two statements, too; else only a long one that was under way (ERR_INTERRUPTED both). */
+void mm_export_stoppable(struct mm_export *x);
 /* Before mm_export_ready: only what goes although its thread stays: rows that were soft-deleted or replaced by an edit before then (ms), never
  * a root; with their dependants, and files that such an edit took off a post.  What hangs on the thread as a whole stays out. */
 void mm_export_parts(struct mm_export *x, int64_t before_ms);

@@ -699,6 +699,26 @@ def test_first_session_killed(bench):
 
 
 @test
+def test_stop_before_long_statement(bench):
+    """A stop comes while a short statement of the export is under way, and a long one would follow: that one is not begun."""
+    bench.begin()
+    process, others = halted_in_export(bench, ("threads", "sharedchannelattachments"), 1)
+    try:
+        process.terminate()
+        begin = time.monotonic()
+        time.sleep(0.5)
+        others["threads"].close()
+        done = lib.finish(process)
+        if done.code != 143 or time.monotonic() - begin > 5:
+            bench.fail(f"exit code {done.code}, wanted 143, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
+    finally:
+        for o in others.values():
+            o.close()
+    bench.untouched()
+    bench.converge()
+
+
+@test
 def test_no_second_session(bench):
     """A role with as many sessions as a run cannot do without: an export at full speed finds all rows by one.  The run asks for another once."""
     bench.begin([{"name": "all", "match": {}, "keep": {"for": "1d"}}], user="few")  # the plan would like one, too
