@@ -9,7 +9,7 @@
 #include "mm_export_internal.h"
 #include "mm_sql.h"
 
-enum { AWAKE_MS = 1000, AWAKE_LOOK_MS = 10, AWAKE_ROWS = 200 };
+enum { AWAKE_MS = 1000, AWAKE_LOOK_MS = 2, AWAKE_ROWS = 200 };
 
 /* The first may have more to do than the second, for longer than the server lets a session idle in a transaction. */
 static int stay_awake(struct mm_export *x, struct err *err)
