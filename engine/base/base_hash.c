@@ -14,6 +14,9 @@
 #include <openssl/sha.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+enum { READ_BYTES = 256 << 10 };
 
 struct hash { SHA256_CTX sha; };
 
@@ -52,6 +55,27 @@ void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret
 {
 	hash_update(h, data, len);
 	hash_final(h, ret);
+}
+
+int hash_fd(int fd, const char *name, struct digest *ret, uint64_t *ret_bytes, struct err *err)
+{
+	auto_mem char *data = mem_array(NULL, char, READ_BYTES);
+	struct hash *h = hash_new(data);
+	uint64_t bytes = 0;
+	ssize_t n;
+
+	while ((n = read(fd, data, READ_BYTES)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, ERR_STORE, errno, "cannot read %s", name);
+		hash_update(h, data, (size_t)n);
+		bytes += (uint64_t)n;
+	}
+	hash_final(h, ret);
+	if (ret_bytes)
+		*ret_bytes = bytes;
+	return 0;
 }
 
 void hash_blocks(const void *blocks, size_t n, struct digest *ret)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-enum { LIST_MAX = 256 << 20, READ_BYTES = 256 << 10 };
+enum { LIST_MAX = 256 << 20 };
 
 struct missing_id { UT_hash_handle hh; bool missing; struct digest sha256; char id[]; };
 struct purge_missing { struct missing_id *set; };
@@ -84,27 +84,16 @@ void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
 
 static bool read_blob(struct mm *mm, struct purge_file *f, struct digest *ret)
 {
-	auto_mem char *data = mem_array(NULL, char, READ_BYTES);
-	struct hash *h = hash_new(data);
 	struct err ignored;
 	auto_fd int fd = -1;
 	struct stat st;
-	ssize_t n;
 
 	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
 		return false;
 	f->compared = true;
 	f->ino = (uint64_t)st.st_ino;
 	f->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-	while ((n = read(fd, data, READ_BYTES)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		hash_update(h, data, (size_t)n);
-	}
-	hash_final(h, ret);
-	return true;
+	return hash_fd(fd, "an attachment", ret, NULL, &ignored) == 0;
 }
 
 /* A blob that cannot be read has nothing to lose: its row goes, and what is at the path is not unlinked. */

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JOURNAL_MAX_BYTES = 256 << 20, READ_BYTES = 1 << 20 };
+enum { JOURNAL_MAX_BYTES = 256 << 20 };
 
 struct abandon {
 	void *ctx;
@@ -114,31 +114,16 @@ static int damaged(struct abandon *a, const char *why)
 	return 0;
 }
 
-static int hash_file(struct abandon *a, struct digest *ret, struct err *err)
-{
-	auto_fd int fd = -1;
-	struct hash *h = hash_new(a->ctx);
-	char *data = mem_array(a->ctx, char, READ_BYTES);
-	ssize_t n;
-	int rc = file_open_beneath(a->store->root_dirfd, a->p->rel_path, &fd, err);
-
-	if (rc < 0)
-		return rc;
-	while ((n = read(fd, data, READ_BYTES)) > 0 || (n < 0 && errno == EINTR))
-		hash_update(h, data, n > 0 ? (size_t)n : 0);
-	if (n < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot read \"%s\"", a->p->rel_path);
-	hash_final(h, ret);
-	return 0;
-}
-
 /* It cannot be read.  When every byte is what the ledger names, that is not the file's fault: a later mmretain has written it, or this one has an error. */
 static int judge_bytes(struct abandon *a, const struct digest *file, struct err *err)
 {
 	struct digest now;
 	struct err why = *err;
-	int rc = hash_file(a, &now, err);
+	auto_fd int fd = -1;
+	int rc = file_open_beneath(a->store->root_dirfd, a->p->rel_path, &fd, err);
 
+	if (rc == 0)
+		rc = hash_fd(fd, a->p->rel_path, &now, NULL, err);
 	if (rc < 0)
 		return rc;
 	if (memcmp(&now, file, sizeof now) != 0) {

@@ -12,30 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 << 10, TOLD = 20 /* a lost folder would fill the journal with what one line says */ };
+enum { TOLD = 20 /* a lost folder would fill the journal with what one line says */ };
 #define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
 
 /* What was seen of an attachment; its row comes again when the bundle is written. */
 struct look { uint64_t thread, size_bytes; mm_id id; struct digest sha256; };
-
-static int hash_blob(struct sitting *u, int fd, struct digest *ret, uint64_t *ret_size, struct err *err)
-{
-	auto_mem char *data = mem_array(u->ctx, char, READ_BYTES);
-	struct hash *h = hash_new(data);
-	ssize_t n;
-
-	*ret_size = 0;
-	while ((n = read(fd, data, READ_BYTES)) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, ERR_STORE, errno, "cannot read an attachment");
-		hash_update(h, data, (size_t)n);
-		*ret_size += (uint64_t)n;
-	}
-	hash_final(h, ret);
-	return 0;
-}
 
 static void drop(struct sitting *u, uint64_t thread)
 {
@@ -116,7 +97,7 @@ static int look_at(struct sitting *s, struct look *f, const char *path)
 		return no_folder(s, f);
 	rc = file_open_beneath(s->run->mm->data_dirfd, path, &fd, &why);
 	if (rc == 0)
-		rc = hash_blob(s, fd, &f->sha256, &f->size_bytes, &why);
+		rc = hash_fd(fd, "an attachment", &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {
 		tell(s->run, f->id, why.msg);
 		drop(s, f->thread);

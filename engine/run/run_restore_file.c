@@ -110,22 +110,17 @@ static int walk(struct place *p, char *path, bool make, struct err *err)
 static int is_there(void *ctx, const struct place *p, const struct audit_file *f, struct err *err)
 {
 	auto_fd int fd = openat(p->dirfd, p->leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct hash *h = hash_new(ctx);
+	char *name = mem_printf(ctx, "the attachment that lies in the place of %s", f->id);
 	struct digest d;
 	struct stat st;
-	char data[65536];
-	ssize_t n;
+	int rc;
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
 	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot read the attachment that lies in the place of %s", f->id);
-	while (S_ISREG(st.st_mode) && (n = read(fd, data, sizeof data)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return err_sys(err, ERR_STORE, errno, "cannot read the attachment that lies in the place of %s", f->id);
-		hash_update(h, data, n > 0 ? (size_t)n : 0);
-	}
-	hash_final(h, &d);
+		return err_sys(err, ERR_STORE, errno, "cannot read %s", name);
+	if (S_ISREG(st.st_mode) && (rc = hash_fd(fd, name, &d, NULL, err)) < 0)
+		return rc;
 	if (S_ISREG(st.st_mode) && memcmp(&d, &f->sha256, sizeof d) == 0)
 		return 1;
 	err_set(err, ERR_GUARD, "in the place of attachment %s lies another file", f->id);

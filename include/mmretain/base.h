@@ -114,6 +114,8 @@ struct hash *hash_new(void *ctx);                /* ready for updates */
 void hash_update(struct hash *h, const void *data, size_t len);
 void hash_final(struct hash *h, struct digest *ret); /* and ready again */
 void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret); /* one shot, reuses h */
+/* What fd has from where it stands to its end, and how many bytes that is (ret_bytes may be NULL).  ERR_STORE: `name` cannot be read. */
+int hash_fd(int fd, const char *name, struct digest *ret, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
 void hash_copy(struct hash *to, const struct hash *from); /* to goes on from where from is */
 /* Of a message in blocks of 64 bytes that holds its own padding (FIPS 180-4, 5.1.1): for short messages of a fixed length. */
 void hash_blocks(const void *blocks, size_t n, struct digest *ret);
