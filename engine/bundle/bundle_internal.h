@@ -130,8 +130,8 @@ int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *d
 struct slot;
 struct ring;
 /* raw_bytes: the most that a usual frame takes; buffers of that size need not be grown. */
-/* crew: outlives the ring, or NULL: one of its own with so many workers. */
-struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, struct bundle_crew *crew, int workers);
+/* crew: outlives the ring, or NULL: one of its own, without threads. */
+struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, struct bundle_crew *crew);
 /* The slot being filled; waits for room. */
 int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
 struct buf *slot_raw(struct slot *s);

@@ -135,11 +135,11 @@ static int ring_free(struct ring *r)
 	return 0;
 }
 
-struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, struct bundle_crew *crew, int workers)
+struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int level, struct bundle_crew *crew)
 {
 	struct ring *r = mem_new(ctx, struct ring);
 
-	r->crew = crew ? crew : bundle_crew_new(r, workers);
+	r->crew = crew ? crew : bundle_crew_new(r, 0);
 	r->lock = crew_lock(r->crew);
 	r->out = out;
 	r->level = level;

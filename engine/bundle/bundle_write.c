@@ -76,8 +76,7 @@ static void writer_init(struct bundle_writer *w, const struct bundle_source *sou
 		buf_init(bufs[i], w, TEXT_MEMBER_MAX);
 	buf_init(&w->spill, w, BUNDLE_ROW_MAX + 1);
 	w->out = (struct outfile){.fd = -1, .name = w->part_name, .file_hash = hash_new(w), .ctx = w};
-	w->ring = ring_new(w, &w->out, w->frame_bytes + w->frame_bytes / 4 + LAST_ROW_BYTES, o->level ? o->level : 6, o->crew,
-			   o->workers);
+	w->ring = ring_new(w, &w->out, w->frame_bytes + w->frame_bytes / 4 + LAST_ROW_BYTES, o->level ? o->level : 6, o->crew);
 }
 
 static int writer_open(struct bundle_writer *w, int partial_dirfd, struct err *err)

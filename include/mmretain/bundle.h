@@ -82,8 +82,7 @@ struct bundle_crew *bundle_crew_new(void *ctx, int workers);
 struct bundle_options {
 	int level;                            /* zstd level, 0 = 6 */
 	size_t frame_bytes;                   /* 0 = 256 KiB raw */
-	struct bundle_crew *crew;             /* NULL: threads of its own */
-	int workers;                          /* without a crew: compressor threads beside the caller, 0 = none */
+	struct bundle_crew *crew;             /* NULL: the writer compresses itself */
 	uint8_t salt_secret[32];              /* of the archive root (store); salt(owner) = HMAC(secret, bundle identity || owner) */
 	uint32_t seq;                         /* number of the bundle within the archive */
 	const char *previous_digest_hex;      /* row digest of the bundle published before, or "" */

@@ -162,7 +162,7 @@ void random_row(void *ctx, struct rng *r, const struct bundle_kind *kind, struct
 
 struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p)
 {
-	struct bundle_options o = {.frame_bytes = p->frame_bytes, .workers = p->workers, .crew = p->crew, .seq = p->seq, .previous_digest_hex = "",
+	struct bundle_options o = {.frame_bytes = p->frame_bytes, .crew = p->crew ? p->crew : bundle_crew_new(b->ctx, p->workers), .seq = p->seq, .previous_digest_hex = "",
 				   .kind = test_kinds, .n_kinds = TEST_KINDS};
 	struct bundle_source s = test_source;
 	struct bundle_writer *w = NULL;

@@ -432,7 +432,7 @@ static const struct { const char *fault; int code; bool published; } fault[] = {
 START_TEST(faults_are_reported)
 {
 	struct box box, *b = &box;
-	struct bundle_options o = {.seq = 1, .kind = test_kinds, .n_kinds = TEST_KINDS, .workers = 1};
+	struct bundle_options o = {.seq = 1, .kind = test_kinds, .n_kinds = TEST_KINDS};
 	struct bundle_writer *w = NULL;
 	struct receipt *r = NULL;
 	struct bundle_field f[POST_COLUMNS];
