@@ -132,11 +132,9 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 	if ((rc = remove_rest(x, p, b, err)) < 0)
 		return rc; /* no line says that it is gone: the next call does the rest */
 	x->gone = mem_grow(x->ctx, x->gone, char *, x->n_gone + 1);
-	x->gone_at = mem_grow(x->ctx, x->gone_at, size_t, x->n_gone + 1);
-	x->gone_rows = mem_grow(x->ctx, x->gone_rows, const char *, x->n_gone + 1);
+	x->gone_of = mem_grow(x->ctx, x->gone_of, struct expire_gone, x->n_gone + 1);
 	x->gone[x->n_gone] = mem_strdup(x->ctx, b->rel_path);
-	x->gone_rows[x->n_gone] = p->rows_digest;
-	x->gone_at[x->n_gone++] = (size_t)(b - x->report->bundle);
+	x->gone_of[x->n_gone++] = (struct expire_gone){p, (size_t)(b - x->report->bundle)};
 	return 0;
 }
 
@@ -147,14 +145,15 @@ static int close_all(struct run_expire *x, struct err *err)
 
 	if (rc == 0)
 		rc = catalog_forget(x->store, x->gone, x->n_gone, err);
-
 	if (rc == 0 && x->n_gone)
 		rc = run_fault(FAULT_EXPIRE_AFTER_CATALOG, err);
 	for (size_t i = 0; i < x->n_gone && rc == 0; i++) {
-		struct run_expired *b = &x->report->bundle[x->gone_at[i]];
+		struct run_expired *b = &x->report->bundle[x->gone_of[i].at];
 
-		/* Whoever made a catalog after the file was gone has kept its ids as those of a lost bundle; from now on no catalog has them any more. */
-		if ((rc = catalog_lost_forget(x->store, x->gone_rows[i], err)) == 0 && (rc = line_expired(x, b, err)) == 0)
+		/* Whoever made a catalog after the file was gone has kept its ids as those of a lost bundle; from now on no catalog has them any more.
+		 * A crash just before or after leaves the bundle announced: the next call comes here again. */
+		if ((rc = catalog_lost_forget(x->store, x->gone_of[i].p->rows_digest, err)) == 0 && (rc = run_fault(FAULT_EXPIRE_AFTER_IDS, err)) == 0 &&
+		    (rc = line_expired(x, b, err)) == 0)
 			b->state = RUN_EXPIRED;
 	}
 	return rc;

@@ -33,8 +33,7 @@ struct run_expire {
 	const struct run_expire_options *options;
 	struct run_expire_report *report;
 	char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
-	size_t *gone_at;               /* where in the report */
-	const char **gone_rows;        /* rows digest of each */
+	struct expire_gone { const struct ledger_published *p; size_t at; } *gone_of; /* each of them: at is its place in the report */
 };
 /* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,
  * whose state tells.  Negative: nothing can be decided (the database, a stop). */

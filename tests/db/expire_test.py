@@ -19,7 +19,7 @@ from e2e_lib import DAY
 
 KEEP, KEEP_FOR = 500, 700  # days
 RULE = {"name": "all", "match": {}, "keep": {"for": f"{KEEP}d"}, "archive": {"keep_for": f"{KEEP_FOR}d"}}
-POINTS = ("EXPIRE_AFTER_INTENT", "EXPIRE_AFTER_UNLINK", "EXPIRE_AFTER_INDEX", "EXPIRE_AFTER_LATE", "EXPIRE_AFTER_CATALOG", "LEDGER_WRITE", "LEDGER_SYNC")
+POINTS = ("EXPIRE_AFTER_INTENT", "EXPIRE_AFTER_UNLINK", "EXPIRE_AFTER_INDEX", "EXPIRE_AFTER_LATE", "EXPIRE_AFTER_CATALOG", "EXPIRE_AFTER_IDS", "LEDGER_WRITE", "LEDGER_SYNC")
 LOCKED, INTERRUPTED = 11, 128 + signal.SIGTERM
 
 
@@ -856,6 +856,9 @@ class Crash(Base):
                 self.bench.call("reindex", code=0)
                 if point == "EXPIRE_AFTER_UNLINK":
                     self.assertEqual(len(self.kept_ids()), 1)
+        self.assertEqual(lib.finish(self.bench.start("EXPIRE_AFTER_IDS:kill", "expire", "--yes")).code, -signal.SIGKILL)
+        self.assertEqual(self.kept_ids(), [])
+        self.assertEqual(self.lines("expired"), [])
         self.expire("--yes")
         self.assertEqual(self.kept_ids(), [])
         self.finished(due)
