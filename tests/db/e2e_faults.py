@@ -638,84 +638,68 @@ def test_backend_killed(bench):
     bench.converge()
 
 
-@test
-def test_second_session_killed(bench):
-    """At full speed a second session joins and gives a part of the rows; the server ends it while it waits for a table: exit 12, nothing is deleted."""
-    bench.begin()
-    process = bench.halt("LEDGER_WRITE")  # the line that begins the run: planned, nothing exported
-    other = bench.pg.connect(bench.name)
-    try:
-        other.cursor().execute("LOCK TABLE reactions IN ACCESS EXCLUSIVE MODE")
+@contextlib.contextmanager
+def halted_in_export(bench, tables, waiting):
+    """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards nothing was deleted, and the next run
+    comes to the end."""
+    process = bench.halt("LEDGER_WRITE")
+    others = {}
+    with contextlib.ExitStack() as locks:
+        for t in tables:
+            others[t] = locks.enter_context(contextlib.closing(bench.pg.connect(bench.name)))
+            others[t].cursor().execute(f"LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE")
         os.kill(process.pid, signal.SIGCONT)
         end = time.monotonic() + 30
-        sessions = f"FROM pg_stat_activity WHERE datname = '{bench.name}' AND "
-        joins, waits = sessions + "wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'", sessions + "state = 'idle in transaction' AND query LIKE '%mmr_few%'"
-        while bench.pg.psql(f"SELECT (SELECT count(*) {joins}), (SELECT count(*) {waits})") != "1|1" and process.poll() is None:
-            if time.monotonic() > end:
-                raise AssertionError("no session waits for the table while the other has found its rows: the test does not test")
+        while bench.pg.psql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'") != str(waiting):
+            if time.monotonic() > end or process.poll() is not None:
+                raise AssertionError(f"no {waiting} sessions wait for {', '.join(tables)}: the test does not test")
             time.sleep(0.02)
-        bench.pg.psql(f"SELECT pg_terminate_backend(pid) {joins}")
-    finally:
-        other.close()
-    done = lib.finish(process)
-    if done.code != 12:
-        bench.fail(f"exit code {done.code}, wanted 12\n{lib.tail(done.err)}")
+        yield process, others
     bench.untouched()
     bench.converge()
 
 
-def halted_in_export(bench, tables, waiting):
-    """A run at full speed that waits for tables which others hold, and their sessions: until so many sessions wait."""
-    process = bench.halt("LEDGER_WRITE")
-    others = {}
-    for t in tables:
-        others[t] = bench.pg.connect(bench.name)
-        others[t].cursor().execute(f"LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE")
-    os.kill(process.pid, signal.SIGCONT)
-    end = time.monotonic() + 30
-    while bench.pg.psql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'") != str(waiting):
-        if time.monotonic() > end or process.poll() is not None:
-            raise AssertionError(f"no {waiting} sessions wait for {', '.join(tables)}: the test does not test")
-        time.sleep(0.02)
-    return process, others
+def ended(bench, process, code):
+    """The run ends soon, and like that."""
+    begin = time.monotonic()
+    done = lib.finish(process)
+    if done.code != code or time.monotonic() - begin > 5:
+        bench.fail(f"exit code {done.code}, wanted {code}, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
+
+
+@test
+def test_second_session_killed(bench):
+    """At full speed a second session joins and gives a part of the rows; the server ends it while it waits for a table: exit 12, nothing is deleted."""
+    bench.begin()
+    with halted_in_export(bench, ("reactions",), 1) as (process, _):
+        waits = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND state = 'idle in transaction' AND query LIKE '%mmr_few%'"
+        end = time.monotonic() + 30
+        while bench.pg.psql(waits) != "1":
+            if time.monotonic() > end or process.poll() is not None:
+                raise AssertionError("the first session does not wait for the other with all its rows: the test does not test")
+            time.sleep(0.02)
+        bench.pg.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{bench.name}' AND query LIKE '%mmr_dep%' AND wait_event_type = 'Lock'")
+        ended(bench, process, 12)
 
 
 @test
 def test_first_session_killed(bench):
     """At full speed the server ends the first session while the second one has long to do: the run ends at once."""
     bench.begin()
-    process, others = halted_in_export(bench, ("threads", "reactions"), 2)
-    try:
+    with halted_in_export(bench, ("threads", "reactions"), 2) as (process, _):
         bench.pg.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{bench.name}' AND query LIKE '%mmr_dep%' AND query LIKE '%fileinfo%'")
-        begin = time.monotonic()
-        done = lib.finish(process)
-        if done.code != 12 or time.monotonic() - begin > 5:
-            bench.fail(f"exit code {done.code}, wanted 12, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
-    finally:
-        for o in others.values():
-            o.close()
-    bench.untouched()
-    bench.converge()
+        ended(bench, process, 12)
 
 
 @test
 def test_stop_before_long_statement(bench):
     """A stop comes while a short statement of the export is under way, and a long one would follow: that one is not begun."""
     bench.begin()
-    process, others = halted_in_export(bench, ("threads", "sharedchannelattachments"), 1)
-    try:
+    with halted_in_export(bench, ("threads", "sharedchannelattachments"), 1) as (process, others):
         process.terminate()
-        begin = time.monotonic()
         time.sleep(0.5)
         others["threads"].close()
-        done = lib.finish(process)
-        if done.code != 143 or time.monotonic() - begin > 5:
-            bench.fail(f"exit code {done.code}, wanted 143, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
-    finally:
-        for o in others.values():
-            o.close()
-    bench.untouched()
-    bench.converge()
+        ended(bench, process, 143)
 
 
 @test
