@@ -299,7 +299,6 @@ static void hit_add(struct find *f, const struct catalog_row *row)
 static int find_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
 {
 	struct find *f = payload;
-
 	struct digest d;
 
 	(void)err;

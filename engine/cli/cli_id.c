@@ -3,14 +3,15 @@
  */
 #include <string.h>
 
+#include <mmretain/mm.h>
+
 #include "cli.h"
 
-#define ID 26
 #define SIGNS "abcdefghijklmnopqrstuvwxyz0123456789"
 
 bool cli_looks_like_id(const char *text)
 {
-	return strlen(text) == ID && strspn(text, SIGNS) == ID;
+	return strlen(text) == MM_ID && strspn(text, SIGNS) == MM_ID;
 }
 
 /* https://chat.example.org/team/pl/ID, whatever stands behind it. */
@@ -20,8 +21,8 @@ const char *cli_id_of(void *ctx, const char *text)
 	const char *at = strstr(text, mark);
 
 	text += strspn(text, " \t\r\n");
-	if (at && strspn(at + strlen(mark), SIGNS) == ID)
-		return mem_strndup(ctx, at + strlen(mark), ID);
+	if (at && strspn(at + strlen(mark), SIGNS) == MM_ID)
+		return mem_strndup(ctx, at + strlen(mark), MM_ID);
 	return mem_strndup(ctx, text, strcspn(text, " \t\r\n"));
 }
 
