@@ -23,7 +23,7 @@ import time
 import traceback
 
 import e2e_lib as lib
-from e2e_faults import OLD, ONE, Bench, Skip, attached, halted_in_export
+from e2e_faults import OLD, ONE, Bench, Skip, attached, held_up_in_export
 
 CASE = ("--case", "17/26", "--reason", "test")
 TESTS = {}
@@ -353,13 +353,11 @@ def test_second_session_waits(bench):
     proxy = Impatient(bench.pg, folder)
     proxy.start()
     bench.path, _ = bench.copy.write_policy(OLD, url=bench.copy.url().replace(bench.pg.socket_dir, folder))
-    process, others = halted_in_export(bench, ("threads",), 1)
     sessions = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND application_name = 'mmretain'"
-    time.sleep(1)
-    before = bench.pg.psql(sessions)
-    time.sleep(5)
-    for o in others.values():
-        o.close()
+    with held_up_in_export(bench, ("threads",), 1) as (process, _):
+        time.sleep(1)
+        before = bench.pg.psql(sessions)
+        time.sleep(5)
     done = lib.finish(process)
     proxy.close()
     if done.code != bench.want.code or before != "3" or proxy.changed < 3:

@@ -639,9 +639,8 @@ def test_backend_killed(bench):
 
 
 @contextlib.contextmanager
-def halted_in_export(bench, tables, waiting):
-    """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards nothing was deleted, and the next run
-    comes to the end."""
+def held_up_in_export(bench, tables, waiting):
+    """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards it may go on."""
     process = bench.halt("LEDGER_WRITE")
     others = {}
     with contextlib.ExitStack() as locks:
@@ -655,6 +654,13 @@ def halted_in_export(bench, tables, waiting):
                 raise AssertionError(f"no {waiting} sessions wait for {', '.join(tables)}: the test does not test")
             time.sleep(0.02)
         yield process, others
+
+
+@contextlib.contextmanager
+def halted_in_export(bench, tables, waiting):
+    """The same for a run that ends there: nothing was deleted, and the next run comes to the end."""
+    with held_up_in_export(bench, tables, waiting) as held:
+        yield held
     bench.untouched()
     bench.converge()
 
