@@ -322,7 +322,7 @@ class Proxy(threading.Thread):
 
 
 class Impatient(Proxy):
-    """Between the program and the server: the server ends a session that is silent in a transaction for two seconds, not 15 minutes."""
+    """Between the program and the server: the server ends a session that is silent in a transaction for five seconds, not 15 minutes."""
 
     def __init__(self, pg, folder):
         super().__init__(pg, folder, 0, False)
@@ -336,7 +336,7 @@ class Impatient(Proxy):
         try:
             while data := source.recv(1 << 16):
                 self.changed += data.count(b"\x00\x00\x06900000")
-                to.sendall(data.replace(b"\x00\x00\x06900000", b"\x00\x00\x06  2000"))
+                to.sendall(data.replace(b"\x00\x00\x06900000", b"\x00\x00\x06  5000"))
         except OSError:
             pass
         for s in (source, to):
@@ -357,7 +357,7 @@ def test_second_session_waits(bench):
     with held_up_in_export(bench, ("threads",), 1) as (process, _):
         time.sleep(1)
         before = bench.pg.psql(sessions)
-        time.sleep(5)
+        time.sleep(7)
     done = lib.finish(process)
     proxy.close()
     if done.code != bench.want.code or before != "3" or proxy.changed < 3:
