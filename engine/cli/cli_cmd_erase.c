@@ -160,6 +160,7 @@ static int print_json(const struct erase *e, struct err *err)
 	cli_json_bool(doc, "done", e->act);
 	cli_json_text(doc, "user", e->user);
 	cli_json_int(doc, "finished", rep->finished);
+	cli_json_int(doc, "withdrawn", rep->withdrawn);
 	cli_json_int(doc, "looked_at", rep->looked_at);
 	cli_json_int(doc, "total", rep->total);
 	for (size_t i = 0; i < rep->n; i++)
@@ -201,6 +202,8 @@ static int print_text(const struct erase *e, struct err *err)
 
 	if (rep->finished)
 		printf("finished: %u interrupted erasure%s\n", rep->finished, cli_s(rep->finished));
+	if (rep->withdrawn)
+		printf("withdrawn: %u interrupted erasure%s, because of holds\n", rep->withdrawn, cli_s(rep->withdrawn));
 	if (rep->n == 0) {
 		printf("nothing of this person is in the bundles (%llu looked at)\n", (unsigned long long)rep->looked_at);
 		return 0;
@@ -240,7 +243,7 @@ static int act(struct erase *e, struct err *err)
 	int r = run_erase(cli->ctx, cli->policy, cli->store, &options, &e->report, err), printed;
 
 	cli_progress_clear();
-	if (r < 0 && e->report->n == 0 && !e->report->finished)
+	if (r < 0 && e->report->n == 0 && !e->report->finished && !e->report->withdrawn)
 		return r;
 	printed = cli->json ? print_json(e, &print_err) : print_text(e, &print_err);
 	if (printed < 0 && r == 0)

@@ -215,13 +215,18 @@ static void result(const struct report *rp)
 		point(rp, 8, "kept", "nothing");
 }
 
-/* The bundle was written again without somebody since. */
+/* The bundle was written again without somebody since, or was not. */
 static void erasures_of(const struct report *rp, const json_t *entry)
 {
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(json_object_get(entry, "erasures"), i, one) {
+		if (*protocol_str(one, "because")) {
+			point(rp, 0, "", "  %s: an erasure that was interrupted was withdrawn, case %s, because of a hold; the bundle is as it was", protocol_str(one, "at"),
+			      protocol_str(one, "case"));
+			continue;
+		}
 		point(rp, 0, "", "  %s: one person erased, case %s, %llu rows; the rows digest is the same", protocol_str(one, "at"), protocol_str(one, "case"),
 		      (unsigned long long)protocol_int(one, "rows"));
 		point(rp, 0, "", "  from then on %s", protocol_str(one, "rel_path"));

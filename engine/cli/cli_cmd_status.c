@@ -49,7 +49,11 @@ static int count_replaced(void *payload, const char *rel_path, uint64_t size_byt
 /* One that was published counts as announced, as an older file, or as both. */
 static uint64_t erasures_open(const struct status *st)
 {
-	return st->state->n_erasing > st->replaced ? st->state->n_erasing : st->replaced;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < st->state->n_erasing; i++)
+		n += !st->state->erasing[i].withdrawn;
+	return n > st->replaced ? n : st->replaced;
 }
 
 static const char *bundle_state(const struct ledger_bundle *b)
@@ -135,6 +139,19 @@ static json_t *warnings_json(const struct cli_health_text *t)
 	return list;
 }
 
+static json_t *withdrawn_json(const struct status *st)
+{
+	json_t *list = cli_json_check(json_array());
+
+	for (size_t i = 0; i < st->state->n_erasing; i++) {
+		const struct ledger_erasure *e = &st->state->erasing[i];
+
+		if (e->withdrawn)
+			append(list, json_pack("{s:s,s:s}", "bundle", e->bundle, "case", e->case_id ? e->case_id : ""));
+	}
+	return list;
+}
+
 static int print_json(const struct status *st, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *archive = cli_json_check(json_object());
@@ -162,6 +179,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_put(doc, "waiting", waiting_json(&st->health));
 	cli_json_put(doc, "warnings", warnings_json(&st->words));
 	cli_json_int(doc, "erasures_open", erasures_open(st));
+	cli_json_put(doc, "erasures_withdrawn", withdrawn_json(st));
 	for (i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
 			append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", st->published->bundle[i].bundle, "run", "", "state", EXPIRY_BEGUN));
@@ -229,6 +247,22 @@ static void print_waiting(const struct cli_health *h)
 		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-unlink-*, ledger/lost-unlink-*)\n", (unsigned long long)h->aside, cli_s(h->aside));
 }
 
+static void print_erasures(const struct status *st)
+{
+	void *ctx = st->cli->ctx;
+
+	if (erasures_open(st))
+		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
+		       cli_s(erasures_open(st)));
+	for (size_t i = 0; i < st->state->n_erasing; i++) {
+		const struct ledger_erasure *e = &st->state->erasing[i];
+
+		if (e->withdrawn)
+			printf("withdrawn: the erasure of case %s in %s, because of a hold; the same `mmretain erase` takes it when the hold has ended\n",
+			       cli_safe(ctx, e->case_id ? e->case_id : ""), cli_safe(ctx, e->bundle));
+	}
+}
+
 static void print_unfinished(const struct status *st)
 {
 	const struct ledger_state *state = st->state;
@@ -249,9 +283,7 @@ static void print_unfinished(const struct status *st)
 	for (size_t i = 0; i < st->published->n; i++)
 		if (is_aside(st, &st->published->bundle[i]))
 			printf("aside: %s.lost, damaged; no `erase` and no `expire` takes it: remove it when nothing in it is of use\n", cli_safe(st->cli->ctx, st->published->bundle[i].rel_path));
-	if (erasures_open(st))
-		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
-		       cli_s(erasures_open(st)));
+	print_erasures(st);
 	if (state->n_held)
 		printf("held: %zu thread%s; `mmretain hold list` shows which\n", state->n_held, cli_s(state->n_held));
 	if (!st->overdue.bundles)

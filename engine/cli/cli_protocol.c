@@ -195,7 +195,7 @@ static void note_loss(json_t *entry, const json_t *line)
 static void take_fate(struct reader *rd, const char *type, const json_t *line)
 {
 	static const struct { const char *type; void (*note)(json_t *entry, const json_t *line); } fates[] = {
-		{"expired", note_expiry}, {"erased", note_erasure}, {"abandoned", note_loss},
+		{"expired", note_expiry}, {"erased", note_erasure}, {"erasure-withdrawn", note_erasure}, {"abandoned", note_loss},
 	};
 	const char *bundle = protocol_str(line, "bundle");
 	json_t *doc, *entry;

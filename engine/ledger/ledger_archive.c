@@ -179,8 +179,8 @@ static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at
 		lost(f, p, l, at_ms);
 	} else if (strcmp(l->type, "erased") == 0) {
 		rewritten(f, p, l);
-	} else if (strcmp(l->type, "erasing") == 0) {
-		return; /* the file is the bundle from `erased` on */
+	} else if (strcmp(l->type, "erasing") == 0 || strcmp(l->type, "erasure-withdrawn") == 0) {
+		return; /* the file is the bundle from `erased` on, or never */
 	} else {
 		p->newest_ms = at_ms;
 		step(f, p, l);

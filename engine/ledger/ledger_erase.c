@@ -62,9 +62,9 @@ static bool takes_place_of(const struct ledger_erasure *e, const struct ledger_e
 	return same_text(e->rel_path, old->rel_path);
 }
 
-void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, bool done)
+void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, enum ledger_erasure_step step)
 {
-	struct ledger_erasure e = {.bundle = NULL};
+	struct ledger_erasure e = {.withdrawn = step == ERASURE_WITHDRAWN};
 	struct json_scan s;
 	size_t kept = 0;
 
@@ -85,7 +85,7 @@ void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, 
 		st->erasing[kept++] = st->erasing[i];
 	}
 	st->n_erasing = kept;
-	if (done)
+	if (step == ERASURE_DONE)
 		return;
 	st->erasing = mem_grow(st, st->erasing, struct ledger_erasure, st->n_erasing + 1);
 	st->erasing[st->n_erasing++] = e;
@@ -119,9 +119,9 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 {
 	struct vouch *v = payload;
 	struct ledger_voucher now = {.found = false};
-	bool mine = false, old = false, vouches = false, erased = false, file = false, rows = false;
+	bool mine = false, old = false, vouches = false, erased = false, withdrawn = false, file = false, rows = false;
 	struct json_scan s;
-	char by[sizeof(now.by)] = "";
+	char by[sizeof(now.by)] = "", person[DIGEST_HEX + 1] = "";
 
 	(void)seq;
 	(void)err;
@@ -131,6 +131,7 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 	while (json_scan_next(&s)) {
 		if (key_is(&s, "type")) {
 			erased = is_type(&s, "erased");
+			withdrawn = is_type(&s, "erasure-withdrawn");
 			vouches = erased || is_type(&s, "erasing") || is_type(&s, "published");
 		}
 		if (key_is(&s, "rel_path") && s.type == JSON_STR && s.val_len < sizeof(by))
@@ -141,13 +142,18 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 			memcpy(now.bundle, s.val, s.val_len);
 		if (key_is(&s, "file_digest") && s.val_len == DIGEST_HEX)
 			file = hex_decode(s.val, DIGEST_BYTES, now.file.b);
+		if (key_is(&s, "person_digest") && s.val_len == DIGEST_HEX)
+			memcpy(person, s.val, DIGEST_HEX);
 		if (key_is(&s, "rows_digest") && s.val_len == DIGEST_HEX)
 			rows = hex_decode(s.val, DIGEST_BYTES, now.rows.b);
 	}
 	if (erased && old) {
 		v->ret->replaced = true;
 		memcpy(v->ret->by, by, sizeof(by));
+		memcpy(v->ret->person_digest, person, sizeof(person));
 	}
+	if (withdrawn && mine)
+		*v->ret = now;
 	if (!vouches || !mine || !file || !rows)
 		return 0;
 	now.found = true;

@@ -270,11 +270,16 @@ static void give_up(struct ledger_state *st, const char *bundle)
 
 static void fold_erasure(struct ledger_state *st, const struct fields *f, const char *line, size_t len)
 {
-	bool begins = f->type && strcmp(f->type, "erasing") == 0, ends = f->type && strcmp(f->type, "erased") == 0;
+	static const struct { const char *type; enum ledger_erasure_step step; } lines[] = {
+		{"erasing", ERASURE_BEGINS}, {"erased", ERASURE_DONE}, {"erasure-withdrawn", ERASURE_WITHDRAWN},
+	};
+	size_t i = 0;
 
-	if (!begins && !ends)
+	while (i < ARRAY_LEN(lines) && (!f->type || strcmp(f->type, lines[i].type) != 0))
+		i++;
+	if (i == ARRAY_LEN(lines))
 		return;
-	ledger_erasure_take(st, line, len, ends);
+	ledger_erasure_take(st, line, len, lines[i].step);
 	if (f->bundle)
 		forget(st, f->bundle);
 }

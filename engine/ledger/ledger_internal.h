@@ -27,8 +27,9 @@ int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, str
 int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 
 /* ---- ledger_erase.c ---- */
-/* A line `erasing`, or `erased` (done), into st->erasing. */
-void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, bool done);
+/* A line `erasing`, `erased` or `erasure-withdrawn` into st->erasing. */
+enum ledger_erasure_step { ERASURE_BEGINS, ERASURE_DONE, ERASURE_WITHDRAWN };
+void ledger_erasure_take(struct ledger_state *st, const char *line, size_t len, enum ledger_erasure_step step);
 void ledger_erasure_forget(struct ledger_state *st, const char *bundle); /* it is gone, with everybody in it */
 
 /* ---- ledger_hold.c: the lines `hold` and `release` of the whole ledger ---- */

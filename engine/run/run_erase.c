@@ -136,10 +136,24 @@ static int ask_database(struct erase *x, struct err *err)
 	return err_hint(err, "Nothing was done. `--without database` goes on with the names in the bundles, when no other hold concerns this person.");
 }
 
+/* What was said of this person's holds with --without was said of nobody else's. */
+static int finish(struct erase *x, struct err *err)
+{
+	const struct erase_asker asker = {.policy = x->policy, .mm = x->mm, .only = x->policy && x->mm ? NULL : x->person_digest};
+	struct run_erase_report *r = x->report;
+	struct erase_finished n = {.done = 0};
+	int rc = erase_finish(x->ctx, &asker, x->store, x->ledger, &n, err);
+
+	r->finished = n.done;
+	r->withdrawn = n.withdrawn;
+	r->held = n.held;
+	r->left = n.left;
+	return rc;
+}
+
 static int begin(struct erase *x, struct err *err)
 {
 	const struct run_erase_options *o = x->options;
-	struct erase_finished finished = {.done = 0};
 	uint32_t cleared;
 	int rc = x->policy && !o->without_database ? ask_database(x, err) : 0;
 
@@ -150,9 +164,7 @@ static int begin(struct erase *x, struct err *err)
 		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
 		    (rc = store_refresh_format(x->store, err)) < 0)
 			return rc;
-		rc = erase_finish(x->ctx, x->store, x->ledger, &finished, err);
-		x->report->finished = finished.done;
-		x->report->left = finished.left;
+		rc = finish(x, err);
 	}
 	if (rc == 0)
 		rc = erase_late_list(x, err);
@@ -220,6 +232,11 @@ static int judge(const struct run_erase_report *r, struct err *err)
 			r->count[RUN_ERASE_HELD] == 1 ? "s" : "", r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);
 		return err_hint(err, "The same command takes them when the hold has ended; `mmretain hold list` shows those of the ledger.");
 	}
+	if (r->held) {
+		err_set(err, ERR_HOLD, "%u older file%s of bundles stay%s, because a hold covers what was erased in %s", r->held, r->held == 1 ? "" : "s", r->held == 1 ? "s" : "",
+			r->held == 1 ? "it" : "them");
+		return err_hint(err, "Which hold was told. The next `mmretain erase` or run after it has ended removes %s.", r->held == 1 ? "it" : "them");
+	}
 	if (r->left) {
 		err_set(err, ERR_VERIFY, "%u older file%s of bundles stay%s, and whoever was erased is in there", r->left, r->left == 1 ? "" : "s", r->left == 1 ? "s" : "");
 		return err_hint(err, "What stands against removing each was told. `mmretain verify` looks at them, and at the file that stands in its place.");
@@ -242,7 +259,7 @@ int run_erase(void *ctx, const struct policy *policy, struct store *store, const
 	if ((rc = begin(&x, err)) < 0)
 		return rc;
 	rc = all(&x, err);
-	if (x.report->count[RUN_ERASE_DONE] || x.report->finished)
+	if (x.report->count[RUN_ERASE_DONE] || x.report->finished || x.report->withdrawn)
 		reindex(&x);
 	return rc < 0 ? rc : judge(x.report, err);
 }

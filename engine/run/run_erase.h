@@ -37,6 +37,10 @@ int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes,
  * bundle RUN_ERASE_HELD.  ERR_DATABASE, ERR_HOLD (a record of the plugin cannot be read). */
 int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err) MMR_CHECKED;
 
+/* The same of an erasure that an earlier call left: do holds, also those of the ledger, cover what it takes out of the file at rel_path?  x needs no more than whom
+ * to ask and options of the person.  *ret_why: which, for people; NULL: none (parent ctx).  ERR_DATABASE, ERR_HOLD; ERR_VERIFY, ERR_STORE: the file cannot be read. */
+int erase_look_late(struct erase *x, void *ctx, const struct ledger_state *st, const char *rel_path, char **ret_why, struct err *err) MMR_CHECKED;
+
 /* ---- run_erase_late.c: rows beside the ledger ---- */
 
 /* Which bundles have late rows at all: fills x->late. */
@@ -48,15 +52,27 @@ int erase_late(struct erase *x, struct erase_bundle *b, bool act, uint64_t *ret,
 /* Does a journal name an attachment that goes?  Its path holds the file's name. */
 int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err) MMR_CHECKED;
 
+/* ---- run_erase_hold.c: holds that came after an erasure was announced ---- */
+
+struct erase_asker {
+	const struct policy *policy; struct mm *mm; /* NULL as in struct erase */
+	const char *only;                  /* NULL: whom holds name by now can be told; else the digest of the one person of whom the caller has said that no other counts */
+};
+struct erase_pair { const char *old_rel_path, *rel_path; uint64_t rows; }; /* two generations, and how many rows the newer one lacks */
+/* 1: a hold covers what the newer file lacks, *ret_why (parent ctx) says which; 0: none.  Errors as erase_look_late. */
+int erase_held(void *ctx, const struct erase_asker *asker, struct store *store, const struct ledger_state *st, const struct erase_pair *pair, char **ret_why,
+	       struct err *err) MMR_CHECKED;
+
 /* ---- run_erase_finish.c ---- */
 
 /* The lines `erasing` and `erased` of one bundle. */
 int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err) MMR_CHECKED;
 /* After `erased`: the old file goes, out of every index first. */
 int erase_remove_old(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
-/* What a call before left: announced and published, but not entered; entered, but the old file is there.  ret->done counts them.  An older generation
- * that cannot be shown to have been replaced by a sound one is left, with a warning, and counted. */
-struct erase_finished { uint32_t done, left; };
-int erase_finish(void *ctx, const struct store *store, struct ledger *l, struct erase_finished *ret, struct err *err) MMR_CHECKED;
+/* What a call before left: announced and published, but not entered; entered, but the old file is there.  Holds are asked again for each; where one covers what
+ * was erased, an erasure that is not entered is withdrawn, and an old file that is there stays.  An older generation that cannot be shown to have been
+ * replaced by a sound one, or for which holds cannot be asked, is left.  Each with a warning, and counted. */
+struct erase_finished { uint32_t done, withdrawn, held, left; };
+int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store, struct ledger *l, struct erase_finished *ret, struct err *err) MMR_CHECKED;
 
 #endif

@@ -169,8 +169,17 @@ static int on_row(void *payload, const struct bundle_kind *kind, const char *lin
 
 /* ---- the bundle ---- */
 
+/* One that an earlier call left was taken up before, and could not be finished: what is written now must not stand on its file. */
+static const char *announced(const struct erase *x, const char *rel_path)
+{
+	for (size_t i = 0; i < x->state->n_erasing; i++)
+		if (!x->state->erasing[i].given_up && strcmp(x->state->erasing[i].rel_path, rel_path) == 0)
+			return "an erasure of somebody else in it was interrupted, and cannot be finished yet";
+	return NULL;
+}
+
 /* A run that has a step to do with it compares rows with the bundle, and may put threads back from it. */
-static const char *unfinished(const struct erase *x, const char *bundle)
+static const char *unfinished(const struct erase *x, const char *bundle, const char *rel_path)
 {
 	for (size_t i = 0; i < x->state->n_bundles; i++)
 		if (strcmp(x->state->bundle[i].bundle, bundle) == 0)
@@ -178,7 +187,7 @@ static const char *unfinished(const struct erase *x, const char *bundle)
 	for (size_t i = 0; i < x->state->n_last_run; i++)
 		if (strcmp(x->state->last_run[i].bundle, bundle) == 0 && x->state->last_run[i].open_xid)
 			return "its closing sweep is open: threads may have to be put back from it; the next run looks once more";
-	return NULL;
+	return x->ledger ? announced(x, rel_path) : NULL;
 }
 
 static void add_kinds(struct erase *x, const struct bundle_erase_sum *sum)
@@ -209,7 +218,7 @@ static int judge(struct erase *x, struct erase_bundle *b, const char *held, stru
 		rc = erase_late(x, b, false, &ret->late, err);
 	if (rc < 0)
 		return rc;
-	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that" : unfinished(x, b->voucher.bundle);
+	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that" : unfinished(x, b->voucher.bundle, ret->rel_path);
 	ret->state = !b->voucher.found ? RUN_ERASE_UNKNOWN : ret->why ? RUN_ERASE_UNFINISHED : RUN_ERASE_DUE;
 	if (!ret->why && journal) {
 		ret->why = "an attachment of the person waits in a journal to be unlinked, with its name; the next run tries again";
@@ -256,6 +265,13 @@ static int scan_again(struct looking *l, const char *rel_path, struct err *err)
 	return rc;
 }
 
+static int ask_again(struct looking *l, const struct ledger_state *st, const char *rel_path, struct err *err)
+{
+	int rc = look_at_holds(l, st, rel_path, err);
+
+	return rc < 0 ? rc : scan_again(l, rel_path, err);
+}
+
 int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err)
 {
 	static const struct ledger_state none; /* no line of a hold has come: whoever writes one waits for us */
@@ -267,10 +283,24 @@ int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err)
 	if (!x->mm)
 		return 0; /* nobody is asked who could answer otherwise by now */
 	*again = (struct erase_bundle){.ret = &counts, .late_id = b->late_id, .n_late_ids = b->n_late_ids};
-	if ((rc = look_at_holds(&l, &none, counts.rel_path, err)) < 0 || (rc = scan_again(&l, counts.rel_path, err)) < 0 || !l.why)
+	if ((rc = ask_again(&l, &none, counts.rel_path, err)) < 0 || !l.why)
 		return rc;
 	b->ret->why = mem_strdup(x->report, l.why);
 	b->ret->state = RUN_ERASE_HELD;
+	return 0;
+}
+
+int erase_look_late(struct erase *x, void *ctx, const struct ledger_state *st, const char *rel_path, char **ret_why, struct err *err)
+{
+	struct run_erased counts = {.rel_path = rel_path};
+	struct erase_bundle *b = mem_new(ctx, struct erase_bundle);
+	struct looking l = {.x = x, .b = b};
+	int rc;
+
+	b->ret = &counts;
+	if ((rc = ask_again(&l, st, rel_path, err)) < 0)
+		return rc;
+	*ret_why = l.why;
 	return 0;
 }
 

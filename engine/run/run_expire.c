@@ -329,8 +329,11 @@ int run_expire(void *ctx, const struct policy *policy, struct store *store, cons
 
 	*ret = x.report;
 	rc = open_all(&x, err);
-	if (rc == 0 && x.ledger) /* which file of two is the bundle must be settled first; a run does that when it recovers */
-		rc = erase_finish(own, store, x.ledger, &finished, err);
+	if (rc == 0 && x.ledger) { /* which file of two is the bundle must be settled first; a run does that when it recovers */
+		const struct erase_asker asker = {.policy = policy, .mm = x.mm};
+
+		rc = erase_finish(own, &asker, store, x.ledger, &finished, err);
+	}
 	return rc < 0 ? rc : expire(&x, err);
 }
 

@@ -84,6 +84,11 @@ int held_ask(void *ctx, const struct policy *policy, struct mm *mm, struct held_
 	return mm ? ask_database(a, err) : 0;
 }
 
+bool held_any(const struct held_asked *a, const struct ledger_state *st)
+{
+	return a->n_holds || st->n_held || a->legal->n_people || a->legal->n_channels;
+}
+
 int held_check_home(const struct store *store, const struct mm *mm, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "home");
@@ -254,22 +259,30 @@ static struct person *person_of(struct held_bundle *l, const char *id, const cha
 	return p;
 }
 
+static void on_person(void *payload, const char *id, const char *name)
+{
+	(void)person_of(payload, id, name);
+}
+
+struct each_person { held_id_fn fn; void *payload; };
+
 static int on_user(void *payload, const struct catalog_name *n, struct err *err)
 {
+	const struct each_person *e = payload;
 	mm_id id;
 
 	(void)err;
 	if (take_id(id, n->id, strlen(n->id)))
-		(void)person_of(payload, id, n->name);
+		e->fn(e->payload, id, n->name);
 	return 0;
 }
 
 /* An account that was removed from the server has no name in the bundle, but its rows have a salt. */
-static int read_owners(struct held_bundle *l, struct err *err)
+static int read_owners(void *ctx, struct bundle_reader *r, const struct each_person *e, struct err *err)
 {
 	char *text, *line, *save = NULL;
 	size_t len;
-	int rc = bundle_read_member(l->reader, l, "salts.jsonl", OWNERS_MAX, &text, &len, err);
+	int rc = bundle_read_member(r, ctx, "salts.jsonl", OWNERS_MAX, &text, &len, err);
 
 	if (rc == -ERR_NOT_FOUND) {
 		err_clear(err);
@@ -284,9 +297,17 @@ static int read_owners(struct held_bundle *l, struct err *err)
 		json_scan_init(&s, line, strlen(line));
 		while (json_scan_next(&s))
 			if (s.key_len == 5 && memcmp(s.key, "owner", 5) == 0 && take_id(id, s.val, s.val_len))
-				(void)person_of(l, id, "");
+				e->fn(e->payload, id, "");
 	}
 	return 0;
+}
+
+int held_each_person(void *ctx, struct bundle_reader *r, held_id_fn fn, void *payload, struct err *err)
+{
+	struct each_person e = {fn, payload};
+	int rc = catalog_bundle_names(r, "users", on_user, &e, err);
+
+	return rc < 0 ? rc : read_owners(ctx, r, &e, err);
 }
 
 /* Likewise a channel: the frames have its id. */
@@ -309,9 +330,7 @@ static int read_names(struct held_bundle *l, struct err *err)
 	if (rc == 0)
 		rc = catalog_bundle_names(l->reader, "channels", on_channel, l, err);
 	if (rc == 0)
-		rc = catalog_bundle_names(l->reader, "users", on_user, l, err);
-	if (rc == 0)
-		rc = read_owners(l, err);
+		rc = held_each_person(l, l->reader, on_person, l, err);
 	if (rc == 0)
 		read_frames(l);
 	return rc;

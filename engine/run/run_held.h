@@ -11,6 +11,8 @@
  * asked, names in bundles decide.  Both are used as long as the answer is (parent ctx).  ERR_DATABASE; ERR_HOLD: a record of the plugin cannot be read. */
 struct held_asked;
 int held_ask(void *ctx, const struct policy *policy, struct mm *mm, struct held_asked **ret, struct err *err) MMR_CHECKED;
+/* False: nobody holds anything at all. */
+bool held_any(const struct held_asked *a, const struct ledger_state *st);
 /* The hold that names this person, by id or by any of the names, for people; or NULL. */
 char *held_person(void *ctx, const struct held_asked *a, const char *user, const char *const *name, size_t n);
 
@@ -20,6 +22,10 @@ int held_bundle(void *ctx, const struct held_asked *a, const struct ledger_state
 		struct err *err) MMR_CHECKED;
 /* False: no hold can cover any thread of it, and no row has to be asked. */
 bool held_possible(const struct held_bundle *b);
+
+/* Every id that has rows or a name in the bundle, for those who ask who is in there; some come twice. */
+typedef void (*held_id_fn)(void *payload, const char *id, const char *name);
+int held_each_person(void *ctx, struct bundle_reader *r, held_id_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* A post, as its row says it; of an erased one what is left.  at_ms 0: unknown, which is in every window. */
 struct held_post { const char *id, *root, *original, *channel, *user; size_t id_len, root_len, original_len, channel_len, user_len; int64_t at_ms; };

@@ -16,7 +16,7 @@
  * run_ledger.c   the ledger lines
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
- * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that
+ * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds asked again before
  * run_abandon.c  a bundle that is lost, declared so
  */
 #ifndef RUN_INTERNAL_H

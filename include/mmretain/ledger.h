@@ -38,6 +38,8 @@
  *   erasing      bundle, rel_path, file_digest, old_rel_path, old_file_digest, rows_digest, person_digest, case, generation, rows, posts,
  *                blobs: the bundle was written again without one person, and is about to be published; bundle: its name when it was published first
  *   erased       the same, and file_bytes: rel_path is the bundle from now on
+ *   erasure-withdrawn  the same without file_bytes, because (held): announced by a call that ended before `erased`, and not done; old_rel_path is the
+ *                bundle as before, the file at rel_path is about to be removed
  *
  *   abandoned    bundle, rel_path, file_digest, rows_digest, threads, posts, rows, file_bytes, found (missing | damaged), deleting (bool: its delete
  *                had begun and had not come to its end), ids (index | filter | none: what ledger/lost-* tells of it), reason, uid, host, tool:
@@ -101,11 +103,12 @@ struct ledger_bundle {
 };
 typedef char ledger_id[27];                /* of a thread, as mm_id */
 struct ledger_hold { int64_t since_ms; const char *case_id, *via; }; /* of the line that holds it; since_ms: when it was written */
-struct ledger_erasure {                    /* the fields of an `erasing` or `erased` line */
+struct ledger_erasure {                    /* the fields of an `erasing`, `erased` or `erasure-withdrawn` line */
 	char *bundle, *rel_path, *old_rel_path, *person_digest, *case_id;
 	char file_digest[DIGEST_HEX + 1], old_file_digest[DIGEST_HEX + 1], rows_digest[DIGEST_HEX + 1];
 	uint64_t generation, rows, posts, blobs;
 	bool given_up;                     /* before it was published: an erasure of somebody else has taken the name of its file */
+	bool withdrawn;                    /* because of a hold: its file goes, should it be there; it may be asked for again */
 };
 struct ledger_state {
 	struct ledger_bundle *bundle; size_t n_bundles;   /* only those not done */
@@ -116,18 +119,19 @@ struct ledger_state {
 	int64_t last_ms;                   /* of the last line of a run; 0: none */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
-	struct ledger_erasure *erasing; size_t n_erasing; /* announced, and no line says yet that it is done */
+	struct ledger_erasure *erasing; size_t n_erasing; /* announced or withdrawn, and no line says yet that it is done */
 	const ledger_id *held;             /* threads whose last line of `hold` and `release` is a hold, sorted by strcmp */
 	const struct ledger_hold *hold;    /* of each, in the same order */
 	size_t n_held;
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
 
-/* What the ledger says of the file at rel_path: by its newest line `published`, `erasing` or `erased` for that path. */
+/* What the ledger says of the file at rel_path: by its newest line `published`, `erasing`, `erased` or `erasure-withdrawn` for that path. */
 struct ledger_voucher {
 	bool found;
 	bool replaced;                     /* a line `erased` says that another file took its place */
 	char by[512];                      /* that one */
+	char person_digest[DIGEST_HEX + 1];/* of the person who was erased in it */
 	char bundle[256];                  /* its name when it was published first */
 	struct digest file, rows;
 };

@@ -164,7 +164,9 @@ struct run_erase_report {
 	struct run_erase_kind *kind; size_t n_kinds; /* rows that go, all bundles together */
 	uint64_t looked_at, total;         /* bundles of the archive */
 	uint32_t finished;                 /* erasures that a call before had begun: of whomever */
-	uint32_t left;                     /* older generations beside a file that cannot be shown to have replaced them */
+	uint32_t withdrawn;                /* such erasures that a hold forbids by now: their bundles are as they were */
+	uint32_t held;                     /* older generations that stay because a hold covers what was erased in them */
+	uint32_t left;                     /* older generations beside a file that cannot be shown to have replaced them, or of which holds could not be asked */
 	uint64_t count[RUN_ERASE_STATES];
 };
 struct run_erase_options {

@@ -413,6 +413,215 @@ class Erase(unittest.TestCase):
         self.erase("--yes")
         self.check_erased()
 
+    # ---- a hold that comes between a crash and the call that takes the erasure up ----
+
+    def published(self, point="BUNDLE_AFTER_RENAME:kill"):
+        """Killed when the first new file is published: (line `erasing`, a thread of the person in it)."""
+        done = lib.finish(self.bench.start(point, "erase", "--user", USER, "--yes", *CASE))
+        self.assertEqual(done.code, -signal.SIGKILL, done.err)
+        e, = self.ledger("erasing")
+        self.assertTrue(os.path.exists(os.path.join(self.archive, e["rel_path"])) and os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+        posts = [r for table, r in lib.Bundle(os.path.join(self.archive, e["old_rel_path"])).rows() if table == "posts"]
+        return e, next(r for r in posts if r.get("userid") == USER and not r.get("rootid") and not r.get("originalid") and r["message"].startswith("zqxwordsofone"))
+
+    def late_holds(self, post):
+        """Name: (it comes, it ends)."""
+        held = [{"name": "court", "match": {"channels": [post["channelid"]]}, "because": "court"}]
+        named = [{"name": "court", "match": {"users": [USER]}, "because": "court"}]
+        return {"add": (lambda: self.bench.call("hold", "add", post["id"], "--case", "court", code=0), lambda: self.bench.call("hold", "release", post["id"], "--case", "court", code=0)),
+                "channel": (lambda: self.bench.policy(faults.OLD, holds=held), lambda: self.bench.policy(faults.OLD)),
+                "person": (lambda: self.bench.policy(faults.OLD, holds=named), lambda: self.bench.policy(faults.OLD)),
+                "plugin": (lambda: self.plugin_holds(user_ids=[USER]), lambda: self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'"))}
+
+    def takers(self):
+        """Whatever takes an interrupted erasure up; nothing of that person is in the archive."""
+        return {"run": ("run", "--yes"), "expire": ("expire", "--yes"), "erase": ("erase", "--user", "y" * 26, "--yes", *CASE)}
+
+    def check_withdrawn(self, e, post, digest):
+        """The old bundle is the bundle, whole, and can be found; the new one is nowhere; ledger, status and report say so."""
+        self.assertFalse(os.path.exists(os.path.join(self.archive, e["rel_path"])))
+        with open(os.path.join(self.archive, e["old_rel_path"]), "rb") as f:
+            self.assertEqual(f.read(), digest)
+        lines = [line for line in self.ledger("erasing", "erased", "erasure-withdrawn") if line["bundle"] == e["bundle"]]
+        self.assertEqual([line["type"] for line in lines], ["erasing", "erasure-withdrawn"])
+        self.assertEqual({k: lines[1].get(k) for k in (*e, "because") if k not in ("type", "seq", "at", "prev", "hash")},
+                         {**{k: e[k] for k in e if k not in ("type", "seq", "at", "prev", "hash")}, "because": "held"})
+        self.assertEqual(json.loads(self.bench.call("verify", "--json", code=0).out)["replaced"], [])
+        self.assertIn("zqxwordsofone", self.read("show", post["id"]).out)
+        self.assertIn(post["id"], {h["post"] for h in json.loads(self.read("find", "zqxwordsofone", "--limit", "0", "--json").out)["hits"]})
+        self.assertEqual(json.loads(self.bench.call("status", "--json", code=0).out)["erasures_withdrawn"], [{"bundle": e["bundle"], "case": "DPO-2026-7"}])
+        self.assertIn("withdrawn: the erasure of case DPO-2026-7", self.bench.call("status", code=0).out)
+        self.assertIn("was withdrawn, case DPO-2026-7", self.bench.call("report", self.ledger("run-begin")[0]["run"], code=0).out)
+
+    def fresh(self, kept):
+        shutil.rmtree(self.archive)
+        shutil.copytree(kept, self.archive)
+
+    def test_late_hold(self):
+        """One that comes after the new file was published and before `erased`: whoever takes the erasure up withdraws it."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        for point in ("BUNDLE_AFTER_RENAME:kill", "LEDGER_WRITE:kill:3"):  # the case log has a line, too
+            for taker, command in self.takers().items():
+                for hold in ("add", "channel", "person", "plugin"):
+                    with self.subTest(point=point, taker=taker, hold=hold):
+                        self.fresh(kept)
+                        e, post = self.published(point)
+                        with open(os.path.join(self.archive, e["old_rel_path"]), "rb") as f:
+                            digest = f.read()
+                        come, end = self.late_holds(post)[hold]
+                        come()
+                        self.addCleanup(end)
+                        self.bench.call("verify", code=0)
+                        done = self.bench.call(*command, code=(0, 3))
+                        self.assertIn("it is withdrawn, the bundle stays as it was", done.err)
+                        self.check_withdrawn(e, post, digest)
+                        self.erase("--yes", user=USER, code=17)
+                        self.check_withdrawn(e, post, digest)
+                        end()
+                        self.bench.call("run", "--yes", code=(0, 3))  # a hold that ended brings nothing back
+                        self.assertFalse(os.path.exists(os.path.join(self.archive, e["rel_path"])))
+                        self.erase("--yes", user=USER)
+                        self.assertEqual(self.where_found(), [])
+                        self.assertEqual(json.loads(self.bench.call("status", "--json", code=0).out)["erasures_withdrawn"], [])
+                        self.bench.call("verify", code=0)
+                        self.assertTrue(os.path.exists(os.path.join(self.archive, e["rel_path"])))
+
+    def test_late_hold_elsewhere(self):
+        """One that covers nothing of the person does not keep an erasure from its end."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        for taker, command in self.takers().items():
+            with self.subTest(taker=taker):
+                self.fresh(kept)
+                e, post = self.published()
+                mine = {r["channelid"] for table, r in lib.Bundle(os.path.join(self.archive, e["old_rel_path"])).rows() if table == "posts" and r.get("channelid")}
+                other = self.bench.sql("SELECT id FROM channels WHERE id NOT IN (" + ",".join(f"'{c}'" for c in mine) + ") ORDER BY id LIMIT 1")
+                self.bench.policy(faults.OLD, holds=[{"name": "court", "match": {"channels": [other]}, "because": "court"}])
+                self.bench.call(*command, code=(0, 3))
+                self.assertEqual([line["type"] for line in self.ledger("erasing", "erased", "erasure-withdrawn") if line["bundle"] == e["bundle"]][:2], ["erasing", "erased"])
+                self.assertFalse(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+                self.bench.policy(faults.OLD)
+                self.erase("--yes", user=USER)
+                self.assertEqual(self.where_found(), [])
+
+    def test_late_hold_crash(self):
+        """Killed at every step of withdrawing: both files are there, or the old one, and the next call ends it."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        steps = {"expire": ("LEDGER_WRITE:kill:1", "LEDGER_SYNC:kill:1", "ERASE_WITHDRAWN:kill", "ERASE_WITHDRAWN_FORGOTTEN:kill", "ERASE_WITHDRAWN_REMOVED:kill"),
+                 "run": ("LEDGER_WRITE:kill:2", "ERASE_WITHDRAWN:kill", "ERASE_WITHDRAWN_FORGOTTEN:kill", "ERASE_WITHDRAWN_REMOVED:kill"),
+                 "erase": ("ERASE_WITHDRAWN:kill", "ERASE_WITHDRAWN_FORGOTTEN:kill", "ERASE_WITHDRAWN_REMOVED:kill")}
+        for first, points in steps.items():
+            for point in points:
+                for second in ("run", "expire", "erase"):
+                    with self.subTest(first=first, point=point, second=second):
+                        self.fresh(kept)
+                        e, post = self.published()
+                        with open(os.path.join(self.archive, e["old_rel_path"]), "rb") as f:
+                            digest = f.read()
+                        self.bench.call("reindex", code=0)  # whoever indexes meanwhile finds the new file
+                        come, end = self.late_holds(post)["channel"]
+                        come()
+                        self.addCleanup(end)
+                        done = lib.finish(self.bench.start(point, *self.takers()[first]))
+                        self.assertEqual(done.code, -signal.SIGKILL, done.err)
+                        self.bench.call("verify", code=0)
+                        self.bench.call("status", code=0)
+                        with open(os.path.join(self.archive, e["old_rel_path"]), "rb") as f:
+                            self.assertEqual(f.read(), digest)
+                        self.bench.call(*self.takers()[second], code=(0, 3))
+                        self.check_withdrawn(e, post, digest)
+                        self.assertEqual([p for p, _, names in os.walk(self.archive) for n in names if n == os.path.basename(e["rel_path"]).replace(".tar.zst", ".idx")], [])
+                        end()
+                        self.erase("--yes", user=USER)
+                        self.assertEqual(self.where_found(), [])
+                        self.bench.call("verify", code=0)
+
+    def test_late_hold_ended(self):
+        """Ended again when the next call comes after a crash: what the ledger calls withdrawn stays so, until somebody erases again."""
+        self.run_all()
+        e, post = self.published()
+        come, end = self.late_holds(post)["channel"]
+        come()
+        done = lib.finish(self.bench.start("ERASE_WITHDRAWN:kill", "run", "--yes"))
+        self.assertEqual(done.code, -signal.SIGKILL, done.err)
+        end()
+        with open(os.path.join(self.archive, e["old_rel_path"]), "rb") as f:
+            digest = f.read()
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.check_withdrawn(e, post, digest)
+        self.erase("--yes", user=USER)
+        self.check_erased()
+        self.bench.call("verify", code=0)
+
+    def test_late_hold_after_line(self):
+        """One that comes after `erased`, when the old file is still there: it stays while the hold lasts, and whoever takes the erasure up says so."""
+        self.run_all()
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        for point in ("LEDGER_SYNC:kill:3", "ERASE_AFTER_LINE:kill", "ERASE_BEFORE_UNLINK:kill"):
+            for taker, command in self.takers().items():
+                with self.subTest(point=point, taker=taker):
+                    self.fresh(kept)
+                    e, post = self.published(point)
+                    come, end = self.late_holds(post)["channel"]
+                    come()
+                    self.addCleanup(end)
+                    done = self.bench.call(*command, code=(0, 3, 17))
+                    self.assertIn("it goes when the hold has ended", done.err)
+                    self.assertTrue(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+                    self.assertEqual(json.loads(self.bench.call("verify", "--json", code=0).out)["replaced"], [e["old_rel_path"]])
+                    if taker == "erase":
+                        self.assertEqual(done.code, 17)
+                    end()
+                    self.bench.call(*command, code=(0, 3))
+                    self.assertFalse(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+                    self.erase("--yes", user=USER)
+                    self.assertEqual(self.where_found(), [])
+                    self.bench.call("verify", code=0)
+
+    def test_late_hold_damaged(self):
+        """What a hold keeps is only in the old file: when that has come to harm, nothing is removed."""
+        self.run_all()
+        e, post = self.published()
+        old, new = (os.path.join(self.archive, e[k]) for k in ("old_rel_path", "rel_path"))
+        kept = self.copy_of(e["old_rel_path"])
+        self.late_holds(post)["add"][0]()
+        os.chmod(old, 0o600)
+        with open(old, "r+b") as f:
+            f.seek(os.path.getsize(old) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 1]))
+        for command in self.takers().values():
+            self.assertIn("both files are left", self.bench.call(*command, code=(0, 3, 15)).err)
+            self.assertTrue(os.path.exists(old) and os.path.exists(new))
+        self.assertEqual([line["type"] for line in self.ledger("erasing", "erased", "erasure-withdrawn") if line["bundle"] == e["bundle"]], ["erasing"])
+        shutil.copyfile(kept, old)
+        with open(kept, "rb") as f:
+            digest = f.read()
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.check_withdrawn(e, post, digest)
+
+    def test_late_hold_unasked(self):
+        """`--without database` is said of one person: somebody else's erasure waits for who can ask, and their bundle with it."""
+        self.run_all()
+        e, post = self.published()
+        other = self.bench.sql(f"SELECT userid FROM posts WHERE userid IN (SELECT id FROM users) AND userid <> '{USER}' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+        done = self.erase("--yes", "--json", "--without", "database", user=other, code=15)
+        self.assertIn("holds are not asked of everybody now", done.err)
+        self.assertNotIn("erased", [b["state"] for b in json.loads(done.out)["bundles"] if b["bundle"] == e["rel_path"]])
+        self.assertTrue(os.path.exists(os.path.join(self.archive, e["rel_path"])) and os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+        self.assertEqual([line for line in self.ledger("erased") if line["bundle"] == e["bundle"]], [])
+        self.erase("--yes", "--without", "database", user=USER)
+        self.assertFalse(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+        self.bench.call("verify", code=0)
+        self.assertEqual(self.where_found(), [])
+
     def test_archive_alone(self):
         """Without policy and database; nobody has asked holds then, and that is said."""
         self.run_all()

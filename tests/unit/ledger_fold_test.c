@@ -369,6 +369,50 @@ START_TEST(fold_tells_people_apart)
 }
 END_TEST
 
+/* A hold came before `erased`: nothing vouches for the new file, the old one is the bundle, and the erasure is still owed to who asked for it. */
+START_TEST(fold_follows_a_withdrawal)
+{
+	static const char one[] = "1111111111111111111111111111111111111111111111111111111111111111";
+	static const char two[] = "2222222222222222222222222222222222222222222222222222222222222222";
+	static const char *const both[] = {"bundle", "b1", "old_rel_path", "x/b1", "rel_path", "x/b1-e2", "rows_digest", one};
+	struct ledger *l = must_open();
+	struct ledger_voucher v;
+	struct ledger_archive *a;
+	struct ledger_state *st;
+	int64_t newest_ms;
+	struct err err;
+
+	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1", "file_digest", one, "rows_digest", one);
+	newest_ms = published("b1", &a)->newest_ms;
+	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "anna");
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1-e2", &v, &err), 0);
+	ck_assert(v.found && !fold()->erasing[0].withdrawn);
+	PUT(l, "erasure-withdrawn", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "anna", "because", "held");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 1);
+	ck_assert(st->erasing[0].withdrawn && !st->erasing[0].given_up);
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1-e2", &v, &err), 0);
+	ck_assert(!v.found);
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
+	ck_assert(v.found && !v.replaced);
+	ck_assert_str_eq(published("b1", &a)->rel_path, "x/b1");
+	ck_assert_uint_eq(published("b1", &a)->n_former, 0);
+	ck_assert_int_eq(published("b1", &a)->newest_ms, newest_ms);
+	/* somebody else's takes the name of the file: it is not one that goes any more */
+	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "bert");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 2);
+	ck_assert(st->erasing[0].withdrawn && st->erasing[0].given_up && !st->erasing[1].withdrawn);
+	PUT(l, "erased", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "bert");
+	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
+	ck_assert(v.replaced);
+	PUT(l, "erasing", both[0], both[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", both[6], both[7], "file_digest", one, "person_digest", "anna");
+	st = fold();
+	ck_assert_uint_eq(st->n_erasing, 1);
+	ck_assert(!st->erasing[0].withdrawn);
+}
+END_TEST
+
 /* A bundle that is written again: both files are vouched for, one after the other, and no sweep goes by it any more. */
 START_TEST(fold_follows_an_erasure)
 {
@@ -424,6 +468,7 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, fold_forgets_what_expires);
 	tcase_add_test(folded, fold_follows_an_erasure);
 	tcase_add_test(folded, fold_tells_people_apart);
+	tcase_add_test(folded, fold_follows_a_withdrawal);
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
 	tcase_add_test(folded, fold_stayed);
