@@ -1,7 +1,6 @@
 /*
  * db_connect.c - open and close a session, and what is known about it.
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,9 +199,7 @@ const char *db_text_safe(const struct db *db)
 /* An idle session whose socket has something to say has usually been ended by the server: read until it says no more. */
 bool db_alive(const struct db *db)
 {
-	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
-
-	while (!db->busy && PQstatus(db->pg) == CONNECTION_OK && poll(&p, 1, 0) > 0)
+	while (!db->busy && PQstatus(db->pg) == CONNECTION_OK && db_has_input(db, 0))
 		if (!PQconsumeInput(db->pg))
 			return false;
 	return PQstatus(db->pg) == CONNECTION_OK;

@@ -4,7 +4,6 @@
  * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening; what comes is taken out of
  * the socket meanwhile, which holds less than a page and would stop the server.
  */
-#include <poll.h>
 #include <string.h>
 
 #include "db_internal.h"
@@ -142,10 +141,9 @@ int db_awake(struct db *db, struct err *err)
 {
 	static const struct sql word = {"db_awake", "SELECT 1"};
 	struct db_result *res auto_mem = NULL;
-	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
 
 	while (db->ahead && PQisBusy(db->pg)) { /* what has come of the page may be all, and the server silent */
-		if (poll(&p, 1, 0) <= 0)
+		if (!db_has_input(db, 0))
 			return 0; /* at work */
 		if (!PQconsumeInput(db->pg))
 			break;

@@ -75,6 +75,8 @@ int db_session_start(struct db *db, struct err *err) MMR_CHECKED;
 
 /* Begin a statement: refuses a dead connection and a statement inside a stream. */
 int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, struct err *err) MMR_CHECKED;
+/* Whether the server has said something that was not yet taken in; waits for it that long. */
+bool db_has_input(const struct db *db, int timeout_ms);
 /* Waits a moment for what the server sends, and cancels after a stop request.  False: the connection is broken. */
 bool db_wait_input(struct db *db, struct db_wait *w);
 /* The next result, or NULL when the statement is over; waits as that. */

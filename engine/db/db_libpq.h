@@ -19,7 +19,7 @@
 	X(PQhostaddr) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) \
 	X(PQputCopyData) X(PQputCopyEnd) X(PQresStatus) X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) \
 	X(PQsendQuery) X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeReceiver) \
-	X(PQsetSingleRowMode) X(PQsocket) X(PQstatus) X(PQtransactionStatus)
+	X(PQsetSingleRowMode) X(PQsocket) X(PQsslStruct) X(PQstatus) X(PQtransactionStatus)
 
 struct libpq {
 #define X(name) __typeof__(name) *name##_;
@@ -29,6 +29,8 @@ struct libpq {
 extern struct libpq libpq;
 /* Once per process; before any of the functions below. */
 int libpq_load(struct err *err) MMR_CHECKED;
+/* Bytes of a TLS record that libpq has begun to read and that poll() does not see; 0 without TLS. */
+int libpq_tls_pending(PGconn *pg);
 
 #define PQbackendPID libpq.PQbackendPID_
 #define PQcancel libpq.PQcancel_
@@ -78,6 +80,7 @@ int libpq_load(struct err *err) MMR_CHECKED;
 #define PQsetNoticeReceiver libpq.PQsetNoticeReceiver_
 #define PQsetSingleRowMode libpq.PQsetSingleRowMode_
 #define PQsocket libpq.PQsocket_
+#define PQsslStruct libpq.PQsslStruct_
 #define PQstatus libpq.PQstatus_
 #define PQtransactionStatus libpq.PQtransactionStatus_
 

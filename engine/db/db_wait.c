@@ -69,14 +69,21 @@ static void watch_stop(struct db *db, struct db_wait *w)
 	db_cancel(db);
 }
 
-bool db_wait_input(struct db *db, struct db_wait *w)
+bool db_has_input(const struct db *db, int timeout_ms)
 {
 	struct pollfd p = {.fd = PQsocket(db->pg), .events = POLLIN};
 
-	if (p.fd < 0)
+	return libpq_tls_pending(db->pg) > 0 || poll(&p, 1, timeout_ms) > 0;
+}
+
+/* libpq is asked also when nothing is seen: what else may sit between it and the socket must not be waited for without end. */
+bool db_wait_input(struct db *db, struct db_wait *w)
+{
+	if (PQsocket(db->pg) < 0)
 		return false;
 	watch_stop(db, w);
-	return poll(&p, 1, DB_POLL_MS) <= 0 || PQconsumeInput(db->pg);
+	(void)db_has_input(db, DB_POLL_MS);
+	return PQconsumeInput(db->pg);
 }
 
 PGresult *db_next_result(struct db *db, struct db_wait *w)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run db_room_test against a private server with Mattermost's schema, its standby, and a pooler in miniature.
+"""Run db_room_test against a private server with Mattermost's schema, its standby, a pooler in miniature, and a front that speaks TLS.
 
     db_room.py PROGRAM [ARGUMENT]...
 """
@@ -14,6 +14,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import cluster  # noqa: E402
 import schema  # noqa: E402
+import tls  # noqa: E402
 
 KEY_DATA = b"K\x00\x00\x00\x0c"  # BackendKeyData: a pooler gives its own pid and secret
 
@@ -62,12 +63,16 @@ def main(argv):
         primary.createdb("mm")
         schema.install(primary.conninfo("mm"))
         os.chmod(folder, 0o755)
-        for name in ("standby", "pooler"):
+        for name in ("standby", "pooler", "tls"):
             os.mkdir(os.path.join(folder, name))
         pooler(os.path.join(primary.socket_dir, ".s.PGSQL.5432"), os.path.join(folder, "pooler"))
+        ca = tls.Authority(os.path.join(folder, "tls"), "ca")
+        front = tls.Front(os.path.join(primary.socket_dir, ".s.PGSQL.5432"), *ca.sign("server", "DNS:db.example.org"))
+        front.start()
+        secure = f"host=db.example.org hostaddr=127.0.0.1 port={front.port} sslmode=verify-full sslrootcert={ca.crt}"
         with standby(primary, os.path.join(folder, "standby")) as copy:
             return subprocess.run(argv, env=primary.env(
-                "mm", MMR_TEST_STANDBY=copy.socket_dir, MMR_TEST_POOLER=os.path.join(folder, "pooler"))).returncode
+                "mm", MMR_TEST_STANDBY=copy.socket_dir, MMR_TEST_POOLER=os.path.join(folder, "pooler"), MMR_TEST_TLS=secure)).returncode
 
 
 if __name__ == "__main__":

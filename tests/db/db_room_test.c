@@ -94,6 +94,7 @@ int main(void)
 	suite_add_tcase(suite, db_live_case());
 	suite_add_tcase(suite, db_trouble_case());
 	suite_add_tcase(suite, db_lock_case());
+	suite_add_tcase(suite, db_tls_case());
 	suite_add_tcase(suite, mm_probe_case());
 	suite_add_tcase(suite, mm_read_case());
 	suite_add_tcase(suite, db_stop_case());

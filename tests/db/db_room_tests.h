@@ -9,6 +9,7 @@
 TCase *db_live_case(void);
 TCase *db_trouble_case(void);
 TCase *db_lock_case(void);
+TCase *db_tls_case(void);
 TCase *mm_probe_case(void);
 TCase *mm_read_case(void);
 TCase *db_stop_case(void);
