@@ -6,6 +6,10 @@
 
 #include "db_internal.h"
 
+#define DB_TLS_HINT \
+	"sslmode=verify-full wants a server with ssl = on, and of it a certificate for the very host name in these settings, signed by an " \
+	"authority in sslrootcert=FILE (of public ones the system's file, such as /etc/ssl/certs/ca-certificates.crt)."
+
 enum { CONNECT_WAIT_MS = 250, CONNECT_WAIT_MAX_MS = 4000 }; /* eight seconds in all */
 
 /* Server notices may quote content; nobody may see them on stderr. */
@@ -65,31 +69,53 @@ static void connect_patiently(struct db *db, void *tmp, const struct db_params *
 	}
 }
 
-/* libpq's text on one line; it names host, port, user and file, never a password.  Before it, what attempts before this one came to. */
+/* Part of libpq's text, which names no SQLSTATE, and what to do; in another language the last line of all is right, too. */
+static const struct { const char *part, *hint; } refusals[] = {
+	{"password authentication failed", "The role or its password is wrong: look at the password file (passfile=FILE, or ~/.pgpass)."},
+	{"pg_hba.conf", "The server's pg_hba.conf does not let this role in from this host to this database; `hostssl` lines are for sessions by TLS only."},
+	{"ertifi", DB_TLS_HINT}, /* certificate, Zertifikat, certificat */
+	{"SSL", DB_TLS_HINT},
+};
+
+static int connect_hint(PGconn *pg, const char *text, struct err *err)
+{
+	if (will_pass(pg))
+		return err_hint(err, "The server takes no more connections now; run again when it does, or raise max_connections.");
+	if (PQconnectionNeedsPassword(pg))
+		return err_hint(err, "The server wants a password: give it in a password file (passfile=FILE, or ~/.pgpass, mode 0600).");
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+		if (strstr(text, refusals[i].part))
+			return err_hint(err, "%s", refusals[i].hint);
+	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection settings.");
+}
+
+/* libpq's text on one line; it names host, port, user and file, never a password.  Its advice to do without proof is left out. */
+static void one_line(const char *text, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, "\n");
+
+		if (len && !memmem(p, len, "change sslmode", 14) && n < size - 1)
+			n += (size_t)snprintf(ret + n, size - n, "%s%.*s", n ? "; " : "", (int)len, p);
+		p += len;
+		p += strspn(p, "\n\t "); /* it indents what it adds */
+	}
+	ret[n < size ? n : size - 1] = '\0';
+}
+
+/* Before libpq's text, what attempts before this one came to. */
 static int connect_error(PGconn *pg, const char *before, struct err *err)
 {
 	const char *last = PQerrorMessage(pg);
 	char *all auto_mem = mem_printf(NULL, "%s%.*s", before ? before : "", before ? db_whole_lines(last) : (int)strlen(last), last), text[900];
-	size_t n = 0;
 
-	for (const char *p = all; *p && n + 3 < sizeof(text); p++) {
-		if (*p != '\n') {
-			text[n++] = *p;
-			continue;
-		}
-		p += strspn(p, "\n\t ") - 1; /* it indents what it adds */
-		if (p[1])
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "; ");
-	}
-	text[n] = '\0';
+	one_line(all, text, sizeof text);
 	if (stop_requested())
 		return stop_check(err);
-	err_set(err, ERR_DATABASE, "cannot connect: %s", n ? text : "no answer");
-	if (will_pass(pg))
-		return err_hint(err, "The server takes no more connections now; run again when it does, or raise max_connections.");
-	if (PQconnectionNeedsPassword(pg) && !PQconnectionUsedPassword(pg))
-		return err_hint(err, "The server wants a password: give it in a password file (passfile=FILE, mode 0600).");
-	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection settings.");
+	err_set(err, ERR_DATABASE, "cannot connect: %s", text[0] ? text : "no answer");
+	return connect_hint(pg, text, err);
 }
 
 static char *describe(struct db *db)

@@ -13,7 +13,7 @@
 
 #define LIBPQ_FUNCTIONS(X) \
 	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) \
-	X(PQconnectionNeedsPassword) X(PQconnectionUsedPassword) X(PQconninfoFree) X(PQconninfoParse) X(PQconsumeInput) \
+	X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconninfoParse) X(PQconsumeInput) \
 	X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish) X(PQfname) X(PQfreeCancel) \
 	X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) \
 	X(PQhostaddr) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) \
@@ -41,7 +41,6 @@ int libpq_tls_pending(PGconn *pg);
 #define PQconnectPoll libpq.PQconnectPoll_
 #define PQconnectStartParams libpq.PQconnectStartParams_
 #define PQconnectionNeedsPassword libpq.PQconnectionNeedsPassword_
-#define PQconnectionUsedPassword libpq.PQconnectionUsedPassword_
 #define PQconninfoFree libpq.PQconninfoFree_
 #define PQconninfoParse libpq.PQconninfoParse_
 #define PQconsumeInput libpq.PQconsumeInput_
