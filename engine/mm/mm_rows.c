@@ -139,7 +139,7 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 	p[5] = int64_text(ctx, r->mm->now_ms + DAY_MS);
 	if (q) {
 		p[6] = strings(ctx, q->author_ids, q->n_authors);
-		p[7] = strings(ctx, q->hashtags, q->n_hashtags);
+		p[7] = q->n_hashtags ? mm_tags_pattern(ctx, q->hashtags, q->n_hashtags) : NULL;
 	}
 	if (r->guards) {
 		p[20] = r->guards->flag_fields;

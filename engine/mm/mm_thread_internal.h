@@ -84,6 +84,10 @@ void mm_segment_add(void *ctx, struct mm_segments *s, const char *id, int64_t si
 /* Where stretches of one id overlap, the lowest hold wins; afterwards none overlap. */
 void mm_segments_settle(void *ctx, struct mm_segments *s);
 
+/* ---- mm_tags.c ---- */
+/* A regular expression, of ctx, that finds any of the tags among words with a blank between, whatever their case and the server's locale. */
+char *mm_tags_pattern(void *ctx, const char *const *tags, size_t n);
+
 /* ---- mm_guards.c ---- */
 struct mm_guards {
 	bool temporary;                /* the table exists */

@@ -79,7 +79,7 @@ static const struct policy_key spare_keys[] = {
 	{.name = "authors", .kind = KIND_USERS, AT(policy_rule, spare_authors), .also = "users from by", .example = "[safety-bot]",
 	 .about = "Account names; a thread with a post of one of them stays."},
 	{.name = "hashtags", .kind = KIND_TAGS, AT(policy_rule, spare_hashtags), .also = "tags", .example = "[\"#keep\"]",
-	 .about = "Tags with their `#`, in quotes (YAML takes a bare `#` for a comment); a thread with such a post stays."},
+	 .about = "Tags with their `#`, in quotes (YAML takes a bare `#` for a comment); a thread with such a post stays, whatever the case of its letters."},
 };
 static const struct policy_section spare_section = {
 	.name = "`spare`", .title = "spare", KEYS(spare_keys), .about = "What protects a thread inside the rule."};

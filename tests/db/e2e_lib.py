@@ -51,7 +51,7 @@ ODD = """
 CREATE TEMP TABLE pick AS SELECT id, rootid, channelid, userid, createat, deleteat, originalid, row_number() OVER (ORDER BY md5(id || 'odd')) AS n FROM posts
  WHERE userid IS NOT NULL AND channelid IS NOT NULL AND type NOT LIKE 'system%' AND type <> 'burn_on_read' AND createat > 1000000000000 AND createat < 1900000000000;
 UPDATE posts p SET ispinned = true FROM pick WHERE pick.id = p.id AND n % 61 = 1;
-UPDATE posts p SET hashtags = CASE n % 4 WHEN 0 THEN '#keep' WHEN 1 THEN '#other #KEEP' WHEN 2 THEN '#keeper' ELSE '#Ärger' END FROM pick WHERE pick.id = p.id AND n % 53 = 2;
+UPDATE posts p SET hashtags = CASE n % 5 WHEN 0 THEN '#keep' WHEN 1 THEN '#other #KEEP' WHEN 2 THEN '#keeper' WHEN 3 THEN '#WICHTIG.!' ELSE '#Ärger' END FROM pick WHERE pick.id = p.id AND n % 53 = 2;
 UPDATE posts p SET editat = least(p.createat + 200 * 86400000::bigint, 1793491199000) FROM pick WHERE pick.id = p.id AND n % 97 = 3;
 INSERT INTO preferences SELECT (SELECT min(id) FROM users), 'flagged_post', id, CASE n % 2 WHEN 0 THEN 'true' ELSE '' END FROM pick WHERE n % 47 = 4 ON CONFLICT DO NOTHING;
 INSERT INTO reactions SELECT userid, id, 'eyes', createat, createat, CASE n % 2 WHEN 0 THEN 0 ELSE createat + 1 END, '', channelid FROM pick WHERE n % 31 = 5 ON CONFLICT DO NOTHING;
@@ -87,9 +87,9 @@ INSERT INTO posts (id, createat, updateat, deleteat, userid, channelid, rootid, 
 class World:
     """A template database with its attachment folder, read once."""
 
-    def __init__(self, pg, name, posts, number, spice="", legacy=True, hostile=True, odd=True, lost=True):
+    def __init__(self, pg, name, posts, number, spice="", legacy=True, hostile=True, odd=True, lost=True, locale=None):
         self.pg, self.name, self.data = pg, name, os.path.join(pg.directory, "data-" + name)
-        pg.createdb(name)
+        pg.createdb(name, locale=locale)
         seeding.seed(pg.conninfo(name), posts=posts, seed=number, data_dir=self.data, legacy=legacy, hostile=hostile, analyze=False)
         if odd:
             pg.psql(ODD, db=name)

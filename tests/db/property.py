@@ -36,7 +36,9 @@ INSERT INTO jobs (id, type, priority, createat, startat, lastactivityat, status,
  ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'success', 100, '{"batch_start_time": "{old}", "job_end_time": "{old}", "batch_start_id": ""}'),
  ('exportexportexportexporte2', 'message_export', 0, {now}, 0, 0, 'error', 1, '{"batch_start_time": "{now}"}');
 """.replace("{now}", str(NOW)).replace("{old}", str(NOW - 240 * DAY))
-FACETS = ({"posts": 1000}, {"posts": 1400, "spice": PLUGIN_HOLDS}, {"posts": 2000, "lost": False}, {"posts": 1200, "spice": COMPLIANCE})
+FACETS = ({"posts": 1000}, {"posts": 1400, "spice": PLUGIN_HOLDS}, {"posts": 2000, "lost": False}, {"posts": 1200, "spice": COMPLIANCE},
+          # other orders of letters, other pairs of great and small ones: no id, name or tag may be read by them
+          {"posts": 1000, "locale": "C"}, {"posts": 1000, "locale": "icu:tr"}, {"posts": 1000, "locale": "icu:et"})
 
 
 # ---- random policies --------------------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def random_rule(rng, db, n, now, priority, purges):
         people = sorted(u for u in db.people if u != db.people[u])
         spare["authors"] = sorted(rng.sample(people, rng.randint(1, 3)))
     if rng.random() < 0.25:
-        spare["hashtags"] = rng.sample(["#keep", "#Other", "#ärger", "#none"], rng.randint(1, 2))
+        spare["hashtags"] = rng.sample(["#keep", "#Other", "#ärger", "#wichtig.!", "#none"], rng.randint(1, 2))
     if spare:
         rule["spare"] = spare
     if rng.random() < 0.3:
@@ -297,6 +299,8 @@ def worker(number, worlds, seed, tasks, results, where, end):
 def make_worlds(pg, seed):
     worlds = []
     for i, facet in enumerate(FACETS):
+        if facet.get("locale", "").startswith("icu:") and not pg.has_icu():
+            facet = {k: v for k, v in facet.items() if k != "locale"}
         worlds.append(lib.World(pg, f"world{i}", number=seed * 100 + i, **facet))
     return worlds
 

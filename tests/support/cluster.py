@@ -281,14 +281,22 @@ class Cluster:
             raise ClusterError(f"psql: {done.stderr.strip()}")
         return done.stdout.rstrip("\n")
 
-    def createdb(self, name, template=None, strategy=None):
-        """CREATE DATABASE; with a template a clone (strategy `file_copy` costs half of `wal_log`, the default)."""
+    def createdb(self, name, template=None, strategy=None, locale=None):
+        """CREATE DATABASE; with a template a clone (strategy `file_copy` costs half of `wal_log`, the default).
+        locale: of the C library, or with `icu:` before it of ICU, whatever this machine has installed."""
         sql = f'CREATE DATABASE "{name}"'
         if template:
             sql += f' TEMPLATE "{template}"'
+        elif locale:
+            kind, _, icu = locale.partition(":")
+            sql += " TEMPLATE template0 ENCODING 'UTF8' LOCALE " + (f"'C.UTF-8' LOCALE_PROVIDER icu ICU_LOCALE '{icu}'" if icu else f"'{kind}'")
         if strategy:
             sql += f" STRATEGY {strategy}"
         self.psql(sql + ";")
+
+    def has_icu(self):
+        """Whether the server can have locales of ICU."""
+        return self.psql("SELECT count(*) > 0 FROM pg_collation WHERE collprovider = 'i'") == "t"
 
     def dropdb(self, name):
         self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')

@@ -5,4 +5,4 @@ SELECT v.targetid FROM unnest($1::text[]) AS u(id) JOIN propertyvalues v ON v.ta
 WHERE v.deleteat = 0 AND v.targettype = 'post'
   AND CASE WHEN v.fieldid = ANY (ARRAY(SELECT f.id FROM propertyfields f JOIN propertygroups g ON g.id = f.groupid
                                        WHERE g.name = 'content_flagging' AND f.name = 'status'))
-           THEN lower(v.value #>> '{}') IN ('pending', 'assigned') ELSE false END
+           THEN lower((v.value #>> '{}') COLLATE "C") IN ('pending', 'assigned') ELSE false END

@@ -9,7 +9,7 @@ SELECT
 --]
 --[property
 	(SELECT array_agg(v.targetid) FROM propertyvalues v WHERE v.targettype = 'post' AND v.fieldid = ANY ($1::text[])
-	 AND v.deleteat = 0 AND lower(v.value #>> '{}') IN ('pending', 'assigned'))::text
+	 AND v.deleteat = 0 AND lower((v.value #>> '{}') COLLATE "C") IN ('pending', 'assigned'))::text
 --]
 --[no_property
 	NULL WHERE $1::text[] IS NULL OR true

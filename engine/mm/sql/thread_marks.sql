@@ -17,7 +17,7 @@ FROM (
 --[property
 	UNION ALL
 	SELECT v.targetid, 64 FROM propertyvalues v
-	WHERE v.targettype = 'post' AND v.fieldid = ANY ($1) AND v.deleteat = 0 AND lower(v.value #>> '{}') IN ('pending', 'assigned')
+	WHERE v.targettype = 'post' AND v.fieldid = ANY ($1) AND v.deleteat = 0 AND lower((v.value #>> '{}') COLLATE "C") IN ('pending', 'assigned')
 --]
 ) m
 JOIN posts p ON p.id = m.id

@@ -7,7 +7,7 @@
 -- channel), leaves files to thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel
 -- workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
--- $7 authors; $8 hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
+-- $7 authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
 -- $21 status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions share the candidates);
 -- $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is looked up).
@@ -15,7 +15,7 @@
 -- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
 -- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
 WITH param AS (
-	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text[], $9::bigint,
+	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text, $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
 	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[]
 ),
@@ -236,8 +236,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.userid = ANY ($7) THEN 4 ELSE 0 END
 --]
 --[hashtags
-	| CASE WHEN m.hashtags <> '' AND coalesce(m.deleteat, 0) = 0
-		AND string_to_array(lower(m.hashtags), ' ') && (SELECT array_agg(lower(t)) FROM unnest($8::text[]) t) THEN 8 ELSE 0 END
+	| CASE WHEN m.hashtags <> '' AND coalesce(m.deleteat, 0) = 0 AND m.hashtags ~ $8::text THEN 8 ELSE 0 END
 --]
 --[legal
 	| CASE WHEN lc.id IS NOT NULL THEN 32 ELSE 0 END
@@ -249,7 +248,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[each
 	| CASE WHEN EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post' AND v.fieldid = ANY ($21)
-			    AND v.deleteat = 0 AND lower(v.value #>> '{}') IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
+			    AND v.deleteat = 0 AND lower((v.value #>> '{}') COLLATE "C") IN ('pending', 'assigned') OFFSET 0) THEN 64 ELSE 0 END
 --]
 --]
 --]
