@@ -170,6 +170,44 @@ static int add_scope(struct plan *plan, const struct policy *policy, const struc
 	return 0;
 }
 
+static bool is_restricted(const struct plan_options *o)
+{
+	return o && (o->rule || o->team || o->channel);
+}
+
+/* Channels in the order of the database. */
+static int take_scopes(struct plan *plan, const struct policy *policy, const struct mm_scope *all, size_t n, const struct plan_options *options, struct err *err)
+{
+	size_t room = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_scope(plan, policy, &all[i], options, &room, err);
+	if (r == 0)
+		r = check_restriction(options, policy, plan->n_scopes, err);
+	return r < 0 ? r : check_one_channel(plan, options, err);
+}
+
+int plan_check_options(const struct policy *policy, struct mm *mm, const struct plan_options *options, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "restriction");
+	struct plan *plan = mem_new(ctx, struct plan);
+	struct mm_scope *all;
+	size_t n;
+	int r;
+
+	if (!is_restricted(options))
+		return 0;
+	plan->rule = mem_array(plan, struct plan_rule, policy->n_rules + 1);
+	if ((r = mm_scopes(plan, mm, &all, &n, err)) < 0)
+		return r;
+	r = take_scopes(plan, policy, all, n, options, err);
+	if (r != -ERR_POLICY)
+		return r;
+	err_clear(err); /* rules that tie are no fault of the restriction: the plan tells */
+	return 0;
+}
+
 /* By rule as in the policy (none last), team, channel: the order of due threads. */
 static int compare_scopes(const void *a, const void *b)
 {
@@ -186,18 +224,12 @@ int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, 
 		 struct err *err)
 {
 	struct mm_scope *all;
-	size_t n, room = 0;
+	size_t n;
 	int r = mm_scopes(plan, mm, &all, &n, err);
 
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = add_scope(plan, policy, &all[i], options, &room, err);
-	if (r == 0)
-		r = check_restriction(options, policy, plan->n_scopes, err);
-	if (r == 0)
-		r = check_one_channel(plan, options, err);
-	if (r < 0)
+	if (r < 0 || (r = take_scopes(plan, policy, all, n, options, err)) < 0)
 		return r;
-	if (!options || (!options->rule && !options->team && !options->channel))
+	if (!is_restricted(options))
 		warn_words(plan, policy, &(struct world){.scope = all, .n = n});
 	if (plan->n_scopes)
 		qsort(plan->scope, plan->n_scopes, sizeof *plan->scope, compare_scopes);

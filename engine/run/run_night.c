@@ -195,22 +195,33 @@ static int open_all(struct run *run, struct err *err)
 	return rc < 0 ? rc : check_home(run, err);
 }
 
-static int make_plan(struct run *run, struct err *err)
+static struct plan_options plan_options(const struct run *run)
 {
 	const struct run_options *o = run->options;
-	struct plan_options po = {.rule = o->rule, .team = o->team, .channel = o->channel, .held = run->held, .n_held = run->n_held,
-				  .progress = o->progress};
+
+	return (struct plan_options){.rule = o->rule, .team = o->team, .channel = o->channel, .held = run->held, .n_held = run->n_held, .progress = o->progress};
+}
+
+/* What was named wrongly touches nothing, and is no run. */
+static int check_asked(struct run *run, struct plan **ret_read, struct err *err)
+{
+	const struct run_options *o = run->options;
+	const struct plan_options po = plan_options(run);
+
+	return o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
+}
+
+/* read: from the plan file; NULL: there is none. */
+static int make_plan(struct run *run, struct plan *read, struct err *err)
+{
+	const struct plan_options po = plan_options(run);
 	int64_t from = time_mono_us();
 	int rc;
 
 	run->plan_boot_ms = time_boot_ms();
-	if (!o->plan_file && (rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0)
+	if (!read && ((rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0 || (rc = plan_build(run->ctx, run->policy, run->mm, &po, &read, err)) < 0))
 		return rc;
-	rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, &run->plan, err)
-			  : plan_build(run->ctx, run->policy, run->mm, &po, &run->plan, err);
-	if (rc < 0)
-		return rc;
-	run->report->plan = run->plan;
+	run->report->plan = run->plan = read;
 	run_timing("plan", from, run->plan->due_posts, "");
 	if ((rc = run_line_plan(run, err)) < 0)
 		return rc;
@@ -245,9 +256,10 @@ static int archive_all(struct run *run, struct err *err)
 
 static int steps(struct run *run, struct err *err)
 {
+	struct plan *read = NULL;
 	int rc;
 
-	if ((rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
+	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, read, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
 	    (rc = run_next_seq(run, err)) < 0)
 		return rc;
 	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)

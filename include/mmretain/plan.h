@@ -75,6 +75,8 @@ struct plan_options { const char *rule, *team, *channel; /* restrict by name or 
  * ERR_DATABASE. Guards are not applied here. */
 int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options, struct plan **ret,
 	       struct err *err) MMR_CHECKED;
+/* ERR_USAGE when the restriction of the options names nothing, or more than one channel; without one, or where only a plan can tell, 0.  ERR_DATABASE. */
+int plan_check_options(const struct policy *policy, struct mm *mm, const struct plan_options *options, struct err *err) MMR_CHECKED;
 /* ERR_GUARD naming rule, numbers and the key to change. */
 int plan_guard(const struct plan *plan, struct err *err) MMR_CHECKED;
 /* A channel as the policy sees it; points into s. */

@@ -173,6 +173,30 @@ class PlanFile(unittest.TestCase):
         os.unlink(self.file)
         self.call(1, "run", "--plan", self.file, err="cannot open plan file ")
 
+    def runs(self):
+        path = os.path.join(self.copy.archive, "ledger", "entries.jsonl")
+        return [e for e in lib.ledger(self.copy.archive) if e["type"] in ("run-begin", "run-end")] if os.path.exists(path) else []
+
+    def test_no_run(self):
+        """What was named wrongly touches nothing and is no run of the ledger, of which `status` would warn; a run that was refused for what it found is one."""
+        whole = pathlib.Path(self.file).read_bytes()
+        other = os.path.join(self.copy.where, "other.plan")
+        pathlib.Path(other).write_bytes(whole[:-2])
+        two = self.copy.pg.psql("SELECT name FROM channels WHERE teamid <> '' GROUP BY name HAVING count(*) > 1 ORDER BY name LIMIT 1", db=self.copy.name)
+        for code, args in ((1, ("--plan", self.file + "x")), (2, ("--plan", self.copy.where)), (15, ("--plan", other)), (2, ("--yes", "--team", "nosuch")), (2, ("--yes", "--channel", "nosuch")),
+                           (2, ("--yes", "--channel", two)), (2, ("--yes", "-p", "nosuch")), (2, ("--yes", "-p", "nosuch", "--team", "accelerator"))):
+            self.call(code, "run", *args)
+            self.assertEqual(self.runs(), [], args)
+        self.untouched()
+        self.assertEqual(json.loads(self.call(0, "status", "--json").out)["warnings"], [])
+        kept = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        self.copy.write_policy([dict(RULE, guard={"threads": 1})])
+        self.call(16, "run", "--yes")
+        self.assertEqual([(e["type"], e.get("outcome")) for e in self.runs()], [("run-begin", None), ("run-end", "refused")])
+        pathlib.Path(self.policy).write_text(kept, encoding="utf-8")
+        self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
+        self.assertEqual(lib.compare(self.want, self.copy), [])
+
     def test_exactly_the_planned(self):
         """Threads that became due after the plan stay; planned ones that got a reply stay too; a run without the plan takes the new ones."""
         due = sorted(self.want.roots)
