@@ -271,11 +271,11 @@ static int bulk_end(struct export *x, struct err *err)
 	int rc = 0;
 
 	if (k->fd >= 0 && fstat(k->fd, &st) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot read back \"import.jsonl\"");
+		return out_failed(x, "import.jsonl", errno, err);
 	for (off_t at = 0; at < st.st_size && !rc;) {
 		size_t n = st.st_size - at < (off_t)KEPT_BACK ? (size_t)(st.st_size - at) : KEPT_BACK;
 		if (!buf_reserve(&x->out.b, n))
-			return err_set(err, ERR_STORE, "\"import.jsonl\" becomes too large");
+			return err_set(err, ERR_OUTPUT, "\"import.jsonl\" becomes too large");
 		rc = file_pread_all(k->fd, x->out.b.data + x->out.b.len, n, at, "import.jsonl", err);
 		x->out.b.len += n;
 		at += (off_t)n;

@@ -20,21 +20,26 @@ static const struct writer *const writers[] = {
 
 /* ---- files ---- */
 
-static int create_at(int dirfd, const char *name, int *ret, struct err *err)
+int out_failed(const struct export *x, const char *name, int errnum, struct err *err)
+{
+	auto_mem char *path = name && x->where ? mem_printf(NULL, "%s%s", x->where, name) : mem_strdup(NULL, x->options->out);
+
+	return output_failed("write", path, errnum, err);
+}
+
+static int create_at(const struct export *x, int dirfd, const char *name, int *ret, struct err *err)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0) {
-		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot create \"%s\"", name);
-		return err->sys_errno == EEXIST ? err_hint(err, "An export never overwrites; choose another name.") : err->code;
-	}
+	if (fd < 0)
+		return out_failed(x, name, errno, err);
 	*ret = fd;
 	return 0;
 }
 
 int out_create(struct export *x, int dirfd, const char *name, struct err *err)
 {
-	int rc = create_at(dirfd, name, &x->out.fd, err);
+	int rc = create_at(x, dirfd, name, &x->out.fd, err);
 
 	if (rc)
 		return rc;
@@ -50,7 +55,7 @@ int out_flush(struct export *x, size_t keep_below, struct err *err)
 	struct buf *b = &x->out.b;
 
 	if (b->overflow)
-		return err_set(err, ERR_STORE, "\"%s\" becomes too large", x->out.name);
+		return err_set(err, ERR_OUTPUT, "\"%s\" becomes too large", x->out.name);
 	if (b->len <= keep_below)
 		return 0;
 	int rc = file_write_all(x->out.fd, b->data, b->len, x->out.name, err);
@@ -60,7 +65,7 @@ int out_flush(struct export *x, size_t keep_below, struct err *err)
 		buf_reset(b);
 	else
 		buf_clear(b);
-	return rc;
+	return rc < 0 ? out_failed(x, x->out.name, err->sys_errno, err) : 0;
 }
 
 int out_close(struct export *x, struct err *err)
@@ -68,10 +73,8 @@ int out_close(struct export *x, struct err *err)
 	int rc = x->out.fd < 0 ? 0 : out_flush(x, 0, err);
 
 	buf_reset(&x->out.b);
-	if (rc == 0 && x->out.fd >= 0)
-		rc = file_sync(x->out.fd, x->out.name, err);
-	if (x->out.fd >= 0 && rc == 0)
-		rc = file_close(&x->out.fd, x->out.name, err);
+	if (rc == 0 && x->out.fd >= 0 && ((rc = file_sync(x->out.fd, x->out.name, err)) < 0 || (rc = file_close(&x->out.fd, x->out.name, err)) < 0))
+		rc = out_failed(x, x->out.name, err->sys_errno, err);
 	fd_close_p(&x->out.fd);
 	return rc;
 }
@@ -79,29 +82,24 @@ int out_close(struct export *x, struct err *err)
 /* The folder in which the output lies, and its name there. */
 static int open_place(struct export *x, struct err *err)
 {
-	char *path = mem_strdup(x->ctx, x->options->out), *slash;
-	size_t len = strlen(path);
+	const char *out = x->options->out;
+	size_t len = strlen(out);
+	int rc = output_open_place(x->ctx, out, &x->dirfd, &x->leaf, err);
 
-	while (len > 1 && path[len - 1] == '/')
-		path[--len] = '\0';
-	slash = strrchr(path, '/');
-	x->leaf = mem_strdup(x->ctx, slash ? slash + 1 : path);
-	if (slash)
-		slash[slash == path] = '\0';
-	if (!x->leaf[0] || !strcmp(x->leaf, ".") || !strcmp(x->leaf, ".."))
-		return err_set(err, ERR_USAGE, "\"%s\" is not a name for an export", x->options->out);
-	return file_open_dir(slash ? path : ".", &x->dirfd, err);
+	if (rc < 0)
+		return rc;
+	while (out[len - 1] == '/')
+		len--;
+	x->where = mem_strndup(x->ctx, out, len - strlen(x->leaf));
+	return 0;
 }
 
-static int make_folder(int dirfd, const char *name, int *ret, struct err *err)
+static int make_folder(const struct export *x, int dirfd, const char *name, int *ret, struct err *err)
 {
-	if (mkdirat(dirfd, name, 0700) != 0) {
-		int code = errno;
-		err_sys(err, code == EACCES ? ERR_PERMISSION : ERR_STORE, code, "cannot make the folder \"%s\"", name);
-		return code == EEXIST ? err_hint(err, "An export never overwrites; choose another name.") : err->code;
-	}
+	if (mkdirat(dirfd, name, 0700) != 0)
+		return out_failed(x, name, errno, err);
 	*ret = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot open the folder \"%s\"", name) : 0;
+	return *ret < 0 ? out_failed(x, name, errno, err) : 0;
 }
 
 /* ---- attachments ---- */
@@ -127,7 +125,13 @@ void plain_extension(const char *name, char ret[12])
 
 static int files_folder(struct export *x, struct err *err)
 {
-	return x->files_dirfd >= 0 ? 0 : make_folder(x->dirfd, x->files_dir, &x->files_dirfd, err);
+	return x->files_dirfd >= 0 ? 0 : make_folder(x, x->dirfd, x->files_dir, &x->files_dirfd, err);
+}
+
+/* Reading never tells that; the archive and the output are not the same disk. */
+static bool is_full(int errnum)
+{
+	return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG;
 }
 
 int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err)
@@ -146,15 +150,15 @@ int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_
 	if (rc)
 		return rc;
 	*ret_name = mem_printf(x->ctx, "%s/%s", x->files_dir, name);
-	rc = create_at(x->files_dirfd, name, &fd, err);
+	rc = create_at(x, x->files_dirfd, name, &fd, err);
 	if (rc && err->sys_errno == EEXIST) {
 		err_clear(err); /* the same content was written for another post */
 		return 0;
 	}
-	if (!rc)
-		rc = audit_file_read(b, f, fd, err);
-	if (!rc)
-		rc = file_close(&fd, name, err);
+	if (!rc && (rc = audit_file_read(b, f, fd, err)) < 0 && is_full(err->sys_errno))
+		rc = out_failed(x, *ret_name, err->sys_errno, err);
+	if (!rc && (rc = file_close(&fd, name, err)) < 0)
+		rc = out_failed(x, *ret_name, err->sys_errno, err);
 	if (rc) {
 		(void)unlinkat(x->files_dirfd, name, 0); /* what is wrong must not stay */
 		return rc;
@@ -261,7 +265,8 @@ int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const s
 	} else if (!rc && w->folder) {
 		parent = x.dirfd;
 		x.dirfd = -1;
-		rc = make_folder(parent, x.leaf, &x.dirfd, err);
+		rc = make_folder(&x, parent, x.leaf, &x.dirfd, err);
+		x.where = mem_printf(tmp, "%s%s/", x.where, x.leaf);
 	}
 	if (!rc)
 		rc = w->begin(&x, ref, n, err);
@@ -269,8 +274,10 @@ int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const s
 		rc = export_threads(&x, w, ref, n, err);
 	if (!rc)
 		rc = w->end(&x, err);
-	if (!rc)
-		rc = x.pack ? pack_end(&x, err) : file_sync_dir(x.dirfd, options->out, err);
+	if (!rc && x.pack)
+		rc = pack_end(&x, err);
+	else if (!rc && file_sync_dir(x.dirfd, options->out, err) < 0)
+		rc = out_failed(&x, NULL, err->sys_errno, err);
 	fd_close_p(&x.out.fd);
 	fd_close_p(&x.files_dirfd);
 	fd_close_p(&x.dirfd);

@@ -203,10 +203,8 @@ static int html_begin(struct export *x, const struct audit_ref *ref, size_t n, s
 	h->page_posts = x->options->page_posts ? x->options->page_posts : PAGE_POSTS;
 	h->inline_bytes = x->options->inline_bytes ? x->options->inline_bytes : INLINE_BYTES;
 	/* The plain name is taken last; better to know at once that it is taken. */
-	if (faccessat(x->dirfd, x->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		err_sys(err, ERR_STORE, EEXIST, "cannot create \"%s\"", x->leaf);
-		return err_hint(err, "An export never overwrites; choose another name.");
-	}
+	if (faccessat(x->dirfd, x->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return out_failed(x, x->leaf, EEXIST, err);
 	return page_open(x, err);
 }
 

@@ -110,6 +110,7 @@ struct export {
 	void *ctx;
 	int dirfd;                           /* folder of the output, or the output folder itself */
 	char *leaf;
+	char *where;                         /* what names of files get in front in messages; NULL: the output itself is named */
 	struct export_file out;              /* the open file */
 	int files_dirfd; char *files_dir;    /* attachments, made on demand */
 	uint32_t n_written;
@@ -117,6 +118,8 @@ struct export {
 	struct pack *pack;                   /* NULL: not packed */
 	void *state;                         /* of the format */
 };
+/* Of a file of the output, or of the output itself (name NULL), as output_failed; the path as it was asked for. */
+int out_failed(const struct export *x, const char *name, int errnum, struct err *err);
 int out_create(struct export *x, int dirfd, const char *name, struct err *err) MMR_CHECKED; /* 0600, must not exist */
 int out_flush(struct export *x, size_t keep_below, struct err *err) MMR_CHECKED; /* writes when more than keep_below is buffered */
 int out_close(struct export *x, struct err *err) MMR_CHECKED;

@@ -63,12 +63,18 @@ static char *plain_stem(void *ctx, const char *leaf)
 
 /* ---- the folder ---- */
 
-static int make_dir(int dirfd, const char *name, int *ret, struct err *err)
+/* Whatever goes wrong with a name of ours beside the output or in it, is told of the output. */
+static int failed(const struct export *x, int errnum, struct err *err)
+{
+	return out_failed(x, NULL, errnum, err);
+}
+
+static int make_dir(const struct export *x, int dirfd, const char *name, int *ret, struct err *err)
 {
 	if (mkdirat(dirfd, name, 0700) != 0)
-		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot make the folder \"%s\"", name);
+		return failed(x, errno, err);
 	*ret = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot open the folder \"%s\"", name) : 0;
+	return *ret < 0 ? failed(x, errno, err) : 0;
 }
 
 int pack_begin(struct export *x, const struct writer *w, struct err *err)
@@ -80,28 +86,34 @@ int pack_begin(struct export *x, const struct writer *w, struct err *err)
 	x->pack = p;
 	buf_init(&p->threads, p, TEXT_MAX);
 	p->stem = plain_stem(p, p->leaf);
-	if (faccessat(p->parent_dirfd, p->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		err_sys(err, ERR_STORE, EEXIST, "cannot create \"%s\"", p->leaf);
-		return err_hint(err, "An export never overwrites; choose another name.");
-	}
+	x->where = NULL;
+	if (faccessat(p->parent_dirfd, p->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return failed(x, EEXIST, err);
 	char *stage = mem_printf(p, ".%s.%ld.partial", p->stem, (long)getpid());
 	p->work = mem_printf(p, "%s.pack", stage);
-	int rc = make_dir(p->parent_dirfd, stage, &p->dirfd, err);
+	int rc = make_dir(x, p->parent_dirfd, stage, &p->dirfd, err);
 	if (rc)
 		return rc;
 	p->stage = stage;
 	/* One file lies beside the texts; a folder of many has its own; an import has its fixed places. */
 	if (w->folder && x->options->format != AUDIT_MATTERMOST)
-		return make_dir(p->dirfd, w->what, &x->dirfd, err);
+		return make_dir(x, p->dirfd, w->what, &x->dirfd, err);
 	x->leaf = mem_printf(x->ctx, "%s.%s", p->stem, w->what);
 	x->dirfd = fcntl(p->dirfd, F_DUPFD_CLOEXEC, 0);
-	return x->dirfd < 0 ? err_sys(err, ERR_STORE, errno, "cannot keep a folder open") : 0;
+	return x->dirfd < 0 ? failed(x, errno, err) : 0;
 }
 
 static int text_file(struct pack *p, const char *name, int *ret, struct err *err)
 {
 	*ret = openat(p->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", name) : 0;
+	return *ret < 0 ? failed(p->x, errno, err) : 0;
+}
+
+static int put_text(const struct pack *p, int fd, const struct buf *b, const char *name, struct err *err)
+{
+	int rc = file_write_all(fd, b->data, b->len, name, err);
+
+	return rc < 0 ? failed(p->x, err->sys_errno, err) : 0;
 }
 
 /* ---- threads.tsv ---- */
@@ -132,7 +144,7 @@ int pack_thread(struct export *x, struct audit_thread *t, struct err *err)
 	cell(&p->threads, t->parts ? "part" : "whole", '\n');
 	if (rc || p->threads.len < FLUSH_BYTES)
 		return rc;
-	rc = file_write_all(p->threads_fd, p->threads.data, p->threads.len, THREADS, err);
+	rc = put_text(p, p->threads_fd, &p->threads, THREADS, err);
 	buf_clear(&p->threads);
 	return rc;
 }
@@ -211,7 +223,7 @@ static int write_texts(struct pack *p, struct err *err)
 {
 	auto_fd int fd = -1;
 	struct buf b;
-	int rc = p->threads_fd < 0 ? 0 : file_write_all(p->threads_fd, p->threads.data, p->threads.len, THREADS, err);
+	int rc = p->threads_fd < 0 ? 0 : put_text(p, p->threads_fd, &p->threads, THREADS, err);
 
 	if (!rc)
 		rc = text_file(p, README, &fd, err);
@@ -219,7 +231,7 @@ static int write_texts(struct pack *p, struct err *err)
 		return rc;
 	buf_init(&b, p, TEXT_MAX);
 	describe(p, &b);
-	rc = file_write_all(fd, b.data, b.len, README, err);
+	rc = put_text(p, fd, &b, README, err);
 	buf_reset(&b);
 	return rc;
 }
@@ -267,7 +279,7 @@ static int pack_one(struct pack *p, struct bundle_pack *out, const char *top, co
 	char *name = mem_printf(p, "%s%s", top, path);
 
 	if (fd < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot open \"%s\"", path);
+		return failed(p->x, errno, err);
 	int rc = bundle_pack_file(out, fd, name, &d, err);
 	digest_hex(&d, hex);
 	if (!rc && manifest)
@@ -293,7 +305,7 @@ static int pack_files(struct pack *p, struct bundle_pack *out, struct err *err)
 		if (!rc)
 			rc = pack_one(p, out, top, p->path[i], &manifest, err);
 		if (!rc && (manifest.len > FLUSH_BYTES || i + 1 == p->n_paths)) {
-			rc = file_write_all(fd, manifest.data, manifest.len, MANIFEST, err);
+			rc = put_text(p, fd, &manifest, MANIFEST, err);
 			buf_clear(&manifest);
 		}
 		progress_update(p->x->options->progress, "pack", i + 1, p->n_paths, "files");
@@ -312,8 +324,8 @@ int pack_end(struct export *x, struct err *err)
 		return rc;
 	fd = openat(p->parent_dirfd, p->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", p->work);
-	rc = bundle_pack_open(p, fd, p->leaf, x->options->pack, x->newest_ms, &out, err);
+		return failed(x, errno, err);
+	rc = bundle_pack_open(p, fd, x->options->out, x->options->pack, x->newest_ms, &out, err);
 	if (!rc)
 		rc = pack_files(p, out, err);
 	if (!rc)
@@ -321,7 +333,10 @@ int pack_end(struct export *x, struct err *err)
 	if (!rc)
 		rc = file_sync(fd, p->leaf, err);
 	/* Before: nothing under that name.  After: the whole pack; never over another file. */
-	return rc ? rc : file_publish(p->parent_dirfd, p->work, p->parent_dirfd, p->leaf, err);
+	if (!rc)
+		rc = file_publish(p->parent_dirfd, p->work, p->parent_dirfd, p->leaf, err);
+	/* The bundles are read by now: what fails here is on the way out. */
+	return (rc == -ERR_STORE || rc == -ERR_PERMISSION) && err->sys_errno ? failed(x, err->sys_errno, err) : rc;
 }
 
 /* ---- clearing away ---- */

@@ -77,7 +77,7 @@ static int pack_fail(struct bundle_pack *p, struct err *err)
 		*err = p->write;
 		return err->code;
 	}
-	return err_set(err, ERR_STORE, "cannot write \"%s\": %s", p->name, why ? why : "libarchive failed");
+	return err_set(err, ERR_OUTPUT, "cannot write \"%s\": %s", p->name, why ? why : "libarchive failed");
 }
 
 /* Extended times are in seconds; "timestamp" would put the clock into the header of gzip. */

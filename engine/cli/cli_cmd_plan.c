@@ -27,10 +27,16 @@ static int check_out(const char *path, struct err *err)
 	char head[sizeof(begin) - 1];
 	struct stat st;
 
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 && errno != ELOOP)
-		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", path);
+	if (fd < 0 && errno != ENOENT && errno != ELOOP)
+		return output_failed("write", path, errno, err);
+	/* Better to know now than when the plan is made. */
+	if (fd < 0 && errno == ENOENT) {
+		auto_mem void *ctx = mem_context(NULL, "place");
+		auto_fd int dirfd = -1;
+		char *leaf;
+
+		return output_open_place(ctx, path, &dirfd, &leaf, err);
+	}
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (st.st_size == 0 || (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, begin, sizeof(head)) == 0)))
 		return 0;

@@ -90,7 +90,7 @@ static int flush_output(struct err *err)
 		(void)fflush(stdout);
 	}
 	saved = errno ? errno : EIO;
-	err_sys(err, ERR_INTERNAL, saved, "cannot write the result to standard output");
+	err_sys(err, ERR_OUTPUT, saved, "cannot write the result to standard output");
 	return err_hint(err, "The command itself has run; write its output to a place that takes it.");
 }
 

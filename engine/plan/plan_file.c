@@ -222,7 +222,7 @@ static int drain(struct writer *w, struct err *err)
 	int r = file_write_all(w->fd, w->out.data, w->out.len, w->path, err);
 
 	buf_clear(&w->out);
-	return r;
+	return r < 0 ? output_failed("write", w->path, err->sys_errno, err) : 0;
 }
 
 static int write_line(void *payload, const char *line, size_t len, struct err *err)
@@ -266,27 +266,26 @@ static int replace(struct plan *plan, int dirfd, const char *name, const char *p
 	buf_init(&w.out, ctx, OUT_BYTES + PLAN_LINE_BYTES);
 	w.fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (w.fd < 0)
-		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot write %s", path);
+		return output_failed("write", path, errno, err);
 	r = write_all(plan, &w, err);
-	if (r == 0)
-		r = file_sync(w.fd, path, err);
-	if (r == 0)
-		r = file_close(&w.fd, path, err);
-	else
-		fd_close_p(&w.fd);
+	if (r == 0 && ((r = file_sync(w.fd, path, err)) < 0 || (r = file_close(&w.fd, path, err)) < 0))
+		r = output_failed("write", path, err->sys_errno, err);
+	fd_close_p(&w.fd);
 	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
-		r = err_sys(err, ERR_STORE, errno, "cannot rename %s.tmp", path);
+		r = output_failed("write", path, errno, err);
 	if (r < 0)
 		(void)unlinkat(dirfd, tmp, 0); /* it may not be there; the first error counts */
-	return r < 0 ? r : file_sync_dir(dirfd, path, err);
+	if (r == 0 && file_sync_dir(dirfd, path, err) < 0)
+		r = output_failed("write", path, err->sys_errno, err);
+	return r;
 }
 
 int plan_write(struct plan *plan, const char *path, struct err *err)
 {
-	const char *slash = strrchr(path, '/');
-	auto_mem char *dir = slash ? mem_strndup(NULL, path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(NULL, ".");
+	auto_mem void *ctx = mem_context(NULL, "place");
+	char *leaf = NULL;
 	int fd auto_fd = -1;
-	int r = file_open_dir(dir, &fd, err);
+	int r = output_open_place(ctx, path, &fd, &leaf, err);
 
-	return r < 0 ? r : replace(plan, fd, slash ? slash + 1 : path, path, err);
+	return r < 0 ? r : replace(plan, fd, leaf, path, err);
 }

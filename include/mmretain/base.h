@@ -165,6 +165,14 @@ int file_check_trusted(int fd, const char *what, const char *path, struct err *e
 /* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp). */
 int file_temp(const char *dir, int *ret_fd, struct err *err) MMR_CHECKED;
 
+/* ---- outputs: files and folders that somebody named for a result (base_output.c) ---- */
+
+/* "cannot <verb> "<path>": <reason>", with a hint; path: as it was given.  ERR_PERMISSION; ERR_USAGE: nothing can be made under that name; ERR_OUTPUT: a full disk
+ * and the like, also for errnum 0. */
+int output_failed(const char *verb, const char *path, int errnum, struct err *err);
+/* Opens the folder that `path` is in, which must be there and writable; *ret_leaf: the name in it, without slashes at its end (parent ctx).  Errors as output_failed. */
+int output_open_place(void *ctx, const char *path, int *ret_dirfd, char **ret_leaf, struct err *err) MMR_CHECKED;
+
 /* ---- spool: fixed-size records on disk, sorted ---------------------------- */
 /* Memory stays flat (one chunk of records) whatever the number of records. */
 

@@ -85,7 +85,7 @@ struct policy_scope plan_policy_scope(const struct mm_scope *s);
 int plan_protect_query(void *ctx, const struct policy *policy, const struct policy_rule *rule /* NULL: holds only */, struct mm *mm,
 		       const struct plan_scope *scopes, size_t n_scopes, struct mm_protect_query **ret, struct err *err) MMR_CHECKED;
 
-/* JSON lines: header object, one line per scope, one per due thread, a last line with counts and digest. */
+/* JSON lines: header object, one line per scope, one per due thread, a last line with counts and digest.  Errors of `path` as output_failed. */
 int plan_write(struct plan *plan, const char *path, struct err *err) MMR_CHECKED;
 /* ERR_POLICY when it is of another policy, ERR_GUARD of another database, ERR_VERIFY when damaged. */
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err) MMR_CHECKED;

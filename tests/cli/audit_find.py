@@ -390,7 +390,7 @@ class Export(Archive, unittest.TestCase):
 
     def test_never_overwrites(self):
         path = self.export("csv", "once.csv")
-        self.mmretain("export", "--as", "csv", "--out", path, self.thread, status=14)
+        self.mmretain("export", "--as", "csv", "--out", path, self.thread, status=2)
 
     def test_csv(self):
         import csv

@@ -168,8 +168,8 @@ class Packs(unittest.TestCase):
         with open(self.out("there.zip"), "w") as f:
             f.write("mine")
         done = self.export("there.zip", self.threads[0], ok=False)
-        self.assertEqual((done.returncode, read(self.out("there.zip"))), (14, b"mine"))
-        self.assertIn("never overwrites", done.stderr)
+        self.assertEqual((done.returncode, read(self.out("there.zip"))), (2, b"mine"))
+        self.assertIn("never overwritten", done.stderr)
 
     def test_failure_leaves_nothing(self):
         """A bundle that is damaged where the thread is: no pack, no folder of half an export."""

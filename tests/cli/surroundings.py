@@ -7,7 +7,9 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -379,10 +381,84 @@ class Files(Base):
         self.call(0, "run", "--yes", "--no-purge")
         root = sorted(self.want.roots)[0]
         self.call(1, "run", "--plan", "/nonexistent.plan", err=r"cannot open plan file \S+ No such file or directory\n  hint: Name a file that `mmretain plan --out FILE`")
-        self.call(14, "plan", "--out", "/nonexistent/plan", err=r"cannot open folder /nonexistent: .*\n  hint: Make it first, or name another")
-        self.call(14, "export", root, "--out", "/nonexistent/page.html", *case, err=r"\n  hint: Make it first, or name another")
+        self.call(2, "plan", "--out", "/nonexistent/plan", err=r"cannot write \"/nonexistent/plan\": No such file .*\n  hint: Make its folder first, or name another place")
+        self.call(2, "export", root, "--out", "/nonexistent/page.html", *case, err=r"\n  hint: Make its folder first, or name another place")
         self.call(2, "find", "--regex", "[", *case, err=r"regular expression makes no sense: .*\n  hint: It is a POSIX")
         self.call(1, "export", "--words", "nosuchwordanywhere", "--out", "/tmp/none.html", *case, err=r"answers that\n  hint: Nothing was written")
+
+    def outputs(self, root):
+        """Every command that takes the name of an output, without it."""
+        case = ("--case", "1", "--reason", "test")
+        formats = [(*(("--as", form) if form else ()), *pack) for form in ("html", "jsonl", "csv", "eml", "mattermost") for pack in ((), ("--pack", "zip"), ("--pack", "tar"))]
+        return [("plan", "--out"), *(("export", root, *case, *form, "--out") for form in formats)]
+
+    def whole(self, path):
+        """The whole name as it was given, or that of a part of it, is in the message."""
+        return re.escape(f'cannot write "{path}') + '[^" ]*"'
+
+    def test_output_names(self):
+        """A place that takes no output: the same status from every command, and the whole name."""
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        root = sorted(self.want.roots)[0]
+        folder, file = (os.path.join(self.copy.where, n) for n in ("folder", "file"))
+        os.mkdir(folder)
+        pathlib.Path(file).write_text("mine", encoding="utf-8")
+        for command in self.outputs(root):
+            with self.subTest(command=command):
+                for out in (f"{folder}/none/out", f"{file}/out", folder + "/" + "x" * 300):
+                    self.call(2, *command, out, err=self.whole(out))
+                for out in (folder, file):
+                    self.call(2, *command, out, err=r'"' + re.escape(out) + r'"')
+                self.call(2, *command, f"{folder}/..", err=r"is not a name for a file|is there and is not a plan")
+        self.assertEqual((os.listdir(folder), pathlib.Path(file).read_text(encoding="utf-8")), ([], "mine"))
+
+    def test_output_full(self):
+        """A disk that is full, or may not be written, under the output and not under the archive."""
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        root = sorted(self.want.roots)[0]
+        small = os.path.join(self.copy.where, "small")
+        os.mkdir(small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", small], capture_output=True, check=False).returncode:
+            self.skipTest("mounting a tmpfs is not permitted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", small], check=False))
+        with open(os.path.join(small, "filler"), "wb") as f:
+            f.write(b"x" * 4096)
+        out = os.path.join(small, "out")
+        for command in self.outputs(root):
+            with self.subTest(command=command):
+                self.call(1, *command, out, err=self.whole(out) + r": No space left on device\n  hint: Make room on its disk")
+                self.assertEqual([n for n in os.listdir(small) if n.endswith(".tmp") or n.startswith(".")], [])
+                subprocess.run(["rm", "-rf", *(os.path.join(small, n) for n in os.listdir(small) if n != "filler")], check=True)
+        subprocess.run(["mount", "-o", "remount,ro", small], check=True)
+        for command in self.outputs(root):
+            with self.subTest(command=command, readonly=True):
+                self.call(19, *command, out, err=self.whole(out) + r": Read-only file system\n  hint: Mount its file system for writing")
+
+    def test_output_forbidden(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to become a plain user")
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        root = sorted(self.want.roots)[0]
+        program = os.path.join(self.copy.where, "mmretain")
+        shutil.copy(lib.binary(), program)
+        os.chmod(program, 0o755)
+        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
+        lib.PROGRAM = [program]
+        for folder, _, names in os.walk(self.copy.where):
+            for n in names + ["."]:
+                os.lchown(os.path.join(folder, n), 65534, 65534)
+        os.chmod(self.copy.where, 0o755)
+        closed = os.path.join(self.copy.where, "closed")
+        os.mkdir(closed, 0o755)
+        for command in self.outputs(root):
+            with self.subTest(command=command):
+                out = os.path.join(closed, "out")
+                done = lib.call(self.copy, self.policy, *command, out, now_ms=None, user=65534, group=65534, extra_groups=[], cwd="/")
+                self.check(done, 19, self.whole(out) + ": Permission denied")
+        self.assertEqual(os.listdir(closed), [])
 
     def test_journal_of_just_now(self):
         """Attachments that the run before had no time for, a moment ago, go at the end of a run that waits anyhow."""
