@@ -2,6 +2,7 @@
  * cli_cmd_export.c - archived threads as a page, a table, mails or an import file.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "cli_audit.h"
 
@@ -53,15 +54,37 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 
 static const char *const packs[] = {[PACK_ZIP] = "zip", [PACK_TAR] = "tar", [PACK_TAR_GZ] = "tar.gz", [PACK_TAR_ZST] = "tar.zst"};
 
+/* What is written as it is must not be named like something compressed: programs go by the name, and find no such thing. */
+static int check_name(const char *out, struct err *err)
+{
+	static const char *const ends[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".br", ".7z", ".rar", ".zip"};
+	size_t len = strlen(out);
+
+	while (len > 1 && out[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		size_t n = strlen(ends[i]);
+
+		if (len <= n || strncasecmp(out + len - n, ends[i], n) != 0)
+			continue;
+		err_set(err, ERR_USAGE, "\"%s\" is the name of something compressed, and an export is not, unless it is packed", out);
+		return err_hint(err, "Leave %s away and compress the result, or end the name in .zip, .tar.gz or .tar.zst for a pack.", ends[i]);
+	}
+	return 0;
+}
+
 /* --pack, or the end of the name; the two may not contradict. */
 static int choose_pack(const struct cli *cli, const char *out, enum bundle_pack_kind *ret, struct err *err)
 {
 	const char *word = cli->args->value[OPT_PACK];
 	size_t stem;
+	int r;
 
 	*ret = audit_pack_kind(out, &stem);
 	if (word && *ret != PACK_NONE && !strcmp(word, "zip") != (*ret == PACK_ZIP))
 		return err_set(err, ERR_USAGE, "--pack %s does not fit the name \"%s\"", word, out);
+	if (*ret == PACK_NONE && (r = check_name(out, err)) < 0)
+		return r;
 	if (word && *ret == PACK_NONE)
 		*ret = strcmp(word, "zip") ? PACK_TAR : PACK_ZIP;
 	return 0;

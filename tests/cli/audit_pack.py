@@ -164,6 +164,18 @@ class Packs(unittest.TestCase):
         self.assertEqual((doc["pack"], doc["pack_bytes"]), ("zip", os.path.getsize(self.out("j.zip"))))
         self.assertEqual(doc["pack_sha256"], hashlib.sha256(read(self.out("j.zip"))).hexdigest())
 
+    def test_compressed_names(self):
+        """A plain file is not called compressed, however it is written or packed; a folder neither."""
+        for form in FORMATS:
+            for end in (".csv.gz", ".ZST", ".tar.xz", ".bz2", ".7z", ".zip/"):
+                for pack in ((), ("--pack", "tar")):
+                    done = self.export("plain" + end, self.threads[0], *pack, form=form, ok=False)
+                    self.assertEqual((done.returncode, done.stdout), (2, ""), end)
+                    self.assertRegex(done.stderr, r"is the name of something compressed.*\n  hint: Leave \.\w+ away and compress the result, or end the name in \.zip, ")
+        self.assertEqual([n for n in os.listdir(self.out("")) if n.startswith("plain")], [])
+        for end in (".gz.csv", ".gzip", "gz"):
+            self.export("plain" + end, self.threads[0], form="csv")
+
     def test_never_over_another_file(self):
         with open(self.out("there.zip"), "w") as f:
             f.write("mine")
