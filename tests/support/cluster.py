@@ -90,10 +90,11 @@ def _die_with_parent():
 class Cluster:
     """One server. `directory=None` makes a temporary folder that stop() removes, in memory where there is room unless `on_disk`."""
 
-    def __init__(self, directory=None, locale="C.UTF-8", settings=None, die_with_parent=True, encoding="UTF8", on_disk=False):
+    def __init__(self, directory=None, locale="C.UTF-8", settings=None, die_with_parent=True, encoding="UTF8", on_disk=False, initdb=()):
         self.on_disk = on_disk
         self.locale = locale
         self.encoding = encoding
+        self.initdb = list(initdb)  # more words for it
         self.settings = dict(SETTINGS, **(settings or {}))
         self.die_with_parent = die_with_parent  # tied to the thread that calls start()
         self.temporary = directory is None
@@ -174,7 +175,7 @@ class Cluster:
     def _initdb(self, identity):
         done = subprocess.run(
             [os.path.join(pg_bin(), "initdb"), "-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", self.encoding,
-             f"--locale={self.locale}", "--no-instructions"],
+             f"--locale={self.locale}", "--no-instructions", *self.initdb],
             cwd=self.directory, capture_output=True, text=True, env=self._clean_env(), **identity)
         if done.returncode:
             raise ClusterError(f"initdb failed:\n{done.stdout}{done.stderr}")

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""The disk of the database server is full: that of its temporary files during an export, that of its log of writes during a delete, when the server
+goes down and cannot come up again, and that of its tables during a restore.  Nothing is lost, the words say what to do, and with room the next run comes
+to the same end.
+
+usage: MMRETAIN=BINARY disk_test.py [-k NAME]
+"""
+import contextlib
+import os
+import subprocess
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+
+ROLE = "keeper"
+CASE = ("--case", "17/26", "--reason", "deleted by mistake")
+RULES = [{"name": "all", "match": {}, "keep": {"for": "300d"}}]
+SETTINGS = dict(lib.QUICK, synchronous_commit="on", work_mem="64kB", temp_buffers="800kB")
+SEGMENT = 1 << 20
+WHERE = None
+
+
+class Room:
+    """A small file system of memory, whose free space can be set."""
+
+    def __init__(self, name, mib):
+        self.path, self.mib = os.path.join(WHERE, name), mib
+        os.makedirs(self.path)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0755", "tmpfs", self.path], capture_output=True).returncode:
+            raise unittest.SkipTest("mounting a tmpfs is not permitted here")
+        self.inside = os.path.join(self.path, "inside")
+        os.makedirs(self.inside)
+        identity = lib.cluster._identity()
+        if identity:
+            os.chown(self.inside, identity["user"], identity["group"])
+
+    def leave(self, kib):
+        """0 would be without end."""
+        now = os.statvfs(self.path)
+        used = (now.f_blocks - now.f_bfree) * now.f_frsize // 1024
+        subprocess.run(["mount", "-o", f"remount,size={max(used + kib, 4)}k", self.path], check=True)
+
+    def widen(self):
+        subprocess.run(["mount", "-o", f"remount,size={self.mib}m", self.path], check=True)
+
+    def close(self):
+        subprocess.run(["umount", "-l", self.path], check=False)
+
+
+def setUpModule():
+    global WHERE
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("needs root to mount")
+    WHERE = lib.folder("disk")
+
+
+def tearDownModule():
+    if WHERE:
+        lib.remove(WHERE)
+
+
+class Disk(unittest.TestCase):
+    def server(self, **more):
+        pg = lib.cluster.Cluster(**more)
+        self.addCleanup(pg.remove)
+        self.addCleanup(pg._at_exit)
+        return pg.start()
+
+    def bench_on(self, pg, posts):
+        world = lib.World(pg, "world", posts, 3)
+        return self.bench_of(world)
+
+    def bench_of(self, world):
+        bench = faults.Bench(world, WHERE, self._testMethodName, int(time.time()) * 1000)
+        self.addCleanup(bench.copy.remove)
+        return bench
+
+    def room(self, mib):
+        room = Room("room-" + self._testMethodName, mib)
+        self.addCleanup(room.close)
+        return room
+
+    def to_the_end(self, bench):
+        bench.run(code=bench.want.code)
+        bench.done(exact=False)
+        self.assertEqual(bench.problems, [])
+
+    def test_temporary_files(self):
+        """temp_tablespaces of a few pages and more, until an export fits."""
+        room, pg = self.room(64), self.server(settings=SETTINGS)
+        bench = self.bench_on(pg, 4000)
+        pg.psql(f"CREATE TABLESPACE small LOCATION '{room.inside}'")
+        pg.psql(f"CREATE ROLE {ROLE} SUPERUSER LOGIN; ALTER ROLE {ROLE} SET temp_tablespaces = small")
+        bench.begin(RULES, user=ROLE, bundle_size="64MiB")
+        full = 0
+        for kib in (0, 16, 64, 128, 256, 512, 1024, 2048, 4096, 16384):
+            room.leave(kib)
+            done = bench.run(code=(12, bench.want.code))
+            bench.safe(f"{kib} KiB")
+            if done.code != 12:
+                break
+            full += 1
+            bench.says(done, "SQLSTATE 53100", "disk is full: make room")
+            self.assertFalse([e for e in lib.ledger(bench.copy.archive) if e["type"] == "purging"])
+        self.assertGreater(full, 3)
+        room.widen()
+        self.to_the_end(bench)
+
+    def test_temporary_limit(self):
+        """temp_file_limit where the statements of the delete need more: it ends there, and what was deleted is whole."""
+        pg = self.server(settings=SETTINGS)
+        bench = self.bench_on(pg, 12000)
+        pg.psql(f"CREATE ROLE {ROLE} SUPERUSER LOGIN")
+        bench.begin(RULES, user=ROLE, bundle_size="64MiB")
+        reached = 0
+        for kib in (0, 64, 256, 1024):
+            pg.psql(f"ALTER ROLE {ROLE} SET temp_file_limit = '{kib}kB'")
+            done = bench.run(code=(12, bench.want.code))
+            bench.safe(f"{kib} KiB")
+            if done.code != 12:
+                break
+            reached += 1
+            bench.says(done, "temp_file_limit", "ALTER ROLE")
+        self.assertGreater(reached, 0)
+        pg.psql(f"ALTER ROLE {ROLE} RESET temp_file_limit")
+        self.to_the_end(bench)
+
+    def fill_log(self, pg, room, kib):
+        """Room for so much more of the log, in the segment that is written and beside it."""
+        pg.psql("CHECKPOINT")
+        now = pg.psql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        for n in os.listdir(os.path.join(room.inside, "log")):
+            if len(n) == 24 and n > now:  # made before it was needed
+                os.unlink(os.path.join(room.inside, "log", n))
+        room.leave(min(kib, 900))  # never a whole segment more
+        rest = SEGMENT - int(pg.psql(f"SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint % {SEGMENT}"))
+        with contextlib.suppress(lib.cluster.ClusterError):  # a message that does not fit is the end of the server already
+            pg.psql(f"SELECT pg_logical_emit_message(false, 'x', repeat('x', {max(0, rest - kib * 1024)}))")
+
+    def come_up(self, pg, room):
+        room.widen()
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                return pg.psql("SELECT 1")
+            except lib.cluster.ClusterError:
+                if pg.process is None or pg.process.poll() is not None:
+                    pg.process = None
+                    pg.start()
+                time.sleep(0.1)
+        self.fail("the server does not come up")
+
+    def test_log_of_writes(self):
+        """pg_wal is full at each point of a delete: the server goes down in the midst of it, and cannot come up before there is room."""
+        room = self.room(300)
+        pg = self.server(settings=dict(SETTINGS, fsync="on", full_page_writes="on", max_wal_size="16MB", min_wal_size="8MB"),
+                         initdb=[f"--waldir={os.path.join(room.inside, 'log')}", "--wal-segsize=1"])
+        world, gone = lib.World(pg, "world", 2500, 3), 0
+        for point, kib in (("PURGE_AFTER_INTENT", 8), ("PURGE_AFTER_INTENT", 60), ("PURGE_AFTER_INTENT", 300), ("PURGE_AFTER_DELETE", 8), ("PURGE_AFTER_COMMIT", 40),
+                           ("RUN_AFTER_PUBLISHED", 8), ("SWEEP_BEFORE", 8)):
+            with self.subTest(point=point, kib=kib):
+                bench = faults.Bench(world, WHERE, "wal", int(time.time()) * 1000)
+                try:
+                    bench.begin(RULES, bundle_size="256KiB")
+                    process = bench.halt(point)
+                    self.fill_log(pg, room, kib)
+                    done = bench.go_on(process, (12, bench.want.code))
+                    if done.code == 12:
+                        gone += 1
+                        self.assertRegex(done.err, "was lost|before the answer to COMMIT|No space left on device|cannot connect")
+                        self.assertRegex(done.err, "(?i)run again|check that postgresql runs")
+                        with contextlib.suppress(AssertionError):
+                            bench.run(code=12)
+                    self.come_up(pg, room)
+                    bench.safe(point)
+                    self.to_the_end(bench)
+                finally:
+                    bench.copy.remove()
+        self.assertGreater(gone, 4)
+
+    def test_tables(self):
+        """A restore finds no room for its rows: nothing comes back, and later everything."""
+        room, pg = self.room(600), self.server(settings=SETTINGS)
+        world = lib.World(pg, "world", 1500, 3)
+        pg.psql(f"CREATE TABLESPACE small LOCATION '{room.inside}'")
+        pg.psql("ALTER DATABASE world SET TABLESPACE small")
+        bench = self.bench_of(world)
+        self.assertEqual(bench.sql("SELECT pg_relation_filepath('posts') LIKE 'pg_tblspc/%'"), "t")
+        bench.begin(RULES)
+        bench.run(code=bench.want.code)
+        bench.sql("VACUUM FULL posts, fileinfo, reactions, threads, threadmemberships, preferences")  # no free place inside them
+        gone = sorted(bench.want.roots - set(faults.oracle.Db(bench.copy.load()).posts))[:40]
+        before = {name: sorted(t.lines) for name, t in bench.copy.load().items()}
+        room.leave(0)
+        done = bench.call("restore", *gone, "--yes", *CASE, code=12)
+        bench.says(done, "SQLSTATE 53100", "disk is full: make room")
+        room.widen()
+        self.assertEqual({name: sorted(t.lines) for name, t in bench.copy.load().items()}, before)
+        bench.call("restore", *gone, "--yes", *CASE, code=0)
+        self.assertEqual(bench.sql("SELECT count(*) FROM posts WHERE id IN ('%s')" % "','".join(gone)), str(len(gone)))
+        bench.run(code=(0, 3))
+        self.assertEqual(bench.sql("SELECT count(*) FROM posts WHERE id IN ('%s')" % "','".join(gone)), str(len(gone)))
+        self.assertEqual(bench.problems, [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
