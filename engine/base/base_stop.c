@@ -1,10 +1,17 @@
 /* base_stop.c - signals set a flag that every loop asks. */
 #include <mmretain/base.h>
 
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+enum { LESS = 10, TURN_NS = 100000 };
 
 static _Atomic int stop_signal; /* threads ask it, too */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler writes it");
@@ -75,4 +82,16 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 	rc = pthread_create(ret, NULL, fn, payload);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
+}
+
+/* As sched_setattr(2) has it; <linux/sched/types.h> and <sched.h> do not go together. */
+struct turns { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime_ns, deadline_ns, period_ns; };
+
+void thread_give_way(void)
+{
+	struct turns t = {.size = sizeof(t), .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = TURN_NS};
+
+	t.nice = t.nice > LESS ? t.nice : LESS;
+	if (syscall(SYS_sched_setattr, 0, &t, 0) < 0)
+		log_debug("no lower priority: %s", strerror(errno));
 }

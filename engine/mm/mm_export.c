@@ -13,7 +13,7 @@
 #include "mm_export_internal.h"
 #include "mm_thread_internal.h"
 
-enum { FETCH_ROWS = 500, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_ROWS = 500, FETCH_ROWS_BESIDE_CHAT = 150, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;
@@ -208,7 +208,7 @@ static int stream_open(struct mm_export *x, void *ctx, size_t part, struct strea
 		rc = mm_unit_joins(x->mm, false, err);
 	*ret = (struct stream){.kind = parts[part].kind, .phase = (int)part, .seq = INT64_MIN};
 	if (rc == 0)
-		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL, FETCH_ROWS, &ret->cursor, err);
+		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL, x->alone ? FETCH_ROWS : FETCH_ROWS_BESIDE_CHAT, &ret->cursor, err);
 	return rc == 0 && scan ? mm_unit_joins(x->mm, true, err) : rc;
 }
 

@@ -325,6 +325,32 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	return 0;
 }
 
+struct archiving { struct sitting *s; struct spool *due; struct err err; int rc; };
+
+static void *give_way_and_archive(void *payload)
+{
+	struct archiving *a = payload;
+
+	thread_give_way();
+	a->rc = archive(a->s, a->due, &a->err);
+	return NULL;
+}
+
+/* Who answers the chat wakes up for a moment, and where all count the same the system may let a burst of ours end first.  A thread of its own, since
+ * the delete holds locks on rows and must not wait for anybody: there is no way back from giving way. */
+static int archive_beside_chat(struct sitting *s, struct spool *due, struct err *err)
+{
+	struct archiving a = {.s = s, .due = due};
+	pthread_t thread;
+
+	if (run_alone(s->run) || thread_start(&thread, give_way_and_archive, &a) != 0)
+		return archive(s, due, err);
+	pthread_join(thread, NULL);
+	if (a.rc < 0)
+		*err = a.err;
+	return a.rc;
+}
+
 /* Every bundle of the sitting, then one sweep.  When time is up, what was deleted is still settled. */
 static int purge(struct sitting *s, struct err *err)
 {
@@ -360,8 +386,7 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 	int rc;
 
 	run_index_hold(run);
-	rc = archive(&s, due, err);
-
+	rc = archive_beside_chat(&s, due, err);
 	if (s.x)
 		mm_export_end(s.x);
 	if (rc == 0)

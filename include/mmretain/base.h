@@ -263,6 +263,10 @@ void stop_request(int signum);        /* tests */
 int stop_check(struct err *err) MMR_CHECKED;
 /* A thread that no signal is delivered to: they belong to the main thread. 0, or an errno, which pthread_create gave. */
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;
+/* The calling thread, and threads that it starts from now on, give way to others on this machine: nice 10, and turns of 0.1 ms where the kernel lets
+ * a thread choose (Linux 6.12, sched_setattr(2)), so that whoever wakes need not wait for the end of a longer one.  There is no way back without
+ * privileges.  Where the system refuses, nothing changes. */
+void thread_give_way(void);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
 struct progress {

@@ -365,6 +365,39 @@ def test_second_session_waits(bench):
     bench.done()
 
 
+def beside_chat(bench):
+    """The policy with an export that is not at full speed."""
+    with open(bench.path, encoding="utf-8") as f:
+        text = f.read()
+    slow = text.replace("export_pause_factor: 0", "export_pause_factor: 1")
+    if slow == text:
+        raise AssertionError("no such line in the policy: the test does not test")
+    with open(bench.path, "w", encoding="utf-8") as f:
+        f.write(slow)
+
+
+def gives_way(process):
+    """Of every thread of a program: has it a lower priority?  The main thread comes first."""
+    threads = sorted(int(t) for t in os.listdir(f"/proc/{process.pid}/task"))
+    return [os.getpriority(os.PRIO_PROCESS, t) > os.getpriority(os.PRIO_PROCESS, 0) for t in threads]
+
+
+@test
+def test_gives_way_to_the_chat(bench):
+    """Not at full speed, whoever is at work on an export gives way, and nobody at a delete, which has locks."""
+    bench.begin(OLD)
+    beside_chat(bench)
+    for point, others in (("BUNDLE_SYNC", True), ("PURGE_AFTER_DELETE", False)):
+        process = bench.halt(point)
+        seen = gives_way(process)
+        if seen[0] or not all(seen[1:]) or others != (len(seen) > 1):
+            bench.fail(f"{point}: threads that give way, the main one first: {seen}")
+        process.terminate()
+        done = bench.go_on(process, code=143)
+        bench.safe(f"{point}, exit code {done.code}")
+    bench.converge()
+
+
 @test
 def test_commit_answer_lost(bench):
     """The connection breaks at each COMMIT in turn, before it arrives or before its answer does: the run ends, nothing is guessed, and the next one
