@@ -75,7 +75,7 @@ static void set_up(struct cli *cli)
 	cli_progress_setup(cli);
 }
 
-/* A result that did not arrive is a failure, though the work is done. */
+/* A result that did not arrive is a failure, though the work is done; but for a reader that has seen enough of it and left. */
 static int flush_output(struct err *err)
 {
 	int saved;
@@ -90,6 +90,8 @@ static int flush_output(struct err *err)
 		(void)fflush(stdout);
 	}
 	saved = errno ? errno : EIO;
+	if (saved == EPIPE)
+		return 0;
 	err_sys(err, ERR_OUTPUT, saved, "cannot write the result to standard output");
 	return err_hint(err, "The command itself has run; write its output to a place that takes it.");
 }

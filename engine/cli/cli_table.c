@@ -91,7 +91,7 @@ int cli_table_print(struct cli_table *t, struct err *err)
 	fflush(stdout); /* smartcols writes through the same stream, but an error there must be ours */
 	r = scols_print_table(t->table);
 	talloc_free(t);
-	return r < 0 ? err_set(err, ERR_INTERNAL, "cannot print a table") : 0;
+	return r < 0 && !ferror(stdout) ? err_set(err, ERR_INTERNAL, "cannot print a table") : 0;
 }
 
 const char *cli_tint(bool color, enum cli_tint tint)

@@ -330,6 +330,25 @@ class Indexes(Archive, unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (15, ""))
 
 
+class Readers(Archive, unittest.TestCase):
+    def test_reader_that_left(self):
+        """`| head -1`, of much output and of little, in every form: the command ends as if all had been read."""
+        thread = max(collections.Counter(p["thread"] for p in self.posts.values()).items())[0]
+        for words in (("find", "--after", "1990-01-01", "--limit", "0"), ("find", "--after", "1990-01-01", "--limit", "0", "--json"), ("show", thread), ("show", thread, "--json"),
+                      ("verify",), ("verify", "--json"), ("reindex", "--json")):
+            command = [MMRETAIN, words[0], "--archive", self.root, *(CASE if words[0] in ("find", "show") else ()), *words[1:]]
+            whole = subprocess.run(command, capture_output=True, check=False)
+            for lines in (0, 1):
+                with self.subTest(words=words, lines=lines):
+                    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    if lines:
+                        self.assertTrue(process.stdout.readline())
+                    process.stdout.close()
+                    err = process.stderr.read()
+                    process.stderr.close()
+                    self.assertEqual((process.wait(60), err), (whole.returncode, whole.stderr))
+
+
 class Verify(Archive, unittest.TestCase):
     """These bundles were made without a ledger: each is unknown to it, so the status is 15 in any case."""
 
