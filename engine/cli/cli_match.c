@@ -7,31 +7,48 @@
 
 #include "cli_match.h"
 
+struct place { uint32_t line, column; };
+
 struct match {
 	struct cli *cli;
 	const struct policy *policy;
 	struct policy_problems *problems;
 	struct mm_scope *scope;
 	size_t n_scopes;
-	struct tie { char *text, *hint; uint32_t line; size_t rules_len, more; } *tie; /* one for each set of rules */
+	struct tie { char *text, *hint; struct place at; size_t rules_len, more; } *tie; /* one for each set of rules */
 	size_t n_ties;
 };
 
-static void MMR_PRINTF(4, 5) add(struct match *m, uint32_t line, bool warning, const char *fmt, ...)
+/* In file order, as the others; the same only once.  NULL: it is there. */
+static struct policy_problem *MMR_PRINTF(4, 5) add(struct match *m, struct place at, bool warning, const char *fmt, ...)
 {
 	struct policy_problems *list = m->problems;
+	struct policy_problem *p;
+	size_t i, place = 0;
 	va_list ap;
 	char *text;
 
 	va_start(ap, fmt);
 	text = mem_check(talloc_vasprintf(m->cli->ctx, fmt, ap));
 	va_end(ap);
-	for (size_t i = 0; i < list->n; i++)
-		if (list->item[i].line == line && strcmp(list->item[i].text, text) == 0)
-			return;
+	for (i = 0; i < list->n; i++) {
+		p = &list->item[i];
+		if (p->line == at.line && p->column == at.column && strcmp(p->text, text) == 0)
+			return NULL;
+		if (p->line < at.line || (p->line == at.line && p->column <= at.column))
+			place = i + 1;
+	}
 	list->item = mem_grow(m->cli->ctx, list->item, struct policy_problem, list->n + 1);
-	list->item[list->n++] = (struct policy_problem){.line = line, .column = 1, .warning = warning, .text = text};
+	p = &list->item[place];
+	memmove(p + 1, p, (list->n++ - place) * sizeof *p);
+	*p = (struct policy_problem){.line = at.line, .column = at.column, .warning = warning, .text = text};
 	list->n_errors += !warning;
+	return p;
+}
+
+static struct place place_of(const struct policy_list *list, size_t i)
+{
+	return list->line && list->column ? (struct place){list->line[i], list->column[i]} : (struct place){1, 1};
 }
 
 struct policy_scope cli_policy_scope(const struct mm_scope *s)
@@ -49,17 +66,17 @@ struct policy_scope cli_policy_scope(const struct mm_scope *s)
 	return scope;
 }
 
-/* The line of the first rule that takes part in the tie. */
-static uint32_t tie_line(const struct match *m, const struct policy_candidate *candidate)
+/* The first rule that takes part in the tie. */
+static struct place tie_place(const struct match *m, const struct policy_candidate *candidate)
 {
 	for (size_t i = 0; candidate && i < m->policy->n_rules; i++)
 		if (candidate[i].loss == LOST_TIE)
-			return candidate[i].rule->line;
-	return 1;
+			return (struct place){candidate[i].rule->line, candidate[i].rule->column};
+	return (struct place){1, 1};
 }
 
 /* Very many channels may meet the same rules: the first stands for all. */
-static void add_tie(struct match *m, uint32_t line, const struct err *err)
+static void add_tie(struct match *m, struct place at, const struct err *err)
 {
 	const char *channel = strstr(err->msg, " for channel ");
 	size_t len = channel ? (size_t)(channel - err->msg) : strlen(err->msg);
@@ -71,19 +88,18 @@ static void add_tie(struct match *m, uint32_t line, const struct err *err)
 		}
 	m->tie = mem_grow(m->cli->ctx, m->tie, struct tie, m->n_ties + 1);
 	m->tie[m->n_ties++] = (struct tie){.text = mem_strdup(m->cli->ctx, err->msg), .hint = mem_strdup(m->cli->ctx, err->hint),
-					   .line = line, .rules_len = len};
+					   .at = at, .rules_len = len};
 }
 
 static void tell_ties(struct match *m)
 {
 	for (size_t i = 0; i < m->n_ties; i++) {
 		const struct tie *t = &m->tie[i];
+		struct policy_problem *p = t->more ? add(m, t->at, /* warning= */ false, "%s and %zu more channel%s", t->text, t->more, cli_s(t->more))
+						   : add(m, t->at, /* warning= */ false, "%s", t->text);
 
-		if (t->more)
-			add(m, t->line, /* warning= */ false, "%s and %zu more channel%s", t->text, t->more, cli_s(t->more));
-		else
-			add(m, t->line, /* warning= */ false, "%s", t->text);
-		m->problems->item[m->problems->n - 1].hint = t->hint;
+		if (p)
+			p->hint = t->hint;
 	}
 }
 
@@ -97,7 +113,7 @@ static int check_winners(struct match *m, struct cli_match_result *ret)
 		int r = policy_winner(m->cli->ctx, m->policy, &scope, &rule, &candidate, &tie);
 
 		if (r < 0)
-			add_tie(m, tie_line(m, candidate), &tie);
+			add_tie(m, tie_place(m, candidate), &tie);
 		else if (!rule)
 			ret->ungoverned++;
 	}
@@ -122,7 +138,7 @@ static void check_list(struct match *m, const struct policy_list *list, bool tea
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (!list_item_matches(m, list->item[i], team))
-			add(m, list->line ? list->line[i] : 1, /* warning= */ true, "%s: no %s matches \"%s\"", where,
+			(void)add(m, place_of(list, i), /* warning= */ true, "%s: no %s matches \"%s\"", where,
 			    team ? "team" : "channel", list->item[i]);
 }
 
@@ -139,7 +155,7 @@ static int check_accounts(struct match *m, const struct policy_list *list, const
 	for (size_t i = 0; r == 0 && i < n_missing; i++)
 		for (size_t j = 0; j < list->n; j++)
 			if (strcmp(list->item[j], missing[i]) == 0)
-				add(m, list->line ? list->line[j] : 1, /* warning= */ true,
+				(void)add(m, place_of(list, j), /* warning= */ true,
 				    "%s: there is no account \"%s\"", where, missing[i]);
 	return r;
 }
@@ -186,7 +202,7 @@ static int check_people(struct match *m, struct err *err)
 		return r;
 	r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err); /* reads the list */
 	if (r == 0 && plan->listed_unknown == plan->listed)
-		add(m, 1, /* warning= */ true, "departed_users: the list names no deactivated account");
+		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true, "departed_users: the list names no deactivated account");
 	return r;
 }
 

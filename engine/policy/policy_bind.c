@@ -51,6 +51,15 @@ static void not_built(struct binder *b, const struct node *key)
 	policy_hint(b->problems, "Remove `%s` and all that belongs to it.", key->text);
 }
 
+/* Where v stands in the file, for keys that want it. */
+static void bind_place(const struct policy_key *k, const struct node *v, void *base)
+{
+	if (!k->line)
+		return;
+	*(uint32_t *)(void *)((char *)base + k->line) = v->line;
+	*(uint32_t *)(void *)((char *)base + k->column) = v->column;
+}
+
 static void bind_elements(struct binder *b, const struct policy_key *k, const struct node *list, void *base)
 {
 	const struct policy_section *s = k->section;
@@ -61,7 +70,7 @@ static void bind_elements(struct binder *b, const struct policy_key *k, const st
 	for (const struct node *v = list->first; v; v = v->next, element += s->size) {
 		if (s->init)
 			s->init(element);
-		*(uint32_t *)(void *)(element + k->line) = v->line;
+		bind_place(k, v, element);
 		if (v->kind == NODE_MAP) {
 			policy_bind_section(b, s, v, element);
 		} else if (!v->bad) {
@@ -174,8 +183,10 @@ static void bind_key(struct binder *b, const struct policy_section *s, const str
 		bind_sections(b, k, v, base);
 	else if (k->kind == KIND_SECTION)
 		bind_section_key(b, k, v, base);
-	else
+	else {
+		bind_place(k, v, base);
 		policy_bind_value(b, k, v, base);
+	}
 }
 
 /* A key that is there but misspelt is not also missing. */

@@ -83,7 +83,8 @@ struct policy_key {
 	enum key_kind kind;
 	uint16_t at, width;          /* where the value goes in the section's struct */
 	uint16_t has;                /* offset of a bool that is set; 0 = none */
-	uint16_t count, line;        /* KIND_SECTIONS: offsets of the element count; in the element, of its line */
+	uint16_t count;              /* KIND_SECTIONS: offset of the element count */
+	uint16_t line, column;       /* where the value stands in the file, of KIND_SECTIONS in each element; 0 = nobody asks */
 	bool required;
 	bool filled;                 /* a list here may not be empty */
 	bool not_built;              /* known, refused: drop this flag to enable a key */

@@ -240,6 +240,7 @@ static const struct policy_key people_keys[] = {
 	 .also = "for age older_than days period delay grace", .missing = "Write how long after deactivation, such as `after: 90d`.",
 	 .example = "90d", .about = "How long an account must have been deactivated, by the clock of the database."},
 	{.name = "only_listed", .kind = KIND_PATH, AT(policy_people, only_listed), .max = POLICY_PATH_MAX,
+	 .line = offsetof(struct policy_people, listed_line), .column = offsetof(struct policy_people, listed_column),
 	 .also = "list listed file only departed leavers", .example = "/etc/mmretain/departed.txt",
 	 .about = "Only accounts on this list: a file with one account name or e-mail address a line, `#` begins a comment. Let the "
 		  "identity system write it, because a blocked account is not a departed one. A list that is missing, empty or "
@@ -291,10 +292,10 @@ static const struct policy_key root_keys[] = {
 	 .missing = "Write `throttle: {preset: gentle}`.",
 	 .about = "How hard a run may push the database host."},
 	{.name = "rules", .kind = KIND_SECTIONS, .section = &rule_section, AT(policy, rule), .count = offsetof(struct policy, n_rules),
-	 .line = offsetof(struct policy_rule, line), .required = true, .filled = true, .also = "policies",
+	 .line = offsetof(struct policy_rule, line), .column = offsetof(struct policy_rule, column), .required = true, .filled = true, .also = "policies",
 	 .missing = "Write at least one rule; `policies/unlimited.yaml` is a good start.", .about = "What goes, and when."},
 	{.name = "holds", .kind = KIND_SECTIONS, .section = &hold_section, AT(policy, hold), .count = offsetof(struct policy, n_holds),
-	 .line = offsetof(struct policy_hold, line), .also = "legal_holds", .about = "Legal holds."},
+	 .line = offsetof(struct policy_hold, line), .column = offsetof(struct policy_hold, column), .also = "legal_holds", .about = "Legal holds."},
 	{.name = "deleted_posts", .kind = KIND_SECTION, .section = &deleted_section, AT(policy, deleted), HAS(policy, deleted.present),
 	 .also = "deleted soft_deleted edits edit_history", .missing = "Write `deleted_posts: {purge_after: 30d}`.",
 	 .about = "Soft-deleted posts and earlier texts of edited ones, in threads that stay."},

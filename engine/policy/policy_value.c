@@ -442,7 +442,9 @@ static void list_add(struct binder *b, struct policy_list *list, const struct no
 	list->item = mem_grow(b->ctx, list->item, char *, list->n + 1);
 	list->line = mem_grow(b->ctx, list->line, uint32_t, list->n + 1);
 	list->item[list->n] = mem_strdup(b->ctx, v->text);
-	list->line[list->n++] = v->line;
+	list->column = mem_grow(b->ctx, list->column, uint32_t, list->n + 1);
+	list->line[list->n] = v->line;
+	list->column[list->n++] = v->column;
 }
 
 static void bind_item(struct binder *b, const struct policy_key *k, const struct node *v, void *base)

@@ -17,7 +17,7 @@ enum policy_per { PER_CHANNEL, PER_TEAM };
 enum policy_flag { FLAG_UNSET = -1, FLAG_NO = 0, FLAG_YES = 1 };
 enum scope_type { SCOPE_PUBLIC = 1, SCOPE_PRIVATE = 2, SCOPE_DIRECT = 4, SCOPE_GROUP = 8, SCOPE_OTHER = 16 };
 
-struct policy_list { size_t n; char **item; uint32_t *line; };
+struct policy_list { size_t n; char **item; uint32_t *line, *column; }; /* where each stands in the file; NULL: in none */
 
 struct policy_match {
 	struct policy_list team, channel; /* name, id or glob (fnmatch: * ? [..]) */
@@ -29,7 +29,7 @@ enum spare_scope { SPARE_NONE, SPARE_THREAD /* pinned: thread, flagged: yes */ }
 
 struct policy_rule {
 	char *name, *description;
-	uint32_t line;                    /* of the rule in the file, for messages */
+	uint32_t line, column;            /* of the rule in the file, for messages */
 	struct policy_match match;
 	int32_t priority;                 /* default 0, higher wins on one rung */
 	bool keep_forever;
@@ -47,7 +47,7 @@ struct policy_rule {
 
 struct policy_hold {
 	char *name, *because;
-	uint32_t line;
+	uint32_t line, column;
 	struct policy_list users, channels, teams; /* all empty is invalid: match everything must be written teams: ["*"], channels: ["*"] */
 	bool has_since, has_until;        /* unset: open on that side */
 	int64_t since_ms, until_ms;       /* since inclusive, until exclusive (a date means its end of day) */
@@ -80,6 +80,7 @@ struct policy_people {                /* optional top-level key departed_users: 
 	bool present;
 	struct duration after;            /* since deactivation */
 	char *only_listed;                /* absolute path of a list of account names and addresses, or NULL */
+	uint32_t listed_line, listed_column; /* where that stands */
 	struct policy_list except;        /* account names */
 	unsigned keep;                    /* mask of enum policy_keep_name; account and display name are always in it */
 	enum policy_names names;          /* NAMES_PSEUDONYM: account name and names are replaced */

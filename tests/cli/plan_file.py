@@ -169,6 +169,34 @@ class PlanFile(unittest.TestCase):
         done = self.call(10, "check", "--db", err=r"rules `all` \(line \d+\) and `too` \(line \d+\) tie for channel .* and \d+ more channels\n  hint: .*priority")
         self.assertEqual(done.err.count(" tie "), 1)
 
+    def test_places(self):
+        """What `check --db` finds stands at the word that it is about, in the order of the file, among what `check` finds."""
+        departed = os.path.join(self.copy.where, "departed.txt")
+        pathlib.Path(departed).write_text("nobody.of.these\n", encoding="utf-8")
+        os.chmod(departed, 0o600)
+        self.policy, _ = self.copy.write_policy(
+            [dict(RULE, match={"team": ["nosuch-team", "accelerator"], "channel": ["town-square", "nosuch-*"]}, spare={"authors": ["nosuch.author", "nosuch.other"]}),
+             {"name": "two", "match": {"channel": "nosuch-channel"}, "keep": {"for": "9d"}}],
+            holds=[{"name": "court", "match": {"users": ["nosuch.user"], "channels": ["town-square", "nosuch-held"], "teams": "nosuch-held-team"}, "because": "court"}],
+            more=["departed_users:", "  after: 90d", f"  only_listed: {departed}", "  except: [nosuch.exception]"])
+        lines = pathlib.Path(self.policy).read_text(encoding="utf-8").splitlines()
+        found = json.loads(self.call(0, "check", "--db", "--json").out)["problems"]
+        self.assertEqual(found, sorted(found, key=lambda p: (p["line"], p["column"])))
+        said = {}
+        for p in found:
+            self.assertEqual(p["severity"], "warning")
+            at = lines[p["line"] - 1][p["column"] - 1:].lstrip('"')
+            word = re.search(r'"([^"]*)"$', p["text"]) or re.search("(list names no)", p["text"])
+            if word:
+                said[word[1]] = at
+        said.pop("two", None)
+        self.assertTrue(said.pop("list names no").startswith(departed))
+        self.assertEqual(set(said), {"nosuch-team", "nosuch-*", "nosuch.author", "nosuch.other", "nosuch-channel", "nosuch.user", "nosuch-held", "nosuch-held-team", "nosuch.exception"})
+        for word, at in said.items():
+            self.assertTrue(at.startswith(word), (word, at))
+        text = self.call(0, "check", "--db").err
+        self.assertEqual([int(n) for n in re.findall(r"(?m)^\S+\.yaml:(\d+):\d+: warning: ", text)], [p["line"] for p in found])
+
     def test_missing(self):
         os.unlink(self.file)
         self.call(1, "run", "--plan", self.file, err="cannot open plan file ")
