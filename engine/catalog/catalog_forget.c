@@ -36,7 +36,7 @@ static int forget_side(const struct store *store, const char *rel_path, struct e
 
 /* ---- names ---- */
 
-struct names_to { struct sq *sq; sqlite3_stmt *put; };
+struct names_to { struct sq *sq; sqlite3_stmt *put; struct lost_known known; };
 
 static int put_names(struct names_to *to, struct sq *from, struct err *err)
 {
@@ -104,7 +104,7 @@ static int names_of(struct names_to *to, const struct store *store, const char *
 		return rc;
 	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
 	err_clear(err);
-	if ((rc = lost_keep(store, to->sq, rel_path, err)) < 0)
+	if ((rc = lost_keep(store, to->sq, rel_path, &to->known, err)) < 0)
 		return rc;
 	return all_remove(to->sq, rel_path, err);
 }
@@ -133,7 +133,7 @@ static int listed(void *ctx, struct sq *s, struct path_list *ret, struct err *er
 static int names_anew(struct sq *s, const struct store *store, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "forget");
-	struct names_to to = {.sq = s};
+	struct names_to to = {.sq = s, .known = {.ctx = tmp}};
 	struct path_list rest = {0};
 	int rc = sq_exec(s, "DROP TABLE name", err); /* its pages are overwritten as they come free */
 

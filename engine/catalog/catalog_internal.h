@@ -106,8 +106,11 @@ int all_enter(struct sq *s, struct sq *side, const struct store *store, const ch
 int all_remove(struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
 /* The file and its journal, durably; with store_lock_indexes. */
 int all_drop(const struct store *store, struct err *err) MMR_CHECKED;
-/* What this catalog knows of the ids in a bundle that cannot be read, written down before that is taken out of it (catalog_lost.c). */
-int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
+/* What this catalog knows of the ids in a bundle that cannot be read, written down before that is taken out of it (catalog_lost.c); not of one that expired.
+ * known: what the ledger says, read once for all (zeroed at first, ctx to keep it in). */
+struct ledger_archive;
+struct lost_known { void *ctx; const struct ledger_archive *ledger; bool asked; };
+int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct lost_known *known, struct err *err) MMR_CHECKED;
 /* The same of all bundles in catalog.sqlite that are not in the one just made. */
 int lost_keep_left(const struct store *store, struct sq *anew, struct err *err) MMR_CHECKED;
 /* Entries of a catalog just made whose bundles were removed while it was made (catalog_forget.c). */

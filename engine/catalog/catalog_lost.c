@@ -6,6 +6,8 @@
  */
 #include "catalog_internal.h"
 
+#include <mmretain/ledger.h>
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -302,7 +304,22 @@ static bool split_name(const char *rel_path, const char **ret_name, char ret[NAM
 	return false;
 }
 
-int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct err *err)
+/* An old catalog, out of a copy, lists what was removed long ago: nobody asks for it.  A ledger that cannot be read says nothing. */
+static bool has_expired(const struct store *store, struct lost_known *known, const char *digits)
+{
+	struct ledger_archive *a;
+	struct err why = {0};
+
+	if (!known->asked && ledger_archive(known->ctx, store->ledger_dirfd, &a, &why) == 0)
+		known->ledger = a;
+	known->asked = true;
+	for (size_t i = 0; known->ledger && i < known->ledger->n; i++)
+		if (known->ledger->bundle[i].expiry == LEDGER_EXPIRED && strncmp(known->ledger->bundle[i].rows_digest, digits, NAME_DIGITS) == 0)
+			return true;
+	return false;
+}
+
+int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct lost_known *known, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	struct catalog_lost_ids ids = {.kind = CATALOG_LOST_NONE}, saved;
@@ -310,7 +327,7 @@ int lost_keep(const struct store *store, struct sq *s, const char *rel_path, str
 	struct err none = {0};
 	const char *name;
 
-	if (!split_name(rel_path, &name, digits) || from_list(tmp, s, rel_path, &ids, &none) < 0 ||
+	if (!split_name(rel_path, &name, digits) || has_expired(store, known, digits) || from_list(tmp, s, rel_path, &ids, &none) < 0 ||
 	    (catalog_lost_read(tmp, store, digits, &saved, &none) == 0 && saved.kind >= ids.kind))
 		return 0;
 	log_info("bundle %s cannot be read; what the catalog knows of its ids is kept in ledger/", name);
@@ -337,6 +354,7 @@ int lost_keep_left(const struct store *store, struct sq *anew, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	auto_stmt sqlite3_stmt *q = NULL;
+	struct lost_known known = {.ctx = tmp};
 	struct err none = {0};
 	struct sq *old;
 	int rc = 0;
@@ -347,7 +365,7 @@ int lost_keep_left(const struct store *store, struct sq *anew, struct err *err)
 		const char *rel_path = (const char *)sqlite3_column_text(q, 0);
 
 		if (rel_path && (rc = is_in(anew, rel_path, err)) == 0)
-			rc = lost_keep(store, old, rel_path, err);
+			rc = lost_keep(store, old, rel_path, &known, err);
 	}
 	return rc < 0 ? rc : 0;
 }

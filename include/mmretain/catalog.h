@@ -3,7 +3,7 @@
  *
  * For: which frames of which bundle can hold an id, a person, a channel, a time or a word; rows as structs; names to ids.
  * Not for: saying that something matches.  An index only narrows what is read; the caller asks the real row (audit does).
- * Includes: base, bundle, store.  The only room that may touch SQLite.
+ * Includes: base, bundle, store; ledger only to ask which bundles have expired.  The only room that may touch SQLite.
  *
  * Two kinds of file, both derived from bundles, never trusted, free to be deleted (docs/audit.md):
  *   bundles/.../<name>.idx   beside each bundle: frames, packed ids, people, channels, words, names

@@ -866,6 +866,25 @@ class Crash(Base):
     def kept_ids(self):
         return [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("lost-")]
 
+    def test_old_catalog(self):
+        """A catalog out of a copy lists bundles that expired since: no list of their ids is written; one that is missing is told as before."""
+        due, archive = self.due(), self.bench.copy.archive
+        kept = os.path.join(self.bench.copy.where, "kept.sqlite")
+        shutil.copyfile(os.path.join(archive, "catalog.sqlite"), kept)
+        self.expire("--yes")
+        self.finished(due)
+        missing = sorted(self.bundles())[0]
+        os.rename(os.path.join(archive, missing), os.path.join(self.bench.copy.where, "away"))
+        for command in (("reindex",), ("reindex", "--all")):
+            shutil.copyfile(kept, os.path.join(archive, "catalog.sqlite"))
+            self.bench.call(*command, code=0)
+            digits = os.path.basename(missing).removesuffix(".tar.zst").rpartition("-")[2]
+            self.assertEqual(self.kept_ids(), [f"lost-{digits}.jsonl"])
+            os.unlink(os.path.join(archive, "ledger", f"lost-{digits}.jsonl"))
+        os.rename(os.path.join(self.bench.copy.where, "away"), os.path.join(archive, missing))
+        self.bench.call("reindex", code=0)
+        self.finished(due)
+
     def test_lost_and_back(self):
         """Declared lost, put back, expired and killed at it: it is announced, and its end is said."""
         path, archive = self.of(ROOT), self.bench.copy.archive
