@@ -1,6 +1,7 @@
 /*
  * clock_ahead.c - preloaded: the wall clock is five minutes ahead, or as many seconds as CLOCK_AHEAD_SECONDS says; the monotonic one is right.
  * With CLOCK_LATER_FILE every clock is ten minutes later once that file is there, as if the program had been at work for so long.
+ * With CLOCK_SLEEP_MS the clocks are right, and no sleep takes less than that, as on a host that has too much to do.
  * With CLOCK_SUSPEND_FILE the clock that counts suspended time is a day ahead once that file is there, as if the host had slept for a day.
  */
 #include <dlfcn.h>
@@ -21,7 +22,19 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 		ret->tv_sec += access(suspended, F_OK) == 0 ? 86400 : 0;
 	if (rc == 0 && later)
 		ret->tv_sec += access(later, F_OK) == 0 ? 600 : 0;
-	if (rc == 0 && !suspended && !later && id == CLOCK_REALTIME)
+	if (rc == 0 && !suspended && !later && !getenv("CLOCK_SLEEP_MS") && id == CLOCK_REALTIME)
 		ret->tv_sec += seconds ? strtol(seconds, NULL, 10) : 300;
 	return rc;
+}
+
+int nanosleep(const struct timespec *want, struct timespec *ret_left)
+{
+	const char *least = getenv("CLOCK_SLEEP_MS");
+	long ms = least ? strtol(least, NULL, 10) : 0;
+	struct timespec longer = {.tv_nsec = ms * 1000000};
+	static int (*real)(const struct timespec *, struct timespec *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "nanosleep");
+	return real(want->tv_sec == 0 && want->tv_nsec < longer.tv_nsec ? &longer : want, ret_left);
 }
