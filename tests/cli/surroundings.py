@@ -40,13 +40,6 @@ class Base(exit_codes.Base):
         super().setUp()
         self.pg = exit_codes.PG
 
-    def halt(self, fault, *args, env=None, **popen):
-        """A run that stops itself at a fault point."""
-        process = lib.start(self.copy, self.policy, "run", "--yes", *args, now_ms=None, env=dict(env or {}, MMR_FAULT=f"{fault}:stop"), **popen)
-        if not lib.stopped(process):
-            self.fail(f"the run did not stop at {fault}: {lib.finish(process).err}")
-        return process
-
     def go_on(self, process, code, err=None):
         os.kill(process.pid, signal.SIGCONT)
         done = lib.finish(process)
