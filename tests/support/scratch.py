@@ -64,10 +64,13 @@ def memory():
 def folder(prefix, inside=None):
     """A new folder `mmr-<prefix>-...` that is removed at the end of this process."""
     sweep(inside)
-    path = tempfile.mkdtemp(prefix=f"mmr-{prefix}-", dir=inside)
-    os.chmod(path, 0o755)
-    _locks[path] = os.open(os.path.join(path, OWNER), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(_locks[path], fcntl.LOCK_EX)
+    new = tempfile.mkdtemp(prefix=".mmr-", dir=inside)  # not yet of those that a sweep looks at
+    os.chmod(new, 0o755)
+    lock = os.open(os.path.join(new, OWNER), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    path = os.path.join(os.path.dirname(new), f"mmr-{prefix}-{os.path.basename(new)[5:]}")
+    os.rename(new, path)
+    _locks[path] = lock
     at_end(lambda: remove(path))
     return path
 
