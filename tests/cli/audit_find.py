@@ -20,6 +20,9 @@ import tempfile
 import unicodedata
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import scratch  # noqa: E402
+
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
 del sys.argv[1:3]
 ENDLESS = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT "
@@ -51,7 +54,7 @@ def fold(text):
 class Archive:
     @classmethod
     def setUpClass(cls):
-        cls.tmp = tempfile.mkdtemp(prefix="mmr-audit-")
+        cls.tmp = scratch.folder("audit", scratch.memory())
         cls.root = os.path.join(cls.tmp, "archive")
         done = subprocess.run([MAKER, cls.root, "3", "1200", "5"], capture_output=True, text=True, check=True)
         lines = [json.loads(line) for line in done.stdout.split("\n") if line]
@@ -67,13 +70,13 @@ class Archive:
 
     @classmethod
     def tearDownClass(cls):
-        shutil.rmtree(cls.tmp)
+        scratch.remove(cls.tmp)
 
     @classmethod
     def mmretain(cls, command, *words, status=0, text=True, env=None):
         logged = CASE if command in ("find", "show", "export") else []
         done = subprocess.run([MMRETAIN, command, "--archive", cls.root, *logged, *words], capture_output=True, text=text,
-                              env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin", **(env or {})}, timeout=60)
+                              env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin", **(env or {})}, timeout=600)
         if done.returncode != status:
             raise AssertionError("%s: status %d\n%s\n%s" % (words, done.returncode, done.stdout, done.stderr))
         return done

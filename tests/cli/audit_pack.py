@@ -12,9 +12,11 @@ import stat
 import subprocess
 import sys
 import tarfile
-import tempfile
 import unittest
 import zipfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import scratch  # noqa: E402
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
 del sys.argv[1:3]
@@ -34,7 +36,8 @@ def read(path):
 class Packs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.tmp = tempfile.mkdtemp(prefix="mmr-pack-")
+        cls.tmp = os.path.join(scratch.folder("pack", scratch.memory()), "work")
+        os.mkdir(cls.tmp)
         cls.root = os.path.join(cls.tmp, "archive")
         done = subprocess.run([MAKER, cls.root, "2", "600", "11", "reindex"], capture_output=True, text=True, check=True)
         lines = [json.loads(line) for line in done.stdout.split("\n") if line]
@@ -45,7 +48,7 @@ class Packs(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        shutil.rmtree(cls.tmp)
+        scratch.remove(os.path.dirname(cls.tmp))
 
     def out(self, name):
         return os.path.join(self.tmp, name)

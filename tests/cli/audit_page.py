@@ -16,6 +16,9 @@ import tempfile
 import threading
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import scratch  # noqa: E402
+
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
 KEEP = sys.argv[3] if len(sys.argv) > 3 else None
 del sys.argv[1:]
@@ -62,7 +65,7 @@ class Trap(http.server.BaseHTTPRequestHandler):
 class Page(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.tmp = KEEP or tempfile.mkdtemp(prefix="mmr-page-")
+        cls.tmp = KEEP or scratch.folder("page", scratch.memory())
         os.makedirs(cls.tmp, exist_ok=True)
         root = os.path.join(cls.tmp, "archive")
         subprocess.run([MAKER, root, "1", "1200", "9", "index"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
@@ -79,16 +82,16 @@ class Page(unittest.TestCase):
         cls.trap.shutdown()
         cls.trap.server_close()
         if not KEEP:
-            shutil.rmtree(cls.tmp)
+            scratch.remove(cls.tmp)
 
     def chromium(self, *words):
-        with tempfile.TemporaryDirectory(prefix="mmr-chromium-") as profile:
+        with tempfile.TemporaryDirectory(prefix="mmr-chromium-", dir=scratch.memory()) as profile:
             return subprocess.run(
                 [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
                  "--disable-component-update", "--disable-sync", "--disable-default-apps", "--hide-scrollbars",
                  "--user-data-dir=" + profile, "--proxy-server=127.0.0.1:%d" % self.trap.server_port, "--proxy-bypass-list=<-loopback>",
                  "--enable-logging=stderr", "--v=0", "--virtual-time-budget=3000", *words, "file://" + self.page],
-                capture_output=True, text=True, timeout=120)
+                capture_output=True, text=True, timeout=600)
 
     def test_source(self):
         with open(self.page, encoding="utf-8") as f:
