@@ -16,7 +16,7 @@ enum {
 	DB_POLL_MS = 250,                /* how often a wait looks at the stop flag */
 	DB_STOP_GRACE_MS = 2000,         /* a statement may end by itself this long after a stop request */
 	DB_COMMIT_PATIENCE_MS = 30000,   /* the answer to COMMIT: the server may be waiting for a standby that is gone */
-	DB_LOCK_PATIENCE_MS = 400,       /* a killed run's backend needs a moment to notice */
+	DB_LOCK_PATIENCE_MS = 3000,      /* the server needs a moment to notice that a run has ended, a busy one more */
 	DB_ARRAY_BYTES = 256 << 20,      /* one array parameter */
 };
 
