@@ -1,4 +1,5 @@
 /* db_room_trouble_test.c - what goes wrong between a client and a server, made real. */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -97,6 +98,7 @@ START_TEST(test_timeouts)
 {
 	struct db *db = open_db(), *other = open_db();
 	struct err err;
+	char there[100];
 
 	run(db, "SET statement_timeout = '50ms'");
 	FAILS(try_run(db, "SELECT pg_sleep(5)", &err), ERR_DB_BUSY);
@@ -110,9 +112,11 @@ START_TEST(test_timeouts)
 	ck_assert_str_eq(err.sqlstate, "55P03");
 	ck_assert(err_retryable(err.code));
 	db_rollback(other);
+	snprintf(there, sizeof there, "SELECT count(*) FROM pg_stat_activity WHERE pid = %lld", (long long)value(db, "SELECT pg_backend_pid()"));
 	run(db, "SET idle_in_transaction_session_timeout = '20ms'");
 	OK(db_begin(db, DB_READ_COMMITTED, &err));
-	time_sleep_ms(200);
+	while (value(other, there))
+		time_sleep_ms(20);
 	FAILS(try_run(db, "SELECT 1", &err), ERR_DB_GONE);
 	run(other, "DROP TABLE timeouts");
 	talloc_free(db);
@@ -213,8 +217,8 @@ START_TEST(test_stop)
 	struct err err;
 
 	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
-	FAILS(try_run(db, "SELECT pg_sleep(30)", &err), ERR_INTERRUPTED);
-	ck_assert_int_lt(time_mono_ms() - start_ms, 5000);
+	FAILS(try_run(db, "SELECT pg_sleep(60)", &err), ERR_INTERRUPTED);
+	ck_assert_int_lt(time_mono_ms() - start_ms, 55000);
 	pthread_join(thread, NULL);
 	/* what cleans up after a stop still runs */
 	OK(db_begin(db, DB_READ_COMMITTED, &err));
@@ -291,10 +295,9 @@ START_TEST(test_silent)
 	SAYS("no answer from localhost (127.0.0.1), port");
 	SAYS("within 2 s");
 	ck_assert_int_ge(time_mono_ms() - start_ms, 1900);
-	ck_assert_int_lt(time_mono_ms() - start_ms, 4500);
 	snprintf(where, sizeof where, "%s", db_text_safe(db));
 	ck_assert_ptr_nonnull(colon = strrchr(where, ':'));
-	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,%.*s connect_timeout=2", (int)(colon - where), where, port,
+	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,%.*s connect_timeout=5", (int)(colon - where), where, port,
 		 (int)strcspn(colon + 1, "/"), colon + 1);
 	OK(open_with(more, &err));
 	snprintf(more, sizeof more, "host=127.0.0.1,%.*s port=%d,1,2", (int)(colon - where), where, port);
@@ -305,10 +308,20 @@ START_TEST(test_silent)
 }
 END_TEST
 
-/* What the first said is told although another was silent after it; an address in another spelling is the same address. */
+/* How often somebody has called. */
+static int calls(int fd)
+{
+	int n = 0, one;
+
+	ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	for (; (one = accept(fd, NULL, NULL)) >= 0; n++)
+		close(one);
+	return n;
+}
+
+/* What the first said is told although another was silent after it; an address in another spelling is the same address, and waited for once. */
 START_TEST(test_refused_and_silent)
 {
-	int64_t start_ms = time_mono_ms();
 	char more[200];
 	struct err err;
 	int port, fd = silent_port(&port);
@@ -319,12 +332,13 @@ START_TEST(test_refused_and_silent)
 	SAYS("no answer from 127.0.0.1 (127.0.0.1), port");
 	SAYS("port 2 failed: Connection refused");
 	SAYS_NOT("failed: ;");
+	ck_assert_int_eq(calls(fd), 1);
 	snprintf(more, sizeof more, "host='' hostaddr=127.1,127.0.1 port=1,%d connect_timeout=2", port);
 	FAILS(open_with(more, &err), ERR_DATABASE);
 	SAYS("no answer from the server (127.0.0.1), port");
 	SAYS("port 1 failed");
 	SAYS_NOT("failed: ;");
-	ck_assert_int_lt(time_mono_ms() - start_ms, 5900); /* one wait each */
+	ck_assert_int_eq(calls(fd), 1);
 	close(fd);
 }
 END_TEST
@@ -442,9 +456,9 @@ START_TEST(test_stop_connect)
 
 	stop_request(0);
 	ck_assert_int_eq(pthread_create(&thread, NULL, stop_soon, NULL), 0);
-	snprintf(more, sizeof more, "host=127.0.0.1 port=%d", port);
+	snprintf(more, sizeof more, "host=127.0.0.1 port=%d connect_timeout=50", port);
 	FAILS(open_with(more, &err), ERR_INTERRUPTED);
-	ck_assert_int_lt(time_mono_ms() - start_ms, 1500);
+	ck_assert_int_lt(time_mono_ms() - start_ms, 45000);
 	pthread_join(thread, NULL);
 	close(fd);
 }
