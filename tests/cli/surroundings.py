@@ -326,7 +326,7 @@ class Files(Base):
             os.chown(plan, 0, -1)
         fifo = os.path.join(self.copy.where, "fifo")
         os.mkfifo(fifo)
-        self.call(2, "run", "--plan", fifo, err="is not a regular file", timeout=20)
+        self.call(2, "run", "--plan", fifo, err="is not a regular file", timeout=120)
         self.untouched()
         self.call(0, "run", "--plan", plan)
         self.finished()
@@ -455,8 +455,8 @@ class Files(Base):
 
     def test_journal_of_just_now(self):
         """Attachments that the run before had no time for, a moment ago, go at the end of a run that waits anyhow."""
-        self.begin(blob_grace="60s")
-        self.call(0, "run", "--yes", "--run-time", "50s", err=None)
+        self.begin(blob_grace="600s")
+        self.call(0, "run", "--yes", "--run-time", "500s", err=None)
         journals = [n for n in os.listdir(os.path.join(self.copy.archive, "ledger")) if n.startswith("unlink-")]
         self.assertTrue(journals)
         self.policy, _ = self.copy.write_policy([dict(exit_codes.RULE, keep={"for": "100d"})], blob_grace="4s")

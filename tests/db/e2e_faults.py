@@ -22,6 +22,8 @@ import sys
 import time
 import traceback
 
+import psycopg2
+
 import e2e_lib as lib
 import oracle
 from e2e_lib import DAY
@@ -489,7 +491,11 @@ def test_wrong_password(bench):
         f.write("local all guarded scram-sha-256\n" + text)
     try:
         bench.pg.psql("SELECT pg_reload_conf()")
-        time.sleep(0.3)
+        end = time.monotonic() + lib.TIMEOUT
+        while lets_in(bench.pg, "guarded"):
+            if time.monotonic() > end:
+                raise AssertionError("the server wants no password: the test does not test")
+            time.sleep(0.02)
         url = bench.copy.url("guarded")
         bench.policy(url=url)
         bench.expect()
@@ -504,6 +510,15 @@ def test_wrong_password(bench):
         with open(hba, "w", encoding="utf-8") as f:
             f.write(text)
         bench.pg.psql("SELECT pg_reload_conf()")
+
+
+def lets_in(pg, user):
+    """The server, without a password."""
+    try:
+        pg.connect("postgres", user=user, passfile="/nonexistent").close()
+    except psycopg2.OperationalError:
+        return False
+    return True
 
 
 def home(bench, word):
@@ -648,7 +663,7 @@ def held_up_in_export(bench, tables, waiting):
             others[t] = locks.enter_context(contextlib.closing(bench.pg.connect(bench.name)))
             others[t].cursor().execute(f"LOCK TABLE {t} IN ACCESS EXCLUSIVE MODE")
         os.kill(process.pid, signal.SIGCONT)
-        end = time.monotonic() + 30
+        end = time.monotonic() + lib.TIMEOUT
         while bench.pg.psql(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND wait_event_type = 'Lock' AND query LIKE '%mmr_dep%'") != str(waiting):
             if time.monotonic() > end or process.poll() is not None:
                 raise AssertionError(f"no {waiting} sessions wait for {', '.join(tables)}: the test does not test")
@@ -666,11 +681,10 @@ def halted_in_export(bench, tables, waiting):
 
 
 def ended(bench, process, code):
-    """The run ends soon, and like that."""
-    begin = time.monotonic()
-    done = lib.finish(process)
-    if done.code != code or time.monotonic() - begin > 5:
-        bench.fail(f"exit code {done.code}, wanted {code}, after {time.monotonic() - begin:.1f} s\n{lib.tail(done.err)}")
+    """The run ends, and like that, although the locks are held for ever."""
+    done = lib.finish(process, 60)
+    if done.code != code:
+        bench.fail(f"exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
 
 
 @test
@@ -679,7 +693,7 @@ def test_second_session_killed(bench):
     bench.begin()
     with halted_in_export(bench, ("reactions",), 1) as (process, _):
         waits = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{bench.name}' AND state = 'idle in transaction' AND query LIKE '%mmr_few%'"
-        end = time.monotonic() + 30
+        end = time.monotonic() + lib.TIMEOUT
         while bench.pg.psql(waits) != "1":
             if time.monotonic() > end or process.poll() is not None:
                 raise AssertionError("the first session does not wait for the other with all its rows: the test does not test")
@@ -875,16 +889,13 @@ def test_two_runs(bench):
     """A second run, also from another archive, ends at once with exit 11; the first is not disturbed."""
     bench.begin()
     process = bench.halt("RUN_AFTER_PUBLISHED")
-    begin = time.monotonic()
-    bench.run(code=11)
+    bench.run(code=11, timeout=60)  # who waited for the first one would wait for ever
     first = bench.path
     elsewhere = os.path.join(bench.copy.where, "elsewhere")
     os.rename(first, first + ".first")
     bench.policy(store=elsewhere)
     bench.call("init", code=0)
-    bench.run(code=11)
-    if time.monotonic() - begin > 20:
-        bench.fail("the second runs waited")
+    bench.run(code=11, timeout=60)
     os.rename(first + ".first", first)
     bench.go_on(process, code=0)
     bench.done()
@@ -914,14 +925,11 @@ def test_signals(bench):
                 continue
             raise
         os.kill(process.pid, number)
-        begin = time.monotonic()
         done = bench.go_on(process)
         if done.code != code and not (done.code == 0 and point == "PURGE_AFTER_COMMIT"):
             bench.fail(f"{point}: exit code {done.code}, wanted {code}\n{lib.tail(done.err)}")
         if "cannot index" in done.err or done.err.count("not indexed") > 1:
             bench.fail(f"{point}: more than one word about indexes\n{lib.tail(done.err)}")
-        if time.monotonic() - begin > 6:
-            bench.fail(f"{point}: {time.monotonic() - begin:.1f} s until the end")
         bench.safe(point)
     bench.converge()
 

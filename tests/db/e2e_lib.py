@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -25,8 +26,13 @@ from scratch import remove  # noqa: E402,F401
 
 NOW = seeding.NOW
 DAY = oracle.DAY
-TIMEOUT = 120
+TIMEOUT = 600  # of whatever ends or comes by itself: not how long it may take, but when a test gives up
 QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+# What is ignored for us, as in a job behind `nohup` or `&`, would be ignored by the program as well: it honours that.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 def folder(prefix):
@@ -232,7 +238,7 @@ def finish(process, timeout=TIMEOUT):
     return Done(process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"), process.args, {})
 
 
-def stopped(process, timeout=30):
+def stopped(process, timeout=TIMEOUT):
     """Wait until a process has stopped itself (fault action `stop`); False when it ended or did not."""
     end = time.monotonic() + timeout
     while process.poll() is None and time.monotonic() < end:

@@ -44,7 +44,7 @@ class Program:
         env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         env.update(MM_FILESETTINGS_DIRECTORY=self.w.files, MM_FILESETTINGS_DRIVERNAME="local", **({"MMR_FAULT": fault} if fault else {}))
         done = subprocess.run([PROGRAM, *args, "-c", os.path.join(self.w.folder, "policy.yaml")], env=env, capture_output=True, text=True,
-                              timeout=300)
+                              timeout=600)
         check("anonym" not in (done.stdout + done.stderr).lower(), "the forbidden word is in the output")
         check(done.returncode == code, f"{args}: exit {done.returncode} in place of {code}: {done.stderr}{done.stdout[-1500:]}")
         return done.stdout

@@ -133,7 +133,7 @@ class Cluster:
         return pid if _alive(pid, self.data) else None
 
     # -- life --------------------------------------------------------------------------------------------------
-    def start(self, timeout=60):
+    def start(self, timeout=300):
         """Make the folder and the cluster if they are not there, start the server, wait until it answers."""
         if self.directory is None:
             self.directory = scratch.folder("pg", None if self.on_disk else scratch.memory())
@@ -209,12 +209,12 @@ class Cluster:
         except OSError:
             return ""
 
-    def stop(self, mode="fast", timeout=60):
+    def stop(self, mode="fast", timeout=300):
         """End the server by its own pid. `immediate` is a crash: the next start recovers from the log."""
         number = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode]
         self._signal(number, timeout)
 
-    def kill(self, timeout=60):
+    def kill(self, timeout=300):
         """SIGKILL to the postmaster: the hardest crash. Backends notice by themselves."""
         self._signal(signal.SIGKILL, timeout)
 
