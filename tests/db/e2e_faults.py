@@ -703,6 +703,18 @@ def test_second_session_killed(bench):
 
 
 @test
+def test_second_session_done(bench):
+    """The server ends it when it has given all its rows and the first has some left: nothing more is needed of it, and the run goes on."""
+    bench.begin()
+    process = bench.halt("BUNDLE_WRITE")
+    killed = bench.pg.psql(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{bench.name}' AND query LIKE 'FETCH FORWARD % FROM mmr_reaction_rows'")
+    if killed != "1":
+        bench.fail(f"{killed} sessions have given reactions: the test does not test")
+    bench.go_on(process, code=bench.want.code)
+    bench.done()
+
+
+@test
 def test_first_session_killed(bench):
     """At full speed the server ends the first session while the second one has long to do: the run ends at once."""
     bench.begin()
