@@ -27,7 +27,7 @@ log "fuzzing"
 fuzz=$(mktemp)
 trap 'rm -f "$fuzz"' EXIT
 fuzz_status=0
-tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 60,20)}" | tee "$fuzz" || fuzz_status=$?
+tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 40,15)}" | tee "$fuzz" || fuzz_status=$?
 
 # The last lines: how many tests ran, over both builds, and each fuzz target as one.
 read -r fuzz_passed fuzz_failed < <(sed -n 's/^fuzz: \([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$fuzz"; echo 0 1)
