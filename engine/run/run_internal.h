@@ -46,6 +46,7 @@ struct run {
 	struct plan *plan;
 	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */
 	int64_t plan_boot_ms;              /* time_boot_ms when the plan was begun */
+	int64_t work_until_boot_ms;        /* by time_boot_ms: the end of all that deletes rows, and of what leads to it; 0 = none */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLOCK_SKEW_MAX_MS = 60000 };
+enum { CLOCK_SKEW_MAX_MS = 60000, BATCH_LATE_MS = 1000 /* that a delete may end after its time */ };
 
 int run_fault(enum fault_id id, struct err *err)
 {
@@ -228,9 +228,19 @@ static int make_plan(struct run *run, struct plan *read, struct err *err)
 	return plan_guard(run->plan, err);
 }
 
+/* Attachments go some time after the last delete.  A night that deletes until its last moment would leave them to the next one, and that to the
+ * one after it, as long as there is a backlog. */
+static int64_t work_until(const struct run *run)
+{
+	int64_t deadline = run->options->deadline_boot_ms, grace_ms = run->policy->throttle.blob_grace_ms;
+	int64_t reserve_ms = grace_ms + grace_ms / 8 + BATCH_LATE_MS;
+
+	return !deadline || deadline - time_boot_ms() < 2 * reserve_ms ? deadline : deadline - reserve_ms;
+}
+
 static int out_of_time(const struct run *run, struct err *err)
 {
-	int64_t d = run->options->deadline_boot_ms;
+	int64_t d = run->work_until_boot_ms;
 
 	if (stop_requested())
 		return stop_check(err);
@@ -354,6 +364,7 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 	run->policy = policy;
 	run->options = options;
 	run->since_ms = INT64_MAX - 1;
+	run->work_until_boot_ms = work_until(run);
 	run->report = mem_new(ctx, struct run_report);
 	run->report->began_ms = time_now_ms();
 	*ret = run->report;

@@ -93,7 +93,7 @@ int run_people(struct run *run, struct err *err)
 {
 	struct people_options o = {
 		.key = run->store->salt_secret, .key_len = sizeof run->store->salt_secret, .journal_dirfd = run->store->ledger_dirfd,
-		.event = on_event, .payload = run, .deadline_boot_ms = run->options->deadline_boot_ms, .lock_db = run->lock_db,
+		.event = on_event, .payload = run, .deadline_boot_ms = run->work_until_boot_ms, .lock_db = run->lock_db,
 		.lock_key = RUN_LOCK_KEY, .progress = run->options->progress,
 	};
 	int rc;

@@ -76,7 +76,7 @@ static void fill_options(struct run *run, const struct run_purge *p, struct kept
 	*o = (struct purge_options){
 		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
 		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .find_here = p->find_here, .alone = run_alone(run),
-		.deadline_boot_ms = run->options->deadline_boot_ms, .snapshot_ms = p->snapshot_ms,
+		.deadline_boot_ms = run->work_until_boot_ms, .snapshot_ms = p->snapshot_ms,
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,
 		.sweep_xid = p->sweep_xid, .lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,

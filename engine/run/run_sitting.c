@@ -51,7 +51,7 @@ static bool ends(struct rows *r, uint64_t thread)
 /* Half of the time that is left belongs to deleting what was read. */
 static bool out_of_time(const struct sitting *s)
 {
-	int64_t deadline = s->run->options->deadline_boot_ms;
+	int64_t deadline = s->run->work_until_boot_ms;
 
 	return deadline && time_boot_ms() > s->begin_boot_ms + (deadline - s->begin_boot_ms) / 2;
 }
