@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LESS = 10, TURN_NS = 100000 };
+enum { GIVE_WAY_NICE = 10, GIVE_WAY_TURN_NS = 100000 };
 
 static _Atomic int stop_signal; /* threads ask it, too */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler writes it");
@@ -87,11 +87,12 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 /* As sched_setattr(2) has it; <linux/sched/types.h> and <sched.h> do not go together. */
 struct turns { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime_ns, deadline_ns, period_ns; };
 
+/* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us forward. */
 void thread_give_way(void)
 {
-	struct turns t = {.size = sizeof(t), .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = TURN_NS};
+	struct turns t = {.size = sizeof(t), .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = GIVE_WAY_TURN_NS};
 
-	t.nice = t.nice > LESS ? t.nice : LESS;
-	if (syscall(SYS_sched_setattr, 0, &t, 0) < 0)
+	t.nice = t.nice > GIVE_WAY_NICE ? t.nice : GIVE_WAY_NICE;
+	if (sched_getscheduler(0) == SCHED_OTHER && syscall(SYS_sched_setattr, 0, &t, 0) < 0)
 		log_debug("no lower priority: %s", strerror(errno));
 }

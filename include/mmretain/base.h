@@ -265,7 +265,7 @@ int stop_check(struct err *err) MMR_CHECKED;
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;
 /* The calling thread, and threads that it starts from now on, give way to others on this machine: nice 10, and turns of 0.1 ms where the kernel lets
  * a thread choose (Linux 6.12, sched_setattr(2)), so that whoever wakes need not wait for the end of a longer one.  There is no way back without
- * privileges.  Where the system refuses, nothing changes. */
+ * privileges.  Where the system refuses, and under another scheduling policy than the usual one, nothing changes. */
 void thread_give_way(void);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */

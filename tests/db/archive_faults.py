@@ -384,10 +384,14 @@ def beside_chat(bench):
         f.write(slow)
 
 
+def threads(process):
+    """The main thread comes first."""
+    return sorted((int(t) for t in os.listdir(f"/proc/{process.pid}/task")), key=lambda t: (t != process.pid, t))
+
+
 def gives_way(process):
-    """Of every thread of a program: has it a lower priority?  The main thread comes first."""
-    threads = sorted(int(t) for t in os.listdir(f"/proc/{process.pid}/task"))
-    return [os.getpriority(os.PRIO_PROCESS, t) > os.getpriority(os.PRIO_PROCESS, 0) for t in threads]
+    """Of every thread of a program: has it a lower priority?"""
+    return [os.getpriority(os.PRIO_PROCESS, t) > os.getpriority(os.PRIO_PROCESS, 0) for t in threads(process)]
 
 
 @test
@@ -403,6 +407,25 @@ def test_gives_way_to_the_chat(bench):
         process.terminate()
         done = bench.go_on(process, code=143)
         bench.safe(f"{point}, exit code {done.code}")
+    bench.converge()
+
+
+@test
+def test_gives_way_as_it_was_told(bench):
+    """Whoever started the program behind everybody else (chrt -i 0) has all of it there: nothing of it comes forward."""
+    bench.begin(OLD)
+    beside_chat(bench)
+    process = bench.halt_of("LEDGER_WRITE:stop,BUNDLE_SYNC:stop")
+    os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.1)
+    if not lib.stopped(process):
+        raise AssertionError("the run did not stop at BUNDLE_SYNC: the test does not test")
+    seen = [os.sched_getscheduler(t) for t in threads(process)]
+    if len(seen) < 2 or set(seen) != {os.SCHED_IDLE}:
+        bench.fail(f"policies of the threads: {seen}, wanted {os.SCHED_IDLE}")
+    process.terminate()
+    bench.go_on(process, code=143)
     bench.converge()
 
 
