@@ -269,11 +269,7 @@ class Refused(Base):
         change_ledger(self.archive, lambda line: line.replace(was, now))
         self.refused(path, 16, "is whole, byte for byte what the ledger names", "has format mmr2", "use a newer mmretain")
         self.assertTrue(os.path.exists(path))
-        with open(path, "r+b") as f:  # another byte of it: damaged
-            f.seek(os.path.getsize(path) // 2)
-            byte = f.read(1)
-            f.seek(-1, os.SEEK_CUR)
-            f.write(bytes([byte[0] ^ 1]))
+        lib.flip(path)  # damaged
         self.assertEqual(json.loads(self.abandon(path, "--yes", "--json").out)["found"], "damaged")
 
     def test_whole(self):

@@ -24,6 +24,7 @@ import traceback
 
 import e2e_lib as lib
 from e2e_faults import OLD, ONE, Bench, Skip, attached, held_up_in_export
+from listener import Listener
 
 CASE = ("--case", "17/26", "--reason", "test")
 TESTS = {}
@@ -288,25 +289,20 @@ def test_commit_without_standby(bench):
     bench.converge()
 
 
-class Proxy(threading.Thread):
+class Proxy(Listener):
     """Between the program and the server: cuts the connection at the Nth COMMIT, before it arrives or when it was answered."""
 
     def __init__(self, pg, folder, nth, after):
-        super().__init__(daemon=True)
-        self.target, self.nth, self.after, self.seen, self.cut_at, self.lock = f"{pg.socket_dir}/.s.PGSQL.{pg.port}", nth, after, 0, None, threading.Lock()
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(os.path.join(folder, f".s.PGSQL.{pg.port}"))
-        self.listener.listen()
+        at = socket.socket(socket.AF_UNIX)
+        at.bind(os.path.join(folder, f".s.PGSQL.{pg.port}"))
+        at.listen()
+        super().__init__(at)
+        self.target, self.nth, self.after, self.seen, self.lock = f"{pg.socket_dir}/.s.PGSQL.{pg.port}", nth, after, 0, threading.Lock()
 
-    def run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self.target)
-            threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
+    def serve(self, client):
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self.target)
+        self.forward(client, server)
 
     def forward(self, client, server):
         data, started, muted = b"", False, False
@@ -345,10 +341,6 @@ class Proxy(threading.Thread):
         client.close()
         server.close()
 
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
 
 @test
 def test_second_session_waits(bench):
@@ -373,15 +365,7 @@ def test_second_session_waits(bench):
     bench.done()
 
 
-def beside_chat(bench):
-    """The policy with an export that is not at full speed."""
-    with open(bench.path, encoding="utf-8") as f:
-        text = f.read()
-    slow = text.replace("export_pause_factor: 0", "export_pause_factor: 1")
-    if slow == text:
-        raise AssertionError("no such line in the policy: the test does not test")
-    with open(bench.path, "w", encoding="utf-8") as f:
-        f.write(slow)
+BESIDE_CHAT = "{preset: fast, pause_factor: 0, export_pause_factor: 1, blob_grace: 1ms}"
 
 
 def threads(process):
@@ -397,8 +381,7 @@ def gives_way(process):
 @test
 def test_gives_way_to_the_chat(bench):
     """Not at full speed, whoever is at work on an export gives way, and nobody at a delete, which has locks."""
-    bench.begin(OLD)
-    beside_chat(bench)
+    bench.begin(OLD, throttle=BESIDE_CHAT)
     for point, others in (("BUNDLE_SYNC", True), ("PURGE_AFTER_DELETE", False)):
         process = bench.halt(point)
         seen = gives_way(process)
@@ -413,8 +396,7 @@ def test_gives_way_to_the_chat(bench):
 @test
 def test_gives_way_as_it_was_told(bench):
     """Whoever started the program behind everybody else (chrt -i 0) has all of it there: nothing of it comes forward."""
-    bench.begin(OLD)
-    beside_chat(bench)
+    bench.begin(OLD, throttle=BESIDE_CHAT)
     process = bench.halt_of("LEDGER_WRITE:stop,BUNDLE_SYNC:stop")
     os.sched_setscheduler(process.pid, os.SCHED_IDLE, os.sched_param(0))
     os.kill(process.pid, signal.SIGCONT)

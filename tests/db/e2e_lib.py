@@ -137,10 +137,10 @@ class Copy:
         self.pg.dropdb(self.name)
         shutil.rmtree(self.where, ignore_errors=True)
 
-    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=(), purge_after=None, blob_grace="1ms"):
+    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=(), purge_after=None, blob_grace="1ms", throttle=None):
         """The YAML file; returns (path, parsed policy)."""
         lines = ["version: 1", "database:", f"  url: {flow(url or self.url(user))}", "archive:", f"  store: {flow(store or self.archive)}",
-                 f"  bundle_size: {bundle_size}", "throttle: {preset: fast, pause_factor: 0, export_pause_factor: 0, blob_grace: " + blob_grace + "}", "rules:"]
+                 f"  bundle_size: {bundle_size}", "throttle: " + (throttle or f"{{preset: fast, pause_factor: 0, export_pause_factor: 0, blob_grace: {blob_grace}}}"), "rules:"]
         for key, entries in (("rules", rules), ("holds", holds)):
             if key == "holds" and entries:
                 lines.append("holds:")
@@ -247,6 +247,16 @@ def stopped(process, timeout=TIMEOUT):
                 return True
         time.sleep(0.01)
     return False
+
+
+def flip(path):
+    """One bit in the middle of a file is another."""
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as f:
+        f.seek(os.path.getsize(path) // 2)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 1]))
 
 
 def stamp(now_ms):

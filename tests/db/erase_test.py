@@ -264,12 +264,7 @@ class Erase(unittest.TestCase):
         e, = self.ledger("erased")
         new, old = (os.path.join(self.archive, e[k]) for k in ("rel_path", "old_rel_path"))
         kept = self.copy_of(e["rel_path"])
-        os.chmod(new, 0o600)
-        with open(new, "r+b") as f:
-            f.seek(os.path.getsize(new) // 2)
-            byte = f.read(1)[0]
-            f.seek(-1, 1)
-            f.write(bytes([byte ^ 1]))
+        lib.flip(new)
         self.assertIn("cannot be read back", self.erase("--yes", user=USER, code=15).err)
         self.bench.call("run", "--yes", code=(0, 3, 15))
         self.assertTrue(os.path.exists(old))
@@ -591,12 +586,7 @@ class Erase(unittest.TestCase):
         old, new = (os.path.join(self.archive, e[k]) for k in ("old_rel_path", "rel_path"))
         kept = self.copy_of(e["old_rel_path"])
         self.late_holds(post)["add"][0]()
-        os.chmod(old, 0o600)
-        with open(old, "r+b") as f:
-            f.seek(os.path.getsize(old) // 2)
-            byte = f.read(1)[0]
-            f.seek(-1, 1)
-            f.write(bytes([byte ^ 1]))
+        lib.flip(old)
         for command in self.takers().values():
             self.assertIn("both files are left", self.bench.call(*command, code=(0, 3, 15)).err)
             self.assertTrue(os.path.exists(old) and os.path.exists(new))
@@ -776,12 +766,7 @@ class Erase(unittest.TestCase):
         self.run_all()
         rel = json.loads(self.erase("-n", "--json").out)["bundles"][0]["bundle"]
         path = os.path.join(self.archive, rel)
-        os.chmod(path, 0o600)
-        with open(path, "r+b") as f:
-            f.seek(os.path.getsize(path) // 2)
-            byte = f.read(1)[0]
-            f.seek(-1, 1)
-            f.write(bytes([byte ^ 1]))
+        lib.flip(path)
         done = self.erase("--yes", "--json", code=15)
         states = {b["bundle"]: b["state"] for b in json.loads(done.out)["bundles"]}
         self.assertEqual(states.pop(rel), "damaged")

@@ -6,7 +6,6 @@ usage: MMRETAIN=BINARY nights_test.py [-k NAME]
 """
 import json
 import os
-import re
 import signal
 import time
 import unittest
@@ -39,11 +38,7 @@ class Nights(unittest.TestCase):
     def begin(self, throttle):
         bench = faults.Bench(WORLD, WHERE, self._testMethodName, (int(time.time()) // 60 * 60 + 60 - NIGHT_S) * 1000)  # a minute begins when the night is over
         self.addCleanup(bench.copy.remove)
-        bench.begin(RULES, bundle_size="64KiB")
-        with open(bench.path, encoding="utf-8") as f:
-            text = re.sub(r"throttle: .*\n", f"throttle: {{{throttle}}}\n", f.read())
-        with open(bench.path, "w", encoding="utf-8") as f:
-            f.write(text)
+        bench.begin(RULES, bundle_size="64KiB", throttle=throttle)
         bench.attached = set(bench.want.attachments.gone) & set(bench.want.files)
         self.assertGreater(len(bench.attached), 20)
         return bench
@@ -75,7 +70,7 @@ class Nights(unittest.TestCase):
         return done
 
     def test_backlog(self):
-        bench = self.begin("preset: normal, blob_grace: 200ms")
+        bench = self.begin("{preset: normal, blob_grace: 200ms}")
         before, gone, idle = self.state(bench), [], 0
         for n in range(300):
             done = self.night(bench, n)

@@ -477,12 +477,7 @@ class Restore(unittest.TestCase):
         root = self.roots[0]
         rel = json.loads(self.restore(root, "-n", "--json").out)["threads"][0]["bundle"]
         path = os.path.join(self.bench.copy.archive, rel)
-        os.chmod(path, 0o600)
-        with open(path, "r+b") as f:
-            f.seek(os.path.getsize(path) // 2)
-            byte = f.read(1)[0]
-            f.seek(-1, 1)
-            f.write(bytes([byte ^ 1]))
+        lib.flip(path)
         self.restore(root, "--yes", code=15)
         self.unchanged()
 

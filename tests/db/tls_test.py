@@ -10,13 +10,13 @@ import os
 import shutil
 import signal
 import socket
-import threading
 import time
 import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib
 import tls
+from listener import TcpListener
 
 HOST, WORD, ROLE = "db.example.org", "s3cret-word", "keeper"
 PG = WORLD = WHERE = CA = OTHER = None
@@ -64,30 +64,20 @@ def serve(cert, key):
     time.sleep(0.3)  # until the postmaster has
 
 
-class Listener(threading.Thread):
-    """Takes connections in the server's place, answers a request for TLS with `answer`, and keeps what else it was told."""
+class Impostor(TcpListener):
+    """Answers a request for TLS with `answer`, and keeps what else it was told."""
 
     def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.answer, self.heard, self.listener = answer, b"", socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        super().__init__()
+        self.answer, self.heard = answer, b""
 
-    def run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            with client, contextlib.suppress(OSError):
-                client.settimeout(2)
-                while data := client.recv(1 << 16):
-                    self.heard += data
-                    if data == tls.SSL_REQUEST:
-                        client.sendall(self.answer)
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
+    def serve(self, client):
+        with client, contextlib.suppress(OSError):
+            client.settimeout(2)
+            while data := client.recv(1 << 16):
+                self.heard += data
+                if data == tls.SSL_REQUEST:
+                    client.sendall(self.answer)
 
 
 class Tls(unittest.TestCase):
@@ -180,7 +170,7 @@ class Tls(unittest.TestCase):
 
     def test_weaker_mode(self):
         """Whatever would not prove who answers is not even tried."""
-        listener = Listener(b"N")
+        listener = Impostor(b"N")
         listener.start()
         for mode in ("disable", "allow", "prefer", "require", "verify-ca"):
             self.refused(f'database host "{HOST}" is another machine and sslmode={mode} does not prove who answers', "Set sslmode=verify-full", sslmode=mode, port=listener.port)
@@ -195,7 +185,7 @@ class Tls(unittest.TestCase):
         finally:
             serve(os.path.join(WHERE, "server.crt"), os.path.join(WHERE, "server.key"))
         for answer in (b"N", b"R\0\0\0\x08\0\0\0\x03", b"E\0\0\0\x10SFATAL\0Mno\0\0", b"S" + b"not a handshake" * 9):
-            listener = Listener(answer)
+            listener = Impostor(answer)
             listener.start()
             for way in (self.by_url, self.by_config):
                 way(port=listener.port)

@@ -13,6 +13,8 @@ import struct
 import subprocess
 import threading
 
+from listener import TcpListener, end
+
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 
 
@@ -40,24 +42,14 @@ class Authority:
         return os.path.join(self.folder, name + ".crt"), os.path.join(self.folder, name + ".key")
 
 
-class Front(threading.Thread):
+class Front(TcpListener):
     """TLS on a port of 127.0.0.1 before a server's socket.  What the server says goes out in records as large as they can be, 16 KiB: so do PostgreSQL
     from version 17 on, and others in its place; PostgreSQL 15 makes records of 8 KiB."""
 
     def __init__(self, socket_path, cert, key):
-        super().__init__(daemon=True)
+        super().__init__()
         self.target, self.context = socket_path, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-
-    def run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
 
     def serve(self, client):
         server = socket.socket(socket.AF_UNIX)
@@ -74,7 +66,7 @@ class Front(threading.Thread):
             with contextlib.suppress(OSError):
                 while data := client.recv(1 << 16):
                     server.sendall(data)
-            self.end(server)
+            end(server)
             back.join()
         client.close()
         server.close()
@@ -85,13 +77,4 @@ class Front(threading.Thread):
                 while select.select([server], [], [], 0.002)[0] and len(data) < 1 << 20 and (more := server.recv(1 << 16)):
                     data += more
                 client.sendall(data)
-        self.end(client)
-
-    @staticmethod
-    def end(peer):
-        with contextlib.suppress(OSError):
-            peer.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self.end(self.listener)
-        self.listener.close()
+        end(client)
