@@ -16,6 +16,7 @@ import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib
+from cluster import literal  # (tests/support, found by e2e_lib)
 
 CASE = ("--case", "DPO-2026-7", "--reason", "request under Art. 17")
 WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"Zqxdisplay")
@@ -365,9 +366,9 @@ class Erase(unittest.TestCase):
 
     def plugin_holds(self, **record):
         record = {"id": "h1", "name": "h1", "group_ids": None, "starts_at": 0, "ends_at": 0, "include_public_channels": True, "secret": "x", **record}
-        text = json.dumps(record).replace("'", "''")
+        text = literal(json.dumps(record))
         self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'; INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat) VALUES "
-                       f"('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_h1', convert_to('{text}', 'UTF8'), 0)")
+                       f"('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_h1', convert_to({text}, 'UTF8'), 0)")
 
     def test_plugin(self):
         """A legal hold of the server stands against it too; one that cannot be read, as well."""

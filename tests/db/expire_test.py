@@ -15,6 +15,7 @@ import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib
+from cluster import literal  # (tests/support, found by e2e_lib)
 from e2e_lib import DAY
 
 KEEP, KEEP_FOR = 500, 700  # days
@@ -387,9 +388,9 @@ class Holds(Base):
 
     def plugin(self, **more):
         doc = {"id": "h1", "name": "h1", "user_ids": [USER], "group_ids": None, "starts_at": 0, "ends_at": 0, "include_public_channels": True, "secret": "x", **more}
-        text = json.dumps(doc).replace("'", "''")
+        text = literal(json.dumps(doc))
         self.bench.sql("DELETE FROM pluginkeyvaluestore WHERE pluginid = 'com.mattermost.plugin-legal-hold'; INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat) VALUES "
-                       f"('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_h1', convert_to('{text}', 'UTF8'), 0)")
+                       f"('com.mattermost.plugin-legal-hold', 'kvstore_legal_hold_h1', convert_to({text}, 'UTF8'), 0)")
 
     def test_plugin(self):
         self.plugin()

@@ -15,6 +15,7 @@ import unittest
 import e2e_faults as faults
 import e2e_lib as lib
 import oracle
+from cluster import literal  # (tests/support, found by e2e_lib)
 
 CASE = ("--case", "17/26", "--reason", "deleted by mistake")
 POINTS = ("RESTORE_AFTER_FILE", "RESTORE_BEFORE_COMMIT", "RESTORE_AFTER_COMMIT", "LEDGER_WRITE", "LEDGER_SYNC")
@@ -320,7 +321,7 @@ class Restore(unittest.TestCase):
         self.restore(root, "--yes")
         new, data = os.path.join(os.path.dirname(path), name), self.bench.copy.data
         os.rename(os.path.join(data, path), os.path.join(data, new))
-        self.bench.sql(f"UPDATE fileinfo SET path = '{new}' WHERE path = '{path}'")
+        self.bench.sql(f"UPDATE fileinfo SET path = {literal(new)} WHERE path = {literal(path)}")
         self.bench.call("hold", "release", root, "--case", "17/26", code=0)
         self.bench.call("run", "--yes", code=(0, 3))
         self.unchanged()
@@ -330,13 +331,13 @@ class Restore(unittest.TestCase):
     def test_name_with_a_dot(self):
         """The last name of a path is what the user called the file: .gitignore is one."""
         root, path = self.with_file()
-        for name in (".gitignore", "..x", "..."):
+        for name in (".gitignore", "..x", "...", "a\"b'c.txt"):
             content = self.bench.want.files[path]
             new = self.again_as(root, path, name)
             self.restore(root, "--yes")
             self.assertEqual(self.bench.copy.files().get(new), content)
             os.rename(os.path.join(self.bench.copy.data, new), os.path.join(self.bench.copy.data, path))
-            self.bench.sql(f"UPDATE fileinfo SET path = '{path}' WHERE path = '{new}'")
+            self.bench.sql(f"UPDATE fileinfo SET path = {literal(path)} WHERE path = {literal(new)}")
 
     def test_twice(self):
         """What went twice comes back as it was the second time."""

@@ -55,6 +55,11 @@ class ClusterError(RuntimeError):
     pass
 
 
+def literal(text):
+    """The text as a literal of SQL: names of files and of people have quotes in them."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def pg_bin():
     """The folder with initdb and postgres, PostgreSQL 15 first."""
     places = [os.environ.get("PGBIN"), "/usr/lib/postgresql/15/bin", "/usr/pgsql-15/bin"]
