@@ -6,6 +6,8 @@
  */
 #include <mmretain/mm.h>
 
+#include <string.h>
+
 #include "mm_export_internal.h"
 #include "mm_sql.h"
 
@@ -53,9 +55,17 @@ static int join_many(void *payload, struct err *err)
 	struct mm_export *x = payload;
 	int rc = db_query(x->twin, x->twin->db, &sql_export_analyze_post, DB_NONE, 0, NULL, NULL, err);
 
-	if (rc < 0 || (rc = mm_export_stop(x, err)) < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0)
+	if (rc < 0 || (rc = mm_export_stop(x, err)) < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0 ||
+	    (rc = mm_export_open_many(x, err)) < 0)
 		return rc;
 	return stay_awake(x, err);
+}
+
+static int open_many(void *payload, struct err *err)
+{
+	int rc = mm_export_open_many(payload, err);
+
+	return rc < 0 ? rc : stay_awake(payload, err);
 }
 
 static int only_awake(void *payload, struct err *err)
@@ -90,6 +100,8 @@ void mm_export_single(struct mm_export *x)
 	if (x->busy && x->job.started && mm_export_shared(x, &why) < 0)
 		log_debug("the second session: %s", why.msg);
 	x->busy = false;
+	TALLOC_FREE(x->many_ctx); /* before the session that they are of */
+	memset(x->many, 0, sizeof x->many);
 	mm_beside_end(x->mm);
 	x->twin = NULL;
 }
@@ -159,8 +171,10 @@ int mm_export_share(struct mm_export *x, struct err *err)
 	int rc = mm_export_stop(x, err);
 
 	keep_or_leave(x);
-	if (x->twin && rc == 0 && (rc = give_posts(x, err)) == 0)
+	if (x->twin && rc == 0 && (rc = give_posts(x, err)) == 0) {
+		x->many_ctx = mem_context(NULL, "cursors of the second session");
 		begin_job(x, join_many);
+	}
 	return rc;
 }
 
@@ -175,12 +189,25 @@ void mm_export_awake(struct mm_export *x)
 		log_debug("the second session: %s", why.msg);
 }
 
+/* A cursor shows what was there when it was opened. */
+static int close_many(struct mm_export *x, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < MM_KINDS && rc == 0; i++)
+		if (x->many[i]) {
+			rc = db_cursor_close(x->many[i], err);
+			x->many[i] = NULL;
+		}
+	return rc;
+}
+
 int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *err)
 {
 	int rc = mm_export_shared(x, err);
 
-	if (rc < 0 || !x->twin || (rc = db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err)) < 0)
+	if (rc < 0 || !x->twin || (rc = close_many(x, err)) < 0 || (rc = db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err)) < 0)
 		return rc;
-	begin_job(x, only_awake);
+	begin_job(x, open_many);
 	return 0;
 }

@@ -24,6 +24,8 @@ struct mm_export {
 	struct buf copy;
 	struct mm_job job;    /* what the second session does */
 	bool busy;            /* the job was begun, and not waited for */
+	void *many_ctx;       /* of the second session's cursors, which its job opens */
+	struct db_cursor *many[MM_KINDS];
 	_Atomic bool wanted;  /* the second session is: the job ends */
 	uint64_t rows;        /* read while there is a second session */
 	int64_t awake_ms;     /* when it was last seen to have something to do, between jobs */
@@ -47,6 +49,8 @@ void mm_export_single(struct mm_export *x);
 /* Gives the second session, if any, the list of posts; it joins its tables.  mm_export_shared waits for that. */
 int mm_export_share(struct mm_export *x, struct err *err) MMR_CHECKED;
 int mm_export_shared(struct mm_export *x, struct err *err) MMR_CHECKED;
+/* Opens the second session's cursors and asks for their first pages: it sorts while the first one still has to look at files and small tables. */
+int mm_export_open_many(struct mm_export *x, struct err *err) MMR_CHECKED;
 /* While rows are read, once a row: pages of the second session may be wanted rarely.  A failure shows when one is. */
 void mm_export_awake(struct mm_export *x);
 /* threads: bigint[] */
