@@ -20,8 +20,8 @@ static int refuse_remote(const char *path, struct err *err)
 {
 	if (strncmp(path, "s3://", 5) != 0)
 		return 0;
-	err_set(err, ERR_STORE, "archive store \"%s\": S3 stores are not built yet", path);
-	return err_hint(err, "Use a local folder for archive.store.");
+	err_set(err, ERR_STORE, "archive store \"%s\": a bucket of S3 is no folder", path);
+	return err_hint(err, "Use a local folder for archive.store; a bucket may hold a copy, archive.mirror.");
 }
 
 /* ---- init ---- */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../support/suite.h"
+#include "store_tests.h"
 
 struct box { char path[64], root[96]; void *ctx; struct err err; };
 
@@ -306,5 +307,6 @@ int main(void)
 	tcase_add_test(t, bundles_are_listed_and_numbered);
 	tcase_add_test(t, partial_is_cleared);
 	suite_add_tcase(suite, t);
+	suite_add_tcase(suite, store_mirror_case());
 	return suite_run(suite);
 }
