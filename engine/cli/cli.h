@@ -121,6 +121,7 @@ int cli_cmd_abandon(struct cli *cli, struct err *err);
 int cli_cmd_check(struct cli *cli, struct err *err);
 int cli_cmd_erase(struct cli *cli, struct err *err);
 int cli_cmd_explain(struct cli *cli, struct err *err);
+int cli_cmd_fetch(struct cli *cli, struct err *err);
 int cli_cmd_plan(struct cli *cli, struct err *err);
 int cli_cmd_restore(struct cli *cli, struct err *err);
 int cli_cmd_run(struct cli *cli, struct err *err);

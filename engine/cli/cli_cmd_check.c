@@ -5,11 +5,13 @@
 
 #include "cli.h"
 #include "cli_match.h"
+#include "cli_mirror.h"
 
 struct check {
 	struct cli *cli;
 	struct policy_problems *problems;
 	struct cli_match_result match;
+	struct cli_mirror_probe mirror;
 };
 
 static json_t *problem_json(const struct policy_problem *p)
@@ -62,6 +64,8 @@ static void print_text(const struct check *c)
 	printf("\n");
 	if (cli_given(c->cli, OPT_DB))
 		printf("%zu channels looked at, %zu governed by no rule\n", c->match.channels, c->match.ungoverned);
+	if (c->mirror.has)
+		printf("the mirror takes, gives and removes objects\n");
 }
 
 /* Warnings count as errors with --strict, and ties always do. */
@@ -87,7 +91,7 @@ static int look_up(struct check *c, struct err *err)
 
 	if (r == 0)
 		r = cli_match_check(c->cli, c->problems, &c->match, err);
-	return r;
+	return r < 0 ? r : cli_probe_mirror(c->cli, &c->mirror, err);
 }
 
 int cli_cmd_check(struct cli *cli, struct err *err)

@@ -12,6 +12,7 @@
 #include <mmretain/store.h>
 
 #include "cli_expire.h"
+#include "cli_mirror.h"
 
 #define FREE_BUNDLES 4          /* room for so many bundles is a warning when there is less */
 #define FREE_FIFTHS 2           /* of a bundle: a run begins none with less */
@@ -304,6 +305,20 @@ static void check_archive(struct doctor *d)
 	check_expiry(d);
 }
 
+static void check_mirror(struct doctor *d)
+{
+	struct cli_mirror_probe found;
+	struct err err = {0};
+
+	if (cli_probe_mirror(d->cli, &found, &err) < 0)
+		fail(d, "mirror", &err);
+	else if (found.versions)
+		warn(d, "mirror", "Turn versioning off, or let a lifecycle rule remove what is not current (docs/operating.md).",
+		     "%s keeps versions: what `erase` and `expire` remove stays there", d->cli->policy->archive.mirror.bucket);
+	else if (found.has)
+		good(d, "mirror", "%s: an object was written, read, listed and removed", d->cli->policy->archive.mirror.bucket);
+}
+
 int cli_cmd_doctor(struct cli *cli, struct err *err)
 {
 	struct doctor d = {.cli = cli, .list = cli_json_check(json_array())};
@@ -312,6 +327,7 @@ int cli_cmd_doctor(struct cli *cli, struct err *err)
 	if (check_policy(&d)) {
 		check_database(&d);
 		check_archive(&d);
+		check_mirror(&d);
 	}
 	if (cli->json)
 		r = cli_json_print(d.list, err);

@@ -10,6 +10,7 @@
 
 #include "cli_expire.h"
 #include "cli_health.h"
+#include "cli_mirror.h"
 #include "cli_protocol.h"
 
 #define RUNS_SHOWN 10
@@ -23,6 +24,7 @@ struct status {
 	struct cli_overdue overdue;
 	struct cli_health health;
 	struct cli_health_text words;
+	struct cli_mirror_state mirror;
 	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
 };
 
@@ -164,6 +166,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_int(archive, "bytes", st->bytes);
 	cli_json_int(archive, "free_bytes", st->free_bytes);
 	cli_json_put(doc, "archive", archive);
+	cli_json_put(doc, "mirror", cli_mirror_state_json(&st->mirror));
 	cli_json_int(ledger, "entries", st->state->entries);
 	cli_json_put(doc, "ledger", ledger);
 	json_array_foreach(st->protocol->runs, i, run)
@@ -301,6 +304,7 @@ static int print_text(const struct status *st, struct err *err)
 	bytes_format(st->free_bytes, free_bytes);
 	printf("archive %s: %llu bundle%s, %s; %s free\n", cli_safe(st->cli->ctx, st->cli->store->path),
 	       (unsigned long long)st->bundles, cli_s(st->bundles), bytes, free_bytes);
+	cli_mirror_state_print(st->cli, &st->mirror);
 	printf("ledger: %llu lines, chain whole\n", (unsigned long long)st->state->entries);
 	if (json_array_size(st->protocol->runs)) {
 		printf("\n");
@@ -343,5 +347,6 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 		return r;
 	cli_health_warnings(cli->ctx, &st.health, &st.words);
 	cli_overdue(st.published, &st.overdue);
+	cli_mirror_state(cli, &st.mirror);
 	return cli->json ? print_json(&st, err) : print_text(&st, err);
 }

@@ -11,6 +11,7 @@
 
 #include "cli_audit.h"
 #include "cli_loss.h"
+#include "cli_mirror.h"
 #include "cli_protocol.h"
 
 struct entry {                /* a bundle, as the ledger, the folder or both know it */
@@ -39,6 +40,7 @@ struct verify {
 	char **left; size_t n_left;   /* older generations that are still there */
 	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
 	struct cli_loss *lost; size_t n_lost; /* declared so, and not back */
+	struct run_mirror_report *mirror;     /* NULL: not asked for */
 };
 
 static struct entry *find(struct verify *v, const char *rel_path)
@@ -344,6 +346,7 @@ static int print_json(const struct verify *v, bool ok, struct err *err)
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
 	cli_json_int(doc, "expired", v->expired);
+	cli_json_put(doc, "mirror", cli_mirror_json(v->mirror));
 	cli_json_put(doc, "lost", cli_losses_json(v->lost, v->n_lost));
 	for (size_t i = 0; i < v->n_left; i++)
 		put_name(left, v->left[i]);
@@ -377,6 +380,7 @@ static int print_text(const struct verify *v, struct err *err)
 	if (v->expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
 	cli_losses_print(v->cli, v->lost, v->n_lost);
+	cli_mirror_print(v->cli, v->mirror);
 	if (!v->cli->args->n_operands)
 		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
@@ -409,7 +413,7 @@ static int judge(const struct verify *v, struct err *err)
 		return judge_ledger(v, err);
 	if (!v->missing && !v->unknown && !v->damaged) {
 		if (v->access.code == 0)
-			return 0;
+			return cli_mirror_judge(v->mirror, err);
 		*err = v->access;
 		return err_prefix(err, "case log");
 	}
@@ -479,6 +483,8 @@ int cli_cmd_verify(struct cli *cli, struct err *err)
 			r = check_one(&v, &v.entry[i], err);
 	if (r == 0)
 		r = check_rest(&v, err);
+	if (r == 0)
+		r = cli_mirror_verify(cli, &v.mirror, err);
 	if (r < 0)
 		return r;
 	cli_progress_clear();

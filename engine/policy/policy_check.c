@@ -52,6 +52,65 @@ static void check_url(struct problem_list *l, const char *url, const struct node
 	policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it here.");
 }
 
+/* s3://bucket/prefix, of letters that mean themselves in a path and in a signature. */
+static bool is_bucket(const char *url)
+{
+	const char *name = url + 5, *prefix;
+	size_t n;
+
+	if (strncmp(url, "s3://", 5) != 0)
+		return false;
+	n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-");
+	prefix = name + n;
+	if (n < 3 || n > 63 || name[0] == '.' || name[0] == '-')
+		return false;
+	if (*prefix == '\0' || strcmp(prefix, "/") == 0)
+		return true;
+	return *prefix == '/' && strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == strlen(prefix) &&
+	       !strstr(prefix, "//") && !strstr(prefix, "/.");
+}
+
+/* Nothing behind the host but a port, and a slash. */
+static bool is_endpoint(const char *url)
+{
+	const char *host = strstr(url, "://");
+	size_t n;
+
+	if (!host || (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0))
+		return false;
+	host += 3;
+	n = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]");
+	return n > 0 && (host[n] == '\0' || strcmp(host + n, "/") == 0);
+}
+
+static bool is_here(const char *url)
+{
+	static const char *const here[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+
+	for (size_t i = 0; i < ARRAY_LEN(here); i++) {
+		size_t n = strlen(here[i]);
+
+		if (strncmp(url, here[i], n) == 0 && strchr(":/", url[n])) /* also at the end */
+			return true;
+	}
+	return false;
+}
+
+static void check_mirror(struct problem_list *l, const struct policy_mirror *m, const struct node *n)
+{
+	if (m->bucket && !is_bucket(m->bucket)) {
+		policy_problem(l, policy_node_get(n, "bucket"), "`bucket` is not a bucket with a prefix");
+		policy_hint(l, "Write it as in `bucket: s3://chat-archive/mattermost`: lower-case letters, digits, `.` and `-`, then a path of letters, digits, `.`, `_`, `-`.");
+	}
+	if (m->endpoint && !is_endpoint(m->endpoint)) {
+		policy_problem(l, policy_node_get(n, "endpoint"), "`endpoint` is not the address of a store");
+		policy_hint(l, "Write it as in `endpoint: https://s3.example.org`, without a path, a name or a password.");
+	} else if (m->endpoint && strncmp(m->endpoint, "http://", 7) == 0 && !is_here(m->endpoint)) {
+		policy_problem(l, policy_node_get(n, "endpoint"), "`endpoint` is another machine, and `http://` hides nothing on the way");
+		policy_hint(l, "Write `https://`; where the store's authority is one of your own, add `ca: FILE`.");
+	}
+}
+
 static bool list_equal(const struct policy_list *a, const struct policy_list *b)
 {
 	if (a->n != b->n)
@@ -148,6 +207,8 @@ void policy_check(struct problem_list *l, struct policy *p, const struct node *r
 
 	check_database(l, p, database);
 	check_url(l, p->database.url, policy_node_get(database, "url"));
+	if (p->archive.mirror.present)
+		check_mirror(l, &p->archive.mirror, policy_node_get(policy_node_get(root, "archive"), "mirror"));
 	apply_preset(&p->throttle);
 	if (p->people.present)
 		check_people(l, &p->people, policy_node_get(root, "departed_users"));

@@ -17,6 +17,7 @@
 #define POLICY_NAME_MAX 64
 #define POLICY_SELECTOR_MAX 256
 #define POLICY_PATH_MAX 4000
+#define POLICY_ADDRESS_MAX 500
 #define POLICY_NOTE_MAX 2000
 
 /* ---- nodes ---- */

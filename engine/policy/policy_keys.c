@@ -196,6 +196,28 @@ static const struct policy_key database_keys[] = {
 static const struct policy_section database_section = {
 	.name = "`database`", .title = "database", KEYS(database_keys), .about = "How to reach the database: exactly one of these."};
 
+static const struct policy_key mirror_keys[] = {
+	{.name = "bucket", .kind = KIND_TEXT, AT(policy_mirror, bucket), .required = true, .max = POLICY_ADDRESS_MAX, .also = "store url target",
+	 .missing = "Write `bucket: s3://bucket/prefix`.", .example = "s3://chat-archive/mattermost",
+	 .about = "Bucket and prefix of the copies. A prefix belongs to one archive."},
+	{.name = "endpoint", .kind = KIND_TEXT, AT(policy_mirror, endpoint), .required = true, .max = POLICY_ADDRESS_MAX, .also = "server address",
+	 .missing = "Write the address of the store, such as `endpoint: https://s3.example.org`.", .example = "https://s3.example.org",
+	 .about = "Address of the store, `https://`, asked for `/bucket/...` (path style). `http://` only on this machine."},
+	{.name = "region", .kind = KIND_NAME, AT(policy_mirror, region), .max = POLICY_NAME_MAX, .fallback = "us-east-1", .also = "zone location",
+	 .example = "eu-central-1", .about = "The region that requests are signed for; stores of one's own often take any."},
+	{.name = "credentials", .kind = KIND_PATH, AT(policy_mirror, credentials), .required = true, .max = POLICY_PATH_MAX, .also = "keys key secret credentials_file",
+	 .missing = "Write the file with the keys, such as `credentials: /etc/mmretain/s3.credentials`.", .example = "/etc/mmretain/s3.credentials",
+	 .about = "A file with a section `[default]`, `aws_access_key_id = ...` and `aws_secret_access_key = ...`, of root or of the user that runs, not readable by others (mode 0600, or 0640)."},
+	{.name = "ca", .kind = KIND_PATH, AT(policy_mirror, ca), .max = POLICY_PATH_MAX, .also = "ca_file cacert certificate",
+	 .example = "/etc/mmretain/s3-ca.pem", .about = "Certificates of the authority that signed the store's; without it those of the system."},
+	{.name = "timeout", .kind = KIND_MILLIS, AT(policy_mirror, timeout_ms), .min = 1000, .max = 600000, .also = "patience", .fallback = "30s", .example = "60s",
+	 .about = "A connection that is not made, or moves less than 1 KiB a second, for so long has failed: 1s to 600s."},
+};
+static const struct policy_section mirror_section = {
+	.name = "`mirror`", .title = "mirror (of the archive)", KEYS(mirror_keys),
+	.about = "A copy of the archive in an S3-compatible store. Nothing is deleted from the database before its bundle is confirmed there. "
+		 "`docs/operating.md` says how to set it up, `docs/deleting.md` what it promises."};
+
 static const struct policy_key archive_keys[] = {
 	{.name = "store", .kind = KIND_PATH, AT(policy_archive, store), .required = true, .max = POLICY_PATH_MAX, .also = "path folder directory dir root",
 	 .missing = "Write where bundles go, such as `store: /var/lib/mmretain/archive`.", .example = "/var/lib/mmretain/archive",
@@ -204,9 +226,9 @@ static const struct policy_key archive_keys[] = {
 	 .also = "size max_size", .example = "256MiB", .about = "Raw rows per bundle, at most: 64KiB to 16GiB."},
 	{.name = "level", .kind = KIND_NUMBER, AT(policy_archive, level), .min = 1, .max = 19, .fallback = "6", .also = "compression zstd",
 	 .example = "3", .about = "zstd level of the rows. 3 takes half the time of 6 and a twentieth more space; past 9 nearly nothing is gained."},
-	{.name = "endpoint", .not_built = true, .kind = KIND_TEXT},
-	{.name = "region", .not_built = true, .kind = KIND_TEXT},
-	{.name = "credentials", .not_built = true, .kind = KIND_TEXT},
+	{.name = "mirror", .kind = KIND_SECTION, .section = &mirror_section, AT(policy_archive, mirror), HAS(policy_archive, mirror.present), .also = "copy s3 replica",
+	 .missing = "Write `mirror: {bucket: s3://bucket/prefix, endpoint: https://s3.example.org, credentials: /etc/mmretain/s3.credentials}`.",
+	 .about = "A copy in an S3-compatible store."},
 };
 static const struct policy_section archive_section = {
 	.name = "`archive`", .title = "archive", KEYS(archive_keys), .about = "Where bundles live."};

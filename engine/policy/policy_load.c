@@ -80,6 +80,7 @@ static struct policy *policy_new(void *ctx, const char *name, const char *text, 
 	hash_bytes(h, text, len, &p->digest);
 	TALLOC_FREE(h);
 	p->archive.bundle_size_bytes = 256 << 20;
+	p->archive.mirror.timeout_ms = 30000;
 	/* -1: not given; policy_check puts the preset's value there. */
 	p->throttle = (struct policy_throttle){PRESET_NORMAL, -1, -1, -1, -1};
 	return p;

@@ -128,9 +128,8 @@ static void put_section(struct buf *out, const struct policy_section *s, unsigne
 
 static void put_not_built(struct buf *out)
 {
-	const char *sep = "";
+	const char *const begin = "\n## Not in this version\n\nKnown, and refused with a message, so that nobody relies on them: ", *sep = begin;
 
-	buf_puts(out, "\n## Not in this version\n\nKnown, and refused with a message, so that nobody relies on them: ");
 	for (size_t i = 0; i < policy_root.n_keys; i++) {
 		const struct policy_key *k = &policy_root.key[i];
 
@@ -145,7 +144,7 @@ static void put_not_built(struct buf *out)
 			sep = ", ";
 		}
 	}
-	buf_puts(out, ".\n");
+	buf_puts(out, sep == begin ? "" : ".\n");
 }
 
 static const char dangers[] =

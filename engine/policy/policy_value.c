@@ -67,8 +67,8 @@ static bool name_ok(struct binder *b, const struct policy_key *k, const struct n
 			continue;
 		policy_problem(b->problems, v, "`%s` %s is not a plain name", k->name, Q(v));
 		policy_hint(b->problems,
-			    "Use letters, digits, `.`, `_`, `-`, and begin with a letter or digit; free text goes into `%s`.",
-			    strcmp(k->example, "alarms") == 0 ? "description" : "because");
+			    "Use letters, digits, `.`, `_`, `-`, and begin with a letter or digit%s.",
+			    strcmp(k->name, "name") != 0 ? "" : strcmp(k->example, "alarms") == 0 ? "; free text goes into `description`" : "; free text goes into `because`");
 		return false;
 	}
 	return true;
@@ -79,8 +79,8 @@ static bool path_ok(struct binder *b, const struct policy_key *k, const struct n
 	if (v->text[0] == '/')
 		return true;
 	if (strncmp(v->text, "s3://", 5) == 0 && strcmp(k->name, "store") == 0) {
-		policy_problem(b->problems, v, "an `s3://` store is not available in this version");
-		policy_hint(b->problems, "Write a folder, such as `store: /var/lib/mmretain/archive`.");
+		policy_problem(b->problems, v, "`store` is a folder; a bucket holds a copy of it");
+		policy_hint(b->problems, "Write a folder, such as `store: /var/lib/mmretain/archive`, and the bucket into `mirror: {bucket: ...}`.");
 		return false;
 	}
 	policy_problem(b->problems, v, "`%s` %s is not an absolute path", k->name, Q(v));

@@ -8,6 +8,7 @@
 #include "run_internal.h"
 #include "run_erase.h"
 #include "run_held.h"
+#include "run_mirror.h"
 
 #include <mmretain/catalog.h>
 
@@ -36,6 +37,7 @@ static void fill_line(struct erase *x, struct erase_bundle *b, const struct rece
 /* From the line `erased` on the new file is the bundle, whatever becomes of the old one. */
 static int enter_new(struct erase *x, struct erase_bundle *b, const struct ledger_erasure *line, struct err *err)
 {
+	const struct erase_swap swap = {b->ret->rel_path, line->rel_path, line->file_digest, line->rows_digest};
 	struct receipt *new;
 	int rc = bundle_erase_publish(b->erasure, b, &new, err);
 
@@ -44,7 +46,7 @@ static int enter_new(struct erase *x, struct erase_bundle *b, const struct ledge
 	b->ret->new_rel_path = mem_strdup(x->report, line->rel_path);
 	b->ret->new_bytes = receipt_file_bytes(new);
 	b->ret->state = RUN_ERASE_DONE;
-	return erase_remove_old(x->store, b->ret->rel_path, err);
+	return erase_remove_old(x->store, x->mirror, &swap, err);
 }
 
 static int erase_one(struct erase *x, struct erase_bundle *b, struct err *err)
@@ -139,7 +141,7 @@ static int ask_database(struct erase *x, struct err *err)
 /* What was said of this person's holds with --without was said of nobody else's. */
 static int finish(struct erase *x, struct err *err)
 {
-	const struct erase_asker asker = {.policy = x->policy, .mm = x->mm, .only = x->policy && x->mm ? NULL : x->person_digest};
+	const struct erase_asker asker = {.policy = x->policy, .mm = x->mm, .mirror = x->mirror, .only = x->policy && x->mm ? NULL : x->person_digest};
 	struct run_erase_report *r = x->report;
 	struct erase_finished n = {.done = 0};
 	int rc = erase_finish(x->ctx, &asker, x->store, x->ledger, &n, err);
@@ -149,6 +151,14 @@ static int finish(struct erase *x, struct err *err)
 	r->held = n.held;
 	r->left = n.left;
 	return rc;
+}
+
+/* Without its policy nothing tells of a mirror: the next run brings it what was erased here. */
+static int open_mirror(struct erase *x, struct err *err)
+{
+	int rc = x->policy ? run_mirror_open(x->ctx, x->policy, &x->mirror, err) : 0;
+
+	return rc < 0 ? rc : mirror_home(x->mirror, x->store, err);
 }
 
 static int begin(struct erase *x, struct err *err)
@@ -161,7 +171,7 @@ static int begin(struct erase *x, struct err *err)
 		return rc;
 	if (o->act) {
 		person_digest(x);
-		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
+		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = open_mirror(x, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
 		    (rc = store_refresh_format(x->store, err)) < 0)
 			return rc;
 		rc = finish(x, err);
@@ -261,5 +271,7 @@ int run_erase(void *ctx, const struct policy *policy, struct store *store, const
 	rc = all(&x, err);
 	if (x.report->count[RUN_ERASE_DONE] || x.report->finished || x.report->withdrawn)
 		reindex(&x);
-	return rc < 0 ? rc : judge(x.report, err);
+	if (rc == 0)
+		rc = judge(x.report, err);
+	return mirror_end(x.mirror, store, rc, err);
 }

@@ -16,6 +16,7 @@ struct erase {
 	struct mm *mm;                     /* NULL: the database is not to be asked */
 	const char **late; size_t n_late;  /* files of late rows: the digits of their bundles */
 	struct ledger *ledger;             /* NULL: only looked at */
+	struct mirror *mirror;             /* NULL: there is none, or only looked at */
 	struct ledger_state *state;
 	struct run_erase_report *report;
 	char person_digest[DIGEST_HEX + 1];
@@ -56,6 +57,7 @@ int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, s
 
 struct erase_asker {
 	const struct policy *policy; struct mm *mm; /* NULL as in struct erase */
+	struct mirror *mirror;             /* NULL: the policy has none */
 	const char *only;                  /* NULL: whom holds name by now can be told; else the digest of the one person of whom the caller has said that no other counts */
 };
 struct erase_pair { const char *old_rel_path, *rel_path; uint64_t rows; }; /* two generations, and how many rows the newer one lacks */
@@ -67,8 +69,9 @@ int erase_held(void *ctx, const struct erase_asker *asker, struct store *store, 
 
 /* The lines `erasing` and `erased` of one bundle. */
 int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err) MMR_CHECKED;
-/* After `erased`: the old file goes, out of every index first. */
-int erase_remove_old(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+/* After `erased`: the mirror has the new file (its digests as in the ledger) and not the old one; then the old file goes, out of every index first. */
+struct erase_swap { const char *old_rel_path, *rel_path, *file_hex, *rows_hex; };
+int erase_remove_old(const struct store *store, struct mirror *m, const struct erase_swap *swap, struct err *err) MMR_CHECKED;
 /* What a call before left: announced and published, but not entered; entered, but the old file is there.  Holds are asked again for each; where one covers what
  * was erased, an erasure that is not entered is withdrawn, and an old file that is there stays.  An older generation that cannot be shown to have been
  * replaced by a sound one, or for which holds cannot be asked, is left.  Each with a warning, and counted. */

@@ -12,6 +12,7 @@
  */
 #include "run_internal.h"
 #include "run_erase.h"
+#include "run_mirror.h"
 
 #include <mmretain/catalog.h>
 
@@ -62,11 +63,12 @@ static int remove_one(const struct store *store, const char *rel_path, const enu
 	return catalog_forget(store, &path, 1, err);
 }
 
-int erase_remove_old(const struct store *store, const char *rel_path, struct err *err)
+int erase_remove_old(const struct store *store, struct mirror *m, const struct erase_swap *swap, struct err *err)
 {
 	static const enum fault_id at[] = {FAULT_ERASE_AFTER_LINE, FAULT_ERASE_BEFORE_UNLINK, FAULT_ERASE_AFTER_UNLINK};
+	int rc = mirror_replace(m, store, swap->old_rel_path, swap->rel_path, swap->file_hex, swap->rows_hex, err);
 
-	return remove_one(store, rel_path, at, err);
+	return rc < 0 ? rc : remove_one(store, swap->old_rel_path, at, err);
 }
 
 /* ---- after a crash ---- */
@@ -197,19 +199,19 @@ static int take_up(struct finish *f, const struct ledger_erasure *e, struct err 
 /* ---- older generations ---- */
 
 /* An older generation is the only copy of everybody else's rows when the newer one has come to harm since.  Of several the last one counts. */
-static int read_successor(const struct store *store, struct ledger_voucher v, char ret_path[sizeof v.by], struct err *err)
+static int read_successor(const struct store *store, struct ledger_voucher *v, char ret_path[sizeof v->by], struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "successor");
 	struct receipt *r;
 	int rc = 0;
 
-	while (rc == 0 && v.replaced) {
-		memcpy(ret_path, v.by, sizeof v.by);
-		rc = ledger_vouch(store->ledger_dirfd, ret_path, &v, err);
+	while (rc == 0 && v->replaced) {
+		memcpy(ret_path, v->by, sizeof v->by);
+		rc = ledger_vouch(store->ledger_dirfd, ret_path, v, err);
 	}
-	if (rc == 0 && !v.found)
+	if (rc == 0 && !v->found)
 		rc = err_set(err, ERR_VERIFY, "no line of the ledger vouches for \"%s\"", ret_path);
-	return rc < 0 ? rc : bundle_reopen(ctx, store->root_dirfd, ret_path, &v.file, &v.rows, &r, err);
+	return rc < 0 ? rc : bundle_reopen(ctx, store->root_dirfd, ret_path, &v->file, &v->rows, &r, err);
 }
 
 /* Both files of an erasure that stands as it did are told already. */
@@ -256,8 +258,9 @@ static int ask_old(struct finish *f, const char *rel_path, const char *newest, c
 static int on_replaced(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
 	struct finish *f = payload;
-	struct ledger_voucher v;
-	char newest[sizeof v.by];
+	struct ledger_voucher v, last;
+	char newest[sizeof v.by], file_hex[DIGEST_HEX + 1], rows_hex[DIGEST_HEX + 1];
+	const struct erase_swap swap = {rel_path, newest, file_hex, rows_hex};
 	int rc = ledger_vouch(f->store->ledger_dirfd, rel_path, &v, err);
 
 	(void)size_bytes;
@@ -270,11 +273,14 @@ static int on_replaced(void *payload, const char *rel_path, uint64_t size_bytes,
 		log_warn("beside %s lies a later generation that no line of the ledger puts in its place; both are left, `mmretain verify` looks at them", rel_path);
 		return 0;
 	}
-	if ((rc = read_successor(f->store, v, newest, err)) < 0)
+	last = v;
+	if ((rc = read_successor(f->store, &last, newest, err)) < 0)
 		return is_told(err) ? leave_old(f, rel_path, "the file that took its place cannot be read back", err) : rc;
 	if ((rc = ask_old(f, rel_path, newest, v.person_digest, err)) != 0)
 		return rc < 0 ? rc : 0;
-	if ((rc = erase_remove_old(f->store, rel_path, err)) < 0)
+	digest_hex(&last.file, file_hex);
+	digest_hex(&last.rows, rows_hex);
+	if ((rc = erase_remove_old(f->store, f->asker->mirror, &swap, err)) < 0)
 		return rc;
 	f->to->done++;
 	return 0;
@@ -296,7 +302,7 @@ int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store
 
 int run_erase_recover(struct run *run, struct err *err)
 {
-	const struct erase_asker asker = {.policy = run->policy, .mm = run->mm};
+	const struct erase_asker asker = {.policy = run->policy, .mm = run->mm, .mirror = run->mirror};
 	struct catalog_totals totals;
 	struct erase_finished n = {.done = 0};
 	int rc = erase_finish(run->ctx, &asker, run->store, run->ledger, &n, err);

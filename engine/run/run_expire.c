@@ -1,7 +1,7 @@
 /*
  * run_expire.c - bundles past their time are removed, as the last step of a night or by themselves.
  *
- * Each: line `expiring`, file, index, late rows; then, for all of a call, the catalog, and a line `expired` for each.  A call that ends in between
+ * Each: line `expiring`, its copies in the mirror, file, index, late rows; then, for all of a call, the catalog, and a line `expired` for each.  A call that ends in between
  * has announced what it removes: the next one finds the line, and the file there (then it is looked at like any other) or gone (then the
  * rest of it goes).
  */
@@ -9,6 +9,7 @@
 #include "run_erase.h"
 #include "run_expire.h"
 #include "run_held.h"
+#include "run_mirror.h"
 
 #include <mmretain/catalog.h>
 
@@ -126,7 +127,8 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 
 	if (rc < 0 || (!b->announced && (rc = line_expiring(x, p, b, err)) < 0))
 		return rc;
-	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
+	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = mirror_drop(x->mirror, p, err)) < 0 || (rc = still_ours(x, err)) < 0 ||
+	    (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
 		return rc;
 	b->removed = true;
 	if ((rc = remove_rest(x, p, b, err)) < 0)
@@ -314,7 +316,8 @@ static int open_all(struct run_expire *x, struct err *err)
 		return rc;
 	if ((rc = mm_probe(x->mm, err)) < 0)
 		return rc;
-	if (x->options->act && (rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0)
+	if (x->options->act && ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = run_mirror_open(x->ctx, x->policy, &x->mirror, err)) < 0 ||
+				(rc = mirror_home(x->mirror, x->store, err)) < 0))
 		return rc;
 	return held_check_home(x->store, x->mm, err);
 }
@@ -330,11 +333,15 @@ int run_expire(void *ctx, const struct policy *policy, struct store *store, cons
 	*ret = x.report;
 	rc = open_all(&x, err);
 	if (rc == 0 && x.ledger) { /* which file of two is the bundle must be settled first; a run does that when it recovers */
-		const struct erase_asker asker = {.policy = policy, .mm = x.mm};
+		const struct erase_asker asker = {.policy = policy, .mm = x.mm, .mirror = x.mirror};
 
 		rc = erase_finish(own, &asker, store, x.ledger, &finished, err);
 	}
-	return rc < 0 ? rc : expire(&x, err);
+	if (rc == 0) {
+		rc = expire(&x, err);
+		rc = mirror_end(x.mirror, store, rc, err);
+	}
+	return rc;
 }
 
 /* ---- the step of a night ---- */
@@ -349,12 +356,14 @@ static bool is_whole_night(const struct run_options *o)
 int run_expire_step(struct run *run, struct err *err)
 {
 	struct run_expire_options options = {.act = true, .deadline_boot_ms = run->options->deadline_boot_ms, .progress = run->options->progress};
-	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .lock_db = run->lock_db, .ledger = run->ledger, .run_id = run->report->id,
+	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .lock_db = run->lock_db, .ledger = run->ledger, .mirror = run->mirror, .run_id = run->report->id,
 			       .options = &options};
 	int rc;
 
 	if (!is_whole_night(run->options))
 		return 0;
+	if (x.mirror)
+		mirror_until(x.mirror, options.deadline_boot_ms);
 	x.report = run->report->expire = mem_new(run->report, struct run_expire_report);
 	if ((rc = expire(&x, err)) != -ERR_KEPT)
 		return rc;

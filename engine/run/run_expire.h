@@ -29,6 +29,7 @@ struct run_expire {
 	struct ledger_state *state;
 	struct ledger_archive *archive;
 	struct ledger *ledger;         /* NULL: only looked at */
+	struct mirror *mirror;         /* NULL: the policy has none */
 	const char *run_id;            /* NULL: not in a run */
 	const struct run_expire_options *options;
 	struct run_expire_report *report;

@@ -1,5 +1,6 @@
 /* run_night.c - the order of steps of one night. */
 #include "run_internal.h"
+#include "run_mirror.h"
 
 #include <errno.h>
 #include <string.h>
@@ -192,7 +193,7 @@ static int open_all(struct run *run, struct err *err)
 	if ((rc = purge_bundle_kinds(run->ctx, run->mm, &run->kind, err)) < 0)
 		return rc;
 	rc = ledger_open(run->ctx, run->store->ledger_dirfd, &run->ledger, err);
-	return rc < 0 ? rc : check_home(run, err);
+	return rc < 0 || (rc = check_home(run, err)) < 0 ? rc : run_mirror_begin(run, err);
 }
 
 static struct plan_options plan_options(const struct run *run)
@@ -348,6 +349,8 @@ static int close_run(struct run *run, int rc, struct err *err)
 	end = run_line_kept(run, &own);
 	if (end == 0)
 		end = run_line_end(run, rc, &own);
+	if (end == 0)
+		end = run_mirror_close(run, &own);
 	if (end < 0 && rc == 0) {
 		*err = own;
 		return end;
@@ -371,7 +374,7 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 	if ((rc = name_run(run->report, err)) < 0)
 		return rc;
 	if ((rc = open_all(run, err)) == 0)
-		rc = night(run, err);
+		rc = run_mirror_rest(run, night(run, err), err);
 	tell_state(rc, err);
 	rc = close_run(run, rc, err);
 	/* Locks and the ledger go with the process or the caller's context, after the report was printed. */

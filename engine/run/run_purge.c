@@ -1,5 +1,6 @@
 /* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; their attachments go at the end of the run (run_unlink.c). */
 #include "run_internal.h"
+#include "run_mirror.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,8 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	size_t n_scopes;
 	int rc;
 
+	if ((rc = run_mirror_gate(run, p, err)) < 0)
+		return rc;
 	/* Since the run began the archive may have gone from its place, and a trigger, a foreign key, a migration or the server's own job may have come. */
 	if ((rc = store_check_place(run->store, err)) < 0 || (rc = mm_probe_watch(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)

@@ -6,6 +6,7 @@
  * before anything is deleted: an open one keeps dead index entries alive.
  */
 #include "run_internal.h"
+#include "run_mirror.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -351,7 +352,7 @@ static int archive_beside_chat(struct sitting *s, struct spool *due, struct err 
 	return a.rc;
 }
 
-/* Every bundle of the sitting, then one sweep.  When time is up, what was deleted is still settled. */
+/* Every bundle of the sitting, then one sweep.  When time is up, or the mirror does not take the next one, what was deleted is still settled. */
 static int purge(struct sitting *s, struct err *err)
 {
 	struct run_purge *p = mem_array(s->ctx, struct run_purge, s->n_units + 1);
@@ -371,7 +372,7 @@ static int purge(struct sitting *s, struct err *err)
 		purge_hints_start(s->hints, s->unit[n].from_hint);
 		rc = run_purge_delete(run, &p[n], err);
 	}
-	if (rc == 0 || rc == -ERR_WORK_LEFT) {
+	if (rc == 0 || rc == -ERR_WORK_LEFT || run_mirror_failed(run)) {
 		end = run_purge_settle(run, p, n, rc == 0 ? err : &own);
 		rc = rc == 0 ? end : rc;
 	}

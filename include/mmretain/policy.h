@@ -55,10 +55,18 @@ struct policy_hold {
 
 struct policy_database { char *mattermost_config, *service, *url; };  /* exactly one set */
 
+struct policy_mirror {                /* optional archive.mirror: */
+	bool present;
+	char *bucket, *endpoint, *region; /* s3://bucket/prefix; https://host; NULL: us-east-1 */
+	char *credentials, *ca;           /* files; ca may be NULL */
+	int32_t timeout_ms;               /* default 30 s */
+};
+
 struct policy_archive {
-	char *store;                      /* folder, or s3://bucket/prefix */
+	char *store;                      /* folder */
 	uint64_t bundle_size_bytes;       /* default 256 MiB */
 	int32_t level;                    /* zstd level, default 6 */
+	struct policy_mirror mirror;
 };
 
 enum policy_preset { PRESET_NORMAL, PRESET_GENTLE, PRESET_FAST };

@@ -213,6 +213,45 @@ struct run_abandoned {
  * Durable afterwards: the line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
 int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err) MMR_CHECKED;
 
+/* ---- the copy in a bucket (run_mirror.c, run_mirror_all.c) ---- */
+
+struct mirror;
+/* The mirror of the policy; NULL: it has none.  Asks the store nothing.  Parent ctx.  Errors as mirror_open. */
+int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err) MMR_CHECKED;
+
+enum run_mirror_depth { RUN_MIRROR_LIST /* names */, RUN_MIRROR_SUMS /* as the store gives them */, RUN_MIRROR_READ /* every byte */ };
+struct run_mirror_found { const char *rel_path, *why; };
+struct run_mirror_report {
+	uint64_t bundles;                  /* that should have a copy */
+	uint64_t missing, other;           /* have none, or one of other bytes */
+	uint64_t gone, unknown;            /* objects of bundles that expired or were replaced, and such as no line names */
+	struct run_mirror_found *found; size_t n;
+};
+/* Compares what the ledger names with what the mirror has; changes nothing.  *ret is filled as far as it came, also on errors (parent ctx).  ERR_VERIFY: the mirror is
+ * of another archive; ERR_STORE, ERR_INTERRUPTED. */
+int run_mirror_look(void *ctx, struct mirror *m, const struct store *store, enum run_mirror_depth depth, const struct progress *progress,
+		    struct run_mirror_report **ret, struct err *err) MMR_CHECKED;
+
+struct run_fetch_options {
+	bool act;                          /* false: only looked at, without any lock */
+	const char *const *bundle; size_t n_bundles; /* file names or paths: only these, also such as the ledger does not know; none: all that are missing here */
+	const struct progress *progress;
+};
+enum run_fetch_state { RUN_FETCH_DUE, RUN_FETCH_DONE, RUN_FETCH_NONE /* the mirror has no copy either */, RUN_FETCH_DAMAGED /* what the mirror has is not what the ledger names */, RUN_FETCH_STATES };
+struct run_fetched { const char *rel_path, *why; uint64_t bytes; enum run_fetch_state state; };
+struct run_fetch_report {
+	bool ledger;                       /* it was missing here, and came (or, when only looked at, would come) from the mirror */
+	uint64_t beside;                   /* files beside the ledger that came */
+	struct run_fetched *bundle; size_t n;
+	uint64_t unknown;                  /* objects under bundles/ that no line names, and that nobody named */
+	uint64_t count[RUN_FETCH_STATES];
+};
+/* What the archive lacks and the mirror has: the ledger, when there is none here, the files beside it, bundles.  Each comes into partial/, is compared with the ledger's digest and read
+ * back in full, and is then published under its name, never over anything.  The store is open for writing.  *ret is filled as far as it came, also on errors (parent ctx).
+ * ERR_VERIFY: a copy is not what the ledger names, or the mirror is of another archive; ERR_NOT_FOUND: some have no copy, or the ledger has none; ERR_LOCKED, ERR_STORE, ERR_INTERRUPTED.
+ * Durable afterwards: what the report calls done.  A crash leaves a file in partial/, or the bundle in its place: the same call goes on. */
+int run_fetch(void *ctx, struct store *store, struct mirror *m, const struct run_fetch_options *options, struct run_fetch_report **ret, struct err *err) MMR_CHECKED;
+
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */
 

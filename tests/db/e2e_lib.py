@@ -137,10 +137,10 @@ class Copy:
         self.pg.dropdb(self.name)
         shutil.rmtree(self.where, ignore_errors=True)
 
-    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=(), purge_after=None, blob_grace="1ms", throttle=None):
-        """The YAML file; returns (path, parsed policy)."""
+    def write_policy(self, rules, holds=(), user=None, bundle_size="1MiB", store=None, url=None, more=(), purge_after=None, blob_grace="1ms", throttle=None, archive=()):
+        """The YAML file; returns (path, parsed policy).  archive: further lines of that section."""
         lines = ["version: 1", "database:", f"  url: {flow(url or self.url(user))}", "archive:", f"  store: {flow(store or self.archive)}",
-                 f"  bundle_size: {bundle_size}", "throttle: " + (throttle or f"{{preset: fast, pause_factor: 0, export_pause_factor: 0, blob_grace: {blob_grace}}}"), "rules:"]
+                 f"  bundle_size: {bundle_size}", *archive, "throttle: " + (throttle or f"{{preset: fast, pause_factor: 0, export_pause_factor: 0, blob_grace: {blob_grace}}}"), "rules:"]
         for key, entries in (("rules", rules), ("holds", holds)):
             if key == "holds" and entries:
                 lines.append("holds:")

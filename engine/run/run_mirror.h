@@ -1,0 +1,54 @@
+/* run_mirror.h - what the files about the mirror share with those that delete, erase and expire. */
+#ifndef RUN_MIRROR_H
+#define RUN_MIRROR_H
+
+#include <mmretain/ledger.h>
+#include <mmretain/run.h>
+#include <mmretain/store.h>
+#include <mmretain/store_mirror.h>
+
+struct run;
+struct run_purge;
+
+/* A mirror that is NULL makes each of these do nothing, and return 0.  Errors as in store_mirror.h. */
+
+/* ---- run_mirror.c: one thing ---- */
+
+/* The ledger there is the beginning of ours: the mirror is of this archive, and ours is no older copy.  ERR_VERIFY. */
+int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
+/* Ours, and the case log, as far as they consist of whole lines, take the place of what is there; never of anything that is not their beginning (ERR_VERIFY). */
+int mirror_ledger(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
+/* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
+int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
+/* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
+ * sums are asked for. */
+int mirror_side(struct mirror *m, const struct store *s, const char *begin, bool quick, struct err *err) MMR_CHECKED;
+
+/* An erasure: the newer file, its late rows and the line that says so are there; then the older one is gone. */
+int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path, const char *file_hex, const char *rows_hex, struct err *err) MMR_CHECKED;
+/* An expiry: every file that ever was the bundle, its late rows and a list of its ids are gone. */
+int mirror_drop(struct mirror *m, const struct ledger_published *p, struct err *err) MMR_CHECKED;
+/* After the last change of a call: what is to be said of it. */
+void mirror_tell(const struct mirror *m);
+/* The end of a command that wrote lines: the mirror has the ledger.  rc: how it ended; returned, or the mirror's error when that was 0. */
+int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err) MMR_CHECKED;
+
+/* ---- run_mirror_all.c: all of it ---- */
+
+/* What the archive has and the mirror lacks is brought there; what the ledger says is gone, goes there too. */
+int mirror_rest(struct mirror *m, const struct store *s, const struct progress *progress, struct err *err) MMR_CHECKED;
+
+/* ---- run_mirror_night.c: in a night ---- */
+
+/* Opens the mirror of the policy, and asks whether it is of this archive: before the first line. */
+int run_mirror_begin(struct run *run, struct err *err) MMR_CHECKED;
+/* Before the line `purging`: the bundle is in the mirror. */
+int run_mirror_gate(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
+/* Did the gate, and nothing else, end the deletes of this run? */
+bool run_mirror_failed(const struct run *run);
+/* When all else is done, or time is up: what the mirror lacks.  rc: how the night ended; returned, or the mirror's error when that was 0. */
+int run_mirror_rest(struct run *run, int rc, struct err *err) MMR_CHECKED;
+/* After the last line. */
+int run_mirror_close(struct run *run, struct err *err) MMR_CHECKED;
+
+#endif

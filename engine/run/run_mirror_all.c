@@ -1,0 +1,225 @@
+/* run_mirror_all.c - archive and mirror compared as a whole: what is brought there, and what goes. */
+#include "run_internal.h"
+#include "run_mirror.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* A path that the ledger names. */
+struct named { const char *path; const struct ledger_published *p; bool gone; /* by the ledger */ };
+struct there { const char *key; uint64_t bytes; };
+struct whole {
+	void *ctx;
+	struct named *named; size_t n_named;
+	struct there *there; size_t n_there;
+};
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct named *)a)->path, ((const struct named *)b)->path);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct there *)a)->key, ((const struct there *)b)->key);
+}
+
+static int note_there(void *payload, const char *key, uint64_t bytes, struct err *err)
+{
+	struct whole *w = payload;
+
+	if (w->n_there % 64 == 0)
+		w->there = mem_grow(w->ctx, w->there, struct there, w->n_there + 64);
+	w->there[w->n_there++] = (struct there){mem_strdup(w->ctx, key), bytes};
+	return stop_check(err);
+}
+
+static void name_all(struct whole *w, const struct ledger_archive *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		n += 1 + a->bundle[i].n_former;
+	w->named = mem_array(w->ctx, struct named, n + 1);
+	for (size_t i = 0; i < a->n; i++) {
+		const struct ledger_published *p = &a->bundle[i];
+
+		w->named[w->n_named++] = (struct named){p->rel_path, p, p->expiry == LEDGER_EXPIRED};
+		for (size_t k = 0; k < p->n_former; k++)
+			w->named[w->n_named++] = (struct named){p->former[k], p, true};
+	}
+	qsort(w->named, w->n_named, sizeof *w->named, by_path);
+}
+
+static int collect(void *ctx, struct mirror *m, const struct store *s, struct whole *w, struct ledger_archive **ret, struct err *err)
+{
+	int rc = ledger_archive(ctx, s->ledger_dirfd, ret, err);
+
+	*w = (struct whole){.ctx = ctx};
+	if (rc < 0)
+		return rc;
+	name_all(w, *ret);
+	if ((rc = mirror_each(m, "bundles/", note_there, w, err)) < 0)
+		return rc;
+	if (w->n_there)
+		qsort(w->there, w->n_there, sizeof *w->there, by_key);
+	return 0;
+}
+
+static const struct there *find_there(const struct whole *w, const char *path)
+{
+	const struct there key = {.key = path};
+
+	return w->n_there ? bsearch(&key, w->there, w->n_there, sizeof key, by_key) : NULL;
+}
+
+static const struct named *find_named(const struct whole *w, const char *key)
+{
+	const struct named at = {.path = key};
+
+	return w->n_named ? bsearch(&at, w->named, w->n_named, sizeof at, by_path) : NULL;
+}
+
+static bool is_here(const struct store *s, const char *path)
+{
+	struct stat st;
+
+	return fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What the archive has, and the ledger says is there, and the mirror lacks; or the mirror has something of another length in its place, which is told. */
+static bool is_lacking(const struct store *s, const struct whole *w, const struct ledger_published *p)
+{
+	const struct there *there = find_there(w, p->rel_path);
+	struct stat st;
+
+	return p->expiry == LEDGER_THERE && fstatat(s->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !(there && there->bytes == (uint64_t)st.st_size);
+}
+
+static int bring(struct mirror *m, const struct store *s, const struct whole *w, const struct ledger_archive *a, const struct progress *progress, struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < a->n && rc == 0; i++) {
+		progress_update(progress, "mirror", i, a->n, "bundles");
+		if (is_lacking(s, w, &a->bundle[i]))
+			rc = mirror_bundle(m, s, a->bundle[i].rel_path, a->bundle[i].file_digest, err);
+	}
+	return rc;
+}
+
+/* An erasure or an expiry by somebody who did not know of the mirror.  An older file that a hold keeps here is kept there. */
+static int drop(struct mirror *m, const struct store *s, const struct whole *w, struct err *err)
+{
+	uint64_t unknown = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < w->n_there && rc == 0; i++) {
+		const struct named *n = find_named(w, w->there[i].key);
+
+		unknown += !n;
+		if (!n || !n->gone || is_here(s, n->path))
+			continue;
+		log_info("the mirror still has %s, which the ledger says is gone: removing it", n->path);
+		rc = mirror_remove(m, n->path, err);
+	}
+	if (unknown)
+		log_warn("the mirror has %llu object%s under bundles/ that the ledger does not know; `mmretain verify --mirror` names %s", (unsigned long long)unknown, unknown == 1 ? "" : "s",
+			 unknown == 1 ? "it" : "them");
+	return rc;
+}
+
+int mirror_rest(struct mirror *m, const struct store *s, const struct progress *progress, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "mirror");
+	struct ledger_archive *a;
+	struct whole w;
+	int rc;
+
+	if (!m)
+		return 0;
+	if ((rc = collect(ctx, m, s, &w, &a, err)) < 0 || (rc = bring(m, s, &w, a, progress, err)) < 0 || (rc = drop(m, s, &w, err)) < 0)
+		return rc;
+	return mirror_side(m, s, "", true, err);
+}
+
+/* ---- looking ---- */
+
+static void find(struct run_mirror_report *r, const char *rel_path, const char *why)
+{
+	if (r->n % 64 == 0)
+		r->found = mem_grow(r, r->found, struct run_mirror_found, r->n + 64);
+	r->found[r->n++] = (struct run_mirror_found){mem_strdup(r, rel_path), why};
+}
+
+/* 0 also when it is not sound: that is found. */
+static int look_at(struct mirror *m, const struct ledger_published *p, enum run_mirror_depth depth, struct run_mirror_report *r, struct err *err)
+{
+	struct mirror_object there;
+	char hex[DIGEST_HEX + 1];
+	int rc = depth == RUN_MIRROR_READ ? mirror_get(m, p->rel_path, -1, &there, err) : mirror_look(m, p->rel_path, &there, err);
+
+	if (rc == -ERR_NOT_FOUND) { /* gone since it was listed */
+		err_clear(err);
+		r->missing++;
+		find(r, p->rel_path, "has no copy");
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	digest_hex(&there.sum, hex);
+	if (strcmp(hex, p->file_digest) == 0)
+		return 0;
+	r->other++;
+	find(r, p->rel_path, "the mirror has other bytes than the ledger names");
+	return 0;
+}
+
+static int look_at_wanted(struct mirror *m, const struct whole *w, const struct ledger_archive *a, enum run_mirror_depth depth, const struct progress *progress, struct run_mirror_report *r,
+			  struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < a->n && rc == 0; i++) {
+		const struct ledger_published *p = &a->bundle[i];
+
+		if (p->expiry != LEDGER_THERE)
+			continue;
+		progress_update(progress, "mirror", i, a->n, "bundles");
+		r->bundles++;
+		if (find_there(w, p->rel_path))
+			rc = depth == RUN_MIRROR_LIST ? 0 : look_at(m, p, depth, r, err);
+		else if (!p->loss) {
+			r->missing++;
+			find(r, p->rel_path, "has no copy");
+		}
+	}
+	return rc;
+}
+
+int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run_mirror_depth depth, const struct progress *progress, struct run_mirror_report **ret, struct err *err)
+{
+	auto_mem void *own = mem_context(NULL, "mirror");
+	struct run_mirror_report *r = mem_new(ctx, struct run_mirror_report);
+	struct ledger_archive *a;
+	struct whole w;
+	int rc;
+
+	*ret = r;
+	if ((rc = mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 || (rc = look_at_wanted(m, &w, a, depth, progress, r, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < w.n_there; i++) {
+		const struct named *n = find_named(&w, w.there[i].key);
+
+		if (!n) {
+			r->unknown++;
+			find(r, w.there[i].key, "the ledger does not know it");
+		} else if (n->gone && !is_here(s, n->path)) {
+			r->gone++;
+			find(r, w.there[i].key, "the ledger says that it is gone; the next run removes it");
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""The mirror when something has to go: what expires or is erased leaves nothing behind there, killed in between or not.
+
+usage: MMRETAIN=BINARY mirror_traces_test.py [-k NAME]
+"""
+import os
+import signal
+import time
+import unittest
+
+import e2e_lib as lib
+import erase_test
+import mirror_lib
+from e2e_lib import DAY
+from mirror_lib import PREFIX, STORE
+
+PG = WORLD = WHERE = NOW = None
+# Few bundles that expire, and one that does not.
+RULES = [{"name": "all", "match": {"team": "accelerator"}, "keep": {"for": "1000d"}, "archive": {"keep_for": "200d"}},
+         {"name": "square", "match": {"team": "accelerator", "channel": "town-square"}, "keep": {"for": "500d"}}]
+CASE = ("--case", "DPO-2026-7", "--reason", "request under Art. 17")
+WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"zqxdisplay")
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW
+    NOW = int(time.time()) * 1000 - 3 * DAY
+    WHERE = lib.folder("traces")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 300, 33, spice=erase_test.ONE)
+
+
+def tearDownModule():
+    PG.stop("immediate")
+    PG.remove()
+    lib.remove(WHERE)
+
+
+class Traces(mirror_lib.Base):
+    RULES = RULES
+
+    def world(self):
+        return WORLD
+
+    def where(self):
+        return WHERE
+
+    def now(self):
+        return NOW
+
+    def setUp(self):
+        super().setUp()
+        self.bench.run(code=self.bench.want.code)
+        self.assert_mirrored()
+        self.bench.now = NOW + 2 * DAY
+
+    def late(self, path):
+        """A file of late rows of a bundle, here and there."""
+        rows = next(e["rows_digest"] for e in self.lines("published") if e["rel_path"] == path)
+        name = f"ledger/late-{rows[:12]}-1.jsonl"
+        user = PG.psql("SELECT id FROM users WHERE username = 'zqxaccount'", db="world")
+        with open(os.path.join(self.archive, name), "w", encoding="ascii") as f:
+            f.write('{"k":"reaction","row":{"postid": "%s", "userid": "%s", "emojiname": "zqxwordsofone"}}\n' % ("p" * 26, user))
+        with open(os.path.join(self.archive, name), "rb") as f:
+            self.store.write(PREFIX + name, f.read())
+        return name
+
+    def words_there(self):
+        found = []
+        for key, body in self.there().items():
+            path = os.path.join(self.bench.copy.where, "object" + (".zst" if key.endswith(".zst") else ""))
+            with open(path, "wb") as f:
+                f.write(body)
+            content = erase_test.decompressed(path).lower()
+            found += [(key, w) for w in WORDS if w in content]
+        return found
+
+    def strike_all(self, check, *args):
+        """The command killed at each of its first requests, then at every ninth; each time the same command goes on."""
+        n, killed = 0, 0
+        while True:
+            n += 1 if n < 14 else 9
+            seen = len(self.store.log)
+            done, hit = self.strike(n, "after", *args)
+            if not hit:
+                return done, killed
+            self.assertEqual(done.code, -signal.SIGKILL, done.err)
+            killed += 1
+            check(self.store.log[seen:])
+
+    # ---- expiry ----
+    def due(self):
+        return [b["path"] for b in self.json("expire", "-n")["bundles"] if b["state"] == "expires"]
+
+    def test_expire(self):
+        due = self.due()
+        self.assertGreater(len(due), 2)
+        late = self.late(due[0])
+        gone = []
+
+        def look(phase):  # gone there before it is said to be gone
+            if phase == "before":
+                gone.extend(e["rel_path"] for e in self.lines("expired") if e["rel_path"] in self.there())
+
+        self.store.fault("DELETE", "", look)
+        self.bench.call("expire", "--yes", code=0)
+        self.assertEqual(gone, [])
+        self.assertEqual({e["rel_path"] for e in self.lines("expired")}, set(due))
+        self.assertNotIn(late, self.there())
+        self.assert_mirrored()
+
+    def test_expire_in_a_run(self):
+        due = self.due()
+        self.bench.run(code=(0, 3))
+        self.assertEqual({e["rel_path"] for e in self.lines("expired")}, set(due))
+        self.assert_mirrored()
+
+    def test_expire_refused(self):
+        """A copy that does not go keeps its bundle from being said to be gone."""
+        for action in ("403", "lost", "500"):
+            self.store.heal()
+            self.store.fault("DELETE", "bundles/", action)
+            self.bench.call("expire", "--yes", code=STORE)
+            self.assertEqual(self.lines("expired"), [])
+        self.store.heal()
+        due = self.due()
+        self.bench.call("expire", "--yes", code=0)
+        self.assertEqual({e["rel_path"] for e in self.lines("expired")}, set(due))
+        self.assert_mirrored()
+
+    def test_expire_killed(self):
+        due = self.due()[:2]
+        late = self.late(due[0])
+
+        def check(_):
+            for e in self.lines("expired"):
+                self.assertNotIn(e["rel_path"], self.there())
+
+        done, killed = self.strike_all(check, "expire", "--yes")
+        self.assertEqual(done.code, 0, done.err)
+        self.assertGreater(killed, 5)
+        self.assertFalse({late, *due} & set(self.there()))
+        self.assert_mirrored()
+
+    def test_versions(self):
+        """A bucket that keeps versions is told of."""
+        self.store.versioned = True
+        done = self.bench.call("expire", "--yes", code=0)
+        self.assertIn("keeps versions", done.err)
+        self.store.versioned = False
+        self.assertNotIn("keeps versions", self.bench.run(code=(0, 3)).err)
+
+    def test_behind_its_back(self):
+        """Expired and erased by somebody whose policy has no mirror: the next night makes it good."""
+        due = self.due()
+        self.bench.policy(self.RULES)
+        self.bench.call("expire", "--yes", code=0)
+        self.bench.call("erase", "--user", "zqxaccount", "--yes", *CASE, code=0)
+        self.assertTrue(set(due) & set(self.there()))
+        self.bench.policy(self.RULES, archive=self.mirror())
+        found = self.json("verify", "--mirror", "sums", code=15)["mirror"]
+        self.assertGreaterEqual(found["gone"], len(due))
+        self.bench.run(code=(0, 3))
+        self.assert_mirrored()
+        self.assertEqual(self.words_there(), [])
+
+    # ---- erasure ----
+    def erase(self, code=0):
+        return self.bench.call("erase", "--user", "zqxaccount", "--yes", *CASE, code=code)
+
+    def test_erase(self):
+        late = self.late(self.paths()[0])
+        self.assertTrue(self.words_there())
+        alone = []
+
+        def look(phase):  # the newer file is there before the older one goes
+            if phase == "before":
+                there = self.there()
+                alone.extend(e["old_rel_path"] for e in self.lines("erased") if e["old_rel_path"] not in there and e["rel_path"] not in there)
+
+        self.store.fault("DELETE", "", look)
+        self.erase()
+        self.assertEqual(alone, [])
+        self.assertGreater(len(self.lines("erased")), 2)
+        self.assertEqual(self.words_there(), [])
+        self.assertNotIn(late, self.there())
+        self.assert_mirrored()
+        self.bench.call("verify", "--mirror", "read", code=0)
+
+    def test_erase_refused(self):
+        """Neither file goes before the mirror has the newer one and not the older."""
+        for method, action in (("PUT", "500"), ("PUT", "swallow"), ("DELETE", "403"), ("DELETE", "lost")):
+            self.store.heal()
+            self.store.fault(method, "bundles/", action)
+            self.erase(STORE)
+            for e in self.lines("erased"):
+                self.assertTrue(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+        self.store.heal()
+        self.erase()
+        self.assertEqual(self.words_there(), [])
+        self.assert_mirrored()
+
+    def test_erase_killed(self):
+        self.late(self.paths()[0])
+
+        def check(_):
+            there = set(self.there())
+            done = {e["old_rel_path"]: e["rel_path"] for e in self.lines("erased")}
+            for path in self.paths():
+                self.assertTrue(path in there or path in done or path in done.values(), path)
+            for old, new in done.items():
+                self.assertTrue({old, new} & there)
+
+        user = PG.psql("SELECT id FROM users WHERE username = 'zqxaccount'", db="world")  # when all is erased no bundle knows the name
+        done, killed = self.strike_all(check, "erase", "--user", user, "--yes", *CASE)
+        self.assertEqual(done.code, 0, done.err)
+        self.assertGreater(killed, 5)
+        self.assertEqual(self.words_there(), [])
+        self.assert_mirrored()
+        self.bench.call("verify", "--mirror", "read", code=0)
+
+    def test_rebuilt(self):
+        """What comes back from the mirror has neither what expired nor who was erased."""
+        due = self.due()
+        self.bench.call("expire", "--yes", code=0)
+        self.erase()
+        here = self.here()
+        lib.remove(self.archive)
+        self.bench.call("init", code=0)
+        self.bench.call("fetch", code=0)
+        self.assertEqual(self.here(), here)
+        self.assertFalse(set(due) & set(self.paths()))
+        self.bench.call("verify", "--mirror", "read", code=0)
+
+
+if __name__ == "__main__":
+    unittest.main()
