@@ -84,6 +84,25 @@ int file_sync_dir(int dirfd, const char *name, struct err *err)
 	return 0;
 }
 
+int file_sync_above(int dirfd, const char *path, struct err *err)
+{
+	char folder[4096];
+
+	if ((size_t)snprintf(folder, sizeof folder, "%s", path) >= sizeof folder)
+		return err_set(err, ERR_STORE, "folder name has a bad length");
+	for (char *slash; (slash = strrchr(folder, '/'));) {
+		auto_fd int fd = -1;
+		int rc;
+
+		*slash = '\0';
+		if ((fd = openat(dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+			return err_sys(err, code_of(errno), errno, "cannot open folder %s", folder);
+		if ((rc = file_sync_dir(fd, folder, err)) < 0)
+			return rc;
+	}
+	return file_sync_dir(dirfd, path, err);
+}
+
 int file_sync_fs(int dirfd, const char *name, struct err *err)
 {
 	if (syncfs(dirfd) != 0)

@@ -218,7 +218,8 @@ static int publish_into(struct bundle_writer *w, int root_dirfd, const char *fol
 	auto_fd int dirfd = -1;
 	int rc = file_make_dirs(root_dirfd, folder, err);
 
-	if (rc)
+	/* A run that was killed may have made some of them, and not come to make them durable. */
+	if (rc || (rc = file_sync_above(root_dirfd, folder, err)))
 		return rc;
 	dirfd = openat(root_dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dirfd < 0)
@@ -264,13 +265,25 @@ int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct
 	return rc;
 }
 
+int bundle_settle(int root_dirfd, const char *rel_path, struct err *err)
+{
+	auto_fd int fd = -1;
+	int rc = open_bundle_file(root_dirfd, rel_path, &fd, err);
+
+	if (rc || (rc = file_sync(fd, rel_path, err)))
+		return rc;
+	return file_sync_above(root_dirfd, rel_path, err);
+}
+
 int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct digest *file_digest,
 		  const struct digest *rows_digest, struct receipt **ret, struct err *err)
 {
 	struct bundle_check found = {0};
 	uint64_t bytes = 0;
-	int fd = -1, rc = open_fresh(root_dirfd, rel_path, &fd, &bytes, err);
+	int fd = -1, rc = bundle_settle(root_dirfd, rel_path, err);
 
+	if (!rc)
+		rc = open_fresh(root_dirfd, rel_path, &fd, &bytes, err);
 	if (!rc)
 		rc = check_file(fd, rel_path, rel_path, READ_BACK_WORKERS, &found, NULL, err);
 	if (rc)

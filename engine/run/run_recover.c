@@ -182,7 +182,9 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	if ((rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
 		return rc;
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
-	if ((rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
+	/* Durable before the ledger says that it is published, as if the run had not been interrupted. */
+	if ((rc = bundle_settle(run->store->root_dirfd, rel_path, err)) < 0 ||
+	    (rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
 	    (rc = refuse_generation(&check, rel_path, err)) < 0 || (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
 		return err_prefix(err, "bundle %s, which the ledger does not know", rel_path);

@@ -135,6 +135,8 @@ int file_pread_all(int fd, void *ret, size_t len, off_t at, const char *name, st
 /* fdatasync / fsync; a failure is never retried (the kernel may have dropped the pages). */
 int file_sync(int fd, const char *name, struct err *err) MMR_CHECKED;
 int file_sync_dir(int dirfd, const char *name, struct err *err) MMR_CHECKED;
+/* fsyncs every folder that `path` (below dirfd) is in, dirfd the last: a folder that somebody else made need not be durable. */
+int file_sync_above(int dirfd, const char *path, struct err *err) MMR_CHECKED;
 /* The whole file system of that folder: for names removed from very many folders. */
 int file_sync_fs(int dirfd, const char *name, struct err *err) MMR_CHECKED;
 int file_close(int *fd, const char *name, struct err *err) MMR_CHECKED; /* sets *fd = -1 */

@@ -149,7 +149,10 @@ int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t p
 /* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
  * what may be deleted and is removed by the caller afterwards. */
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
-/* A receipt for a bundle that is already published (recovery): full verification against the digests that the ledger names.  ERR_STORE when it is
+/* Makes what lies under the name of a published bundle durable, with its name in every folder: a run that was killed just after the rename did not, nor
+ * need a person who put a copy there.  ERR_NOT_FOUND, ERR_VERIFY when it is no file, ERR_STORE. */
+int bundle_settle(int root_dirfd, const char *rel_path, struct err *err) MMR_CHECKED;
+/* A receipt for a bundle that is already published (recovery): bundle_settle, then full verification against the digests that the ledger names.  ERR_STORE when it is
  * not there, ERR_VERIFY. */
 int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct digest *file_digest,
 		  const struct digest *rows_digest, struct receipt **ret, struct err *err) MMR_CHECKED;

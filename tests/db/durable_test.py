@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What must be on the disk before what: the system calls of a run, a restore and a hold, in the order in which they happened.
+"""What must be on the disk before what: the system calls of a run, of one after it was killed, of a restore and a hold, in the order in which they happened.
 
 A power cut loses what was written and not synced, and names of files whose folder was not synced.  So whenever a COMMIT is sent that
 deletes or brings back, and whenever the ledger says that a bundle is published, nothing of the archive but its indexes, and no
@@ -10,6 +10,7 @@ usage: MMRETAIN=BINARY durable_test.py [-k NAME]
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -19,7 +20,7 @@ import e2e_lib as lib
 import oracle
 
 CASE = ("--case", "17/26", "--reason", "deleted by mistake")
-CALLS = "write,pwrite64,writev,fsync,fdatasync,syncfs,sync,rename,renameat,renameat2,link,linkat,openat,mkdir,mkdirat,unlink,unlinkat,sendto,ftruncate,copy_file_range"
+CALLS = "write,pwrite64,writev,fsync,fdatasync,syncfs,sync,rename,renameat,renameat2,link,linkat,openat,mkdir,mkdirat,unlink,unlinkat,sendto,ftruncate,copy_file_range,fadvise64"
 PG = WORLD = WHERE = None
 LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(<[^>]*>)?(?: .*)?$")
 
@@ -105,26 +106,27 @@ class Durable(unittest.TestCase):
         self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), int(time.time()) * 1000)
         self.addCleanup(self.bench.copy.remove)
         self.bench.begin(bundle_size="64MiB")
+        self.disk = Disk(os.path.realpath(self.bench.copy.archive), os.path.realpath(self.bench.copy.data))
 
-    def traced(self, *args, code=0):
-        """Calls of the program, each with what a power cut just before it would lose."""
+    def traced(self, *args, code=0, inject=None):
+        """Calls of the program, each with what a power cut just before it would lose, also of what traced() before left so.  inject: what befalls a call."""
         out = os.path.join(self.bench.copy.where, "calls")
         bench, real = self.bench, lib.PROGRAM
-        lib.PROGRAM = ["strace", "-f", "-y", "-qq", "-s", "300", "-o", out, "-e", "trace=" + CALLS, lib.binary()]
+        lib.PROGRAM = ["strace", "-f", "-y", "-qq", "-s", "300", "-o", out, "-e", "trace=" + CALLS, *(("-e", "inject=" + inject) if inject else ()), lib.binary()]
         bench.env["ASAN_OPTIONS"] = "detect_leaks=0"
         try:
             done = bench.call(*args)
         finally:
             lib.PROGRAM = real
         self.assertIn(done.code, code if isinstance(code, tuple) else (code,), done.err)
-        disk, calls = Disk(os.path.realpath(bench.copy.archive), os.path.realpath(bench.copy.data)), []
+        disk, calls, syncs = self.disk, [], self.disk.syncs
         with open(out, encoding="utf-8", errors="replace") as f:
             for line in joined(f.read()):
                 m = LINE.match(line)
                 if m and int(m[3]) >= 0:
                     calls.append((m[1], m[2], disk.lost()))
                     disk.call(m[1], m[2], m[4])
-        self.assertGreater(disk.syncs, 0)
+        self.assertTrue(disk.syncs > syncs or inject)
         return calls
 
     def commits(self, calls):
@@ -133,22 +135,63 @@ class Durable(unittest.TestCase):
     def said(self, calls, kind):
         return [i for i, (what, args, _) in enumerate(calls) if what == "write" and "entries.jsonl" in args and f'\\"type\\":\\"{kind}\\"' in args]
 
-    def test_run(self):
-        calls = self.traced("run", "--yes", code=(0, 3))
-        purging, purged = self.said(calls, "purging"), self.said(calls, "purged")
-        self.assertTrue(purging and purged and self.said(calls, "published"))
-        deleting = [(i, lost) for i, lost in self.commits(calls) if i > purging[0]]
-        self.assertGreater(len(deleting), 2)
+    def ordered(self, calls):
+        """Nothing that a delete or a line of the ledger relies on can be lost."""
+        purging = self.said(calls, "purging")
+        deleting = [(i, lost) for i, lost in self.commits(calls) if purging and i > purging[0]]
         for i, lost in deleting:
             self.assertEqual(lost, [], f"at call {i}, a COMMIT after `purging`")
         for kind in ("published", "purging", "purged", "bundle-done", "run-end"):
             for i in self.said(calls, kind):
                 self.assertEqual(calls[i][2], [], f"before the line `{kind}`")
+        return len(deleting)
+
+    def test_run(self):
+        calls = self.traced("run", "--yes", code=(0, 3))
+        purged = self.said(calls, "purged")
+        self.assertTrue(purged and self.said(calls, "published"))
+        self.assertGreater(self.ordered(calls), 2)
+        self.read_from_disk(calls)
         gone = [i for i, (what, args, _) in enumerate(calls) if what == "unlinkat" and self.bench.copy.data in args]
         self.assertTrue(gone)
         self.assertGreater(min(gone), max(purged))
         for i in gone:
             self.assertFalse([p for p in calls[i][2] if p.startswith(self.bench.copy.archive)], "before an attachment goes")
+
+    def read_from_disk(self, calls):
+        """Between the sync of a bundle and its rename the kernel is told to forget it: what is read back is what the disk has."""
+        published = [i for i, (what, args, _) in enumerate(calls) if what == "renameat2" and "/partial>" in args]
+        self.assertTrue(published)
+        for i in published:
+            part = re.search(r'/partial>, "([^"]+)"', calls[i][1])[1]
+            steps = [what for what, args, _ in calls[:i] if f"/partial/{part}>" in args and what in ("write", "pwrite64", "fdatasync", "fadvise64")]
+            self.assertEqual(steps[-2:], ["fdatasync", "fadvise64"], part)
+            self.assertIn("POSIX_FADV_DONTNEED", [args for what, args, _ in calls[:i] if what == "fadvise64" and part in args][-1])
+
+    def test_killed_while_publishing(self):
+        """A run that is killed before the name of its bundle, or the folder for it, is on the disk: the next makes it durable before it relies on it."""
+        archive = self.bench.copy.archive
+        for n in range(1, 30):
+            self.ordered(self.traced("run", "--yes", code=-signal.SIGKILL, inject=f"fsync:signal=KILL:when={n}"))
+            if lib.bundles(archive):
+                break
+        bundle, = lib.bundles(archive)
+        self.assertTrue([p for p in self.disk.lost() if os.path.realpath(bundle).startswith(p)])
+        self.assertFalse([e for e in lib.ledger_state(archive)[0] if e["type"] == "published"])
+        calls = self.traced("run", "--yes", code=(0, 3))
+        self.assertGreater(self.ordered(calls), 0)
+        self.assertIn(bundle, lib.bundles(archive))
+
+    def test_put_back(self):
+        """A bundle that a person put back from a copy is made durable before anything is deleted that is in it."""
+        self.bench.call("run", "--yes", env={"MMR_FAULT": "PURGE_AFTER_INTENT:kill"}, code=-signal.SIGKILL)
+        name, = [e["bundle"] for e in lib.ledger(self.bench.copy.archive) if e["type"] == "purging"]
+        bundle, = [os.path.realpath(p) for p in lib.bundles(self.bench.copy.archive) if os.path.basename(p) == name]
+        shutil.copyfile(bundle, bundle + ".copy")
+        os.rename(bundle + ".copy", bundle)
+        self.disk.content[bundle] = True
+        self.disk.name(bundle)
+        self.assertGreater(self.ordered(self.traced("run", "--yes", code=(0, 3))), 0)
 
     def test_restore_and_hold(self):
         self.bench.run(code=(0, 3))
