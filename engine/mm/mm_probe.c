@@ -353,3 +353,13 @@ int mm_probe_again(struct mm *mm, struct err *err)
 	talloc_free(s);
 	return r < 0 ? err_hint(err, "Nothing more is deleted; run again when the server's upgrade or job is finished.") : 0;
 }
+
+int mm_probe_hooked(struct mm *mm, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "hooked");
+	const char *tables = closure_array(ctx);
+	struct db_result *res;
+	int r = db_query_prepared(ctx, mm->db, &sql_probe_hooked, DB_ONE, 1, &tables, &res, err);
+
+	return r < 0 || !db_bool(res, 0, 0) ? r : mm_probe_again(mm, err);
+}

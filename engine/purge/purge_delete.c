@@ -205,7 +205,8 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
-	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
+	/* A trigger or a cascade that came since the last probe has acted on this delete: what it did is in no bundle. */
+	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = mm_probe_hooked(mm, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
 		return rc;
 	if (named)
 		return 0;

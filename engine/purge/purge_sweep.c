@@ -393,7 +393,8 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 		return rc;
 	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)
 		return rc;
-	return remove_late(mm, o, item, n, small, err);
+	rc = remove_late(mm, o, item, n, small, err);
+	return rc < 0 ? rc : mm_probe_hooked(mm, err); /* as in the delete */
 }
 
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)

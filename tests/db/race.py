@@ -883,6 +883,56 @@ class Locks(Race):
         self.whole(t)
 
 
+class Hooks(Race):
+    """What acts on deletes comes just after the run has looked for it: with our rows others would go, which are in no bundle."""
+    TRIGGER = """CREATE FUNCTION along() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM users; RETURN NULL; END $$;
+      CREATE TRIGGER along AFTER DELETE ON %s FOR EACH ROW EXECUTE FUNCTION along();"""
+
+    def come(self, point, sql, says):
+        process = self.bench.halt(point)
+        sql = sql() if callable(sql) else sql
+        self.bench.sql(sql)
+        before = self.bench.copy.load()
+        done = self.bench.go_on(process, code=13)
+        self.bench.says(done, says)
+        after = self.bench.copy.load()
+        self.assertEqual([n for n, t in before.items() if sorted(t.lines) != sorted(after[n].lines)], [], point)
+
+    def test_trigger(self):
+        self.bench.begin()
+        self.come("PURGE_AFTER_INTENT", self.TRIGGER % "posts", "trigger")
+        self.bench.sql("DROP TRIGGER along ON posts")
+        self.bench.converge()
+
+    def test_trigger_between_batches(self):
+        self.bench.begin()
+        self.come("PURGE_AFTER_COMMIT", self.TRIGGER % "reactions", "trigger")
+        self.bench.sql("DROP TRIGGER along ON reactions")
+        self.bench.converge()
+
+    def test_cascade(self):
+        self.bench.begin()
+        self.come("PURGE_AFTER_INTENT", """CREATE TABLE plugin (what varchar(26) REFERENCES posts (id) ON DELETE CASCADE, note text);
+          INSERT INTO plugin SELECT id, 'of a plugin' FROM posts""", "foreign key")
+        self.assertEqual(self.bench.sql("SELECT count(*) = (SELECT count(*) FROM posts) FROM plugin"), "t")
+        self.bench.sql("DROP TABLE plugin")
+        self.bench.converge()
+
+    def test_before_the_sweep(self):
+        self.bench.begin()
+
+        def late():
+            here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+            gone = next(t for t in self.bench.roots() if t.root.id not in here)
+            return (f"INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid, channelid) SELECT min(id), '{gone.root.id}', 'late', 1, 1, 0, '', '' FROM users;"
+                    + self.TRIGGER % "reactions")
+
+        self.come("SWEEP_BEFORE", late, "trigger")
+        self.bench.sql("DROP TRIGGER along ON reactions")
+        self.bench.run(code=self.bench.want.code)
+        self.bench.problems += lib.compare_database(self.bench.want, self.bench.copy.load())
+
+
 class Identity(Race):
     """The right to read the server's identifier comes or goes between two runs: that is not another database, and it is said."""
     RIGHT = "EXECUTE ON FUNCTION pg_control_system()"
