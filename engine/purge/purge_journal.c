@@ -38,11 +38,22 @@ static void put_identity(struct mm *mm, struct buf *out, const struct purge_file
 		   (long long)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
 }
 
+/* The server writes thumbnail and preview into the folder of their attachment.  What lies elsewhere is something else, and no bundle has its content. */
+static void put_picture(struct buf *out, const char *key, const struct purge_file *f, const char *picture)
+{
+	const char *own = strrchr(f->path[0], '/'), *slash = strrchr(picture, '/');
+
+	if (own && slash && own - f->path[0] == slash - picture && memcmp(f->path[0], picture, (size_t)(own - f->path[0])) == 0)
+		put_path(out, key, picture);
+	else if (picture[0])
+		log_warn("the %s of attachment %s is not in the folder of the attachment: it stays", key, f->id);
+}
+
 static void put_paths(struct mm *mm, struct buf *out, const struct purge_file *f, int64_t snapshot_ms)
 {
 	put_path(out, "path", f->path[0]);
-	put_path(out, "thumbnail", f->path[1]);
-	put_path(out, "preview", f->path[2]);
+	put_picture(out, "thumbnail", f, f->path[1]);
+	put_picture(out, "preview", f, f->path[2]);
 	if (f->path[0][0])
 		put_identity(mm, out, f, snapshot_ms);
 }

@@ -536,7 +536,8 @@ class Files:
         self.gone, keep = set(), set()
         for i in going:
             root, row = self.rows[i]
-            paths = {t.get(row, n) for n in names if t.get(row, n)} - used
+            folder = os.path.dirname(t.get(row, "path"))  # what lies elsewhere is no picture of it that the server made
+            paths = {t.get(row, n) for n in names if t.get(row, n) and os.path.dirname(t.get(row, n)) == folder} - used
             if mode[root] == "keep":
                 keep |= paths
             else:
