@@ -36,6 +36,18 @@ static void blob_remember(struct bundle_writer *w, const struct digest *sha256)
 	w->blobs = table;
 }
 
+/* Who cannot be asked counts as one that has. */
+static bool has_more(int fd, uint64_t size)
+{
+	char byte;
+	ssize_t n;
+
+	do
+		n = pread(fd, &byte, 1, (off_t)size);
+	while (n < 0 && errno == EINTR);
+	return n != 0;
+}
+
 /* Reads fd from 0; more bytes than `size` or fewer are ESTALE.  data NULL: only hashes. */
 static int blob_pass(struct bundle_writer *w, int fd, const struct digest *sha256, uint64_t size, bool write, struct err *err)
 {
@@ -59,7 +71,7 @@ static int blob_pass(struct bundle_writer *w, int fd, const struct digest *sha25
 	}
 	hash_final(w->hash, &found); /* always: the context must be ready again */
 	/* One byte more than expected was seen or not all: a changed file, whatever the digest of its start says. */
-	if (!rc && (at != size || pread(fd, chunk, 1, (off_t)size) > 0 || memcmp(&found, sha256, sizeof(found)) != 0))
+	if (!rc && (at != size || has_more(fd, size) || memcmp(&found, sha256, sizeof(found)) != 0))
 		rc = err_sys(err, ERR_STORE, ESTALE, "an attachment no longer has the content it had");
 	talloc_free(chunk);
 	return rc;

@@ -114,6 +114,8 @@ static int read_lines(struct walk *w, struct err *err)
 		if (!buf_reserve(&w->pending, READ_BYTES))
 			return broken(w, "it is longer than any record", err);
 		n = pread(w->fd, w->pending.data + w->pending.len, READ_BYTES, at);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return err_sys(err, ERR_STORE, errno, "cannot read the ledger");
 		if (n == 0)

@@ -330,8 +330,8 @@ static int read_lines(struct reader *r, int fd, struct err *err)
 	ssize_t got;
 	int rc = 0;
 
-	while ((got = read(fd, mem + have, 2 * PLAN_LINE_BYTES - have)) > 0) {
-		char *line = mem, *end = mem + have + got, *nl;
+	while ((got = read(fd, mem + have, 2 * PLAN_LINE_BYTES - have)) > 0 || (got < 0 && errno == EINTR)) {
+		char *line = mem, *end = mem + have + (got > 0 ? got : 0), *nl;
 
 		while (rc == 0 && (nl = memchr(line, '\n', (size_t)(end - line)))) {
 			rc = read_line(r, line, (size_t)(nl + 1 - line), err);

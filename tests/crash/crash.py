@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
-"""Crashes: the program killed, or a call failed, at every fault point of include/mmretain/faults.def, and at random times.
+"""Crashes: the program killed, or a call failed, at every fault point of include/mmretain/faults.def, at system calls, and at random times.
 
-    crash.py [--random N] [--deep N] [--seed N] [--point NAME] [--only kill|parts|errno|random] [--jobs N] [--verbose]
+    crash.py [--random N] [--calls N] [--memory N] [--deep N] [--seed N] [--point NAME] [--only kill|parts|errno|random|call|memory|short] [--jobs N] [--verbose]
 
-`parts` kills at the same points while deleted_posts takes parts out of threads that stay.
+`parts` kills at the same points while deleted_posts takes parts out of threads that stay.  `call`: the kernel kills it at a system call that changes
+something, or fails that call (needs strace).  `memory`: one allocation fails.  `short`: reads and writes take less than was asked, or are interrupted.
 
 Per case: run with MMR_FAULT=POINT:kill:n (n = 1, 2, ... until the point is passed no more, at most --deep), look that every row and
 blob is in the database or in a published bundle, run again without the fault, and compare with the oracle: the end must equal an
-uninterrupted run.  Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed`.
+uninterrupted run.  Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN,
+and for `memory` and `short` the library SHORT_OF.  The last line is `N passed, N failed`.
 """
 import argparse
 import multiprocessing
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -40,7 +44,11 @@ DELETED = [
     {"name": "private", "match": {"type": ["private"]}, "keep": "forever", "files": "keep"},
     {"name": "direct", "match": {"type": ["direct", "group"]}, "keep": "forever", "priority": 5, "files": "drop", "archive": "none", "because": "kept elsewhere", "floor": "20d"},
 ]
+KINDS = ["kill", "parts", "errno", "random", "call", "memory", "short"]
 SANE = (0, 3, 4, 12, 14, 15, 19)  # after a failed call
+CHANGING = "write,pwrite64,fsync,fdatasync,syncfs,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,unlink,unlinkat,ftruncate,fallocate,sendto"
+FAILURES = {"write": "EDQUOT", "pwrite64": "EIO", "fsync": "EIO", "fdatasync": "EIO", "syncfs": "EIO", "renameat2": "EIO", "mkdirat": "ENOSPC", "ftruncate": "EIO", "openat": "EMFILE",
+            "close": "EIO"}
 
 
 def points():
@@ -64,8 +72,20 @@ class Ground:
         done = lib.call(self.copy, self.path, "init")
         return [] if done.code == 0 else [f"init: exit code {done.code}\n{lib.tail(done.err)}"]
 
-    def run(self, fault=None):
-        return lib.call(self.copy, self.path, "run", "--yes", "--json", env={"MMR_FAULT": fault} if fault else {})
+    def run(self, fault=None, **env):
+        return lib.call(self.copy, self.path, "run", "--yes", "--json", env=dict(env, **({"MMR_FAULT": fault} if fault else {})))
+
+    def traced(self, calls, *more):
+        """A run under strace, and its system calls of the main thread in their order."""
+        out, command = os.path.join(self.copy.where, "calls"), lib.program()
+        lib.PROGRAM = ["strace", "-f", "-qq", "-s", "0", "-o", out, "-e", "trace=" + calls, *more, *command]
+        try:
+            done = self.run(ASAN_OPTIONS="detect_leaks=0")
+        finally:
+            lib.PROGRAM = None
+        with open(out, encoding="utf-8", errors="replace") as f:
+            lines = [m.groups() for m in re.finditer(r"^(\d+) +(\w+)\(", f.read(), re.M)]
+        return done, [what for pid, what in lines if pid == lines[0][0]]
 
     def between(self):
         """Nothing is lost right now."""
@@ -111,6 +131,67 @@ def errno_case(ground, point, word):
     if done.code in (0, 3):
         problems += [f"exit code {done.code}, but {p}" for p in lib.compare(ground.want, ground.copy)] if done.code == ground.finished else []
     return problems + ground.between() + ground.converge(), True
+
+
+def spread(items, n, rng):
+    """n of them, from begin to end."""
+    return [rng.choice(items[len(items) * i // n:len(items) * (i + 1) // n] or items) for i in range(n)] if items else []
+
+
+def call_tasks(ground, n, rng):
+    """Where to kill, and which calls to fail: (call, action, which of its kind)."""
+    done, calls = ground.traced(CHANGING + "".join("," + c for c in FAILURES if c not in CHANGING.split(",")))
+    if done.code != ground.finished:
+        raise AssertionError(f"under strace: exit code {done.code}\n{lib.tail(done.err)}")
+    nth, tasks = {}, []
+    for call in calls:
+        nth[call] = nth.get(call, 0) + 1
+        tasks.append((call, nth[call]))
+    kills = [(f"{call} KILL", which) for call, which in spread([t for t in tasks if t[0] in CHANGING.split(",")], n, rng)]
+    return kills + [(f"{call} {errno}", which) for call, errno in FAILURES.items() for _, which in spread([t for t in tasks if t[0] == call], max(1, n // len(FAILURES)), rng)]
+
+
+def call_case(ground, point, n):
+    """A system call at which the kernel kills the program, or which fails."""
+    problems = ground.init()
+    if problems:
+        return problems, False
+    call, action = point.split()
+    done, _ = ground.traced(call, "-e", f"inject={call}:{'signal=KILL' if action == 'KILL' else 'error=' + action}:when={n}")
+    if done.code not in SANE + ((-signal.SIGKILL,) if action == "KILL" else (1,)):
+        problems.append(f"exit code {done.code}\n{lib.tail(done.err)}")
+    return problems + ground.between() + ground.converge(), True
+
+
+def memory_case(ground, n):
+    """One allocation fails: whatever comes of it, nothing is lost, and what says that it is done is done."""
+    problems = ground.init()
+    if problems:
+        return problems, False
+    done = ground.run(LD_PRELOAD=os.environ["SHORT_OF"], SHORT_OF_MEMORY=str(n))
+    if done.code == ground.finished:
+        problems += [f"exit code {done.code}, but {p}" for p in lib.compare(ground.want, ground.copy)]
+    elif not done.err.strip():
+        problems.append("nothing was said on stderr")
+    return problems + ground.between() + ground.converge(), True
+
+
+def short_case(ground):
+    """Half of each read and write, and interruptions: the same result."""
+    problems = ground.init()
+    done = ground.run(LD_PRELOAD=os.environ["SHORT_OF"], SHORT_IO="1")
+    if done.code != ground.finished:
+        problems.append(f"exit code {done.code}\n{lib.tail(done.err)}")
+    return problems + lib.compare(ground.want, ground.copy), True
+
+
+def count_allocations(ground):
+    path = os.path.join(ground.copy.where, "count")
+    done = ground.run(LD_PRELOAD=os.environ["SHORT_OF"], SHORT_COUNT=path)
+    if done.code != ground.finished:
+        raise AssertionError(f"allocations counted: exit code {done.code}\n{lib.tail(done.err)}")
+    with open(path, encoding="utf-8") as f:
+        return int(f.read())
 
 
 class Parts(Ground):
@@ -197,7 +278,7 @@ def random_case(ground, rng, longest):
 
 def attempt(world, where, task, longest):
     kind, point, n = task
-    name = f"{kind}_{point}_{n}".lower()
+    name = f"{kind}_{point}_{n}".lower().replace(" ", "_")
     if point.startswith("PEOPLE"):
         return people_case(world, where, point, n)
     ground = (Parts if kind == "parts" else Ground)(world, where, name)
@@ -206,6 +287,12 @@ def attempt(world, where, task, longest):
             return kill_case(ground, point, n)
         if kind == "errno":
             return errno_case(ground, point, n)
+        if kind == "call":
+            return call_case(ground, point, n)
+        if kind == "memory":
+            return memory_case(ground, n)
+        if kind == "short":
+            return short_case(ground)
         return random_case(ground, random.Random(f"{point}:{n}"), longest)
     finally:
         ground.copy.remove()
@@ -231,6 +318,30 @@ def chain(world, where, task, deep, longest, results):
         n += 1
 
 
+def outside(world, where, args, wanted, tally):
+    """Tasks of what befalls the program without a fault point."""
+    tasks, rng = [], random.Random(args.seed)
+    for kind in [k for k in ("call", "memory", "short") if k in wanted and not args.point]:
+        if kind == "call" and (not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode):
+            tally.skip(kind, "needs strace, and the right to trace")
+            continue
+        if kind != "call" and not os.environ.get("SHORT_OF"):
+            tally.skip(kind, "needs the library SHORT_OF")
+            continue
+        ground = Ground(world, where, kind)
+        problems = ground.init()
+        if problems:
+            raise AssertionError(problems)
+        if kind == "call":
+            tasks += [("call", point, n) for point, n in call_tasks(ground, args.calls, rng)]
+        elif kind == "memory":
+            tasks += [("memory", "allocation", n) for n in spread(range(1, count_allocations(ground) + 1), args.memory, rng)]
+        else:
+            tasks.append(("short", "io", 1))
+        ground.copy.remove()
+    return tasks
+
+
 def worker(world, where, tasks, deep, longest, results):
     while True:
         task = tasks.get()
@@ -244,11 +355,13 @@ def main(argv):
     long = os.environ.get("MMR_LONG") == "1"
     parser = argparse.ArgumentParser(description="Crash the program everywhere.")
     parser.add_argument("--random", type=int, default=200 if long else 10, help="cases with random kills")
+    parser.add_argument("--calls", type=int, default=200 if long else 6, help="system calls to kill at")
+    parser.add_argument("--memory", type=int, default=200 if long else 4, help="allocations that fail")
     parser.add_argument("--deep", type=int, default=1000 if long else 4, help="passages of one point to kill at")
     parser.add_argument("--posts", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--point", action="append", help="only this point")
-    parser.add_argument("--only", choices=["kill", "parts", "errno", "random"], action="append")
+    parser.add_argument("--only", choices=KINDS, action="append")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args(argv)
@@ -258,7 +371,7 @@ def main(argv):
     where = lib.folder("crash")
     tally = lib.Tally()
     names = args.point or points()
-    wanted = args.only or ["kill", "parts", "errno", "random"]
+    wanted = args.only or KINDS
     # Steps of no run, or of one with bundles past their time: tests/db/restore_test.py, erase_test.py, expire_test.py
     names = [p for p in names if not p.startswith(("RESTORE", "ERASE", "EXPIRE", "ABANDON"))]
     work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for p in names for w in ("EIO", "ENOSPC") if "errno" in wanted and not p.startswith("PEOPLE")]
@@ -277,6 +390,7 @@ def main(argv):
             about = f"{len(ground.want.roots)} threads, {len(ground.want.attachments.gone)} blobs, {len(lib.bundles(ground.copy.archive))} bundles, {longest:.2f} s"
             tally.check(f"uninterrupted run: {about}", problems + lib.compare(ground.want, ground.copy))
             ground.copy.remove()
+            work += outside(world, where, args, wanted, tally)
             tasks, results = multiprocessing.Queue(), multiprocessing.Queue()
             for task in work + [None] * args.jobs:
                 tasks.put(task)
