@@ -46,6 +46,7 @@ static const struct setting settings[] = {
 	{"extra_float_digits", "3", 0},
 	{"idle_session_timeout", "0", 140000},               /* the session of the lock idles */
 	{"jit", "off", 0},
+	{"quote_all_identifiers", "off", 0},                 /* types are compared by their names */
 	{"row_security", "off", 0},                          /* hidden rows are an error, not a smaller result */
 	{"standard_conforming_strings", "on", 0},
 	{"synchronous_commit", "on", 0},

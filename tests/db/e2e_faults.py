@@ -1490,7 +1490,10 @@ def test_server_settings(bench):
       ALTER DATABASE {bench.name} SET bytea_output = 'escape'; ALTER DATABASE {bench.name} SET datestyle = 'German'; ALTER DATABASE {bench.name} SET extra_float_digits = -10;
       ALTER DATABASE {bench.name} SET timezone = 'Asia/Tokyo'; ALTER DATABASE {bench.name} SET default_transaction_isolation = 'serializable';
       ALTER DATABASE {bench.name} SET standard_conforming_strings = off; ALTER DATABASE {bench.name} SET session_replication_role = 'replica';
-      ALTER DATABASE {bench.name} SET row_security = off; ALTER DATABASE {bench.name} SET client_encoding = 'LATIN1';""")
+      ALTER DATABASE {bench.name} SET row_security = off; ALTER DATABASE {bench.name} SET client_encoding = 'LATIN1';
+      ALTER DATABASE {bench.name} SET array_nulls = off; ALTER DATABASE {bench.name} SET transform_null_equals = on; ALTER DATABASE {bench.name} SET quote_all_identifiers = on;
+      ALTER DATABASE {bench.name} SET enable_tidscan = off; ALTER DATABASE {bench.name} SET synchronous_commit = off; ALTER DATABASE {bench.name} SET work_mem = '64kB';
+      ALTER DATABASE {bench.name} SET lock_timeout = '1ms'; ALTER DATABASE {bench.name} SET idle_in_transaction_session_timeout = '1ms'; ALTER DATABASE {bench.name} SET statement_timeout = '1s';""")
     bench.run(code=0)
     for name in ("bytea_output", "datestyle", "extra_float_digits", "timezone", "standard_conforming_strings", "client_encoding"):
         bench.pg.psql(f"ALTER DATABASE {bench.name} RESET {name}")
