@@ -134,14 +134,14 @@ class Place(Base):
 
 class Lock(Base):
     def test_lost(self):
-        """Whoever has lost the lock neither sweeps nor removes attachments: another run may be at work."""
+        """Whoever has lost the lock, for he stood still for hours, neither deletes nor sweeps nor removes attachments: another run may be at work."""
         self.begin()
-        for point in ("SWEEP_BEFORE", "SWEEP_AFTER"):
+        for point in ("PURGE_AFTER_INTENT", "PURGE_AFTER_COMMIT", "SWEEP_BEFORE", "SWEEP_AFTER"):
             process = self.halt(point)
-            files = self.copy.files()
+            files, posts = self.copy.files(), self.posts()
             self.assertEqual(self.pg.psql(LOCK_SESSION, db=self.name), "1")
-            self.go_on(process, 12, err=r"was lost \(db_lock_check\)")
-            self.assertEqual(self.copy.files(), files, point)
+            self.go_on(process, 12, err=r"was lost \(db_(lock_check|plan_mode)\)")
+            self.assertEqual((self.copy.files(), self.posts()), (files, posts), point)
             if point == "SWEEP_BEFORE":
                 self.assertFalse([e for e in self.ledger() if e["type"] == "sweep"])
         self.call(0, "run", "--yes")

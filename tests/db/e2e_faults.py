@@ -653,6 +653,50 @@ def test_backend_killed(bench):
     bench.converge()
 
 
+@test
+def test_no_snapshot_while_deleting(bench):
+    """What keeps the server's vacuum from its work, an old snapshot or transaction, is over when the rows are read: no session of the run has one then."""
+    bench.begin(bundle_size="64KiB")
+    held = f"""SELECT string_agg(pid || ' ' || state || ' ' || left(query, 60), '; ') FROM pg_stat_activity
+      WHERE datname = '{bench.name}' AND pid <> pg_backend_pid() AND backend_type = 'client backend' AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)"""
+    points = ("PURGE_AFTER_INTENT", "PURGE_AFTER_COMMIT", "PURGE_AFTER_BATCHES", "SWEEP_BEFORE", "SWEEP_AFTER", "UNLINK_BEFORE")
+    process = bench.start(",".join(f"{p}:stop" for p in points))
+    for point in points:
+        if not lib.stopped(process):
+            return bench.fail(f"the run did not stop at {point}\n{lib.tail(lib.finish(process).err)}")
+        if bench.sql(held):
+            bench.fail(f"{point}: {bench.sql(held)}")
+        os.kill(process.pid, signal.SIGCONT)
+    done = lib.finish(process)
+    if done.code:
+        bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    bench.done()
+
+
+@test
+def test_long_thread(bench):
+    """A thread of very many replies goes as a whole, and the program's memory does not grow with it."""
+    bench.begin(ONE)
+    many = 100000 if os.environ.get("MMR_LONG") == "1" else 20000
+    t = bench.roots(replies)[0]
+    bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+      SELECT 'long' || lpad(n::text, 22, '0'), {t.root.createat} + n, {t.root.createat} + n, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', repeat('words of a reply ', 12) || n, '', '{{}}', '', '[]', '[]',
+             false, false, '' FROM generate_series(1, {many}) n; ANALYZE posts""")
+    process = bench.start()
+    out = process.stdout.read(), process.stderr.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        bench.fail(f"exit code {process.returncode}\n{lib.tail(out[1])}")
+    if usage.ru_maxrss > 128 << 10 and "asan" not in lib.binary():
+        bench.fail(f"it took {usage.ru_maxrss >> 10} MiB of memory")
+    if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'") != "0":
+        bench.fail("some of the thread is left")
+    if not any(e["type"] == "purged" and e["posts"] > many for e in lib.ledger(bench.copy.archive)):
+        bench.fail("no bundle has it all")
+    bench.call("verify", code=0)
+
+
 @contextlib.contextmanager
 def held_up_in_export(bench, tables, waiting):
     """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards it may go on."""
@@ -1346,6 +1390,10 @@ def test_live_load(bench):
             done = bench.run()
             if done.code not in (0, 3):
                 bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    for what, state, text in stop.errors[:3]:  # who meets us in a deadlock would be one
+        bench.fail(f"the chat server's {what} failed: {state} {text}")
+    if sum(stop.counts.values()) < 100:
+        bench.fail(f"only {stop.counts} while the runs were on: the test does not test")
     db = oracle.Db(bench.copy.load())
     for place, ids in oracle.orphans(db).items():
         for ident in list(ids - earlier[place])[:3]:
@@ -1495,7 +1543,8 @@ def test_server_settings(bench):
       ALTER DATABASE {bench.name} SET enable_tidscan = off; ALTER DATABASE {bench.name} SET synchronous_commit = off; ALTER DATABASE {bench.name} SET work_mem = '64kB';
       ALTER DATABASE {bench.name} SET lock_timeout = '1ms'; ALTER DATABASE {bench.name} SET idle_in_transaction_session_timeout = '1ms'; ALTER DATABASE {bench.name} SET statement_timeout = '1s';""")
     bench.run(code=0)
-    for name in ("bytea_output", "datestyle", "extra_float_digits", "timezone", "standard_conforming_strings", "client_encoding"):
+    for name in ("bytea_output", "datestyle", "extra_float_digits", "timezone", "standard_conforming_strings", "client_encoding", "quote_all_identifiers", "lock_timeout",
+                 "idle_in_transaction_session_timeout", "statement_timeout"):
         bench.pg.psql(f"ALTER DATABASE {bench.name} RESET {name}")
     bench.sql("DROP SCHEMA evil CASCADE")
     bench.done()
