@@ -158,7 +158,7 @@ def call_case(ground, point, n):
         return problems, False
     call, action = point.split()
     done, _ = ground.traced(call, "-e", f"inject={call}:{'signal=KILL' if action == 'KILL' else 'error=' + action}:when={n}")
-    if done.code not in SANE + ((-signal.SIGKILL,) if action == "KILL" else (1,)):
+    if done.code not in SANE + ((-signal.SIGKILL,) if action == "KILL" else (1, 127)):  # 127: of the loader
         problems.append(f"exit code {done.code}\n{lib.tail(done.err)}")
     return problems + ground.between() + ground.converge(), True
 
