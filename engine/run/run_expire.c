@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { SKEW_WARN_MS = 60000 };
+enum { SKEW_WARN_MS = 60000, BUNDLE_MS = 1000, BYTES_A_MS = 20000 /* of reading back and the rest, rather too slow */ };
 
 const char *run_expiry_name(enum run_expiry state)
 {
@@ -274,17 +274,19 @@ static void take_now(struct run_expire *x)
 	}
 }
 
+static bool may_be_due(const struct ledger_published *p, int64_t now_ms)
+{
+	if (p->expiry == LEDGER_EXPIRED || p->newest_ms > now_ms - RUN_EXPIRE_SETTLE_MS)
+		return false;
+	return p->expiry == LEDGER_EXPIRING || !p->has_expiry || (p->expires_ms != 0 && p->expires_ms <= now_ms);
+}
+
 /* Only where there is anything that it could remove too early. */
 static bool any_due(const struct run_expire *x)
 {
-	for (size_t i = 0; i < x->archive->n; i++) {
-		const struct ledger_published *p = &x->archive->bundle[i];
-
-		if (p->expiry == LEDGER_EXPIRED || p->newest_ms > x->report->now_ms - RUN_EXPIRE_SETTLE_MS)
-			continue;
-		if (p->expiry == LEDGER_EXPIRING || !p->has_expiry || (p->expires_ms != 0 && p->expires_ms <= x->report->now_ms))
+	for (size_t i = 0; i < x->archive->n; i++)
+		if (may_be_due(&x->archive->bundle[i], x->report->now_ms))
 			return true;
-	}
 	return false;
 }
 
@@ -352,6 +354,24 @@ static bool is_whole_night(const struct run_options *o)
 	return !o->no_purge && !o->plan_file && !o->rule && !o->team && !o->channel;
 }
 
+int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "bundles past their time");
+	int64_t here_ms = time_now_ms(), now_ms = here_ms < run->mm->now_ms ? here_ms : run->mm->now_ms;
+	struct ledger_archive *a;
+	int rc;
+
+	*ret_ms = 0;
+	if (!is_whole_night(run->options))
+		return 0;
+	if ((rc = ledger_archive(ctx, run->store->ledger_dirfd, &a, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < a->n; i++)
+		if (may_be_due(&a->bundle[i], now_ms))
+			*ret_ms += BUNDLE_MS + (int64_t)(a->bundle[i].file_bytes / BYTES_A_MS);
+	return 0;
+}
+
 /* A hold is no news to a run: threads that it keeps in the database do not count as kept back either. */
 int run_expire_step(struct run *run, struct err *err)
 {
@@ -360,7 +380,7 @@ int run_expire_step(struct run *run, struct err *err)
 			       .options = &options};
 	int rc;
 
-	if (!is_whole_night(run->options))
+	if (!is_whole_night(run->options) || !run->plan) /* time was up before the plan: what an earlier run left may not be finished */
 		return 0;
 	if (x.mirror)
 		mirror_until(x.mirror, options.deadline_boot_ms);

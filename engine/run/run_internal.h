@@ -12,6 +12,7 @@
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    receipts: purge, sweep, unlink
  * run_scope.c    channels that another rule wins by now
+ * run_time.c     how the time of a night is shared out
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
@@ -47,7 +48,8 @@ struct run {
 	struct plan *plan;
 	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */
 	int64_t plan_boot_ms;              /* time_boot_ms when the plan was begun */
-	int64_t work_until_boot_ms;        /* by time_boot_ms: the end of all that deletes rows, and of what leads to it; 0 = none */
+	int64_t work_until_boot_ms;        /* by time_boot_ms: the end of all that deletes rows of threads, and of what leads to it; 0 = none */
+	int64_t people_until_boot_ms;      /* the same for departed users */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
@@ -235,8 +237,17 @@ int run_scopes_left(void *payload, const mm_id *channel, size_t n, bool *ret_lef
 struct run_bundle *run_add_bundle(struct run *run);
 const struct policy_rule *run_find_rule(const struct run *run, const char *name);
 static inline bool run_deletes(const struct run *run) { return !run->options->no_purge; }
-/* Bundles past their time, at the end of a night that did all else. */
+/* Bundles past their time, at the end of a night that came to its plan. */
 int run_expire_step(struct run *run, struct err *err) MMR_CHECKED;
+/* How long that takes, by what the ledger says of them; held ones are counted too.  0: there are none, or the step does not come. */
+int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err) MMR_CHECKED;
+/* ---- the time of a night that ends by the clock ---- */
+/* Before all else. */
+void run_time_begin(struct run *run);
+/* When it is known who is due: their share, and that of bundles past their time, at the end of the night. */
+int run_time_share(struct run *run, struct err *err) MMR_CHECKED;
+/* May threads go on?  ERR_WORK_LEFT, ERR_INTERRUPTED. */
+int run_time_check(const struct run *run, struct err *err) MMR_CHECKED;
 /* No number of a bundle is given twice, though its file is gone. */
 int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
 /* Before what cannot be undone: the lock is still held, and the archive is where it was. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CLOCK_SKEW_MAX_MS = 60000, BATCH_LATE_MS = 1000 /* that a delete may end after its time */ };
+enum { CLOCK_SKEW_MAX_MS = 60000 };
 
 int run_fault(enum fault_id id, struct err *err)
 {
@@ -229,27 +229,6 @@ static int make_plan(struct run *run, struct plan *read, struct err *err)
 	return plan_guard(run->plan, err);
 }
 
-/* Attachments go some time after the last delete.  A night that deletes until its last moment would leave them to the next one, and that to the
- * one after it, as long as there is a backlog. */
-static int64_t work_until(const struct run *run)
-{
-	int64_t deadline = run->options->deadline_boot_ms, grace_ms = run->policy->throttle.blob_grace_ms;
-	int64_t reserve_ms = grace_ms + grace_ms / 8 + BATCH_LATE_MS;
-
-	return !deadline || deadline - time_boot_ms() < 2 * reserve_ms ? deadline : deadline - reserve_ms;
-}
-
-static int out_of_time(const struct run *run, struct err *err)
-{
-	int64_t d = run->work_until_boot_ms;
-
-	if (stop_requested())
-		return stop_check(err);
-	if (d && time_boot_ms() >= d)
-		return err_set(err, ERR_WORK_LEFT, "time budget used up; the rest is left for the next run");
-	return 0;
-}
-
 static int archive_all(struct run *run, struct err *err)
 {
 	struct spool *due;
@@ -258,38 +237,54 @@ static int archive_all(struct run *run, struct err *err)
 
 	while (rc == 0 && at < spool_count(due)) {
 		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
-		if ((rc = out_of_time(run, err)) == 0)
+		if ((rc = run_time_check(run, err)) == 0)
 			rc = run_sitting(run, due, at, &next, err);
 		at = next;
 	}
 	return rc;
 }
 
+/* What was left, the plan, the threads. */
 static int steps(struct run *run, struct err *err)
 {
 	struct plan *read = NULL;
 	int rc;
 
 	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, read, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
-	    (rc = run_next_seq(run, err)) < 0)
+	    (rc = run_next_seq(run, err)) < 0 || (rc = run_time_share(run, err)) < 0 || (rc = archive_all(run, err)) < 0)
 		return rc;
-	if ((rc = archive_all(run, err)) < 0 || (rc = out_of_time(run, err)) < 0)
-		return rc;
-	return run_people(run, err);
+	return stop_check(err);
 }
 
-/* Attachments also of a night that was cut short; bundles past their time only where all else is done. */
+/* How much an end tells: of two the greater is the night's. */
+static int weight(int rc)
+{
+	return rc == 0 ? 0 : rc == -ERR_KEPT ? 1 : rc == -ERR_WORK_LEFT ? 2 : 3;
+}
+
+static int then(struct run *run, int rc, int (*step)(struct run *, struct err *), struct err *err)
+{
+	struct err own = {0};
+	int end;
+
+	if (weight(rc) == 3 || weight(end = step(run, &own)) <= weight(rc))
+		return rc;
+	*err = own;
+	return end;
+}
+
+/* What follows the threads comes also when their time is up, or items were kept back: a backlog takes many nights, and some item is kept back in all of
+ * them.  Who is asked to stop in the midst of threads closes what is open, and begins nothing more. */
 static int night(struct run *run, struct err *err)
 {
-	struct err own;
-	int rc = steps(run, err), end;
+	int rc = steps(run, err);
 
-	if (rc < 0 && rc != -ERR_WORK_LEFT)
-		return rc;
-	end = run_unlink_pending(run, rc < 0 ? &own : err);
-	if (rc < 0 || end < 0)
-		return rc < 0 ? rc : end;
-	return run_expire_step(run, err);
+	if (rc != -ERR_WORK_LEFT || !stop_requested())
+		rc = then(run, rc, run_people, err);
+	rc = then(run, rc, run_unlink_pending, err);
+	if (rc != -ERR_WORK_LEFT || !stop_requested())
+		rc = then(run, rc, run_expire_step, err);
+	return rc;
 }
 
 static bool kept_back(const struct run_report *r)
@@ -310,7 +305,7 @@ static void tell_open_sweep(const struct run_report *r)
 			 "still writes to one of their deleted threads stays alone, and `mmretain plan -v` counts it");
 }
 
-/* Where bundles past their time were looked at, all else was done. */
+/* Where bundles past their time were looked at, no guard of the run itself was the end. */
 static const char *outcome_of(const struct run_report *rep, int rc)
 {
 	if (rc == 0)
@@ -367,7 +362,7 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 	run->policy = policy;
 	run->options = options;
 	run->since_ms = INT64_MAX - 1;
-	run->work_until_boot_ms = work_until(run);
+	run_time_begin(run);
 	run->report = mem_new(ctx, struct run_report);
 	run->report->began_ms = time_now_ms();
 	*ret = run->report;

@@ -1,4 +1,4 @@
-/* run_people.c - departed users at the end of the night: plan, ledger before and after each account. */
+/* run_people.c - departed users, after the threads of the night: plan, ledger before and after each account. */
 #include "run_internal.h"
 
 #include <string.h>
@@ -93,12 +93,12 @@ int run_people(struct run *run, struct err *err)
 {
 	struct people_options o = {
 		.key = run->store->salt_secret, .key_len = sizeof run->store->salt_secret, .journal_dirfd = run->store->ledger_dirfd,
-		.event = on_event, .payload = run, .deadline_boot_ms = run->work_until_boot_ms, .lock_db = run->lock_db,
+		.event = on_event, .payload = run, .deadline_boot_ms = run->people_until_boot_ms, .lock_db = run->lock_db,
 		.lock_key = RUN_LOCK_KEY, .progress = run->options->progress,
 	};
 	int rc;
 
-	if (!wanted(run))
+	if (!wanted(run) || !run->report->people_plan) /* time was up before it was made */
 		return 0;
 	if ((rc = settle_open(run, err)) < 0)
 		return rc;

@@ -114,6 +114,17 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
 }
 
+/* Not beyond the time of the night: many small bundles together make a long rest. */
+static void rest(struct rows *r)
+{
+	int64_t until_ms = r->s->run->work_until_boot_ms, ms = r->debt_us / 1000, left_ms = until_ms ? until_ms - time_boot_ms() : ms;
+
+	ms = left_ms < ms ? left_ms : ms;
+	if (ms > 0)
+		time_sleep_ms(ms);
+	r->debt_us %= 1000;
+}
+
 /* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
 static void pace(struct rows *r)
 {
@@ -124,10 +135,7 @@ static void pace(struct rows *r)
 		return;
 	r->paced_bytes = raw;
 	r->debt_us += (time_mono_us() - r->work_from_us) * factor;
-	if (r->debt_us >= 1000) {
-		time_sleep_ms(r->debt_us / 1000);
-		r->debt_us %= 1000;
-	}
+	rest(r);
 	r->work_from_us = time_mono_us();
 }
 

@@ -155,6 +155,15 @@ class Copy:
             f.write("\n".join(lines) + "\n")
         return path, dict({"rules": list(rules), "holds": list(holds)}, **({"deleted_posts": {"purge_after": purge_after}} if purge_after else {}))
 
+    def state(self):
+        """Database and files; moments of the last hour, which differ between two runs, by the same word."""
+        now = int(time.time() * 1000)
+
+        def moment(m):
+            return "NOW" if now - 3_600_000 < int(m.group()) <= now + 1000 else m.group()
+
+        return {name: sorted(re.sub(r"\d{13}", moment, line) for line in t.lines) for name, t in self.load().items()}, self.files()
+
     def files(self):
         """{path below the attachment folder: (size, sha256)}; special files by their kind."""
         found = {}
@@ -649,6 +658,18 @@ def ledger_state(archive):
         return ledger(archive, torn=True), []
     except (Damage, OSError, ValueError) as e:
         return [], [f"ledger: {e}"]
+
+
+def differences(state, wanted):
+    """Problems where one Copy.state() is not the other."""
+    (tables, files), (want_tables, want_files) = state, wanted
+    problems = []
+    for name in want_tables:
+        for line in sorted(set(tables[name]) ^ set(want_tables[name]))[:2]:
+            problems.append(f"{name}: not as after an undisturbed run: {short(line)}")
+    if files != want_files:
+        problems.append(f"files: not as after an undisturbed run: {sorted(set(files.items()) ^ set(want_files.items()))[:2]}")
+    return problems
 
 
 # ---- a test's frame --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A backlog that takes many nights: rests as they are by default, a bundle per team and month of expiry, an end by --run-time, by --until and by SIGTERM.
-The nights come further and end in time, nothing is archived twice or lost, and attachments go in the night in which their rows went.
+The nights come further and end in time, nothing is archived twice or lost, and attachments go in the night in which their rows went.  Departed users and
+bundles past their time do not wait for the end of the backlog.
 
 usage: MMRETAIN=BINARY nights_test.py [-k NAME]
 """
@@ -13,10 +14,17 @@ import unittest
 import e2e_faults as faults
 import e2e_lib as lib
 import oracle
+from e2e_lib import DAY
+from people_world import DOMAIN, Tables, expect
 
 PG = WORLD = WHERE = None
 RULES = [{"name": "all", "match": {}, "keep": {"for": "300d"}, "archive": {"keep_for": "10y"}}]
 NIGHT_S = 3
+LATER_S = 8
+OLDER = [{"name": "all", "match": {"team": "accelerator"}, "keep": {"for": "600d"}, "archive": {"keep_for": "800d"}}]  # of nights before, for bundles that are past their time
+LATER = [{"name": "all", "match": {}, "keep": {"for": "300d"}, "archive": {"keep_for": "800d"}}]
+DEPARTED = ["departed_users:", "  after: 600d"]
+SLOW = "{preset: normal, pause_factor: 100, export_pause_factor: 1, blob_grace: 2s}"
 
 
 def setUpModule():
@@ -90,6 +98,124 @@ class Nights(unittest.TestCase):
         self.assertEqual(bench.problems, [])
         entries = lib.ledger(bench.copy.archive)
         self.assertEqual(len([e for e in entries if e["type"] == "published"]), len({e["bundle"] for e in entries if e["type"] == "published"}))
+
+
+class Later(unittest.TestCase):
+    """Nights that are too short for the threads, and what comes after the threads."""
+    prepared = whole = victims = touched = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.prepared = faults.Prepared(WORLD, WHERE, "later", int(time.time()) * 1000, cls.prepare)
+        bench = cls.begin(None)
+        before = Tables(bench.pg.conninfo(bench.name))
+        cls.victims = {u["id"] for u in before["users"] if 0 < u["deleteat"] < bench.now - 600 * DAY and not u["remoteid"]} - {b["userid"] for b in before["bots"]}
+        after = expect(before, cls.victims)
+        cls.touched = {name for name in before.data if before.bag(name) != after.bag(name)}
+        assert len(cls.victims) > 2 and "users" in cls.touched and "posts" not in cls.touched, (cls.victims, cls.touched)
+        done = bench.run(code=bench.want.code)
+        cls.whole = bench.copy.state()
+        cls.overdue = json.loads(done.out)["expiry"]["bundles"]
+        assert cls.overdue > 2 and not bench.problems, (cls.overdue, bench.problems)
+        bench.copy.remove()
+
+    @staticmethod
+    def prepare(bench):
+        present, bench.now = bench.now, bench.now - 3 * DAY
+        bench.begin(OLDER)
+        bench.run(code=bench.want.code)
+        bench.now = present
+
+    @classmethod
+    def begin(cls, throttle):
+        """After the older nights, with pictures of those who left."""
+        bench = cls.prepared.bench()
+        bench.policy(LATER, bundle_size="64KiB", more=DEPARTED, throttle=throttle)
+        bench.expect(db=oracle.Db(bench.copy.load()))
+        users = bench.want.db.tables["users"]
+        for row in users.rows:
+            if users.get(row, "deleteat") != "0":
+                folder = os.path.join(bench.copy.data, "users", users.get(row, "id"))
+                os.makedirs(folder)
+                with open(os.path.join(folder, "profile.png"), "w", encoding="utf-8") as f:
+                    f.write("picture")
+        return bench
+
+    def setUp(self):
+        self.bench = self.begin(SLOW)
+        self.addCleanup(self.bench.copy.remove)
+
+    def tearDown(self):
+        self.assertEqual([p[-900:] for p in self.bench.problems], [])
+
+    def keep(self, problems, word):
+        """Of those that the oracle has about threads: what is taken off accounts is compared with the undisturbed run."""
+        self.bench.problems += [f"{word}: {p}" for p in problems if p.partition(":")[0] not in self.touched and not p.startswith("... and") and "users/" not in p]
+
+    def left(self):
+        here = oracle.Db(self.bench.copy.load()).posts
+        return len(self.bench.want.roots & set(here))
+
+    def expired(self):
+        entries = lib.ledger(self.bench.copy.archive)
+        path = {e["bundle"]: e["rel_path"] for e in entries if e["type"] == "published"}
+        gone = [e["bundle"] for e in entries if e["type"] == "expired"]
+        self.assertEqual(len(gone), len(set(gone)))
+        self.assertFalse([b for b in gone if os.path.exists(os.path.join(self.bench.copy.archive, path[b]))])
+        return len(gone)
+
+    def scrubbed(self):
+        return {u["id"] for u in Tables(self.bench.pg.conninfo(self.bench.name))["users"] if u["email"].endswith(DOMAIN)}
+
+    def night(self, code, fault=None):
+        begin = time.monotonic()
+        done = self.bench.call("run", "--yes", "--json", "--run-time", f"{LATER_S}s", code=code, env={"MMR_FAULT": fault} if fault else {})
+        self.assertLess(time.monotonic() - begin - LATER_S, 30)
+        self.keep(lib.nowhere(self.bench.want, self.bench.copy), "after the night")
+        self.assertGreater(self.left(), 0, "the backlog is no longer than a night: the test does not test")
+        return done
+
+    def to_the_end(self):
+        self.bench.policy(LATER, bundle_size="64KiB", more=DEPARTED)
+        self.bench.run(code=self.bench.want.code)
+        self.keep(lib.compare(self.bench.want, self.bench.copy, exact=False), "at the end")
+        self.bench.problems += lib.differences(self.bench.copy.state(), self.whole)
+        self.assertEqual((self.scrubbed(), self.expired()), (self.victims, self.overdue))
+        ends = [e["user"] for e in lib.ledger(self.bench.copy.archive) if e["type"] == "depersonalised"]
+        self.assertEqual(sorted(ends), sorted(self.victims))
+
+    def test_first_night(self):
+        before = self.left()
+        done = json.loads(self.night(4).out)
+        self.assertEqual((done["outcome"], done["departed_users"]["depersonalised"], done["expiry"]["bundles"]), ("partial", len(self.victims), self.overdue))
+        self.assertEqual((self.scrubbed(), self.expired()), (self.victims, self.overdue))
+        self.assertLess(self.left(), before, "the threads have most of the night")
+        self.to_the_end()
+
+    def killed(self, point):
+        """A busy machine may need another night to come there."""
+        for _ in range(10):
+            if self.night((4, -signal.SIGKILL), fault=point).code != 4:
+                return self.to_the_end()
+        return self.fail(f"no night came to {point}")
+
+    def test_killed_at_an_account(self):
+        self.killed("PEOPLE_AFTER_COMMIT:kill:2")
+
+    def test_killed_at_a_bundle(self):
+        self.killed("EXPIRE_AFTER_UNLINK:kill:2")
+
+    def test_kept_back(self):
+        """An account of which something stays, every night, keeps nothing else."""
+        victim = sorted(self.victims)[0]
+        picture = os.path.join(self.bench.copy.data, "users", victim, "profile.png")
+        os.unlink(picture)
+        os.mkdir(picture)
+        self.bench.policy(LATER, bundle_size="64KiB", more=DEPARTED)
+        done = json.loads(self.bench.run(code=3).out)
+        self.assertEqual((done["departed_users"]["pictures_left"], done["expiry"]["bundles"]), (1, self.overdue))
+        os.rmdir(picture)
+        self.to_the_end()
 
 
 if __name__ == "__main__":
