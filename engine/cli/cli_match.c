@@ -190,6 +190,15 @@ static int check_holds(struct match *m, struct err *err)
 	return r;
 }
 
+/* Of accounts, not of the policy: --strict does not count it. */
+static void tell_services(struct cli *cli, const struct people_plan *plan)
+{
+	const char *text = people_services_text(cli->ctx, plan);
+
+	if (text)
+		log_warn("%s", cli_safe(cli->ctx, text));
+}
+
 static int check_people(struct match *m, struct err *err)
 {
 	const struct policy_people *p = &m->policy->people;
@@ -198,12 +207,14 @@ static int check_people(struct match *m, struct err *err)
 
 	if (!p->present)
 		return 0;
-	if ((r = check_accounts(m, &p->except, "departed_users", err)) < 0 || !p->only_listed)
+	if ((r = check_accounts(m, &p->except, "departed_users", err)) < 0)
 		return r;
-	r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err); /* reads the list */
-	if (r == 0 && plan->listed_unknown == plan->listed)
+	if ((r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err)) < 0) /* reads the list */
+		return r;
+	if (p->only_listed && plan->listed_unknown == plan->listed)
 		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true, "departed_users: the list names no deactivated account");
-	return r;
+	tell_services(m->cli, plan);
+	return 0;
 }
 
 int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)

@@ -147,6 +147,18 @@ json_t *cli_texts_json(char *const *text, size_t n)
 	return list;
 }
 
+static json_t *services_json(const struct people_plan *plan)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	for (size_t i = 0; i < plan->n_services; i++) {
+		auto_mem char *name = cli_safe(NULL, plan->service[i].name);
+
+		cli_json_int(obj, name, plan->service[i].due);
+	}
+	return obj;
+}
+
 json_t *cli_people_plan_json(const struct people_plan *plan)
 {
 	json_t *obj, *users = cli_json_check(json_array()), *counts = cli_json_check(json_object());
@@ -164,6 +176,7 @@ json_t *cli_people_plan_json(const struct people_plan *plan)
 		append(users, user_json(&plan->user[i]));
 	cli_json_put(obj, "accounts", users);
 	cli_json_put(obj, "counts", counts);
+	cli_json_put(obj, "sign_in", services_json(plan));
 	cli_json_int(obj, "listed", plan->listed);
 	cli_json_int(obj, "listed_unknown", plan->listed_unknown);
 	cli_json_put(obj, "unknown_columns", cli_texts_json(plan->unknown, plan->n_unknown));

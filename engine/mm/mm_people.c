@@ -154,7 +154,7 @@ static void want_trace(struct wanted *w, const struct mm_trace *t)
 
 static void want_all(struct wanted *w, const struct mm_people *p, unsigned choices)
 {
-	want(w, "users", "SELECT", "id username email deleteat updateat remoteid authdata password");
+	want(w, "users", "SELECT", "id username email deleteat updateat remoteid authdata authservice password");
 	want(w, "bots", "SELECT", "userid ownerid deleteat");
 	want(w, "channelbookmarks", "SELECT", "fileinfoid deleteat");
 	want(w, "incomingwebhooks", "SELECT", "id userid displayname deleteat");

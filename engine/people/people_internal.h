@@ -34,7 +34,7 @@ int people_list_parse(void *ctx, const char *name, const char *text, size_t len,
 int people_list_read(void *ctx, const char *path, struct people_names **ret, struct err *err) MMR_CHECKED;
 
 /* ---- accounts as the statements return them ---- */
-enum { ROW_ID, ROW_USERNAME, ROW_EMAIL, ROW_DELETEAT, ROW_UPDATEAT, ROW_REMOTE, ROW_BOT, ROW_DONE, ROW_COLUMNS };
+enum { ROW_ID, ROW_USERNAME, ROW_EMAIL, ROW_DELETEAT, ROW_UPDATEAT, ROW_REMOTE, ROW_BOT, ROW_DONE, ROW_SERVICE /* of people_users alone */ };
 struct people_row { const char *id, *username, *email; int64_t deleteat_ms, updateat_ms; bool remote, bot, done; };
 
 /* What verdicts depend on beside the account itself. */

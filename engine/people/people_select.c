@@ -173,6 +173,40 @@ static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, con
 
 /* ---- plan ---- */
 
+static void add_service(struct people_plan *plan, const char *name)
+{
+	struct people_service *to;
+	size_t i = 0;
+
+	while (i < plan->n_services && strcmp(plan->service[i].name, name) != 0)
+		i++;
+	if (i == plan->n_services) {
+		plan->service = mem_grow(plan, plan->service, struct people_service, (unsigned)++plan->n_services);
+		plan->service[i] = (struct people_service){.name = mem_strdup(plan, name)};
+	}
+	to = &plan->service[i];
+	to->due++;
+}
+
+char *people_services_text(void *ctx, const struct people_plan *plan)
+{
+	auto_mem char *list = mem_strdup(NULL, "");
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < plan->n_services; i++) {
+		char *more = mem_printf(NULL, "%s%s%s %llu", list, i ? ", " : "", plan->service[i].name, (unsigned long long)plan->service[i].due);
+
+		talloc_free(list);
+		list = more;
+		n += plan->service[i].due;
+	}
+	if (!n)
+		return NULL;
+	return mem_printf(ctx, "%llu of the accounts that are due sign in through an identity system (%s). Their sign-in ids go too, but while it still has "
+			       "these persons, a synchronisation may reactivate an account before that, and a sign-in may make another one with the address "
+			       "afterwards: take them out of it, or out of the filter by which Mattermost sees it, first", (unsigned long long)n, list);
+}
+
 struct collect { struct people_plan *plan; const struct people_rules *rules; size_t room; };
 
 static int add_user(void *payload, const struct db_row *r, struct err *err)
@@ -187,8 +221,18 @@ static int add_user(void *payload, const struct db_row *r, struct err *err)
 		plan->user = mem_grow(plan, plan->user, struct people_user, (unsigned)c->room);
 	}
 	set_user(plan, &plan->user[plan->n_users], c->rules, &row);
+	if (plan->user[plan->n_users].verdict == PEOPLE_DUE && r->value[ROW_SERVICE][0])
+		add_service(plan, r->value[ROW_SERVICE]);
 	plan->count[plan->user[plan->n_users++].verdict]++;
 	return 0;
+}
+
+static void tell_services(struct people_plan *plan)
+{
+	auto_mem char *text = people_services_text(NULL, plan);
+
+	if (text)
+		warn(plan, "%s", text);
 }
 
 static void count_listed(struct people_plan *plan, const struct people_names *listed)
@@ -227,6 +271,7 @@ int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const str
 		plan->n_unknown = p->n_unknown;
 		if (rules.listed)
 			count_listed(plan, rules.listed);
+		tell_services(plan);
 	}
 	*ret = plan;
 	return 0;

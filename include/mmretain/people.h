@@ -54,9 +54,12 @@ struct people_plan {
 	struct people_user *user; size_t n_users;   /* every deactivated account, the longest deactivated first */
 	uint64_t count[PEOPLE_VERDICTS];
 	uint64_t listed, listed_unknown;/* lines of only_listed; lines that name no deactivated account */
+	struct people_service { char *name; uint64_t due; } *service; size_t n_services; /* due accounts by the identity system of their sign-in id */
 	char **unknown; size_t n_unknown;   /* table.column: looks like a person's id, not known, not touched */
 	char **warning; size_t n_warnings;
 };
+/* That some who are due sign in through an identity system, how many through which, and what to do; NULL: nobody does.  It is among the plan's warnings. */
+char *people_services_text(void *ctx, const struct people_plan *plan);
 
 /* Who is due now.  Reads only.  ERR_POLICY when the list cannot be read, is empty or has a damaged line; ERR_HOLD when a record of the
  * legal-hold plugin is unreadable.  A hold or exception that names no account is a warning.  Without departed_users in the policy

@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 
 import cluster  # noqa: E402
 import dump  # noqa: E402
-from people_test import QUICK, World, check, compare, normal, tree  # noqa: E402
+from people_test import QUICK, World, check, compare, normal, sign_in, tree  # noqa: E402
 from people_world import GONE, expect, plant  # noqa: E402
 
 PROGRAM = os.environ.get("MMRETAIN", "mmretain")
@@ -45,6 +45,7 @@ class Program:
         env.update(MM_FILESETTINGS_DIRECTORY=self.w.files, MM_FILESETTINGS_DRIVERNAME="local", **({"MMR_FAULT": fault} if fault else {}))
         done = subprocess.run([PROGRAM, *args, "-c", os.path.join(self.w.folder, "policy.yaml")], env=env, capture_output=True, text=True,
                               timeout=600)
+        self.error = done.stderr
         check("anonym" not in (done.stdout + done.stderr).lower(), "the forbidden word is in the output")
         check(done.returncode == code, f"{args}: exit {done.returncode} in place of {code}: {done.stderr}{done.stdout[-1500:]}")
         return done.stdout
@@ -109,6 +110,21 @@ def test_everything(pg):
     check(p.document("explain", a)["result"] == "done", "explain done")
     p.call("verify")
     check(p.document("report", "last")["depersonalised"] == [], "report of a run without")
+
+
+def test_sign_in(pg):
+    """Accounts that an identity system knows: a warning of plan, check --db and run, for people and in JSON, and no refusal."""
+    p = Program(pg, "clisignin")
+    text = sign_in(p.w)
+    plan = p.document("plan")["departed_users"]
+    check(list(plan["sign_in"].items()) == [("ldap", 2), ("saml", 1), ("unknown", 1)] and plan["warnings"][0].startswith(text) and text in p.error, f"{plan} {p.error}")
+    check("accounts to depersonalise" in p.call("plan") and text in p.error, p.error)
+    check(p.document("check", "--db", "--strict")["ok"] and text in p.error and "filter by which Mattermost sees it" in p.error, p.error)
+    p.call("check")
+    check(text not in p.error, "without a database")
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 8 and text in p.error, p.error)
+    p.call("check", "--db", "--strict")
+    check("identity system" not in p.error and p.document("plan")["departed_users"]["sign_in"] == {}, p.error)
 
 
 def test_kills(pg):
@@ -208,7 +224,7 @@ def test_grants(pg):
 def main():
     failed = 0
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_kills, test_held_threads, test_grants):
+        for test in (test_everything, test_sign_in, test_kills, test_held_threads, test_grants):
             begin = time.monotonic()
             try:
                 test(pg)

@@ -235,6 +235,34 @@ def test_who(pg):
     check(w.rows(f"SELECT roles FROM users WHERE id = '{admin}'") == [("system_user system_admin",)], "roles stay unless the policy says so")
 
 
+SIGN_IN = {2: ("ldap", "uid=two"), 3: ("ldap", "uid=three"), 4: ("saml", "four"), 5: ("", "five"), 6: ("magic_link", "six"), 7: ("email", "seven"), 8: ("", None), 9: ("gitlab", "")}
+
+
+def sign_in(w, young=10, active=11):
+    """People of whom four who are due have a sign-in id of an identity system; nobody else who is due has."""
+    w.leave(*w.people[2:young + 1])
+    for n, (service, data) in {**SIGN_IN, young: ("ldap", "uid=ten"), active: ("ldap", "uid=eleven")}.items():
+        w.sql(f"UPDATE users SET authservice = '{service}', authdata = {'NULL' if data is None else repr(data)} WHERE id = '{w.people[n]}'")
+    w.sql(f"UPDATE users SET deleteat = {int(time.time() * 1000)} WHERE id = '{w.people[young]}'")
+    return "4 of the accounts that are due sign in through an identity system (ldap 2, saml 1, unknown 1)"
+
+
+def test_sign_in(pg):
+    """Due accounts that an identity system knows are told before; afterwards nothing ties them to it."""
+    w = World(pg, "signin")
+    text = sign_in(w)
+    w.run("plan")
+    check([n[0][:len(text)] for n in w.of("warning")] == [text], f"{w.of('warning')}")
+    w.run("run")
+    check(w.rows(f"SELECT count(*) FROM users WHERE (authdata IS NOT NULL OR authservice <> '') AND id = ANY('{{{','.join(w.people[2:10])}}}')") == [(0,)], "a sign-in id stays")
+    check(w.rows(f"SELECT authservice, authdata FROM users WHERE id = ANY('{{{','.join(w.people[10:12])}}}') ORDER BY authdata") == [("ldap", "uid=eleven"), ("ldap", "uid=ten")], "others")
+    w.run("plan")
+    check(w.of("warning") == [], "what is done is told again")
+    w.sql(f"UPDATE users SET authservice = 'ldap', authdata = 'uid=two', email = 'two@example.org' WHERE id = '{w.people[2]}'")  # a synchronisation that had read it before
+    w.run("plan")
+    check(w.verdicts()[w.people[2]] == "due" and "(ldap 1)" in w.of("warning")[0][0], f"{w.lines}")
+
+
 def test_lists(pg):
     w = World(pg, "lists")
     w.leave(*w.people[2:5])
@@ -477,7 +505,7 @@ def test_privileges(pg):
     plant(w.db, a, 0)
     before = dump.dump(w.db)
     w.sql("CREATE ROLE reducer LOGIN; GRANT USAGE ON SCHEMA public TO reducer; GRANT SELECT ON db_lock, jobs, pluginkeyvaluestore, groupmembers TO reducer;"
-          " GRANT SELECT (id, username, email, deleteat, updateat, remoteid, authdata, password) ON users TO reducer; GRANT SELECT ON bots TO reducer")
+          " GRANT SELECT (id, username, email, deleteat, updateat, remoteid, authdata, authservice, password) ON users TO reducer; GRANT SELECT ON bots TO reducer")
     w.policy(user="reducer")
     for _ in range(20):
         if w.run("run", check_code=False) != 19:
