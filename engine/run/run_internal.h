@@ -50,6 +50,7 @@ struct run {
 	int64_t plan_boot_ms;              /* time_boot_ms when the plan was begun */
 	int64_t work_until_boot_ms;        /* by time_boot_ms: the end of all that deletes rows of threads, and of what leads to it; 0 = none */
 	int64_t people_until_boot_ms;      /* the same for departed users */
+	int64_t sitting_ms;                /* that the sitting before took to its first bundle; 0: there was none */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
 	char schema_hex[DIGEST_HEX + 1], policy_hex[DIGEST_HEX + 1];
 	char previous_hex[DIGEST_HEX + 1]; /* row digest of the newest published bundle, or "" */
@@ -160,6 +161,7 @@ struct sitting {
 	uint64_t begin, threads;           /* records of the spool: begin, and how many were added */
 	uint64_t used;                     /* threads that went into bundles or were dropped, from the front */
 	int64_t begin_boot_ms, from_us;    /* from_us: of the bundle being written */
+	int64_t first_ms;                  /* from its begin to the end of its first bundle; 0: not yet */
 	struct mm_export *x;
 	int64_t snapshot_ms;
 	struct bundle_crew *crew;          /* of all bundles, until the last is published */
@@ -246,8 +248,8 @@ int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err) MMR_C
 void run_time_begin(struct run *run);
 /* When it is known who is due: their share, and that of bundles past their time, at the end of the night. */
 int run_time_share(struct run *run, struct err *err) MMR_CHECKED;
-/* May threads go on?  ERR_WORK_LEFT, ERR_INTERRUPTED. */
-int run_time_check(const struct run *run, struct err *err) MMR_CHECKED;
+/* Is there so much time left for threads?  ERR_WORK_LEFT, ERR_INTERRUPTED. */
+int run_time_check(const struct run *run, int64_t need_ms, struct err *err) MMR_CHECKED;
 /* No number of a bundle is given twice, though its file is gone. */
 int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
 /* Before what cannot be undone: the lock is still held, and the archive is where it was. */

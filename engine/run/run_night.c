@@ -237,7 +237,8 @@ static int archive_all(struct run *run, struct err *err)
 
 	while (rc == 0 && at < spool_count(due)) {
 		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
-		if ((rc = run_time_check(run, err)) == 0)
+		/* One that comes to no delete would only take the time of what follows. */
+		if ((rc = run_time_check(run, run->sitting_ms, err)) == 0)
 			rc = run_sitting(run, due, at, &next, err);
 		at = next;
 	}

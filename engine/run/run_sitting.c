@@ -62,6 +62,8 @@ static int close_unit(struct rows *r, struct err *err)
 	struct unit *u = r->u;
 
 	r->u = NULL;
+	if (!r->s->first_ms)
+		r->s->first_ms = time_boot_ms() - r->s->begin_boot_ms;
 	return run_unit_close(u, err);
 }
 
@@ -403,6 +405,7 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 	run_index_wait(run, UINT64_MAX);
 	for (size_t i = 0; i < s.n_units; i++)
 		run_unit_discard(&s.unit[i]);
+	run->sitting_ms = s.first_ms;
 	*ret_next = record + s.used;
 	return rc;
 }

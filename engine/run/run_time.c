@@ -62,13 +62,13 @@ int run_time_share(struct run *run, struct err *err)
 	return 0;
 }
 
-int run_time_check(const struct run *run, struct err *err)
+int run_time_check(const struct run *run, int64_t need_ms, struct err *err)
 {
 	int64_t d = run->work_until_boot_ms;
 
 	if (stop_requested())
 		return stop_check(err);
-	if (d && time_boot_ms() >= d)
+	if (d && time_boot_ms() + need_ms >= d)
 		return err_set(err, ERR_WORK_LEFT, "time budget used up; the rest is left for the next run");
 	return 0;
 }
