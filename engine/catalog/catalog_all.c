@@ -24,12 +24,15 @@ static const char schema_sql[] =
 
 int all_create(struct sq *s, struct err *err)
 {
-	static const char setup[] = "PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; PRAGMA application_id=1835889219; "
+	/* All or nothing: one that has its mark and not its tables is damaged, and nothing is entered before somebody builds it anew. */
+	static const char setup[] = "PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; SAVEPOINT made; PRAGMA application_id=1835889219; "
 				    "PRAGMA user_version=1;";
 	_Static_assert(CATALOG_APPLICATION == 1835889219 && INDEX_VERSION == 1, "the numbers in setup");
 	int rc = sq_exec(s, setup, err);
 
-	return rc ? rc : sq_exec(s, schema_sql, err);
+	if (!rc)
+		rc = sq_exec(s, schema_sql, err);
+	return rc ? rc : sq_exec(s, "RELEASE made", err); /* when it fails, closing rolls back */
 }
 
 /* Removed, not changed: a crash in between leaves a journal without its file, which SQLite passes over. */

@@ -202,8 +202,6 @@ static int forget_all(void *ctx, const struct store *store, char *const *rel_pat
 			rc = forget_in(s, store, rel_path, n, err);
 		talloc_free(s);
 	}
-	if (rc == -ERR_STORE)
-		err_hint(err, "When somebody is reading the catalog, it goes on once they have ended; what is begun is finished by the next call.");
 	return rc == -ERR_VERIFY ? drop_damaged(store, err) : rc;
 }
 

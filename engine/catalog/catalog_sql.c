@@ -19,6 +19,10 @@ int sq_fail(struct sq *s, struct err *err)
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR || code == SQLITE_SCHEMA)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: %s", s->name, sqlite3_errmsg(s->db));
 	err_set(err, ERR_STORE, "index \"%s\": %s", s->name, sqlite3_errmsg(s->db));
+	if (code == SQLITE_BUSY)
+		return err_hint(err, "Somebody is reading or writing it: what is begun is finished by the next call, once they have ended.");
+	if (code == SQLITE_FULL)
+		return err_hint(err, "Make room on its disk, then run `mmretain reindex`. Searches do without an index, slower.");
 	return err_hint(err, "Is its disk full or mounted read-only, or the folder another user's? Searches do without an index, slower.");
 }
 

@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 """The disk of the database server is full: that of its temporary files during an export, that of its log of writes during a delete, when the server
-goes down and cannot come up again, and that of its tables during a restore.  Nothing is lost, the words say what to do, and with room the next run comes
-to the same end.
+goes down and cannot come up again, and that of its tables during a restore; and the disk of the archive, for an index alone.  Nothing is lost, the words say
+what to do, and with room the next run comes to the same end.
 
 usage: MMRETAIN=BINARY disk_test.py [-k NAME]
 """
 import contextlib
+import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import time
 import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib
+from archive_faults import find
 
 ROLE = "keeper"
 CASE = ("--case", "17/26", "--reason", "deleted by mistake")
@@ -203,6 +207,81 @@ class Disk(unittest.TestCase):
         bench.run(code=(0, 3))
         self.assertEqual(bench.sql("SELECT count(*) FROM posts WHERE id IN ('%s')" % "','".join(gone)), str(len(gone)))
         self.assertEqual(bench.problems, [])
+
+    # ---- indexes ----
+    def found(self, bench):
+        """Every post that was deleted."""
+        posts = {i for i, p in bench.world.db.posts.items() if (p.createat or 0) > 10 ** 12} - set(faults.oracle.Db(bench.copy.load()).posts)
+        self.assertGreater(len(posts), 5)
+        hits, _ = find(bench, "--after", "2001-01-01")
+        self.assertEqual(posts - {h["post"] for h in hits}, set())
+        for thread in sorted({h["thread"] for h in hits})[:2]:
+            self.assertTrue(find(bench, "--thread", thread)[0])
+            bench.call("show", thread, *CASE, code=0)
+
+    def listed(self, bench):
+        with contextlib.closing(sqlite3.connect(os.path.join(bench.copy.archive, "catalog.sqlite"))) as c:
+            return {path for path, in c.execute("SELECT rel_path FROM bundle")}
+
+    def no_room(self, bench, room, kib):
+        """So much is left when the only bundle is published, and nothing deleted.  Did an index fail, and nothing else?"""
+        process = bench.halt("RUN_AFTER_PUBLISHED")
+        first = {os.path.relpath(p, bench.copy.archive) for p in lib.bundles(bench.copy.archive)}
+        room.leave(kib)
+        done = bench.go_on(process, (14, bench.want.code))
+        bench.safe(f"{kib} KiB")
+        failed = "cannot index" in done.err or "cannot enter" in done.err
+        if failed:
+            bench.says(done, "disk is full", "`mmretain reindex`")
+            full = bench.call("reindex", code=14)
+            bench.says(full, "disk is full", "make room")
+            self.assertEqual(os.listdir(os.path.join(bench.copy.archive, "partial")), [])
+        elif done.code == 14:
+            bench.says(done, "No space left", "hint:")
+        room.widen()
+        return first, failed and done.code != 14
+
+    def index(self, rules, with_side):
+        room, pg, failed = self.room(64), self.server(settings=dict(lib.QUICK, synchronous_commit="on")), 0
+        world = lib.World(pg, "world", 1500, 3)
+        for kib in (0, 16, 32, 48, 64):
+            with self.subTest(kib=kib):
+                bench = faults.Bench(world, WHERE, "index", int(time.time()) * 1000)
+                bench.copy.archive = os.path.join(room.path, "archive")
+                try:
+                    bench.policy(RULES, bundle_size="1MiB")
+                    at_the_end = bench.expect()
+                    bench.begin(rules, bundle_size="1MiB")
+                    first, alone = self.no_room(bench, room, kib)
+                    failed += alone
+                    if alone:
+                        self.found(bench)
+                    # whatever is published from now on is entered without anybody's help
+                    bench.policy(RULES, bundle_size="1MiB")
+                    bench.want = at_the_end
+                    bench.run(code=bench.want.code)
+                    bench.problems += [p for p in lib.compare(bench.want, bench.copy, exact=False) if p != "left over: ledger/access/entries.jsonl"]
+                    here = {os.path.relpath(p, bench.copy.archive) for p in lib.bundles(bench.copy.archive)}
+                    self.assertLessEqual(here - first, self.listed(bench))
+                    bench.call("reindex", code=0)
+                    self.assertEqual(set(json.loads(bench.call("verify", "--json", code=0).out)["indexes"].values()), {0})
+                    self.assertEqual(self.listed(bench), here)
+                    self.assertEqual({os.path.exists(os.path.join(bench.copy.archive, p.replace(".tar.zst", ".idx"))) for p in first}, {with_side})
+                    self.found(bench)
+                    self.assertEqual(bench.problems, [])
+                finally:
+                    bench.copy.remove()
+                    room.widen()
+                    shutil.rmtree(bench.copy.archive, ignore_errors=True)
+        self.assertGreater(failed, 1)
+
+    def test_sidecar(self):
+        """Of a bundle that is large enough for an index of its own."""
+        self.index([{"name": "one", "match": {"team": "accelerator"}, "keep": {"for": "300d"}}], with_side=True)
+
+    def test_catalog(self):
+        """Of a small bundle: only the catalog has it."""
+        self.index([{"name": "one", "match": {"team": "accelerator", "channel": "town-square"}, "keep": {"for": "1200d"}}], with_side=False)
 
 
 if __name__ == "__main__":
