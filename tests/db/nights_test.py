@@ -22,7 +22,7 @@ RULES = [{"name": "all", "match": {}, "keep": {"for": "300d"}, "archive": {"keep
 NIGHT_S = 3
 LATER_S = 8
 OLDER = [{"name": "all", "match": {"team": "accelerator"}, "keep": {"for": "600d"}, "archive": {"keep_for": "800d"}}]  # of nights before, for bundles that are past their time
-LATER = [{"name": "all", "match": {}, "keep": {"for": "300d"}, "archive": {"keep_for": "800d"}}]
+LATER = [{"name": "later", "match": {}, "keep": {"for": "300d"}}]  # few bundles; what the rule before it wrote goes by its own time
 DEPARTED = ["departed_users:", "  after: 600d"]
 SLOW = "{preset: normal, pause_factor: 100, export_pause_factor: 1, blob_grace: 2s}"
 
