@@ -175,6 +175,7 @@ TCase *damage_tests(void)
 	TCase *t = tcase_create("damage");
 
 	tcase_set_timeout(t, 600);
+	tcase_set_tags(t, "damage"); /* an entry of its own in CMakeLists.txt */
 	tcase_add_loop_test(t, every_flipped_byte_is_detected, 0, SHARDS);
 	tcase_add_test(t, every_cut_is_detected);
 	tcase_add_test(t, another_name_is_detected);

@@ -469,6 +469,7 @@ TCase *publish_tests(void)
 	TCase *t = tcase_create("publish");
 
 	tcase_set_timeout(t, 120);
+	tcase_set_tags(t, "publish"); /* an entry of its own in CMakeLists.txt */
 	tcase_add_loop_test(t, what_goes_in_comes_out, 0, ARRAY_LEN(shape));
 	tcase_add_test(t, same_rows_give_the_same_bytes);
 	tcase_add_loop_test(t, a_crew_of_several_bundles_gives_the_same_bytes, 0, 4);
