@@ -2,7 +2,7 @@
 """A private PostgreSQL 15 for tests: own folder, Unix socket only, own pid, gone afterwards.
 
 Library:
-    with Cluster() as pg:                      # temporary folder, removed at the end
+    with Cluster() as pg:                      # temporary folder, removed at the end; Standby(pg) is a replica of it
         pg.createdb("mm")
         pg.psql("SELECT 1", db="mm")
         subprocess.run(["prog"], env=pg.env("mm"))
@@ -306,6 +306,52 @@ class Cluster:
 
     def dropdb(self, name):
         self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+
+
+class Standby(Cluster):
+    """A replica that streams from a running Cluster, made by pg_basebackup when it starts for the first time."""
+
+    def __init__(self, primary, name="standby1", settings=None, **more):
+        follow = f"{primary.conninfo('replication')} application_name={name}"
+        super().__init__(settings={**primary.settings, "primary_conninfo": literal(follow), **(settings or {})}, **more)
+        self.primary, self.name = primary, name
+
+    def _initdb(self, identity):
+        done = subprocess.run(
+            [os.path.join(pg_bin(), "pg_basebackup"), "-D", self.data, "-d", self.primary.conninfo(), "-X", "stream", "-c", "fast", "--no-sync"],
+            cwd=self.directory, capture_output=True, text=True, env=self._clean_env(), **identity)
+        if done.returncode:
+            raise ClusterError(f"pg_basebackup failed:\n{done.stdout}{done.stderr}")
+        path = os.path.join(self.data, "standby.signal")
+        with open(path, "w", encoding="ascii"):
+            pass
+        self._own(path, identity)
+
+    def follow(self, timeout=300):
+        """Wait until it streams and has replayed all that there is."""
+        self._until(f"SELECT count(*) FROM pg_stat_replication WHERE application_name = {literal(self.name)} AND state = 'streaming' AND replay_lsn >= '{self._written()}'", timeout)
+
+    def pause(self, timeout=300):
+        """Replay stops; it goes on receiving."""
+        self.psql("SELECT pg_wal_replay_pause()")
+        end = time.monotonic() + timeout
+        while self.psql("SELECT pg_get_wal_replay_pause_state()") != "paused":
+            if time.monotonic() > end:
+                raise ClusterError("replay does not pause")
+            time.sleep(0.02)
+
+    def resume(self):
+        self.psql("SELECT pg_wal_replay_resume()")
+
+    def _written(self):
+        return self.primary.psql("SELECT pg_current_wal_lsn()")
+
+    def _until(self, sql, timeout):
+        end = time.monotonic() + timeout
+        while self.primary.psql(sql) != "1":
+            if time.monotonic() > end:
+                raise ClusterError(f"the standby does not follow:\n{self.tail()}")
+            time.sleep(0.02)
 
 
 def _main(argv):
