@@ -104,6 +104,25 @@ int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED
  * only and no rights: the role need not exist.  ERR_SCHEMA: there is no table posts. */
 int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 
+/* ---- how busy the server is (mm_busy.c) ---------------------------------------- */
+
+struct mm_replica {
+	char *name;                /* its application_name */
+	bool hidden;               /* the role may not see how far it is: the rest is 0 */
+	int64_t behind_bytes;      /* of write-ahead log that it has not replayed */
+	int64_t behind_ms;         /* between commit and replay, of what it replayed last; 0: nothing is left to replay, or it is not known */
+};
+struct mm_busy {
+	int64_t cost_us;           /* what the server takes for a read by primary key, beyond what it must; 0: not asked */
+	struct mm_replica *replica; size_t n_replicas; /* those that are connected */
+};
+#define MM_BUSY_GRANT "GRANT pg_read_all_stats" /* to the role, by a superuser; then replicas are not hidden */
+/* One round trip, outside of a transaction.  ERR_DB_BUSY with cost: table posts is locked. */
+int mm_busy_look(void *ctx, struct db *db, bool cost, struct mm_busy **ret, struct err *err) MMR_CHECKED;
+/* Slots of replicas that are not connected: write-ahead log is kept for each. */
+struct mm_slot { char *name; int64_t kept_bytes; };
+int mm_busy_slots(void *ctx, struct mm *mm, struct mm_slot **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+
 /* A read-only snapshot for a plan. What takes long may then use a second session with the same snapshot, in a thread of its own; where the
  * server gives none, the first does all. */
 int mm_snapshot_begin(struct mm *mm, struct err *err) MMR_CHECKED;

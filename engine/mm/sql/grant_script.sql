@@ -11,5 +11,8 @@ WITH wanted AS (
 lines AS (
 	SELECT -2 AS n, format('GRANT TEMPORARY ON DATABASE %I', current_database()) AS line
 	UNION ALL SELECT -1, format('GRANT USAGE ON SCHEMA %I', current_schema())
-	UNION ALL SELECT min(n), format('GRANT %s ON %I.%I', string_agg(priv, ', ' ORDER BY n), current_schema(), relname) FROM wanted GROUP BY relname)
-SELECT line || format(' TO %I;', COALESCE($4::text, current_user)) FROM lines ORDER BY n
+	UNION ALL SELECT min(n), format('GRANT %s ON %I.%I', string_agg(priv, ', ' ORDER BY n), current_schema(), relname) FROM wanted GROUP BY relname
+	UNION ALL SELECT NULL, '-- With replicas, by a superuser, so that a run sees how far they are behind: GRANT pg_read_all_stats'),
+named AS (SELECT n, line || format(' TO %I;', COALESCE($4::text, current_user)) AS line FROM lines)
+-- A remark ends with its line, whatever the name holds.
+SELECT CASE WHEN n IS NULL THEN translate(line, E'\n\r', '  ') ELSE line END FROM named ORDER BY n NULLS LAST
