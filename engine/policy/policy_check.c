@@ -171,16 +171,20 @@ static void apply_preset(struct policy_throttle *t)
 {
 	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and L2). */
 	static const struct policy_throttle preset[] = {
-		[PRESET_NORMAL] = {PRESET_NORMAL, 2, 4, 3, 30000},
-		[PRESET_GENTLE] = {PRESET_GENTLE, 2, 9, 6, 30000},
-		[PRESET_FAST] = {PRESET_FAST, 5, 3, 1, 30000},
+		[PRESET_NORMAL] = {.target_ms = 2, .pause_factor = 4, .export_pause_factor = 3, .probe_latency_ms = 10},
+		[PRESET_GENTLE] = {.target_ms = 2, .pause_factor = 9, .export_pause_factor = 6, .probe_latency_ms = 5},
+		[PRESET_FAST] = {.target_ms = 5, .pause_factor = 3, .export_pause_factor = 1, .probe_latency_ms = 50},
 	};
+	enum { BLOB_GRACE_MS = 30000, REPLICA_LAG_MS = 10000, REPLICA_LAG_BYTES = 128 << 20 };
 	const struct policy_throttle *base = &preset[t->preset];
 
 	t->target_ms = t->target_ms < 0 ? base->target_ms : t->target_ms;
 	t->pause_factor = t->pause_factor < 0 ? base->pause_factor : t->pause_factor;
-	t->blob_grace_ms = t->blob_grace_ms < 0 ? base->blob_grace_ms : t->blob_grace_ms;
+	t->blob_grace_ms = t->blob_grace_ms < 0 ? BLOB_GRACE_MS : t->blob_grace_ms;
 	t->export_pause_factor = t->export_pause_factor < 0 ? base->export_pause_factor : t->export_pause_factor;
+	t->replica_lag_ms = t->replica_lag_off ? 0 : t->replica_lag_ms < 0 ? REPLICA_LAG_MS : t->replica_lag_ms;
+	t->replica_lag_bytes = t->replica_bytes_off ? 0 : t->replica_lag_bytes < 0 ? REPLICA_LAG_BYTES : t->replica_lag_bytes;
+	t->probe_latency_ms = t->probe_off ? 0 : t->probe_latency_ms < 0 ? base->probe_latency_ms : t->probe_latency_ms;
 }
 
 /* Account name and display name are the least that stays, or a pseudonym takes their place: not half of either. */

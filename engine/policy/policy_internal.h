@@ -71,7 +71,7 @@ void policy_syntax_problem(struct problem_list *l, const struct yaml_parser_s *p
 
 enum key_kind {
 	KIND_NAME, KIND_TEXT, KIND_NOTE, KIND_PATH, KIND_YESNO, KIND_NUMBER, KIND_DURATION, KIND_MILLIS, KIND_SIZE,
-	KIND_TIME, KIND_CHOICE, KIND_CHOICES /* list, a mask */, KIND_SELECTORS, KIND_USERS, KIND_TAGS /* lists of text */,
+	KIND_TIME, KIND_CHOICE, KIND_CHOICES /* list, a mask */, KIND_SELECTORS, KIND_USERS, KIND_TAGS, KIND_TEXTS /* lists of text */,
 	KIND_SECTION, KIND_SECTIONS /* list of mappings */,
 };
 

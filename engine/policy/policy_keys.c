@@ -236,7 +236,7 @@ static const struct policy_section archive_section = {
 static const struct policy_key throttle_keys[] = {
 	{.name = "preset", .kind = KIND_CHOICE, AT(policy_throttle, preset), .words = preset_words, .fallback = "normal",
 	 .also = "speed mode profile", .example = "gentle",
-	 .about = "`gentle`: target 2ms, pauses 9 and 6; `normal`: 2ms, 4 and 3; `fast`: 5ms, 3 and 1. The keys below override it."},
+	 .about = "`gentle`: target 2ms, pauses 9 and 6, probe 5ms; `normal`: 2ms, 4 and 3, 10ms; `fast`: 5ms, 3 and 1, 50ms. The keys below override it."},
 	{.name = "target", .kind = KIND_MILLIS, AT(policy_throttle, target_ms), .min = 1, .max = 1000, .also = "target_ms",
 	 .example = "5ms", .about = "Time that one deleting transaction should take: 1ms to 1s."},
 	{.name = "pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, pause_factor), .min = 0, .max = 100, .also = "pause",
@@ -246,6 +246,17 @@ static const struct policy_key throttle_keys[] = {
 	{.name = "blob_grace", .kind = KIND_MILLIS, AT(policy_throttle, blob_grace_ms), .min = 1, .max = 600000, .also = "grace",
 	 .fallback = "30s", .example = "60s",
 	 .about = "Time between the last delete and the first attachment removed from disk, for replies under way: 1ms to 600s. A run without attachments to remove does not wait."},
+	{.name = "replica_lag", .kind = KIND_MILLIS, AT(policy_throttle, replica_lag_ms), WORD("off", policy_throttle, replica_lag_off), .min = 100, .max = 3600000,
+	 .also = "lag max_lag replication_lag standby_lag", .fallback = "10s", .example = "30s",
+	 .about = "A run waits while a connected replica replays what was committed so long ago or longer: 100ms to 1h. From half of it on pauses grow. Also at full speed."},
+	{.name = "replica_lag_bytes", .kind = KIND_SIZE, AT(policy_throttle, replica_lag_bytes), WORD("off", policy_throttle, replica_bytes_off), .min = 1 << 16,
+	 .max = 1LL << 40, .also = "lag_bytes max_lag_bytes", .fallback = "128MiB", .example = "512MiB",
+	 .about = "The same by write-ahead log that a replica has not replayed yet: 64KiB to 1TiB. A replica whose replay is paused is seen by this alone."},
+	{.name = "replica_except", .kind = KIND_TEXTS, AT(policy_throttle, replica_except), .also = "except_replicas ignore_replicas replica_ignore",
+	 .example = "[delayed1]", .about = "Replicas, by their `application_name`, that nobody waits for: those that are late on purpose."},
+	{.name = "probe_latency", .kind = KIND_MILLIS, AT(policy_throttle, probe_latency_ms), WORD("off", policy_throttle, probe_off), .min = 1, .max = 10000,
+	 .also = "probe latency max_latency", .example = "10ms",
+	 .about = "A run waits while the server takes so long or longer to read a post by its key, which takes a healthy one a fraction of a millisecond: 1ms to 10s. From half of it on pauses grow. Not at full speed."},
 };
 static const struct policy_section throttle_section = {
 	.name = "`throttle`", .title = "throttle", KEYS(throttle_keys), .about = "How hard a run may push the database host."};

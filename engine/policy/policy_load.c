@@ -82,7 +82,8 @@ static struct policy *policy_new(void *ctx, const char *name, const char *text, 
 	p->archive.bundle_size_bytes = 256 << 20;
 	p->archive.mirror.timeout_ms = 30000;
 	/* -1: not given; policy_check puts the preset's value there. */
-	p->throttle = (struct policy_throttle){PRESET_NORMAL, -1, -1, -1, -1};
+	p->throttle = (struct policy_throttle){.preset = PRESET_NORMAL, .target_ms = -1, .pause_factor = -1, .export_pause_factor = -1, .blob_grace_ms = -1,
+					       .replica_lag_ms = -1, .replica_lag_bytes = -1, .probe_latency_ms = -1};
 	return p;
 }
 

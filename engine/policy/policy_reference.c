@@ -77,6 +77,8 @@ static const char *kind_text(const struct policy_key *k)
 		return "list of account names";
 	case KIND_TAGS:
 		return "list of tags";
+	case KIND_TEXTS:
+		return "list of names";
 	case KIND_SECTION:
 		return "keys, see below";
 	case KIND_SECTIONS:

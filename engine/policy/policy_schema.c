@@ -96,6 +96,7 @@ static json_t *value_schema(const struct policy_key *k)
 	case KIND_SELECTORS:
 	case KIND_USERS:
 	case KIND_TAGS:
+	case KIND_TEXTS:
 		return list_of(k);
 	case KIND_SECTION:
 		return section_schema(k->section);

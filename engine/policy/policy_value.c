@@ -169,7 +169,9 @@ static void duration_hint(struct binder *b, const struct policy_key *k, const st
 	size_t digits = strspn(v->text, "0123456789");
 	char better[TIME_TEXT];
 
-	if (k->kind == KIND_MILLIS)
+	if (k->kind == KIND_MILLIS && k->word)
+		policy_hint(b->problems, "Write `%s: %s`, or `%s: %s`.", k->name, k->example, k->name, k->word);
+	else if (k->kind == KIND_MILLIS)
 		policy_hint(b->problems, "Write `%s: %s`.", k->name, k->example);
 	else if (strcmp(k->name, "for") == 0 && strcmp(v->text, "forever") == 0)
 		policy_hint(b->problems, "Write `keep: forever`.");
@@ -375,6 +377,7 @@ static void bind_scalar(struct binder *b, const struct policy_key *k, const stru
 	case KIND_SELECTORS:
 	case KIND_USERS:
 	case KIND_TAGS:
+	case KIND_TEXTS:
 	case KIND_SECTION:
 	case KIND_SECTIONS:
 		break;
@@ -401,12 +404,6 @@ static bool item_ok(struct binder *b, const struct policy_key *k, const struct n
 	return k->kind == KIND_CHOICES || text_ok(b, k, v, POLICY_SELECTOR_MAX);
 }
 
-static void user_hint(struct problem_list *l, const struct node *v)
-{
-	policy_warning(l, v, "\"%s\" is not an account name: those are lower-case, without `@`", v->text);
-	policy_hint(l, "Write the name from the profile, such as `j.doe`.");
-}
-
 /* Things that can never match are told at once; the rest is found against the database. */
 static bool list_text_ok(struct binder *b, const struct policy_key *k, const struct node *v)
 {
@@ -421,10 +418,14 @@ static bool list_text_ok(struct binder *b, const struct policy_key *k, const str
 		return false;
 	}
 	if (k->kind == KIND_USERS) {
-		if (v->text[strspn(v->text, plain)] != '\0')
-			user_hint(b->problems, v);
+		if (v->text[strspn(v->text, plain)] == '\0')
+			return true;
+		policy_warning(b->problems, v, "\"%s\" is not an account name: those are lower-case, without `@`", v->text);
+		policy_hint(b->problems, "Write the name from the profile, such as `j.doe`.");
 		return true;
 	}
+	if (k->kind == KIND_TEXTS)
+		return true;
 	if (open && !strchr(open, ']')) {
 		policy_problem(b->problems, v, "the `[` in %s is not closed", Q(v));
 		policy_hint(b->problems, "Close it, as in `\"alarm-[0-9]\"`.");
@@ -485,7 +486,7 @@ static void bind_list(struct binder *b, const struct policy_key *k, const struct
 
 void policy_bind_value(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
-	if (k->kind == KIND_CHOICES || k->kind == KIND_SELECTORS || k->kind == KIND_USERS || k->kind == KIND_TAGS) {
+	if (k->kind == KIND_CHOICES || k->kind == KIND_SELECTORS || k->kind == KIND_USERS || k->kind == KIND_TAGS || k->kind == KIND_TEXTS) {
 		bind_list(b, k, v, base);
 		return;
 	}

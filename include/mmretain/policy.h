@@ -77,6 +77,11 @@ struct policy_throttle {              /* optional top-level key throttle: */
 	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
 	int32_t blob_grace_ms;            /* from the last delete to the first unlink, default 30 s */
+	int32_t replica_lag_ms;           /* a run waits while a replica is further behind, default 10 s; 0 = no limit */
+	int64_t replica_lag_bytes;        /* or by more of write-ahead log, default 128 MiB; 0 = no limit */
+	int32_t probe_latency_ms;         /* or while a read takes the server longer, default 10; 0 = no limit */
+	bool replica_lag_off, replica_bytes_off, probe_off; /* already applied to the values above */
+	struct policy_list replica_except; /* replicas that nobody waits for, by application_name */
 };
 
 enum policy_keep_name { KEEP_USERNAME = 1, KEEP_DISPLAY_NAME = 2, KEEP_POSITION = 4 };

@@ -12,7 +12,7 @@ static const char full[] =
 	"archive:\n"
 	"  store: /var/lib/mmretain/archive\n"
 	"  bundle_size: 128MiB\n"
-	"throttle: {preset: gentle, target: 8ms, pause_factor: 0}\n"
+	"throttle: {preset: gentle, target: 8ms, pause_factor: 0, replica_lag: 1500ms, replica_lag_bytes: off, replica_except: [dr, Delayed Site]}\n"
 	"rules:\n"
 	"  - name: unlimited\n"
 	"    match: {}\n"
@@ -95,6 +95,11 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(p->throttle.target_ms, 2);
 	ck_assert_int_eq(p->throttle.pause_factor, 4);
 	ck_assert_int_eq(p->throttle.export_pause_factor, 3);
+	ck_assert_int_eq(p->throttle.blob_grace_ms, 30000);
+	ck_assert_int_eq(p->throttle.replica_lag_ms, 10000);
+	ck_assert_int_eq(p->throttle.replica_lag_bytes, 128 << 20);
+	ck_assert_int_eq(p->throttle.probe_latency_ms, 10);
+	ck_assert_uint_eq(p->throttle.replica_except.n, 0);
 	ck_assert_uint_eq(p->n_holds, 0);
 	ck_assert_str_eq(p->database.service, "mm");
 	ck_assert_ptr_null(p->database.url);
@@ -116,6 +121,11 @@ START_TEST(test_rest_of_file)
 	ck_assert_int_eq(p->throttle.target_ms, 8);
 	ck_assert_int_eq(p->throttle.pause_factor, 0);
 	ck_assert_int_eq(p->throttle.export_pause_factor, 6);
+	ck_assert_int_eq(p->throttle.replica_lag_ms, 1500);
+	ck_assert_int_eq(p->throttle.replica_lag_bytes, 0);
+	ck_assert_uint_eq(p->throttle.replica_except.n, 2);
+	ck_assert_str_eq(p->throttle.replica_except.item[1], "Delayed Site");
+	ck_assert_int_eq(p->throttle.probe_latency_ms, 5);
 	ck_assert(p->rule[2].archive_none);
 	ck_assert_str_eq(p->rule[2].because, "no use");
 	ck_assert_uint_eq(p->n_holds, 2);
