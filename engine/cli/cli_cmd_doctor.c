@@ -172,6 +172,65 @@ static void check_lock(struct doctor *d)
 	talloc_free(session);
 }
 
+/* A run does not wait for a replica that is not connected: it may never come back.  Until it does, or its slot is dropped, deletes fill the disk. */
+static void check_slots(struct doctor *d)
+{
+	struct mm_slot *slot;
+	struct err err = {0};
+	char kept[TIME_TEXT];
+	size_t n;
+
+	if (mm_busy_slots(d->cli->ctx, d->cli->mm, &slot, &n, &err) < 0) {
+		warn(d, "replicas", err.hint, "%s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		bytes_format((uint64_t)slot[i].kept_bytes, kept);
+		warn(d, "replicas", "Bring its replica back, or drop it; no run waits for it, and what runs delete makes this more.",
+		     "nobody uses replication slot %s: %s of write-ahead log is kept for it", slot[i].name, kept);
+	}
+}
+
+static void check_replica(struct doctor *d, const struct mm_replica *r)
+{
+	const struct policy_throttle *t = &d->cli->policy->throttle;
+	bool except = false, late;
+	char bytes[TIME_TEXT];
+
+	for (size_t i = 0; i < t->replica_except.n; i++)
+		except |= strcmp(t->replica_except.item[i], r->name) == 0;
+	if (r->hidden) {
+		warn(d, "replicas", "As a superuser: " MM_BUSY_GRANT " TO the role; `mmretain grants` has the line. Until then no run waits for it.",
+		     "%s is connected, but the role may not see how far it is behind", r->name);
+		return;
+	}
+	bytes_format((uint64_t)r->behind_bytes, bytes);
+	late = (t->replica_lag_ms && r->behind_ms >= t->replica_lag_ms) || (t->replica_lag_bytes && r->behind_bytes >= t->replica_lag_bytes);
+	if (late && !except)
+		warn(d, "replicas", "A run waits for it. One that is late on purpose goes under `throttle: {replica_except: [NAME]}`.", "%s is %s and %lld ms behind",
+		     r->name, bytes, (long long)r->behind_ms);
+	else
+		good(d, "replicas", "%s is %s and %lld ms behind%s", r->name, bytes, (long long)r->behind_ms, except ? ", no run waits for it" : "");
+}
+
+static void check_replicas(struct doctor *d)
+{
+	struct mm_busy *busy;
+	struct err err = {0};
+
+	if (db_in_recovery(d->cli->mm->db))
+		return;
+	if (mm_busy_look(d->cli->ctx, d->cli->mm->db, /* cost= */ false, &busy, &err) < 0) {
+		warn(d, "replicas", err.hint, "%s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < busy->n_replicas; i++)
+		check_replica(d, &busy->replica[i]);
+	if (!busy->n_replicas)
+		good(d, "replicas", "none is connected");
+	check_slots(d);
+}
+
 static void check_database(struct doctor *d)
 {
 	struct err err = {0};
@@ -192,6 +251,7 @@ static void check_database(struct doctor *d)
 	check_clock(d);
 	check_files(d);
 	check_lock(d);
+	check_replicas(d);
 }
 
 static void check_space(struct doctor *d)

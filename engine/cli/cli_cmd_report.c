@@ -62,6 +62,8 @@ static void local_time(const char *utc, char *ret, size_t size)
 static void who_and_when(const struct report *rp)
 {
 	const char *began = protocol_str(rp->doc, "began"), *ended = protocol_str(rp->doc, "ended");
+	auto_mem void *ctx = mem_context(NULL, "waited");
+	const char *waited = protocol_waited(ctx, protocol_int(rp->end, "waited_replicas_ms"), protocol_int(rp->end, "waited_server_ms"));
 	char took[TIME_TEXT], from[64], to[64];
 
 	point(rp, 1, "run", "%s, %s on %s", protocol_str(rp->doc, "run"), known(protocol_str(rp->begin, "tool")),
@@ -76,6 +78,8 @@ static void who_and_when(const struct report *rp)
 	else
 		point(rp, 2, "time", "%s, not ended", began);
 	point(rp, 0, "", "local: %s%s%s", from, *to ? " to " : "", to);
+	if (*waited)
+		point(rp, 0, "", "of it waited: %s", waited);
 	if (strcmp(protocol_str(rp->begin, "trigger"), "person") == 0)
 		point(rp, 3, "trigger", "a person, uid %llu", (unsigned long long)protocol_int(rp->begin, "uid"));
 	else

@@ -84,6 +84,15 @@ static json_t *found_json(const struct purge_counts *c)
 	return obj;
 }
 
+static json_t *waited_json(const struct purge_waited *w)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "replicas_ms", (uint64_t)w->replicas_ms);
+	cli_json_int(obj, "server_ms", (uint64_t)w->server_ms);
+	return obj;
+}
+
 static int print_json(const struct run_report *rep, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
@@ -113,6 +122,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "found_deleted", found_json(&rep->total));
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
+	cli_json_put(doc, "waited", waited_json(&rep->waited));
 	return cli_json_print(doc, err);
 }
 
@@ -150,6 +160,7 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 {
 	const struct purge_counts *c = &rep->total;
 	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, PLAN_KEEP);
+	const char *waited = protocol_waited(cli->ctx, (uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms);
 	char took[TIME_TEXT];
 	int r = print_bundles(cli, rep, err);
 
@@ -176,6 +187,8 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	if (c->found_threads)
 		printf("          %llu threads, %llu posts of them had been deleted before\n", (unsigned long long)c->found_threads,
 		       (unsigned long long)c->found_posts);
+	if (*waited)
+		printf("waited    %s\n", waited);
 	protocol_took(rep->ended_ms > rep->began_ms ? (uint64_t)(rep->ended_ms - rep->began_ms) : 0, took);
 	printf("run %s: %s, %s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed", took);
 	return 0;

@@ -92,6 +92,15 @@ static const char *outcome(const json_t *run)
 
 /* ---- JSON ---- */
 
+static json_t *waited_json(const json_t *end)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "replicas_ms", protocol_int(end, "waited_replicas_ms"));
+	cli_json_int(obj, "server_ms", protocol_int(end, "waited_server_ms"));
+	return obj;
+}
+
 static json_t *run_json(const json_t *run)
 {
 	const json_t *end = json_object_get(run, "end"), *plan = json_object_get(run, "plan");
@@ -112,6 +121,7 @@ static json_t *run_json(const json_t *run)
 	cli_json_put(obj, "deleted", json_incref(json_object_get(totals, "deleted")));
 	cli_json_put(obj, "kept", json_incref(json_object_get(totals, "kept")));
 	cli_json_int(obj, "duration_ms", protocol_int(end, "duration_ms"));
+	cli_json_put(obj, "waited", waited_json(end));
 	return obj;
 }
 
@@ -228,6 +238,21 @@ static int print_runs(const struct status *st, struct err *err)
 	return cli_table_print(t, err);
 }
 
+/* Why a night was short: for whom it waited a tenth of its time or longer. */
+static void print_waited(const struct status *st)
+{
+	json_t *run;
+	size_t i;
+
+	json_array_foreach(st->protocol->runs, i, run) {
+		const json_t *end = json_object_get(run, "end");
+		uint64_t replicas_ms = protocol_int(end, "waited_replicas_ms"), server_ms = protocol_int(end, "waited_server_ms");
+
+		if (replicas_ms + server_ms > 0 && replicas_ms + server_ms >= protocol_int(end, "duration_ms") / 10)
+			printf("waited: run %s %s\n", cli_safe(st->cli->ctx, protocol_str(run, "run")), protocol_waited(st->cli->ctx, replicas_ms, server_ms));
+	}
+}
+
 /* What was in a lost bundle's place is somebody's data still. */
 static bool is_aside(const struct status *st, const struct ledger_published *p)
 {
@@ -314,6 +339,7 @@ static int print_text(const struct status *st, struct err *err)
 	}
 	if (r < 0)
 		return r;
+	print_waited(st);
 	print_unfinished(st);
 	print_waiting(&st->health);
 	for (size_t i = 0; i < st->words.n; i++)

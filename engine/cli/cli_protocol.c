@@ -46,6 +46,17 @@ void protocol_took(uint64_t ms, char ret[TIME_TEXT])
 		snprintf(ret, TIME_TEXT, "%llu.%llu s", s, (unsigned long long)ms / 100 % 10);
 }
 
+const char *protocol_waited(void *ctx, uint64_t replicas_ms, uint64_t server_ms)
+{
+	char replicas[TIME_TEXT], server[TIME_TEXT];
+
+	protocol_took(replicas_ms, replicas);
+	protocol_took(server_ms, server);
+	if (replicas_ms && server_ms)
+		return mem_printf(ctx, "%s for replicas, %s for the server", replicas, server);
+	return replicas_ms ? mem_printf(ctx, "%s for replicas", replicas) : server_ms ? mem_printf(ctx, "%s for the server", server) : "";
+}
+
 /* ---- documents ---- */
 
 static json_t *new_run(struct reader *rd, const char *run, json_t *line)

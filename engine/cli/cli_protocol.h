@@ -25,5 +25,7 @@ const char *protocol_str(const json_t *obj, const char *key);
 bool protocol_bool(const json_t *obj, const char *key);
 /* "3 h 12 min", "41.0 s" */
 void protocol_took(uint64_t ms, char ret[TIME_TEXT]);
+/* "3 h 12 min for replicas, 41.0 s for the server", without what is 0. */
+const char *protocol_waited(void *ctx, uint64_t replicas_ms, uint64_t server_ms);
 
 #endif

@@ -2,6 +2,7 @@
  * purge_internal.h - what the files of this room share.
  *
  * purge_receipt.c  the loop: batches out of the bundle, throttle, what is kept
+ * purge_pace.c     waits and longer pauses, for replicas and for users of the chat
  * purge_batch.c    rows of whole threads as keys, versions and locations
  * purge_watch.c    replies that arrive meanwhile
  * purge_missing.c  attachments that the bundle does not hold
@@ -150,6 +151,16 @@ bool purge_seen_parts(const struct purge_seen *s);
 /* Marks threads whose channel the options' scope function gives up. 1: none; 0: some thread is marked. */
 int purge_scope_check(const struct purge_options *o, struct purge_batch *b, struct err *err) MMR_CHECKED;
 
+/* How near a look came to the limits: 1 is at a limit. */
+struct purge_strain {
+	double replica, server;
+	const struct mm_replica *worst;    /* of the replicas; borrowed, NULL: none is behind */
+	size_t hidden;                     /* replicas that should count and cannot be seen */
+};
+void purge_strain_of(const struct mm_busy *b, const struct purge_pace_limits *limits, struct purge_strain *ret);
+/* What is added to a pause of factor x work: nothing up to half of a limit, nine times the pause at it (at full speed, of work). */
+int64_t purge_stretch_us(double strain, int64_t work_us, int32_t factor);
+
 struct purge_watch;
 struct purge_watch *purge_watch_new(void *ctx, int64_t since_ms);
 /* Looks for replies at most once a second. */
@@ -170,7 +181,7 @@ int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err) MMR
 /* Whole threads that stay as changed although their root is gone get PURGE_GONE instead. */
 int purge_mark_gone(struct mm *mm, struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* How long statements of the session wait for a lock, e.g. "100ms". */
-int purge_set_wait(struct mm *mm, const char *time, struct err *err) MMR_CHECKED;
+int purge_set_wait(struct db *db, const char *time, struct err *err) MMR_CHECKED;
 /* Makes the file rows of the batch durable in the journal. */
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* Puts the threads with these roots, or what is in the bundle of them, back in the open transaction. */

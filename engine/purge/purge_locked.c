@@ -62,10 +62,10 @@ int purge_barrier(struct mm *mm, struct err *err)
 	return rc;
 }
 
-int purge_set_wait(struct mm *mm, const char *time, struct err *err)
+int purge_set_wait(struct db *db, const char *time, struct err *err)
 {
 	struct db_result *r;
-	int rc = db_query(mm, mm->db, &sql_purge_wait, DB_ONE, 1, &time, &r, err);
+	int rc = db_query(db, db, &sql_purge_wait, DB_ONE, 1, &time, &r, err);
 
 	if (rc == 0)
 		talloc_free(r);

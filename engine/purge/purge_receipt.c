@@ -30,9 +30,9 @@ static void pace_adapt(struct pace *p, const struct purge_options *o, const stru
 
 static void pause_after(const struct purge_options *o, struct purge_counts *c, int64_t work_us)
 {
-	int64_t ms = work_us * o->pause_factor / 1000;
+	int64_t ms = purge_pace_pause_us(o->pace, o->pause_factor > 0, work_us, o->pause_factor) / 1000;
 
-	if (o->pause_factor > 0 && ms > 0) {
+	if (ms > 0) {
 		c->pause_ms += ms;
 		time_sleep_ms(ms);
 	}
@@ -109,6 +109,15 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 		b->located = false;
 	}
 	return 0;
+}
+
+/* No transaction is open here: a wait for replicas keeps nobody from anything, not even vacuum. */
+static int wait_for_others(struct mm *mm, const struct purge_options *o, struct err *err)
+{
+	const struct purge_pace_wait w = {.mm = mm, .beside = o->pause_factor > 0, .deadline_boot_ms = o->deadline_boot_ms,
+					  .progress = o->progress};
+
+	return o->pace ? purge_pace_wait(o->pace, &w, err) : 0;
 }
 
 static int check_budget(const struct purge_options *o, struct err *err)
@@ -199,7 +208,7 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 	if (hints && ahead->source->parts_before_ms == INT64_MIN)
 		a.w = purge_watch_new(ctx, o->snapshot_ms);
 	for (;;) {
-		if ((rc = check_budget(o, err)) < 0)
+		if ((rc = wait_for_others(mm, o, err)) < 0 || (rc = check_budget(o, err)) < 0)
 			return rc;
 		rc = one_batch(mm, ahead, &a, o, &pace, c, err);
 		if (o->batch_posts)
@@ -219,10 +228,10 @@ int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hin
 	if (mm->schema->n_unknown)
 		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was deleted");
 	/* While we wait for a lock, others wait behind us. */
-	if ((rc = purge_set_wait(mm, "100ms", err)) < 0)
+	if ((rc = purge_set_wait(mm->db, "100ms", err)) < 0)
 		return rc;
 	rc = all_batches(mm, receipt, hints, o, c, err);
-	if (purge_set_wait(mm, "10s", &ignored) < 0)
+	if (purge_set_wait(mm->db, "10s", &ignored) < 0)
 		log_debug("cannot set the lock timeout back, ignoring"); /* less patience only keeps more */
 	return rc;
 }

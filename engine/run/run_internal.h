@@ -42,6 +42,7 @@ struct run {
 	struct store *store;
 	struct mm *mm;
 	struct db *lock_db;
+	struct purge_pace *pace;
 	struct ledger *ledger;
 	bool crashed;                      /* the run before has no end in the ledger */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
@@ -254,6 +255,8 @@ int run_time_check(const struct run *run, int64_t need_ms, struct err *err) MMR_
 int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
 /* Before what cannot be undone: the lock is still held, and the archive is where it was. */
 int run_still_ours(struct run *run, struct err *err) MMR_CHECKED;
+/* Until replicas and the server bear more, or the time is up.  No transaction is open. */
+int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *err) MMR_CHECKED;
 int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;
 /* With -v: what a step cost, for people and for the benchmark.  name: bundle, or "". */
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name);

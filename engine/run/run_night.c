@@ -23,6 +23,14 @@ int run_still_ours(struct run *run, struct err *err)
 	return rc < 0 ? rc : store_check_place(run->store, err);
 }
 
+int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *err)
+{
+	const struct purge_pace_wait w = {.mm = run->mm, .beside = !run_alone(run), .deadline_boot_ms = deadline_boot_ms,
+					  .progress = run->options->progress};
+
+	return purge_pace_wait(run->pace, &w, err);
+}
+
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name)
 {
 	log_debug("time %s %.3f ms %llu posts %s", step, (double)(time_mono_us() - from_us) / 1000, (unsigned long long)posts,
@@ -179,7 +187,10 @@ static int check_home(struct run *run, struct err *err)
 static int open_all(struct run *run, struct err *err)
 {
 	const struct policy_database *d = &run->policy->database;
+	const struct policy_throttle *t = &run->policy->throttle;
 	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	struct purge_pace_limits limits = {t->replica_lag_ms, t->replica_lag_bytes, t->probe_latency_ms,
+					   (const char *const *)t->replica_except.item, t->replica_except.n};
 	int rc;
 
 	if ((rc = store_open(run->ctx, run->policy->archive.store, true, &run->store, err)) < 0 ||
@@ -188,6 +199,7 @@ static int open_all(struct run *run, struct err *err)
 	    (rc = db_lock(run->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(run->mm, err)) < 0 ||
 	    (rc = check_database(run, err)) < 0 || (rc = mm_recheck_begin(run->mm, err)) < 0)
 		return rc;
+	run->pace = purge_pace_new(run->ctx, run->lock_db, RUN_LOCK_KEY, &limits);
 	digest_hex(&run->policy->digest, run->policy_hex);
 	digest_hex(&run->mm->schema->digest, run->schema_hex);
 	if ((rc = purge_bundle_kinds(run->ctx, run->mm, &run->kind, err)) < 0)
@@ -237,8 +249,9 @@ static int archive_all(struct run *run, struct err *err)
 
 	while (rc == 0 && at < spool_count(due)) {
 		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
-		/* One that comes to no delete would only take the time of what follows. */
-		if ((rc = run_time_check(run, run->sitting_ms, err)) == 0)
+		/* An export writes nothing that replicas must replay, but its snapshot keeps vacuum from its work: better wait before it.  One that comes to no
+		 * delete would only take the time of what follows. */
+		if ((rc = run_wait_for_others(run, run->work_until_boot_ms, err)) == 0 && (rc = run_time_check(run, run->sitting_ms, err)) == 0)
 			rc = run_sitting(run, due, at, &next, err);
 		at = next;
 	}
@@ -338,6 +351,8 @@ static int close_run(struct run *run, int rc, struct err *err)
 		rc = stop_check(err);
 	run->report->outcome = outcome_of(run->report, rc);
 	run->report->ended_ms = time_now_ms();
+	if (run->pace)
+		run->report->waited = *purge_pace_waited(run->pace);
 	if (!run->report->begun)
 		return rc;
 	tell_open_sweep(run->report);

@@ -100,7 +100,7 @@ int run_people(struct run *run, struct err *err)
 
 	if (!wanted(run) || !run->report->people_plan) /* time was up before it was made */
 		return 0;
-	if ((rc = settle_open(run, err)) < 0)
+	if ((rc = settle_open(run, err)) < 0 || (rc = run_wait_for_others(run, run->people_until_boot_ms, err)) < 0)
 		return rc;
 	return people_run(run->report, run->policy, run->mm, run->report->people_plan, &o, &run->report->people, err);
 }

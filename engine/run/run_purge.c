@@ -75,7 +75,7 @@ void run_add_counts(struct purge_counts *to, const struct purge_counts *c)
 static void fill_options(struct run *run, const struct run_purge *p, struct kept *kept, struct purge_options *o)
 {
 	*o = (struct purge_options){
-		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
+		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor, .pace = run->pace,
 		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .find_here = p->find_here, .alone = run_alone(run),
 		.deadline_boot_ms = run->work_until_boot_ms, .snapshot_ms = p->snapshot_ms,
 		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */

@@ -13,6 +13,7 @@
 
 /* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
 enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
+       WAIT_MS = 60000 /* in one snapshot, for others */,
        CHANNELS_AHEAD = 20000 /* whose names are asked for at once */ };
 
 struct rows {
@@ -26,6 +27,7 @@ struct rows {
 	size_t group, cut;
 	uint64_t paced_bytes;
 	int64_t work_from_us, debt_us;
+	int64_t wait_left_ms;         /* for replicas and the server, in this snapshot */
 };
 
 static int column_of(const struct run *run, enum mm_kind kind, const char *name)
@@ -127,18 +129,31 @@ static void rest(struct rows *r)
 	r->debt_us %= 1000;
 }
 
+/* Not for long: a snapshot that stays open does more harm than what it reads slowly, and the delete waits as long as it takes. */
+static int wait_for_others(struct rows *r, struct err *err)
+{
+	const struct run *run = r->s->run;
+	const struct purge_pace_wait w = {.mm = run->mm, .beside = true, .deadline_boot_ms = run->work_until_boot_ms, .left_ms = &r->wait_left_ms,
+					  .progress = run->options->progress};
+
+	return purge_pace_wait(run->pace, &w, err);
+}
+
 /* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
-static void pace(struct rows *r)
+static int pace(struct rows *r, struct err *err)
 {
 	uint64_t raw = bundle_raw_bytes(r->u->w);
 	int32_t factor = r->s->run->policy->throttle.export_pause_factor;
+	int rc;
 
 	if (factor <= 0 || raw - r->paced_bytes < PACE_BYTES)
-		return;
+		return 0;
 	r->paced_bytes = raw;
-	r->debt_us += (time_mono_us() - r->work_from_us) * factor;
+	r->debt_us += purge_pace_pause_us(r->s->run->pace, true, time_mono_us() - r->work_from_us, factor);
 	rest(r);
+	rc = wait_for_others(r, err);
 	r->work_from_us = time_mono_us();
+	return rc;
 }
 
 /* A pin of a transaction that began long before the plan and ended after it: no time tells, and the delete asks only about what stands in other
@@ -193,8 +208,7 @@ static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 	if ((rc = bundle_row(r->u->w, (size_t)x->kind, r->field, err)) < 0 ||
 	    (rc = purge_hints_add(r->s->hints, x->kind, x->ctid, x->xmin, err)) < 0)
 		return rc;
-	pace(r);
-	return stop_check(err);
+	return (rc = pace(r, err)) < 0 ? rc : stop_check(err);
 }
 
 static void add_group(struct sitting *s, const struct due *d)
@@ -296,7 +310,7 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 	int rc;
 
 	*r = (struct rows){
-		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(),
+		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(), .wait_left_ms = WAIT_MS,
 		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
 		.create_column = column_of(s->run, MM_POST, "createat"), .pin_column = column_of(s->run, MM_POST, "ispinned"),
 		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),

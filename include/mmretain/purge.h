@@ -49,8 +49,34 @@ struct purge_skip { mm_id root; unsigned why; /* enum mm_protection */ };
 struct purge_seen;
 struct purge_seen *purge_seen_new(void *ctx, uint64_t posts);
 
+/* ---- pace (purge_pace.c) ---- */
+/* What replicas and the chat's users bear.  At a limit a run waits, from half of it on its pauses grow. */
+struct purge_pace_limits {
+	int64_t lag_ms, lag_bytes;             /* how far a replica may be behind; 0: no limit */
+	int64_t cost_ms;                       /* what a read by primary key may take the server; 0: no limit */
+	const char *const *except; size_t n_except; /* replicas that do not count, by application_name; borrowed */
+};
+struct purge_pace;
+/* db: the session that holds the lock; its lock_timeout becomes 1 s.  Nothing is asked yet. */
+struct purge_pace *purge_pace_new(void *ctx, struct db *db, int64_t lock_key, const struct purge_pace_limits *limits);
+struct purge_pace_wait {
+	struct mm *mm;                         /* its session is kept awake meanwhile */
+	bool beside;                           /* a chat waits beside it: the cost of a read counts, too */
+	int64_t deadline_boot_ms;              /* by time_boot_ms; 0 = none */
+	int64_t *left_ms;                      /* so long at most, and what is left of it afterwards; NULL: as long as it takes */
+	const struct progress *progress;
+};
+/* Looks, at most once a second, and returns when nothing is at its limit; and at the end of its time or on a stop request, for which the caller
+ * looks.  What cannot be looked at is told once, and not waited for.  ERR_DB_GONE, ERR_LOCKED: the lock was lost. */
+int purge_pace_wait(struct purge_pace *p, const struct purge_pace_wait *w, struct err *err) MMR_CHECKED;
+/* The pause after so much work: factor times it (p NULL), and more the nearer the last look came to a limit. */
+int64_t purge_pace_pause_us(struct purge_pace *p, bool beside, int64_t work_us, int32_t factor);
+struct purge_waited { int64_t replicas_ms, server_ms; }; /* longer pauses included */
+const struct purge_waited *purge_pace_waited(const struct purge_pace *p);
+
 struct purge_options {
 	int32_t target_ms, pause_factor;       /* throttle */
+	struct purge_pace *pace;               /* NULL: nobody is waited for */
 	size_t *batch_posts;                   /* size of the next batch, kept from one receipt to the next; NULL: begins small */
 	bool alone;                            /* no chat waits beside it: parallel workers may help the sweep */
 	int64_t deadline_boot_ms;              /* by time_boot_ms; 0 = none */

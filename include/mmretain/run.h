@@ -47,6 +47,7 @@ struct run_report {
 	struct purge_counts total;         /* of this run, recovery included */
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
 	uint32_t cleared_partial, recovered_bundles;
+	struct purge_waited waited;        /* for replicas and for the server */
 	uint32_t waived_open;              /* waivers whose sweep is open: nothing is left to sweep them by again */
 	struct run_expire_report *expire;  /* NULL: the step was not reached, or not asked for */
 };
