@@ -7,6 +7,7 @@
 #include <mmretain/store.h>
 
 #include "cli_audit.h"
+#include "cli_mirror.h"
 
 #define REASON_MAX 500
 
@@ -82,6 +83,8 @@ int cli_cmd_abandon(struct cli *cli, struct err *err)
 		r = run_abandon(cli->ctx, cli->store, &options, &report, err);
 	if (r < 0)
 		return r;
+	if (options.act)
+		cli_mirror_send(cli);
 	if (cli->json)
 		r = print_json(report, err);
 	else

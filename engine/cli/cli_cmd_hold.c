@@ -10,6 +10,7 @@
 
 #include "cli_audit.h"
 #include "cli_hold.h"
+#include "cli_mirror.h"
 
 #define CASE_MAX 200
 
@@ -168,6 +169,8 @@ static int add(struct hold *h, struct err *err)
 		if (place(h->state, h->id[i]) == h->state->n_held)
 			memcpy(new[n++], h->id[i], sizeof(mm_id));
 	r = run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
+	if (r == 0)
+		cli_mirror_send(h->cli);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "held", (const mm_id *)new, n, err);
 	for (size_t i = 0; i < h->n_named; i++)
@@ -192,6 +195,8 @@ static int release(struct hold *h, struct err *err)
 		if (place(h->state, h->named[i].root) == h->state->n_held)
 			return refuse_not_held(&h->named[i], err);
 	r = run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
+	if (r == 0)
+		cli_mirror_send(h->cli);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
 	for (size_t i = 0; i < h->n_named; i++) {

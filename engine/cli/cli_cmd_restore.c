@@ -4,6 +4,7 @@
 #include <mmretain/run.h>
 
 #include "cli_audit.h"
+#include "cli_mirror.h"
 
 static const char *state_of(const struct run_restore_report *rep, const struct run_restored *t)
 {
@@ -87,6 +88,8 @@ int cli_cmd_restore(struct cli *cli, struct err *err)
 	if (r < 0 || (r = find_threads(cli, a, &ref, err)) < 0)
 		return r;
 	r = run_restore(cli->ctx, cli->policy, cli->store, a, ref, cli->args->n_operands, &options, &rep, err);
+	if (rep->done)
+		cli_mirror_send(cli);
 	if (r < 0 && r != -ERR_KEPT && !rep->done)
 		return r;
 	printed = cli->json ? print_json(rep, &print_err) : print_text(cli, rep, &print_err);

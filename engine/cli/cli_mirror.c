@@ -28,6 +28,21 @@ int cli_probe_mirror(struct cli *cli, struct cli_mirror_probe *ret, struct err *
 	return r;
 }
 
+void cli_mirror_send(struct cli *cli)
+{
+	struct mirror *m = NULL;
+	struct err err = {0};
+	int r;
+
+	if (!cli->policy || !cli->policy->archive.mirror.present)
+		return;
+	if ((r = cli_open_mirror(cli, &m, &err)) == 0)
+		r = run_mirror_ledger(m, cli->store, &err);
+	talloc_free(m);
+	if (r < 0)
+		log_warn("the mirror does not have this yet (%s); it has it after the next run", err.msg);
+}
+
 /* ---- verify ---- */
 
 int cli_mirror_verify(struct cli *cli, struct run_mirror_report **ret, struct err *err)

@@ -135,6 +135,11 @@ int mirror_ledger(struct mirror *m, const struct store *s, struct err *err)
 	return one_ledger(m, s, ACCESS_KEY, true, err);
 }
 
+int run_mirror_ledger(struct mirror *m, const struct store *store, struct err *err)
+{
+	return mirror_ledger(m, store, err);
+}
+
 /* ---- bundles ---- */
 
 /* A file that has come to harm is not sent. */

@@ -220,6 +220,9 @@ struct mirror;
 /* The mirror of the policy; NULL: it has none.  Asks the store nothing.  Parent ctx.  Errors as mirror_open. */
 int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err) MMR_CHECKED;
 
+/* The ledger and the case log are in the mirror as they are here; ERR_VERIFY: other ones are. */
+int run_mirror_ledger(struct mirror *m, const struct store *store, struct err *err) MMR_CHECKED;
+
 enum run_mirror_depth { RUN_MIRROR_LIST /* names */, RUN_MIRROR_SUMS /* as the store gives them */, RUN_MIRROR_READ /* every byte */ };
 struct run_mirror_found { const char *rel_path, *why; };
 struct run_mirror_report {

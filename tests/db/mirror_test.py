@@ -267,6 +267,20 @@ class Nights(Base):
         self.bench.safe("the next night")
         self.assert_mirrored()
 
+    def test_hold(self):
+        """A hold between two nights is in the mirror at once, or the command says that it is not."""
+        self.bench.run(code=self.bench.want.code)
+        root = self.bench.roots()[0].root.id
+        self.bench.call("hold", "add", root, "--case", "17/26", code=0)
+        self.assert_mirrored()
+        self.store.fault("PUT", "ledger/", "403")
+        self.assertIn("does not have this yet", self.bench.call("hold", "release", root, "--case", "17/26", code=0).err)
+        self.store.heal()
+        self.assertNotEqual(self.here()["ledger/entries.jsonl"], self.there()["ledger/entries.jsonl"])
+        self.bench.call("restore", root, *CASE, "--yes", code=0)
+        self.assert_mirrored()
+        self.assertEqual(self.lines("hold")[-1]["via"], "restore")
+
     def test_older_copy(self):
         """An archive that was put back from an older copy: no run and no fetch takes it for the mirror's, until its ledger is out of the way."""
         self.bench.run(code=self.bench.want.code)

@@ -122,7 +122,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.check_signature()
             self.check_body(body)
-            if not self.path.startswith(f"/{BUCKET}/"):
+            if self.path.partition("?")[0].split("/")[1] != BUCKET:
                 raise Refused(404, "NoSuchBucket")
             if callable(action):
                 action("before")
