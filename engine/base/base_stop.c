@@ -2,10 +2,12 @@
 #include <mmretain/base.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -87,12 +89,30 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 /* As sched_setattr(2) has it; <linux/sched/types.h> and <sched.h> do not go together. */
 struct turns { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime_ns, deadline_ns, period_ns; };
 
-/* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us forward. */
-void thread_give_way(void)
+/* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us forward.  The lower priority comes
+ * first: what looks at it sees it whatever the policy. */
+void thread_give_way(bool entirely)
 {
+	const struct sched_param none = {0};
 	struct turns t = {.size = sizeof(t), .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = GIVE_WAY_TURN_NS};
 
 	t.nice = t.nice > GIVE_WAY_NICE ? t.nice : GIVE_WAY_NICE;
-	if (sched_getscheduler(0) == SCHED_OTHER && syscall(SYS_sched_setattr, 0, &t, 0) < 0)
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		return;
+	if (syscall(SYS_sched_setattr, 0, &t, 0) < 0 || (entirely && sched_setscheduler(0, SCHED_IDLE, &none) < 0))
 		log_debug("no lower priority: %s", strerror(errno));
+}
+
+bool thread_turns(int64_t *ret_ran_ms, int64_t *ret_waited_ms)
+{
+	auto_fd int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	char text[96], *end;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	if (n <= 0)
+		return false;
+	text[n] = 0;
+	*ret_ran_ms = strtoll(text, &end, 10) / 1000000;
+	*ret_waited_ms = strtoll(end, NULL, 10) / 1000000;
+	return true;
 }

@@ -4,6 +4,7 @@
  * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second session is opened when
  * there is enough to ask; a server that has none left is no reason not to go on.
  */
+#include "mm_sql.h"
 #include "mm_thread_internal.h"
 
 struct mm_beside {
@@ -12,12 +13,17 @@ struct mm_beside {
 	bool tried;
 };
 
-int mm_snapshot_begin(struct mm *mm, struct err *err)
+/* A plan that takes all processors made the 99th percentile of a chat's answers 20 ms for as long as it took. */
+int mm_snapshot_begin(struct mm *mm, bool alone, struct err *err)
 {
+	auto_mem void *ctx = mem_context(NULL, "snapshot");
+	struct db_result *res;
 	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
 
-	if (r == 0)
+	if (r == 0 && alone)
 		mm_beside_begin(mm, DB_READ_SNAPSHOT);
+	else if (r == 0 && (r = db_query(ctx, mm->db, &sql_snapshot_no_workers, DB_ONE, 0, NULL, &res, err)) < 0)
+		db_rollback(mm->db);
 	return r;
 }
 

@@ -13,7 +13,7 @@
 #include "mm_export_internal.h"
 #include "mm_thread_internal.h"
 
-enum { FETCH_ROWS = 500, FETCH_ROWS_BESIDE_CHAT = 150, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_ROWS = 500, FETCH_ROWS_BESIDE_CHAT = 40, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;

@@ -109,7 +109,7 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	int r = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
 
 	if (r == 0)
-		r = mm_snapshot_begin(mm, err);
+		r = mm_snapshot_begin(mm, policy->throttle.export_pause_factor <= 0, err);
 	if (r == 0) {
 		r = fill(tmp, plan, policy, mm, options, err);
 		mm_snapshot_end(mm);

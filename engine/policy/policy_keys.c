@@ -242,7 +242,7 @@ static const struct policy_key throttle_keys[] = {
 	{.name = "pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, pause_factor), .min = 0, .max = 100, .also = "pause",
 	 .example = "4", .about = "Pause after each transaction, as a multiple of its time; 0 is full speed."},
 	{.name = "export_pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, export_pause_factor), .min = 0, .max = 100,
-	 .also = "export_pause", .example = "3", .about = "The same for reading and compressing, which is done at a lower priority (nice 10); 0 is full speed at the usual one."},
+	 .also = "export_pause", .example = "3", .about = "The same for reading and compressing, which is done behind everybody else on the host (SCHED_IDLE); 0 is full speed at the usual priority."},
 	{.name = "blob_grace", .kind = KIND_MILLIS, AT(policy_throttle, blob_grace_ms), .min = 1, .max = 600000, .also = "grace",
 	 .fallback = "30s", .example = "60s",
 	 .about = "Time between the last delete and the first attachment removed from disk, for replies under way: 1ms to 600s. A run without attachments to remove does not wait."},

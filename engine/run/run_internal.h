@@ -64,6 +64,7 @@ struct run {
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
 	size_t batch_posts;                /* of the next deleting transaction */
+	bool starved;                      /* an export that gave way entirely had no processor: the next ones do not */
 	struct run_index *index;           /* NULL: nothing yet */
 	struct mirror *mirror;             /* NULL: the policy has none */
 	bool mirror_has_ledger;            /* as of this run */

@@ -12,8 +12,8 @@
 #include <string.h>
 
 /* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
-enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 64 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
-       WAIT_MS = 60000 /* in one snapshot, for others */,
+enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 16 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
+       WAIT_MS = 60000 /* in one snapshot, for others */, STARVED_MS = 3000, STARVED_TIMES = 10, TURNS_LOOK_MS = 200,
        CHANNELS_AHEAD = 20000 /* whose names are asked for at once */ };
 
 struct rows {
@@ -26,8 +26,9 @@ struct rows {
 	uint64_t current;             /* thread, UINT64_MAX before the first */
 	size_t group, cut;
 	uint64_t paced_bytes;
-	int64_t work_from_us, debt_us;
+	int64_t work_from_us, debt_us, turns_ms;
 	int64_t wait_left_ms;         /* for replicas and the server, in this snapshot */
+	bool starved;                 /* this sitting has no processor */
 };
 
 static int column_of(const struct run *run, enum mm_kind kind, const char *name)
@@ -48,7 +49,7 @@ static bool ends(struct rows *r, uint64_t thread)
 		other = true;
 	for (; r->cut < s->n_cuts && s->cut[r->cut] <= thread; r->cut++)
 		other = true;
-	return r->u && (other || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
+	return r->u && (other || r->starved || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
 }
 
 /* Half of the time that is left belongs to deleting what was read. */
@@ -99,7 +100,7 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	if (ends(r, x->thread)) {
 		if ((rc = close_unit(r, err)) < 0)
 			return rc;
-		if (out_of_time(s)) {
+		if (out_of_time(s) || r->starved) {
 			s->used = x->thread;
 			return 1;
 		}
@@ -139,6 +140,22 @@ static int wait_for_others(struct rows *r, struct err *err)
 	return purge_pace_wait(run->pace, &w, err);
 }
 
+/* Whoever gives way entirely gets no turn where every processor is busy for hours, and keeps a snapshot open meanwhile.  Then this sitting ends
+ * with the thread that is being written, and the rest of the night has a small share. */
+static void look_at_turns(struct rows *r)
+{
+	int64_t now_ms = time_mono_ms(), ran_ms, waited_ms;
+	struct run *run = r->s->run;
+
+	if (run->starved || now_ms - r->turns_ms < TURNS_LOOK_MS)
+		return;
+	r->turns_ms = now_ms;
+	r->starved = run->starved = thread_turns(&ran_ms, &waited_ms) && waited_ms > STARVED_MS && waited_ms > STARVED_TIMES * ran_ms;
+	if (run->starved)
+		log_debug("the export had a processor for %lld ms and waited %lld ms for one: it gives way less from now on", (long long)ran_ms,
+			  (long long)waited_ms);
+}
+
 /* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
 static int pace(struct rows *r, struct err *err)
 {
@@ -149,6 +166,7 @@ static int pace(struct rows *r, struct err *err)
 	if (factor <= 0 || raw - r->paced_bytes < PACE_BYTES)
 		return 0;
 	r->paced_bytes = raw;
+	look_at_turns(r);
 	r->debt_us += purge_pace_pause_us(r->s->run->pace, true, time_mono_us() - r->work_from_us, factor);
 	rest(r);
 	rc = wait_for_others(r, err);
@@ -356,13 +374,13 @@ static void *give_way_and_archive(void *payload)
 {
 	struct archiving *a = payload;
 
-	thread_give_way();
+	thread_give_way(!a->s->run->starved);
 	a->rc = archive(a->s, a->due, &a->err);
 	return NULL;
 }
 
-/* Who answers the chat wakes up for a moment, and where all count the same the system may let a burst of ours end first.  A thread of its own, since
- * the delete holds locks on rows and must not wait for anybody: there is no way back from giving way. */
+/* Who answers the chat wakes up for a moment.  Where all count the same the system may let a burst of ours end first, and with a processor of two
+ * taken by us the other one is all that the server's processes have among them.  A thread of its own, since the delete holds locks on rows and must not wait for anybody: there is no way back from giving way. */
 static int archive_beside_chat(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct archiving a = {.s = s, .due = due};

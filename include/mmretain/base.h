@@ -266,9 +266,12 @@ int stop_check(struct err *err) MMR_CHECKED;
 /* A thread that no signal is delivered to: they belong to the main thread. 0, or an errno, which pthread_create gave. */
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;
 /* The calling thread, and threads that it starts from now on, give way to others on this machine: nice 10, and turns of 0.1 ms where the kernel lets
- * a thread choose (Linux 6.12, sched_setattr(2)), so that whoever wakes need not wait for the end of a longer one.  There is no way back without
- * privileges.  Where the system refuses, and under another scheduling policy than the usual one, nothing changes. */
-void thread_give_way(void);
+ * a thread choose (Linux 6.12, sched_setattr(2)), so that whoever wakes need not wait for the end of a longer one.  Entirely: policy SCHED_IDLE, too: whoever
+ * else wakes takes a processor that runs nothing else for an idle one, and when none is left, the thread hardly gets a turn (thread_turns tells).
+ * There is no way back without privileges.  Where the system refuses, and under another scheduling policy than the usual one, nothing changes. */
+void thread_give_way(bool entirely);
+/* How long the calling thread has had a processor and has waited for one, since its start.  false: the kernel does not say. */
+bool thread_turns(int64_t *ret_ran_ms, int64_t *ret_waited_ms);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
 struct progress {

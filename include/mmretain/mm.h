@@ -123,9 +123,9 @@ int mm_busy_look(void *ctx, struct db *db, bool cost, struct mm_busy **ret, stru
 struct mm_slot { char *name; int64_t kept_bytes; };
 int mm_busy_slots(void *ctx, struct mm *mm, struct mm_slot **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 
-/* A read-only snapshot for a plan. What takes long may then use a second session with the same snapshot, in a thread of its own; where the
- * server gives none, the first does all. */
-int mm_snapshot_begin(struct mm *mm, struct err *err) MMR_CHECKED;
+/* A read-only snapshot for a plan. Where no chat waits beside it (alone), what takes long may then use a second session with the same snapshot, in a
+ * thread of its own, and parallel workers; where the server gives none, the first does all. */
+int mm_snapshot_begin(struct mm *mm, bool alone, struct err *err) MMR_CHECKED;
 void mm_snapshot_end(struct mm *mm);
 
 /* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */

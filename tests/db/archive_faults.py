@@ -393,6 +393,45 @@ def test_gives_way_to_the_chat(bench):
     bench.converge()
 
 
+@contextlib.contextmanager
+def busy_processor():
+    """Yields the number of a processor that has something else to do all the time, for whoever has only that one."""
+    cpu = max(os.sched_getaffinity(0))
+    text = f"import os\nos.sched_setaffinity(0, [{cpu}])\nprint('busy', flush=True)\nwhile True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        for b in busy:
+            b.stdout.readline()
+        yield cpu
+    finally:
+        for b in busy:
+            b.kill()
+            b.communicate()
+
+
+@test
+def test_gives_way_for_ever(bench):
+    """Behind everybody else, on a processor that is never idle: after a while the export takes a small share of it, and comes to its end."""
+    bench.begin(OLD, throttle=BESIDE_CHAT)
+    ways, end = [], time.monotonic() + lib.TIMEOUT
+    with busy_processor() as cpu:
+        process = bench.start("", "run", "--yes", "--json", "-v")
+        os.sched_setaffinity(process.pid, [cpu])
+        while process.poll() is None and ways[-2:] != [os.SCHED_IDLE, os.SCHED_OTHER] and time.monotonic() < end:
+            for t in threads(process)[1:]:
+                with contextlib.suppress(OSError):
+                    way = os.sched_getscheduler(t)
+                    ways += [way] if ways[-1:] != [way] else []
+            time.sleep(0.005)
+    done = lib.finish(process)
+    bench.says(done, "it gives way less from now on")
+    if os.SCHED_IDLE not in ways or ways[ways.index(os.SCHED_IDLE):] != [os.SCHED_IDLE, os.SCHED_OTHER]: # a new thread is not there at once
+        bench.fail(f"policies of the export's threads, one after the other: {ways}")
+    if done.code != bench.want.code:
+        bench.fail(f"exit code {done.code}\n{lib.tail(done.err)}")
+    bench.done()
+
+
 @test
 def test_gives_way_as_it_was_told(bench):
     """Whoever started the program behind everybody else (chrt -i 0) has all of it there: nothing of it comes forward."""

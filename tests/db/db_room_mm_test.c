@@ -392,7 +392,7 @@ START_TEST(test_second_session_ended)
 	size_t n = 0;
 
 	db_rollback(mm->db);
-	OK(mm_snapshot_begin(mm, &err));
+	OK(mm_snapshot_begin(mm, true, &err));
 	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
 	ck_assert_uint_eq(n, 3);
 	snprintf(text, sizeof text, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database()"
@@ -402,6 +402,30 @@ START_TEST(test_second_session_ended)
 	ck_assert_uint_eq(n, 3);
 	mm_snapshot_end(mm);
 	talloc_free(killer);
+}
+END_TEST
+
+/* A plan beside a chat: one session, and no workers of the server. */
+START_TEST(test_snapshot_beside_chat)
+{
+	static const char *const channels[] = {"c1", "c2", "c3"}, workers[] = "SELECT current_setting('max_parallel_workers_per_gather')::int";
+	struct db *other = open_db();
+	struct mm_size *size;
+	struct err err;
+	size_t n = 0;
+	long long usual;
+
+	db_rollback(mm->db);
+	usual = (long long)value(mm->db, workers);
+	ck_assert_int_gt(usual, 0);
+	OK(mm_snapshot_begin(mm, false, &err));
+	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(value(mm->db, workers), 0);
+	ck_assert_int_eq(value(other, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"), 1);
+	mm_snapshot_end(mm);
+	ck_assert_int_eq(value(mm->db, workers), usual);
+	talloc_free(other);
 }
 END_TEST
 
@@ -458,6 +482,7 @@ TCase *mm_read_case(void)
 	tcase_add_test(tc, test_strays);
 	tcase_add_test(tc, test_clock);
 	tcase_add_test(tc, test_second_session_ended);
+	tcase_add_test(tc, test_snapshot_beside_chat);
 	tcase_add_test(tc, test_standby_grants);
 	tcase_add_test(tc, test_config_in_database);
 	return tc;
