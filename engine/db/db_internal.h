@@ -14,6 +14,7 @@ enum {
 	DB_CONNECT_S = 10,               /* seconds per host, when nobody said otherwise */
 	DB_IDLE_MS = 15 * 60 * 1000,     /* idle in a transaction: a snapshot held longer stops vacuum */
 	DB_POLL_MS = 250,                /* how often a wait looks at the stop flag */
+	DB_CANCEL_AGAIN_MS = 1000,       /* when it has not helped */
 	DB_STOP_GRACE_MS = 2000,         /* a statement may end by itself this long after a stop request */
 	DB_COMMIT_PATIENCE_MS = 30000,   /* the answer to COMMIT: the server may be waiting for a standby that is gone */
 	DB_LOCK_PATIENCE_MS = 3000,      /* the server needs a moment to notice that a run has ended, a busy one more */
@@ -46,6 +47,7 @@ struct db_wait {
 	int64_t stop_seen_ms;
 	int64_t commit_from_ms;    /* of a COMMIT: when it was sent; else 0 */
 	bool cancelled, never_cancel;
+	int64_t cancelled_ms;      /* the last time */
 };
 
 /* Parameters of a connection, all of them explicit (db_params.c). */

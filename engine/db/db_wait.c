@@ -52,21 +52,24 @@ void db_give_up(struct db *db)
 	db->given_up = true;
 }
 
-/* A short statement may finish; a long one is cancelled. */
+/* A short statement may finish; a long one is cancelled, and again: a server's process that has not begun with the statement forgets about it. */
 static void watch_stop(struct db *db, struct db_wait *w)
 {
 	if (w->commit_from_ms) {
 		watch_commit(db, w);
 		return;
 	}
-	if (w->cancelled || w->never_cancel || (!db->given_up && (!stop_requested() || w->stop_before)))
+	if (w->never_cancel || (!db->given_up && (!stop_requested() || w->stop_before)))
 		return;
 	if (!w->stop_seen_ms)
 		w->stop_seen_ms = time_mono_ms();
 	if (!db->given_up && time_mono_ms() - w->stop_seen_ms < DB_STOP_GRACE_MS)
 		return;
+	if (w->cancelled && time_mono_ms() - w->cancelled_ms < DB_CANCEL_AGAIN_MS)
+		return;
 	w->cancelled = true;
 	db_cancel(db);
+	w->cancelled_ms = time_mono_ms();
 }
 
 bool db_has_input(const struct db *db, int timeout_ms)

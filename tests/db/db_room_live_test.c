@@ -1,5 +1,6 @@
 /* db_room_live_test.c - statements, streams, cursors, COPY and transactions that work. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -408,6 +409,30 @@ START_TEST(test_given_up)
 }
 END_TEST
 
+/* The cancel comes while the server's process has not begun with the statement: it forgets about it. */
+START_TEST(test_given_up_too_early)
+{
+	struct db *db = open_db();
+	pid_t backend = (pid_t)value(db, "SELECT pg_backend_pid()");
+	int64_t from_ms = time_mono_ms();
+	struct err *first;
+	pthread_t thread;
+	void *ret;
+
+	ck_assert_int_eq(kill(backend, SIGSTOP), 0);
+	db_give_up(db);
+	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_long, db), 0);
+	time_sleep_ms(500);
+	ck_assert_int_eq(kill(backend, SIGCONT), 0);
+	pthread_join(thread, &ret);
+	first = ret;
+	ck_assert_int_eq(first->code, -ERR_INTERRUPTED);
+	ck_assert_int_lt(time_mono_ms() - from_ms, 55000);
+	talloc_free(first);
+	talloc_free(db);
+}
+END_TEST
+
 START_TEST(test_prepared)
 {
 	static const struct sql sql = {"q_prepared", "SELECT count(*) FROM pg_class WHERE oid = ANY ($1::oid[])"};
@@ -450,6 +475,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_copy_across);
 	tcase_add_test(tc, test_awake);
 	tcase_add_test(tc, test_given_up);
+	tcase_add_test(tc, test_given_up_too_early);
 	tcase_add_test(tc, test_prepared);
 	return tc;
 }
