@@ -103,7 +103,7 @@ void thread_give_way(bool entirely)
 		log_debug("no lower priority: %s", strerror(errno));
 }
 
-bool thread_turns(int64_t *ret_ran_ms, int64_t *ret_waited_ms)
+bool thread_turns(int64_t *ret_ran_us, int64_t *ret_waited_us)
 {
 	auto_fd int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	char text[96], *end;
@@ -112,7 +112,7 @@ bool thread_turns(int64_t *ret_ran_ms, int64_t *ret_waited_ms)
 	if (n <= 0)
 		return false;
 	text[n] = 0;
-	*ret_ran_ms = strtoll(text, &end, 10) / 1000000;
-	*ret_waited_ms = strtoll(end, NULL, 10) / 1000000;
+	*ret_ran_us = strtoll(text, &end, 10) / 1000;
+	*ret_waited_us = strtoll(end, NULL, 10) / 1000;
 	return true;
 }

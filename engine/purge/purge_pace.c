@@ -22,6 +22,7 @@ struct purge_pace {
 	struct purge_strain now;
 	int64_t looked_mono_ms;        /* 0: never */
 	bool blind, patient, told_hidden;
+	bool locked;                   /* posts were, at the last look */
 	struct purge_waited waited;
 	int64_t extra_us[2];           /* of pauses, below a millisecond, for replicas and for the server */
 };
@@ -127,7 +128,8 @@ static void note_locked(struct purge_pace *p, int64_t took_ms)
 	p->waited.server_ms += took_ms;
 }
 
-static int look(struct purge_pace *p, bool beside, struct err *err)
+/* inside: of a transaction that reads. */
+static int look(struct purge_pace *p, bool beside, bool inside, struct err *err)
 {
 	bool cost = beside && p->limits.cost_ms > 0, any = cost || p->limits.lag_ms > 0 || p->limits.lag_bytes > 0;
 	int64_t from_ms = time_mono_ms();
@@ -139,10 +141,12 @@ static int look(struct purge_pace *p, bool beside, struct err *err)
 	if ((rc = be_patient(p, err)) == 0 && (rc = mm_busy_look(p, p->db, cost, &busy, err)) == 0) {
 		talloc_free(p->busy);
 		p->busy = busy;
+		p->locked = false;
 		purge_strain_of(busy, &p->limits, &p->now);
 		tell_hidden(p);
 	} else if (rc == -ERR_DB_BUSY) {
-		if (cost)
+		p->locked = cost;
+		if (cost && !inside) /* else whoever has asked for that lock waits for us */
 			note_locked(p, time_mono_ms() - from_ms);
 	} else if (rc == -ERR_DB_GONE) {
 		return rc; /* the lock went with its session */
@@ -225,7 +229,7 @@ int purge_pace_wait(struct purge_pace *p, const struct purge_pace_wait *w, struc
 	bool told = false;
 	int rc;
 
-	while ((rc = look(p, w->beside, err)) == 0 && larger(p->now.replica, w->beside ? p->now.server : 0) >= 1 && (ms = left(w)) > 0) {
+	while ((rc = look(p, w->beside, w->left_ms != NULL, err)) == 0 && larger(p->now.replica, w->beside ? p->now.server : 0) >= 1 && (ms = left(w)) > 0) {
 		draw(p, w->progress);
 		if (time_mono_ms() - from_ms >= TELL_MS && !told) {
 			tell(p);
@@ -237,4 +241,9 @@ int purge_pace_wait(struct purge_pace *p, const struct purge_pace_wait *w, struc
 	if (rc == 0 && told)
 		log_info("waited %lld s", (long long)((time_mono_ms() - from_ms) / 1000));
 	return rc;
+}
+
+bool purge_pace_locked(const struct purge_pace *p)
+{
+	return p && p->locked;
 }

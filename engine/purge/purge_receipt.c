@@ -32,6 +32,8 @@ static void pause_after(const struct purge_options *o, struct purge_counts *c, i
 {
 	int64_t ms = purge_pace_pause_us(o->pace, o->pause_factor > 0, work_us, o->pause_factor) / 1000;
 
+	if (o->deadline_boot_ms && ms > o->deadline_boot_ms - time_boot_ms())
+		ms = o->deadline_boot_ms - time_boot_ms();
 	if (ms > 0) {
 		c->pause_ms += ms;
 		time_sleep_ms(ms);

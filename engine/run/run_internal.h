@@ -178,6 +178,8 @@ struct sitting {
 	uint64_t *odd; size_t n_odd;       /* threads with an id that no server makes */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
 	uint64_t blob_bytes;
+	struct rows *rows;                 /* while they are written */
+	bool leave;                        /* its snapshot is to end soon: with the thread that is being written */
 };
 /* How many more there were than were named. */
 void run_files_tell_rest(const struct run *run);

@@ -13,7 +13,7 @@
 
 /* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
 enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 16 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
-       WAIT_MS = 60000 /* in one snapshot, for others */, STARVED_MS = 3000, STARVED_TIMES = 10, TURNS_LOOK_MS = 200,
+       WAIT_MS = 60000 /* in one snapshot, for others */, STARVED_US = 3000000, STARVED_TIMES = 10, WORK_MOST_US = 1000000,
        CHANNELS_AHEAD = 20000 /* whose names are asked for at once */ };
 
 struct rows {
@@ -26,9 +26,10 @@ struct rows {
 	uint64_t current;             /* thread, UINT64_MAX before the first */
 	size_t group, cut;
 	uint64_t paced_bytes;
-	int64_t work_from_us, debt_us, turns_ms;
+	int64_t work_from_us, debt_us;
+	int64_t waited_us;            /* for a processor, when the work began */
+	int64_t window_ran_us, window_waited_us; /* since when it is judged */
 	int64_t wait_left_ms;         /* for replicas and the server, in this snapshot */
-	bool starved;                 /* this sitting has no processor */
 };
 
 static int column_of(const struct run *run, enum mm_kind kind, const char *name)
@@ -37,6 +38,11 @@ static int column_of(const struct run *run, enum mm_kind kind, const char *name)
 		if (strcmp(run->kind[kind].column[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+static bool is_over(const struct sitting *s)
+{
+	return s->run->work_until_boot_ms && time_boot_ms() >= s->run->work_until_boot_ms;
 }
 
 /* Does the open bundle end before this thread? */
@@ -49,7 +55,7 @@ static bool ends(struct rows *r, uint64_t thread)
 		other = true;
 	for (; r->cut < s->n_cuts && s->cut[r->cut] <= thread; r->cut++)
 		other = true;
-	return r->u && (other || r->starved || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
+	return r->u && (other || s->leave || is_over(s) || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
 }
 
 /* Half of the time that is left belongs to deleting what was read. */
@@ -98,9 +104,13 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	if (x->kind != MM_POST || !root || !channel || !create)
 		return err_set(err, ERR_DATABASE, "a thread of the plan has no usable root post any more");
 	if (ends(r, x->thread)) {
+		if (s->leave) { /* archive_end closes the bundle */
+			s->used = x->thread;
+			return 1;
+		}
 		if ((rc = close_unit(r, err)) < 0)
 			return rc;
-		if (out_of_time(s) || r->starved) {
+		if (out_of_time(s)) {
 			s->used = x->thread;
 			return 1;
 		}
@@ -142,18 +152,33 @@ static int wait_for_others(struct rows *r, struct err *err)
 
 /* Whoever gives way entirely gets no turn where every processor is busy for hours, and keeps a snapshot open meanwhile.  Then this sitting ends
  * with the thread that is being written, and the rest of the night has a small share. */
-static void look_at_turns(struct rows *r)
+static void judge_turns(struct rows *r, int64_t ran_us, int64_t waited_us)
 {
-	int64_t now_ms = time_mono_ms(), ran_ms, waited_ms;
+	int64_t ran = ran_us - r->window_ran_us, waited = waited_us - r->window_waited_us;
 	struct run *run = r->s->run;
 
-	if (run->starved || now_ms - r->turns_ms < TURNS_LOOK_MS)
+	if (run->starved || waited <= STARVED_US)
 		return;
-	r->turns_ms = now_ms;
-	r->starved = run->starved = thread_turns(&ran_ms, &waited_ms) && waited_ms > STARVED_MS && waited_ms > STARVED_TIMES * ran_ms;
-	if (run->starved)
-		log_debug("the export had a processor for %lld ms and waited %lld ms for one: it gives way less from now on", (long long)ran_ms,
-			  (long long)waited_ms);
+	r->window_ran_us = ran_us;
+	r->window_waited_us = waited_us;
+	if (waited <= STARVED_TIMES * ran)
+		return;
+	run->starved = r->s->leave = true;
+	log_debug("the export had a processor for %lld ms and waited %lld ms for one: it gives way less from now on", (long long)ran / 1000,
+		  (long long)waited / 1000);
+}
+
+/* Since the last rest.  Waiting for a processor is no work, and the end of a bundle with its attachments none to rest for many times. */
+static int64_t work_us(struct rows *r)
+{
+	int64_t us = time_mono_us() - r->work_from_us, ran_us, waited_us;
+
+	if (thread_turns(&ran_us, &waited_us)) {
+		us -= waited_us - r->waited_us;
+		r->waited_us = waited_us;
+		judge_turns(r, ran_us, waited_us);
+	}
+	return us < 0 ? 0 : us < WORK_MOST_US ? us : WORK_MOST_US;
 }
 
 /* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
@@ -166,10 +191,10 @@ static int pace(struct rows *r, struct err *err)
 	if (factor <= 0 || raw - r->paced_bytes < PACE_BYTES)
 		return 0;
 	r->paced_bytes = raw;
-	look_at_turns(r);
-	r->debt_us += purge_pace_pause_us(r->s->run->pace, true, time_mono_us() - r->work_from_us, factor);
+	r->debt_us += purge_pace_pause_us(r->s->run->pace, true, work_us(r), factor);
 	rest(r);
 	rc = wait_for_others(r, err);
+	r->s->leave |= purge_pace_locked(r->s->run->pace); /* who waits for that lock may be waiting for us */
 	r->work_from_us = time_mono_us();
 	return rc;
 }
@@ -325,7 +350,6 @@ static int drop_odd(struct sitting *s, struct err *err)
 static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct rows *r = mem_new(s->ctx, struct rows);
-	int rc;
 
 	*r = (struct rows){
 		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(), .wait_left_ms = WAIT_MS,
@@ -334,12 +358,27 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),
 		.file_path_column = column_of(s->run, MM_FILE, "path"),
 	};
-	if ((rc = mm_export_rows(s->x, on_row, r, err)) < 0 || (r->u && (rc = close_unit(r, err)) < 0))
-		return rc;
-	return run_units_settle(s, err);
+	s->rows = r;
+	return mm_export_rows(s->x, on_row, r, err);
 }
 
-/* Everything up to published bundles. */
+static int archive_end(struct sitting *s, struct err *err)
+{
+	int rc;
+
+	if ((s->rows->u && (rc = close_unit(s->rows, err)) < 0) || (rc = run_units_settle(s, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < s->n_dropped; i++)
+		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
+	for (size_t i = 0; i < s->n_changed; i++)
+		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
+	for (size_t i = 0; i < s->n_odd; i++)
+		s->run->report->kept[KEPT_DAMAGED] += s->odd[i] < s->used;
+	TALLOC_FREE(s->crew);
+	return 0;
+}
+
+/* Everything up to published bundles; what is left when the snapshot is to end soon, archive_end does. */
 static int archive(struct sitting *s, struct spool *due, struct err *err)
 {
 	int64_t since_ms;
@@ -358,14 +397,7 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	    (rc = drop_changed(s, err)) < 0 || (rc = drop_odd(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
 	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < s->n_dropped; i++)
-		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
-	for (size_t i = 0; i < s->n_changed; i++)
-		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
-	for (size_t i = 0; i < s->n_odd; i++)
-		s->run->report->kept[KEPT_DAMAGED] += s->odd[i] < s->used;
-	TALLOC_FREE(s->crew);
-	return 0;
+	return s->leave ? 0 : archive_end(s, err);
 }
 
 struct archiving { struct sitting *s; struct spool *due; struct err err; int rc; };
@@ -380,18 +412,21 @@ static void *give_way_and_archive(void *payload)
 }
 
 /* Who answers the chat wakes up for a moment.  Where all count the same the system may let a burst of ours end first, and with a processor of two
- * taken by us the other one is all that the server's processes have among them.  A thread of its own, since the delete holds locks on rows and must not wait for anybody: there is no way back from giving way. */
+ * taken by us the other one is all that the server's processes have among them.  A thread of its own, since the delete holds locks on rows and must
+ * not wait for anybody: there is no way back from giving way. */
 static int archive_beside_chat(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct archiving a = {.s = s, .due = due};
 	pthread_t thread;
 
-	if (run_alone(s->run) || thread_start(&thread, give_way_and_archive, &a) != 0)
-		return archive(s, due, err);
-	pthread_join(thread, NULL);
-	if (a.rc < 0)
-		*err = a.err;
-	return a.rc;
+	if (run_alone(s->run) || thread_start(&thread, give_way_and_archive, &a) != 0) {
+		a.rc = archive(s, due, err);
+	} else {
+		pthread_join(thread, NULL);
+		if (a.rc < 0)
+			*err = a.err;
+	}
+	return a.rc == 0 && s->leave ? archive_end(s, err) : a.rc; /* at the usual priority */
 }
 
 /* Every bundle of the sitting, then one sweep.  When time is up, or the mirror does not take the next one, what was deleted is still settled. */
@@ -437,7 +472,7 @@ int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *r
 	run_index_wait(run, UINT64_MAX);
 	for (size_t i = 0; i < s.n_units; i++)
 		run_unit_discard(&s.unit[i]);
-	run->sitting_ms = s.first_ms;
+	run->sitting_ms = s.leave ? 0 : s.first_ms; /* the next one has a processor */
 	*ret_next = record + s.used;
 	return rc;
 }

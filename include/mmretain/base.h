@@ -271,7 +271,7 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED
  * There is no way back without privileges.  Where the system refuses, and under another scheduling policy than the usual one, nothing changes. */
 void thread_give_way(bool entirely);
 /* How long the calling thread has had a processor and has waited for one, since its start.  false: the kernel does not say. */
-bool thread_turns(int64_t *ret_ran_ms, int64_t *ret_waited_ms);
+bool thread_turns(int64_t *ret_ran_us, int64_t *ret_waited_us);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
 struct progress {

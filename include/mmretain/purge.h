@@ -72,6 +72,8 @@ int purge_pace_wait(struct purge_pace *p, const struct purge_pace_wait *w, struc
 /* The pause after so much work: factor times it (p NULL), and more the nearer the last look came to a limit. */
 int64_t purge_pace_pause_us(struct purge_pace *p, bool beside, int64_t work_us, int32_t factor);
 struct purge_waited { int64_t replicas_ms, server_ms; }; /* longer pauses included */
+/* Was posts locked by somebody at the last look?  A reader that goes on holding its snapshot may be what that one waits for. */
+bool purge_pace_locked(const struct purge_pace *p);
 const struct purge_waited *purge_pace_waited(const struct purge_pace *p);
 
 struct purge_options {

@@ -295,6 +295,26 @@ class Server(Base):
         self.assertGreater(doc["waited"]["server_ms"], 900)
         self.assertEqual(doc["waited"]["replicas_ms"], 0)
 
+    def test_lock_wanted(self):
+        """Somebody wants posts for himself, and everybody who reads them stands behind him: an export does not keep its snapshot until all is read."""
+        bench = self.begin(throttle="{preset: fast, export_pause_factor: 1, blob_grace: 1ms, replica_lag: off, replica_lag_bytes: off, probe_latency: 200ms}")
+        published = lambda: [e["bundle"] for e in lib.ledger(bench.copy.archive) if e["type"] == "published"]
+        with contextlib.closing(PG.connect(bench.name)) as other:
+            other.cursor().execute("SELECT 1")
+            thread = threading.Thread(target=other.cursor().execute, args=("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE",))
+            with self.stopped(bench, "BUNDLE_WRITE") as process:
+                thread.start()
+                while PG.psql("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'") == "0":
+                    time.sleep(0.02)
+                time.sleep(1.5)  # the next look is due
+            thread.join(lib.TIMEOUT)
+            self.assertFalse(thread.is_alive())
+            self.assertIsNone(process.poll())
+            early = published()
+        doc, _ = self.finish(process, bench.want.code)
+        self.settled(bench)
+        self.assertLess(len(early), len(published()), "all was read before the lock was given")
+
     def test_slow_way(self):
         """A long way between the program and the server is not the server's slowness."""
         bench = self.begin(faults.ONE)
