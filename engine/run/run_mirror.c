@@ -181,7 +181,7 @@ int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path,
 
 /* ---- files beside the ledger ---- */
 
-struct side { struct mirror *m; const struct store *s; bool quick; char **key; uint64_t *bytes; size_t n; void *ctx; };
+struct side { struct mirror *m; const struct store *s; const struct ledger_archive *archive; bool quick; char **key; uint64_t *bytes; size_t n; void *ctx; };
 
 static int note_there(void *payload, const char *key, uint64_t bytes, struct err *err)
 {
@@ -197,18 +197,39 @@ static int note_there(void *payload, const char *key, uint64_t bytes, struct err
 	return 0;
 }
 
-static bool is_there(const struct side *d, const char *key, uint64_t bytes)
+/* The object of that name and its length, or NULL. */
+static const uint64_t *find_there(const struct side *d, const char *key)
 {
 	for (size_t i = 0; i < d->n; i++)
-		if (strcmp(d->key[i], key) == 0 && d->bytes[i] == bytes)
-			return true;
+		if (strcmp(d->key[i], key) == 0)
+			return &d->bytes[i];
+	return NULL;
+}
+
+/* Late rows are in no bundle: a loss here is not to become one there.  They go and change with an erasure or the end of their bundle only. */
+static bool may_change(const struct side *d, const char *key)
+{
+	static const char late[] = "ledger/late-";
+	const struct ledger_archive *a = d->archive;
+
+	if (!a || strncmp(key, late, strlen(late)) != 0)
+		return true;
+	for (size_t i = 0; i < a->n; i++)
+		if (strncmp(key + strlen(late), a->bundle[i].rows_digest, 12) == 0)
+			return a->bundle[i].n_former > 0 || a->bundle[i].expiry == LEDGER_EXPIRED;
 	return false;
+}
+
+static void leave(const char *key)
+{
+	log_warn("the mirror's %s is not here, or another: it stays as it is there. `mmretain fetch` brings back what is not here", key);
 }
 
 static int put_side(void *payload, const char *rel_path, struct err *err)
 {
 	struct mirror_object want, there;
 	struct side *d = payload;
+	const uint64_t *length;
 	auto_fd int fd = -1;
 	struct stat st;
 	int rc;
@@ -220,8 +241,13 @@ static int put_side(void *payload, const char *rel_path, struct err *err)
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
 	want.bytes = (uint64_t)st.st_size;
-	if ((d->quick && is_there(d, rel_path, want.bytes)))
+	length = find_there(d, rel_path);
+	if (d->quick && length && *length == want.bytes)
 		return 0;
+	if (length && !may_change(d, rel_path) && *length > want.bytes) {
+		leave(rel_path);
+		return 0;
+	}
 	if ((rc = sum_of(fd, rel_path, &want, err)) < 0)
 		return rc;
 	rc = mirror_look(d->m, rel_path, &there, err);
@@ -237,13 +263,13 @@ static bool is_here(const struct store *s, const char *rel_path)
 {
 	struct stat st;
 
-	return fstatat(s->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(s->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-int mirror_side(struct mirror *m, const struct store *s, const char *begin, bool quick, struct err *err)
+int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "side");
-	struct side d = {.m = m, .s = s, .quick = quick, .ctx = ctx};
+	struct side d = {.m = m, .s = s, .archive = archive, .quick = quick, .ctx = ctx};
 	int rc;
 
 	if (!m)
@@ -251,8 +277,10 @@ int mirror_side(struct mirror *m, const struct store *s, const char *begin, bool
 	if ((rc = mirror_each(m, mem_printf(ctx, "ledger/%s", begin), note_there, &d, err)) < 0 || (rc = store_each_named(s, "ledger", begin, ".jsonl", put_side, &d, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < d.n && rc == 0; i++)
-		if (!is_here(s, d.key[i]))
+		if (!is_here(s, d.key[i]) && may_change(&d, d.key[i]))
 			rc = mirror_remove(m, d.key[i], err);
+		else if (!is_here(s, d.key[i]))
+			leave(d.key[i]);
 	return rc;
 }
 
@@ -266,7 +294,7 @@ int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_
 
 	if (!m)
 		return 0;
-	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 || (rc = mirror_side(m, s, late, false, err)) < 0 || (rc = mirror_ledger(m, s, err)) < 0)
+	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 || (rc = mirror_side(m, s, late, NULL, false, err)) < 0 || (rc = mirror_ledger(m, s, err)) < 0)
 		return rc;
 	return mirror_remove(m, old_rel_path, err);
 }

@@ -22,7 +22,7 @@ int mirror_ledger(struct mirror *m, const struct store *s, struct err *err) MMR_
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
 /* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
  * sums are asked for. */
-int mirror_side(struct mirror *m, const struct store *s, const char *begin, bool quick, struct err *err) MMR_CHECKED;
+int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err) MMR_CHECKED;
 
 /* An erasure: the newer file, its late rows and the line that says so are there; then the older one is gone. */
 int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path, const char *file_hex, const char *rows_hex, struct err *err) MMR_CHECKED;

@@ -2,6 +2,8 @@
 #include "run_internal.h"
 #include "run_mirror.h"
 
+#include <errno.h>
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +88,7 @@ static bool is_here(const struct store *s, const char *path)
 {
 	struct stat st;
 
-	return fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 /* What the archive has, and the ledger says is there, and the mirror lacks; or the mirror has something of another length in its place, which is told. */
@@ -98,16 +100,31 @@ static bool is_lacking(const struct store *s, const struct whole *w, const struc
 	return p->expiry == LEDGER_THERE && fstatat(s->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !(there && there->bytes == (uint64_t)st.st_size);
 }
 
-static int bring(struct mirror *m, const struct store *s, const struct whole *w, const struct ledger_archive *a, const struct progress *progress, struct err *err)
+/* A bundle that has come to harm on one side does not keep the others from the mirror; the first one is told. */
+static int bring(struct mirror *m, const struct store *s, const struct whole *w, const struct ledger_archive *a, const struct progress *progress, bool *ret_sent, struct err *err)
 {
-	int rc = 0;
+	struct err own = {0};
+	int rc = 0, first = 0;
 
-	for (size_t i = 0; i < a->n && rc == 0; i++) {
+	for (size_t i = 0; i < a->n && (rc == 0 || rc == -ERR_VERIFY); i++) {
 		progress_update(progress, "mirror", i, a->n, "bundles");
-		if (is_lacking(s, w, &a->bundle[i]))
-			rc = mirror_bundle(m, s, a->bundle[i].rel_path, a->bundle[i].file_digest, err);
+		rc = 0;
+		if (is_lacking(s, w, &a->bundle[i])) {
+			rc = mirror_bundle(m, s, a->bundle[i].rel_path, a->bundle[i].file_digest, &own);
+			*ret_sent |= rc == 0;
+		}
+		if (rc < 0 && (first == 0 || rc != -ERR_VERIFY)) {
+			first = rc;
+			*err = own;
+		}
 	}
-	return rc;
+	return first;
+}
+
+/* The last copy of everybody else's rows: the older file of an erasure goes when the newer one is there. */
+static bool is_replaced(const struct whole *w, const struct named *n)
+{
+	return strcmp(n->path, n->p->rel_path) == 0 || n->p->expiry != LEDGER_THERE || find_there(w, n->p->rel_path);
 }
 
 /* An erasure or an expiry by somebody who did not know of the mirror.  An older file that a hold keeps here is kept there. */
@@ -120,7 +137,7 @@ static int drop(struct mirror *m, const struct store *s, const struct whole *w, 
 		const struct named *n = find_named(w, w->there[i].key);
 
 		unknown += !n;
-		if (!n || !n->gone || is_here(s, n->path))
+		if (!n || !n->gone || is_here(s, n->path) || !is_replaced(w, n))
 			continue;
 		log_info("the mirror still has %s, which the ledger says is gone: removing it", n->path);
 		rc = mirror_remove(m, n->path, err);
@@ -136,13 +153,19 @@ int mirror_rest(struct mirror *m, const struct store *s, const struct progress *
 	auto_mem void *ctx = mem_context(NULL, "mirror");
 	struct ledger_archive *a;
 	struct whole w;
-	int rc;
+	struct err own = {0};
+	bool sent = false;
+	int rc, end = 0;
 
 	if (!m)
 		return 0;
-	if ((rc = collect(ctx, m, s, &w, &a, err)) < 0 || (rc = bring(m, s, &w, a, progress, err)) < 0 || (rc = drop(m, s, &w, err)) < 0)
+	if ((rc = collect(ctx, m, s, &w, &a, err)) < 0 || ((rc = bring(m, s, &w, a, progress, &sent, err)) < 0 && rc != -ERR_VERIFY))
 		return rc;
-	return mirror_side(m, s, "", true, err);
+	if (sent) /* what has just come stands for what it replaces */
+		end = collect(ctx, m, s, &w, &a, rc < 0 ? &own : err);
+	if (end == 0 && (end = drop(m, s, &w, rc < 0 ? &own : err)) == 0)
+		end = mirror_side(m, s, "", a, true, rc < 0 ? &own : err);
+	return rc < 0 ? rc : end;
 }
 
 /* ---- looking ---- */

@@ -242,6 +242,8 @@ static int next_page(const struct page *p, void *ctx, const char *begin, struct 
 	if (s3_element(&at, "NextContinuationToken", &word) && word.len > 1) {
 		s3_put_encoded(more, word.data, false);
 		buf_byte(more, '\0');
+	} else if (strstr(a.text.data, "<IsTruncated>true<")) {
+		return err_set(err, ERR_STORE, "mirror %s: the store says that its list goes on, and not where", p->m->name);
 	}
 	return take_page(p, ctx, a.text.data, err);
 }

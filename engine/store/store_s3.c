@@ -189,6 +189,9 @@ static void set_connection(const struct mirror *m, struct attempt *a)
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, m->timeout_ms < CONNECT_MS ? (long)m->timeout_ms : (long)CONNECT_MS);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_A_SECOND);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(m->timeout_ms + 999) / 1000);
+	if (strncmp(m->endpoint, "http:", 5) == 0)
+		curl_easy_setopt(c, CURLOPT_PROXY, ""); /* of this machine only: no proxy of the environment is to see it */
+	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, a->why);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -217,13 +220,17 @@ static void set_request(const struct mirror *m, const struct s3_request *q, stru
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, a);
 }
 
-static void set_keys(const struct mirror *m)
+/* A libcurl that cannot sign would send the secret itself. */
+static CURLcode set_keys(const struct mirror *m)
 {
 	auto_mem char *sign = mem_printf(NULL, "aws:amz:%s:s3", m->region);
+	CURLcode code = curl_easy_setopt(m->curl, CURLOPT_AWS_SIGV4, sign);
 
-	curl_easy_setopt(m->curl, CURLOPT_AWS_SIGV4, sign);
+	if (code != CURLE_OK)
+		return code;
 	curl_easy_setopt(m->curl, CURLOPT_USERNAME, m->keys.id);
 	curl_easy_setopt(m->curl, CURLOPT_PASSWORD, m->keys.secret);
+	return CURLE_OK;
 }
 
 static CURLcode perform(struct attempt *a)
@@ -240,9 +247,10 @@ static CURLcode perform(struct attempt *a)
 	curl_easy_setopt(a->m->curl, CURLOPT_HTTPHEADER, headers);
 	set_connection(a->m, a);
 	set_request(a->m, a->q, a);
-	set_keys(a->m);
-	code = curl_easy_perform(a->m->curl);
+	if ((code = set_keys(a->m)) == CURLE_OK)
+		code = curl_easy_perform(a->m->curl);
 	(void)curl_easy_getinfo(a->m->curl, CURLINFO_RESPONSE_CODE, &a->to->status);
+	curl_easy_reset(a->m->curl); /* it knows this function's memory */
 	curl_slist_free_all(headers);
 	return code;
 }

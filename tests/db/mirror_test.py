@@ -173,7 +173,7 @@ class Nights(Base):
         hurt = os.path.join(self.archive, self.paths()[1])
         lib.flip(hurt)
         self.assertIn("not the file that the ledger names", self.bench.run(code=VERIFY).err)
-        self.assertNotIn(self.paths()[1], self.there())
+        self.assertEqual(set(self.paths()) - set(self.there()), {self.paths()[1]})
         lib.flip(hurt)
         self.bench.run(code=self.bench.want.code)
         self.assert_mirrored()
@@ -183,6 +183,12 @@ class Nights(Base):
         self.bench.call("run", "--yes", "--no-purge", code=0)
         self.assert_mirrored()
         self.assert_untouched("archive only")
+
+    def test_list_cut_off(self):
+        """A store that says that its list goes on, and not where, is not believed to have nothing more."""
+        self.bench.run(code=self.bench.want.code)
+        self.store.fault("GET", "", "no token")
+        self.assertIn("goes on, and not where", self.bench.call("verify", "--mirror", "sums", code=STORE).err)
 
     def test_stop(self):
         """A signal ends a transfer at once; nothing of that bundle is gone."""

@@ -164,6 +164,32 @@ class Traces(mirror_lib.Base):
         self.assert_mirrored()
         self.assertEqual(self.words_there(), [])
 
+    def test_late_rows_lost_here(self):
+        """They are in no bundle: what is lost or cut off here stays whole there, and comes back."""
+        name = self.late(sorted(set(self.paths()) - set(self.due()))[0])
+        whole, file = self.there()[name], os.path.join(self.archive, name)
+        for hurt in (lambda: os.truncate(file, 5), lambda: os.unlink(file)):
+            hurt()
+            self.assertIn(name, self.bench.run(code=(0, 3)).err)
+            self.assertEqual(self.there()[name], whole)
+        self.bench.call("fetch", code=0)
+        self.assertEqual(self.here()[name], whole)
+        self.assertNotIn("stays as it is there", self.bench.run(code=(0, 3)).err)
+
+    def test_newer_file_missing_on_both_sides(self):
+        """Erased by somebody whose policy has no mirror, and the newer file is lost: the older one there is the last copy of everybody else's rows."""
+        self.bench.policy(self.RULES)
+        self.bench.call("erase", "--user", "zqxaccount", "--yes", *CASE, code=0)
+        self.bench.policy(self.RULES, archive=self.mirror())
+        erased = self.lines("erased")[0]
+        os.rename(os.path.join(self.archive, erased["rel_path"]), os.path.join(self.archive, "..", "aside"))
+        self.bench.call("run", "--yes", "--no-purge", code=(0, 3))
+        self.assertIn(erased["old_rel_path"], set(self.there()))
+        os.rename(os.path.join(self.archive, "..", "aside"), os.path.join(self.archive, erased["rel_path"]))
+        self.bench.call("run", "--yes", "--no-purge", code=(0, 3))
+        self.assertNotIn(erased["old_rel_path"], set(self.there()))
+        self.assertEqual(self.words_there(), [])
+
     # ---- erasure ----
     def erase(self, code=0):
         return self.bench.call("erase", "--user", "zqxaccount", "--yes", *CASE, code=code)

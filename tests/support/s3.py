@@ -151,7 +151,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.store.drop(self.key)
             self.answer(204, headers=self.versions())
         elif self.command == "GET" and "list-type=2" in self.path:
-            self.list()
+            self.list(action)
         else:
             self.get(action)
 
@@ -177,12 +177,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.answer(200, body if self.command == "GET" else b"", headers, len(body))
 
-    def list(self):
+    def list(self, action):
         asked = dict(urllib.parse.parse_qsl(self.path.partition("?")[2], keep_blank_values=True))
         keys = sorted(k for k in self.store.objects() if k.startswith(asked.get("prefix", "")) and k > asked.get("continuation-token", ""))
         self.key = "?" + asked.get("prefix", "")
         text = "".join(f"<Contents><Key>{xml.sax.saxutils.escape(k)}</Key><Size>{len(self.store.read(k))}</Size></Contents>" for k in keys[:PAGE])
-        if len(keys) > PAGE:
+        if action == "no token":
+            text += "<IsTruncated>true</IsTruncated>"
+        elif len(keys) > PAGE:
             text += f"<IsTruncated>true</IsTruncated><NextContinuationToken>{xml.sax.saxutils.escape(keys[PAGE - 1])}</NextContinuationToken>"
         self.answer(200, f'<?xml version="1.0"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{text}</ListBucketResult>'.encode())
 
