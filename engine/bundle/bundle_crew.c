@@ -20,6 +20,7 @@ struct bundle_crew {
 	pthread_t thread[WORKERS_MAX];
 	int started;
 	bool quit;
+	char *settled;                     /* NULL: none yet */
 };
 
 /* ---- what is done to a frame ---- */
@@ -157,6 +158,18 @@ pthread_mutex_t *crew_lock(struct bundle_crew *c)
 bool crew_works(const struct bundle_crew *c)
 {
 	return c->started > 0;
+}
+
+/* Bundles of one crew are published one after the other, by one thread at a time. */
+bool crew_has_settled(struct bundle_crew *c, const char *folder)
+{
+	return c->settled && strcmp(c->settled, folder) == 0;
+}
+
+void crew_settled(struct bundle_crew *c, const char *folder)
+{
+	talloc_free(c->settled);
+	c->settled = mem_strdup(c, folder);
 }
 
 void crew_give(struct bundle_crew *c, struct slot *s)

@@ -146,6 +146,7 @@ int ring_seal(struct ring *r, const char *header, size_t len, struct err *err) M
 unsigned ring_unsealed(const struct ring *r);
 int ring_drain(struct ring *r, struct err *err) MMR_CHECKED;
 void ring_stop(struct ring *r); /* waits until nobody works on it; what is not written is forgotten */
+struct bundle_crew *ring_crew(const struct ring *r);
 struct zc *ring_zc(struct ring *r);
 
 /* ---- members (bundle_member.c) ---- */

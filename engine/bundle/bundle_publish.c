@@ -3,7 +3,7 @@
  *
  * This is the only file that makes a receipt, and it makes one only after reading every byte back.
  */
-#include "bundle_internal.h"
+#include "bundle_ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,13 +213,24 @@ static int publish_rename(struct bundle_writer *w, int dirfd, const char *name, 
 	return err_hint(err, "%s", unsettled);
 }
 
+/* A run that was killed may have made some of the folders above, and not come to make them durable; once for the bundles of a crew. */
+static int publish_folder(struct bundle_crew *c, int root_dirfd, const char *folder, struct err *err)
+{
+	int rc = file_make_dirs(root_dirfd, folder, err);
+
+	if (rc || crew_has_settled(c, folder))
+		return rc;
+	if (!(rc = file_sync_above(root_dirfd, folder, err)))
+		crew_settled(c, folder);
+	return rc;
+}
+
 static int publish_into(struct bundle_writer *w, int root_dirfd, const char *folder, const char *name, struct err *err)
 {
 	auto_fd int dirfd = -1;
-	int rc = file_make_dirs(root_dirfd, folder, err);
+	int rc = publish_folder(ring_crew(w->ring), root_dirfd, folder, err);
 
-	/* A run that was killed may have made some of them, and not come to make them durable. */
-	if (rc || (rc = file_sync_above(root_dirfd, folder, err)))
+	if (rc)
 		return rc;
 	dirfd = openat(root_dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (dirfd < 0)

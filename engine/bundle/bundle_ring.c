@@ -151,6 +151,11 @@ struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int leve
 	return r;
 }
 
+struct bundle_crew *ring_crew(const struct ring *r)
+{
+	return r->crew;
+}
+
 struct zc *ring_zc(struct ring *r)
 {
 	return r->caller->zc;

@@ -46,6 +46,9 @@ void crew_hand_back(struct bundle_crew *c, struct hand *h);
 /* The state of slots and of chains is read and written with this lock held. */
 pthread_mutex_t *crew_lock(struct bundle_crew *c);
 bool crew_works(const struct bundle_crew *c); /* it has threads */
+/* The folder below the archive root whose folders above this crew made durable last: none of its bundles needs that again. */
+bool crew_has_settled(struct bundle_crew *c, const char *folder);
+void crew_settled(struct bundle_crew *c, const char *folder);
 /* With the lock held: a filled slot for the next worker who is free; he tells its ring. */
 void crew_give(struct bundle_crew *c, struct slot *s);
 void ring_done(struct slot *s);
