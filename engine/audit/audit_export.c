@@ -202,23 +202,17 @@ const char *sniff_image(const void *data, size_t len)
 
 void put_base64(struct buf *b, const void *data, size_t len, size_t wrap)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const uint8_t *p = data;
-	size_t column = 0;
+	const char *p = data;
+	size_t line = wrap / 4 * 3;
 
-	for (size_t i = 0; i < len; i += 3) {
-		size_t n = len - i < 3 ? len - i : 3;
-		uint32_t v = (uint32_t)p[i] << 16 | (n > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0);
-		char out[4] = {digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '='};
-		buf_put(b, out, 4);
-		column += 4;
-		if (wrap && column >= wrap) {
-			buf_puts(b, "\r\n");
-			column = 0;
-		}
+	if (!wrap) {
+		buf_base64(b, data, len);
+		return;
 	}
-	if (wrap && column > 0)
+	for (size_t i = 0; i < len; i += line) {
+		buf_base64(b, p + i, len - i < line ? len - i : line);
 		buf_puts(b, "\r\n");
+	}
 }
 
 /* ---- threads ---- */

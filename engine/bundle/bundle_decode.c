@@ -3,40 +3,6 @@
 
 #include <string.h>
 
-static int sextet(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Strict: whole groups of four, padding only at the end, unused bits zero. */
-static bool base64_decode(struct buf *b, const char *s, size_t len)
-{
-	if (len % 4 != 0)
-		return false;
-	for (size_t i = 0; i < len; i += 4) {
-		bool last = i + 4 == len;
-		int pad = last && s[i + 3] == '=' ? (s[i + 2] == '=' ? 2 : 1) : 0;
-		uint32_t v = 0;
-		for (int j = 0; j < 4; j++) {
-			int d = j >= 4 - pad ? 0 : sextet(s[i + j]);
-			if (d < 0)
-				return false;
-			v = v << 6 | (uint32_t)d;
-		}
-		if ((pad == 1 && (v & 0xff)) || (pad == 2 && (v & 0xffff)))
-			return false;
-		for (int j = 0; j < 3 - pad; j++)
-			buf_byte(b, (char)(v >> (16 - 8 * j)));
-	}
-	return true;
-}
-
 static bool decode_string(struct buf *store, const char *raw, size_t len, struct bundle_field *ret)
 {
 	if (memchr(raw, '\\', len) == NULL) {
@@ -83,7 +49,7 @@ static bool decode_base64(const struct json_scan *s, struct buf *store, struct b
 {
 	size_t at = store->len;
 
-	if (s->type != JSON_STR || !base64_decode(store, s->val, s->val_len))
+	if (s->type != JSON_STR || !buf_unbase64(store, s->val, s->val_len))
 		return false;
 	*ret = (struct bundle_field){.data = store->data + at, .len = store->len - at};
 	return true;

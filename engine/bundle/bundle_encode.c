@@ -164,22 +164,9 @@ static void put_string(struct buf *b, const char *s, size_t len)
 
 void codec_put_base64(struct buf *b, const char *s, size_t len)
 {
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = (const unsigned char *)s;
-
-	if (!buf_reserve(b, len / 3 * 4 + 8))
-		return;
-	char *o = b->data + b->len;
-	*o++ = '"';
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < len ? p[i + 2] : 0);
-		*o++ = set[v >> 18];
-		*o++ = set[v >> 12 & 63];
-		*o++ = i + 1 < len ? set[v >> 6 & 63] : '=';
-		*o++ = i + 2 < len ? set[v & 63] : '=';
-	}
-	*o++ = '"';
-	b->len = (size_t)(o - b->data);
+	buf_byte(b, '"');
+	buf_base64(b, s, len);
+	buf_byte(b, '"');
 }
 
 void codec_put_text(struct buf *b, const char *lead, const char *key, const char *s, size_t len)

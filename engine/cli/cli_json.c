@@ -20,21 +20,12 @@ void cli_json_put(json_t *obj, const char *key, json_t *value)
 
 static void put_base64(json_t *obj, const char *key, const char *text, size_t len)
 {
-	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	auto_mem char *out = mem_array(NULL, char, (len + 2) / 3 * 4 + 1);
 	auto_mem char *twin = mem_printf(NULL, "%s_b64", key);
-	const unsigned char *p = (const unsigned char *)text;
-	size_t n = 0;
+	struct buf b;
 
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < len ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < len ? p[i + 2] : 0);
-
-		out[n++] = digit[v >> 18];
-		out[n++] = digit[v >> 12 & 63];
-		out[n++] = i + 1 < len ? digit[v >> 6 & 63] : '=';
-		out[n++] = i + 2 < len ? digit[v & 63] : '=';
-	}
-	cli_json_put(obj, twin, json_stringn(out, n));
+	buf_init(&b, twin, SIZE_MAX / 2);
+	buf_base64(&b, text, len);
+	cli_json_put(obj, twin, json_stringn(b.data ? b.data : "", b.len));
 }
 
 void cli_json_text(json_t *obj, const char *key, const char *text)

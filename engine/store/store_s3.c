@@ -142,14 +142,14 @@ static int on_progress(void *payload, curl_off_t a, curl_off_t b, curl_off_t c, 
 
 /* ---- one try ---- */
 
-static struct curl_slist *headers_of(const struct s3_request *q)
+static struct curl_slist *headers_of(const struct s3_request *q, struct hash *hash)
 {
-	static const struct mirror_object nothing = {.sum = {{0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-							       0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55}}};
+	struct mirror_object nothing = {0};
 	char hex[DIGEST_HEX + 1], sum[S3_SUM_TEXT], line[128];
 	const struct mirror_object *o = q->body ? q->body : &nothing;
 	struct curl_slist *list;
 
+	hash_bytes(hash, "", 0, &nothing.sum);
 	digest_hex(&o->sum, hex);
 	s3_sum_text(&o->sum, sum);
 	snprintf(line, sizeof line, "x-amz-content-sha256: %s", hex);
@@ -236,7 +236,7 @@ static CURLcode set_keys(const struct mirror *m)
 static CURLcode perform(struct attempt *a)
 {
 	auto_mem void *ctx = mem_context(NULL, "request");
-	struct curl_slist *headers = headers_of(a->q);
+	struct curl_slist *headers = headers_of(a->q, a->hash);
 	struct buf url;
 	CURLcode code;
 

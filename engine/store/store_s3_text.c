@@ -4,45 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 void s3_sum_text(const struct digest *d, char ret[S3_SUM_TEXT])
 {
-	size_t n = 0;
+	auto_mem void *ctx = mem_context(NULL, "sum");
+	struct buf b;
 
-	for (size_t i = 0; i < DIGEST_BYTES; i += 3) {
-		uint32_t v = (uint32_t)d->b[i] << 16 | (uint32_t)(i + 1 < DIGEST_BYTES ? d->b[i + 1] : 0) << 8 | (i + 2 < DIGEST_BYTES ? d->b[i + 2] : 0);
-
-		for (int shift = 18; shift >= 0; shift -= 6)
-			ret[n++] = letters[v >> shift & 63];
-	}
-	ret[n - 1] = '='; /* 32 bytes are ten groups and two thirds of one */
-	ret[n] = '\0';
+	buf_init(&b, ctx, S3_SUM_TEXT - 1);
+	buf_base64(&b, d->b, DIGEST_BYTES);
+	memcpy(ret, b.data, S3_SUM_TEXT);
 }
 
 bool s3_sum_parse(const char *text, struct digest *ret)
 {
-	char again[S3_SUM_TEXT];
-	struct digest d = {{0}};
-	uint32_t v = 0;
-	size_t n = 0;
+	auto_mem void *ctx = mem_context(NULL, "sum");
+	struct buf b;
 
-	if (strlen(text) != S3_SUM_TEXT - 1)
+	buf_init(&b, ctx, DIGEST_BYTES);
+	if (strlen(text) != S3_SUM_TEXT - 1 || !buf_unbase64(&b, text, S3_SUM_TEXT - 1) || b.len != DIGEST_BYTES)
 		return false;
-	for (size_t i = 0; i < S3_SUM_TEXT - 1; i++) {
-		const char *at = strchr(letters, text[i]);
-
-		if (!at && !(text[i] == '=' && i == S3_SUM_TEXT - 2))
-			return false;
-		v = v << 6 | (at ? (uint32_t)(at - letters) : 0);
-		if (i % 4 == 3)
-			for (int shift = 16; shift >= 0 && n < DIGEST_BYTES; shift -= 8)
-				d.b[n++] = (uint8_t)(v >> shift & 255);
-	}
-	s3_sum_text(&d, again);
-	if (strcmp(again, text) != 0)
-		return false; /* another spelling */
-	*ret = d;
+	memcpy(ret->b, b.data, DIGEST_BYTES);
 	return true;
 }
 

@@ -98,6 +98,11 @@ void buf_puts(struct buf *b, const char *s);
 void buf_byte(struct buf *b, char c);
 void buf_i64(struct buf *b, int64_t v);  /* decimal; where printf costs too much */
 void buf_printf(struct buf *b, const char *fmt, ...) MMR_PRINTF(2, 3);
+/* In base64 (RFC 4648, 4), with padding, without line ends; all of it or, over the ceiling, nothing. */
+void buf_base64(struct buf *b, const void *data, size_t len);
+/* The bytes that base64 stands for, in its one spelling: whole groups of four, padding only at the end, unused bits zero.  False: it is not
+ * that, or over the ceiling; a part of it may be in b then. */
+bool buf_unbase64(struct buf *b, const char *text, size_t len) MMR_CHECKED;
 void buf_clear(struct buf *b);      /* len = 0, keeps memory */
 void buf_reset(struct buf *b);      /* frees memory */
 /* Room for `extra` more bytes; false (and overflow) when over the ceiling. */

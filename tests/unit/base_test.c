@@ -158,6 +158,59 @@ START_TEST(test_buf_ceiling)
 }
 END_TEST
 
+/* RFC 4648, 10, and what more than one reader takes for the same bytes. */
+static const struct { const char *text, *plain; } base64s[] = {
+	{"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"}, {"+/+/", "\xfb\xff\xbf"},
+	{"Zh==", NULL}, {"Zm9=", NULL}, {"Zg=", NULL}, {"Zg", NULL}, {"Zg==Zg==", NULL}, {"Z===", NULL}, {"====", NULL}, {"=Zg=", NULL}, {"Zm9v\n", NULL},
+	{"Zm 9", NULL}, {"Zm-v", NULL}, {"Zm9_", NULL}, {"\xc3\xa4\xc3\xa4", NULL},
+};
+
+START_TEST(test_base64)
+{
+	const char *text = base64s[_i].text, *plain = base64s[_i].plain;
+	struct buf b;
+
+	buf_init(&b, NULL, 100);
+	ck_assert_int_eq(buf_unbase64(&b, text, strlen(text)), plain != NULL);
+	if (plain) {
+		ck_assert_str_eq(b.data ? b.data : "", plain);
+		buf_clear(&b);
+		buf_base64(&b, plain, strlen(plain));
+		ck_assert_str_eq(b.data ? b.data : "", text);
+	}
+	buf_reset(&b);
+}
+END_TEST
+
+/* Over the pieces in which it is done, and over the ceiling. */
+START_TEST(test_base64_of_much)
+{
+	enum { BYTES = 7 << 20 };
+	char *data = malloc(BYTES);
+	struct buf text, back;
+
+	ck_assert_ptr_nonnull(data);
+	for (size_t i = 0; i < BYTES; i++)
+		data[i] = (char)(i * 2654435761U >> 13);
+	buf_init(&text, NULL, 2 * (size_t)BYTES);
+	buf_init(&back, NULL, BYTES);
+	buf_base64(&text, data, BYTES);
+	ck_assert_uint_eq(text.len, (BYTES + 2) / 3 * 4);
+	ck_assert(buf_unbase64(&back, text.data, text.len));
+	ck_assert(back.len == BYTES && memcmp(back.data, data, BYTES) == 0);
+	back.max_bytes = BYTES - 1;
+	buf_clear(&back);
+	ck_assert(!buf_unbase64(&back, text.data, text.len) && back.overflow);
+	text.max_bytes = text.len - 1;
+	buf_clear(&text);
+	buf_base64(&text, data, BYTES);
+	ck_assert(text.overflow && text.len == 0);
+	buf_reset(&text);
+	buf_reset(&back);
+	free(data);
+}
+END_TEST
+
 START_TEST(test_sha256)
 {
 	auto_mem void *ctx = talloc_new(NULL);
@@ -389,6 +442,8 @@ int main(void)
 	tcase_add_test(tc, test_json_round_trip);
 	tcase_add_loop_test(tc, test_utf8, 0, (int)ARRAY_LEN(utf8));
 	tcase_add_test(tc, test_buf_ceiling);
+	tcase_add_loop_test(tc, test_base64, 0, (int)ARRAY_LEN(base64s));
+	tcase_add_test(tc, test_base64_of_much);
 	tcase_add_test(tc, test_sha256);
 	tcase_add_loop_test(tc, test_spool, 0, 4);
 	tcase_add_loop_test(tc, test_beneath, 0, (int)ARRAY_LEN(bad_paths));
