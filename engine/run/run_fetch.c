@@ -15,9 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEDGER_KEY "ledger/" LEDGER_FILE
-#define ACCESS_KEY "ledger/access/" LEDGER_FILE
-
 struct fetch {
 	void *ctx;
 	struct store *store;
@@ -26,15 +23,9 @@ struct fetch {
 	struct run_fetch_report *report;
 	struct ledger *ledger;             /* NULL: only looked at */
 	struct ledger_archive *archive;
+	struct mirror_names named;
 	bool *asked;                       /* of the operands: found */
 };
-
-static bool is_here(const struct store *s, const char *rel_path)
-{
-	struct stat st;
-
-	return fstatat(s->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
 
 /* A plain name, with nothing that means a folder or hides. */
 static bool is_plain(const char *name)
@@ -120,17 +111,19 @@ static int ledger_in(struct fetch *f, struct err *err)
 	int rc;
 
 	if (!f->options->act) {
-		rc = mirror_look(f->m, LEDGER_KEY, &got, err);
+		rc = mirror_look(f->m, MIRROR_LEDGER, &got, err);
 		return rc == -ERR_NOT_FOUND ? no_ledger(f, err) : rc;
 	}
-	rc = bring(f, LEDGER_KEY, LEDGER_FILE, &got, err);
+	rc = bring(f, MIRROR_LEDGER, LEDGER_FILE, &got, err);
 	if (rc == -ERR_NOT_FOUND)
 		return no_ledger(f, err);
 	if (rc < 0 || (rc = ledger_read(f->store->partial_dirfd, any_line, &any, err)) < 0)
 		return rc < 0 ? err_prefix(err, "the mirror's ledger") : rc;
-	if ((rc = store_remove(f->store, LEDGER_KEY, NULL, &was, err)) < 0)
+	/* Before: a ledger without a line, and the mirror's whole one in partial/.  After: none here; whoever opens the archive makes an empty one, and the next call
+	 * begins as this one did. */
+	if ((rc = store_remove(f->store, MIRROR_LEDGER, NULL, &was, err)) < 0 || (rc = run_fault(FAULT_FETCH_NO_LEDGER, err)) < 0)
 		return rc;
-	return into_place(f, LEDGER_FILE, LEDGER_KEY, err);
+	return into_place(f, LEDGER_FILE, MIRROR_LEDGER, err);
 }
 
 static int begin(struct fetch *f, struct err *err)
@@ -143,7 +136,7 @@ static int begin(struct fetch *f, struct err *err)
 	if ((rc = ledger_read(f->store->ledger_dirfd, any_line, &any, err)) < 0)
 		return rc;
 	if (any && (rc = mirror_home(f->m, f->store, err)) == -ERR_VERIFY)
-		return err_hint(err, "When the one here is an older copy, or of an archive that was made by mistake, move \"" LEDGER_KEY "\" out of the archive root and give the same command again. "
+		return err_hint(err, "When the one here is an older copy, or of an archive that was made by mistake, move \"" MIRROR_LEDGER "\" out of the archive root and give the same command again. "
 				     "When another archive has this prefix, give each its own.");
 	if (any)
 		return rc;
@@ -160,12 +153,12 @@ static int on_side(void *payload, const char *key, uint64_t bytes, struct err *e
 {
 	struct fetch *f = payload;
 	const char *name = key + strlen("ledger/");
-	bool access = strcmp(key, ACCESS_KEY) == 0;
+	bool access = strcmp(key, MIRROR_ACCESS) == 0;
 	struct mirror_object got;
 	int rc;
 
 	(void)bytes;
-	if (strcmp(key, LEDGER_KEY) == 0 || (!access && !is_plain(name)) || is_here(f->store, key))
+	if (strcmp(key, MIRROR_LEDGER) == 0 || (!access && !is_plain(name)) || mirror_is_here(f->store, key))
 		return stop_check(err);
 	f->report->beside++;
 	if (!f->ledger)
@@ -274,26 +267,11 @@ static int known(struct fetch *f, struct err *err)
 		progress_update(f->options->progress, "fetch", i, f->archive->n, "bundles");
 		if (f->options->n_bundles && !is_asked(f, p->rel_path) && !is_asked(f, p->bundle))
 			continue;
-		if (p->expiry == LEDGER_THERE && is_bundle_path(p->rel_path) && !is_here(f->store, p->rel_path))
+		if (p->expiry == LEDGER_THERE && is_bundle_path(p->rel_path) && !mirror_is_here(f->store, p->rel_path))
 			rc = fetch_one(f, p, p->rel_path, err);
 		rc = rc < 0 ? rc : stop_check(err);
 	}
 	return rc;
-}
-
-/* Of the ledger's, also those that are gone. */
-static bool is_known(const struct fetch *f, const char *key)
-{
-	for (size_t i = 0; i < f->archive->n; i++) {
-		const struct ledger_published *p = &f->archive->bundle[i];
-
-		if (strcmp(p->rel_path, key) == 0)
-			return true;
-		for (size_t k = 0; k < p->n_former; k++)
-			if (strcmp(p->former[k], key) == 0)
-				return true;
-	}
-	return false;
 }
 
 static int on_bundle(void *payload, const char *key, uint64_t bytes, struct err *err)
@@ -301,7 +279,7 @@ static int on_bundle(void *payload, const char *key, uint64_t bytes, struct err 
 	struct fetch *f = payload;
 
 	(void)bytes;
-	if (!is_bundle_path(key) || is_known(f, key) || is_here(f->store, key))
+	if (!is_bundle_path(key) || mirror_names_find(&f->named, key) || mirror_is_here(f->store, key))
 		return stop_check(err);
 	if (!is_asked(f, key)) {
 		f->report->unknown++;
@@ -352,7 +330,10 @@ static int fetch(struct fetch *f, struct err *err)
 		return rc;
 	if (r->ledger && !f->options->act)
 		return 0; /* what it names is not known yet */
-	if ((rc = ledger_archive(f->ctx, f->store->ledger_dirfd, &f->archive, err)) < 0 || (rc = known(f, err)) < 0 || (rc = mirror_each(f->m, "bundles/", on_bundle, f, err)) < 0)
+	if ((rc = ledger_archive(f->ctx, f->store->ledger_dirfd, &f->archive, err)) < 0)
+		return rc;
+	mirror_names(f->ctx, f->archive, &f->named);
+	if ((rc = known(f, err)) < 0 || (rc = mirror_each(f->m, "bundles/", on_bundle, f, err)) < 0)
 		return rc;
 	return all_found(f, err);
 }

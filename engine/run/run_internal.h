@@ -19,7 +19,7 @@
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
  * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds asked again before
  * run_abandon.c  a bundle that is lost, declared so
- * run_mirror.c   the copy in a bucket; run_mirror_all.c: as a whole; run_mirror_night.c: in a night; run_fetch.c: back from there
+ * run_mirror.c   the copy in a bucket; run_mirror_list.c: lists; run_mirror_all.c: as a whole; run_mirror_night.c: in a night; run_fetch.c: back from there
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H

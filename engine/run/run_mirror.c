@@ -13,10 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEDGER_KEY "ledger/" LEDGER_FILE
-#define ACCESS_KEY "ledger/access/" LEDGER_FILE
-#define MARK "0=mmretain_archive_1"
-
 int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err)
 {
 	const struct policy_mirror *p = &policy->archive.mirror;
@@ -109,7 +105,7 @@ static int one_ledger(struct mirror *m, const struct store *s, const char *key, 
 
 int mirror_home(struct mirror *m, const struct store *s, struct err *err)
 {
-	return m ? one_ledger(m, s, LEDGER_KEY, false, err) : 0;
+	return m ? one_ledger(m, s, MIRROR_LEDGER, false, err) : 0;
 }
 
 static int put_mark(struct mirror *m, const struct store *s, struct err *err)
@@ -117,27 +113,22 @@ static int put_mark(struct mirror *m, const struct store *s, struct err *err)
 	struct mirror_object want = {0};
 	auto_fd int fd = -1;
 	bool sent;
-	int rc = file_open_beneath(s->root_dirfd, MARK, &fd, err);
+	int rc = file_open_beneath(s->root_dirfd, STORE_MARK, &fd, err);
 
-	if (rc < 0 || (rc = whole_lines(fd, MARK, &want.bytes, err)) < 0 || (rc = sum_of(fd, MARK, &want, err)) < 0)
+	if (rc < 0 || (rc = whole_lines(fd, STORE_MARK, &want.bytes, err)) < 0 || (rc = sum_of(fd, STORE_MARK, &want, err)) < 0)
 		return rc;
-	return mirror_keep(m, MARK, fd, &want, &sent, err);
+	return mirror_keep(m, STORE_MARK, fd, &want, &sent, err);
 }
 
-int mirror_ledger(struct mirror *m, const struct store *s, struct err *err)
+int run_mirror_ledger(struct mirror *m, const struct store *s, struct err *err)
 {
 	int rc;
 
 	if (!m)
 		return 0;
-	if ((rc = one_ledger(m, s, LEDGER_KEY, true, err)) < 0 || (rc = put_mark(m, s, err)) < 0)
+	if ((rc = one_ledger(m, s, MIRROR_LEDGER, true, err)) < 0 || (rc = put_mark(m, s, err)) < 0)
 		return rc;
-	return one_ledger(m, s, ACCESS_KEY, true, err);
-}
-
-int run_mirror_ledger(struct mirror *m, const struct store *store, struct err *err)
-{
-	return mirror_ledger(m, store, err);
+	return one_ledger(m, s, MIRROR_ACCESS, true, err);
 }
 
 /* ---- bundles ---- */
@@ -181,29 +172,12 @@ int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path,
 
 /* ---- files beside the ledger ---- */
 
-struct side { struct mirror *m; const struct store *s; const struct ledger_archive *archive; bool quick; char **key; uint64_t *bytes; size_t n; void *ctx; };
+struct side { struct mirror *m; const struct store *s; const struct ledger_archive *archive; bool quick; struct mirror_list there; };
 
-static int note_there(void *payload, const char *key, uint64_t bytes, struct err *err)
+/* Only what lies in the folder itself; the ledger has its own way. */
+static bool is_side(const char *key)
 {
-	struct side *d = payload;
-
-	(void)err;
-	if (strchr(key + strlen("ledger/"), '/') || strcmp(key, LEDGER_KEY) == 0)
-		return 0;
-	d->key = mem_grow(d->ctx, d->key, char *, d->n + 1);
-	d->bytes = mem_grow(d->ctx, d->bytes, uint64_t, d->n + 1);
-	d->bytes[d->n] = bytes;
-	d->key[d->n++] = mem_strdup(d->ctx, key);
-	return 0;
-}
-
-/* The object of that name and its length, or NULL. */
-static const uint64_t *find_there(const struct side *d, const char *key)
-{
-	for (size_t i = 0; i < d->n; i++)
-		if (strcmp(d->key[i], key) == 0)
-			return &d->bytes[i];
-	return NULL;
+	return !strchr(key + strlen("ledger/"), '/') && strcmp(key, MIRROR_LEDGER) != 0;
 }
 
 /* Late rows are in no bundle: a loss here is not to become one there.  They go and change with an erasure or the end of their bundle only. */
@@ -229,22 +203,22 @@ static int put_side(void *payload, const char *rel_path, struct err *err)
 {
 	struct mirror_object want, there;
 	struct side *d = payload;
-	const uint64_t *length;
+	const struct mirror_there *listed;
 	auto_fd int fd = -1;
 	struct stat st;
 	int rc;
 
-	if (strcmp(rel_path, LEDGER_KEY) == 0)
+	if (strcmp(rel_path, MIRROR_LEDGER) == 0)
 		return 0;
 	if ((rc = file_open_beneath(d->s->root_dirfd, rel_path, &fd, err)) < 0)
 		return err_prefix(err, "\"%s\"", rel_path);
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
 	want.bytes = (uint64_t)st.st_size;
-	length = find_there(d, rel_path);
-	if (d->quick && length && *length == want.bytes)
+	listed = mirror_list_find(&d->there, rel_path);
+	if (d->quick && listed && listed->bytes == want.bytes)
 		return 0;
-	if (length && !may_change(d, rel_path) && *length > want.bytes) {
+	if (listed && listed->bytes > want.bytes && !may_change(d, rel_path)) {
 		leave(rel_path);
 		return 0;
 	}
@@ -259,28 +233,26 @@ static int put_side(void *payload, const char *rel_path, struct err *err)
 	return mirror_put(d->m, rel_path, fd, &want, err);
 }
 
-static bool is_here(const struct store *s, const char *rel_path)
-{
-	struct stat st;
-
-	return fstatat(s->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-}
-
 int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "side");
-	struct side d = {.m = m, .s = s, .archive = archive, .quick = quick, .ctx = ctx};
+	struct side d = {.m = m, .s = s, .archive = archive, .quick = quick};
 	int rc;
 
 	if (!m)
 		return 0;
-	if ((rc = mirror_each(m, mem_printf(ctx, "ledger/%s", begin), note_there, &d, err)) < 0 || (rc = store_each_named(s, "ledger", begin, ".jsonl", put_side, &d, err)) < 0)
+	if ((rc = mirror_list(ctx, m, mem_printf(ctx, "ledger/%s", begin), &d.there, err)) < 0 || (rc = store_each_named(s, "ledger", begin, ".jsonl", put_side, &d, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < d.n && rc == 0; i++)
-		if (!is_here(s, d.key[i]) && may_change(&d, d.key[i]))
-			rc = mirror_remove(m, d.key[i], err);
-		else if (!is_here(s, d.key[i]))
-			leave(d.key[i]);
+	for (size_t i = 0; i < d.there.n && rc == 0; i++) {
+		const char *key = d.there.at[i].key;
+
+		if (!is_side(key) || mirror_is_here(s, key))
+			continue;
+		if (may_change(&d, key))
+			rc = mirror_remove(m, key, err);
+		else
+			leave(key);
+	}
 	return rc;
 }
 
@@ -294,7 +266,7 @@ int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_
 
 	if (!m)
 		return 0;
-	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 || (rc = mirror_side(m, s, late, NULL, false, err)) < 0 || (rc = mirror_ledger(m, s, err)) < 0)
+	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 || (rc = mirror_side(m, s, late, NULL, false, err)) < 0 || (rc = run_mirror_ledger(m, s, err)) < 0)
 		return rc;
 	return mirror_remove(m, old_rel_path, err);
 }
@@ -338,7 +310,7 @@ int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err)
 	if (!m || stop_requested())
 		return rc; /* the next run sends it */
 	mirror_tell(m);
-	end = mirror_ledger(m, s, rc < 0 ? &own : err);
+	end = run_mirror_ledger(m, s, rc < 0 ? &own : err);
 	if (rc < 0 && end < 0)
 		log_warn("the mirror has an older ledger (%s); the next run sends this one", own.msg);
 	return rc < 0 ? rc : end;

@@ -10,14 +10,15 @@
 struct run;
 struct run_purge;
 
+#define MIRROR_LEDGER "ledger/" LEDGER_FILE
+#define MIRROR_ACCESS "ledger/access/" LEDGER_FILE
+
 /* A mirror that is NULL makes each of these do nothing, and return 0.  Errors as in store_mirror.h. */
 
 /* ---- run_mirror.c: one thing ---- */
 
 /* The ledger there is the beginning of ours: the mirror is of this archive, and ours is no older copy.  ERR_VERIFY. */
 int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
-/* Ours, and the case log, as far as they consist of whole lines, take the place of what is there; never of anything that is not their beginning (ERR_VERIFY). */
-int mirror_ledger(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
 /* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
 /* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
@@ -33,6 +34,24 @@ void mirror_tell(const struct mirror *m);
 /* The end of a command that wrote lines: the mirror has the ledger.  rc: how it ended; returned, or the mirror's error when that was 0. */
 int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err) MMR_CHECKED;
 
+/* ---- run_mirror_list.c: what is there, what is named ---- */
+
+/* Is there anything, or can that not be told? */
+bool mirror_is_here(const struct store *s, const char *path);
+
+struct mirror_there { const char *key; uint64_t bytes; };
+struct mirror_list { struct mirror_there *at; size_t n; void *ctx; };
+/* The objects whose keys begin so, sorted; parent ctx.  A list that was not read to its end is an error. */
+int mirror_list(void *ctx, struct mirror *m, const char *begin, struct mirror_list *ret, struct err *err) MMR_CHECKED;
+const struct mirror_there *mirror_list_find(const struct mirror_list *l, const char *key); /* or NULL */
+
+/* A path that the ledger names for a bundle; gone: it says that nothing is there any more. */
+struct mirror_name { const char *path; const struct ledger_published *p; bool gone; };
+struct mirror_names { struct mirror_name *at; size_t n; };
+/* Of all bundles, also of those that expired and of files that an erasure replaced; sorted; a must live as long. */
+void mirror_names(void *ctx, const struct ledger_archive *a, struct mirror_names *ret);
+const struct mirror_name *mirror_names_find(const struct mirror_names *names, const char *path); /* or NULL */
+
 /* ---- run_mirror_all.c: all of it ---- */
 
 /* What the archive has and the mirror lacks is brought there; what the ledger says is gone, goes there too. */
@@ -44,8 +63,6 @@ int mirror_rest(struct mirror *m, const struct store *s, const struct progress *
 int run_mirror_begin(struct run *run, struct err *err) MMR_CHECKED;
 /* Before the line `purging`: the bundle is in the mirror. */
 int run_mirror_gate(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
-/* Did the gate, and nothing else, end the deletes of this run? */
-bool run_mirror_failed(const struct run *run);
 /* When all else is done, or time is up: what the mirror lacks.  rc: how the night ended; returned, or the mirror's error when that was 0. */
 int run_mirror_rest(struct run *run, int rc, struct err *err) MMR_CHECKED;
 /* After the last line. */

@@ -2,99 +2,26 @@
 #include "run_internal.h"
 #include "run_mirror.h"
 
-#include <errno.h>
-
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* A path that the ledger names. */
-struct named { const char *path; const struct ledger_published *p; bool gone; /* by the ledger */ };
-struct there { const char *key; uint64_t bytes; };
-struct whole {
-	void *ctx;
-	struct named *named; size_t n_named;
-	struct there *there; size_t n_there;
-};
-
-static int by_path(const void *a, const void *b)
-{
-	return strcmp(((const struct named *)a)->path, ((const struct named *)b)->path);
-}
-
-static int by_key(const void *a, const void *b)
-{
-	return strcmp(((const struct there *)a)->key, ((const struct there *)b)->key);
-}
-
-static int note_there(void *payload, const char *key, uint64_t bytes, struct err *err)
-{
-	struct whole *w = payload;
-
-	if (w->n_there % 64 == 0)
-		w->there = mem_grow(w->ctx, w->there, struct there, w->n_there + 64);
-	w->there[w->n_there++] = (struct there){mem_strdup(w->ctx, key), bytes};
-	return stop_check(err);
-}
-
-static void name_all(struct whole *w, const struct ledger_archive *a)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < a->n; i++)
-		n += 1 + a->bundle[i].n_former;
-	w->named = mem_array(w->ctx, struct named, n + 1);
-	for (size_t i = 0; i < a->n; i++) {
-		const struct ledger_published *p = &a->bundle[i];
-
-		w->named[w->n_named++] = (struct named){p->rel_path, p, p->expiry == LEDGER_EXPIRED};
-		for (size_t k = 0; k < p->n_former; k++)
-			w->named[w->n_named++] = (struct named){p->former[k], p, true};
-	}
-	qsort(w->named, w->n_named, sizeof *w->named, by_path);
-}
+struct whole { struct mirror_names named; struct mirror_list there; };
 
 static int collect(void *ctx, struct mirror *m, const struct store *s, struct whole *w, struct ledger_archive **ret, struct err *err)
 {
 	int rc = ledger_archive(ctx, s->ledger_dirfd, ret, err);
 
-	*w = (struct whole){.ctx = ctx};
 	if (rc < 0)
 		return rc;
-	name_all(w, *ret);
-	if ((rc = mirror_each(m, "bundles/", note_there, w, err)) < 0)
-		return rc;
-	if (w->n_there)
-		qsort(w->there, w->n_there, sizeof *w->there, by_key);
-	return 0;
-}
-
-static const struct there *find_there(const struct whole *w, const char *path)
-{
-	const struct there key = {.key = path};
-
-	return w->n_there ? bsearch(&key, w->there, w->n_there, sizeof key, by_key) : NULL;
-}
-
-static const struct named *find_named(const struct whole *w, const char *key)
-{
-	const struct named at = {.path = key};
-
-	return w->n_named ? bsearch(&at, w->named, w->n_named, sizeof at, by_path) : NULL;
-}
-
-static bool is_here(const struct store *s, const char *path)
-{
-	struct stat st;
-
-	return fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+	mirror_names(ctx, *ret, &w->named);
+	return mirror_list(ctx, m, "bundles/", &w->there, err);
 }
 
 /* What the archive has, and the ledger says is there, and the mirror lacks; or the mirror has something of another length in its place, which is told. */
 static bool is_lacking(const struct store *s, const struct whole *w, const struct ledger_published *p)
 {
-	const struct there *there = find_there(w, p->rel_path);
+	const struct mirror_there *there = mirror_list_find(&w->there, p->rel_path);
 	struct stat st;
 
 	return p->expiry == LEDGER_THERE && fstatat(s->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !(there && there->bytes == (uint64_t)st.st_size);
@@ -122,9 +49,9 @@ static int bring(struct mirror *m, const struct store *s, const struct whole *w,
 }
 
 /* The last copy of everybody else's rows: the older file of an erasure goes when the newer one is there. */
-static bool is_replaced(const struct whole *w, const struct named *n)
+static bool is_replaced(const struct whole *w, const struct mirror_name *n)
 {
-	return strcmp(n->path, n->p->rel_path) == 0 || n->p->expiry != LEDGER_THERE || find_there(w, n->p->rel_path);
+	return strcmp(n->path, n->p->rel_path) == 0 || n->p->expiry != LEDGER_THERE || mirror_list_find(&w->there, n->p->rel_path);
 }
 
 /* An erasure or an expiry by somebody who did not know of the mirror.  An older file that a hold keeps here is kept there. */
@@ -133,11 +60,11 @@ static int drop(struct mirror *m, const struct store *s, const struct whole *w, 
 	uint64_t unknown = 0;
 	int rc = 0;
 
-	for (size_t i = 0; i < w->n_there && rc == 0; i++) {
-		const struct named *n = find_named(w, w->there[i].key);
+	for (size_t i = 0; i < w->there.n && rc == 0; i++) {
+		const struct mirror_name *n = mirror_names_find(&w->named, w->there.at[i].key);
 
 		unknown += !n;
-		if (!n || !n->gone || is_here(s, n->path) || !is_replaced(w, n))
+		if (!n || !n->gone || mirror_is_here(s, n->path) || !is_replaced(w, n))
 			continue;
 		log_info("the mirror still has %s, which the ledger says is gone: removing it", n->path);
 		rc = mirror_remove(m, n->path, err);
@@ -212,7 +139,7 @@ static int look_at_wanted(struct mirror *m, const struct whole *w, const struct 
 			continue;
 		progress_update(progress, "mirror", i, a->n, "bundles");
 		r->bundles++;
-		if (find_there(w, p->rel_path))
+		if (mirror_list_find(&w->there, p->rel_path))
 			rc = depth == RUN_MIRROR_LIST ? 0 : look_at(m, p, depth, r, err);
 		else if (!p->loss) {
 			r->missing++;
@@ -233,15 +160,15 @@ int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run
 	*ret = r;
 	if ((rc = mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 || (rc = look_at_wanted(m, &w, a, depth, progress, r, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < w.n_there; i++) {
-		const struct named *n = find_named(&w, w.there[i].key);
+	for (size_t i = 0; i < w.there.n; i++) {
+		const struct mirror_name *n = mirror_names_find(&w.named, w.there.at[i].key);
 
 		if (!n) {
 			r->unknown++;
-			find(r, w.there[i].key, "the ledger does not know it");
-		} else if (n->gone && !is_here(s, n->path)) {
+			find(r, w.there.at[i].key, "the ledger does not know it");
+		} else if (n->gone && !mirror_is_here(s, n->path)) {
 			r->gone++;
-			find(r, w.there[i].key, "the ledger says that it is gone; the next run removes it");
+			find(r, w.there.at[i].key, "the ledger says that it is gone; the next run removes it");
 		}
 	}
 	return 0;

@@ -18,7 +18,7 @@ static int gate(struct run *run, const struct run_purge *p, struct err *err)
 	int rc = 0;
 
 	/* Once before anything goes: a host that is lost in its first night leaves bundles that some ledger knows. */
-	if (!run->mirror_has_ledger && (rc = mirror_ledger(run->mirror, run->store, err)) < 0)
+	if (!run->mirror_has_ledger && (rc = run_mirror_ledger(run->mirror, run->store, err)) < 0)
 		return rc;
 	run->mirror_has_ledger = true;
 	digest_hex(receipt_file_digest(p->receipt), hex);
@@ -38,11 +38,6 @@ int run_mirror_gate(struct run *run, const struct run_purge *p, struct err *err)
 	run->mirror_failed |= rc < 0;
 	run_timing("mirror", from, receipt_posts(p->receipt), p->name);
 	return rc;
-}
-
-bool run_mirror_failed(const struct run *run)
-{
-	return run->mirror_failed;
 }
 
 int run_mirror_rest(struct run *run, int rc, struct err *err)
@@ -67,7 +62,7 @@ int run_mirror_close(struct run *run, struct err *err)
 		return 0; /* whoever stopped a run does not wait: the next one sends the ledger */
 	mirror_until(run->mirror, 0);
 	mirror_tell(run->mirror);
-	rc = mirror_ledger(run->mirror, run->store, err);
+	rc = run_mirror_ledger(run->mirror, run->store, err);
 	if (rc < 0)
 		log_warn("the mirror has an older ledger (%s); the next run sends this one", err->msg);
 	return rc;

@@ -449,7 +449,7 @@ static int purge(struct sitting *s, struct err *err)
 		purge_hints_start(s->hints, s->unit[n].from_hint);
 		rc = run_purge_delete(run, &p[n], err);
 	}
-	if (rc == 0 || rc == -ERR_WORK_LEFT || run_mirror_failed(run)) {
+	if (rc == 0 || rc == -ERR_WORK_LEFT || run->mirror_failed) {
 		end = run_purge_settle(run, p, n, rc == 0 ? err : &own);
 		rc = rc == 0 ? end : rc;
 	}

@@ -11,7 +11,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define SENTINEL "0=mmretain_archive_1"
 #define INDEX_LOCK_MS 30000 /* nobody has it for longer than it takes to enter some bundles, or to look through the names of all */
 #define SECRET "keys/salt-secret"
 #define SECRET_BYTES 32
@@ -107,7 +106,7 @@ static int init_fill(int dirfd, struct err *err)
 	if (!rc)
 		rc = write_new(dirfd, "FORMAT.md", text_store_format, text_store_format_len, 0640, err);
 	if (!rc)
-		rc = write_new(dirfd, SENTINEL, mark, sizeof(mark) - 1, 0640, err);
+		rc = write_new(dirfd, STORE_MARK, mark, sizeof(mark) - 1, 0640, err);
 	return rc ? rc : file_sync_dir(dirfd, ".", err);
 }
 
@@ -128,7 +127,7 @@ static bool has_sentinel(int dirfd)
 {
 	struct stat st;
 
-	return fstatat(dirfd, SENTINEL, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	return fstatat(dirfd, STORE_MARK, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
 /* The number of another format's mark, or 0. */
@@ -249,7 +248,7 @@ static int open_root(struct store *s, struct err *err)
 		return err_hint(err, "Use the newer mmretain that wrote it. Nothing was changed.");
 	}
 	if (!has_sentinel(s->root_dirfd)) {
-		err_set(err, ERR_STORE, "\"%s\" is not an archive root: " SENTINEL " is not there", s->path);
+		err_set(err, ERR_STORE, "\"%s\" is not an archive root: " STORE_MARK " is not there", s->path);
 		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
 	}
 	return check_mode(s->root_dirfd, s->path, 0027, "0750", err);
@@ -321,11 +320,11 @@ int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
 /* The mark is there as long as the archive is, and is nobody's work: its lock serves.  Over the network a lock needs a file open for writing. */
 static int open_mark(const struct store *s, struct err *err)
 {
-	int fd = openat(s->root_dirfd, SENTINEL, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(s->root_dirfd, STORE_MARK, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	if (fd < 0 && (errno == EACCES || errno == EROFS))
-		fd = openat(s->root_dirfd, SENTINEL, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	return fd >= 0 ? fd : err_sys(err, ERR_STORE, errno, "cannot open \"%s\"", SENTINEL);
+		fd = openat(s->root_dirfd, STORE_MARK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 ? fd : err_sys(err, ERR_STORE, errno, "cannot open \"%s\"", STORE_MARK);
 }
 
 int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err)
@@ -337,7 +336,7 @@ int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err)
 		return fd;
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return err_sys(err, ERR_STORE, errno, "cannot lock \"%s\"", SENTINEL);
+			return err_sys(err, ERR_STORE, errno, "cannot lock \"%s\"", STORE_MARK);
 		if (time_mono_ms() >= until_ms)
 			return err_set(err, ERR_STORE, "another process has been writing the indexes of the archive for %d s", INDEX_LOCK_MS / 1000);
 		time_pause_ms(1); /* whoever removes people's data does not give up for a signal */

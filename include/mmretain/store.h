@@ -10,6 +10,8 @@
 
 #include <mmretain/base.h>
 
+#define STORE_MARK "0=mmretain_archive_1" /* a folder without it is no archive */
+
 struct store {
 	char *path;               /* as in the policy */
 	int root_dirfd;           /* the archive root */

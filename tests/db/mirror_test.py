@@ -249,6 +249,18 @@ class Nights(Base):
         self.bench.problems += lib.compare_database(self.bench.want, self.bench.copy.load())
         self.assert_mirrored()
 
+    def test_fetch_killed(self):
+        """Between the empty ledger, which is gone, and the mirror's, which is not there yet."""
+        self.bench.run(code=self.bench.want.code)
+        here = self.here()
+        lib.remove(self.archive)
+        self.bench.call("init", code=0)
+        done = self.bench.call("fetch", code=None, env={"MMR_FAULT": "FETCH_NO_LEDGER:kill"})
+        self.assertEqual(done.code, -signal.SIGKILL, done.err)
+        self.assertFalse(os.path.exists(os.path.join(self.archive, "ledger", "entries.jsonl")))
+        self.bench.call("fetch", code=0)
+        self.assertEqual(self.here(), here)
+
     def test_lost_in_the_night(self):
         """The host dies in its first night: what the ledger of the mirror does not know is fetched by name, and adopted."""
         done, hit = self.strike(self.requests_until("bundles/", 4), "after", "run", "--yes")
