@@ -168,14 +168,22 @@ static void judge_turns(struct rows *r, int64_t ran_us, int64_t waited_us)
 		  (long long)waited / 1000);
 }
 
-/* Since the last rest.  Waiting for a processor is no work, and the end of a bundle with its attachments none to rest for many times. */
+static void begin_work(struct rows *r)
+{
+	int64_t ran_us;
+
+	r->work_from_us = time_mono_us();
+	if (!thread_turns(&ran_us, &r->waited_us))
+		r->waited_us = 0;
+}
+
+/* Since begin_work.  Waiting for a processor is no work, and the end of a bundle with its attachments none to rest for many times. */
 static int64_t work_us(struct rows *r)
 {
 	int64_t us = time_mono_us() - r->work_from_us, ran_us, waited_us;
 
 	if (thread_turns(&ran_us, &waited_us)) {
 		us -= waited_us - r->waited_us;
-		r->waited_us = waited_us;
 		judge_turns(r, ran_us, waited_us);
 	}
 	return us < 0 ? 0 : us < WORK_MOST_US ? us : WORK_MOST_US;
@@ -195,7 +203,7 @@ static int pace(struct rows *r, struct err *err)
 	rest(r);
 	rc = wait_for_others(r, err);
 	r->s->leave |= purge_pace_locked(r->s->run->pace); /* who waits for that lock may be waiting for us */
-	r->work_from_us = time_mono_us();
+	begin_work(r);
 	return rc;
 }
 
@@ -352,13 +360,14 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 	struct rows *r = mem_new(s->ctx, struct rows);
 
 	*r = (struct rows){
-		.s = s, .due = due, .current = UINT64_MAX, .work_from_us = time_mono_us(), .wait_left_ms = WAIT_MS,
+		.s = s, .due = due, .current = UINT64_MAX, .wait_left_ms = WAIT_MS,
 		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
 		.create_column = column_of(s->run, MM_POST, "createat"), .pin_column = column_of(s->run, MM_POST, "ispinned"),
 		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),
 		.file_path_column = column_of(s->run, MM_FILE, "path"),
 	};
 	s->rows = r;
+	begin_work(r);
 	return mm_export_rows(s->x, on_row, r, err);
 }
 
