@@ -84,15 +84,6 @@ static json_t *found_json(const struct purge_counts *c)
 	return obj;
 }
 
-static json_t *waited_json(const struct purge_waited *w)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_int(obj, "replicas_ms", (uint64_t)w->replicas_ms);
-	cli_json_int(obj, "server_ms", (uint64_t)w->server_ms);
-	return obj;
-}
-
 static int print_json(const struct run_report *rep, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
@@ -122,7 +113,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "found_deleted", found_json(&rep->total));
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
-	cli_json_put(doc, "waited", waited_json(&rep->waited));
+	cli_json_put(doc, "waited", protocol_waited_json((uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms));
 	return cli_json_print(doc, err);
 }
 

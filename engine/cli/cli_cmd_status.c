@@ -92,15 +92,6 @@ static const char *outcome(const json_t *run)
 
 /* ---- JSON ---- */
 
-static json_t *waited_json(const json_t *end)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_int(obj, "replicas_ms", protocol_int(end, "waited_replicas_ms"));
-	cli_json_int(obj, "server_ms", protocol_int(end, "waited_server_ms"));
-	return obj;
-}
-
 static json_t *run_json(const json_t *run)
 {
 	const json_t *end = json_object_get(run, "end"), *plan = json_object_get(run, "plan");
@@ -121,7 +112,7 @@ static json_t *run_json(const json_t *run)
 	cli_json_put(obj, "deleted", json_incref(json_object_get(totals, "deleted")));
 	cli_json_put(obj, "kept", json_incref(json_object_get(totals, "kept")));
 	cli_json_int(obj, "duration_ms", protocol_int(end, "duration_ms"));
-	cli_json_put(obj, "waited", waited_json(end));
+	cli_json_put(obj, "waited", protocol_waited_json(protocol_int(end, "waited_replicas_ms"), protocol_int(end, "waited_server_ms")));
 	return obj;
 }
 

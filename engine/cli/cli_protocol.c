@@ -57,6 +57,15 @@ const char *protocol_waited(void *ctx, uint64_t replicas_ms, uint64_t server_ms)
 	return replicas_ms ? mem_printf(ctx, "%s for replicas", replicas) : server_ms ? mem_printf(ctx, "%s for the server", server) : "";
 }
 
+json_t *protocol_waited_json(uint64_t replicas_ms, uint64_t server_ms)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_int(obj, "replicas_ms", replicas_ms);
+	cli_json_int(obj, "server_ms", server_ms);
+	return obj;
+}
+
 /* ---- documents ---- */
 
 static json_t *new_run(struct reader *rd, const char *run, json_t *line)

@@ -27,5 +27,7 @@ bool protocol_bool(const json_t *obj, const char *key);
 void protocol_took(uint64_t ms, char ret[TIME_TEXT]);
 /* "3 h 12 min for replicas, 41.0 s for the server", without what is 0. */
 const char *protocol_waited(void *ctx, uint64_t replicas_ms, uint64_t server_ms);
+/* {"replicas_ms": ..., "server_ms": ...} */
+json_t *protocol_waited_json(uint64_t replicas_ms, uint64_t server_ms);
 
 #endif

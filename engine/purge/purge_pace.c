@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_MS = 1000, PATIENCE_MS = 1000 /* with a lock on posts */, TELL_MS = 5000, STRETCH_MOST = 9 };
+enum { LOOK_MS = 1000, TELL_MS = 5000, STRETCH_MOST = 9 };
 
 struct purge_pace {
 	struct db *db;

@@ -65,7 +65,7 @@ int s3_keys_parse(const char *text, struct s3_keys *ret, struct err *err)
 	return err_hint(err, "Write a line `[default]`, then `aws_access_key_id = ...` and `aws_secret_access_key = ...`.");
 }
 
-static int check_owner(int fd, const char *path, struct err *err)
+static int check_file(int fd, const char *path, size_t *ret_bytes, struct err *err)
 {
 	struct stat st;
 	int rc = file_check_trusted(fd, "credentials", path, err);
@@ -76,6 +76,9 @@ static int check_owner(int fd, const char *path, struct err *err)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_PERMISSION, "credentials \"%s\" are not a regular file", path);
+	if ((uint64_t)st.st_size >= FILE_MAX)
+		return err_set(err, ERR_POLICY, "credentials \"%s\" are larger than %u KiB", path, FILE_MAX >> 10);
+	*ret_bytes = (size_t)st.st_size;
 	if (!(st.st_mode & S_IROTH))
 		return 0;
 	err_set(err, ERR_PERMISSION, "credentials \"%s\" can be read by everybody (mode %04o)", path, (unsigned)(st.st_mode & 07777));
@@ -86,18 +89,15 @@ int s3_keys_read(const char *path, struct s3_keys *ret, struct err *err)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char text[FILE_MAX];
-	ssize_t n = 0;
+	size_t n = 0;
 	int rc;
 
 	if (fd < 0) {
 		err_sys(err, errno == ENOENT ? ERR_POLICY : ERR_PERMISSION, errno, "cannot open the credentials of the mirror, \"%s\"", path);
 		return err_hint(err, "Write the file, for the user that runs mmretain to read and nobody else. Nothing was deleted.");
 	}
-	if ((rc = check_owner(fd, path, err)) < 0)
+	if ((rc = check_file(fd, path, &n, err)) < 0 || (rc = file_pread_all(fd, text, n, 0, path, err)) < 0)
 		return rc;
-	n = read(fd, text, sizeof text - 1);
-	if (n < 0)
-		return err_sys(err, ERR_STORE, errno, "cannot read \"%s\"", path);
 	text[n] = '\0';
 	rc = s3_keys_parse(text, ret, err);
 	explicit_bzero(text, sizeof text);

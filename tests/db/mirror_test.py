@@ -392,6 +392,9 @@ class Nights(Base):
         with open(self.keys, "w", encoding="ascii") as f:
             f.write("aws_access_key_id = x\naws_secret_access_key = y\n")
         self.assertIn("[default]", self.bench.run(code=10).err)
+        with open(self.keys, "a", encoding="ascii") as f:
+            f.write("#" * 65536)
+        self.assertIn("larger than 64 KiB", self.bench.run(code=10).err)
         self.store.credentials(self.keys, secret="anothersecret")
         done = self.bench.call("run", "--yes", "-v", code=STORE)
         self.assertIn("403", done.err)
