@@ -40,15 +40,20 @@ class Store(s3.S3):
 
 
 class Base(unittest.TestCase):
-    """world(), where() and now() are of the test's module."""
+    """use() comes first, in the module's set-up."""
 
     RULES = None
+    world = where = now = None
+
+    @classmethod
+    def use(cls, world, where, now):
+        Base.world, Base.where, Base.now = world, where, now
 
     def setUp(self):
         name = self._testMethodName.removeprefix("test_")
-        self.store = Store(os.path.join(self.where(), f"s3-{type(self).__name__}-{name}".lower())).start()
+        self.store = Store(os.path.join(self.where, f"s3-{type(self).__name__}-{name}".lower())).start()
         self.addCleanup(self.store.stop)
-        self.bench = faults.Bench(self.world(), self.where(), name, self.now())
+        self.bench = faults.Bench(self.world, self.where, name, self.now)
         self.addCleanup(self.bench.copy.remove)
         self.archive = self.bench.copy.archive
         self.keys = self.store.credentials(os.path.join(self.bench.copy.where, "keys"))

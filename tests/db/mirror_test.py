@@ -28,6 +28,7 @@ def setUpModule():
     WHERE = lib.folder("mirror")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
     WORLD = lib.World(PG, "world", 300, 17)
+    mirror_lib.Base.use(WORLD, WHERE, NOW)
 
 
 def tearDownModule():
@@ -36,18 +37,7 @@ def tearDownModule():
     lib.remove(WHERE)
 
 
-class Base(mirror_lib.Base):
-    def world(self):
-        return WORLD
-
-    def where(self):
-        return WHERE
-
-    def now(self):
-        return NOW
-
-
-class Nights(Base):
+class Nights(mirror_lib.Base):
     def test_night(self):
         """Each bundle is there before the line that announces its delete; the next night sends nothing but the ledger."""
         self.bench.run(code=self.bench.want.code)
@@ -423,7 +413,7 @@ class Nights(Base):
             store.stop()
 
 
-class Crash(Base):
+class Crash(mirror_lib.Base):
     RULES = faults.ONE
 
     def test_kill(self):

@@ -28,6 +28,7 @@ def setUpModule():
     WHERE = lib.folder("traces")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
     WORLD = lib.World(PG, "world", 300, 33, spice=erase_test.ONE)
+    mirror_lib.Base.use(WORLD, WHERE, NOW)
 
 
 def tearDownModule():
@@ -38,15 +39,6 @@ def tearDownModule():
 
 class Traces(mirror_lib.Base):
     RULES = RULES
-
-    def world(self):
-        return WORLD
-
-    def where(self):
-        return WHERE
-
-    def now(self):
-        return NOW
 
     def setUp(self):
         super().setUp()
