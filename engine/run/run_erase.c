@@ -153,12 +153,45 @@ static int finish(struct erase *x, struct err *err)
 	return rc;
 }
 
+/* A copy that only the mirror has would bring the person back.  What neither has may yet be put back from elsewhere. */
+static int look_for_missing(struct erase *x, struct err *err)
+{
+	struct ledger_archive *a;
+	struct mirror_object there;
+	unsigned long long missing = 0;
+	int rc = ledger_archive(x->ctx, x->store->ledger_dirfd, &a, err);
+
+	for (size_t i = 0; rc == 0 && i < a->n; i++) {
+		const struct ledger_published *p = &a->bundle[i];
+
+		if (p->expiry != LEDGER_THERE || mirror_is_here(x->store, p->rel_path))
+			continue;
+		missing += !p->loss;
+		if (!x->mirror)
+			continue;
+		if ((rc = mirror_look(x->mirror, p->rel_path, &there, err)) == 0) {
+			err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased", p->rel_path);
+			return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again.");
+		}
+		if (rc == -ERR_NOT_FOUND) {
+			err_clear(err);
+			rc = 0;
+		}
+	}
+	if (rc == 0 && missing)
+		log_warn("%llu bundle%s that the ledger names %s not here: when %s put back from a copy, give the same command again", missing, missing == 1 ? "" : "s", missing == 1 ? "is" : "are",
+			 missing == 1 ? "it is" : "one is");
+	return rc;
+}
+
 /* Without its policy nothing tells of a mirror: the next run brings it what was erased here. */
 static int open_mirror(struct erase *x, struct err *err)
 {
 	int rc = x->policy ? run_mirror_open(x->ctx, x->policy, &x->mirror, err) : 0;
 
-	return rc < 0 ? rc : mirror_home(x->mirror, x->store, err);
+	if (rc < 0 || (rc = mirror_home(x->mirror, x->store, err)) < 0)
+		return rc;
+	return look_for_missing(x, err);
 }
 
 static int begin(struct erase *x, struct err *err)

@@ -12,7 +12,7 @@ import e2e_lib as lib
 import erase_test
 import mirror_lib
 from e2e_lib import DAY
-from mirror_lib import PREFIX, STORE
+from mirror_lib import PREFIX, STORE, VERIFY
 
 PG = WORLD = WHERE = NOW = None
 # Few bundles that expire, and one that does not.
@@ -213,6 +213,28 @@ class Traces(mirror_lib.Base):
             self.erase(STORE)
             for e in self.lines("erased"):
                 self.assertTrue(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
+    def test_erase_with_a_bundle_only_there(self):
+        """It would bring the person back, also when somebody who did not know of the mirror has declared it lost."""
+        path = sorted(set(self.paths()) - set(self.due()))[0]
+        os.rename(os.path.join(self.archive, path), os.path.join(self.archive, "..", "aside"))
+        here = self.paths()
+        self.assertIn("fetch", self.erase(VERIFY).err)
+        self.assertEqual(self.paths(), here)
+        self.bench.call("abandon", "--archive", self.archive, path, "--reason", "a test", "--yes", code=0)
+        self.erase(VERIFY)
+        self.assertEqual(self.lines("erased", "erasing"), [])
+        self.bench.call("fetch", code=0)
+        self.erase()
+        self.assertEqual(self.words_there(), [])
+        self.bench.call("verify", "--mirror", "read", code=0)
+
+    def test_erase_with_a_bundle_nowhere(self):
+        """Whoever puts it back later is told."""
+        path = self.paths()[0]
+        os.unlink(os.path.join(self.archive, path))
+        self.store.drop(PREFIX + path)
+        self.assertIn("put back from a copy", self.erase().err)
+
         self.store.heal()
         self.erase()
         self.assertEqual(self.words_there(), [])
