@@ -79,6 +79,8 @@ int cli_cmd_abandon(struct cli *cli, struct err *err)
 
 	if (r == 0)
 		r = take_reason(cli, err);
+	if (r == 0 && cli->policy)
+		r = cli_open_mirror(cli, &options.mirror, err);
 	if (r == 0)
 		r = run_abandon(cli->ctx, cli->store, &options, &report, err);
 	if (r < 0)

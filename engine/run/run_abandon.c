@@ -6,6 +6,7 @@
  * ledger/lost-*; journals of its attachments aside; the line; what is in the bundle's place aside; its index and its entry in the catalog.
  */
 #include "run_internal.h"
+#include "run_mirror.h"
 
 #include <mmretain/catalog.h>
 
@@ -300,6 +301,31 @@ static int act(struct abandon *a, struct err *err)
 	return forget(a, err);
 }
 
+/* What the mirror has is no loss. */
+static int refuse_mirrored(struct abandon *a, struct err *err)
+{
+	struct mirror *m = a->options->mirror;
+	struct mirror_object there;
+	char hex[DIGEST_HEX + 1];
+	int rc = m ? mirror_look(m, a->p->rel_path, &there, err) : 0;
+
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (!m)
+		return 0;
+	if (rc < 0) {
+		err_prefix(err, "whether the mirror has a copy of bundle %s cannot be told", a->p->bundle);
+		return err_hint(err, "Nothing was done. With --archive in place of the policy the mirror is not asked; what it has stays there, and `mmretain fetch` brings it back.");
+	}
+	digest_hex(&there.sum, hex);
+	if (strcmp(hex, a->p->file_digest) != 0)
+		return 0;
+	err_set(err, ERR_GUARD, "the mirror has a copy of bundle %s: nothing is lost", a->p->bundle);
+	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy." : "`mmretain fetch` brings it back.");
+}
+
 /* Written again without one person, and published: `erased` is all that is missing. */
 static int refuse_erasing(struct abandon *a, const struct ledger_state *st, struct err *err)
 {
@@ -341,7 +367,7 @@ int run_abandon(void *ctx, struct store *store, const struct run_abandon_options
 		return rc;
 	catalog_lost_find(own, store, a.p->rel_path, a.p->rows_digest, a.p->file_bytes, &a.ids);
 	fill_report(&a);
-	if ((rc = look(&a, err)) < 0 || (rc = look_at_runs(&a, err)) < 0)
+	if ((rc = look(&a, err)) < 0 || (rc = look_at_runs(&a, err)) < 0 || (rc = refuse_mirrored(&a, err)) < 0)
 		return rc;
 	if (!a.ledger)
 		return a.report->already ? 0 : store_each_named(store, "ledger", "unlink-", ".jsonl", on_journal, &a, err);

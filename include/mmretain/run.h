@@ -77,7 +77,7 @@ struct run_restored {
 	uint64_t files_put, files_there, files_left; /* left: no content in the bundle, or no attachment folder */
 };
 struct run_restore_report { struct run_restored *thread; size_t n; bool done; /* committed */ };
-struct audit; struct audit_ref; struct store;
+struct audit; struct audit_ref; struct store; struct mirror;
 /* Whole threads back into the database and their attachments into their folder, all of them or none, and held from then on.  *ret is filled
  * as far as it came, also on errors (parent ctx).  The store is open for writing; the access is in the case log already.
  * ERR_KEPT: done, but an attachment has no content; ERR_NOT_FOUND: only parts of the thread are archived; ERR_GUARD: its channel is gone,
@@ -193,6 +193,7 @@ int run_erase(void *ctx, const struct policy *policy, struct store *store, const
 struct run_abandon_options {
 	const char *bundle;                /* its file name, or its path below the archive root */
 	const char *reason;                /* for the ledger */
+	struct mirror *mirror;             /* asked for a copy; NULL: there is none, or it is not known of */
 	bool act;                          /* false: only looked at, without any lock */
 };
 struct run_abandoned {
@@ -208,7 +209,7 @@ struct run_abandoned {
 };
 /* Declares a published bundle lost whose file is missing or damaged: no run asks for it any more, deletes by it or sweeps its threads; what is left of them in
  * the database is for the next plan.  Needs no database.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
- * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, elsewhere in the archive, behind a link, written again by
+ * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, in the mirror, elsewhere in the archive, behind a link, written again by
  * an erasure, or its folder is missing; ERR_LOCKED, ERR_VERIFY (the ledger), ERR_STORE
  * (it cannot be read: whether it is damaged is not known), ERR_PERMISSION.
  * Durable afterwards: the line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
@@ -216,7 +217,6 @@ int run_abandon(void *ctx, struct store *store, const struct run_abandon_options
 
 /* ---- the copy in a bucket (run_mirror.c, run_mirror_all.c) ---- */
 
-struct mirror;
 /* The mirror of the policy; NULL: it has none.  Asks the store nothing.  Parent ctx.  Errors as mirror_open. */
 int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err) MMR_CHECKED;
 

@@ -180,6 +180,30 @@ class Nights(mirror_lib.Base):
         self.store.fault("GET", "", "no token")
         self.assertIn("goes on, and not where", self.bench.call("verify", "--mirror", "sums", code=STORE).err)
 
+    def test_abandon(self):
+        """What the mirror has is no loss, unless it is something else."""
+        self.bench.run(code=self.bench.want.code)
+        first, second = self.paths()[:2]
+        lib.flip(os.path.join(self.archive, first))
+        os.unlink(os.path.join(self.archive, second))
+        abandon = lambda path, *more, code: self.bench.call("abandon", path, "--reason", "a test", *more, code=code)
+        for path, word in ((first, "Move what is in its place"), (second, "brings it back")):
+            self.assertIn(word, abandon(path, "--yes", code=16).err)
+        self.assertEqual(self.lines("abandoned"), [])
+        self.store.fault("HEAD", "bundles/", "403")
+        self.assertIn("cannot be told", abandon(second, "--yes", code=STORE).err)
+        self.store.heal()
+        whole = self.there()[second]
+        self.store.write(PREFIX + second, b"another's")
+        abandon(second, "-n", code=0)
+        self.store.write(PREFIX + second, whole)
+        os.rename(os.path.join(self.archive, first), os.path.join(self.archive, "..", "aside"))
+        self.bench.call("fetch", code=0)
+        self.bench.call("verify", "--mirror", "read", code=0)
+        os.unlink(os.path.join(self.archive, second))
+        self.bench.call("abandon", "--archive", self.archive, second, "--reason", "a test", "--yes", code=0)  # knows of no mirror
+        self.assertEqual(self.json("fetch")["bundles"][0]["state"], "fetched")
+
     def test_stop(self):
         """A signal ends a transfer at once; nothing of that bundle is gone."""
         def hang(phase):
