@@ -135,11 +135,8 @@ static int begin(struct fetch *f, struct err *err)
 		return rc;
 	if ((rc = ledger_read(f->store->ledger_dirfd, any_line, &any, err)) < 0)
 		return rc;
-	if (any && (rc = mirror_home(f->m, f->store, err)) == -ERR_VERIFY)
-		return err_hint(err, "When the one here is an older copy, or of an archive that was made by mistake, move \"" MIRROR_LEDGER "\" out of the archive root and give the same command again. "
-				     "When another archive has this prefix, give each its own.");
-	if (any)
-		return rc;
+	if (any) /* a case log that is another's is for whoever reads it: what this command brings is not written over it */
+		return mirror_begins(f->m, f->store, MIRROR_LEDGER, err);
 	if ((rc = ledger_in(f, err)) < 0)
 		return rc;
 	f->report->ledger = true;

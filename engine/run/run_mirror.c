@@ -61,8 +61,10 @@ static int whole_lines(int fd, const char *name, uint64_t *ret_bytes, struct err
 static int other_ledger(const struct store *s, const char *key, struct err *err)
 {
 	err_set(err, ERR_VERIFY, "the mirror's %s is not the beginning of the one in \"%s\"", key, s->path);
-	return err_hint(err, "Either another archive has this prefix: give each its own. Or the archive here is new or an older copy: `mmretain fetch` brings a new one what the mirror has. "
-			     "Nothing was deleted.");
+	if (strcmp(key, MIRROR_LEDGER) == 0)
+		return err_hint(err, "When another archive has this prefix, give each its own. When the archive here is new or an older copy, move \"%s\" out of its root, and `mmretain fetch` brings "
+				     "what the mirror has. Nothing was deleted.", key);
+	return err_hint(err, "The case log here was begun anew, or changed. Move it out of the archive root and keep it; `mmretain fetch` brings the mirror's. Nothing was deleted.");
 }
 
 /* fd -1: there is none here.  *ret_there: what the mirror has, or none (0 bytes). */
@@ -103,9 +105,16 @@ static int one_ledger(struct mirror *m, const struct store *s, const char *key, 
 	return rc < 0 ? rc : mirror_put(m, key, fd, &here, err);
 }
 
+int mirror_begins(struct mirror *m, const struct store *s, const char *key, struct err *err)
+{
+	return one_ledger(m, s, key, /* act= */ false, err);
+}
+
 int mirror_home(struct mirror *m, const struct store *s, struct err *err)
 {
-	return m ? one_ledger(m, s, MIRROR_LEDGER, false, err) : 0;
+	int rc = m ? mirror_begins(m, s, MIRROR_LEDGER, err) : 0;
+
+	return rc < 0 || !m ? rc : mirror_begins(m, s, MIRROR_ACCESS, err);
 }
 
 static int put_mark(struct mirror *m, const struct store *s, struct err *err)

@@ -180,6 +180,28 @@ class Nights(mirror_lib.Base):
         self.store.fault("GET", "", "no token")
         self.assertIn("goes on, and not where", self.bench.call("verify", "--mirror", "sums", code=STORE).err)
 
+    def test_case_log(self):
+        """One that was begun anew ends a night before its first line, and comes back from the mirror."""
+        self.bench.run(code=self.bench.want.code)
+        root = self.bench.roots()[0].root.id
+        self.bench.call("show", root, *CASE, code=0)
+        self.bench.run(code=self.bench.want.code)
+        self.assert_mirrored()
+        log, count = os.path.join(self.archive, "ledger", "access", "entries.jsonl"), len(lib.ledger(self.archive))
+        with open(log, "rb") as f:
+            whole = f.read()
+        os.unlink(log)
+        self.bench.call("show", root, "--case", "DPO-2026-8", "--reason", "another", code=0)  # begins one
+        done = self.bench.run(code=VERIFY)
+        self.assertIn("case log", done.err)
+        self.assertEqual(len(lib.ledger(self.archive)), count)
+        os.unlink(log)
+        self.bench.call("fetch", code=0)
+        with open(log, "rb") as f:
+            self.assertEqual(f.read(), whole)
+        self.bench.run(code=self.bench.want.code)
+        self.assert_mirrored()
+
     def test_abandon(self):
         """What the mirror has is no loss, unless it is something else."""
         self.bench.run(code=self.bench.want.code)
