@@ -179,6 +179,9 @@ class Nights(mirror_lib.Base):
         self.bench.run(code=self.bench.want.code)
         self.store.fault("GET", "", "no token")
         self.assertIn("goes on, and not where", self.bench.call("verify", "--mirror", "sums", code=STORE).err)
+        self.store.heal()
+        self.store.fault("GET", "", "same token")
+        self.assertIn("again and again", self.bench.call("verify", "--mirror", "sums", code=STORE).err)
 
     def test_case_log(self):
         """One that was begun anew ends a night before its first line, and comes back from the mirror."""

@@ -182,7 +182,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         keys = sorted(k for k in self.store.objects() if k.startswith(asked.get("prefix", "")) and k > asked.get("continuation-token", ""))
         self.key = "?" + asked.get("prefix", "")
         text = "".join(f"<Contents><Key>{xml.sax.saxutils.escape(k)}</Key><Size>{len(self.store.read(k))}</Size></Contents>" for k in keys[:PAGE])
-        if action == "no token":
+        if action == "same token":
+            text += f"<IsTruncated>true</IsTruncated><NextContinuationToken>{asked.get('prefix', '')}</NextContinuationToken>"
+        elif action == "no token":
             text += "<IsTruncated>true</IsTruncated>"
         elif len(keys) > PAGE:
             text += f"<IsTruncated>true</IsTruncated><NextContinuationToken>{xml.sax.saxutils.escape(keys[PAGE - 1])}</NextContinuationToken>"
