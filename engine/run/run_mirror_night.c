@@ -40,12 +40,18 @@ int run_mirror_gate(struct run *run, const struct run_purge *p, struct err *err)
 	return rc;
 }
 
+/* What ended the night with one of these has nothing to do with the bundles that the mirror lacks. */
+static bool goes_on(int rc)
+{
+	return rc >= 0 || rc == -ERR_WORK_LEFT || rc == -ERR_KEPT || rc == -ERR_VERIFY || rc == -ERR_GUARD;
+}
+
 int run_mirror_rest(struct run *run, int rc, struct err *err)
 {
 	struct err own = {0};
 	int end;
 
-	if (!run->mirror || !run->report->begun || (rc < 0 && rc != -ERR_WORK_LEFT && rc != -ERR_KEPT))
+	if (!run->mirror || !run->report->begun || !goes_on(rc))
 		return rc;
 	mirror_until(run->mirror, run->options->deadline_boot_ms);
 	end = mirror_rest(run->mirror, run->store, run->options->progress, rc < 0 ? &own : err);

@@ -134,6 +134,14 @@ class Traces(mirror_lib.Base):
         self.assertFalse({late, *due} & set(self.there()))
         self.assert_mirrored()
 
+    def test_damaged_and_due(self):
+        """A bundle that cannot expire, because it is damaged, keeps nothing from the mirror."""
+        first, other = self.due()[0], sorted(set(self.paths()) - set(self.due()))[0]
+        lib.flip(os.path.join(self.archive, first))
+        self.store.drop(PREFIX + other)
+        self.bench.run(code=15)
+        self.assertIn(other, set(self.there()))
+
     def test_versions(self):
         """A bucket that keeps versions is told of."""
         self.store.versioned = True
@@ -205,14 +213,6 @@ class Traces(mirror_lib.Base):
         self.assert_mirrored()
         self.bench.call("verify", "--mirror", "read", code=0)
 
-    def test_erase_refused(self):
-        """Neither file goes before the mirror has the newer one and not the older."""
-        for method, action in (("PUT", "500"), ("PUT", "swallow"), ("DELETE", "403"), ("DELETE", "lost")):
-            self.store.heal()
-            self.store.fault(method, "bundles/", action)
-            self.erase(STORE)
-            for e in self.lines("erased"):
-                self.assertTrue(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
     def test_erase_with_a_bundle_only_there(self):
         """It would bring the person back, also when somebody who did not know of the mirror has declared it lost."""
         path = sorted(set(self.paths()) - set(self.due()))[0]
@@ -235,6 +235,14 @@ class Traces(mirror_lib.Base):
         self.store.drop(PREFIX + path)
         self.assertIn("put back from a copy", self.erase().err)
 
+    def test_erase_refused(self):
+        """Neither file goes before the mirror has the newer one and not the older."""
+        for method, action in (("PUT", "500"), ("PUT", "swallow"), ("DELETE", "403"), ("DELETE", "lost")):
+            self.store.heal()
+            self.store.fault(method, "bundles/", action)
+            self.erase(STORE)
+            for e in self.lines("erased"):
+                self.assertTrue(os.path.exists(os.path.join(self.archive, e["old_rel_path"])))
         self.store.heal()
         self.erase()
         self.assertEqual(self.words_there(), [])
