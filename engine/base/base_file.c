@@ -237,16 +237,14 @@ int file_publish(int from_dirfd, const char *from, int to_dirfd, const char *to,
 {
 	int rc;
 
-	/* Just before: only `from`.  Just after: only `to`; durable when both folders are synced below. */
+	/* Just before: only `from`.  Just after: only `to`, durable when its folder is synced below; `from` may be back after a power cut. */
 	if (syscall(SYS_renameat2, from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE) != 0) {
 		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 			return err_sys(err, code_of(errno), errno, "cannot publish %s", to);
 		if ((rc = publish_by_link(from_dirfd, from, to_dirfd, to, err)) < 0)
 			return rc;
 	}
-	if ((rc = file_sync_dir(to_dirfd, to, err)) < 0)
-		return rc;
-	return file_sync_dir(from_dirfd, from, err);
+	return file_sync_dir(to_dirfd, to, err);
 }
 
 int file_read(void *ctx, int dirfd, const char *name, size_t max_bytes, char **ret, size_t *ret_len, struct err *err)

@@ -103,7 +103,7 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 
 /* ---- bundles that the ledger does not know ---- */
 
-struct known { struct run *run; char **path; size_t n; };
+struct known { struct run *run; void *ctx; char **path; size_t n; };
 
 static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
 {
@@ -115,8 +115,9 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s))
 		if (s.key_len == 8 && memcmp(s.key, "rel_path", 8) == 0 && s.type == JSON_STR) {
-			k->path = mem_grow(k->run->ctx, k->path, char *, k->n + 1);
-			k->path[k->n++] = mem_strndup(k->run->ctx, s.val, s.val_len);
+			if ((k->n & (k->n - 1)) == 0)
+				k->path = mem_grow(k->ctx, k->path, char *, k->n ? 2 * k->n : 1);
+			k->path[k->n++] = mem_strndup(k->ctx, s.val, s.val_len);
 		}
 	return 0;
 }
@@ -155,6 +156,7 @@ static int adopt_line(struct run *run, const char *rel_path, const struct bundle
 	if (json_is_integer(expires_ms))
 		ledger_int(&e, "expires_ms", json_integer_value(expires_ms));
 	ledger_bool(&e, "adopted", true);
+	memcpy(run->previous_hex, hex, sizeof run->previous_hex); /* of its rows */
 	return ledger_append(run->ledger, &e, err);
 }
 
@@ -172,16 +174,12 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	auto_mem void *ctx = mem_context(run->ctx, "adopt");
 	struct bundle_reader *reader;
 	struct bundle_check check;
-	struct ledger_state *st;
 	char *text, *rule, *policy_hex;
 	json_t *o;
 	size_t len;
 	int rc;
 
 	log_info("bundle %s is not in the ledger: an earlier run was interrupted", rel_path);
-	if ((rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
-		return rc;
-	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
 	/* Durable before the ledger says that it is published, as if the run had not been interrupted. */
 	if ((rc = bundle_settle(run->store->root_dirfd, rel_path, err)) < 0 ||
 	    (rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
@@ -196,23 +194,32 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	return rc;
 }
 
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
 	struct known *k = payload;
 
 	(void)size_bytes;
-	for (size_t i = 0; i < k->n; i++)
-		if (strcmp(k->path[i], rel_path) == 0)
-			return 0;
-	return adopt(k->run, rel_path, err);
+	return k->n && bsearch(&rel_path, k->path, k->n, sizeof *k->path, by_path) ? 0 : adopt(k->run, rel_path, err);
 }
 
 static int adopt_unknown(struct run *run, struct err *err)
 {
-	struct known k = {.run = run};
-	int rc = ledger_read(run->store->ledger_dirfd, on_line, &k, err);
+	auto_mem void *ctx = mem_context(run->ctx, "known");
+	struct known k = {.run = run, .ctx = ctx};
+	struct ledger_state *st;
+	int rc;
 
-	return rc < 0 ? rc : store_each_bundle(run->store, on_bundle, &k, err);
+	if ((rc = ledger_read(run->store->ledger_dirfd, on_line, &k, err)) < 0 || (rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
+		return rc;
+	if (k.n)
+		qsort(k.path, k.n, sizeof *k.path, by_path);
+	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
+	return store_each_bundle(run->store, on_bundle, &k, err);
 }
 
 /* ---- late replies to what the last run deleted ---- */

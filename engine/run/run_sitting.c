@@ -452,7 +452,7 @@ static int purge(struct sitting *s, struct err *err)
 	for (size_t i = 0; i < s->n_units && rc == 0 && !run_deletes(run); i++)
 		rc = run_purge_receipt(run, &p[i], err);
 	if (!run_deletes(run))
-		return rc;
+		return rc < 0 ? rc : ledger_sync(run->ledger, err);
 	for (; n < s->n_units && rc == 0; n += rc == 0) {
 		run_index_wait(run, s->unit[n].indexed); /* what is deleted can be found */
 		purge_hints_start(s->hints, s->unit[n].from_hint);

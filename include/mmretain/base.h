@@ -156,7 +156,8 @@ int file_inherit(int fd, int dirfd, const char *name, struct err *err) MMR_CHECK
 int file_make_dirs(int dirfd, const char *path, struct err *err) MMR_CHECKED;
 /* Write name.tmp, as file_inherit, fsync, rename over name, fsync folder: old or new, never torn. */
 int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err) MMR_CHECKED;
-/* Rename without overwriting (renameat2 RENAME_NOREPLACE, else link+unlink), then fsync both folders.
+/* Rename without overwriting (renameat2 RENAME_NOREPLACE, else link+unlink), then fsync the folder of `to`.  Durable is `to`; that `from` is gone is not
+ * where a file system renames between two folders in two steps.
  * ERR_STORE with sys_errno EEXIST when `to` exists. */
 int file_publish(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err) MMR_CHECKED;
 /* Whole file, NUL-terminated after ret_len; over max_bytes is an error. */

@@ -143,7 +143,7 @@ class Durable(unittest.TestCase):
             self.assertEqual(lost, [], f"at call {i}, a COMMIT after `purging`")
         for kind in ("published", "purging", "purged", "bundle-done", "run-end"):
             for i in self.said(calls, kind):
-                self.assertEqual(calls[i][2], [], f"before the line `{kind}`")
+                self.assertEqual([p for p in calls[i][2] if not p.endswith("/ledger/entries.jsonl")], [], f"before the line `{kind}`")
         return len(deleting)
 
     def test_run(self):
