@@ -359,7 +359,7 @@ def main(argv):
     names = args.point or points()
     wanted = args.only or KINDS
     # Steps of no run, or of one with bundles past their time: tests/db/restore_test.py, erase_test.py, expire_test.py
-    names = [p for p in names if not p.startswith(("RESTORE", "ERASE", "EXPIRE", "ABANDON"))]
+    names = [p for p in names if not p.startswith(("RESTORE", "ERASE", "EXPIRE", "ABANDON", "FETCH"))]
     work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for p in names for w in ("EIO", "ENOSPC") if "errno" in wanted and not p.startswith("PEOPLE")]
     work += [("parts", p, 1) for p in names if "parts" in wanted and not p.startswith("PEOPLE")]
     work += [("random", str(args.seed), n) for n in range(args.random) if "random" in wanted and not args.point]
