@@ -35,7 +35,7 @@ static int take(struct db *db, const char *name, struct db_wait *w, int64_t *aff
 	PGresult *res = db_next_result(db, w), *more;
 	int r = so_far;
 
-	if (r == 0 && (!res || PQresultStatus(res) != PGRES_COMMAND_OK))
+	if (r == 0 && (!res || (PQresultStatus(res) != PGRES_COMMAND_OK && PQresultStatus(res) != PGRES_TUPLES_OK)))
 		r = db_fail(db, res, name, w, err);
 	if (r == 0 && affected)
 		*affected = strtoll(PQcmdTuples(res), NULL, 10);

@@ -354,12 +354,26 @@ int mm_probe_again(struct mm *mm, struct err *err)
 	return r < 0 ? err_hint(err, "Nothing more is deleted; run again when the server's upgrade or job is finished.") : 0;
 }
 
+struct hooked { struct db_binary tables; const char *data; int len; };
+
+void mm_hooked_call(void *ctx, struct db_call *ret)
+{
+	struct hooked *h = mem_new(ctx, struct hooked);
+
+	db_binary_init(&h->tables, h, DB_TEXT);
+	for (int i = 0; i < MM_KINDS; i++)
+		db_binary_add_text(&h->tables, mm_known[i].table, strlen(mm_known[i].table));
+	h->data = db_binary_data(&h->tables, &h->len);
+	*ret = (struct db_call){.sql = &sql_probe_hooked, .n_params = 1, .params = &h->data, .lengths = &h->len};
+}
+
 int mm_probe_hooked(struct mm *mm, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "hooked");
-	const char *tables = closure_array(ctx);
-	struct db_result *res;
-	int r = db_query_prepared(ctx, mm->db, &sql_probe_hooked, DB_ONE, 1, &tables, &res, err);
+	struct db_call call;
+	int r;
 
-	return r < 0 || !db_bool(res, 0, 0) ? r : mm_probe_again(mm, err);
+	mm_hooked_call(ctx, &call);
+	r = db_query_together(mm->db, &call, 1, NULL, NULL, err);
+	return r < 0 || !call.affected ? r : mm_probe_again(mm, err);
 }

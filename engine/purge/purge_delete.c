@@ -72,7 +72,7 @@ static int delete_rows(struct mm *mm, const struct purge_options *o, const struc
 	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
 	struct arrays a[MM_KINDS];
 	struct params param[MM_KINDS];
-	struct db_call call[MM_KINDS + 1];
+	struct db_call call[MM_KINDS + 2];
 	int64_t wanted = 0, deleted = 0;
 	size_t n = 0;
 	int rc;
@@ -89,10 +89,14 @@ static int delete_rows(struct mm *mm, const struct purge_options *o, const struc
 		}
 	if (!waits_for_disk(ahead))
 		call[n++] = (struct db_call){.sql = &sql_purge_no_wait};
+	mm_hooked_call(ctx, &call[n]);
 	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this transaction only;
 	 * a crash rolls it back. */
 	/* Beside a live load one busy core is enough: only at full speed the next batch is read meanwhile. */
-	if ((rc = db_query_together(mm->db, call, n, o->pause_factor ? NULL : purge_ahead_fill, ahead, err)) < 0)
+	if ((rc = db_query_together(mm->db, call, n + 1, o->pause_factor ? NULL : purge_ahead_fill, ahead, err)) < 0)
+		return rc;
+	/* A trigger or a cascade that came since the last probe has acted on this delete: what it did is in no bundle. */
+	if (call[n].affected && (rc = mm_probe_again(mm, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		deleted += call[i].affected;
@@ -205,8 +209,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
-	/* A trigger or a cascade that came since the last probe has acted on this delete: what it did is in no bundle. */
-	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = mm_probe_hooked(mm, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
+	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
 		return rc;
 	if (named)
 		return 0;

@@ -75,7 +75,7 @@ int db_query_meanwhile(void *ctx, struct db *db, const struct sql *sql, enum db_
  * one plan anyway. */
 int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
-/* Several statements like that, without row sets, in one round trip.  The first error ends all of them: inside a transaction.
+/* Several statements like that in one round trip; of row sets only the number of rows is told.  The first error ends all of them: inside a transaction.
  * meanwhile (may be NULL) runs once while the server works; it must not use this session. */
 enum { DB_CALL_PARAMS = 6 };         /* at most */
 struct db_call {

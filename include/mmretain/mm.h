@@ -98,6 +98,8 @@ int mm_probe_watch(struct mm *mm, struct err *err) MMR_CHECKED;
 /* In a transaction that has deleted: ERR_SCHEMA as mm_probe_again when something acts on deletes by now.  What is not there then cannot come before
  * the transaction's end, since it would need a lock that our delete does not share. */
 int mm_probe_hooked(struct mm *mm, struct err *err) MMR_CHECKED;
+/* The same question for the end of db_query_together, after the deletes: when a row is affected, mm_probe_again has the answer.  Parent ctx. */
+void mm_hooked_call(void *ctx, struct db_call *ret);
 /* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
 /* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
