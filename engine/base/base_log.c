@@ -1,14 +1,21 @@
 /* base_log.c - one line to stderr; progress passes through. */
 #include <mmretain/base.h>
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 static enum log_level log_max = LOG_INFO;
+static atomic_bool log_bar;
 
 void log_level_set(enum log_level level)
 {
 	log_max = level;
+}
+
+bool log_bar_drawn(bool drawn)
+{
+	return atomic_exchange(&log_bar, drawn);
 }
 
 /* Length of the character at p and its number; 1 and the byte where none begins. */
@@ -62,6 +69,8 @@ void log_put(enum log_level level, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	buf_init(&line, NULL, 8 * sizeof text);
+	if (log_bar_drawn(false))
+		buf_puts(&line, "\r\033[K");
 	buf_printf(&line, "mmretain: %s", word[level]);
 	put_safe(&line, text);
 	buf_byte(&line, '\n');

@@ -1,6 +1,7 @@
 /*
  * cli_progress.c - how far long work is: a bar on a terminal, one line a minute otherwise.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 #define BAR_COLUMNS 20
 
 static struct {
-	bool terminal, drawn;
+	bool terminal;
 	char phase[64];
 	int64_t phase_start_ms, last_ms;
 	uint64_t phase_done;  /* at its start: what an earlier run had done does not count for the rate */
@@ -86,7 +87,7 @@ static void draw_bar(uint64_t done, uint64_t total, const char *line)
 		fprintf(stderr, "\r\033[K%.*s", room, line);
 	}
 	fflush(stderr);
-	state.drawn = true;
+	(void)log_bar_drawn(true);
 }
 
 static void update(void *payload, const char *phase, uint64_t done, uint64_t total, const char *unit)
@@ -114,14 +115,15 @@ static void update(void *payload, const char *phase, uint64_t done, uint64_t tot
 
 void cli_progress_setup(struct cli *cli)
 {
+	const char *term = getenv("TERM");
+
 	memset(&state, 0, sizeof(state));
-	state.terminal = isatty(STDERR_FILENO);
+	state.terminal = isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 	cli->progress.update = cli->quiet ? NULL : update;
 }
 
 void cli_progress_clear(void)
 {
-	if (state.drawn)
+	if (log_bar_drawn(false))
 		fputs("\r\033[K", stderr);
-	state.drawn = false;
 }

@@ -258,6 +258,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_level_set(enum log_level level);
 /* To stderr, one line, control characters escaped. Never message text, names or secrets. */
 void log_put(enum log_level level, const char *fmt, ...) MMR_PRINTF(2, 3);
+/* The cursor stands behind a bar of progress on a terminal, or not any more: the next line takes it off first.  What it was before. */
+bool log_bar_drawn(bool drawn);
 #define log_warn(...) log_put(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_put(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_put(LOG_DEBUG, __VA_ARGS__)

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import resource
 import shutil
@@ -405,6 +406,32 @@ class Files(Base):
                     self.call(2, *command, out, err=r'"' + re.escape(out) + r'"')
                 self.call(2, *command, f"{folder}/..", err=r"is not a name for a file|is there and is not a plan")
         self.assertEqual((os.listdir(folder), pathlib.Path(file).read_text(encoding="utf-8")), ([], "mine"))
+
+    def on_terminal(self, *args, **env):
+        """What a terminal gets of a command, with its colours and its bar."""
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(lib.command_line(self.policy, args, None), env=self.copy.env(**env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
+        os.close(follower)
+        text = b""
+        try:
+            while piece := os.read(leader, 65536):
+                text += piece
+        except OSError:  # the other end is closed
+            pass
+        os.close(leader)
+        self.assertEqual(process.wait(lib.TIMEOUT), 0)
+        return text.decode()
+
+    def test_progress(self):
+        """A line that is said while a bar is drawn takes its place; a terminal that cannot do that gets lines alone."""
+        self.begin()
+        text = self.on_terminal("run", "--yes", "-v", TERM="xterm")
+        bars = re.findall(r"\r\033\[K[^\r\n]*(?:archive|delete|plan)[^\r\n]*", text)
+        self.assertTrue(bars)
+        said = [line.rpartition("\r\033[K")[2] for line in text.split("\n") if "mmretain: debug" in line]
+        self.assertGreater(len(said), 10)
+        self.assertEqual([s for s in said if not s.startswith("mmretain: ")], [])
+        self.assertNotIn("\033", self.on_terminal("verify", TERM="dumb"))
 
     def test_output_full(self):
         """A disk that is full, or may not be written, under the output and not under the archive."""
