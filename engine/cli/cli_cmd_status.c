@@ -5,28 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <mmretain/ledger.h>
 #include <mmretain/store.h>
 
-#include "cli_expire.h"
-#include "cli_health.h"
-#include "cli_mirror.h"
-#include "cli_protocol.h"
+#include "cli_status.h"
 
 #define RUNS_SHOWN 10
 #define EXPIRY_BEGUN "expiry begun; `mmretain expire --yes` or the next run goes on"
-
-struct status {
-	struct cli *cli;
-	struct protocol *protocol;
-	struct ledger_state *state;
-	struct ledger_archive *published;
-	struct cli_overdue overdue;
-	struct cli_health health;
-	struct cli_health_text words;
-	struct cli_mirror_state mirror;
-	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
-};
 
 static int count_bundle(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
@@ -49,7 +33,7 @@ static int count_replaced(void *payload, const char *rel_path, uint64_t size_byt
 }
 
 /* One that was published counts as announced, as an older file, or as both. */
-static uint64_t erasures_open(const struct status *st)
+uint64_t status_erasures_open(const struct status *st)
 {
 	uint64_t n = 0;
 
@@ -67,7 +51,7 @@ static const char *bundle_state(const struct ledger_bundle *b)
 	return b->waived ? "listed, nothing deleted" : "published, nothing deleted";
 }
 
-static uint64_t total(const json_t *run, const char *part, const char *key)
+uint64_t status_total(const json_t *run, const char *part, const char *key)
 {
 	return protocol_int(json_object_get(json_object_get(run, "totals"), part), key);
 }
@@ -182,7 +166,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_put(doc, "unfinished", unfinished);
 	cli_json_put(doc, "waiting", waiting_json(&st->health));
 	cli_json_put(doc, "warnings", warnings_json(&st->words));
-	cli_json_int(doc, "erasures_open", erasures_open(st));
+	cli_json_int(doc, "erasures_open", status_erasures_open(st));
 	cli_json_put(doc, "erasures_withdrawn", withdrawn_json(st));
 	for (i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
@@ -222,8 +206,8 @@ static int print_runs(const struct status *st, struct err *err)
 		cli_table_text(t, protocol_str(json_object_get(run, "begin"), "trigger"));
 		cli_table_text(t, outcome(run));
 		cli_table_int(t, protocol_int(json_object_get(run, "plan"), "due_threads"));
-		cli_table_int(t, total(run, "archived", "threads"));
-		cli_table_int(t, total(run, "deleted", "threads"));
+		cli_table_int(t, status_total(run, "archived", "threads"));
+		cli_table_int(t, status_total(run, "deleted", "threads"));
 		cli_table_int(t, kept(run));
 	}
 	return cli_table_print(t, err);
@@ -270,9 +254,9 @@ static void print_erasures(const struct status *st)
 {
 	void *ctx = st->cli->ctx;
 
-	if (erasures_open(st))
-		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)erasures_open(st),
-		       cli_s(erasures_open(st)));
+	if (status_erasures_open(st))
+		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)status_erasures_open(st),
+		       cli_s(status_erasures_open(st)));
 	for (size_t i = 0; i < st->state->n_erasing; i++) {
 		const struct ledger_erasure *e = &st->state->erasing[i];
 
@@ -341,8 +325,9 @@ static int print_text(const struct status *st, struct err *err)
 int cli_cmd_status(struct cli *cli, struct err *err)
 {
 	struct status st = {.cli = cli};
+	bool metrics = cli_given(cli, OPT_METRICS);
 	const struct protocol_query q = {.newest = RUNS_SHOWN};
-	int r = cli_load_policy(cli, err);
+	int r = metrics && cli->json ? err_set(err, ERR_USAGE, "`--metrics` and `--json` are two forms of one result: give one of them") : cli_load_policy(cli, err);
 
 	if (r == 0)
 		r = cli_open_store(cli, /* writable= */ false, err);
@@ -365,5 +350,7 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 	cli_health_warnings(cli->ctx, &st.health, &st.words);
 	cli_overdue(st.published, &st.overdue);
 	cli_mirror_state(cli, &st.mirror);
+	if (metrics)
+		return status_metrics(&st, cli->args->value[OPT_METRICS], err);
 	return cli->json ? print_json(&st, err) : print_text(&st, err);
 }
