@@ -6,7 +6,7 @@ set -euo pipefail
 build="pkg-config ninja-build cmake gcc libc6-dev postgresql-15 libpq-dev libzstd-dev zstd libarchive-dev libyaml-dev check libssl-dev libcurl4-openssl-dev
   libjansson-dev libsqlite3-dev libtalloc-dev uthash-dev libmd4c-dev libsmartcols-dev libutf8proc-dev
   python3 python3-psycopg2 python3-yaml jq bsdextrautils git"
-tests="clang libclang-rt-14-dev chromium"
+tests="clang libclang-rt-14-dev chromium strace systemd python3-seccomp"
 packages=$build
 [ "${1:-all}" = all ] && packages="$build $tests"
 
