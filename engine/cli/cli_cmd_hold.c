@@ -1,5 +1,5 @@
 /*
- * cli_cmd_hold.c - holds on single threads: list, add, release.
+ * cli_cmd_hold.c - holds on single threads: list, history, add, release.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "cli_audit.h"
 #include "cli_hold.h"
 #include "cli_mirror.h"
+#include "cli_protocol.h"
 
 #define CASE_MAX 200
 
@@ -23,28 +24,11 @@ struct hold {
 	const char *case_id;         /* NULL: of `list`, all */
 };
 
-/* Where a thread stands among the held, or n_held. */
-static size_t place(const struct ledger_state *st, const char *id)
-{
-	for (size_t low = 0, high = st->n_held; low < high;) {
-		size_t at = low + (high - low) / 2;
-		int c = strcmp(id, st->held[at]);
-
-		if (c == 0)
-			return at;
-		if (c < 0)
-			high = at;
-		else
-			low = at + 1;
-	}
-	return st->n_held;
-}
-
 /* ---- list ---- */
 
-static bool is_shown(const struct hold *h, size_t i)
+static bool is_shown(const struct hold *h, const struct ledger_held_by *b)
 {
-	return !h->case_id || strcmp(h->state->hold[i].case_id, h->case_id) == 0;
+	return !h->case_id || strcmp(b->hold.case_id, h->case_id) == 0;
 }
 
 static void list_held(struct cli_list *l, const void *payload)
@@ -52,15 +36,17 @@ static void list_held(struct cli_list *l, const void *payload)
 	const struct hold *h = payload;
 	char since[TIME_TEXT];
 
-	for (size_t i = 0; i < h->state->n_held; i++) {
-		if (!is_shown(h, i))
+	for (size_t i = 0; i < h->state->n_held_by; i++) {
+		const struct ledger_held_by *b = &h->state->held_by[i];
+
+		if (!is_shown(h, b))
 			continue;
-		time_format(h->state->hold[i].since_ms, since);
+		time_format(b->hold.since_ms, since);
 		cli_list_open(l, NULL);
-		cli_list_text(l, "thread", h->state->held[i]);
+		cli_list_text(l, "thread", b->root);
 		cli_list_text(l, "since", since);
-		cli_list_text(l, "case", h->state->hold[i].case_id);
-		cli_list_text(l, "via", h->state->hold[i].via);
+		cli_list_text(l, "case", b->hold.case_id);
+		cli_list_text(l, "via", b->hold.via);
 		cli_list_close(l);
 	}
 }
@@ -71,19 +57,21 @@ static int list_text(const struct hold *h, struct err *err)
 	struct cli_table *t = cli_table_new(h->cli, columns, ARRAY_LEN(columns));
 	size_t shown = 0;
 
-	for (size_t i = 0; i < h->state->n_held; i++) {
-		if (!is_shown(h, i))
+	for (size_t i = 0; i < h->state->n_held_by; i++) {
+		const struct ledger_held_by *b = &h->state->held_by[i];
+
+		if (!is_shown(h, b))
 			continue;
 		shown++;
 		cli_table_row(t);
-		cli_table_text(t, h->state->held[i]);
-		cli_table_time(t, h->state->hold[i].since_ms);
-		cli_table_text(t, h->state->hold[i].case_id);
-		cli_table_text(t, h->state->hold[i].via);
+		cli_table_text(t, b->root);
+		cli_table_time(t, b->hold.since_ms);
+		cli_table_text(t, b->hold.case_id);
+		cli_table_text(t, b->hold.via);
 	}
 	if (shown)
 		return cli_table_print(t, err);
-	printf("no thread is held\n");
+	printf(h->case_id ? "no thread is held for this case\n" : "no thread is held\n");
 	return 0;
 }
 
@@ -96,6 +84,94 @@ static int list(struct hold *h, struct err *err)
 	doc = cli_json_check(json_object());
 	cli_json_put(doc, "held", json_array());
 	return cli_json_print_list(doc, "held", list_held, h, err);
+}
+
+/* ---- history ---- */
+
+struct history { struct hold *h; json_t *lines; };
+
+static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
+{
+	struct history *t = payload;
+	const char *type;
+	json_t *o;
+
+	(void)seq;
+	(void)err;
+	if (!memmem(line, len, "\"roots\":", 8) || !(o = json_loadb(line, len, 0, NULL)))
+		return 0;
+	type = protocol_str(o, "type");
+	if ((strcmp(type, "hold") == 0 || strcmp(type, "release") == 0) && (!t->h->case_id || strcmp(protocol_str(o, "case"), t->h->case_id) == 0) &&
+	    json_array_append(t->lines, o) < 0)
+		mem_check(NULL);
+	json_decref(o);
+	return stop_check(err);
+}
+
+static void list_history(struct cli_list *l, const void *payload)
+{
+	const json_t *lines = payload;
+	json_t *line, *root;
+	size_t i, k;
+
+	json_array_foreach(lines, i, line)
+		json_array_foreach(json_object_get(line, "roots"), k, root) {
+			cli_list_open(l, NULL);
+			cli_list_text(l, "at", protocol_str(line, "at"));
+			cli_list_text(l, "what", protocol_str(line, "type"));
+			cli_list_text(l, "thread", json_string_value(root));
+			cli_list_text(l, "case", protocol_str(line, "case"));
+			cli_list_text(l, "via", json_string_value(json_object_get(line, "via")));
+			cli_list_int(l, "uid", protocol_int(line, "uid"));
+			cli_list_text(l, "host", protocol_str(line, "host"));
+			cli_list_close(l);
+		}
+}
+
+static int history_text(const struct hold *h, const json_t *lines, struct err *err)
+{
+	static const struct cli_column columns[] = {{"AT", CLI_LEFT}, {"WHAT", CLI_LEFT}, {"THREAD", CLI_LEFT}, {"CASE", CLI_LEFT}, {"VIA", CLI_LEFT}, {"UID", CLI_RIGHT}, {"HOST", CLI_LEFT}};
+	struct cli_table *t = cli_table_new(h->cli, columns, ARRAY_LEN(columns));
+	json_t *line, *root;
+	size_t i, k;
+
+	if (json_array_size(lines) == 0) {
+		printf(h->case_id ? "no thread was ever held for this case\n" : "no thread was ever held\n");
+		return 0;
+	}
+	json_array_foreach(lines, i, line)
+		json_array_foreach(json_object_get(line, "roots"), k, root) {
+			cli_table_row(t);
+			cli_table_text(t, protocol_str(line, "at"));
+			cli_table_text(t, protocol_str(line, "type"));
+			cli_table_text(t, json_string_value(root) ? json_string_value(root) : "");
+			cli_table_text(t, protocol_str(line, "case"));
+			cli_table_text(t, protocol_str(line, "via"));
+			if (json_object_get(line, "uid"))
+				cli_table_int(t, protocol_int(line, "uid"));
+			else
+				cli_table_text(t, "");
+			cli_table_text(t, protocol_str(line, "host"));
+		}
+	return cli_table_print(t, err);
+}
+
+/* Every line, in the order of the ledger. */
+static int history(struct hold *h, struct err *err)
+{
+	struct history t = {.h = h, .lines = cli_json_check(json_array())};
+	json_t *doc;
+	int r = ledger_read(h->cli->store->ledger_dirfd, on_line, &t, err);
+
+	if (r == 0 && !h->cli->json) {
+		r = history_text(h, t.lines, err);
+	} else if (r == 0) {
+		doc = cli_json_check(json_object());
+		cli_json_put(doc, "history", json_array());
+		r = cli_json_print_list(doc, "history", list_history, t.lines, err);
+	}
+	json_decref(t.lines);
+	return r < 0 ? r : 0;
 }
 
 /* ---- add and release ---- */
@@ -123,6 +199,16 @@ static json_t *named_json(const struct hold *h)
 	return list;
 }
 
+static bool is_held_by_another(const struct hold *h, const char *root)
+{
+	const struct ledger_held_by *end = h->state->held_by + h->state->n_held_by;
+
+	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b && b < end && strcmp(b->root, root) == 0; b++)
+		if (strcmp(b->hold.case_id, h->case_id) != 0)
+			return true;
+	return false;
+}
+
 static int print_json(const struct hold *h, const char *key, const mm_id *done, size_t n, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *ids = cli_json_check(json_array()), *already = cli_json_check(json_array());
@@ -130,35 +216,49 @@ static int print_json(const struct hold *h, const char *key, const mm_id *done, 
 	for (size_t i = 0; i < n; i++)
 		append(ids, done[i]);
 	for (size_t i = 0; i < h->n; i++)
-		if (place(h->state, h->id[i]) < h->state->n_held)
+		if (strcmp(key, "held") == 0 ? ledger_held_for(h->state, h->id[i], h->case_id) : is_held_by_another(h, h->id[i]))
 			append(already, h->id[i]);
 	cli_json_put(doc, key, ids);
-	if (strcmp(key, "held") == 0)
-		cli_json_put(doc, "already", already);
-	else
-		json_decref(already);
+	cli_json_put(doc, strcmp(key, "held") == 0 ? "already" : "still_held", already);
 	cli_json_put(doc, "named", named_json(h));
 	cli_json_text(doc, "case", h->case_id);
 	return cli_json_print(doc, err);
 }
 
-static void print_added(const struct hold *h, const struct cli_hold_id *id)
+/* " for case 17/26, since ...; case 18/26, since ...", but for one case. */
+static void print_cases(const struct hold *h, const char *root, const char *but)
 {
-	size_t at = place(h->state, id->root);
+	const struct ledger_held_by *end = h->state->held_by + h->state->n_held_by;
+	const char *lead = "for";
 	char since[TIME_TEXT];
 
-	if (at < h->state->n_held) {
-		time_format(h->state->hold[at].since_ms, since);
-		printf("%s is held already, since %s, case %s", id->root, since, cli_safe(h->cli->ctx, h->state->hold[at].case_id));
+	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b && b < end && strcmp(b->root, root) == 0; b++) {
+		if (but && strcmp(b->hold.case_id, but) == 0)
+			continue;
+		time_format(b->hold.since_ms, since);
+		printf(" %s case %s, since %s", lead, cli_safe(h->cli->ctx, b->hold.case_id), since);
+		lead = "and";
+	}
+}
+
+static void print_added(const struct hold *h, const struct cli_hold_id *id)
+{
+	if (ledger_held_for(h->state, id->root, h->case_id)) {
+		printf("%s is held already", id->root);
+		print_cases(h, id->root, NULL);
 	} else {
 		printf("%s is held", id->root);
+		if (ledger_held_first(h->state, id->root)) {
+			printf(", also");
+			print_cases(h, id->root, NULL);
+		}
 	}
 	if (strcmp(id->asked, id->root) != 0)
 		printf(": the thread of %s", id->asked);
 	printf("%s\n", id->found == HOLD_UNCHECKED ? ", unchecked" : id->found == HOLD_IN_ARCHIVE ? "; it is in the archive, not in the database" : "");
 }
 
-/* What is held already stays as it was said first. */
+/* Each case holds for itself; what it holds already stays as it was said first. */
 static int add(struct hold *h, struct err *err)
 {
 	mm_id *new = mem_array(h->cli->ctx, mm_id, h->n);
@@ -166,7 +266,7 @@ static int add(struct hold *h, struct err *err)
 	int r;
 
 	for (size_t i = 0; i < h->n; i++)
-		if (place(h->state, h->id[i]) == h->state->n_held)
+		if (!ledger_held_for(h->state, h->id[i], h->case_id))
 			memcpy(new[n++], h->id[i], sizeof(mm_id));
 	r = run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
 	if (r == 0)
@@ -178,13 +278,29 @@ static int add(struct hold *h, struct err *err)
 	return 0;
 }
 
-static int refuse_not_held(const struct cli_hold_id *id, struct err *err)
+static int refuse_not_held(const struct hold *h, const struct cli_hold_id *id, struct err *err)
 {
+	const struct ledger_held_by *by = ledger_held_first(h->state, id->root);
+
+	err_set(err, ERR_USAGE, by ? "thread %s is not held for this case" : "thread %s is not held", id->root);
+	if (by)
+		return err_hint(err, "Case %s holds it, and only its own case ends a hold. No hold was released.", by->hold.case_id);
 	if (strcmp(id->asked, id->root) != 0)
 		err_set(err, ERR_USAGE, "thread %s is not held: the thread of %s", id->root, id->asked);
-	else
-		err_set(err, ERR_USAGE, "thread %s is not held", id->asked);
 	return err_hint(err, "`mmretain hold list` shows what is. No hold was released.");
+}
+
+static void print_released(const struct hold *h, const struct cli_hold_id *id)
+{
+	if (is_held_by_another(h, id->root)) {
+		printf("%s is not held for this case any more, but", id->root);
+		print_cases(h, id->root, h->case_id);
+	} else {
+		printf("%s is not held any more", id->root);
+	}
+	if (strcmp(id->asked, id->root) != 0)
+		printf(": the thread of %s", id->asked);
+	printf("\n");
 }
 
 static int release(struct hold *h, struct err *err)
@@ -192,19 +308,15 @@ static int release(struct hold *h, struct err *err)
 	int r;
 
 	for (size_t i = 0; i < h->n_named; i++)
-		if (place(h->state, h->named[i].root) == h->state->n_held)
-			return refuse_not_held(&h->named[i], err);
+		if (!ledger_held_for(h->state, h->named[i].root, h->case_id))
+			return refuse_not_held(h, &h->named[i], err);
 	r = run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
 	if (r == 0)
 		cli_mirror_send(h->cli);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
-	for (size_t i = 0; i < h->n_named; i++) {
-		printf("%s is not held any more", h->named[i].root);
-		if (strcmp(h->named[i].asked, h->named[i].root) != 0)
-			printf(": the thread of %s", h->named[i].asked);
-		printf("\n");
-	}
+	for (size_t i = 0; i < h->n_named; i++)
+		print_released(h, &h->named[i]);
 	return 0;
 }
 
@@ -292,7 +404,7 @@ static int take_held(struct hold *h, struct err *err)
 		return r;
 	name_ids(h);
 	for (size_t i = 0; i < h->n; i++)
-		if (place(st, h->id[i]) == st->n_held)
+		if (!ledger_held_first(st, h->id[i]))
 			look[n++] = h->named[i];
 	if (n && (r = cli_hold_resolve_known(h->cli, look, n, err)) < 0)
 		return r;
@@ -320,7 +432,7 @@ static int open_state(struct hold *h, bool writes, int (*threads)(struct hold *h
 int cli_cmd_hold(struct cli *cli, struct err *err)
 {
 	static const struct { const char *word; int (*run)(struct hold *h, struct err *err), (*threads)(struct hold *h, struct err *err); bool writes; } words[] = {
-		{"list", list, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
+		{"list", list, NULL, false}, {"history", history, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
 	};
 	const char *word = cli->args->operand[0];
 	struct hold h = {.cli = cli};
@@ -331,7 +443,7 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		i++;
 	if (i == ARRAY_LEN(words)) {
 		err_set(err, ERR_USAGE, "unknown word \"%s\" after \"hold\"", word);
-		return err_hint(err, "Say `hold list`, `hold add THREAD...` or `hold release THREAD...`.");
+		return err_hint(err, "Say `hold list`, `hold history`, `hold add THREAD...` or `hold release THREAD...`.");
 	}
 	if (words[i].writes != (cli->args->n_operands > 1)) {
 		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);

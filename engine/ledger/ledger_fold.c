@@ -297,7 +297,7 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	if (f.type && f.roots && strcmp(f.type, "hold") == 0)
 		ledger_holds_add(fold->holds, f.roots, f.at, f.case_id, f.via);
 	if (f.type && f.roots && strcmp(f.type, "release") == 0)
-		ledger_holds_end(fold->holds, f.roots);
+		ledger_holds_end(fold->holds, f.roots, f.case_id);
 	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
 		forget(st, f.bundle);
 	if (f.type && f.bundle && strcmp(f.type, "expired") == 0)

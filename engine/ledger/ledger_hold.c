@@ -1,13 +1,13 @@
 /*
- * ledger_hold.c - which threads are held: their last line of `hold` and `release` tells.
+ * ledger_hold.c - which threads are held, and for which cases: the last line of `hold` and `release` that names both tells.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger_internal.h"
 
-/* What the lines said of one thread, in their order; hold NULL: released. */
-struct said { ledger_id root; uint64_t order; const struct ledger_hold *hold; };
+/* What the lines said of one thread for one case, in their order; holds false: released. */
+struct said { ledger_id root; uint64_t order; const struct ledger_hold *hold; bool holds; };
 
 struct ledger_holds { struct said *said; size_t n, room; };
 
@@ -17,7 +17,7 @@ struct ledger_holds *ledger_holds_new(void *ctx)
 }
 
 /* roots: the raw JSON array; the walk has seen that it is one.  Ids need no escapes. */
-static void say(struct ledger_holds *h, const char *roots, const struct ledger_hold *hold)
+static void say(struct ledger_holds *h, const char *roots, const struct ledger_hold *hold, bool holds)
 {
 	const char *end;
 
@@ -30,7 +30,7 @@ static void say(struct ledger_holds *h, const char *roots, const struct ledger_h
 			h->room = h->room ? 2 * h->room : 64;
 			h->said = mem_grow(h, h->said, struct said, h->room);
 		}
-		h->said[h->n] = (struct said){.order = h->n, .hold = hold};
+		h->said[h->n] = (struct said){.order = h->n, .hold = hold, .holds = holds};
 		memcpy(h->said[h->n++].root, p + 1, len);
 	}
 }
@@ -43,40 +43,105 @@ void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at,
 		hold->since_ms = 0;
 	hold->case_id = mem_strdup(hold, case_id ? case_id : "");
 	hold->via = mem_strdup(hold, via ? via : "");
-	say(h, roots, hold);
+	say(h, roots, hold, /* holds= */ true);
 }
 
-void ledger_holds_end(struct ledger_holds *h, const char *roots)
+void ledger_holds_end(struct ledger_holds *h, const char *roots, const char *case_id)
 {
-	say(h, roots, NULL);
+	struct ledger_hold *hold = mem_new(h, struct ledger_hold);
+
+	hold->case_id = mem_strdup(hold, case_id ? case_id : "");
+	say(h, roots, hold, /* holds= */ false);
 }
 
-static int compare(const void *a, const void *b)
+static int by_order(const struct said *x, const struct said *y)
+{
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static int by_case(const void *a, const void *b)
 {
 	const struct said *x = a, *y = b;
 	int c = strcmp(x->root, y->root);
 
-	return c ? c : x->order < y->order ? -1 : x->order > y->order;
+	if (c == 0)
+		c = strcmp(x->hold->case_id, y->hold->case_id);
+	return c ? c : by_order(x, y);
+}
+
+static int by_root(const void *a, const void *b)
+{
+	const struct said *x = a, *y = b;
+	int c = strcmp(x->root, y->root);
+
+	return c ? c : by_order(x, y);
+}
+
+/* Only what was said last of each thread and case, where that holds. */
+static void keep_open(struct ledger_holds *h)
+{
+	size_t n = 0;
+
+	if (h->n)
+		qsort(h->said, h->n, sizeof *h->said, by_case);
+	for (size_t i = 0; i < h->n; i++) {
+		const struct said *s = &h->said[i];
+
+		if (s->holds && !(i + 1 < h->n && strcmp(s->root, s[1].root) == 0 && strcmp(s->hold->case_id, s[1].hold->case_id) == 0))
+			h->said[n++] = *s;
+	}
+	h->n = n;
+	if (n)
+		qsort(h->said, n, sizeof *h->said, by_root);
 }
 
 void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st)
 {
-	ledger_id *held = mem_array(st, ledger_id, h->n + 1);
-	struct ledger_hold *hold = mem_array(st, struct ledger_hold, h->n + 1);
+	struct ledger_held_by *by;
+	ledger_id *held;
+	struct ledger_hold *hold;
 
-	if (h->n)
-		qsort(h->said, h->n, sizeof *h->said, compare);
+	keep_open(h);
+	by = mem_array(st, struct ledger_held_by, h->n + 1);
+	held = mem_array(st, ledger_id, h->n + 1);
+	hold = mem_array(st, struct ledger_hold, h->n + 1);
 	for (size_t i = 0; i < h->n; i++) {
 		const struct said *s = &h->said[i];
 
-		/* The last of each thread, if it holds. */
-		if (!s->hold || (i + 1 < h->n && strcmp(s->root, s[1].root) == 0))
+		memcpy(by[st->n_held_by].root, s->root, sizeof(ledger_id));
+		by[st->n_held_by++].hold = *s->hold;
+		if (i > 0 && strcmp(s->root, s[-1].root) == 0)
 			continue;
 		memcpy(held[st->n_held], s->root, sizeof(ledger_id));
 		hold[st->n_held++] = *s->hold;
 	}
+	st->held_by = by;
 	st->held = (const ledger_id *)held;
 	st->hold = hold;
 	TALLOC_FREE(h->said);
 	h->n = h->room = 0;
+}
+
+static int to_root(const void *key, const void *element)
+{
+	return strcmp(key, ((const struct ledger_held_by *)element)->root);
+}
+
+const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, const char *root)
+{
+	const struct ledger_held_by *b = st->n_held_by ? bsearch(root, st->held_by, st->n_held_by, sizeof *b, to_root) : NULL;
+
+	while (b && b > st->held_by && strcmp(b[-1].root, root) == 0)
+		b--;
+	return b;
+}
+
+bool ledger_held_for(const struct ledger_state *st, const char *root, const char *case_id)
+{
+	const struct ledger_held_by *b = ledger_held_first(st, root), *end = st->held_by + st->n_held_by;
+
+	for (; b && b < end && strcmp(b->root, root) == 0; b++)
+		if (strcmp(b->hold.case_id, case_id) == 0)
+			return true;
+	return false;
 }

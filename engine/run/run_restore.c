@@ -201,7 +201,7 @@ static int open_all(struct restore *r, const struct policy *policy, struct err *
 
 /* ---- the lines ---- */
 
-/* What is held already stays as it was said first: another case may hang on it. */
+/* For this case, whatever others hold: each ends its own. */
 static int hold_all(struct restore *r, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "holds");
@@ -214,7 +214,7 @@ static int hold_all(struct restore *r, struct err *err)
 		return rc;
 	for (size_t i = 0; i < r->report->n; i++) {
 		memcpy(root[n], r->report->thread[i].root, sizeof root[n]);
-		n += !st->n_held || !bsearch(root[n], st->held, st->n_held, sizeof(mm_id), mm_id_cmp);
+		n += !ledger_held_for(st, root[n], r->options->case_id);
 	}
 	return run_line_hold(r->ledger, ctx, (const mm_id *)root, n, r->options->case_id, "restore", err);
 }

@@ -33,8 +33,8 @@
  *
  * Between runs, without `run`:
  *
- *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin): no run takes these threads, or parts of them
- *   release      roots: [thread ids] (at most 1000 a line), case: the hold on them ends
+ *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin), uid, host: no run takes these threads, or parts of them
+ *   release      roots: [thread ids] (at most 1000 a line), case, uid, host: the hold of this case on them ends, those of others go on
  *
  *   erasing      bundle, rel_path, file_digest, old_rel_path, old_file_digest, rows_digest, person_digest, case, generation, rows, posts,
  *                blobs: the bundle was written again without one person, and is about to be published; bundle: its name when it was published first
@@ -109,6 +109,7 @@ struct ledger_bundle {
 };
 typedef char ledger_id[27];                /* of a thread, as mm_id */
 struct ledger_hold { int64_t since_ms; const char *case_id, *via; }; /* of the line that holds it; since_ms: when it was written */
+struct ledger_held_by { ledger_id root; struct ledger_hold hold; }; /* one thread for one case */
 struct ledger_erasure {                    /* the fields of an `erasing`, `erased` or `erasure-withdrawn` line */
 	char *bundle, *rel_path, *old_rel_path, *person_digest, *case_id;
 	char file_digest[DIGEST_HEX + 1], old_file_digest[DIGEST_HEX + 1], rows_digest[DIGEST_HEX + 1];
@@ -126,11 +127,16 @@ struct ledger_state {
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
 	struct ledger_erasure *erasing; size_t n_erasing; /* announced or withdrawn, and no line says yet that it is done */
-	const ledger_id *held;             /* threads whose last line of `hold` and `release` is a hold, sorted by strcmp */
-	const struct ledger_hold *hold;    /* of each, in the same order */
+	const ledger_id *held;             /* threads that a case holds: its last line of `hold` and `release` is a hold; sorted by strcmp */
+	const struct ledger_hold *hold;    /* of each, in the same order: that of the case that holds it longest */
 	size_t n_held;
+	const struct ledger_held_by *held_by; size_t n_held_by; /* every case of each, by thread, the oldest first */
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
+/* The first in held_by of this thread, or NULL. */
+const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, const char *root);
+/* Does this case hold the thread? */
+bool ledger_held_for(const struct ledger_state *st, const char *root, const char *case_id);
 
 /* What the ledger says of the file at rel_path: by its newest line `published`, `erasing`, `erased` or `erasure-withdrawn` for that path. */
 struct ledger_voucher {

@@ -58,7 +58,7 @@ struct run_report {
 int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
 	      struct err *err) MMR_CHECKED;
 
-/* Holds threads: no later run takes them or parts of them until they are released.  The ledger is open, so no run is on.  via: "restore" or
+/* Holds threads for a case: no later run takes them or parts of them until it, and every other case, has released them.  The ledger is open, so no run is on.  via: "restore" or
  * "admin".  Several lines where there are more than 1000; those before a failure stand.  Durable when it returns 0; errors as ledger_append. */
 int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err) MMR_CHECKED;
 int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, struct err *err) MMR_CHECKED;

@@ -280,7 +280,7 @@ class Restore(unittest.TestCase):
                 if done.code == 14:
                     self.assertIn("No space left on device", done.err)
                     break
-                self.assertIn(self.bench.call("hold", "release", other, "--case", "x" * 150).code, (0, 14))
+                self.assertIn(self.bench.call("hold", "release", other, "--case", f"{n} " + 150 * "x").code, (0, 14))
             else:
                 self.fail("the disk was never full")
             self.restore(root, "--yes", code=14)
@@ -368,14 +368,20 @@ class Restore(unittest.TestCase):
         self.assertEqual(self.bench.sql("SELECT rootid FROM posts WHERE id = 'zznewreplyzznewreplyzznewr'"), root)
 
     def test_held_before(self):
-        """A hold stays as it was said first, whoever restores the thread for what case."""
+        """A restore holds for its own case; what another case holds goes on by itself."""
         root, other = self.roots[:2]
         self.bench.call("hold", "add", root, "--case", "court", code=0)
         self.restore(root, other, "--yes")
-        held = {h["thread"]: (h["case"], h["via"]) for h in json.loads(self.bench.call("hold", "list", "--json", code=0).out)["held"]}
-        self.assertEqual(held, {root: ("court", "admin"), other: ("17/26", "restore")})
+        listed = lambda: {(h["thread"], h["case"], h["via"]) for h in json.loads(self.bench.call("hold", "list", "--json", code=0).out)["held"]}
+        self.assertEqual(listed(), {(root, "court", "admin"), (root, "17/26", "restore"), (other, "17/26", "restore")})
         self.restore(root, other, "--yes")
         self.assertEqual(sum(e["type"] == "hold" for e in lib.ledger(self.bench.copy.archive)), 2)
+        self.bench.call("hold", "release", root, other, "--case", "17/26", code=0)
+        self.assertEqual(listed(), {(root, "court", "admin")})
+        self.bench.run(code=(0, 3))
+        here = lib.oracle.Db(self.bench.copy.load()).posts
+        self.assertIn(root, here)
+        self.assertNotIn(other, here)
 
     def test_no_folder(self):
         """The rows come, and the status says that something is missing."""

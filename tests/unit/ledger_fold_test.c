@@ -210,16 +210,30 @@ START_TEST(fold_holds)
 	ck_assert_str_eq(st->hold[1].via, "restore");
 	ck_assert_str_eq(st->hold[2].case_id, "18/26");
 	ck_assert_int_gt(st->hold[2].since_ms, 1500000000000);
-	put_hold(l, "release", "[\"aa\",\"bb\"]", "17/26", NULL);
+	put_hold(l, "release", "[\"aa\",\"bb\"]", "17/26", NULL); /* holds none of them */
+	put_hold(l, "release", "[\"aa\",\"abcdefghijklmnopqrstuvwxyz\"]", "17/26 \"x\"", NULL);
 	put_hold(l, "hold", "[\"bb\"]", "19/26", "admin");
-	put_hold(l, "hold", "[\"cc\"]", "20/26", "admin"); /* the newest line tells */
+	put_hold(l, "hold", "[\"bb\"]", "18/26", "admin"); /* again: the newest line of a case tells */
 	PUT(l, "run-begin", "run", "r1");
 	st = fold();
 	ck_assert_uint_eq(st->n_held, 3);
+	ck_assert_str_eq(st->held[0], "abcdefghijklmnopqrstuvwxyz");
 	ck_assert_str_eq(st->held[1], "bb");
 	ck_assert_str_eq(st->hold[1].case_id, "19/26");
-	ck_assert_str_eq(st->hold[2].case_id, "20/26");
+	ck_assert_uint_eq(st->n_held_by, 4);
+	ck_assert_str_eq(st->held_by[1].hold.case_id, "19/26");
+	ck_assert_str_eq(st->held_by[2].hold.case_id, "18/26");
+	ck_assert_ptr_eq(ledger_held_first(st, "bb"), &st->held_by[1]);
+	ck_assert_ptr_null(ledger_held_first(st, "aa"));
+	ck_assert(ledger_held_for(st, "bb", "18/26") && ledger_held_for(st, "bb", "19/26") && !ledger_held_for(st, "bb", "17/26"));
+	ck_assert(!ledger_held_for(st, "aa", "17/26 \"x\"") && !ledger_held_for(st, "zz", "17/26"));
 	ck_assert_str_eq(st->open_run, "r1");
+	put_hold(l, "release", "[\"bb\"]", "19/26", NULL);
+	st = fold();
+	ck_assert_uint_eq(st->n_held, 3);
+	ck_assert_str_eq(st->hold[1].case_id, "18/26");
+	put_hold(l, "release", "[\"bb\"]", "18/26", NULL);
+	ck_assert_uint_eq(fold()->n_held, 2);
 }
 END_TEST
 
