@@ -15,7 +15,6 @@ struct ledger {
 	uint64_t seq;              /* of the last record */
 	char hash[DIGEST_HEX + 1]; /* of the last record */
 	bool failed;               /* an append failed: the end of the file is unknown */
-	bool pending;              /* records that were written and not synced */
 };
 
 static int ledger_close(struct ledger *l)
@@ -121,7 +120,10 @@ static int build_line(struct ledger *l, struct ledger_entry *e, struct buf *line
 	return 0;
 }
 
-/* A crash before the write leaves the ledger as it was; within it, a torn line that the next ledger_open cuts off. */
+/*
+ * A crash before the write leaves the ledger as it was; within it, a torn line that the next ledger_open cuts off;
+ * after it and before the sync, either.  Only after the sync may the caller act on the record.
+ */
 static int write_line(struct ledger *l, const struct buf *line, struct err *err)
 {
 	int fault = fault_hit(FAULT_LEDGER_WRITE), r;
@@ -130,20 +132,15 @@ static int write_line(struct ledger *l, const struct buf *line, struct err *err)
 	r = file_write_all(l->fd, line->data, fault ? line->len / 2 : line->len, "ledger", err);
 	if (r == 0 && fault)
 		r = err_sys(err, ERR_STORE, fault, "cannot write the ledger");
-	return r;
-}
-
-/* A crash before leaves the records that were written since the last sync, or none of them, or the first ones; only after it may the caller act on them. */
-static int sync_lines(struct ledger *l, struct err *err)
-{
-	int fault = fault_hit(FAULT_LEDGER_SYNC);
-
+	if (r < 0)
+		return r;
+	fault = fault_hit(FAULT_LEDGER_SYNC);
 	if (fault)
 		return err_sys(err, ERR_STORE, fault, "cannot sync the ledger");
 	return file_sync(l->fd, "ledger", err);
 }
 
-static int write_record(struct ledger *l, struct ledger_entry *e, struct err *err)
+static int append(struct ledger *l, struct ledger_entry *e, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "ledger line");
 	char hash[DIGEST_HEX + 1];
@@ -159,45 +156,23 @@ static int write_record(struct ledger *l, struct ledger_entry *e, struct err *er
 		l->failed = true;
 		return r;
 	}
-	l->pending = true;
 	l->seq++;
 	memcpy(l->hash, hash, sizeof(hash));
 	return 0;
 }
 
-static int refuse_failed(struct err *err)
-{
-	err_set(err, ERR_STORE, "the ledger failed before and takes no more records");
-	return err_hint(err, "Find out why writing failed, then start again; the next run recovers.");
-}
-
-int ledger_write(struct ledger *l, struct ledger_entry *e, struct err *err)
-{
-	int r = l->failed ? refuse_failed(err) : write_record(l, e, err);
-
-	buf_reset(&e->b);
-	return r;
-}
-
-int ledger_sync(struct ledger *l, struct err *err)
+int ledger_append(struct ledger *l, struct ledger_entry *e, struct err *err)
 {
 	int r;
 
-	if (l->failed)
-		return refuse_failed(err);
-	if (!l->pending)
-		return 0;
-	r = sync_lines(l, err);
-	l->failed = r < 0; /* what a failed sync has lost no later one brings back */
-	l->pending = false;
+	if (l->failed) {
+		err_set(err, ERR_STORE, "the ledger failed before and takes no more records");
+		r = err_hint(err, "Find out why writing failed, then start again; the next run recovers.");
+	} else {
+		r = append(l, e, err);
+	}
+	buf_reset(&e->b);
 	return r;
-}
-
-int ledger_append(struct ledger *l, struct ledger_entry *e, struct err *err)
-{
-	int r = ledger_write(l, e, err);
-
-	return r < 0 ? r : ledger_sync(l, err);
 }
 
 /* ---- open ---- */
@@ -265,8 +240,10 @@ static int open_for(void *ctx, int ledger_dirfd, bool walk, struct ledger **ret,
 		r = lock_file(l->fd, err);
 	if (r == 0)
 		r = file_sync_dir(ledger_dirfd, "ledger folder", err);
-	if (r == 0) /* whoever wrote the last records may have been killed before it synced them */
-		r = file_sync(l->fd, "ledger", err);
+	/* Whoever wrote the last records may have been killed before it synced them, or its sync failed, and the kernel has the pages for clean.  What the disk
+	 * does not have must not be read: a record that is relied upon now would be gone with the cache. */
+	if (r == 0 && (r = file_sync(l->fd, "ledger", err)) == 0)
+		(void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (r == 0)
 		r = find_end(l, walk, &end, err);
 	if (r == 0)

@@ -100,7 +100,7 @@ int run_line_bundle(struct run *run, const struct unit *u, const struct receipt 
 		ledger_bool(&e, "parts", true);
 	if (!waived)
 		ledger_int(&e, "expires_ms", run_expires_ms(u->first.expiry_month));
-	return ledger_write(run->ledger, &e, err); /* durable with `purging`, before anything of it goes; lost to a power cut, the next run adopts the bundle */
+	return ledger_append(run->ledger, &e, err);
 }
 
 static void put_purged(struct ledger_entry *e, const struct run *run, const struct purge_counts *c)
@@ -120,12 +120,6 @@ static void put_purged(struct ledger_entry *e, const struct run *run, const stru
 	ledger_int(e, "kept_held", (int64_t)c->kept_held);
 	ledger_int(e, "kept_locked", (int64_t)c->kept_locked);
 	ledger_int(e, "kept_gone", (int64_t)c->kept_gone);
-}
-
-/* What a power cut takes of these the next run does once more, and finds done: `purging` stands, or the sweep before. */
-static bool may_wait(const char *type)
-{
-	return strcmp(type, "purged") == 0 || strcmp(type, "sweep") == 0 || strcmp(type, "bundle-done") == 0;
 }
 
 int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err)
@@ -152,7 +146,7 @@ int run_line_step(struct run *run, const char *type, const char *bundle, const s
 		ledger_int(&e, "blobs_failed", (int64_t)c->blobs_failed);
 		ledger_int(&e, "bytes_unlinked", (int64_t)c->bytes_unlinked);
 	}
-	return may_wait(type) ? ledger_write(run->ledger, &e, err) : ledger_append(run->ledger, &e, err);
+	return ledger_append(run->ledger, &e, err);
 }
 
 enum { STAYED_A_LINE = 1000 };

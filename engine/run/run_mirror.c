@@ -101,10 +101,8 @@ static int one_ledger(struct mirror *m, const struct store *s, const char *key, 
 	}
 	if (rc < 0 || (fd >= 0 && (rc = whole_lines(fd, key, &here.bytes, err)) < 0) || (rc = compare(m, s, key, fd, here.bytes, &there, err)) < 0 || !act || here.bytes == there.bytes)
 		return rc;
-	/* A power cut must not leave less here than there: that would be an older copy. */
-	if ((rc = file_sync(fd, key, err)) < 0 || (rc = sum_of(fd, key, &here, err)) < 0)
-		return rc;
-	return mirror_put(m, key, fd, &here, err);
+	rc = sum_of(fd, key, &here, err);
+	return rc < 0 ? rc : mirror_put(m, key, fd, &here, err);
 }
 
 int mirror_begins(struct mirror *m, const struct store *s, const char *key, struct err *err)

@@ -195,7 +195,7 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
 					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed, .ctx = item};
 	fill_options(run, p, NULL, &o);
-	if ((rc = ledger_sync(run->ledger, err)) < 0 || (rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
 	    (rc = run_fault(FAULT_SWEEP_AFTER_COMMIT, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
@@ -210,7 +210,7 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		run->report->waived_open += p[i].counts->sweep_open && receipt_waived(p[i].receipt);
 		rc = run_unlink_later(run, &p[i], err);
 	}
-	return rc < 0 ? rc : ledger_sync(run->ledger, err); /* before a list in partial/, or anything else that is needed until then, may go */
+	return rc;
 }
 
 void run_purge_report(struct run *run, const struct run_purge *p, size_t n)

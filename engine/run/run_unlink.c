@@ -224,7 +224,7 @@ static int close_pending(struct run *run, bool go, struct err *err)
 
 		if (go)
 			rc = unlink_pending(run, w, err);
-		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0 && (rc = ledger_sync(run->ledger, err)) == 0)
+		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0)
 			rc = run_fault(FAULT_RUN_AFTER_DONE, err);
 	}
 	run->n_pending = 0;

@@ -64,7 +64,7 @@ struct ledger;
 #define LEDGER_FILE "entries.jsonl"
 #define LEDGER_LINE_MAX ((size_t)1 << 20) /* bytes; a longer line is damage */
 
-/* Opens (creates) the ledger of an archive, and makes durable what it holds; a torn last line is cut back to the last whole record (a whole record that lacks only
+/* Opens (creates) the ledger of an archive, makes durable what it holds and reads it from the disk; a torn last line is cut back to the last whole record (a whole record that lacks only
  * its newline is completed instead), a `recovered` line says so.
  * flock on the file: ERR_LOCKED when another process writes.  ERR_VERIFY when the chain is broken.  Freed with talloc_free. */
 int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err) MMR_CHECKED;
@@ -80,13 +80,8 @@ void ledger_str(struct ledger_entry *e, const char *key, const char *value);
 void ledger_int(struct ledger_entry *e, const char *key, int64_t value);
 void ledger_bool(struct ledger_entry *e, const char *key, bool value);
 void ledger_raw(struct ledger_entry *e, const char *key, const char *json); /* ready JSON value */
-/* Appends and fdatasyncs.  Durable when it returns 0, with all records before it; on failure the ledger refuses further appends. */
+/* Appends and fdatasyncs.  Durable when it returns 0; on failure the ledger refuses further appends. */
 int ledger_append(struct ledger *l, struct ledger_entry *e, struct err *err) MMR_CHECKED;
-/* Appends, and does not wait for the disk: for records that nothing irreversible relies on before the next ledger_append or ledger_sync.  A power cut may
- * take it, with all records after it; a process that is killed leaves it.  Fails like ledger_append. */
-int ledger_write(struct ledger *l, struct ledger_entry *e, struct err *err) MMR_CHECKED;
-/* What was written is durable when it returns 0.  Costs nothing when all of it is. */
-int ledger_sync(struct ledger *l, struct err *err) MMR_CHECKED;
 
 /* Walks the chain from the start, read only, no lock. fn gets each whole line (without "\n"); as in db_row_fn, 1 stops early.
  * ERR_VERIFY names the first bad line.  A missing file is an empty ledger; a last line without its newline (a writer at work, or a

@@ -283,6 +283,46 @@ class Disk(unittest.TestCase):
         """Of a small bundle: only the catalog has it."""
         self.index([{"name": "one", "match": {"team": "accelerator", "channel": "town-square"}, "keep": {"for": "1200d"}}], with_side=False)
 
+    def mounted(self, image, where):
+        if subprocess.run(["mount", "-o", "loop", image, where], capture_output=True, check=False).returncode:
+            self.skipTest("loop devices are not permitted here")
+
+    def test_sync_of_the_ledger(self):
+        """The disk below the file system takes no more: a sync fails, and the kernel has the pages for clean all the same.  What only the cache has is not relied upon."""
+        room, pg, failed = self.room(256), self.server(settings=lib.QUICK), 0
+        world, image = lib.World(pg, "world", 400, 5, lost=False), os.path.join(room.path, "image")
+        for n in range(4, 10):  # one of these lines begins a block
+            bench = faults.Bench(world, WHERE, f"sync_{n}", int(time.time()) * 1000)
+            archive = bench.copy.archive
+            with open(image, "wb") as f:
+                f.truncate(300 << 20)  # sparse: each block takes room when it is written first
+            subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", image], check=True)
+            os.makedirs(archive)
+            self.mounted(image, archive)
+            try:
+                os.rmdir(os.path.join(archive, "lost+found"))
+                bench.begin(bundle_size="1MiB")
+                subprocess.run(["sync", "-f", archive], check=True)
+                process = bench.start(f"LEDGER_SYNC:stop:{n}")
+                self.assertTrue(lib.stopped(process))
+                room.leave(0)
+                first = bench.go_on(process)
+                failed += first.code == 14
+                room.widen()
+                bench.problems.clear()
+                bench.call("run", "--yes", code=(0, 3, 14))
+                subprocess.run(["umount", archive], check=True)  # and with it all that no disk has
+                self.mounted(image, archive)
+                for _ in range(2):  # attachments of what the first of them finds deleted wait for the second
+                    bench.call("run", "--yes", code=(0, 3))
+                bench.call("verify", code=0)
+                bench.done(exact=False)
+                self.assertEqual(bench.problems, [], n)
+            finally:
+                subprocess.run(["umount", "-l", archive], check=False, capture_output=True)
+                bench.copy.remove()
+        self.assertGreater(failed, 0)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

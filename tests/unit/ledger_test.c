@@ -371,37 +371,6 @@ START_TEST(no_newlines_from_outside)
 END_TEST
 
 #ifdef MMR_FAULTS
-/* Records that were only written: they can be read at once, one sync is for all, and what it loses is never said to be there. */
-START_TEST(written_and_synced)
-{
-	struct ledger *l;
-	struct ledger_entry e;
-	struct err err = {0};
-	uint64_t n;
-
-	l = must_open();
-	for (int i = 0; i < 3; i++) {
-		ledger_begin(&e, ctx, "purged");
-		ledger_int(&e, "n", i);
-		ck_assert_int_eq(ledger_write(l, &e, &err), 0);
-	}
-	ck_assert_int_eq(count(&n), 0);
-	ck_assert_uint_eq(n, 3);
-	ck_assert_int_eq(ledger_sync(l, &err), 0);
-	setenv("MMR_FAULT", "LEDGER_SYNC:EIO:1+", 1);
-	ck_assert_int_eq(ledger_sync(l, &err), 0); /* nothing is pending */
-	ledger_begin(&e, ctx, "purged");
-	ck_assert_int_eq(ledger_write(l, &e, &err), 0);
-	ck_assert_int_eq(ledger_sync(l, &err), -ERR_STORE);
-	unsetenv("MMR_FAULT");
-	ck_assert_int_eq(ledger_sync(l, &err), -ERR_STORE);
-	ledger_begin(&e, ctx, "purged");
-	ck_assert_int_eq(ledger_write(l, &e, &err), -ERR_STORE);
-	ck_assert_ptr_nonnull(strstr(err.msg, "takes no more records"));
-	talloc_free(l);
-}
-END_TEST
-
 /* The disk is full, or the sync fails: the record may be there in part, the ledger takes no more, and the next start recovers. */
 START_TEST(write_failures)
 {
@@ -456,7 +425,6 @@ int main(void)
 	tcase_add_test(fail, too_long_a_record);
 	tcase_add_test(fail, no_newlines_from_outside);
 #ifdef MMR_FAULTS
-	tcase_add_test(fail, written_and_synced);
 	tcase_add_loop_test(fail, write_failures, 0, 3);
 #endif
 	return suite_run(s);
