@@ -150,6 +150,11 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 			continue;
 		list[i].purge_started |= strcmp(f->type, "purging") == 0;
 		list[i].purged |= strcmp(f->type, "purged") == 0;
+		/* Whoever says that the delete came to its end has said before what stayed: of another run's list the rest is deleted. */
+		if (strcmp(f->type, "purged") == 0 && list[i].stayed_run && strcmp(list[i].stayed_run, f->run) != 0) {
+			TALLOC_FREE(list[i].stayed);
+			TALLOC_FREE(list[i].stayed_run);
+		}
 		list[i].done |= strcmp(f->type, "bundle-done") == 0;
 		if (strcmp(f->type, "sweep") == 0)
 			list[i].open_xid = (uint64_t)f->open_xid;

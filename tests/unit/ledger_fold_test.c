@@ -107,8 +107,12 @@ START_TEST(fold_stayed)
 	ck_assert_ptr_null(st->bundle[1].stayed);
 	ck_assert_str_eq(st->last_run[0].stayed, " aa bb cc");
 	put_stayed(l, "r2", "b1", "[\"dd\"]"); /* took the bundle up again: it knows all */
+	PUT(l, "purged", "run", "r2", "bundle", "b1");
 	PUT(l, "bundle-done", "run", "r2", "bundle", "b1");
+	put_stayed(l, "r1", "b2", "[\"ee\"]"); /* killed before it said `purged` */
+	PUT(l, "purged", "run", "r2", "bundle", "b2");
 	st = fold();
+	ck_assert_ptr_null(st->bundle[0].stayed);
 	ck_assert_uint_eq(st->n_last_run, 1);
 	ck_assert_str_eq(st->last_run[0].stayed, " dd");
 }
