@@ -452,7 +452,7 @@ static int purge(struct sitting *s, struct err *err)
 	for (size_t i = 0; i < s->n_units && rc == 0 && !run_deletes(run); i++)
 		rc = run_purge_receipt(run, &p[i], err);
 	if (!run_deletes(run))
-		return rc < 0 ? rc : ledger_sync(run->ledger, err);
+		return rc;
 	for (; n < s->n_units && rc == 0; n += rc == 0) {
 		run_index_wait(run, s->unit[n].indexed); /* what is deleted can be found */
 		purge_hints_start(s->hints, s->unit[n].from_hint);
@@ -460,7 +460,9 @@ static int purge(struct sitting *s, struct err *err)
 	}
 	if (rc == 0 || rc == -ERR_WORK_LEFT || run->mirror_failed) {
 		end = run_purge_settle(run, p, n, rc == 0 ? err : &own);
-		rc = rc == 0 ? end : rc;
+		if (rc == -ERR_WORK_LEFT && end < 0 && end != rc)
+			*err = own; /* what is not swept, or not in the ledger, is worse than time that is up: nothing more is done in this run */
+		rc = rc == 0 || (rc == -ERR_WORK_LEFT && end < 0) ? end : rc;
 	}
 	run_purge_report(run, p, s->n_units);
 	return rc;
