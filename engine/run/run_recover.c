@@ -103,7 +103,7 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 
 /* ---- bundles that the ledger does not know ---- */
 
-struct known { struct run *run; void *ctx; char **path; size_t n; };
+struct known { void *ctx; char **path; size_t n; char **new; size_t n_new; /* not known */ };
 
 static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
 {
@@ -169,6 +169,13 @@ static int refuse_generation(const struct bundle_check *c, const char *rel_path,
 	return err_hint(err, "It is not of this archive, or the ledger is an older copy. Move it out of the archive root, with care for the bundle that it would replace.");
 }
 
+static int refuse_unknown(int rc, const char *rel_path, struct err *err)
+{
+	err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
+	return rc != -ERR_VERIFY || strstr(err->hint, "older copy") ? rc :
+	       err_hint(err, "No run has deleted anything by it, when the ledger is no older copy: its rows are in the database. Move it out of the archive root, and run again.");
+}
+
 static int adopt(struct run *run, const char *rel_path, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "adopt");
@@ -185,7 +192,7 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	    (rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
 	    (rc = refuse_generation(&check, rel_path, err)) < 0 || (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
-		return err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
+		return refuse_unknown(rc, rel_path, err);
 	o = json_loadb(text, len, 0, NULL);
 	rule = member_string(ctx, o, "rule");
 	policy_hex = member_string(ctx, o, "policy_sha256");
@@ -204,13 +211,28 @@ static int on_bundle(void *payload, const char *rel_path, uint64_t size_bytes, s
 	struct known *k = payload;
 
 	(void)size_bytes;
-	return k->n && bsearch(&rel_path, k->path, k->n, sizeof *k->path, by_path) ? 0 : adopt(k->run, rel_path, err);
+	(void)err;
+	if (k->n && bsearch(&rel_path, k->path, k->n, sizeof *k->path, by_path))
+		return 0;
+	if ((k->n_new & (k->n_new - 1)) == 0)
+		k->new = mem_grow(k->ctx, k->new, char *, k->n_new ? 2 * k->n_new : 1);
+	k->new[k->n_new++] = mem_strdup(k->ctx, rel_path);
+	return 0;
+}
+
+/* In the order in which they were published, each naming the one before. */
+static int by_number(const void *a, const void *b)
+{
+	const char *x = strrchr(*(char *const *)a, '/'), *y = strrchr(*(char *const *)b, '/');
+	uint32_t m = x ? store_seq_of(x + 1) : 0, n = y ? store_seq_of(y + 1) : 0;
+
+	return m != n ? (m < n ? -1 : 1) : by_path(a, b);
 }
 
 static int adopt_unknown(struct run *run, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "known");
-	struct known k = {.run = run, .ctx = ctx};
+	struct known k = {.ctx = ctx};
 	struct ledger_state *st;
 	int rc;
 
@@ -219,7 +241,12 @@ static int adopt_unknown(struct run *run, struct err *err)
 	if (k.n)
 		qsort(k.path, k.n, sizeof *k.path, by_path);
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
-	return store_each_bundle(run->store, on_bundle, &k, err);
+	rc = store_each_bundle(run->store, on_bundle, &k, err);
+	if (k.n_new)
+		qsort(k.new, k.n_new, sizeof *k.new, by_number);
+	for (size_t i = 0; i < k.n_new && rc == 0; i++)
+		rc = adopt(run, k.new[i], err);
+	return rc;
 }
 
 /* ---- late replies to what the last run deleted ---- */
