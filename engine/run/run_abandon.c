@@ -323,7 +323,8 @@ static int refuse_mirrored(struct abandon *a, struct err *err)
 	if (strcmp(hex, a->p->file_digest) != 0)
 		return 0;
 	err_set(err, ERR_GUARD, "the mirror has a copy of bundle %s: nothing is lost", a->p->bundle);
-	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy." : "`mmretain fetch` brings it back.");
+	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy. When that says that the copy is not sound, remove the object there." :
+				      "`mmretain fetch` brings it back. When that says that the copy is not sound, remove the object there.");
 }
 
 /* Written again without one person, and published: `erased` is all that is missing. */

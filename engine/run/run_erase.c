@@ -153,35 +153,56 @@ static int finish(struct erase *x, struct err *err)
 	return rc;
 }
 
-/* A copy that only the mirror has would bring the person back.  What neither has may yet be put back from elsewhere. */
+/* 1: its copy would bring the person back.  What has other bytes is none. */
+static int has_copy(struct erase *x, const struct mirror_list *there, const struct ledger_published *p, struct err *err)
+{
+	struct mirror_object o;
+	char hex[DIGEST_HEX + 1];
+	int rc = mirror_list_find(there, p->rel_path) ? mirror_look(x->mirror, p->rel_path, &o, err) : -ERR_NOT_FOUND;
+
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	digest_hex(&o.sum, hex);
+	return strcmp(hex, p->file_digest) == 0;
+}
+
+static int only_there(const char *rel_path, struct err *err)
+{
+	err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased", rel_path);
+	return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again. When that says that the copy is not sound, remove the object there.");
+}
+
+/* Nobody is looked for in a bundle that is not here, nor in one that only the mirror knows. */
 static int look_for_missing(struct erase *x, struct err *err)
 {
+	auto_mem void *ctx = mem_context(NULL, "missing");
+	struct mirror_list there = {.n = 0};
+	struct mirror_names names;
 	struct ledger_archive *a;
-	struct mirror_object there;
-	unsigned long long missing = 0;
-	int rc = ledger_archive(x->ctx, x->store->ledger_dirfd, &a, err);
+	int rc = ledger_archive(ctx, x->store->ledger_dirfd, &a, err);
 
-	for (size_t i = 0; rc == 0 && i < a->n; i++) {
+	if (rc < 0 || (x->mirror && (rc = mirror_list(ctx, x->mirror, "bundles/", &there, err)) < 0))
+		return rc;
+	for (size_t i = 0; i < a->n; i++) {
 		const struct ledger_published *p = &a->bundle[i];
 
-		if (p->expiry != LEDGER_THERE || mirror_is_here(x->store, p->rel_path))
+		if (p->expiry != LEDGER_THERE || mirror_has_file(x->store, p->rel_path))
 			continue;
-		missing += !p->loss;
-		if (!x->mirror)
+		if (x->mirror && (rc = has_copy(x, &there, p, err)) != 0)
+			return rc < 0 ? rc : only_there(p->rel_path, err);
+		if (p->loss)
 			continue;
-		if ((rc = mirror_look(x->mirror, p->rel_path, &there, err)) == 0) {
-			err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased", p->rel_path);
-			return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again.");
-		}
-		if (rc == -ERR_NOT_FOUND) {
-			err_clear(err);
-			rc = 0;
-		}
+		if (!x->report->missing++)
+			x->report->first_missing = mem_strdup(x->report, p->rel_path);
 	}
-	if (rc == 0 && missing)
-		log_warn("%llu bundle%s that the ledger names %s not here: when %s put back from a copy, give the same command again", missing, missing == 1 ? "" : "s", missing == 1 ? "is" : "are",
-			 missing == 1 ? "it is" : "one is");
-	return rc;
+	mirror_names(ctx, a, &names);
+	for (size_t i = 0; i < there.n; i++)
+		x->report->unknown_there += !mirror_names_find(&names, there.at[i].key);
+	return 0;
 }
 
 /* Without its policy nothing tells of a mirror: the next run brings it what was erased here. */
@@ -189,9 +210,7 @@ static int open_mirror(struct erase *x, struct err *err)
 {
 	int rc = x->policy ? run_mirror_open(x->ctx, x->policy, &x->mirror, err) : 0;
 
-	if (rc < 0 || (rc = mirror_home(x->mirror, x->store, err)) < 0)
-		return rc;
-	return look_for_missing(x, err);
+	return rc < 0 ? rc : mirror_home(x->mirror, x->store, err);
 }
 
 static int begin(struct erase *x, struct err *err)
@@ -209,6 +228,8 @@ static int begin(struct erase *x, struct err *err)
 			return rc;
 		rc = finish(x, err);
 	}
+	if (rc == 0)
+		rc = look_for_missing(x, err);
 	if (rc == 0)
 		rc = erase_late_list(x, err);
 	return rc < 0 ? rc : ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err);
@@ -269,6 +290,16 @@ static int judge(const struct run_erase_report *r, struct err *err)
 			r->count[RUN_ERASE_DAMAGED] == 1 ? "" : "s", r->count[RUN_ERASE_DAMAGED] == 1 ? "s" : "", r->count[RUN_ERASE_DAMAGED] == 1 ? "it is" : "they are", bad->rel_path,
 			bad->why);
 		return err_hint(err, "Who is in there is not known. Put the file back from a copy of the archive, and give the same command again; then a copy needs erasing too.");
+	}
+	if (r->missing) {
+		err_set(err, ERR_VERIFY, "%llu bundle%s that the ledger names %s not here: %s", (unsigned long long)r->missing, r->missing == 1 ? "" : "s", r->missing == 1 ? "is" : "are",
+			r->first_missing);
+		return err_hint(err, "Who is in there is not known; the others were looked at. Put it back from a copy, and give the same command again. When there is none, `mmretain abandon`.");
+	}
+	if (r->unknown_there) {
+		err_set(err, ERR_VERIFY, "the mirror has %llu object%s under bundles/ that the ledger does not know, and nobody was looked for in %s", (unsigned long long)r->unknown_there,
+			r->unknown_there == 1 ? "" : "s", r->unknown_there == 1 ? "it" : "them");
+		return err_hint(err, "`mmretain verify --mirror sums` names them. A bundle of this archive comes with `mmretain fetch NAME`, and the next run enters it; remove what is none.");
 	}
 	if (held) {
 		err_set(err, ERR_HOLD, "%llu bundle%s stay%s as %s: %s", (unsigned long long)r->count[RUN_ERASE_HELD], r->count[RUN_ERASE_HELD] == 1 ? "" : "s",

@@ -194,9 +194,14 @@ int mirror_remove(struct mirror *m, const char *key, struct err *err)
 
 /* ---- listing ---- */
 
-struct page { struct mirror *m; mirror_fn fn; void *payload; };
+enum { STUCK_PAGES = 50 }; /* in a row without a key that is greater than all before */
 
-static int take_page(const struct page *p, void *ctx, const char *text, struct err *err)
+struct page {
+	struct mirror *m; mirror_fn fn; void *payload;
+	char *last; bool goes_on;          /* the greatest key so far; this page had a greater one */
+};
+
+static int take_page(struct page *p, void *list, void *ctx, const char *text, struct err *err)
 {
 	struct buf object, field;
 	size_t skip = strlen(p->m->prefix);
@@ -210,13 +215,18 @@ static int take_page(const struct page *p, void *ctx, const char *text, struct e
 
 		if (!s3_element(&key_at, "Key", &field) || field.len <= skip + 1 || strncmp(field.data, p->m->prefix, skip) != 0)
 			continue; /* the prefix itself, as a folder that some client made */
+		if (!p->last || strcmp(field.data, p->last) > 0) {
+			talloc_free(p->last);
+			p->last = mem_strdup(list, field.data);
+			p->goes_on = true;
+		}
 		rc = p->fn(p->payload, field.data + skip, bytes, err);
 	}
 	return rc;
 }
 
 /* *more: the encoded token of the next page, or "". */
-static int next_page(const struct page *p, void *ctx, const char *begin, struct buf *more, struct err *err)
+static int next_page(struct page *p, void *list, void *ctx, const char *begin, struct buf *more, struct err *err)
 {
 	struct s3_request q = {.method = "GET"};
 	struct s3_answer a;
@@ -245,17 +255,16 @@ static int next_page(const struct page *p, void *ctx, const char *begin, struct 
 	} else if (strstr(a.text.data, "<IsTruncated>true<")) {
 		return err_set(err, ERR_STORE, "mirror %s: the store says that its list goes on, and not where", p->m->name);
 	}
-	if (next.len && next.len == more->len && memcmp(next.data, more->data, next.len) == 0)
-		return err_set(err, ERR_STORE, "mirror %s: the store gives the same part of its list again and again", p->m->name);
 	buf_clear(more);
 	buf_put(more, next.data, next.len);
-	return take_page(p, ctx, a.text.data, err);
+	return take_page(p, list, ctx, a.text.data, err);
 }
 
 int mirror_each(struct mirror *m, const char *begin, mirror_fn fn, void *payload, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "list");
-	const struct page p = {m, fn, payload};
+	struct page p = {.m = m, .fn = fn, .payload = payload};
+	unsigned stuck = 0;
 	struct buf more;
 	int rc;
 
@@ -263,8 +272,12 @@ int mirror_each(struct mirror *m, const char *begin, mirror_fn fn, void *payload
 	do {
 		auto_mem void *page = mem_context(ctx, "page");
 
-		rc = next_page(&p, page, begin, &more, err);
-	} while (rc == 0 && more.len);
+		p.goes_on = false;
+		rc = next_page(&p, ctx, page, begin, &more, err);
+		stuck = p.goes_on ? 0 : stuck + 1;
+	} while (rc == 0 && more.len && stuck < STUCK_PAGES);
+	if (rc == 0 && more.len)
+		return err_set(err, ERR_STORE, "mirror %s: the store gives the same part of its list again and again", m->name);
 	return rc;
 }
 

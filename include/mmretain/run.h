@@ -168,6 +168,8 @@ struct run_erase_report {
 	uint32_t withdrawn;                /* such erasures that a hold forbids by now: their bundles are as they were */
 	uint32_t held;                     /* older generations that stay because a hold covers what was erased in them */
 	uint32_t left;                     /* older generations beside a file that cannot be shown to have replaced them, or of which holds could not be asked */
+	uint64_t missing; const char *first_missing; /* bundles that the ledger names and that are nowhere, nor declared lost; path of the first */
+	uint64_t unknown_there;            /* objects of the mirror under bundles/ that no line names */
 	uint64_t count[RUN_ERASE_STATES];
 };
 struct run_erase_options {

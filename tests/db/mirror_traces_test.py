@@ -228,12 +228,48 @@ class Traces(mirror_lib.Base):
         self.assertEqual(self.words_there(), [])
         self.bench.call("verify", "--mirror", "read", code=0)
 
+    def erase_without(self, path):
+        """Who is in there is not known: the others are done, and that is said until somebody declares it lost."""
+        os.rename(os.path.join(self.archive, path), os.path.join(self.archive, "..", "aside"))
+        done = self.erase(VERIFY)
+        self.assertIn("Put it back from a copy", done.err)
+        self.assertIn(path, done.err)
+        self.assertEqual([w for w in self.words_there() if w[0] != path], [])
+        self.bench.call("abandon", path, "--reason", "a test", "--yes", code=0)
+        self.assertNotIn("not here", self.bench.call("erase", "--user", "q" * 26, "--yes", *CASE, code=(0, 1)).err)
+
     def test_erase_with_a_bundle_nowhere(self):
-        """Whoever puts it back later is told."""
-        path = self.paths()[0]
-        os.unlink(os.path.join(self.archive, path))
-        self.store.drop(PREFIX + path)
-        self.assertIn("put back from a copy", self.erase().err)
+        self.store.drop(PREFIX + self.paths()[0])
+        self.erase_without(self.paths()[0])
+
+    def test_erase_with_a_bundle_replaced_there(self):
+        """Another's bytes in its place are no copy."""
+        self.store.write(PREFIX + self.paths()[0], self.there()[self.paths()[1]])
+        self.erase_without(self.paths()[0])
+
+    def test_erase_behind_a_link(self):
+        """A folder that was moved to another disk, with a link in its place: what is behind it is not read, so it is not here."""
+        month = os.path.dirname(os.path.join(self.archive, self.paths()[0]))
+        os.rename(month, os.path.join(self.archive, "..", "moved"))
+        os.symlink(os.path.join(self.archive, "..", "moved"), month)
+        self.assertIn("not here", self.erase(VERIFY).err)
+        os.unlink(month)
+        with open(month, "w", encoding="ascii"):
+            pass
+        self.assertNotEqual(self.bench.call("fetch").code, 0)
+        self.assertIn("not here", self.erase(VERIFY).err)
+        os.unlink(month)
+        os.rename(os.path.join(self.archive, "..", "moved"), month)
+        self.erase()
+        self.assertEqual(self.words_there(), [])
+
+    def test_erase_with_an_unknown_object(self):
+        """A bundle of a host that was lost in the night: no line knows it, and the person may be in it."""
+        self.store.write(PREFIX + "bundles/2026/01/mmr1-accelerator-never-000099-abcdefabcdef.tar.zst", b"who knows")
+        self.assertIn("does not know", self.erase(VERIFY).err)
+        self.store.drop(PREFIX + "bundles/2026/01/mmr1-accelerator-never-000099-abcdefabcdef.tar.zst")
+        self.bench.call("erase", "--user", "q" * 26, "--yes", *CASE, code=(0, 1))
+        self.assertEqual(self.words_there(), [])
 
     def test_erase_refused(self):
         """Neither file goes before the mirror has the newer one and not the older."""
