@@ -2,21 +2,37 @@
 # From a fresh Debian 12 to an archived and cleaned Mattermost database, in a folder of its own.
 #   docs/quickstart.sh [FOLDER]     (default: a new folder below /tmp; it stays, to be looked at)
 set -euo pipefail
+dir=$(realpath -m -- "${1:-$(mktemp -d /tmp/mmretain-quickstart-XXXXXX)}")
 cd "$(dirname "$0")/.."
 repo=$PWD
-tests/install.sh build
+bin=$repo/build/release/engine/cli/mmretain
+python=/usr/bin/python3
 
-dir=${1:-$(mktemp -d /tmp/mmretain-quickstart-XXXXXX)}
+# How to go on in the folder, when its server is stopped.
+again() {
+  cat <<END
+  eval "\$($python $repo/tests/support/cluster.py start $dir/pg)"     # the server, and PGHOST, PGPORT, PGUSER for psql
+  export MM_FILESETTINGS_DIRECTORY=$dir/data                        # where the attachments are
+  export PATH=$(dirname "$bin"):\$PATH
+  cd $dir && mmretain doctor -c policy.yaml
+  $python $repo/tests/support/cluster.py stop $dir/pg --keep          # without --keep the database is removed
+END
+}
+
+if [ -e "$dir/pg" ] || [ -e "$dir/policy.yaml" ]; then
+  echo "quickstart.sh: $dir has been used before; name a new folder, or go on in it:" >&2
+  again >&2
+  exit 2
+fi
+tests/install.sh build
 mkdir -p "$dir"
 chmod 755 "$dir" # as root the server runs as another user
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
-python=/usr/bin/python3
 
 step "build"
 cmake --preset release >/dev/null
 cmake --build --preset release --target mmretain | tail -1
-bin=$repo/build/release/engine/cli/mmretain
 PATH=$(dirname "$bin"):$PATH
 
 step "start a private PostgreSQL in $dir and load a small Mattermost database"
@@ -148,3 +164,7 @@ Look at:
   $dir/thread.html      the page for the auditor: open it in a browser
   $dir/case-26-17.tar.gz  the same for every thread with that word, as one file with its manifest
 END
+
+echo
+echo "The server stops now; to go on in the folder:"
+again
