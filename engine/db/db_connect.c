@@ -82,7 +82,8 @@ static int connect_hint(PGconn *pg, const char *text, struct err *err)
 	if (will_pass(pg))
 		return err_hint(err, "The server takes no more connections now; run again when it does, or raise max_connections.");
 	if (PQconnectionNeedsPassword(pg))
-		return err_hint(err, "The server wants a password: give it in a password file (passfile=FILE, or ~/.pgpass, mode 0600).");
+		return err_hint(err, "The server wants a password: give it in a password file of mode 0600, ~/.pgpass or the one that `passfile=FILE` in the url or the "
+				     "service names. PGPASSFILE and PGPASSWORD are not read.");
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
 		if (strstr(text, refusals[i].part))
 			return err_hint(err, "%s", refusals[i].hint);

@@ -202,6 +202,7 @@ class Tls(unittest.TestCase):
         self.bench.policy(url=f"postgresql://{ROLE}@{HOST}:{PG.port}/{self.bench.name}?{self.settings()}")
         done = self.bench.call("plan", code=12)
         self.assertIn("The server wants a password", done.err)
+        self.assertIn("PGPASSFILE and PGPASSWORD are not read", done.err)
         with open(os.path.join(self.bench.copy.where, ".pgpass"), "w", encoding="utf-8") as f:
             f.write(f"*:*:*:{ROLE}:{WORD}\n")
         os.chmod(f.name, 0o600)
