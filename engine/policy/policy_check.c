@@ -31,27 +31,6 @@ static void check_database(struct problem_list *l, const struct policy *p, const
 	}
 }
 
-static void check_url(struct problem_list *l, const char *url, const struct node *n)
-{
-	const char *host, *at, *colon;
-
-	if (!url || !n)
-		return;
-	host = strstr(url, "://");
-	if (!host || (strncmp(url, "postgres://", 11) != 0 && strncmp(url, "postgresql://", 13) != 0)) {
-		policy_problem(l, n, "`url` is not a PostgreSQL URL");
-		policy_hint(l, "Write it as in `url: postgres://mmretain@db.example.org/mattermost`.");
-		return;
-	}
-	host += 3;
-	at = memchr(host, '@', strcspn(host, "/?"));
-	colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
-	if (!colon && !strstr(url, "password="))
-		return;
-	policy_warning(l, n, "`url` holds a password");
-	policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it here.");
-}
-
 /* s3://bucket/prefix, of letters that mean themselves in a path and in a signature. */
 static bool is_bucket(const char *url)
 {
@@ -210,7 +189,7 @@ void policy_check(struct problem_list *l, struct policy *p, const struct node *r
 	const struct node *rules = policy_node_get(root, "rules"), *holds = policy_node_get(root, "holds");
 
 	check_database(l, p, database);
-	check_url(l, p->database.url, policy_node_get(database, "url"));
+	policy_check_url(l, p->database.url, policy_node_get(database, "url"));
 	if (p->archive.mirror.present)
 		check_mirror(l, &p->archive.mirror, policy_node_get(policy_node_get(root, "archive"), "mirror"));
 	apply_preset(&p->throttle);

@@ -141,6 +141,7 @@ bool policy_guess_size(const char *text, char ret[TIME_TEXT]);
 /* ---- meaning ---- */
 
 void policy_check(struct problem_list *l, struct policy *p, const struct node *root);
+void policy_check_url(struct problem_list *l, const char *url, const struct node *n);
 /* deleted: the policy has `deleted_posts`, so a rule that keeps everything still says what becomes of them. */
 void policy_check_rule(struct problem_list *l, const struct policy_rule *r, const struct node *n, bool deleted);
 void policy_check_hold(struct problem_list *l, const struct policy_hold *h, const struct node *n);

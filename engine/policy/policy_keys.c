@@ -190,8 +190,8 @@ static const struct policy_key database_keys[] = {
 	{.name = "service", .kind = KIND_TEXT, AT(policy_database, service), .max = POLICY_SELECTOR_MAX, .example = "mattermost",
 	 .about = "A service of libpq's `pg_service.conf`."},
 	{.name = "url", .kind = KIND_TEXT, AT(policy_database, url), .max = POLICY_PATH_MAX, .also = "dsn uri connection",
-	 .example = "postgres://mmretain@db.example.org/mattermost",
-	 .about = "A libpq connection URL. Put the password into `~/.pgpass`, not here."},
+	 .example = "postgres://mmretain@db.example.org/mattermost?sslmode=verify-full",
+	 .about = "A libpq connection URL. Put the password into `~/.pgpass`, not here; a host other than this one needs `sslmode=verify-full`."},
 };
 static const struct policy_section database_section = {
 	.name = "`database`", .title = "database", KEYS(database_keys), .about = "How to reach the database: exactly one of these."};

@@ -157,7 +157,7 @@ static const char dangers[] =
 	"* `team` together with direct or group messages, which have no team.\n"
 	"* `until` before `since`; a hold that names nothing.\n"
 	"* Warned about: a deleting rule without `guard`; a `floor` longer than `keep`; keys that have no effect because the rule\n"
-	"  keeps everything; names that no channel, team or account can have; a password in `url`. Warnings do not stop a run.\n"
+	"  keeps everything; names that no channel, team or account can have; a password in `url`, or another host without `sslmode=verify-full`. Warnings do not stop a run.\n"
 	"* Against the database (`mmretain check --db`): two rules that tie for a channel are an error, a name that matches\n"
 	"  nothing is a warning.\n";
 
