@@ -124,6 +124,8 @@ struct binder {
 void policy_bind_section(struct binder *b, const struct policy_section *s, const struct node *map, void *base);
 /* One value of any kind but sections. */
 void policy_bind_value(struct binder *b, const struct policy_key *k, const struct node *v, void *base);
+/* A text in a list of names, globs or tags: false when it is none (then the list says why). */
+bool policy_bind_name_ok(struct binder *b, const struct policy_key *k, const struct node *v);
 bool policy_node_is_null(const struct node *n);
 
 /* ---- nearest words ---- */

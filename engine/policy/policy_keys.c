@@ -155,7 +155,7 @@ static const struct policy_section rule_section = {
 
 static const struct policy_key hold_match_keys[] = {
 	{.name = "users", .kind = KIND_USERS, AT(policy_hold, users), .also = "user authors people", .example = "[j.doe]",
-	 .about = "Account names; covers the threads they wrote in."},
+	 .about = "Account names or ids, with or without `@`; covers the threads they wrote in."},
 	{.name = "channels", .kind = KIND_SELECTORS, AT(policy_hold, channels), .also = "channel", .example = "[\"case-*\"]",
 	 .about = "Channels, by name, id, or glob, of any team and type."},
 	{.name = "teams", .kind = KIND_SELECTORS, AT(policy_hold, teams), .also = "team", .example = "[legal]",

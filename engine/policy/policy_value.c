@@ -404,40 +404,6 @@ static bool item_ok(struct binder *b, const struct policy_key *k, const struct n
 	return k->kind == KIND_CHOICES || text_ok(b, k, v, POLICY_SELECTOR_MAX);
 }
 
-/* Things that can never match are told at once; the rest is found against the database. */
-static bool list_text_ok(struct binder *b, const struct policy_key *k, const struct node *v)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-	const char *open = strchr(v->text, '[');
-
-	if (k->kind == KIND_TAGS) {
-		if (v->text[0] == '#' && v->len > 1 && !strpbrk(v->text, " \t"))
-			return true;
-		policy_problem(b->problems, v, "%s is not a hashtag", Q(v));
-		policy_hint(b->problems, "Write it with `#`, in quotes, such as `\"#keep\"`.");
-		return false;
-	}
-	if (k->kind == KIND_USERS) {
-		if (v->text[strspn(v->text, plain)] == '\0')
-			return true;
-		policy_warning(b->problems, v, "\"%s\" is not an account name: those are lower-case, without `@`", v->text);
-		policy_hint(b->problems, "Write the name from the profile, such as `j.doe`.");
-		return true;
-	}
-	if (k->kind == KIND_TEXTS)
-		return true;
-	if (open && !strchr(open, ']')) {
-		policy_problem(b->problems, v, "the `[` in %s is not closed", Q(v));
-		policy_hint(b->problems, "Close it, as in `\"alarm-[0-9]\"`.");
-		return false;
-	}
-	if (!strpbrk(v->text, "*?[") && v->text[strspn(v->text, plain)] != '\0') {
-		policy_warning(b->problems, v, "%s is not the name of a channel or team: those are lower-case, without spaces", Q(v));
-		policy_hint(b->problems, "Write the name from the address in the browser, not the one that is displayed.");
-	}
-	return true;
-}
-
 static void list_add(struct binder *b, struct policy_list *list, const struct node *v)
 {
 	list->item = mem_grow(b->ctx, list->item, char *, list->n + 1);
@@ -458,7 +424,7 @@ static void bind_item(struct binder *b, const struct policy_key *k, const struct
 		w = find_word(b, k, v);
 		if (w)
 			*(unsigned *)((char *)base + k->at) |= (unsigned)w->value;
-	} else if (list_text_ok(b, k, v)) {
+	} else if (policy_bind_name_ok(b, k, v)) {
 		list_add(b, (struct policy_list *)((char *)base + k->at), v);
 	}
 }

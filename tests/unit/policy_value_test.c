@@ -153,7 +153,10 @@ static const struct {
 	{"match: {}, keep: forever, floor: 90d", "`floor` has no effect"},
 	{"match: {}, keep: forever, archive: {keep_for: 1y}", "`archive` has no effect"},
 	{"match: {team: Legal}, keep: forever", "not the name of a channel or team"},
-	{"match: {}, keep: {for: 1y}, spare: {authors: ['@bot']}, guard: {percent: 9}", "not an account name"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: ['@bot', J.Doe]}, guard: {percent: 9}", NULL},
+	{"match: {}, keep: {for: 1y}, spare: {authors: ['j doe']}, guard: {percent: 9}", "is not an account name: those have"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: ['@']}, guard: {percent: 9}", "is not an account name: those have"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: [j.doe@example.org]}, guard: {percent: 9}", "is not an account name, but an address"},
 	{"match: {}, keep: {for: 1y}, archive: none, because: x, floor: 1mo, guard: {percent: 10}", NULL},
 };
 
