@@ -198,13 +198,23 @@ static bool misspelt(const struct policy_section *s, const struct node *map, con
 	return false;
 }
 
+/* What the reader of the tree complained about, an alias in the place of a value, is part of what stands around it. */
+static bool has_bad(const struct node *v)
+{
+	const struct node *n = v->kind == NODE_SCALAR ? NULL : v->first;
+
+	while (n && !n->bad)
+		n = n->next;
+	return n != NULL;
+}
+
 void policy_bind_section(struct binder *b, const struct policy_section *s, const struct node *map, void *base)
 {
 	for (struct node *v = map->first; v; v = v->next) {
 		size_t before = b->problems->all->n_errors;
 
 		bind_key(b, s, map, v, base);
-		v->bad |= b->problems->all->n_errors > before;
+		v->bad |= b->problems->all->n_errors > before || has_bad(v);
 	}
 	for (size_t i = 0; i < s->n_keys; i++) {
 		const struct policy_key *k = &s->key[i];
