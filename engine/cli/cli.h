@@ -48,11 +48,13 @@ struct cli_option {
 	enum cli_kind kind;
 	const char *words;                            /* of a choice, divided by blanks */
 	uint32_t commands;                            /* bit 1 << CMD_x */
-	const char *help;
+	const char *help;                             /* see cli_option_help */
 };
 
 extern const struct cli_command cli_commands[CMD_COUNT];
 extern const struct cli_option cli_options[OPT_COUNT];
+/* What it means to this command; -1: to all of them. */
+const char *cli_option_help(const struct cli_option *o, int command);
 bool cli_option_fits(enum cli_option_id option, enum cli_command_id command);
 /* The word of `words` (n of them) that was probably meant, or NULL. */
 const char *cli_nearest(const char *typed, const char *const *words, size_t n);

@@ -5,15 +5,16 @@
 
 #include "cli.h"
 
-static void each_option(FILE *out, int command, void (*put)(FILE *out, const struct cli_option *o))
+static void each_option(FILE *out, int command, void (*put)(FILE *out, const struct cli_option *o, int command))
 {
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (cli_option_fits((enum cli_option_id)i, (enum cli_command_id)command))
-			put(out, &cli_options[i]);
+			put(out, &cli_options[i], command);
 }
 
-static void put_long(FILE *out, const struct cli_option *o)
+static void put_long(FILE *out, const struct cli_option *o, int command)
 {
+	(void)command;
 	fprintf(out, " --%s", o->name);
 }
 
@@ -86,13 +87,13 @@ static void quoted(FILE *out, const char *text)
 	}
 }
 
-static void zsh_option(FILE *out, const struct cli_option *o)
+static void zsh_option(FILE *out, const struct cli_option *o, int command)
 {
 	if (o->letter)
 		fprintf(out, " \\\n\t\t'(-%c --%s)'{-%c,--%s}'[", o->letter, o->name, o->letter, o->name);
 	else
 		fprintf(out, " \\\n\t\t'--%s[", o->name);
-	quoted(out, o->help);
+	quoted(out, cli_option_help(o, command));
 	fputc(']', out);
 	if (o->value_name) {
 		fputc(':', out);
@@ -144,7 +145,7 @@ static void fish_command(FILE *out, int id)
 		if (o->words)
 			fprintf(out, " -a '%s'", o->words);
 		fputs(" -d '", out);
-		quoted(out, o->help);
+		quoted(out, cli_option_help(o, id));
 		fputs("'\n", out);
 	}
 	fprintf(out, "complete -c mmretain -n '__fish_seen_subcommand_from %s' -f -a '", cli_commands[id].word);

@@ -61,13 +61,14 @@ static void put_prose(FILE *out, const char *prose)
 	}
 }
 
-static void put_option(FILE *out, const struct cli_option *o)
+static void put_option(FILE *out, const struct cli_option *o, int command)
 {
+	const char *help = cli_option_help(o, command);
 	char usage[64];
 
 	cli_option_usage(o, usage);
 	fprintf(out, "  %-26s ", usage);
-	put_hanging(out, o->help, strlen(o->help), 29);
+	put_hanging(out, help, strlen(help), 29);
 }
 
 static bool is_common(int id)
@@ -84,7 +85,7 @@ void cli_help_list(FILE *out)
 	fputs("\noptions of every command:\n", out);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (is_common(i))
-			put_option(out, &cli_options[i]);
+			put_option(out, &cli_options[i], -1);
 	fputs("\n`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` the exit status.\n", out);
 }
 
@@ -97,10 +98,10 @@ void cli_help_command(FILE *out, enum cli_command_id id)
 	fputs("options:\n", out);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (cli_option_fits((enum cli_option_id)i, id) && !is_common(i))
-			put_option(out, &cli_options[i]);
+			put_option(out, &cli_options[i], (int)id);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (is_common(i))
-			put_option(out, &cli_options[i]);
+			put_option(out, &cli_options[i], (int)id);
 	fprintf(out, "\nexample:\n  %s\n", c->example);
 	if (c->json) {
 		fputs("\nwith --json:\n", out);

@@ -66,7 +66,7 @@ static void roff(FILE *out, const char *text)
 	}
 }
 
-static void man_option(FILE *out, const struct cli_option *o)
+static void man_option(FILE *out, const struct cli_option *o, int command)
 {
 	fputs(".TP\n", out);
 	if (o->letter)
@@ -77,7 +77,7 @@ static void man_option(FILE *out, const struct cli_option *o)
 	if (o->value_name)
 		fprintf(out, " \\fI%s\\fR", o->value_name);
 	fputc('\n', out);
-	roff(out, o->help);
+	roff(out, cli_option_help(o, command));
 	fputc('\n', out);
 }
 
@@ -87,7 +87,7 @@ static void man_options(FILE *out, int command)
 		bool common = cli_options[i].commands == UINT32_MAX;
 
 		if (command < 0 ? common : !common && cli_option_fits((enum cli_option_id)i, (enum cli_command_id)command))
-			man_option(out, &cli_options[i]);
+			man_option(out, &cli_options[i], command);
 	}
 }
 
@@ -201,7 +201,7 @@ static void md_options(FILE *out, int command)
 		if (o->letter)
 			fprintf(out, "`-%c`, ", o->letter);
 		fprintf(out, "`--%s%s%s` | ", o->name, o->value_name ? " " : "", o->value_name ? o->value_name : "");
-		cell(out, o->help);
+		cell(out, cli_option_help(o, command));
 		fputs(" |\n", out);
 	}
 	if (head)

@@ -25,6 +25,19 @@ const struct cli_option cli_options[OPT_COUNT] = {
 #undef X
 };
 
+static const char *const texts[OPT_COUNT][CMD_COUNT] = {
+#define X(option, command, help) [OPT_##option][CMD_##command] = help,
+#include "option_texts.def"
+#undef X
+};
+
+const char *cli_option_help(const struct cli_option *o, int command)
+{
+	const char *own = command < 0 ? NULL : texts[o - cli_options][command];
+
+	return own ? own : o->help;
+}
+
 bool cli_option_fits(enum cli_option_id option, enum cli_command_id command)
 {
 	return (cli_options[option].commands >> command) & 1;

@@ -268,6 +268,27 @@ START_TEST(tables_are_whole)
 }
 END_TEST
 
+/* The help of a command speaks of no other one: no "of `plan`", no list of what each of them does. */
+START_TEST(texts_of_one_command)
+{
+	for (int i = 0; i < OPT_COUNT; i++) {
+		for (int c = 0; c < CMD_COUNT; c++) {
+			const char *help = cli_option_help(&cli_options[i], c);
+
+			ck_assert_msg(cli_option_fits(i, c) || help == cli_options[i].help, "--%s has a text for %s, which does not take it", cli_options[i].name, cli_commands[c].word);
+			ck_assert_msg(help[strlen(help) - 1] != '.', "--%s of %s: full stop", cli_options[i].name, cli_commands[c].word);
+			for (int other = 0; other < CMD_COUNT && cli_option_fits(i, c); other++) {
+				char of[64], list[64];
+
+				snprintf(of, sizeof(of), "of `%s`", cli_commands[other].word);
+				snprintf(list, sizeof(list), "`%s` and ", cli_commands[other].word);
+				ck_assert_msg(!strstr(help, of) && !strstr(help, list), "--%s of %s speaks of %s", cli_options[i].name, cli_commands[c].word, cli_commands[other].word);
+			}
+		}
+	}
+}
+END_TEST
+
 START_TEST(nearest_words)
 {
 	static const char *const words[] = {"status", "report", "run"};
@@ -300,6 +321,7 @@ int main(void)
 	tcase_add_test(parsing, clock_words);
 	tcase_add_test(parsing, next_time_of_day);
 	tcase_add_test(tables, tables_are_whole);
+	tcase_add_test(tables, texts_of_one_command);
 	tcase_add_test(tables, nearest_words);
 	return suite_run(s);
 }
