@@ -68,8 +68,10 @@ struct cli_args {
 	size_t n_operands;
 };
 
-/* Fills *ret, borrowing from argv; touches nothing else.  ERR_USAGE. */
+/* Fills *ret, borrowing from argv; touches nothing else.  ERR_USAGE, with a hint. */
 int cli_parse(void *ctx, int argc, char *const *argv, struct cli_args *ret, struct err *err) MMR_CHECKED;
+/* What is wrong, and the nearest word behind `mmretain ` and before.  ERR_USAGE. */
+int cli_unknown_command(const char *before, const char *word, struct err *err);
 /* "05:30" -> minutes of the day. */
 bool cli_clock_parse(const char *text, int *ret_minutes);
 /* From now until it is that local time of day the next time. */

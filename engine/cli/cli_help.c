@@ -124,10 +124,8 @@ int cli_cmd_help(struct cli *cli, struct err *err)
 	const char *format = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "text";
 	enum cli_command_id id = a->n_operands ? find(a->operand[0]) : CMD_COUNT;
 
-	if (a->n_operands && id == CMD_COUNT) {
-		err_set(err, ERR_USAGE, "unknown command \"%s\"", a->operand[0]);
-		return err_hint(err, "See `mmretain help` for the list of commands.");
-	}
+	if (a->n_operands && id == CMD_COUNT)
+		return cli_unknown_command("help ", a->operand[0], err);
 	if (a->n_operands && strcmp(format, "text") != 0)
 		return err_set(err, ERR_USAGE, "--format prints the whole manual, not one command");
 	if (strcmp(format, "man") == 0)

@@ -160,7 +160,7 @@ static int take_option(struct parse *p, int id, const char *value, struct err *e
 	return 0;
 }
 
-static int unknown_command(const char *word, struct err *err)
+int cli_unknown_command(const char *before, const char *word, struct err *err)
 {
 	const char *words[CMD_COUNT], *meant;
 
@@ -169,7 +169,7 @@ static int unknown_command(const char *word, struct err *err)
 	meant = cli_nearest(word, words, CMD_COUNT);
 	err_set(err, ERR_USAGE, "unknown command \"%s\"", word);
 	if (meant)
-		return err_hint(err, "Did you mean `mmretain %s`?", meant);
+		return err_hint(err, "Did you mean `mmretain %s%s`?", before, meant);
 	return err_hint(err, "See `mmretain help` for the list of commands.");
 }
 
@@ -188,10 +188,10 @@ static int take_operand(struct parse *p, const char *word, struct err *err)
 			return 0;
 		}
 	}
-	return unknown_command(word, err);
+	return cli_unknown_command("", word, err);
 }
 
-static int unknown_option(const char *word, struct err *err)
+static int unknown_option(const struct parse *p, const char *word, struct err *err)
 {
 	const char *names[OPT_COUNT], *meant = NULL;
 	char typed[64];
@@ -207,7 +207,9 @@ static int unknown_option(const char *word, struct err *err)
 	}
 	if (meant)
 		return err_hint(err, "Did you mean --%s?", meant);
-	return err_hint(err, "See `mmretain help COMMAND` for the options of a command.");
+	if (p->seen_command)
+		return err_hint(err, "See `mmretain help %s` for its options.", cli_commands[p->args->command].word);
+	return err_hint(err, "See `mmretain help` for commands and options.");
 }
 
 /* Was a long option written in full? */
@@ -227,9 +229,9 @@ static int take_word(struct parse *p, int c, const char *word, struct err *err)
 	if (c == 1)
 		return take_operand(p, optarg, err);
 	if (id < 0)
-		return unknown_option(strncmp(word, "--", 2) == 0 ? word : letter, err);
+		return unknown_option(p, strncmp(word, "--", 2) == 0 ? word : letter, err);
 	if (strncmp(word, "--", 2) == 0 && !in_full(word, id))
-		return unknown_option(word, err);
+		return unknown_option(p, word, err);
 	if (c == '?')
 		return err_set(err, ERR_USAGE, "option --%s takes no value", cli_options[id].name);
 	if (c == ':')
@@ -260,6 +262,19 @@ static int split(struct parse *p, int argc, char *const *argv, struct err *err)
 	return r;
 }
 
+/* A command without operands that reads a policy: the word is probably its file. */
+static int unexpected_word(const struct cli_args *a, const char *word, struct err *err)
+{
+	const struct cli_command *c = &cli_commands[a->command];
+	size_t n = strlen(word);
+	bool file = strchr(word, '/') || (n > 5 && !strcmp(word + n - 5, ".yaml")) || (n > 4 && !strcmp(word + n - 4, ".yml"));
+
+	err_set(err, ERR_USAGE, "unexpected word \"%s\" after \"%s\"", word, c->word);
+	if (file && !a->value[OPT_CONFIG] && cli_option_fits(OPT_CONFIG, a->command))
+		return err_hint(err, "A policy file is named with -c: `mmretain %s -c %s`.", c->word, word);
+	return err_hint(err, "See `mmretain help %s`.", c->word);
+}
+
 static int check_fit(const struct cli_args *a, struct err *err)
 {
 	const struct cli_command *c = &cli_commands[a->command];
@@ -274,10 +289,8 @@ static int check_fit(const struct cli_args *a, struct err *err)
 		err_set(err, ERR_USAGE, "\"%s\" needs %s", c->word, c->operands);
 		return err_hint(err, "For example: %s", c->example);
 	}
-	if (c->max_operands >= 0 && a->n_operands > (size_t)c->max_operands) {
-		err_set(err, ERR_USAGE, "unexpected word \"%s\" after \"%s\"", a->operand[c->max_operands], c->word);
-		return err_hint(err, "See `mmretain help %s`.", c->word);
-	}
+	if (c->max_operands >= 0 && a->n_operands > (size_t)c->max_operands)
+		return unexpected_word(a, a->operand[c->max_operands], err);
 	return 0;
 }
 
@@ -314,6 +327,15 @@ static bool take_over(struct parse *p)
 	return true;
 }
 
+static int refused(const struct parse *p, struct err *err)
+{
+	if (*err->hint)
+		return err->code;
+	if (!p->seen_command)
+		return err_hint(err, "See `mmretain help` for commands and options.");
+	return err_hint(err, "`mmretain help %s` has the options and an example.", cli_commands[p->args->command].word);
+}
+
 int cli_parse(void *ctx, int argc, char *const *argv, struct cli_args *ret, struct err *err)
 {
 	struct cli_args args = {.n_operands = 0};
@@ -323,7 +345,7 @@ int cli_parse(void *ctx, int argc, char *const *argv, struct cli_args *ret, stru
 	build_tables(&p);
 	r = argc > 1 ? split(&p, argc, argv, err) : 0;
 	if (r < 0)
-		return r;
+		return refused(&p, err);
 	if (!take_over(&p)) {
 		if (!p.seen_command) {
 			err_set(err, ERR_USAGE, "no command given");
@@ -333,7 +355,7 @@ int cli_parse(void *ctx, int argc, char *const *argv, struct cli_args *ret, stru
 		if (r == 0)
 			r = check_together(&args, err);
 		if (r < 0)
-			return r;
+			return refused(&p, err);
 	}
 	*ret = args;
 	return 0;

@@ -10,6 +10,7 @@
 #include "cli.h"
 
 static const char *color_when; /* --color; NULL: not given, or not read yet */
+static enum cli_command_id asked = CMD_HELP; /* for hints */
 
 static bool want_color(const char *when, int fd)
 {
@@ -23,6 +24,8 @@ static bool want_color(const char *when, int fd)
 /* For errors that come from deep below and have no hint of their own. */
 static const char *way_out(const struct err *err)
 {
+	static char text[80];
+
 	switch (err->sys_errno) {
 	case ENOENT:
 	case ENOTDIR:
@@ -36,7 +39,10 @@ static const char *way_out(const struct err *err)
 	case EDQUOT:
 		return "Make room on its disk, and give the same command again.";
 	}
-	return err->code == -ERR_USAGE ? "`mmretain help COMMAND` has the options and an example." : "";
+	if (err->code != -ERR_USAGE)
+		return "";
+	snprintf(text, sizeof(text), "`mmretain help %s` has the options and an example.", cli_commands[asked].word);
+	return text;
 }
 
 void cli_print_error(const struct err *err)
@@ -123,8 +129,10 @@ int cli_run(int argc, char *const *argv)
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
 		setlocale(LC_CTYPE, "");
 	r = cli_parse(ctx, argc, argv, &args, &err);
-	if (r == 0)
+	if (r == 0) {
+		asked = args.command;
 		r = act(&args, &err);
+	}
 	cli_progress_clear();
 	if (flush_output(&flush_err) < 0) {
 		cli_print_error(&flush_err);
