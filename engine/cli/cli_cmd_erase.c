@@ -232,6 +232,18 @@ static int unknown(const struct erase *e, struct err *err)
 	return err_hint(err, "Give the name as it was when it was archived, or the id. A person who was erased has no name in the bundles any more.");
 }
 
+/* What stays is the error then, and would hide that the rest was not taken either. */
+static int not_done(const struct erase *e, struct err *err)
+{
+	char *what;
+
+	if (e->act || cli_given(e->cli, OPT_DRY_RUN))
+		return err->code;
+	what = mem_strdup(e->cli->ctx, err->msg);
+	snprintf(err->msg, sizeof(err->msg), "nothing was done without --yes; with it %s", what);
+	return err->code;
+}
+
 static int act(struct erase *e, struct err *err)
 {
 	struct cli *cli = e->cli;
@@ -248,7 +260,7 @@ static int act(struct erase *e, struct err *err)
 	printed = cli->json ? print_json(e, &print_err) : print_text(e, &print_err);
 	if (printed < 0 && r == 0)
 		*err = print_err;
-	return r < 0 ? r : printed;
+	return r < 0 ? not_done(e, err) : printed;
 }
 
 int cli_cmd_erase(struct cli *cli, struct err *err)

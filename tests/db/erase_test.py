@@ -314,6 +314,8 @@ class Erase(unittest.TestCase):
         self.bench.call("hold", "add", thread.root.id, "--case", "court", code=0)
         done = self.erase("-n", code=17)
         self.assertIn("is held, case court", done.out)
+        self.assertNotIn("nothing was done", done.err)
+        self.assertRegex(self.erase(code=17).err, r"error: nothing was done without --yes; with it 1 bundle stays as it is: ")
         done = json.loads(self.erase("--yes", "--json", code=17).out)
         self.assertEqual([b["state"] for b in done["bundles"]].count("held"), 1)
         self.bench.call("hold", "release", thread.root.id, "--case", "court", code=0)
