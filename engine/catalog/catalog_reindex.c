@@ -31,6 +31,7 @@ static int reindex_build(struct reindex *r, const char *rel_path, bool anew, str
 	struct catalog_side *side;
 
 	if (!side_wanted(r->store, rel_path)) {
+		r->sum->small++;
 		(void)unlinkat(r->store->root_dirfd, side_rel_path(tmp, rel_path), 0); /* of an earlier version; usually there is none */
 		return 0;
 	}

@@ -30,7 +30,11 @@ int catalog_add_bundle(const struct store *store, const char *rel_path, struct e
 typedef void (*catalog_failed_fn)(void *payload, const char *rel_path, const struct err *why);
 int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload,
 			struct err *err) MMR_CHECKED;
-struct catalog_totals { uint64_t bundles, built, failed, bundle_bytes, index_bytes; };
+struct catalog_totals {
+	uint64_t bundles, failed, bundle_bytes, index_bytes;
+	uint64_t built; /* index files that were written */
+	uint64_t small; /* bundles that are too small for one: always read anew, into the catalog alone */
+};
 /* Build what is missing or stale (all: everything) and catalog.sqlite from scratch, into new files that replace the old ones.  A bundle
  * that cannot be read is counted in failed and warned about. */
 int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,

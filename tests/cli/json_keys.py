@@ -93,7 +93,10 @@ class Keys(exit_codes.Base):
         self.document("report", "last", skip=WORDS | LINES)
         self.document("verify", "--mirror", "sums")
         self.document("fetch", "-n")
-        self.document("reindex", "--all")
+        totals = self.document("reindex", "--all")
+        self.assertGreater(totals["small"], 0)
+        self.assertEqual(totals["built"] + totals["small"], totals["bundles"])
+        self.call(0, "reindex", "--all", out=rf"^{totals['bundles']} bundles? \(.*\), {totals['built']} index files? built, {totals['small']} small bundles? read into the catalog alone")
         thread = self.document("find", *CASE, "--after", "2000-01-01")["hits"][0]["thread"]
         self.document("export", thread, "--out", os.path.join(self.copy.where, "page.html"), *CASE)
         self.document("export", thread, "--out", os.path.join(self.copy.where, "pack.zip"), *CASE)
