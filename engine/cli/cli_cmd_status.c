@@ -7,6 +7,7 @@
 
 #include <mmretain/store.h>
 
+#include "cli_audit.h"
 #include "cli_status.h"
 
 #define RUNS_SHOWN 10
@@ -327,10 +328,8 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 	struct status st = {.cli = cli};
 	bool metrics = cli_given(cli, OPT_METRICS);
 	const struct protocol_query q = {.newest = RUNS_SHOWN};
-	int r = metrics && cli->json ? err_set(err, ERR_USAGE, "`--metrics` and `--json` are two forms of one result: give one of them") : cli_load_policy(cli, err);
+	int r = metrics && cli->json ? err_set(err, ERR_USAGE, "`--metrics` and `--json` are two forms of one result: give one of them") : cli_open_archive(cli, /* writable= */ false, err);
 
-	if (r == 0)
-		r = cli_open_store(cli, /* writable= */ false, err);
 	if (r == 0)
 		r = store_free_bytes(cli->store, &st.free_bytes, err);
 	if (r == 0)

@@ -19,7 +19,7 @@ int cli_probe_mirror(struct cli *cli, struct cli_mirror_probe *ret, struct err *
 	struct mirror *m = NULL;
 	int r = cli_open_mirror(cli, &m, err);
 
-	*ret = (struct cli_mirror_probe){.has = cli->policy->archive.mirror.present};
+	*ret = (struct cli_mirror_probe){.has = cli->policy && cli->policy->archive.mirror.present};
 	if (r == 0 && m) {
 		r = mirror_probe(m, err);
 		ret->versions = mirror_keeps_versions(m);
@@ -124,7 +124,7 @@ void cli_mirror_state(struct cli *cli, struct cli_mirror_state *ret)
 	struct err err = {0};
 	int r;
 
-	*ret = (struct cli_mirror_state){.has = cli->policy->archive.mirror.present};
+	*ret = (struct cli_mirror_state){.has = cli->policy && cli->policy->archive.mirror.present};
 	if (!ret->has)
 		return;
 	if ((r = cli_open_mirror(cli, &m, &err)) == 0 && (r = run_mirror_look(cli->ctx, m, cli->store, RUN_MIRROR_LIST, &cli->progress, &report, &err)) == 0) {
