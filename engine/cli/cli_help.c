@@ -1,11 +1,14 @@
 /*
  * cli_help.c - help on the terminal, from the tables.
  */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "cli.h"
 
-#define HELP_COLUMNS 100
+enum { MOST_COLUMNS = 100, LEAST_COLUMNS = 40, TEXT_AT = 29, NARROW = 72 };
 
 const char *cli_version(void)
 {
@@ -19,17 +22,31 @@ void cli_option_usage(const struct cli_option *o, char ret[64])
 	snprintf(ret + n, 64 - (size_t)n, "--%s%s%s", o->name, o->value_name ? " " : "", o->value_name ? o->value_name : "");
 }
 
+/* As wide as the terminal, or COLUMNS, allows; a pipe without it gets what is good to read. */
+static size_t columns(void)
+{
+	const char *text = getenv("COLUMNS");
+	struct winsize size = {0};
+	long n = text ? strtol(text, NULL, 10) : 0;
+
+	if (n <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		n = size.ws_col;
+	if (n <= 0 || n > MOST_COLUMNS)
+		return MOST_COLUMNS;
+	return n < LEAST_COLUMNS ? LEAST_COLUMNS : (size_t)n;
+}
+
 /* One paragraph, wrapped, every line but the first indented; `backticks` are for other outputs. */
 static void put_hanging(FILE *out, const char *text, size_t len, size_t indent)
 {
-	size_t column = indent;
+	size_t column = indent, most = columns();
 
 	for (size_t i = 0; i < len;) {
 		size_t word = strcspn(text + i, " \n");
 
 		if (word > len - i)
 			word = len - i;
-		if (column > indent && column + 1 + word > HELP_COLUMNS) {
+		if (column > indent && column + 1 + word > most) {
 			fprintf(out, "\n%*s", (int)indent, "");
 			column = indent;
 		} else if (column > indent) {
@@ -67,8 +84,13 @@ static void put_option(FILE *out, const struct cli_option *o, int command)
 	char usage[64];
 
 	cli_option_usage(o, usage);
-	fprintf(out, "  %-26s ", usage);
-	put_hanging(out, help, strlen(help), 29);
+	if (columns() < NARROW) {
+		fprintf(out, "  %s\n", usage);
+		put_wrapped(out, help, strlen(help), 8);
+	} else {
+		fprintf(out, "  %-26s ", usage);
+		put_hanging(out, help, strlen(help), TEXT_AT);
+	}
 }
 
 static bool is_common(int id)
@@ -78,15 +100,20 @@ static bool is_common(int id)
 
 void cli_help_list(FILE *out)
 {
+	static const char last[] = "`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` the exit status.";
+
 	fprintf(out, "mmretain %s - retention and archive for Mattermost\n\n", cli_version());
 	fputs("usage: mmretain COMMAND [OPTIONS]\n\ncommands:\n", out);
-	for (int i = 0; i < CMD_COUNT; i++)
-		fprintf(out, "  %-12s %s\n", cli_commands[i].word, cli_commands[i].summary);
+	for (int i = 0; i < CMD_COUNT; i++) {
+		fprintf(out, "  %-12s ", cli_commands[i].word);
+		put_hanging(out, cli_commands[i].summary, strlen(cli_commands[i].summary), 15);
+	}
 	fputs("\noptions of every command:\n", out);
 	for (int i = 0; i < OPT_COUNT; i++)
 		if (is_common(i))
 			put_option(out, &cli_options[i], -1);
-	fputs("\n`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` the exit status.\n", out);
+	fputc('\n', out);
+	put_wrapped(out, last, strlen(last), 0);
 }
 
 void cli_help_command(FILE *out, enum cli_command_id id)

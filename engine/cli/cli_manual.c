@@ -33,6 +33,7 @@ static const struct { const char *path, *text; } files[] = {
 static const struct { const char *name, *text; } variables[] = {
 	{"MM_SQLSETTINGS_DATASOURCE", "overrides the data source of Mattermost's config.json, as it does for the server"},
 	{"MM_FILESETTINGS_DIRECTORY", "overrides the attachment folder of config.json"},
+	{"COLUMNS", "how wide `help` is, at most 100; without it as wide as the terminal"},
 	{"NO_COLOR", "when set, `--color auto` means `never`"},
 	{"TMPDIR", "where large sorts put their work files (default /tmp)"},
 };
