@@ -139,9 +139,35 @@ static bool clock_part(const char **p, struct tm *tm, int *frac_ms, int *offset_
 	return eat(p, 'Z');
 }
 
+static bool date_part(const char **p, struct tm *tm)
+{
+	if (!digits(p, 4, &tm->tm_year) || !eat(p, '-') || !digits(p, 2, &tm->tm_mon) || !eat(p, '-') || !digits(p, 2, &tm->tm_mday))
+		return false;
+	tm->tm_year -= 1900;
+	tm->tm_mon -= 1;
+	return true;
+}
+
+/* *ret_s: with what tm has of a clock. */
+static bool in_calendar(const struct tm *tm, time_t *ret_s)
+{
+	struct tm check = *tm;
+
+	*ret_s = timegm(&check);
+	return check.tm_mon == tm->tm_mon && check.tm_mday == tm->tm_mday;
+}
+
+bool time_no_such_day(const char *text)
+{
+	struct tm tm = {0};
+	time_t t;
+
+	return date_part(&text, &tm) && (!*text || *text == 'T' || *text == ' ') && !in_calendar(&tm, &t);
+}
+
 bool time_parse(const char *text, int64_t *ret_ms)
 {
-	struct tm tm = {0}, check;
+	struct tm tm = {0};
 	const char *p = text;
 	char *end;
 	int frac_ms = 0, offset_min = 0;
@@ -153,18 +179,14 @@ bool time_parse(const char *text, int64_t *ret_ms)
 		*ret_ms = raw;
 		return true;
 	}
-	if (!digits(&p, 4, &tm.tm_year) || !eat(&p, '-') || !digits(&p, 2, &tm.tm_mon) || !eat(&p, '-') || !digits(&p, 2, &tm.tm_mday))
+	if (!date_part(&p, &tm))
 		return false;
 	if ((eat(&p, 'T') || eat(&p, ' ')) && !clock_part(&p, &tm, &frac_ms, &offset_min))
 		return false;
 	if (*p || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 59)
 		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
-	check = tm;
-	t = timegm(&check);
-	if (check.tm_mon != tm.tm_mon || check.tm_mday != tm.tm_mday)
-		return false; /* no such day */
+	if (!in_calendar(&tm, &t))
+		return false;
 	*ret_ms = ((int64_t)t - offset_min * 60) * 1000 + frac_ms;
 	return true;
 }

@@ -111,7 +111,7 @@ static const char *value_fault(const struct cli_option *o, const char *value)
 	case KIND_CHOICE:
 		return is_word_of(o->words, value) ? NULL : "it is none of the allowed words";
 	case KIND_TIME:
-		return time_parse(value, &ms) ? NULL : "it is not a time";
+		return time_parse(value, &ms) ? NULL : time_no_such_day(value) ? "there is no such day" : "it is not a time";
 	case KIND_DURATION:
 		return duration_parse(value, &duration) ? NULL : "it is not a duration";
 	case KIND_CLOCK:

@@ -48,9 +48,11 @@ static int parse_json(struct reading *c, const char *text, size_t len, struct er
 	json_error_t problem;
 
 	c->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &problem);
-	if (!json_is_object(c->root)) /* jansson's text may quote what it stumbled over */
-		return err_set(err, ERR_POLICY, "%s: line %d: not a JSON object", c->origin, problem.line > 0 ? problem.line : 1);
-	return 0;
+	if (json_is_object(c->root))
+		return 0;
+	/* jansson's text may quote what it stumbled over */
+	err_set(err, ERR_POLICY, "%s: line %d: not a JSON object", c->origin, problem.line > 0 ? problem.line : 1);
+	return err_hint(err, "Name the server's config.json, or correct it: `jq . FILE` shows most faults; a key that stands there twice is refused, too.");
 }
 
 /* Whoever may write the file chooses where we delete. */

@@ -146,8 +146,14 @@ bool policy_guess_duration(const char *text, char ret[TIME_TEXT])
 		{"mo", "mo"}, {"mon", "mo"}, {"month", "mo"}, {"months", "mo"}, {"y", "y"}, {"yr", "y"},
 		{"year", "y"}, {"years", "y"}, {"h", "h"}, {"hour", "h"}, {"hours", "h"}, {"minutes", "min"},
 	};
+	size_t number = strspn(text, "0123456789");
 	struct duration d;
 
+	/* As other programs write months; a small `m` may be minutes. */
+	if (number && number <= 12 && strcmp(text + number, "M") == 0) {
+		snprintf(ret, TIME_TEXT, "%.*smo", (int)number, text);
+		return duration_parse(ret, &d) && d.months;
+	}
 	return guess(text, units, ARRAY_LEN(units), ret) && duration_parse(ret, &d) && (d.months || d.ms);
 }
 

@@ -301,7 +301,10 @@ static void bind_time(struct binder *b, const struct policy_key *k, const struct
 
 	/* time_parse also takes "17ms", which is for tests and not for a file. */
 	if (only_digits(v->text) || !strchr(v->text, '-') || !time_parse(v->text, &ms)) {
-		policy_problem(b->problems, v, "`%s` is a day or instant, not %s", k->name, Q(v));
+		if (time_no_such_day(v->text))
+			policy_problem(b->problems, v, "`%s`: there is no such day as %s", k->name, Q(v));
+		else
+			policy_problem(b->problems, v, "`%s` is a day or instant, not %s", k->name, Q(v));
 		policy_hint(b->problems, "Write %s or %sT18:00:00Z%s.", k->example, k->example, until ? ", or `until: open`" : "");
 		return;
 	}

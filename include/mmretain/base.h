@@ -240,6 +240,8 @@ void time_pause_ms(int64_t ms);       /* for what a stop request waits for, too;
 void time_format(int64_t ms, char ret[TIME_TEXT]);
 /* RFC 3339 date or date-time ("2025-01-01" = midnight UTC), or bare ms with suffix "ms". */
 bool time_parse(const char *text, int64_t *ret_ms);
+/* It is written as a date, with a clock or without, of a day that no calendar has: 2025-02-30. */
+bool time_no_such_day(const char *text);
 
 struct duration { int32_t months; int64_t ms; };   /* one of the two is 0 */
 /* 30d 12w 6mo 5y 36h 90min 10s 5ms; a bare number is refused. */
