@@ -91,8 +91,8 @@ static const struct policy_key rule_archive_keys[] = {
 };
 static const struct policy_section rule_archive_section = {
 	.name = "the `archive` of a rule", .title = "archive (of a rule)", KEYS(rule_archive_keys),
-	.about = "How long the bundles are kept; without this key they are kept without end. `archive: none` deletes without an "
-		 "archive and needs `because`."};
+	.about = "How long the bundles are kept; without this key they are kept without end. With `keep_for` a bundle holds one month of expiry, so "
+		 "many months with few threads each make many small bundles. `archive: none` deletes without an archive and needs `because`."};
 
 static const struct policy_key guard_keys[] = {
 	{.name = "threads", .kind = KIND_NUMBER, AT(policy_rule, guard_threads), .min = 1, .max = INT64_MAX, .also = "posts max_threads count",
