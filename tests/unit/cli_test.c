@@ -185,7 +185,7 @@ static const struct { const char *line, *message, *hint; } refused[] = {
 	{"version extra", "unexpected word \"extra\"", "mmretain help version"},
 	{"completion", "\"completion\" needs bash|zsh|fish", "mmretain completion bash"},
 	{"version --yes", "option --yes does not belong to \"version\"", "mmretain help version"},
-	{"hold", "\"hold\" needs list|add|release [THREAD...]", "mmretain hold add"},
+	{"hold", "\"hold\" needs list|history|add|release [THREAD...]", "mmretain hold add"},
 	{"run --until 24:00", "bad value \"24:00\" for --until", "05:30"},
 	{"run --until 5:30", "bad value \"5:30\" for --until", "05:30"},
 	{"run --until 0x:30", "bad value \"0x:30\" for --until", "05:30"},
