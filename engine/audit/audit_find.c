@@ -84,8 +84,12 @@ static bool looks_like_id(const char *s)
 	return strlen(s) == 26 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == 26;
 }
 
-static int unknown(const char *what, const char *asked, struct err *err)
+static int unknown(const struct find *f, const char *what, const char *asked, struct err *err)
 {
+	if (f->a->n_missing) {
+		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s \"%s\", and %zu %s missing", what, asked, f->a->n_missing, f->a->n_missing == 1 ? "is" : "are");
+		return err_hint(err, AUDIT_MISSING_HINT);
+	}
 	err_set(err, ERR_NOT_FOUND, "no bundle knows a %s \"%s\"", what, asked);
 	return err_hint(err, "Give the name as it was when it was archived, or the id.");
 }
@@ -101,7 +105,7 @@ static int resolve_one(struct find *f, const char *what, const char *word, const
 		return 0;
 	}
 	rc = catalog_names(f->a->catalog, what, match_name, &r, err);
-	return rc ? rc : to->n > before ? 0 : unknown(word, asked, err);
+	return rc ? rc : to->n > before ? 0 : unknown(f, word, asked, err);
 }
 
 /* Channels of the teams of that name. */
@@ -341,10 +345,10 @@ static int find_bundles(struct find *f, struct err *err)
 		.from_ms = f->q->from_ms, .before_ms = f->q->before_ms, .match = f->words ? words_match(f->ctx, f->words) : NULL,
 		.with_files = f->q->has_file || f->q->file_name,
 	};
-	int rc = 0;
+	int rc = missing_question(f->a, &query, err);
 
-	if (f->by_channel && f->channels.n == 0)
-		return 0;
+	if (rc < 0 || (f->by_channel && f->channels.n == 0))
+		return rc;
 	for (size_t i = 0; i < f->a->catalog->n_bundles && !rc; i++) {
 		void *tmp auto_mem = mem_context(NULL, "frames");
 		struct catalog_hits hits;

@@ -42,6 +42,8 @@ struct audit {
 	struct audit_bundle *bundle;
 	size_t *by_age;                      /* their numbers, oldest first; on demand */
 	struct audit_stats stats;
+	struct missing *missing; size_t n_missing; /* audit_missing.c */
+	char *missing_unknown;
 	bool pass_over;                      /* bundles that cannot be read */
 	struct kept_frame kept;              /* the last one read; data NULL: none */
 	struct audit_bundle *recent[8];      /* open readers, the newest first */
@@ -51,6 +53,13 @@ struct audit {
 int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err *err) MMR_CHECKED;
 /* What came of reading bundle i, when others can answer without it: 0 where audit_pass_over was asked for and it cannot be read, else rc. */
 int bundle_passed(struct audit *a, size_t i, int rc, struct err *err);
+
+/* ---- bundles that are missing (audit_missing.c) ---- */
+void missing_look(struct audit *a);
+/* Whether one that may hold the id, or answer the question, is missing; as bundle_passed.  newer_than: only of those published after it; NULL: of all. */
+int missing_id(struct audit *a, const char *id, const char *newer_than, struct err *err) MMR_CHECKED;
+int missing_question(struct audit *a, const struct catalog_query *q, struct err *err) MMR_CHECKED;
+
 const struct audit_name *names_find(const struct audit_names *n, const char *id);
 
 /* ---- frames (audit_frames.c) ---- */

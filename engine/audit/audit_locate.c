@@ -74,6 +74,8 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 		return err->code;
 	if (a->stats.bundles_unreadable) {
 		err_set(err, ERR_VERIFY, "no archived post or file that can be read has the id \"%s\"", id);
+		if (a->stats.bundles_missing)
+			return err_hint(err, "A bundle is missing that may hold it. " AUDIT_MISSING_HINT);
 		return err_hint(err, "Put the bundles that cannot be read back from a copy of the archive; `mmretain verify` names them.");
 	}
 	err_set(err, ERR_NOT_FOUND, "no archived post or file has the id \"%s\" (%zu bundles looked at)", id, a->catalog->n_bundles);
@@ -189,10 +191,11 @@ int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct 
 			continue;
 		*ret = ref;
 		if (!a->bundle[i].parts)
-			return 0;
+			return missing_id(a, id, a->bundle[i].rel_path, err);
 		part = true;
 	}
-	return part ? 0 : not_found(a, id, err);
+	int rc = len ? missing_id(a, id, NULL, err) : 0;
+	return rc < 0 || part ? rc : not_found(a, id, err);
 }
 
 int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
@@ -212,15 +215,17 @@ int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_re
 	if (rc)
 		list[n] = first;
 	n++;
-	for (size_t i = 0; i < a->catalog->n_bundles; i++) {
+	rc = missing_id(a, first.root, NULL, err);
+	for (size_t i = 0; i < a->catalog->n_bundles && !rc; i++) {
 		if (i == list[0].bundle)
 			continue;
 		rc = bundle_passed(a, i, locate_in(a, i, first.root, &list[n], err), err);
 		if (rc < 0)
 			return rc;
 		n += rc > 0 && a->bundle[i].parts;
+		rc = 0;
 	}
 	*ret = list;
 	*ret_n = n;
-	return 0;
+	return rc;
 }

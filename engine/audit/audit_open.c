@@ -6,16 +6,6 @@
 #include <unistd.h>
 #include <uthash.h>
 
-/* An answer that lacks a bundle looks like any other. */
-static void tell_gone(const struct catalog *c)
-{
-	uint64_t n = catalog_gone(c);
-
-	if (n)
-		log_warn("%llu bundle%s that the catalog lists %s not in the archive: nothing is found in %s; `mmretain verify` tells what has expired from what is missing",
-			 (unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "it" : "them");
-}
-
 int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err)
 {
 	struct audit *a = mem_new(ctx, struct audit);
@@ -26,7 +16,7 @@ int audit_open(void *ctx, const struct store *store, const struct catalog_option
 		talloc_free(a);
 		return rc;
 	}
-	tell_gone(a->catalog);
+	missing_look(a);
 	a->bundle = mem_array(a, struct audit_bundle, a->catalog->n_bundles + 1);
 	for (size_t i = 0; i < a->catalog->n_bundles; i++)
 		a->bundle[i] = (struct audit_bundle){.audit = a, .index = i, .rel_path = a->catalog->bundle[i].rel_path};

@@ -78,8 +78,8 @@ static int listed_member(struct catalog *c, const struct catalog_bundle *b, cons
 	return 0;
 }
 
-/* 1 perhaps, 0 certainly not.  Damage is no answer: perhaps. */
-static int listed_may(struct catalog *c, const struct catalog_bundle *b, const struct catalog_query *q)
+/* Damage is no answer: perhaps. */
+int listed_may(struct catalog *c, const struct catalog_bundle *b, const struct catalog_query *q)
 {
 	struct err err = {0};
 	int may = 1;

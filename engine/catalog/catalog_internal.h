@@ -3,7 +3,7 @@
  *
  * Writing: catalog_build.c reads a bundle once -> catalog_pack.c (ids, people, channels) and FTS5 -> sidecar;
  *          catalog_all.c copies the coarse half of a sidecar into catalog.sqlite; catalog_reindex.c makes that anew.
- * Removing: catalog_forget.c.  What is left of a lost bundle: catalog_lost.c.
+ * Removing: catalog_forget.c.  What is left of a lost bundle: catalog_lost.c, of one that is missing: catalog_absent.c.
  * Reading: catalog_open.c lists, catalog_side.c opens one sidecar, catalog_find.c narrows.
  */
 #ifndef CATALOG_INTERNAL_H
@@ -89,6 +89,9 @@ int side_build(const struct store *store, const char *bundle_rel_path, struct er
 int side_memory(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
 bool side_wanted(const struct store *store, const char *bundle_rel_path);
 
+/* The catalog's coarse answer (catalog_find.c): 1 perhaps, 0 certainly not. */
+int listed_may(struct catalog *c, const struct catalog_bundle *b, const struct catalog_query *q);
+
 /* ---- catalog.sqlite (catalog_all.c) ---- */
 #define CATALOG_NAME "catalog.sqlite"
 #define ANSWERS 64u
@@ -111,6 +114,9 @@ int all_drop(const struct store *store, struct err *err) MMR_CHECKED;
 struct ledger_archive;
 struct lost_known { void *ctx; const struct ledger_archive *ledger; bool asked; };
 int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct lost_known *known, struct err *err) MMR_CHECKED;
+/* What the sidecar, and what a catalog, says of the ids of a bundle that is not there or cannot be read.  ERR_NOT_FOUND, ERR_VERIFY. */
+int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
+int lost_from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
 /* The same of all bundles in catalog.sqlite that are not in the one just made. */
 int lost_keep_left(const struct store *store, struct sq *anew, struct err *err) MMR_CHECKED;
 /* Entries of a catalog just made whose bundles were removed while it was made (catalog_forget.c). */

@@ -57,7 +57,7 @@ static int take_keys(void *ctx, struct sq *side, struct catalog_lost_ids *ret, s
 }
 
 /* The bundle cannot vouch for it any more; its size is what the ledger knows of both. */
-static int from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret, struct err *err)
+int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	char *rel = side_rel_path(tmp, rel_path);
@@ -111,7 +111,7 @@ static int open_catalog(void *ctx, const struct store *store, struct sq **ret, s
 	return sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, ret, err);
 }
 
-static int from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
+int lost_from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
 {
 	auto_stmt sqlite3_stmt *q = NULL;
 	int rc = sq_prepare(s, "SELECT no, blocks FROM bundle WHERE rel_path = ?1", &q, err);
@@ -136,7 +136,7 @@ static int from_catalog(void *ctx, const struct store *store, const char *rel_pa
 	struct sq *s;
 	int rc = store_lock_indexes(store, &lock, err);
 
-	return rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 ? rc : from_list(ctx, s, rel_path, ret, err);
+	return rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 ? rc : lost_from_list(ctx, s, rel_path, ret, err);
 }
 
 static void from_indexes(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret)
@@ -144,7 +144,7 @@ static void from_indexes(void *ctx, const struct store *store, const char *rel_p
 	struct err why = {0};
 
 	*ret = (struct catalog_lost_ids){.kind = CATALOG_LOST_NONE};
-	if (from_side(ctx, store, rel_path, file_bytes, ret, &why) == 0)
+	if (lost_from_side(ctx, store, rel_path, file_bytes, ret, &why) == 0)
 		return;
 	log_debug("%s", why.msg);
 	*ret = (struct catalog_lost_ids){.kind = CATALOG_LOST_NONE};
@@ -327,7 +327,7 @@ int lost_keep(const struct store *store, struct sq *s, const char *rel_path, str
 	struct err none = {0};
 	const char *name;
 
-	if (!split_name(rel_path, &name, digits) || has_expired(store, known, digits) || from_list(tmp, s, rel_path, &ids, &none) < 0 ||
+	if (!split_name(rel_path, &name, digits) || has_expired(store, known, digits) || lost_from_list(tmp, s, rel_path, &ids, &none) < 0 ||
 	    (catalog_lost_read(tmp, store, digits, &saved, &none) == 0 && saved.kind >= ids.kind))
 		return 0;
 	log_info("bundle %s cannot be read; what the catalog knows of its ids is kept in ledger/", name);

@@ -31,7 +31,10 @@ int cli_open_audit(struct cli *cli, struct audit **ret, struct err *err)
 		err_set(err, ERR_USAGE, "reading archived content needs a case and a reason");
 		return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log.");
 	}
-	return audit_open(cli->ctx, cli->store, &options, ret, err);
+	r = audit_open(cli->ctx, cli->store, &options, ret, err);
+	if (r == 0 && audit_missing_unknown(*ret))
+		log_warn("%s: whether bundles are missing is not known", audit_missing_unknown(*ret));
+	return r;
 }
 
 /* ---- the question ---- */
@@ -249,10 +252,16 @@ void cli_audit_stats(const struct cli *cli, const struct audit *a)
 
 int cli_audit_whole(const struct audit *a, struct err *err)
 {
-	uint64_t n = audit_stats(a)->bundles_unreadable;
+	uint64_t n = audit_stats(a)->bundles_unreadable, missing = audit_stats(a)->bundles_missing;
+	const char *what = n == 1 ? "it holds is" : "they hold is";
 
 	if (n == 0)
 		return 0;
-	err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read: what %s not in this answer", (unsigned long long)n, cli_s(n), n == 1 ? "it holds is" : "they hold is");
+	if (n == missing)
+		err_set(err, ERR_VERIFY, "%llu bundle%s %s missing: what %s not in this answer", (unsigned long long)n, cli_s(n), n == 1 ? "is" : "are", what);
+	else
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read: what %s not in this answer", (unsigned long long)n, cli_s(n), what);
+	if (missing)
+		return err_hint(err, "%s", AUDIT_MISSING_HINT);
 	return err_hint(err, "Put the files back from a copy of the archive; `mmretain verify` names the damage.");
 }

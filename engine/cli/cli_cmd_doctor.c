@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <mmretain/audit.h>
 #include <mmretain/ledger.h>
 #include <mmretain/mm.h>
 #include <mmretain/policy.h>
@@ -350,6 +351,18 @@ static void check_expiry(struct doctor *d)
 	talloc_free(a);
 }
 
+static void check_missing(struct doctor *d)
+{
+	const struct ledger_published *missing;
+	struct err err = {0};
+	size_t n;
+
+	if (audit_missing(d->cli->ctx, d->cli->store, &missing, &n, &err) < 0 || n == 0)
+		return; /* check_ledger has told it */
+	warn(d, "bundles", AUDIT_MISSING_HINT, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s", n, n == 1 ? " is" : "s are", missing->rel_path, n == 1 ? "" : " and others",
+	     n == 1 ? "it" : "them");
+}
+
 static void check_archive(struct doctor *d)
 {
 	struct err err = {0};
@@ -363,6 +376,7 @@ static void check_archive(struct doctor *d)
 	check_neighbour(d);
 	check_ledger(d);
 	check_expiry(d);
+	check_missing(d);
 }
 
 static void check_mirror(struct doctor *d)

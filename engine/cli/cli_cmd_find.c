@@ -44,6 +44,7 @@ static int print_json(struct cli *cli, const struct audit *a, const struct audit
 	cli_json_int(read, "bundles", s->bundles_read);
 	cli_json_int(read, "bundles_without_index", s->bundles_without_index);
 	cli_json_int(read, "bundles_unreadable", s->bundles_unreadable);
+	cli_json_int(read, "bundles_missing", s->bundles_missing);
 	cli_json_int(read, "frames", s->frames);
 	cli_json_int(read, "bytes", s->bytes);
 	cli_json_put(doc, "read", read);

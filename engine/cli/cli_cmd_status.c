@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <mmretain/audit.h>
 #include <mmretain/store.h>
 
 #include "cli_audit.h"
@@ -178,6 +179,7 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_put(doc, "overdue", overdue);
 	cli_json_int(doc, "expired", st->overdue.expired);
 	cli_json_int(doc, "lost", st->overdue.lost);
+	cli_json_int(doc, "missing", st->missing);
 	cli_json_int(doc, "held", st->state->n_held);
 	return cli_json_print(doc, err);
 }
@@ -323,6 +325,20 @@ static int print_text(const struct status *st, struct err *err)
 	return 0;
 }
 
+static int look_for_missing(struct status *st, struct err *err)
+{
+	const struct ledger_published *missing;
+	struct cli_health_text *t = &st->words;
+	int r = audit_missing(st->cli->ctx, st->cli->store, &missing, &st->missing, err);
+
+	if (r < 0 || !st->missing)
+		return r < 0 ? r : 0;
+	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
+	t->warning[t->n++] = mem_printf(t->ctx, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s. %s", st->missing, st->missing == 1 ? " is" : "s are",
+					   cli_safe(t->ctx, missing->rel_path), st->missing == 1 ? "" : " and others", st->missing == 1 ? "it" : "them", AUDIT_MISSING_HINT);
+	return 0;
+}
+
 int cli_cmd_status(struct cli *cli, struct err *err)
 {
 	struct status st = {.cli = cli};
@@ -347,6 +363,8 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 	if (r < 0)
 		return r;
 	cli_health_warnings(cli->ctx, &st.health, &st.words);
+	if ((r = look_for_missing(&st, err)) < 0)
+		return r;
 	cli_overdue(st.published, &st.overdue);
 	cli_mirror_state(cli, &st.mirror);
 	if (metrics)

@@ -19,6 +19,7 @@ struct status {
 	struct cli_health_text words;
 	struct cli_mirror_state mirror;
 	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
+	size_t missing;             /* bundles that the ledger says are there */
 };
 
 /* Erasures that were interrupted. */

@@ -70,6 +70,7 @@ static void put_archive(struct metrics *m)
 	one(m, "overdue_bundles", st->overdue.bundles, "Bundles past their time; holds may keep them.");
 	one(m, "expired_bundles", st->overdue.expired, "Bundles that were removed, past their time.");
 	one(m, "lost_bundles", st->overdue.lost, "Bundles that were declared lost.");
+	one(m, "missing_bundles", st->missing, "Bundles that the ledger says are there and that are not.");
 	one(m, "held_threads", st->state->n_held, "Threads that `hold` keeps.");
 	one(m, "waiting_attachments", st->health.files, "Attachments of deleted posts that are still to be removed.");
 	one(m, "erasures_open", status_erasures_open(st), "Erasures that were interrupted.");

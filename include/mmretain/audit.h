@@ -20,14 +20,21 @@
 struct audit;
 /* scan: no index; build: repair sidecars.  Freed with talloc_free. */
 int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err) MMR_CHECKED;
-struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, bundles_unreadable, frames, bytes, rows; };
+struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, bundles_unreadable, bundles_missing /* counted as unreadable too */, frames, bytes, rows; };
 const struct audit_stats *audit_stats(const struct audit *a);
 /* Bundles that the archive once had and that expired.  Walks the ledger. */
 uint64_t audit_expired(const struct audit *a);
 /* Bundles that were declared lost and are not back; 0 as before. */
 uint64_t audit_lost(const struct audit *a);
 
-/* From here on a bundle that is damaged or cannot be read is passed over: warned of once, counted in bundles_unreadable, and the others answer.  Else
+/* Bundles that the ledger says are there and that are not: neither expired, lost nor replaced.  Looks at names only.  1, 0: the ledger knows no bundle at all. */
+struct ledger_published;
+int audit_missing(void *ctx, const struct store *store, const struct ledger_published **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+/* Why an open archive cannot tell whether bundles are missing, or NULL: it can. */
+const char *audit_missing_unknown(const struct audit *a);
+#define AUDIT_MISSING_HINT "Get what is missing back with `mmretain fetch` where the policy has a mirror, else from a copy of the archive; `mmretain abandon` declares a bundle lost."
+
+/* From here on a bundle that is missing, damaged or cannot be read is passed over: warned of once, counted in bundles_unreadable, and the others answer.  Else
  * it is an error.  For looking, not for what must be whole: in it may be a newer state of what was found. */
 void audit_pass_over(struct audit *a);
 

@@ -141,6 +141,13 @@ int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, v
 /* Frames of bundle i that may hold the row with this id (post or file). */
 int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx, struct catalog_hits *ret, struct err *err) MMR_CHECKED;
 
+/* A bundle that should be there and is not (catalog_absent.c): could it hold a row with this id, could it answer this question?  By what indexes
+ * still know of it; true when in doubt.  file_bytes 0: not known.  Freed with ctx. */
+struct catalog_absent;
+struct catalog_absent *catalog_absent_new(void *ctx, struct catalog *c, const char *rel_path, const char *rows_digest, uint64_t file_bytes);
+bool catalog_absent_may_hold(struct catalog_absent *a, const char *id);
+bool catalog_absent_may_answer(struct catalog_absent *a, const struct catalog_query *q);
+
 struct catalog_name { const char *id, *name, *display, *extra /* team of a channel, "bot" of a user */;
 		      const char *members /* JSON array of account names of a group message; only out of a bundle, else "" */; };
 typedef int (*catalog_name_fn)(void *payload, const struct catalog_name *n, struct err *err);

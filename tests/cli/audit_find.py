@@ -333,6 +333,88 @@ class Indexes(Archive, unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (15, ""))
 
 
+class Missing(Archive, unittest.TestCase):
+    """Of three bundles in the ledger one is not there: no answer looks whole that is not, and nobody is told that no bundle has an id."""
+
+    LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "make_ledger.py")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.bundles = sorted(os.path.relpath(os.path.join(d, f), cls.root) for d, _, names in os.walk(cls.root) for f in names if f.endswith(".tar.zst"))
+        cls.path = os.path.join(cls.root, cls.bundles[1])
+        found = json.loads(cls.mmretain("find", "--json", "--limit", "0", "--after", "1990-01-01").stdout)["hits"]
+        cls.of = {path: [h["post"] for h in found if h["bundle"] == path] for path in cls.bundles}
+        cls.ledger()
+        os.rename(cls.path, cls.path + ".away")
+
+    @classmethod
+    def ledger(cls, *more):
+        lines = [{"at": "2026-11-24T01:00:02Z", "type": "published", "run": "r", "bundle": os.path.basename(path), "rel_path": path, "threads": 1, "posts": 1, "rows": 1,
+                  "rows_digest": "%064d" % i, "file_digest": "0" * 64, "expires_ms": 0} for i, path in enumerate(cls.bundles)]
+        subprocess.run([sys.executable, cls.LEDGER, os.path.join(cls.root, "ledger", "entries.jsonl")], text=True, check=True,
+                       input="".join(json.dumps(line) + "\n" for line in [*lines, *more]))
+
+    def setUp(self):
+        self.ledger()
+        self.inside, self.outside = self.of[self.bundles[1]][0], self.of[self.bundles[2]][0]
+
+    def check(self, certain):
+        out = os.path.join(self.tmp, "x.jsonl")
+        done = self.mmretain("show", self.inside, status=15)
+        self.assertIn("no archived post or file that can be read has the id", done.stderr)
+        self.assertIn("mmretain fetch", done.stderr)
+        self.mmretain("find", "--thread", self.inside, status=15)
+        for words in ((self.inside,), ("--after", "1990-01-01")):
+            done = self.mmretain("export", "--as", "jsonl", "--out", out, *words, status=15)
+            self.assertIn(f'bundle "{self.bundles[1]}" is missing', done.stderr)
+            self.assertFalse(os.path.exists(out))
+        done = self.mmretain("find", "--json", "--limit", "0", "--after", "1990-01-01", status=15)
+        doc = json.loads(done.stdout)
+        self.assertEqual([h["post"] for h in doc["hits"]], self.of[self.bundles[0]] + self.of[self.bundles[2]])
+        self.assertEqual((doc["read"]["bundles_unreadable"], doc["read"]["bundles_missing"]), (1, 1))
+        self.assertIn("1 bundle is missing: what it holds is not in this answer", done.stderr)
+        done = self.mmretain("show", self.outside, status=0 if certain else 15)  # parts of it could be there
+        self.assertTrue(done.stdout)
+        if certain:
+            self.assertIn("no archived post or file has the id", self.mmretain("show", "x" * 26, status=1).stderr)
+            self.mmretain("export", "--as", "jsonl", "--out", out, self.outside)
+            os.unlink(out)
+
+    def test_missing(self):
+        side, catalog = self.path.replace(".tar.zst", ".idx"), os.path.join(self.root, "catalog.sqlite")
+        self.check(certain=True)
+        os.rename(side, side + ".away")
+        self.check(certain=True)  # by the catalog
+        self.mmretain("find", "--before", "1990-01-01")  # and it knows that nothing is as old
+        os.unlink(catalog)
+        self.check(certain=False)
+        self.assertIn("and 1 is missing", self.mmretain("find", "--user", "nobody", status=15).stderr)
+        os.rename(side + ".away", side)
+        self.check(certain=True)
+
+    def test_expired_or_lost(self):
+        """What the ledger says is gone is not missing."""
+        for kind in ("expired", "abandoned"):
+            self.ledger({"at": "2026-11-25T01:00:02Z", "type": kind, "bundle": os.path.basename(self.path), "rel_path": self.bundles[1], "reason": "none"})
+            self.mmretain("find", "--after", "1990-01-01")
+            self.mmretain("show", self.inside, status=1)
+
+    def test_status(self):
+        policy = os.path.join(self.tmp, "policy.yaml")
+        write(policy, "version: 1\ndatabase: {service: none}\narchive: {store: %s}\nrules:\n  - {name: all, match: {}, keep: forever}\n" % self.root, "w")
+        os.chmod(policy, 0o600)
+
+        def say(*words):
+            return subprocess.run([MMRETAIN, *words, "-c", policy], capture_output=True, text=True).stdout
+
+        doc = json.loads(say("status", "--json"))
+        self.assertEqual(doc["missing"], 1)
+        self.assertTrue(any(f"1 bundle is missing: {self.bundles[1]}" in w for w in doc["warnings"]), doc["warnings"])
+        self.assertRegex(say("status"), f"warning: 1 bundle is missing: {self.bundles[1]}")
+        self.assertRegex(say("doctor"), f"warn +bundles +1 bundle is missing: {self.bundles[1]}")
+
+
 class Readers(Archive, unittest.TestCase):
     def test_reader_that_left(self):
         """`| head -1`, of much output and of little, in every form: the command ends as if all had been read."""
