@@ -181,12 +181,9 @@ static bool importable(const struct audit_post *p)
 /* What the format cannot say; a thread without its root cannot be said at all. */
 static void count_left_out(struct export *x, const struct audit_thread *t, bool whole)
 {
-	uint64_t n = 0;
-
 	for (size_t i = 0; i < t->n_posts; i++)
-		n += whole || !importable(&t->post[i]);
-	x->sum.posts_left_out += n;
-	x->sum.threads_left_out += whole;
+		x->left.posts += whole || !importable(&t->post[i]);
+	x->left.whole = whole;
 }
 
 static int left_out(struct export *x, struct audit_thread *t, const char *why)

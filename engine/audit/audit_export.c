@@ -217,6 +217,18 @@ void put_base64(struct buf *b, const void *data, size_t len, size_t wrap)
 
 /* ---- threads ---- */
 
+/* A thread of which one part is in the output is in it. */
+static void count_thread(struct export *x, const struct audit_ref *ref, size_t i, size_t n, const struct audit_thread *t)
+{
+	if (i == 0 || strcmp(ref[i].root, ref[i - 1].root) != 0)
+		x->root_written = false;
+	x->sum.threads += !x->left.whole && !x->root_written;
+	x->root_written |= !x->left.whole;
+	x->sum.threads_left_out += !x->root_written && (i + 1 == n || strcmp(ref[i].root, ref[i + 1].root) != 0);
+	x->sum.posts += t->n_posts - x->left.posts;
+	x->sum.posts_left_out += x->left.posts;
+}
+
 static int export_threads(struct export *x, const struct writer *w, const struct audit_ref *ref, size_t n, struct err *err)
 {
 	int rc = 0;
@@ -229,9 +241,9 @@ static int export_threads(struct export *x, const struct writer *w, const struct
 			rc = audit_thread_load(x->audit, &ref[i], tmp, &t, err);
 		if (rc)
 			break;
+		x->left.posts = x->left.whole = 0;
 		rc = w->thread(x, &ref[i], t, err);
-		x->sum.threads += i == 0 || strcmp(ref[i].root, ref[i - 1].root) != 0; /* parts of one thread follow each other */
-		x->sum.posts += t->n_posts;
+		count_thread(x, ref, i, n, t);
 		t->bundle->exported = true;
 		for (size_t k = 0; k < t->n_posts; k++)
 			if (t->post[k].create_ms > x->newest_ms)

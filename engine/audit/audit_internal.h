@@ -124,6 +124,8 @@ struct export {
 	int files_dirfd; char *files_dir;    /* attachments, made on demand */
 	uint32_t n_written;
 	int64_t newest_ms;                   /* of the posts exported */
+	struct { bool whole; uint64_t posts; } left; /* what the writer left out of the thread that it was given last */
+	bool root_written;                   /* something of that thread is in the output; its parts follow each other */
 	struct pack *pack;                   /* NULL: not packed */
 	void *state;                         /* of the format */
 };

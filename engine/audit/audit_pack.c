@@ -130,18 +130,20 @@ int pack_thread(struct export *x, struct audit_thread *t, struct err *err)
 	struct pack *p = x->pack;
 	void *tmp auto_mem = mem_context(NULL, "line");
 	char time[TIME_TEXT] = "";
-	int rc = p->threads_fd >= 0 ? 0 : text_file(p, THREADS, &p->threads_fd, err);
+	bool first = p->threads_fd < 0;
+	int rc = first ? text_file(p, THREADS, &p->threads_fd, err) : 0;
 
-	if (p->threads.len == 0 && x->sum.threads <= 1)
-		buf_puts(&p->threads, "thread\tplace\tfirst_post\tposts\tbundle\textent\n");
+	if (first)
+		buf_puts(&p->threads, "thread\tplace\tfirst_post\tposts\tbundle\textent\tleft_out\n");
 	if (t->n_posts)
 		time_format(t->post[0].create_ms, time);
 	cell(&p->threads, t->root, '\t');
 	cell(&p->threads, audit_place(tmp, t->bundle, t->channel), '\t');
 	cell(&p->threads, time, '\t');
-	buf_printf(&p->threads, "%zu\t", t->n_posts);
+	buf_printf(&p->threads, "%llu\t", (unsigned long long)(t->n_posts - x->left.posts));
 	cell(&p->threads, audit_bundle_path(t->bundle), '\t');
-	cell(&p->threads, t->parts ? "part" : "whole", '\n');
+	cell(&p->threads, x->left.whole ? "left out" : t->parts ? "part" : "whole", '\t');
+	buf_printf(&p->threads, "%llu\n", (unsigned long long)x->left.posts);
 	if (rc || p->threads.len < FLUSH_BYTES)
 		return rc;
 	rc = put_text(p, p->threads_fd, &p->threads, THREADS, err);
@@ -176,7 +178,7 @@ static void describe_format(const struct pack *p, struct buf *b)
 			    "    teams and channels imports the pack as it is: mmctl import upload PACK, then mmctl import process.\n");
 		break;
 	}
-	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle.\n"
+	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle, whether it is whole, a part or left out, number of posts left out.\n"
 		    MANIFEST "\n    The SHA-256 of every file here.\n");
 }
 

@@ -152,7 +152,7 @@ struct audit_export {
 };
 struct audit_exported {
 	uint64_t threads, posts, files, files_missing, bytes, pages;
-	uint64_t threads_left_out, posts_left_out; /* mattermost: what the format cannot say; counted in threads and posts too */
+	uint64_t threads_left_out, posts_left_out; /* mattermost: what the format cannot say; not counted in threads and posts */
 	struct digest pack_sha256; uint64_t pack_bytes;
 };
 /* What a pack of this name is by its end (.zip, .tar, .tar.gz, .tgz, .tar.zst, .tzst); *ret_stem: length without it. */

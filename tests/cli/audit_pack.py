@@ -235,10 +235,20 @@ class Packs(unittest.TestCase):
         doc = json.loads(self.export("bulk2.zip", "--after", "2000-01-01", "--json", form="mattermost").stdout)
         self.assertGreater(doc["left_out"]["threads"], 0)
         self.assertEqual(len({(p["createat"], p["message"]) for p in self.posts.values()} - seen) > 0, doc["left_out"]["posts"] > 0)
+        imported = [line[line["type"]] for line in lines[1:]]
+        count = {"threads": len(imported), "posts": sum(1 + len(p.get("replies", [])) for p in imported)}
+        self.assertEqual({k: doc[k] for k in count}, count, "what was left out is not said to be in it")
+        self.assertRegex(done.stdout, r": %(threads)d threads, %(posts)d posts, " % count)
         self.assertIn("its bundle does not list who was in it", done.stderr)
         self.assertIn("that this format cannot express", done.stderr)
         with zipfile.ZipFile(self.out("bulk.zip")) as z:
             self.assertIn("Left out:   threads: %d, posts: %d" % (doc["left_out"]["threads"], doc["left_out"]["posts"]), z.read("README.txt").decode())
+            self.assertIn("Holds:      threads: %(threads)d, posts: %(posts)d, " % count, z.read("README.txt").decode())
+            rows = [r.split("\t") for r in z.read("threads.tsv").decode().split("\n")[1:-1]]
+        left = [r for r in rows if r[5] == "left out"]
+        self.assertEqual((len(left), len(rows) - len(left)), (doc["left_out"]["threads"], count["threads"]))
+        self.assertEqual((sum(int(r[3]) for r in rows), sum(int(r[6]) for r in rows)), (count["posts"], doc["left_out"]["posts"]))
+        self.assertEqual({r[3] for r in left}, {"0"})
 
 
 if __name__ == "__main__":

@@ -120,8 +120,9 @@ class Check:
         for form in ("html", "jsonl", "csv", "eml", "mattermost"):
             out = os.path.join(os.path.dirname(self.archive.root), f"all-{form}.zip")
             doc = json.loads(self.archive.call("export", "--json", "--as", form, "--after", "1970-01-01", "--out", out))
-            if doc["threads"] != len(self.of_root):
-                problems.append(f"{form}: {doc['threads']} threads exported, {len(self.of_root)} were deleted")
+            threads = doc["threads"] + doc["left_out"]["threads"]
+            if threads != len(self.of_root):
+                problems.append(f"{form}: {threads} threads exported or left out, {len(self.of_root)} were deleted")
         return problems
 
     def without_indexes(self):
