@@ -6,16 +6,47 @@
 
 #include "cli_audit.h"
 
-static enum audit_format format_of(const struct cli *cli)
-{
-	static const char *const words[] = {[AUDIT_HTML] = "html", [AUDIT_JSONL] = "jsonl", [AUDIT_CSV] = "csv", [AUDIT_EML] = "eml",
-					    [AUDIT_MATTERMOST] = "mattermost"};
-	const char *word = cli->args->value[OPT_AS];
+static const char *const formats[] = {[AUDIT_HTML] = "html", [AUDIT_JSONL] = "jsonl", [AUDIT_CSV] = "csv", [AUDIT_EML] = "eml",
+				      [AUDIT_MATTERMOST] = "mattermost"};
 
-	for (size_t i = 0; word && i < ARRAY_LEN(words); i++)
-		if (!strcmp(words[i], word))
-			return (enum audit_format)i;
-	return AUDIT_HTML;
+/* The end of the name that promises a format; NULL: it promises none. */
+static const char *promised(const char *out, enum audit_format *ret)
+{
+	static const struct { const char *end; enum audit_format format; } known[] = {
+		{".html", AUDIT_HTML}, {".htm", AUDIT_HTML}, {".jsonl", AUDIT_JSONL}, {".csv", AUDIT_CSV}, {".eml", AUDIT_EML},
+	};
+	size_t len = strlen(out);
+
+	while (len > 1 && out[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		size_t n = strlen(known[i].end);
+
+		*ret = known[i].format;
+		if (len > n && strncasecmp(out + len - n, known[i].end, n) == 0)
+			return known[i].end;
+	}
+	return NULL;
+}
+
+/* --as, or the end of the name; the two may not contradict.  The name of a pack says nothing of what is in it. */
+static int choose_format(const struct cli *cli, const char *out, enum bundle_pack_kind pack, enum audit_format *ret, struct err *err)
+{
+	const char *word = cli->args->value[OPT_AS], *end = NULL;
+	enum audit_format by_name;
+
+	*ret = AUDIT_HTML;
+	for (size_t i = 0; word && i < ARRAY_LEN(formats); i++)
+		if (!strcmp(formats[i], word))
+			*ret = (enum audit_format)i;
+	if (pack == PACK_NONE)
+		end = promised(out, &by_name);
+	if (end && !word)
+		*ret = by_name;
+	if (!end || *ret == by_name)
+		return 0;
+	err_set(err, ERR_USAGE, "\"%s\" ends in %s, and --as %s writes something else", out, end, word);
+	return err_hint(err, "Give --as %s, or another name.", formats[by_name]);
 }
 
 /* Threads by id, or the threads of a search. */
@@ -136,7 +167,7 @@ static int print_json(const struct audit_export *x, const struct audit_exported 
 int cli_cmd_export(struct cli *cli, struct err *err)
 {
 	struct audit_export x = {
-		.format = format_of(cli), .out = cli->args->value[OPT_OUT], .case_id = cli->args->value[OPT_CASE],
+		.out = cli->args->value[OPT_OUT], .case_id = cli->args->value[OPT_CASE],
 		.verify = !cli_given(cli, OPT_NO_VERIFY), .bom = cli_given(cli, OPT_BOM), .raw_csv = cli_given(cli, OPT_RAW_CSV),
 		.progress = &cli->progress, .asked = cli_asked(cli), .tool = "mmretain " MMR_VERSION,
 	};
@@ -153,6 +184,8 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 	}
 	if (r == 0)
 		r = choose_pack(cli, x.out, &x.pack, err);
+	if (r == 0)
+		r = choose_format(cli, x.out, x.pack, &x.format, err);
 	if (r == 0)
 		r = choose(cli, a, &ref, &n, err);
 	if (r == 0 && n == 0) {

@@ -492,6 +492,23 @@ class Export(Archive, unittest.TestCase):
             if row["k"] == "post":
                 self.assertEqual(row.get("message", ""), self.posts[row["id"]]["message"])
 
+    def test_format_by_name(self):
+        """A name that ends like a format chooses it, and may not lie about it."""
+        first = {"csv": b'"', "CSV": b'"', "jsonl": b'{"k":"post"', "html": b"<!", "htm": b"<!", "txt": b"<!", "csv.bak": b"<!"}
+        for end, begins in first.items():
+            path = self.out("named." + end)
+            self.mmretain("export", self.thread, "--out", path)
+            self.assertEqual(read(path)[:len(begins)], begins, end)
+        self.mmretain("export", self.thread, "--out", self.out("named.eml/"))
+        self.assertTrue(all(n.endswith(".eml") for n in os.listdir(self.out("named.eml"))))
+        for form, end, other in (("html", "csv", "csv"), ("csv", "html", "html"), ("eml", "csv", "csv"), ("mattermost", "jsonl", "jsonl"), ("jsonl", "eml", "eml")):
+            done = self.mmretain("export", self.thread, "--as", form, "--out", self.out("lie." + end), status=2)
+            self.assertIn(f"ends in .{end}, and --as {form} writes something else", done.stderr)
+            self.assertIn(f"Give --as {other}, or another name.", done.stderr)
+            self.assertFalse(os.path.lexists(self.out("lie." + end)))
+        done = self.mmretain("export", self.thread, "--as", "csv", "--out", self.out("named.html.zip"))
+        self.assertIn("sha256", done.stdout)
+
     def test_never_overwrites(self):
         path = self.export("csv", "once.csv")
         self.mmretain("export", "--as", "csv", "--out", path, self.thread, status=2)
