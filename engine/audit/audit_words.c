@@ -96,6 +96,21 @@ static int term_of(struct parse *s, const char *text, size_t len, bool prefix, s
 	return len > 0 ? 0 : nonsense(s, "an empty word");
 }
 
+/* A sign or a word that means something elsewhere in a question: nobody shall believe that it did here. */
+static void tell_plain(const char *text, size_t len, bool phrase)
+{
+	static const char *const operators[] = {"AND", "OR", "NOT"};
+
+	if (memchr(text, '*', len))
+		log_warn("`*` counts only at the end of a word, or behind the closing quotation mark of a phrase: in `%.*s` it is passed over", (int)len, text);
+	for (size_t i = 0; phrase && i < ARRAY_LEN(operators); i++) {
+		size_t n = strlen(operators[i]);
+		for (const char *p = text, *end = text + len; (p = memmem(p, (size_t)(end - p), operators[i], n)); p += n)
+			if ((p == text || strchr(" \t\n", p[-1])) && (p + n == end || strchr(" \t\n", p[n])))
+				log_warn("in the phrase `%.*s` %s is a word like any other", (int)len, text, operators[i]);
+	}
+}
+
 static int parse_term(struct parse *s, struct node **ret)
 {
 	const char *from;
@@ -112,6 +127,7 @@ static int parse_term(struct parse *s, struct node **ret)
 		size_t len = (size_t)(s->p++ - from);
 		bool prefix = s->p < s->end && *s->p == '*';
 		s->p += prefix;
+		tell_plain(from, len, /* phrase= */ true);
 		return term_of(s, from, len, prefix, ret);
 	}
 	from = s->p;
@@ -119,6 +135,8 @@ static int parse_term(struct parse *s, struct node **ret)
 		s->p++;
 	size_t len = (size_t)(s->p - from);
 	bool prefix = len > 1 && from[len - 1] == '*';
+	if (len > 1)
+		tell_plain(from, len - prefix, /* phrase= */ false);
 	return term_of(s, from, len - prefix, prefix, ret);
 }
 

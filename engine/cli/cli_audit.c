@@ -70,17 +70,14 @@ static int number(const struct cli *cli, enum cli_option_id id, uint64_t fallbac
 	return 0;
 }
 
-/* The operands with blanks between; one that holds blanks is a phrase, as the shell's quotes meant. */
+/* All operands are one question, as --words is: the shell's quotes are none of it, and a phrase has its own. */
 static char *words_of(struct cli *cli)
 {
 	struct buf b;
 
 	buf_init(&b, cli->ctx, 1 << 16);
-	for (size_t i = 0; i < cli->args->n_operands; i++) {
-		const char *w = cli->args->operand[i];
-		bool phrase = strpbrk(w, " \t") && !strpbrk(w, "\"()") && !strstr(w, " OR ") && !strstr(w, " AND ") && !strstr(w, "NOT ");
-		buf_printf(&b, phrase ? "%s\"%s\"" : "%s%s", i ? " " : "", w);
-	}
+	for (size_t i = 0; i < cli->args->n_operands; i++)
+		buf_printf(&b, "%s%s", i ? " " : "", cli->args->operand[i]);
 	return b.data;
 }
 

@@ -108,6 +108,33 @@ class Find(Archive, unittest.TestCase):
             for extra in got - want:  # attachment texts, or letters that Python folds otherwise
                 self.assertIn(word, fold(self.posts[extra]["message"] + " Anlage Wärmetauscher"))
 
+    def test_one_rule_for_words(self):
+        """Whatever the shell makes one operand of is the same question, in `find` and in `export --words`; only quotation marks make a phrase."""
+        def exported(words):
+            out = os.path.join(self.tmp, "words.jsonl")
+            self.mmretain("export", "--words", words, "--out", out, "--no-verify")
+            rows = [json.loads(line) for line in read(out).split(b"\n") if line]
+            os.unlink(out)
+            return {r["id"] for r in rows if r["k"] == "post" and not r.get("rootid") and not r.get("originalid")}
+
+        both, phrase = self.ids("der", "die"), self.ids('"der die"')
+        self.assertTrue(phrase < both)
+        self.assertLessEqual(self.by_word["der"] & self.by_word["die"], both)
+        self.assertEqual(self.ids("der die"), both)
+        self.assertEqual(self.ids("kuhl* der"), self.ids("kuhl*", "der"))
+        self.assertEqual(self.ids("pump OR", "magnet"), self.ids("pump OR magnet"))
+        for words in ("der die", '"der die"', "kuhl* der", "pump NOT the"):
+            self.assertEqual(exported(words), {h["thread"] for h in self.hits(words)}, words)
+        for words in (("der", "AND"), ("der AND",), ("OR der",)):
+            self.assertIn("a word is missing", self.mmretain("find", *words, status=2).stderr)
+
+    def test_nothing_passes_for_an_operator(self):
+        for words, said in (('"kuhl* der"', "in `kuhl* der` it is passed over"), ('"der AND die"', "in the phrase `der AND die` AND is a word like any other"),
+                            ("*pump", "in `*pump` it is passed over"), ("pu*mp", "in `pu*mp` it is passed over"), ('"NOT the"', "NOT is a word like any other")):
+            self.assertIn(said, self.mmretain("find", words).stderr)
+        for words in ("pump*", '"der di"*', '"ANDERS ORT"', "kuhl* AND der", "\u2a0d", "*"):
+            self.assertNotIn("warning", self.mmretain("find", words).stderr)
+
     def test_index_and_scan_agree(self):
         users = sorted({p["user"] for p in self.posts.values()})
         channels = sorted({p["channel"] for p in self.posts.values()})
