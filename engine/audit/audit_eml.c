@@ -9,6 +9,7 @@
 
 #define HOST "mmretain.invalid"
 #define ATTACHMENT_MAX ((size_t)64 << 20)
+enum { HEADER_BYTES = 800, NAME_BYTES = 200, TITLE_BYTES = 120 }; /* of a header; of a name of somebody or a place; of the text in a subject */
 
 static int eml_begin(struct export *x, const struct audit_ref *ref, size_t n, struct err *err)
 {
@@ -17,6 +18,16 @@ static int eml_begin(struct export *x, const struct audit_ref *ref, size_t n, st
 	(void)err;
 	x->files_dir = mem_strdup(x->ctx, "files");
 	return 0;
+}
+
+/* At most max bytes, and no half character. */
+static size_t fitting(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+		max--;
+	return max;
 }
 
 /* Encoded words (RFC 2047), each whole characters and short enough for one line: whatever is in the text, it stays in its header. */
@@ -41,7 +52,7 @@ static void header(struct buf *b, const char *name, const char *text)
 	if (len > 0 && len < 900 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == len)
 		buf_puts(b, text);
 	else
-		encoded(b, text, len > 800 ? 800 : len);
+		encoded(b, text, fitting(text, len, HEADER_BYTES));
 	buf_puts(b, "\r\n");
 }
 
@@ -69,10 +80,21 @@ static void percent(struct buf *b, const char *text)
 	}
 }
 
-static void text_part(struct buf *b, const struct audit_post *p)
+/* A mail must have a Date.  Only erased posts have no time: their text is ours, and the message of nobody. */
+static const char *timeless(const struct audit_post *p)
 {
+	if (!p->timeless)
+		return NULL;
+	return p->create_ms == 0 ? "unknown; Date is the first moment of the epoch, because a mail must have one" :
+				  "unknown; Date is that of the post before it, because a mail must have one";
+}
+
+static void text_part(struct buf *b, const struct audit_post *p, void *tmp)
+{
+	const char *text = timeless(p) ? mem_printf(tmp, "%s\nTime of this post: %s.\n", p->message, timeless(p)) : p->message;
+
 	buf_puts(b, "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
-	put_base64(b, p->message, p->message_len, 76);
+	put_base64(b, text, timeless(p) ? strlen(text) : p->message_len, 76);
 }
 
 static int file_part(struct export *x, struct audit_thread *t, const struct audit_file *f, const char *boundary, void *tmp, struct err *err)
@@ -101,20 +123,44 @@ static int file_part(struct export *x, struct audit_thread *t, const struct audi
 	return 0;
 }
 
+/* What every other format says of a post beside its text. */
+static const char *mark(const struct audit_post *p, void *tmp)
+{
+	int64_t ms = p->delete_ms > 0 ? p->delete_ms : p->edit_ms;
+	char at[TIME_TEXT];
+
+	if (p->timeless || p->original[0])
+		return p->timeless ? "[time unknown] " : "[earlier version] ";
+	if (ms <= 0)
+		return "";
+	time_format(ms - ms % 1000, at);
+	return mem_printf(tmp, "[%s %s] ", p->delete_ms > 0 ? "deleted" : "edited", at);
+}
+
+/* Of the first line of the thread as much as a list of mails shows. */
+static const char *subject(const struct audit_thread *t, const struct audit_post *p, const char *place, void *tmp)
+{
+	const char *first = t->n_posts ? t->post[0].message : "";
+	size_t line = strcspn(first, "\r\n"), cut = fitting(first, line, TITLE_BYTES);
+
+	return mem_printf(tmp, "%s%s%.*s: %.*s%s", mark(p, tmp), p == &t->post[0] && !t->parts ? "" : "Re: ", (int)fitting(place, strlen(place), NAME_BYTES), place, (int)cut, first,
+			  cut < line ? "…" : "");
+}
+
 static void headers(struct export *x, struct audit_thread *t, const struct audit_post *p, void *tmp)
 {
 	struct buf *b = &x->out.b;
 	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
 	char *place = audit_place(tmp, t->bundle, t->channel), date[AUDIT_CLOCK];
-	const char *first = t->n_posts ? t->post[0].message : "";
 
 	rfc5322_date(p->create_ms, date);
 	buf_printf(b, "Date: %s\r\nFrom: ", date);
-	encoded(b, user->display[0] ? user->display : user->name, strnlen(user->display[0] ? user->display : user->name, 200));
+	const char *name = user->display[0] ? user->display : user->name;
+	encoded(b, name, fitting(name, strlen(name), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
-	encoded(b, place, strnlen(place, 200));
+	encoded(b, place, fitting(place, strlen(place), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@channel." HOST ">\r\n", local_part(tmp, t->channel));
-	header(b, "Subject", mem_printf(tmp, "%s%s: %.*s", p == &t->post[0] && !t->parts ? "" : "Re: ", place, (int)strcspn(first, "\n"), first));
+	header(b, "Subject", subject(t, p, place, tmp));
 	buf_printf(b, "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id));
 	if (p != &t->post[0] || t->parts) {
 		buf_printf(b, "In-Reply-To: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
@@ -127,6 +173,8 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
 	header(b, "X-Mattermost-State", p->erased ? "erased" : p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
+	if (timeless(p))
+		header(b, "X-Mmretain-Time", timeless(p));
 	header(b, "X-Mmretain-Bundle", audit_bundle_path(t->bundle));
 	buf_puts(b, "MIME-Version: 1.0\r\n");
 }
@@ -142,12 +190,12 @@ static int mail(struct export *x, struct audit_thread *t, const struct audit_pos
 		return rc;
 	headers(x, t, p, tmp);
 	if (p->n_files == 0) {
-		text_part(b, p);
+		text_part(b, p, tmp);
 		return out_close(x, err);
 	}
 	/* "=_" cannot occur in base64, and every part is base64 */
 	buf_printf(b, "Content-Type: multipart/mixed;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
-	text_part(b, p);
+	text_part(b, p, tmp);
 	for (size_t i = 0; i < p->n_files && !rc; i++)
 		rc = file_part(x, t, &p->file[i], boundary, tmp, err);
 	buf_printf(b, "--%s--\r\n", boundary);

@@ -570,6 +570,24 @@ class Export(Archive, unittest.TestCase):
             self.assertTrue(mail["From"].addresses[0].addr_spec.endswith(".invalid"))
         self.assertEqual(roots, 1)
 
+    def test_subjects_of_mails(self):
+        """They say what is deleted, edited or an earlier version, and are no longer than a list of mails shows."""
+        import email
+        import email.policy
+        folder, seen, cut = self.export("eml", "subjects", "--channel", "chan-1,chan-2,chan-3,chan-4,chan-5,chan-6"), collections.Counter(), 0
+        for name in os.listdir(folder):
+            mail = email.message_from_bytes(read(os.path.join(folder, name)), policy=email.policy.default)
+            state, subject = mail["X-Mattermost-State"], mail["Subject"]
+            begin = {"deleted": r"\[deleted 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ\] ", "edited": r"\[edited 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ\] ",
+                     "earlier-version": r"\[earlier version\] ", "live": ""}[state]
+            self.assertRegex(subject, "^" + begin + ("Re: " if mail["References"] else "") + "accelerator/chan-")
+            title = subject.split(": ", 2 if mail["References"] else 1)[-1] if state != "deleted" and state != "edited" else ""
+            self.assertLessEqual(len(title.encode()), 124)
+            self.assertNotIn("\ufffd", subject)
+            seen[state] += 1
+            cut += title.endswith("…")
+        self.assertTrue(all(seen[s] for s in ("deleted", "edited", "earlier-version", "live")) and cut, seen)
+
     def test_page_and_index(self):
         path = self.export("html", "many.html", "--channel", "chan-1,chan-2,chan-3,chan-4,chan-5,chan-6,chan-7,chan-8,chan-9,chan-10")
         pages = [p for p in os.listdir(self.tmp) if p.startswith("many-")]

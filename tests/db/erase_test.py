@@ -4,6 +4,8 @@
 usage: MMRETAIN=BINARY erase_test.py [-k NAME]
 """
 import collections
+import email
+import email.policy
 import fcntl
 import glob
 import json
@@ -165,6 +167,16 @@ class Erase(unittest.TestCase):
     def read(self, *args, code=0):
         return self.bench.call(*args, *CASE, code=code)
 
+    def timeless_mail(self, folder, post):
+        """Nobody knows when it was: the mail says so, and why it has a Date."""
+        name, = glob.glob(os.path.join(folder, f"*-{post}.eml"))
+        with open(name, "rb") as f:
+            mail = email.message_from_binary_file(f, policy=email.policy.default)
+        self.assertTrue(mail["Subject"].startswith("[time unknown] Re: "), mail["Subject"])
+        self.assertEqual(mail["X-Mattermost-State"], "erased")
+        self.assertTrue(mail["X-Mmretain-Time"].startswith("unknown; Date is that of the post before it"))
+        self.assertRegex(mail.get_content(), r"^\[erased, case DPO-2026-7, .*\]\nTime of this post: unknown; Date is that of the post before it, because a mail must have one\.\n$")
+
     def test_readers(self):
         """What is left of a thread can be found, shown and exported, and cannot be put back."""
         self.run_all()
@@ -188,6 +200,7 @@ class Erase(unittest.TestCase):
             self.read("export", root.root.id, reply.root.id, "--as", form, "--out", out)
             text = b"".join(decompressed(os.path.join(d, n)) for d, _, names in os.walk(out) for n in names) if os.path.isdir(out) else decompressed(out)
             self.assertTrue(b"erased" in text or form in ("mattermost", "eml"), form)
+        self.timeless_mail(os.path.join(self.bench.copy.where, "out-eml"), mine.id)
         done = self.bench.call("restore", root.root.id, "--yes", *CASE, code=16)
         self.assertIn("of a person who was erased (case DPO-2026-7)", done.err)
         self.bench.call("restore", reply.root.id, "--yes", *CASE, code=16)
