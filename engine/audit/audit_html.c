@@ -79,7 +79,13 @@ static void top(struct export *x, struct html *h)
 		put(x, "/");
 		html_text(x, tzname[1]);
 	}
-	put(x, strcmp(local_zone(), "UTC") ? ", with UTC beside them.</p>\n</header>\n" : ".</p>\n</header>\n");
+	put(x, strcmp(local_zone(), "UTC") ? ", with UTC beside them.</p>\n" : ".</p>\n");
+	if (x->options->asked) {
+		put(x, "<p>Asked for: ");
+		html_text(x, x->options->asked);
+		put(x, "</p>\n");
+	}
+	put(x, "</header>\n");
 }
 
 static char *page_name(struct export *x, uint32_t no)

@@ -199,7 +199,10 @@ static void describe(struct pack *p, struct buf *b)
 {
 	struct export *x = p->x;
 	const struct audit_exported *sum = &x->sum;
+	int64_t now_ms = time_now_ms();
+	char made[TIME_TEXT];
 
+	time_format(now_ms - now_ms % 1000, made);
 	buf_puts(b, "Archived chat: what this pack holds, and how to check it\n"
 		    "========================================================\n\n");
 	buf_puts(b, "Case:       ");
@@ -213,6 +216,7 @@ static void describe(struct pack *p, struct buf *b)
 	if (sum->threads_left_out || sum->posts_left_out)
 		buf_printf(b, "Left out:   threads: %llu, posts: %llu that this format cannot express\n", (unsigned long long)sum->threads_left_out,
 			   (unsigned long long)sum->posts_left_out);
+	buf_printf(b, "Made at:    %s (UTC)\n", made);
 	buf_puts(b, "Made by:    ");
 	cell(b, x->options->tool ? x->options->tool : "mmretain", '\n');
 	buf_puts(b, "\nFiles\n-----\n");

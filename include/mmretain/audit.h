@@ -143,7 +143,7 @@ struct audit_export {
 	enum bundle_pack_kind pack;  /* PACK_NONE: files as they are */
 	const char *title;           /* of the page */
 	const char *case_id;
-	const char *asked, *tool;    /* what was asked for, and of which program: for the text of a pack */
+	const char *asked, *tool;    /* what was asked for, and of which program: for a page and the text of a pack */
 	bool verify;                 /* check each bundle used, so that page and pack can say so */
 	bool bom, raw_csv;
 	uint64_t inline_bytes;       /* images up to this size go into the page; 0: 256 KiB */

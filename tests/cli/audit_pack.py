@@ -120,6 +120,7 @@ class Packs(unittest.TestCase):
                         self.assertIn(bundle, text)
                     self.assertIn("verified: every row, SHA-256 of the file", text)
                     self.assertIn("Case:       17/26\n", text)
+                    self.assertIn("Made at:    2026-11-28T10:00:00Z (UTC)\n", text)
                     self.assertIn("Asked for:  threads %s" % self.threads[0], text)
                     rows = read(os.path.join(top, "threads.tsv")).decode().split("\n")
                     self.assertEqual({r.split("\t")[0] for r in rows[1:-1]}, set(self.threads))

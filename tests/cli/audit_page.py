@@ -70,7 +70,7 @@ class Page(unittest.TestCase):
         root = os.path.join(cls.tmp, "archive")
         subprocess.run([MAKER, root, "1", "1200", "9", "index"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
         cls.page = os.path.join(cls.tmp, "page.html")
-        words = "script OR alert OR evil OR HYPERLINK OR calc OR bidi OR backspace"
+        words = "script OR alert OR evil OR HYPERLINK OR calc OR bidi OR backspace OR '<script>'"
         done = subprocess.run([MMRETAIN, "export", "--archive", root, "--case", "<b>17</b>", "--reason", "test", "--words", words, "--out", cls.page],
                               capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "TZ": "Europe/Berlin"})
         assert done.returncode == 0, done.stderr
@@ -101,6 +101,7 @@ class Page(unittest.TestCase):
         self.assertGreater(check.links, 3)
         self.assertIn("&lt;script&gt;alert(1)", text)
         self.assertIn("verified: every row", text)
+        self.assertIn("<p>Asked for: --words &#39;script OR alert", text)
         self.assertNotRegex(text, r"(?i)<script|\son[a-z]+\s*=\s*[^&]*>|@import|url\(")
         self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
