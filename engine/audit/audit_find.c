@@ -433,6 +433,7 @@ int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struc
 	struct find f = {.a = a, .q = q, .ctx = ctx, .out = &found};
 	int rc = find_run(&f, err);
 
+	found.seen = f.seen;
 	if (!rc)
 		*ret = found;
 	return rc;

@@ -39,6 +39,7 @@ static int print_json(struct cli *cli, const struct audit *a, const struct audit
 			mem_check(NULL);
 	cli_json_put(doc, "hits", list);
 	cli_json_bool(doc, "more", found->more);
+	cli_json_int(doc, "total", found->seen);
 	if (found->more)
 		cli_json_int(doc, "next_offset", q->offset + found->n);
 	cli_json_int(read, "bundles", s->bundles_read);
@@ -98,10 +99,14 @@ static void print_text(struct cli *cli, const struct audit *a, const struct audi
 		print_hit(cli, &found->hit[i]);
 	if (cli->quiet)
 		return;
-	if (found->n == 0)
+	if (found->seen == 0)
 		print_nothing(a);
-	else if (found->more)
-		fprintf(stderr, "more: --offset %llu\n", (unsigned long long)(q->offset + found->n));
+	else if (found->n == 0)
+		fprintf(stderr, "none from --offset %llu on: %llu hit%s in all\n", (unsigned long long)q->offset, (unsigned long long)found->seen, cli_s(found->seen));
+	else if (found->more) /* the rest is not read */
+		fprintf(stderr, "at least %llu hits; more: --offset %llu\n", (unsigned long long)found->seen, (unsigned long long)(q->offset + found->n));
+	else
+		fprintf(stderr, "%llu hit%s\n", (unsigned long long)found->seen, cli_s(found->seen));
 }
 
 /* --thread: one thread by the id of any of its posts, as a search result. */
@@ -126,7 +131,7 @@ static int find_thread(struct cli *cli, struct audit *a, const char *id, struct 
 	while (cut > 0 && cut < t->post[0].message_len && ((unsigned char)t->post[0].message[cut] & 0xc0) == 0x80)
 		cut--;
 	h->snippet = mem_strndup(cli->ctx, t->post[0].message, cut);
-	*ret = (struct audit_found){.hit = h, .n = 1};
+	*ret = (struct audit_found){.hit = h, .n = 1, .seen = 1};
 	return 0;
 }
 

@@ -111,7 +111,7 @@ struct audit_hit {
 	bool deleted, earlier_version, erased;
 	bool by_post;                /* while searching: the row names its post, and the thread is looked up by that */
 };
-struct audit_found { struct audit_hit *hit; size_t n; bool more; };
+struct audit_found { struct audit_hit *hit; size_t n; bool more; uint64_t seen; }; /* seen: from the first hit on, before offset too; when there is more, with the next one */
 /* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense, ERR_NOT_FOUND for a name that
  * no bundle knows. */
 int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struct audit_found *ret, struct err *err) MMR_CHECKED;

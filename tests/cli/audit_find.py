@@ -189,6 +189,17 @@ class Find(Archive, unittest.TestCase):
             self.assertEqual(page["next_offset"], len(paged))
         self.assertEqual(paged, whole)
 
+    def test_how_many(self):
+        total = len(self.hits("pump"))
+        for words, said in ((("--limit", "0"), f"{total} hits"), (("--limit", str(total)), f"{total} hits"), (("--limit", "3"), "at least 4 hits; more: --offset 3"),
+                            (("--limit", "3", "--offset", "6"), "at least 10 hits; more: --offset 9"), (("--offset", str(total - 1)), f"{total} hits"),
+                            (("--offset", str(total + 5)), f"none from --offset {total + 5} on: {total} hits in all")):
+            self.assertEqual(self.mmretain("find", "pump", *words).stderr, said + "\n")
+            doc = json.loads(self.mmretain("find", "--json", "pump", *words).stdout)
+            self.assertEqual((doc["total"], doc["more"]), (int(re.search("(\\d+) hits", said).group(1)), "more" in said))
+        self.assertEqual(self.mmretain("find", "-q", "pump", "--limit", "3").stderr, "")
+        self.assertEqual(self.mmretain("find", "--thread", sorted(self.posts)[0]).stderr, "1 hit\n")
+
     def test_words_in_attachment_cards(self):
         self.assertTrue(self.hits("warmetauscher"))
 
