@@ -395,24 +395,6 @@ static int find_prepare(struct find *f, struct err *err)
 	return rc ? rc : resolve_all(f, err);
 }
 
-/* A file's row names its post and not its thread, and so does an earlier version that carries no root; the post is in the same bundle. */
-static int settle_threads(struct find *f, struct err *err)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < f->out->n && !rc; i++) {
-		struct audit_hit *h = &f->out->hit[i];
-		struct audit_ref ref;
-		if (!h->by_post)
-			continue;
-		rc = bundle_passed(f->a, h->ref.bundle, locate_in(f->a, h->ref.bundle, h->ref.root, &ref, err), err);
-		if (rc > 0)
-			memcpy(h->ref.root, ref.root, sizeof(ref.root)); /* else its post is not archived: shown by the file alone */
-		rc = rc < 0 ? rc : 0;
-	}
-	return rc;
-}
-
 static int find_run(struct find *f, struct err *err)
 {
 	int rc = find_prepare(f, err);
@@ -420,7 +402,9 @@ static int find_run(struct find *f, struct err *err)
 	if (!rc)
 		rc = find_bundles(f, err);
 	if (!rc)
-		rc = settle_threads(f, err);
+		rc = hits_threads(f->a, f->out, err);
+	if (!rc && f->q->has_file && !f->threads_only)
+		rc = hits_files(f->a, f->out, f->ctx, err);
 	if (f->has_regex)
 		regfree(&f->regex);
 	HASH_CLEAR(hh, f->rows);

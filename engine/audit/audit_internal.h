@@ -99,6 +99,10 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 /* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
+/* ---- hits (audit_hits.c) ---- */
+int hits_threads(struct audit *a, struct audit_found *found, struct err *err) MMR_CHECKED;
+int hits_files(struct audit *a, struct audit_found *found, void *ctx, struct err *err) MMR_CHECKED;
+
 /* ---- raw lines (audit_line.c) ---- */
 struct needle;
 struct needle *needle_new(void *ctx, struct catalog_words *split, const char *token, size_t len); /* folded, ASCII */

@@ -179,7 +179,7 @@ static char *raw_text(struct cli *cli, const struct json_scan *s)
 	return mem_strdup(cli->ctx, b.data ? b.data : "");
 }
 
-struct access_list { struct cli *cli; struct cli_table *table; json_t *list; };
+struct access_list { struct cli *cli; struct cli_table *table; json_t *list; uint64_t n; };
 
 static int access_line(void *payload, const char *line, size_t len, struct err *err)
 {
@@ -205,6 +205,7 @@ static int access_line(void *payload, const char *line, size_t len, struct err *
 			return err_set(err, ERR_VERIFY, "a line of the case log is not JSON");
 		return 0;
 	}
+	l->n++;
 	cli_table_row(l->table);
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++)
 		cli_table_text(l->table, cell[i] ? cell[i] : "");
@@ -227,8 +228,10 @@ int cli_print_access(struct cli *cli, struct err *err)
 	r = audit_log_each(cli->store, access_line, &l, err);
 	if (r < 0)
 		return r;
+	if (!cli->json && l.n == 0)
+		printf("the case log has no record yet\n");
 	if (!cli->json)
-		return cli_table_print(l.table, err);
+		return l.n ? cli_table_print(l.table, err) : 0;
 	json_t *doc = cli_json_check(json_object());
 	cli_json_put(doc, "access", l.list);
 	return cli_json_print(doc, err);

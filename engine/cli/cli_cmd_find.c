@@ -7,7 +7,7 @@
 
 static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 {
-	json_t *obj = cli_json_check(json_object());
+	json_t *obj = cli_json_check(json_object()), *files = cli_json_check(json_array());
 	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased), *channel = audit_channel(h->bundle, h->channel);
 	const struct audit_name *team = audit_team_of(h->bundle, h->channel);
 
@@ -21,6 +21,10 @@ static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 	cli_json_text(obj, "user_id", h->user);
 	cli_json_text(obj, "user", user->name);
 	cli_json_text(obj, "file", h->file_name);
+	for (size_t i = 0; i < h->n_files; i++)
+		if (json_array_append_new(files, cli_json_check(json_string(h->files[i]))) < 0)
+			mem_check(NULL);
+	cli_json_put(obj, "files", files);
 	cli_json_text(obj, "snippet", h->snippet);
 	cli_json_bool(obj, "deleted", h->deleted);
 	cli_json_bool(obj, "earlier_version", h->earlier_version);
@@ -78,6 +82,8 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 		printf("    (no text)\n");
 	else
 		printf("    %s\n", one_line(cli, h->snippet));
+	for (size_t i = 0; i < h->n_files; i++)
+		printf("    file %s\n", one_line(cli, h->files[i]));
 }
 
 /* What is not found may have been there. */

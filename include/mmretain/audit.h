@@ -108,6 +108,7 @@ struct audit_hit {
 	struct audit_ref ref;        /* frame: of the hit */
 	char *post, *user, *channel, *snippet, *file_name; /* file_name NULL: the post itself */
 	int64_t create_ms;
+	char **files; size_t n_files; /* of a post, where has_file was asked for: their names */
 	bool deleted, earlier_version, erased;
 	bool by_post;                /* while searching: the row names its post, and the thread is looked up by that */
 };

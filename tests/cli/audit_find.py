@@ -178,6 +178,18 @@ class Find(Archive, unittest.TestCase):
         got = [h for h in self.hits("--file-name", "kühlwasser") if h["file"]]
         self.assertEqual(sorted(h["post"] for h in got), sorted(f["post"] for f in self.files if "Kühlwasser" in f["name"]))
 
+    def test_has_file_names_them(self):
+        hits = self.hits("--has", "file")
+        want = collections.defaultdict(list)
+        for f in self.files:
+            want[f["post"]].append("<img src=x onerror=alert(1)>.svg" if f["name"] == "svg" else f["name"])
+        self.assertEqual({h["post"]: h["files"] for h in hits}, dict(want))
+        text = self.mmretain("find", "--has", "file", "--limit", "0").stdout
+        self.assertEqual(sorted(re.findall("^    file (.*)$", text, re.M)), sorted(n for names in want.values() for n in names))
+        page = json.loads(self.mmretain("find", "--json", "--has", "file", "--limit", "3", "--offset", "2").stdout)["hits"]
+        self.assertEqual(page, hits[2:5])
+        self.assertEqual({tuple(h["files"]) for h in self.hits("uberdruck")}, {()})
+
     def test_paging(self):
         whole = [h["post"] for h in self.hits("pump")]
         paged = []
@@ -351,6 +363,12 @@ class Indexes(Archive, unittest.TestCase):
                              self.by_word["uberdruck"])
         finally:
             os.rmdir(other)
+
+    def test_case_log_empty(self):
+        root = os.path.join(self.tmp, "empty")
+        subprocess.run([MAKER, root, "1", "3"], capture_output=True, check=True)
+        done = subprocess.run([MMRETAIN, "report", "--access", "--archive", root], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "the case log has no record yet\n", ""))
 
     def test_case_log(self):
         done = subprocess.run([MMRETAIN, "find", "--archive", self.root, "pump"], capture_output=True, text=True)
