@@ -154,6 +154,39 @@ def test_damage_beside(bench):
 
 
 @test
+def test_missing_beside(bench):
+    """One bundle is not there: what it may hold gets no answer that looks whole, and nobody is told that its threads were never archived; what the others hold is answered."""
+    bench.begin()
+    bench.run(code=0)
+    before, _ = find(bench, "--after", "2001-01-01")
+    victim = lib.bundles(bench.copy.archive)[2]
+    name = os.path.relpath(victim, bench.copy.archive)
+    inside, outside = next(h for h in before if h["bundle"] == name), next(h for h in before if h["bundle"] != name)
+    out = os.path.join(bench.copy.where, "export.jsonl")
+    os.rename(victim, victim + ".away")
+    for indexed in (True, False):
+        hits, done = find(bench, "--after", "2001-01-01", code=15)
+        if hits != [h for h in before if h["bundle"] != name]:
+            bench.fail(f"find gives {len(hits)} hits")
+        bench.says(done, f'bundle "{name}" is missing; it is passed over', "1 bundle is missing")
+        for args in (("show", inside["thread"]), ("find", "--thread", inside["post"])):
+            bench.says(bench.call(*args, *CASE, code=15), "no archived post or file that can be read has the id")
+        for args in (("export", "--after", "2001-01-01", "--out", out), ("export", inside["thread"], "--out", out), ("restore", inside["thread"])):
+            bench.says(bench.call(*args, *CASE, code=15), f'bundle "{name}" is missing', "mmretain fetch")
+        bench.says(bench.call("show", outside["thread"], *CASE, code=0 if indexed else 15), "")
+        if f"warning: 1 bundle is missing: {name}" not in bench.call("status", code=0).out:
+            bench.fail("status does not warn")
+        if os.path.exists(out):
+            bench.fail("half an export is there")
+        for path in indexes(bench.copy.archive) if indexed else ():
+            os.unlink(path)
+    os.rename(victim + ".away", victim)
+    if find(bench, "--after", "2001-01-01")[0] != before:
+        bench.fail("the archive put back answers otherwise")
+    bench.call("export", inside["thread"], "--out", out, *CASE, code=0)
+
+
+@test
 def test_case_log_full(bench):
     """The case log takes no record: nothing is shown, found or exported, and the message says so."""
     bench.begin(ONE)
