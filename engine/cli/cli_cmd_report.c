@@ -59,6 +59,17 @@ static void local_time(const char *utc, char *ret, size_t size)
 		strftime(ret, size, "%Y-%m-%d %H:%M:%S %z", &tm);
 }
 
+static void trigger(const struct report *rp)
+{
+	const char *by = known(protocol_str(rp->begin, "trigger"));
+
+	by = strcmp(by, "person") == 0 ? "a person" : strcmp(by, "script") == 0 ? "a script" : by;
+	if (json_object_get(rp->begin, "uid"))
+		point(rp, 3, "trigger", "%s, uid %llu", by, (unsigned long long)protocol_int(rp->begin, "uid"));
+	else
+		point(rp, 3, "trigger", "%s", by);
+}
+
 static void who_and_when(const struct report *rp)
 {
 	const char *began = protocol_str(rp->doc, "began"), *ended = protocol_str(rp->doc, "ended");
@@ -80,10 +91,7 @@ static void who_and_when(const struct report *rp)
 	point(rp, 0, "", "local: %s%s%s", from, *to ? " to " : "", to);
 	if (*waited)
 		point(rp, 0, "", "of it waited: %s", waited);
-	if (strcmp(protocol_str(rp->begin, "trigger"), "person") == 0)
-		point(rp, 3, "trigger", "a person, uid %llu", (unsigned long long)protocol_int(rp->begin, "uid"));
-	else
-		point(rp, 3, "trigger", "%s", known(protocol_str(rp->begin, "trigger")));
+	trigger(rp);
 }
 
 static void rules(const struct report *rp)

@@ -15,6 +15,7 @@
  * run_time.c     how the time of a night is shared out
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
+ * run_trigger.c  who began the run
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
  * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds asked again before
@@ -265,6 +266,7 @@ int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name);
 
 /* ---- ledger lines ---- */
+const char *run_trigger(void); /* "person", "timer" or "script" */
 int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;

@@ -30,7 +30,7 @@ int run_line_begin(struct run *run, struct err *err)
 	ledger_str(&e, "host", host);
 	ledger_str(&e, "system_identifier", run->mm->schema->system_identifier);
 	ledger_str(&e, "database", run->mm->schema->database);
-	ledger_str(&e, "trigger", isatty(STDIN_FILENO) ? "person" : "timer");
+	ledger_str(&e, "trigger", run_trigger());
 	ledger_int(&e, "uid", (int64_t)getuid());
 	ledger_str(&e, "policy_digest", run->policy_hex);
 	ledger_bool(&e, "purge", run_deletes(run));

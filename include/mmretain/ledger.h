@@ -10,7 +10,7 @@
  * Lines and their fields (every line of a run has `run`; digests are 64 hex digits, *_ms are numbers):
  *
  *   recovered    cut_bytes, completed          written by ledger_open after a torn last line
- *   run-begin    run, tool, host, system_identifier, database, trigger (timer | person), uid, policy_digest, purge (bool)
+ *   run-begin    run, tool, host, system_identifier, database, trigger (timer | person | script), uid, policy_digest, purge (bool)
  *   plan         run, digest, taken_ms, rules: [{rule, cut_ms, scopes, due_threads, due_posts, due_bytes}],
  *                due_threads, due_posts, due_bytes
  *   published    run, rule, bundle, rel_path, file_digest, rows_digest, previous_digest, policy_digest, threads, posts, rows,

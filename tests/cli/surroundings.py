@@ -92,6 +92,31 @@ class Signals(Base):
         self.finished()
 
 
+class Trigger(Base):
+    def begun_by(self):
+        return next(e for e in reversed(self.ledger()) if e["type"] == "run-begin")["trigger"]
+
+    def test_trigger(self):
+        """systemd, cron, a terminal, or none of them; the protocol names the user in any case."""
+        self.begin()
+        run, bare = ("run", "--yes", "--no-purge"), {k: v for k, v in self.copy.env().items() if k != "INVOCATION_ID"}
+        here = lib.command_line(self.policy, run, None)
+        cron = os.path.join(self.copy.where, "crond")
+        shutil.copy("/bin/sh", cron)
+        leader, follower = pty.openpty()
+        self.addCleanup(lambda: [os.close(fd) for fd in (leader, follower)])
+        for want, command, env, stdin in (
+                ("script", here, bare, subprocess.DEVNULL),
+                ("timer", here, dict(bare, INVOCATION_ID="0" * 32), subprocess.DEVNULL),
+                ("timer", [cron, "-c", 'sh -c \'"$@"; exit\' - "$@"; exit', "-", *here], bare, subprocess.DEVNULL),
+                ("person", here, dict(bare, INVOCATION_ID="0" * 32), follower)):
+            done = subprocess.run(command, env=env, stdin=stdin, capture_output=True, text=True, timeout=lib.TIMEOUT, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.begun_by(), want, command)
+            words = {"person": "a person", "script": "a script"}.get(want, want)
+            self.call(0, "report", "last", out=rf"trigger +{words}, uid {os.getuid()}\n")
+
+
 class Place(Base):
     def away(self, how):
         """Another folder lies where the archive was; returns the way back."""
