@@ -37,11 +37,24 @@ static const char *known(const char *text)
 	return *text ? text : "not recorded";
 }
 
-/* "12 threads, 40 posts" */
-static const char *amount(void *ctx, uint64_t threads, uint64_t posts)
+/* "9 threads and parts of 3 more": those stay */
+static const char *threads_text(void *ctx, uint64_t threads, uint64_t parts)
 {
-	return mem_printf(ctx, "%llu thread%s, %llu post%s", (unsigned long long)threads, cli_s(threads),
-			  (unsigned long long)posts, cli_s(posts));
+	uint64_t whole = threads > parts ? threads - parts : 0;
+
+	if (parts)
+		return mem_printf(ctx, "%llu thread%s and parts of %llu more", (unsigned long long)whole, cli_s(whole),
+				  (unsigned long long)parts);
+	return mem_printf(ctx, "%llu thread%s", (unsigned long long)threads, cli_s(threads));
+}
+
+/* "12 threads, 40 posts", of an object that has both and perhaps parts. */
+static const char *amount(void *ctx, const json_t *of, const char *threads, const char *parts, const char *posts)
+{
+	uint64_t n = protocol_int(of, posts);
+
+	return mem_printf(ctx, "%s, %llu post%s", threads_text(ctx, protocol_int(of, threads), protocol_int(of, parts)), (unsigned long long)n,
+			  cli_s(n));
 }
 
 /* The host's zone, beside UTC, as a reader on the spot will look for it. */
@@ -94,31 +107,61 @@ static void who_and_when(const struct report *rp)
 	trigger(rp);
 }
 
+/* When a thread of the rule is due: by its age, by a limit, or never. */
+static const char *rule_cut(void *ctx, const json_t *rule)
+{
+	const json_t *cut = json_object_get(rule, "cut_ms");
+	uint64_t posts = protocol_int(rule, "limit_posts"), bytes = protocol_int(rule, "limit_bytes");
+	const char *text = "no age";
+	char when[TIME_TEXT];
+
+	if (json_is_integer(cut) && json_integer_value(cut) > INT64_MIN) {
+		time_format(json_integer_value(cut), when);
+		text = mem_strdup(ctx, when);
+	}
+	if (posts)
+		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)posts, cli_s(posts), protocol_str(rule, "limit_per"));
+	if (bytes) {
+		bytes_format(bytes, when);
+		text = mem_printf(ctx, "%s, at most %s per %s", text, when, protocol_str(rule, "limit_per"));
+	}
+	return text;
+}
+
+static void cut_offs(const struct report *rp)
+{
+	auto_mem void *ctx = mem_context(NULL, "cut-offs");
+	json_t *rule, *deleted = json_object_get(rp->plan, "deleted_cut_ms");
+	char text[TIME_TEXT];
+	size_t i;
+
+	point(rp, 6, "cut-off", "%s", rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
+	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule)
+		point(rp, 0, "", "rule %s: %s", protocol_str(rule, "rule"), rule_cut(ctx, rule));
+	if (json_is_integer(deleted)) {
+		time_format(json_integer_value(deleted), text);
+		point(rp, 0, "", "out of threads that stay, what was deleted, or replaced by an edit, before %s", text);
+	}
+}
+
 static void rules(const struct report *rp)
 {
+	auto_mem void *ctx = mem_context(NULL, "rules");
 	json_t *rule;
 	size_t i;
 	uint64_t scopes = 0;
 
 	point(rp, 4, "policy", "SHA-256 %s", known(protocol_str(rp->begin, "policy_digest")));
 	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
-		uint64_t n = protocol_int(rule, "scopes"), due = protocol_int(rule, "due_threads");
+		uint64_t n = protocol_int(rule, "scopes");
 
-		point(rp, 0, "", "rule %s: %llu channel%s, %llu thread%s due", protocol_str(rule, "rule"), (unsigned long long)n,
-		      cli_s(n), (unsigned long long)due, cli_s(due));
+		point(rp, 0, "", "rule %s: %llu channel%s, %s due", protocol_str(rule, "rule"), (unsigned long long)n, cli_s(n),
+		      threads_text(ctx, protocol_int(rule, "due_threads"), protocol_int(rule, "due_parts")));
 		scopes += n;
 	}
 	point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships",
 	      (unsigned long long)scopes, cli_s(scopes));
-	point(rp, 6, "cut-off", "%s", rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
-	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
-		json_int_t cut_ms = json_integer_value(json_object_get(rule, "cut_ms"));
-		char text[TIME_TEXT] = "no age";
-
-		if (json_is_integer(json_object_get(rule, "cut_ms")) && cut_ms > INT64_MIN)
-			time_format(cut_ms, text);
-		point(rp, 0, "", "rule %s: %s", protocol_str(rule, "rule"), text);
-	}
+	cut_offs(rp);
 }
 
 static uint64_t sum(const struct report *rp, const char *part, const char *key)
@@ -207,11 +250,11 @@ static void result(const struct report *rp)
 	bytes_format(protocol_int(archived, "bytes"), bytes);
 	bytes_format(sum(rp, "unlinked", "bytes_unlinked"), unlinked);
 	point(rp, 7, "result", "selected: %s",
-	      rp->plan ? amount(ctx, protocol_int(rp->plan, "due_threads"), protocol_int(rp->plan, "due_posts")) : "not recorded");
+	      rp->plan ? amount(ctx, rp->plan, "due_threads", "due_parts", "due_posts") : "not recorded");
 	point(rp, 0, "", "archived: %s, %llu bundle%s, %s",
-	      amount(ctx, protocol_int(archived, "threads"), protocol_int(archived, "posts")), (unsigned long long)bundles,
+	      amount(ctx, archived, "threads", "parts", "posts"), (unsigned long long)bundles,
 	      cli_s(bundles), bytes);
-	point(rp, 0, "", "deleted: %s", amount(ctx, protocol_int(deleted, "threads"), protocol_int(deleted, "posts")));
+	point(rp, 0, "", "deleted: %s", amount(ctx, deleted, "threads", "parts", "posts"));
 	rows_by_kind(rp);
 	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
 	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,

@@ -13,6 +13,7 @@ struct reader {
 	const struct protocol_query *query;
 	struct protocol *out;
 	uint64_t recovered;  /* torn lines met since the last run began */
+	json_t *parts;       /* names of bundles of parts of threads, whichever run has published them */
 };
 
 uint64_t protocol_int(const json_t *obj, const char *key)
@@ -133,10 +134,18 @@ static json_t *fields_of(const json_t *line)
 	return copy;
 }
 
-static void take_bundle_line(json_t *doc, const char *type, json_t *line)
+static void note_parts(struct reader *rd, const char *type, const json_t *line)
+{
+	if (protocol_bool(line, "parts") && (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0))
+		cli_json_bool(rd->parts, protocol_str(line, "bundle"), true);
+}
+
+static void take_bundle_line(const struct reader *rd, json_t *doc, const char *type, json_t *line)
 {
 	json_t *entry = find_bundle(doc, protocol_str(line, "bundle"));
 
+	if (protocol_bool(rd->parts, protocol_str(line, "bundle")))
+		cli_json_bool(entry, "parts", true);
 	if (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0) {
 		json_t *fields = fields_of(line);
 
@@ -166,7 +175,7 @@ static void take_expired(json_t *doc, json_t *line)
 		mem_check(NULL);
 }
 
-static void take_run_line(json_t *doc, const char *type, json_t *line)
+static void take_run_line(const struct reader *rd, json_t *doc, const char *type, json_t *line)
 {
 	json_t *ledger = json_object_get(doc, "ledger");
 
@@ -176,7 +185,7 @@ static void take_run_line(json_t *doc, const char *type, json_t *line)
 		if (strcmp(type, "expired") == 0)
 			take_expired(doc, line);
 	} else if (json_object_get(line, "bundle")) {
-		take_bundle_line(doc, type, line);
+		take_bundle_line(rd, doc, type, line);
 	} else if (strcmp(type, "run-begin") == 0) {
 		cli_json_put(doc, "begin", fields_of(line));
 	} else if (strcmp(type, "plan") == 0) {
@@ -242,13 +251,14 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
 	rd->out->entries = seq;
 	take_fate(rd, type, line);
+	note_parts(rd, type, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);
 		if (!doc && strcmp(type, "run-begin") == 0)
 			doc = new_run(rd, run, line);
 		if (doc)
-			take_run_line(doc, type, line);
+			take_run_line(rd, doc, type, line);
 	}
 	json_decref(line);
 	return 0;
@@ -256,33 +266,59 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 
 /* ---- totals ---- */
 
-static void add_totals(json_t *doc)
+struct amount { uint64_t threads, parts /* of them */, posts; };
+
+static void add_amount(struct amount *to, const json_t *entry, const json_t *line)
 {
-	json_t *bundles = json_object_get(doc, "bundles"), *kept = cli_json_check(json_object()), *entry;
-	uint64_t threads = 0, posts = 0, bytes = 0, gone_threads = 0, gone_posts = 0, count = 0;
+	to->threads += protocol_int(line, "threads");
+	to->parts += protocol_bool(entry, "parts") ? protocol_int(line, "threads") : 0;
+	to->posts += protocol_int(line, "posts");
+}
+
+static json_t *put_amount(json_t *obj, const struct amount *a)
+{
+	cli_json_int(obj, "threads", a->threads);
+	cli_json_int(obj, "parts", a->parts);
+	cli_json_int(obj, "posts", a->posts);
+	return obj;
+}
+
+static json_t *kept_json(const json_t *doc)
+{
+	json_t *kept = cli_json_check(json_object()), *entry;
 	size_t i;
 
-	json_array_foreach(bundles, i, entry) {
-		const json_t *purged = json_object_get(entry, "purged"), *stopped = json_object_get(entry, "purge-stopped");
-
-		if (json_object_get(entry, "rel_path")) {
-			count++;
-			threads += protocol_int(entry, "threads");
-			posts += protocol_int(entry, "posts");
-			bytes += protocol_int(entry, "file_bytes");
-		}
-		gone_threads += protocol_int(purged, "threads") + protocol_int(stopped, "threads");
-		gone_posts += protocol_int(purged, "posts") + protocol_int(stopped, "posts");
-	}
 	json_array_foreach(json_object_get(doc, "kept"), i, entry) {
 		const char *reason = protocol_str(entry, "reason");
 
 		cli_json_int(kept, reason, protocol_int(kept, reason) + protocol_int(entry, "threads"));
 	}
-	cli_json_put(doc, "totals",
-		     json_pack("{s:{s:I,s:I,s:I,s:I},s:{s:I,s:I},s:o}", "archived", "bundles", (json_int_t)count, "threads",
-			       (json_int_t)threads, "posts", (json_int_t)posts, "bytes", (json_int_t)bytes, "deleted",
-			       "threads", (json_int_t)gone_threads, "posts", (json_int_t)gone_posts, "kept", kept));
+	return kept;
+}
+
+static void add_totals(json_t *doc)
+{
+	json_t *totals = cli_json_check(json_object()), *archived = cli_json_check(json_object()), *entry;
+	struct amount published = {0}, gone = {0};
+	uint64_t bytes = 0, count = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "bundles"), i, entry) {
+		if (json_object_get(entry, "rel_path")) {
+			count++;
+			add_amount(&published, entry, entry);
+			bytes += protocol_int(entry, "file_bytes");
+		}
+		add_amount(&gone, entry, json_object_get(entry, "purged"));
+		add_amount(&gone, entry, json_object_get(entry, "purge-stopped"));
+	}
+	cli_json_int(archived, "bundles", count);
+	put_amount(archived, &published);
+	cli_json_int(archived, "bytes", bytes);
+	cli_json_put(totals, "archived", archived);
+	cli_json_put(totals, "deleted", put_amount(cli_json_check(json_object()), &gone));
+	cli_json_put(totals, "kept", kept_json(doc));
+	cli_json_put(doc, "totals", totals);
 }
 
 static int release(struct protocol *p)
@@ -301,7 +337,9 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 
 	p->runs = cli_json_check(json_array());
 	talloc_set_destructor(p, release);
+	rd.parts = cli_json_check(json_object());
 	r = ledger_read(cli->store->ledger_dirfd, take_line, &rd, err);
+	json_decref(rd.parts);
 	if (r < 0)
 		return r;
 	json_array_foreach(p->runs, i, doc)

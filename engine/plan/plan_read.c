@@ -250,9 +250,13 @@ static bool read_scope(struct reader *r, const struct fields *f)
 }
 
 /* A part is of what was deleted before a time; without that nobody knows which. */
-static bool set_part(const struct plan *p, struct plan_thread *t, int64_t part)
+static bool set_part(struct reader *r, struct plan_thread *t, int64_t part)
 {
+	struct plan *p = r->plan;
+
 	t->part = part == 1;
+	p->due_parts += t->part;
+	p->rule[p->scope[t->scope].rule - r->policy->rule].due_parts += t->part;
 	return part == 0 || (part == 1 && t->reason == DUE_DELETED && p->deleted_cut_ms != INT64_MIN);
 }
 
@@ -276,7 +280,7 @@ static bool read_thread(struct reader *r, const struct fields *f, struct plan_th
 		return false;
 	p->due_posts += t->posts;
 	p->due_bytes += t->bytes;
-	return get_int_or(f, "part", 0, &part) && set_part(p, t, part) && strcmp(t->channel_id, p->scope[scope].mm.channel_id) == 0;
+	return get_int_or(f, "part", 0, &part) && set_part(r, t, part) && strcmp(t->channel_id, p->scope[scope].mm.channel_id) == 0;
 }
 
 static bool read_end(struct reader *r, const struct fields *f)

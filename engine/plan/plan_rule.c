@@ -24,6 +24,7 @@ int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t s
 
 	pass->plan->scope[scope].reason[DUE_DELETED]++;
 	pass->rule->reason[DUE_DELETED]++;
+	pass->rule->due_parts += part;
 	return book(pass, t, &due, err);
 }
 
@@ -98,6 +99,7 @@ static void add_up(struct plan_pass *pass)
 	plan->due_threads += rule->due_threads;
 	plan->due_posts += rule->due_posts;
 	plan->due_bytes += rule->due_bytes;
+	plan->due_parts += rule->due_parts;
 }
 
 int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload, struct err *err)

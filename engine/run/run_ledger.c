@@ -39,6 +39,32 @@ int run_line_begin(struct run *run, struct err *err)
 	return rc;
 }
 
+static void put_count(struct buf *b, const char *key, uint64_t n)
+{
+	buf_printf(b, ",\"%s\":%llu", key, (unsigned long long)n);
+}
+
+static void put_rule(struct buf *b, const struct plan_rule *r)
+{
+	buf_puts(b, "{\"rule\":");
+	json_put_string(b, r->rule->name, strlen(r->rule->name));
+	if (r->rule->has_age)
+		buf_printf(b, ",\"cut_ms\":%lld", (long long)r->cut_ms);
+	if (r->rule->has_limit && r->rule->limit_posts)
+		put_count(b, "limit_posts", r->rule->limit_posts);
+	if (r->rule->has_limit && r->rule->limit_bytes)
+		put_count(b, "limit_bytes", r->rule->limit_bytes);
+	if (r->rule->has_limit)
+		buf_printf(b, ",\"limit_per\":\"%s\"", r->rule->per == PER_TEAM ? "team" : "channel");
+	put_count(b, "scopes", r->scopes);
+	put_count(b, "due_threads", r->due_threads);
+	if (r->due_parts)
+		put_count(b, "due_parts", r->due_parts);
+	put_count(b, "due_posts", r->due_posts);
+	put_count(b, "due_bytes", r->due_bytes);
+	buf_byte(b, '}');
+}
+
 int run_line_plan(struct run *run, struct err *err)
 {
 	const struct plan *p = run->plan;
@@ -48,15 +74,9 @@ int run_line_plan(struct run *run, struct err *err)
 	buf_init(&rules, run->ctx, 1 << 20);
 	buf_byte(&rules, '[');
 	for (size_t i = 0; i < p->n_rules; i++) {
-		const struct plan_rule *r = &p->rule[i];
-
-		buf_printf(&rules, "%s{\"rule\":", i ? "," : "");
-		json_put_string(&rules, r->rule->name, strlen(r->rule->name));
-		if (r->rule->has_age)
-			buf_printf(&rules, ",\"cut_ms\":%lld", (long long)r->cut_ms);
-		buf_printf(&rules, ",\"scopes\":%llu,\"due_threads\":%llu,\"due_posts\":%llu,\"due_bytes\":%llu}",
-			   (unsigned long long)r->scopes, (unsigned long long)r->due_threads, (unsigned long long)r->due_posts,
-			   (unsigned long long)r->due_bytes);
+		if (i)
+			buf_byte(&rules, ',');
+		put_rule(&rules, &p->rule[i]);
 	}
 	buf_byte(&rules, ']');
 	begin(&e, run, "plan");
@@ -66,6 +86,8 @@ int run_line_plan(struct run *run, struct err *err)
 		ledger_int(&e, "deleted_cut_ms", p->deleted_cut_ms);
 	ledger_raw(&e, "rules", rules.data);
 	ledger_int(&e, "due_threads", (int64_t)p->due_threads);
+	if (p->due_parts)
+		ledger_int(&e, "due_parts", (int64_t)p->due_parts);
 	ledger_int(&e, "due_posts", (int64_t)p->due_posts);
 	ledger_int(&e, "due_bytes", (int64_t)p->due_bytes);
 	return ledger_append(run->ledger, &e, err);

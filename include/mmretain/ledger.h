@@ -11,8 +11,9 @@
  *
  *   recovered    cut_bytes, completed          written by ledger_open after a torn last line
  *   run-begin    run, tool, host, system_identifier, database, trigger (timer | person | script), uid, policy_digest, purge (bool)
- *   plan         run, digest, taken_ms, rules: [{rule, cut_ms, scopes, due_threads, due_posts, due_bytes}],
- *                due_threads, due_posts, due_bytes
+ *   plan         run, digest, taken_ms, deleted_cut_ms, rules: [{rule, cut_ms, limit_posts, limit_bytes, limit_per (channel | team), scopes,
+ *                due_threads, due_parts (of them: parts of threads that stay), due_posts, due_bytes}], due_threads, due_parts, due_posts,
+ *                due_bytes; cut-offs, limits and due_parts are absent where there are none
  *   published    run, rule, bundle, rel_path, file_digest, rows_digest, previous_digest, policy_digest, threads, posts, rows,
  *                blobs, file_bytes, snapshot_ms, expires_ms (0 = never)
  *   waived       run, rule, bundle ("waived-" and 12 digits of rows_digest), because, file_digest, rows_digest, policy_digest,

@@ -48,6 +48,7 @@ struct plan_scope {
 };
 
 struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uint64_t scopes, due_threads, due_posts, due_bytes;
+		   uint64_t due_parts;   /* of due_threads: only parts of threads that stay */
 		   uint64_t reason[PLAN_REASONS];
 		   uint64_t total_posts; /* of its scopes; 0 unless a limit or `guard: percent` asked; for the guard counted only as far
 					    as it takes to know that the share is small enough */ };
@@ -63,6 +64,7 @@ struct plan {
 	char **warning; size_t n_warnings;        /* a selector that matches nothing, a limit that cannot be reached ... */
 	struct spool *due;                /* struct plan_thread, sorted: rule, team id, channel id, root_create_ms, root */
 	uint64_t due_threads, due_posts, due_bytes;
+	uint64_t due_parts;               /* of due_threads: only parts of threads that stay */
 	struct digest digest;             /* over scopes, cut-offs and due threads in order */
 };
 

@@ -44,6 +44,19 @@ def reply_of(bench, t):
     return next(bench.want.db.posts[i] for i in sorted(bench.want.verdict.part[t.root.id][0]) if not bench.want.db.posts[i].original)
 
 
+def protocol(bench):
+    """What the ledger and the protocol of the newest run that deleted call whole, and what a part."""
+    line = [e for e in lib.ledger(bench.copy.archive) if e["type"] == "plan"][0]
+    want = sum(r in bench.want.verdict.part for r in bench.want.roots)
+    said = json.loads(bench.call("report", line["run"], "--json", code=0).out)["totals"]["deleted"]
+    if not want or (line.get("due_parts"), sum(r.get("due_parts", 0) for r in line["rules"]), said["parts"]) != (want, want, want):
+        bench.fail(f"of {want} parts the ledger says {line.get('due_parts')}, the protocol {said}")
+    if said["threads"] != len(bench.want.roots):
+        bench.fail(f"the protocol has {said['threads']} threads, wanted {len(bench.want.roots)}")
+    bench.says(bench.call("report", line["run"], code=0), f"and parts of {want} more", "out of threads that stay, what was deleted")
+    return line["rules"]
+
+
 def lines(done):
     return [json.loads(line) for line in done.out.splitlines()]
 
@@ -73,6 +86,7 @@ def test_night(bench):
     entries = lib.ledger(bench.copy.archive)
     if not any(e["type"] == "published" and e.get("parts") is True for e in entries):
         bench.fail("no ledger line says parts")
+    protocol(bench)
 
 
 @test
@@ -98,11 +112,14 @@ def test_explain(bench):
 @test
 def test_plan_file(bench):
     """A plan file with parts is carried out as it stands."""
-    bench.begin(KEEP, purge_after="30d")
+    bench.begin([dict(KEEP[0], limit={"posts": 9000000, "per": "team"})], purge_after="30d")
     plan = os.path.join(bench.copy.where, "plan.jsonl")
     bench.call("plan", "--out", plan, code=0)
     bench.call("run", "--yes", "--plan", plan, code=bench.want.code)
     bench.done()
+    rule, = protocol(bench)
+    if (rule["limit_posts"], rule["limit_per"], "limit_bytes" in rule) != (9000000, "team", False):
+        bench.fail(f"the ledger says of the limit: {rule}")
 
 
 @test
