@@ -113,8 +113,10 @@ static void check_schema(struct doctor *d)
 	for (int i = 0; i < MM_KINDS; i++)
 		present += s->table[i].present;
 	for (size_t i = 0; i < s->n_unknown; i++) {
-		err_set(&err, ERR_SCHEMA, "%s", s->unknown[i]);
-		err_hint(&err, "A run plans only, until this is settled.");
+		bool unread = strstr(s->unknown[i], " may not be read: ") != NULL;
+
+		err_set(&err, unread ? ERR_PERMISSION : ERR_SCHEMA, "%s", s->unknown[i]);
+		err_hint(&err, unread ? "`mmretain grants` has the statement that lets the role read it." : "`plan` works; a run is refused until this is settled.");
 		fail(d, "schema", &err);
 	}
 	if (!s->n_unknown)
@@ -242,13 +244,13 @@ static void check_database(struct doctor *d)
 	}
 	good(d, "database", "%s, PostgreSQL %d.%d, schema %s", db_text_safe(d->cli->mm->db),
 	     db_server_version(d->cli->mm->db) / 10000, db_server_version(d->cli->mm->db) % 10000, db_schema(d->cli->mm->db));
-	check_schema(d);
 	if (mm_check_grants(d->cli->mm, /* for_delete= */ true, &err) < 0)
 		fail(d, "rights", &err);
 	else
 		good(d, "rights", "the role may read and delete what a run needs");
 	if (d->cli->mm->schema->superuser)
 		warn(d, "rights", "`mmretain grants ROLE` prints what a role of its own needs.", "the role is a superuser and may do much more than that");
+	check_schema(d);
 	check_clock(d);
 	check_files(d);
 	check_lock(d);

@@ -103,9 +103,10 @@ static int check_database(struct run *run, struct err *err)
 		err_set(err, ERR_DATABASE, "the database is a standby");
 		return err_hint(err, "Point the policy at the primary; nothing was deleted.");
 	}
-	if ((rc = check_clock(run, err)) < 0 || (rc = check_schema(run, err)) < 0)
+	/* Rights before the schema: what may not be read is among its unknown things. */
+	if ((rc = check_clock(run, err)) < 0 || (rc = mm_check_grants(run->mm, run_deletes(run), err)) < 0)
 		return rc;
-	return mm_check_grants(run->mm, run_deletes(run), err);
+	return check_schema(run, err);
 }
 
 static int one_is_enough(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
