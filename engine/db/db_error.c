@@ -24,8 +24,8 @@ static const struct state states[] = {
 	{"40001", ERR_DB_BUSY, ""},
 	{"40P01", ERR_DB_BUSY, ""},
 	{"42501", ERR_PERMISSION, "Run `mmretain grants` for the statements that give the role what it needs."},
-	{"42703", ERR_SCHEMA, "The schema has changed since the probe, or is not one we know."},
-	{"42P01", ERR_SCHEMA, "The schema has changed since the probe, or is not one we know."},
+	{"42703", ERR_SCHEMA, "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` tells."},
+	{"42P01", ERR_SCHEMA, "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` tells."},
 	{"53100", ERR_DATABASE, "The database server's disk is full: make room where that file lies (pg_tblspc/N is a tablespace, perhaps of temp_tablespaces), and "
 				"run again; what was not committed was rolled back."},
 	{"53300", ERR_DB_BUSY, "The database server has no free connection."},

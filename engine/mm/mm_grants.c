@@ -168,10 +168,8 @@ int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err
 	r = db_query(ctx, mm->db, &sql_grant_script, DB_ANY, 4, params, &lines, err);
 	if (r < 0)
 		return r;
-	if (!names_posts(lines)) {
-		err_set(err, ERR_SCHEMA, "%s has no table posts", db_text_safe(mm->db));
-		return err_hint(err, "Name Mattermost's database in the policy; where it has a schema of its own, the role needs it in its search_path.");
-	}
+	if (!names_posts(lines))
+		return mm_refuse_foreign(mm, err);
 	for (int64_t i = 0; i < db_rows(lines); i++)
 		buf_printf(out, "%s\n", db_text(lines, i, 0));
 	return 0;

@@ -29,6 +29,8 @@ extern const char *const mm_known_post_ids[];
 
 /* Family of a type as format_type() prints it. */
 enum mm_family mm_type_family(const char *pg_type);
+/* ERR_SCHEMA: it is another program's database, or the search path names another schema. */
+int mm_refuse_foreign(const struct mm *mm, struct err *err) MMR_CHECKED;
 /* A constant default ('x'::text, 0, false) in the text form that the server gives for the value; NULL when there is none. */
 char *mm_default_text(void *ctx, const char *expression);
 

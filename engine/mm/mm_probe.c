@@ -314,6 +314,18 @@ static int probe_schema(void *ctx, struct mm *mm, struct mm_schema **ret, struct
 	return 0;
 }
 
+int mm_refuse_foreign(const struct mm *mm, struct err *err)
+{
+	err_set(err, ERR_SCHEMA, "%s has no Mattermost tables in schema %s", db_text_safe(mm->db), db_schema(mm->db));
+	return err_hint(err, "Name Mattermost's database in the policy; where it has a schema of its own, the role needs it in its search_path.");
+}
+
+/* Tables of which no server is without; another program may well have `posts`, but not both. */
+static bool is_foreign(const struct mm_schema *s)
+{
+	return !s->table[MM_POST].present && !s->table[MM_FILE].present;
+}
+
 int mm_probe(struct mm *mm, struct err *err)
 {
 	struct mm_schema *s = NULL;
@@ -321,6 +333,10 @@ int mm_probe(struct mm *mm, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (is_foreign(s)) {
+		talloc_free(s);
+		return mm_refuse_foreign(mm, err);
+	}
 	talloc_free(mm->schema);
 	mm->schema = s;
 	return 0;

@@ -89,7 +89,7 @@ enum mm_home mm_home(const struct mm_schema *schema, const char *system, const c
 const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for messages */
 #define MM_HOME_GRANT "GRANT EXECUTE ON FUNCTION pg_control_system()" /* to the role; then the same server is known again */
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
-int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED;
+int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED; /* ERR_SCHEMA: these are not Mattermost's tables at all */
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
  * the server's own job began). A handful of catalogue queries, some milliseconds. */
 int mm_probe_again(struct mm *mm, struct err *err) MMR_CHECKED;
@@ -103,7 +103,7 @@ void mm_hooked_call(void *ctx, struct db_call *ret);
 /* ERR_PERMISSION listing every missing SELECT/DELETE/INSERT grant at once. With for_delete a standby is ERR_DATABASE. */
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err) MMR_CHECKED;
 /* SQL that grants `role` (NULL: the role connected as) what mm_check_grants asks for, a statement a line, names quoted.  Needs mm_open
- * only and no rights: the role need not exist.  ERR_SCHEMA: there is no table posts. */
+ * only and no rights: the role need not exist.  ERR_SCHEMA: these are not Mattermost's tables. */
 int mm_grant_script(struct mm *mm, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 
 /* ---- how busy the server is (mm_busy.c) ---------------------------------------- */

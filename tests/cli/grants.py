@@ -66,16 +66,21 @@ class Grants(unittest.TestCase):
         self.assertIn(' TO "x""; DROP TABLE posts; --";\n', self.call("grants", odd).out)
 
     def test_2_wrong_database(self):
-        """A database that is not Mattermost's gets no script that grants next to nothing."""
+        """A database that is not Mattermost's is called that, whoever asks; and it gets no script that grants next to nothing."""
         right, self.policy = self.policy, os.path.join(self.where, "wrong.yaml")
         with open(right, encoding="utf-8") as f, open(self.policy, "w", encoding="utf-8") as g:
             g.write(f.read().replace("/mm?", "/postgres?"))
-        try:
-            done = self.call("grants", code=13)
-        finally:
-            self.policy = right
-        self.assertEqual(done.out, "")
-        self.assertIn("/postgres has no table posts\n  hint: Name Mattermost's database", done.err)
+        self.addCleanup(setattr, self, "policy", right)
+        words = "/postgres has no Mattermost tables in schema public\n"
+        for command in (("grants",), ("plan",), ("check", "--db"), ("run", "--yes"), ("explain", "town-square")):
+            with self.subTest(command=command):
+                done = self.call(*command, code=13)
+                self.assertIn(words + "  hint: Name Mattermost's database", done.err)
+                if command != ("check", "--db"):
+                    self.assertEqual(done.out, "")
+        doctor = self.call("doctor", code=13).out
+        self.assertIn(words, doctor)
+        self.assertNotIn("rights ", doctor)
 
     def test_3_exactly_the_script(self):
         script = self.call("grants").out
