@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "cli_match.h"
 #include "cli_mirror.h"
+#include "cli_people.h"
 
 struct check {
 	struct cli *cli;
@@ -23,6 +24,17 @@ static json_t *problem_json(const struct policy_problem *p)
 	cli_json_put(obj, "severity", json_string(p->warning ? "warning" : "error"));
 	cli_json_text(obj, "text", p->text);
 	cli_json_text(obj, "hint", p->hint);
+	return obj;
+}
+
+static json_t *list_json(const struct people_plan *plan)
+{
+	json_t *obj;
+
+	if (!plan)
+		return json_null();
+	obj = cli_json_check(json_object());
+	cli_people_list_json(obj, plan);
 	return obj;
 }
 
@@ -48,6 +60,7 @@ static int print_json(const struct check *c, int result, struct err *err)
 	if (cli_given(c->cli, OPT_DB) && policy) {
 		cli_json_int(doc, "channels", c->match.channels);
 		cli_json_int(doc, "ungoverned", c->match.ungoverned);
+		cli_json_put(doc, "departed_list", list_json(c->match.listed));
 	}
 	return cli_json_print(doc, err);
 }
@@ -64,6 +77,7 @@ static void print_text(const struct check *c)
 	printf("\n");
 	if (cli_given(c->cli, OPT_DB))
 		printf("%zu channels looked at, %zu governed by no rule\n", c->match.channels, c->match.ungoverned);
+	cli_people_print_list(c->cli, c->match.listed);
 	if (c->mirror.has)
 		printf("the mirror takes, gives and removes objects\n");
 }

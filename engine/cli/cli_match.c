@@ -199,7 +199,7 @@ static void tell_services(struct cli *cli, const struct people_plan *plan)
 		log_warn("%s", cli_safe(cli->ctx, text));
 }
 
-static int check_people(struct match *m, struct err *err)
+static int check_people(struct match *m, struct cli_match_result *ret, struct err *err)
 {
 	const struct policy_people *p = &m->policy->people;
 	struct people_plan *plan = NULL;
@@ -214,6 +214,8 @@ static int check_people(struct match *m, struct err *err)
 	if (p->only_listed && plan->listed_unknown == plan->listed)
 		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true, "departed_users: the list names no deactivated account");
 	tell_services(m->cli, plan);
+	if (p->only_listed)
+		ret->listed = plan;
 	return 0;
 }
 
@@ -229,6 +231,6 @@ int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cl
 	if (r == 0)
 		r = check_holds(&m, err);
 	if (r == 0)
-		r = check_people(&m, err);
+		r = check_people(&m, ret, err);
 	return r;
 }

@@ -99,6 +99,20 @@ static void print_unknown(const struct cli *cli, const struct people_plan *plan)
 	printf("\n");
 }
 
+void cli_people_print_list(const struct cli *cli, const struct people_plan *plan)
+{
+	if (!plan || !plan->listed)
+		return;
+	printf("the list names %llu, of whom %llu %s no deactivated account%s\n", (unsigned long long)plan->listed,
+	       (unsigned long long)plan->listed_unknown, plan->listed_unknown == 1 ? "is" : "are",
+	       !plan->listed_unknown ? "" : cli->verbose ? ":" : " (-v names them)");
+	for (size_t i = 0; cli->verbose && i < plan->listed_unknown; i++) {
+		auto_mem char *safe = cli_safe(NULL, plan->listed_name[i]);
+
+		printf("  %s\n", safe);
+	}
+}
+
 int cli_people_print_plan(const struct cli *cli, const struct people_plan *plan, struct err *err)
 {
 	unsigned long long due;
@@ -113,9 +127,7 @@ int cli_people_print_plan(const struct cli *cli, const struct people_plan *plan,
 	if (r < 0)
 		return r;
 	printf("\ndeparted users: %llu account%s to depersonalise%s%s\n", due, cli_s(due), *rest ? "; not taken: " : "", rest);
-	if (plan->listed)
-		printf("the list names %llu, of whom %llu %s no deactivated account\n", (unsigned long long)plan->listed,
-		       (unsigned long long)plan->listed_unknown, plan->listed_unknown == 1 ? "is" : "are");
+	cli_people_print_list(cli, plan);
 	print_unknown(cli, plan);
 	return 0;
 }
@@ -145,6 +157,13 @@ json_t *cli_texts_json(char *const *text, size_t n)
 		append(list, json_string(safe));
 	}
 	return list;
+}
+
+void cli_people_list_json(json_t *obj, const struct people_plan *plan)
+{
+	cli_json_int(obj, "listed", plan->listed);
+	cli_json_int(obj, "listed_unknown", plan->listed_unknown);
+	cli_json_put(obj, "listed_unknown_names", cli_texts_json(plan->listed_name, plan->listed_unknown));
 }
 
 static json_t *services_json(const struct people_plan *plan)
@@ -177,8 +196,7 @@ json_t *cli_people_plan_json(const struct people_plan *plan)
 	cli_json_put(obj, "accounts", users);
 	cli_json_put(obj, "counts", counts);
 	cli_json_put(obj, "sign_in", services_json(plan));
-	cli_json_int(obj, "listed", plan->listed);
-	cli_json_int(obj, "listed_unknown", plan->listed_unknown);
+	cli_people_list_json(obj, plan);
 	cli_json_put(obj, "unknown_columns", cli_texts_json(plan->unknown, plan->n_unknown));
 	cli_json_put(obj, "warnings", cli_texts_json(plan->warning, plan->n_warnings));
 	return obj;

@@ -15,6 +15,9 @@ struct people_holds cli_people_holds(const struct ledger_state *ledger);
 int cli_people_plan(struct cli *cli, const struct ledger_state *ledger, struct people_plan **ret, struct err *err) MMR_CHECKED;
 int cli_people_print_plan(const struct cli *cli, const struct people_plan *plan, struct err *err) MMR_CHECKED;
 json_t *cli_people_plan_json(const struct people_plan *plan);   /* null for NULL */
+/* The list of departed persons, where the policy names one: how many entries are no deactivated account, and with -v which. */
+void cli_people_print_list(const struct cli *cli, const struct people_plan *plan);
+void cli_people_list_json(json_t *obj, const struct people_plan *plan); /* the same into obj */
 /* What a run did; report may be NULL. */
 void cli_people_print_run(const struct cli *cli, const struct people_report *report);
 json_t *cli_people_run_json(const struct people_report *report);

@@ -238,8 +238,10 @@ static void tell_services(struct people_plan *plan)
 static void count_listed(struct people_plan *plan, const struct people_names *listed)
 {
 	plan->listed = people_names_count(listed);
+	plan->listed_name = mem_array(plan, char *, plan->listed);
 	for (const struct people_name *e = listed->by; e; e = e->hh.next)
-		plan->listed_unknown += !e->seen;
+		if (!e->seen)
+			plan->listed_name[plan->listed_unknown++] = mem_strdup(plan, e->key);
 	if (plan->listed_unknown == plan->listed)
 		warn(plan, "the list of departed persons matches no deactivated account");
 }

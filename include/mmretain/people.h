@@ -54,6 +54,7 @@ struct people_plan {
 	struct people_user *user; size_t n_users;   /* every deactivated account, the longest deactivated first */
 	uint64_t count[PEOPLE_VERDICTS];
 	uint64_t listed, listed_unknown;/* lines of only_listed; lines that name no deactivated account */
+	char **listed_name;             /* those, as they are compared: in lower case; for the terminal, never for logs or the ledger */
 	struct people_service { char *name; uint64_t due; } *service; size_t n_services; /* due accounts by the identity system of their sign-in id */
 	char **unknown; size_t n_unknown;   /* table.column: looks like a person's id, not known, not touched */
 	char **warning; size_t n_warnings;

@@ -127,6 +127,26 @@ def test_sign_in(pg):
     check("identity system" not in p.error and p.document("plan")["departed_users"]["sign_in"] == {}, p.error)
 
 
+def test_list(pg):
+    """Entries of the list that are no deactivated account are named: with -v, and in JSON."""
+    p = Program(pg, "clilist")
+    w, (gone, active) = p.w, p.w.people[2:4]
+    w.leave(gone)
+    names = {r[0]: r[1] for r in w.rows("SELECT id, username FROM users")}
+    listed = os.path.join(w.folder, "departed.txt")
+    with open(listed, "w", encoding="utf-8") as f:
+        f.write(f"{names[gone]}\nNobody@example.org\n@{names[active]} # not yet\n")
+    p.policy(f"after: 90d\nonly_listed: {listed}")
+    for command, of in ((("plan",), "departed_users"), (("check", "--db"), "departed_list")):
+        doc = p.document(*command)[of]
+        check((doc["listed"], doc["listed_unknown"], doc["listed_unknown_names"]) == (3, 2, ["nobody@example.org", names[active]]), f"{command}: {doc}")
+        text = p.call(*command)
+        check("the list names 3, of whom 2 are no deactivated account (-v names them)\n" in text and "nobody@" not in text, text)
+        check(f"no deactivated account:\n  nobody@example.org\n  {names[active]}\n" in p.call(*command, "-v"), "-v")
+    p.policy("after: 90d")
+    check(p.document("check", "--db")["departed_list"] is None and "the list" not in p.call("check", "--db"), "without a list")
+
+
 def test_kills(pg):
     """Killed around each account: the next run closes what is open and comes to the same end; every account has one end."""
     p = Program(pg, "clikill")
@@ -224,7 +244,7 @@ def test_grants(pg):
 def main():
     failed = 0
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_sign_in, test_kills, test_held_threads, test_grants):
+        for test in (test_everything, test_sign_in, test_list, test_kills, test_held_threads, test_grants):
             begin = time.monotonic()
             try:
                 test(pg)
