@@ -14,6 +14,7 @@
 
 #include "cli_expire.h"
 #include "cli_mirror.h"
+#include "cli_people.h"
 
 #define FREE_BUNDLES 4          /* room for so many bundles is a warning when there is less */
 #define FREE_FIFTHS 2           /* of a bundle: a run begins none with less */
@@ -157,6 +158,32 @@ static void check_files(struct doctor *d)
 		     "the attachment folder is not known or cannot be opened");
 }
 
+/* A run makes the same plan, and ends where it cannot: without the list, or without its rights. */
+static void check_departed(struct doctor *d)
+{
+	const struct policy_people *p = &d->cli->policy->people;
+	struct people_plan *plan = NULL;
+	struct err err = {0};
+	uint64_t known;
+
+	if (!p->present)
+		return;
+	if (people_plan(d->cli->ctx, d->cli->policy, d->cli->mm, /* holds= */ NULL, &plan, &err) < 0) {
+		fail(d, "departed", &err);
+		return;
+	}
+	known = plan->listed - plan->listed_unknown;
+	if (!p->only_listed)
+		good(d, "departed", "the accounts can be read; no list restricts who is taken");
+	else if (!known)
+		warn(d, "departed", "Is it the list, with account names or addresses as Mattermost has them? Nobody is depersonalised by it.",
+		     "%s: none of %llu entr%s is a deactivated account", p->only_listed, (unsigned long long)plan->listed, plan->listed == 1 ? "y" : "ies");
+	else
+		good(d, "departed", "%s: %llu of %llu entr%s %s deactivated account%s; `mmretain plan -v` names the others", p->only_listed, (unsigned long long)known,
+		     (unsigned long long)plan->listed, plan->listed == 1 ? "y" : "ies", known == 1 ? "is a" : "are", cli_s(known));
+	talloc_free(plan);
+}
+
 /* Taken and let go at once: nobody else can tell whether it is free. */
 static void check_lock(struct doctor *d)
 {
@@ -253,6 +280,7 @@ static void check_database(struct doctor *d)
 	check_schema(d);
 	check_clock(d);
 	check_files(d);
+	check_departed(d);
 	check_lock(d);
 	check_replicas(d);
 }

@@ -143,7 +143,18 @@ def test_list(pg):
         text = p.call(*command)
         check("the list names 3, of whom 2 are no deactivated account (-v names them)\n" in text and "nobody@" not in text, text)
         check(f"no deactivated account:\n  nobody@example.org\n  {names[active]}\n" in p.call(*command, "-v"), "-v")
+    text = p.call("doctor")
+    check(f"ok    departed     {listed}: 1 of 3 entries is a deactivated account; `mmretain plan -v`" in text, text)
+    with open(listed, "w", encoding="utf-8") as f:
+        f.write("nobody\n")
+    text = p.call("doctor")
+    check(f"warn  departed     {listed}: none of 1 entry is a deactivated account\n" in text, text)
+    os.unlink(listed)
+    text = p.call("doctor", code=10)
+    check(f"fail  departed     departed_users.only_listed: cannot open {listed}: No such file" in text, text)
     p.policy("after: 90d")
+    text = p.call("doctor")
+    check("ok    departed     the accounts can be read; no list" in text, text)
     check(p.document("check", "--db")["departed_list"] is None and "the list" not in p.call("check", "--db"), "without a list")
 
 
