@@ -21,13 +21,15 @@ static int several(const struct mm_scope *scope, size_t n, const char *word, str
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "several");
 	char *list = mem_strdup(ctx, "");
-	size_t shown = 0;
+	size_t found = 0;
 
-	for (size_t i = 0; i < n && shown < PLAN_NAMES_SHOWN; i++)
-		if (is_named(&scope[i], word))
-			list = mem_printf(ctx, "%s%s%s/%s (%s)", list, shown++ ? ", " : "", scope[i].team_name, scope[i].channel_name,
+	for (size_t i = 0; i < n; i++)
+		if (is_named(&scope[i], word) && found++ < PLAN_NAMES_SHOWN)
+			list = mem_printf(ctx, "%s%s%s/%s (%s)", list, found > 1 ? ", " : "", scope[i].team_name, scope[i].channel_name,
 					  scope[i].channel_id);
-	(void)err_set(err, ERR_USAGE, "several channels are called \"%s\"", word);
+	if (found > PLAN_NAMES_SHOWN)
+		list = mem_printf(ctx, "%s and %zu more", list, found - PLAN_NAMES_SHOWN);
+	(void)err_set(err, ERR_USAGE, "%zu channels are called \"%s\"", found, word);
 	return err_hint(err, "Use team/name or the id: %s.", list);
 }
 

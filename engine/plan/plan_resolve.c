@@ -108,19 +108,65 @@ static void warn_words(struct plan *plan, const struct policy *policy, const str
 
 /* ---- winners ---- */
 
+static bool is_team(const struct mm_scope *s, const char *team)
+{
+	return s->team_id[0] && (strcmp(s->team_id, team) == 0 || strcmp(s->team_name, team) == 0);
+}
+
+static bool is_channel(const struct mm_scope *s, const char *channel)
+{
+	return strcmp(s->channel_id, channel) == 0 || strcmp(s->channel_name, channel) == 0;
+}
+
 static bool is_asked_for(const struct plan_options *o, const struct mm_scope *s, const struct policy_rule *rule)
 {
 	if (!o)
 		return true;
 	if (o->rule && (!rule || strcmp(rule->name, o->rule) != 0))
 		return false;
-	if (o->team && (!s->team_id[0] || (strcmp(s->team_id, o->team) != 0 && strcmp(s->team_name, o->team) != 0)))
+	if (o->team && !is_team(s, o->team))
 		return false;
-	return !o->channel || strcmp(s->channel_id, o->channel) == 0 || strcmp(s->channel_name, o->channel) == 0;
+	return !o->channel || is_channel(s, o->channel);
 }
 
-static int check_restriction(const struct plan_options *o, const struct policy *policy, size_t found, struct err *err)
+static int no_such(const char *what, const char *word, const char *in, const char *const *names, size_t n, struct err *err)
 {
+	const char *near = policy_nearest(word, names, n);
+
+	(void)err_set(err, ERR_USAGE, "there is no %s \"%s\"%s%s", what, word, *in ? " in team " : "", in);
+	if (near)
+		return err_hint(err, "Did you mean %s?", near);
+	return err_hint(err, "Use its name as it stands in the URL, or its id.");
+}
+
+/* A team or a channel of the restriction that does not exist at all. */
+static int check_places(const struct plan_options *o, const struct world *w, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "names");
+	const char **names = mem_array(ctx, const char *, w->n + 1);
+	size_t teams = 0, n = 0;
+	bool there = false;
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->scope[i].team_id[0])
+			names[teams++] = w->scope[i].team_name;
+	for (size_t i = 0; i < w->n && o->team; i++)
+		there = there || is_team(&w->scope[i], o->team);
+	if (o->team && !there)
+		return no_such("team", o->team, "", names, teams, err);
+	there = !o->channel;
+	for (size_t i = 0; i < w->n && !there; i++)
+		if (!o->team || is_team(&w->scope[i], o->team)) {
+			there = is_channel(&w->scope[i], o->channel);
+			names[n++] = w->scope[i].channel_name;
+		}
+	return there ? 0 : no_such("channel", o->channel, o->team ? o->team : "", names, n, err);
+}
+
+static int check_restriction(const struct plan_options *o, const struct policy *policy, const struct world *w, size_t found, struct err *err)
+{
+	int r;
+
 	bool has_rule = !o || !o->rule;
 
 	for (size_t i = 0; i < policy->n_rules && !has_rule; i++)
@@ -131,6 +177,8 @@ static int check_restriction(const struct plan_options *o, const struct policy *
 	}
 	if (found || !o || (!o->team && !o->channel))
 		return 0;
+	if ((r = check_places(o, w, err)) < 0)
+		return r;
 	(void)err_set(err, ERR_USAGE, "no channel is left with%s%s%s%s%s%s", o->rule ? " rule " : "", o->rule ? o->rule : "",
 		      o->team ? " team " : "", o->team ? o->team : "", o->channel ? " channel " : "", o->channel ? o->channel : "");
 	return err_hint(err, "Use the name or id of a team or channel that exists, or leave the restriction out.");
@@ -184,7 +232,7 @@ static int take_scopes(struct plan *plan, const struct policy *policy, const str
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_scope(plan, policy, &all[i], options, &room, err);
 	if (r == 0)
-		r = check_restriction(options, policy, plan->n_scopes, err);
+		r = check_restriction(options, policy, &(struct world){.scope = all, .n = n}, plan->n_scopes, err);
 	return r < 0 ? r : check_one_channel(plan, options, err);
 }
 

@@ -130,8 +130,6 @@ bool policy_node_is_null(const struct node *n);
 
 /* ---- nearest words ---- */
 
-/* The word of `words` that was meant, or NULL. Case, `-` and `_` do not count. */
-const char *policy_nearest(const char *word, const char *const *words, size_t n);
 /* The key of the section that was meant by a misspelt or foreign word, or NULL; not one that `map` has already (NULL: any). */
 const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word, const struct node *map);
 /* The section that has a key of this name, or NULL. */

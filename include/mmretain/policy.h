@@ -151,6 +151,9 @@ int policy_winner(void *ctx, const struct policy *p, const struct policy_scope *
 bool policy_hold_covers(const struct policy_hold *h, const struct policy_scope *s);
 bool policy_glob(const char *pattern, const char *id, const char *name); /* id equal, name equal or glob */
 
+/* The word of `words` that was meant, or NULL. Case, `-` and `_` do not count. */
+const char *policy_nearest(const char *word, const char *const *words, size_t n);
+
 /* Expands the same table as the binder. */
 int policy_schema_json(struct buf *out, struct err *err) MMR_CHECKED;   /* JSON Schema 2020-12 */
 int policy_reference_md(struct buf *out, struct err *err) MMR_CHECKED;  /* docs/policy-reference.md */

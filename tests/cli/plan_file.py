@@ -156,12 +156,26 @@ class PlanFile(unittest.TestCase):
         for command in ("plan", "run"):
             self.call(2, command, "--channel", channel.name, err=f'a channel "{channel.name}" is in {names[channel.name]} teams: .*\n.*Write team/channel')
         self.untouched()
-        self.call(2, "plan", "--channel", f"{team}/nowhere", err="no channel is left with team .* channel nowhere")
+        self.call(2, "plan", "--channel", f"{team}/nowhere", err=f'there is no channel "nowhere" in team {team}\n')
+        self.call(2, "plan", "--channel", f"{channel.name}x", err=f'there is no channel "{channel.name}x"\n  hint: Did you mean {channel.name}\\?')
+        for command in ("plan", "run"):
+            self.call(2, command, "--team", team + "x", err=f'there is no team "{team}x"\n  hint: Did you mean {team}\\?')
+        self.call(2, "plan", "--team", "9", err='there is no team "9"\n  hint: Use its name')
+        lonely = next(c for c in of.values() if not c.team)
+        self.call(2, "plan", "--team", team, "--channel", lonely.id, err=f'there is no channel "{lonely.id}" in team {team}\n')
         self.call((0, 3), "run", "--yes", "--channel", f"{team}/{channel.name}")
         left = self.copy.load()
         gone = {r for r in self.want.roots if r not in {left["posts"].get(row, "id") for row in left["posts"].rows}}
         self.assertTrue(gone)
         self.assertEqual({self.want.db.threads[r].channel for r in gone}, {channel.id})
+
+    def test_explain_many(self):
+        """A name that many teams use: how many, the first of them, and that there are more."""
+        channel = next(c for c in self.want.db.channels.values() if c.team)
+        self.pg.psql(f"""UPDATE channels SET name = 'everywhere' WHERE id = '{channel.id}'; INSERT INTO channels SELECT (jsonb_populate_record(c,
+            jsonb_build_object('id', lpad(i::text, 26, 'x'), 'teamid', lpad(i::text, 26, 't')))).* FROM channels c, generate_series(1, 6) i WHERE c.id = '{channel.id}'""", db=self.copy.name)
+        done = self.call(2, "explain", "everywhere", err='7 channels are called "everywhere"\n  hint: Use team/name or the id: .* and 2 more\\.\n')
+        self.assertEqual(done.err.count("/everywhere ("), 5)
 
     def test_ties(self):
         """Two rules that tie are one error, with what to do, however many channels it is about."""
