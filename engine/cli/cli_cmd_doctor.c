@@ -150,12 +150,8 @@ static void check_files(struct doctor *d)
 
 	if (mm->data_dirfd >= 0)
 		good(d, "attachments", "%s", mm->config->data_path ? mm->config->data_path : "the folder is open");
-	else if (mm->config->file_driver && *mm->config->file_driver && strcmp(mm->config->file_driver, "local") != 0)
-		warn(d, "attachments", "Rules need `files: keep`.", "the file driver is \"%s\": attachments cannot be archived",
-		     mm->config->file_driver);
 	else
-		warn(d, "attachments", "Name Mattermost's config.json in the policy, or set MM_FILESETTINGS_DIRECTORY.",
-		     "the attachment folder is not known or cannot be opened");
+		warn(d, "attachments", mm_data_advice(mm), "%s: threads that have some stay", mm->data_problem);
 }
 
 /* A run makes the same plan, and ends where it cannot: without the list, or without its rights. */

@@ -16,6 +16,15 @@ static int mm_destroy(struct mm *mm)
 	return 0;
 }
 
+const char *mm_data_advice(const struct mm *mm)
+{
+	if (mm->config->file_driver[0] && strcmp(mm->config->file_driver, "local") != 0)
+		return "Only a local folder can be read; a rule with `files: keep` lets its threads go and leaves their attachments.";
+	if (mm->config->data_path)
+		return "It is named by FileSettings.Directory of the server's configuration, or by MM_FILESETTINGS_DIRECTORY: mount it, and let this user read and write there.";
+	return "Name the server's config.json in the policy, or set MM_FILESETTINGS_DIRECTORY to the whole path.";
+}
+
 /* A folder that cannot be opened is no reason not to plan; whoever needs attachments asks for data_problem. */
 static void open_data(struct mm *mm)
 {
@@ -24,12 +33,13 @@ static void open_data(struct mm *mm)
 	bool local = strcmp(mm->config->file_driver, "local") == 0;
 
 	if (!local || !mm->config->data_path) {
-		mm->data_problem = mem_strdup(mm, mm->config->file_driver[0] && !local ? "the attachments are not in a local folder"
-										       : "no attachment folder is configured");
+		mm->data_problem = mm->config->file_driver[0] && !local
+					   ? mem_printf(mm, "the attachments are with file driver \"%s\", not in a local folder", mm->config->file_driver)
+					   : mem_strdup(mm, "no attachment folder is configured");
 		return;
 	}
 	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) < 0)
-		mm->data_problem = mem_strdup(mm, err.msg);
+		mm->data_problem = mem_printf(mm, "attachment folder: %s", err.msg);
 }
 
 static int learn_now(struct mm *mm, struct err *err)

@@ -56,8 +56,8 @@ static void measure(struct sitting *s, const struct look *f)
 static int no_folder(struct sitting *s, const struct look *f)
 {
 	if (!s->run->told_no_folder)
-		log_warn("no attachment can be archived or removed (%s), and threads that have some stay: name the server's config.json in the policy, or "
-			 "set MM_FILESETTINGS_DIRECTORY", s->run->mm->data_problem);
+		log_warn("no attachment can be archived or removed (%s), and threads that have some stay. %s", s->run->mm->data_problem,
+			 mm_data_advice(s->run->mm));
 	s->run->told_no_folder = true;
 	drop(s, f->thread);
 	return 0;

@@ -89,6 +89,7 @@ enum mm_home mm_home(const struct mm_schema *schema, const char *system, const c
 const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for messages */
 #define MM_HOME_GRANT "GRANT EXECUTE ON FUNCTION pg_control_system()" /* to the role; then the same server is known again */
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
+const char *mm_data_advice(const struct mm *mm); /* what to do about data_problem, a sentence */
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED; /* ERR_SCHEMA: these are not Mattermost's tables at all */
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
  * the server's own job began). A handful of catalogue queries, some milliseconds. */

@@ -385,6 +385,19 @@ class Files(Base):
         self.begin()
         self.call(0, "doctor", out=r"warn  rights +the role is a superuser(?s:.*)warn  space +the archive and the attachments share a file system")
 
+    def test_doctor_attachments(self):
+        """A folder that is not there, none at all, another driver: which and why, and what to do about that."""
+        self.begin()
+        gone = os.path.join(self.copy.where, "nowhere")
+        stay = ": threads that have some stay\\n"
+        for env, words in (
+                ({"MM_FILESETTINGS_DIRECTORY": gone}, f"attachment folder: [^\\n]*{re.escape(gone)}[^\\n]*: No such file or directory{stay} +It is named by FileSettings.Directory"),
+                ({"MM_FILESETTINGS_DIRECTORY": ""}, f"no attachment folder is configured{stay} +Name the server's config.json"),
+                ({"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, f'the attachments are with file driver "amazons3", not in a local folder{stay} +Only a local folder can be read')):
+            self.call(0, "doctor", env=env, out="warn  attachments  " + words)
+        done = self.call(3, "run", "--yes", env={"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, err="amazons3[^\\n]*stay. Only a local folder")
+        self.assertNotIn("config.json", done.err)
+
     def test_doctor_foresees(self):
         """What a run would be refused for: a clock behind the ledger."""
         self.begin()
