@@ -234,7 +234,7 @@ static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s
 	cli_table_bytes(t, s->due_bytes);
 	cli_table_text(t, cli_reasons_text(ctx, s->reason, PLAN_DUE));
 	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, s->reason, PLAN_KEEP),
-				     s->limit_unreached ? " (limit not reached)" : ""));
+				     s->limit_unreached ? " (still over its limit)" : ""));
 }
 
 /* The channels where something happens, the largest first; all of them with -v. */

@@ -319,8 +319,8 @@ static void warn_unreached(struct limit *l, const struct unit *u)
 
 	for (unsigned i = 0; i < PLAN_REASONS; i++)
 		if (u->kept[i])
-			why = mem_printf(ctx, "%s%s%llu threads kept (%s)", why, *why ? ", " : "", (unsigned long long)u->kept[i],
-					 plan_reason_name((enum plan_reason)i));
+			why = mem_printf(ctx, "%s%s%llu thread%s kept (%s)", why, *why ? ", " : "", (unsigned long long)u->kept[i],
+					 u->kept[i] == 1 ? "" : "s", plan_reason_name((enum plan_reason)i));
 	plan_warn(l->pass->plan, "rule %s: %s stays at %llu %s, over its limit of %llu: %s", l->rule->name, unit_name(ctx, l, u),
 		  (unsigned long long)left, by_posts ? "posts" : "bytes", (unsigned long long)limit,
 		  *why ? why : "the rest are rows that belong to no sound thread");

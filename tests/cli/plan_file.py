@@ -177,6 +177,19 @@ class PlanFile(unittest.TestCase):
         done = self.call(2, "explain", "everywhere", err='7 channels are called "everywhere"\n  hint: Use team/name or the id: .* and 2 more\\.\n')
         self.assertEqual(done.err.count("/everywhere ("), 5)
 
+    def test_limit_unmet(self):
+        """A limit that cannot be met: the channel is still over it, by one thread, or by more."""
+        self.policy, _ = self.copy.write_policy([dict(RULE, keep="forever", limit={"per": "channel", "posts": 1}, spare={"pinned": "thread"})])
+        threads = collections.defaultdict(list)
+        for t in self.want.db.threads.values():
+            if not t.damage and len(t.posts) > 1:
+                threads[t.channel].append(t.root.id)
+        channel, roots = max(threads.items(), key=lambda item: len(item[1]))
+        for n in (1, 2):
+            self.pg.psql(f"UPDATE posts SET ispinned = id = ANY ('{{{','.join(roots[:n])}}}') WHERE channelid = '{channel}'", db=self.copy.name)
+            done = self.call(0, "plan", "--channel", channel, err=rf"over its limit of 1: [^\n]*\b{n} thread{'s' if n > 1 else ''} kept \(pinned\)")
+            self.assertRegex(done.out, rf"(?m) pinned {n}(, \w+ \d+)* \(still over its limit\)$")
+
     def test_ties(self):
         """Two rules that tie are one error, with what to do, however many channels it is about."""
         self.policy, _ = self.copy.write_policy([dict(RULE, match={"channel": "town-*"}), dict(RULE, name="too", match={"channel": "*-square"})])
