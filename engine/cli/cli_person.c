@@ -1,6 +1,8 @@
 /*
  * cli_person.c - one person: what exists, where, and whether and when the account is depersonalised.
  */
+#include <string.h>
+
 #include "cli_people.h"
 
 static const char *act_name(enum mm_trace_act act)
@@ -31,6 +33,15 @@ static void put_verdict(json_t *doc, const struct cli *cli, const struct people_
 	cli_json_text(doc, "hold", u->hold);
 }
 
+/* By a hold of the policy, or by one on a thread that the person has a part in. */
+static const char *held_by(void *ctx, const struct people_user *u)
+{
+	static const char thread[] = "thread ";
+	bool of_thread = strncmp(u->hold, thread, strlen(thread)) == 0;
+
+	return mem_printf(ctx, "%s%s", of_thread ? "`mmretain hold`, " : "", u->hold);
+}
+
 static void print_verdict(const struct cli *cli, const struct people_user *u)
 {
 	char since[TIME_TEXT], due[TIME_TEXT];
@@ -41,11 +52,15 @@ static void print_verdict(const struct cli *cli, const struct people_user *u)
 	       u->deactivated_ms ? since : "");
 	if (!cli->policy->people.present) {
 		printf("the policy has no departed_users: nobody is depersonalised\n");
+		if (u->hold)
+			printf("held by %s\n", cli_safe(cli->ctx, held_by(cli->ctx, u)));
 		return;
 	}
 	printf("%s: %s", u->verdict == PEOPLE_DUE ? "to depersonalise" : "not taken", people_verdict_text(u->verdict));
-	if (u->hold)
+	if (u->hold && u->verdict == PEOPLE_HELD)
 		printf(" (%s)", cli_safe(cli->ctx, u->hold));
+	else if (u->hold)
+		printf("; also held by %s", cli_safe(cli->ctx, held_by(cli->ctx, u)));
 	if (u->due_ms && (u->verdict == PEOPLE_DUE || u->verdict == PEOPLE_YOUNG))
 		printf("; due from %s", due);
 	printf("\n");

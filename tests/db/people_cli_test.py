@@ -81,6 +81,10 @@ def test_everything(pg):
     for word in (a, names[a], "@" + names[a]):
         check(p.document("explain", word)["result"] == "due", "explain due")
     check("case-9" in p.call("explain", names[held]) and "due from" in p.call("explain", young), "explain")
+    left = w.rows(f"SELECT deleteat FROM users WHERE id = '{held}'")[0][0]
+    w.sql(f"UPDATE users SET deleteat = 0 WHERE id = '{held}'")
+    check("not taken: the account is active; also held by case-9\n" in p.call("explain", names[held]), "explain of a held account that is active")
+    w.sql(f"UPDATE users SET deleteat = {left} WHERE id = '{held}'")
     p.call("explain", "no.such.thing", code=1)
     p.call("explain", "@no.such.thing", code=1)
     inventory = p.document("plan", "--user", names[a])
