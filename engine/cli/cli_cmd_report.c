@@ -366,11 +366,15 @@ static void outcome(const struct report *rp)
 		 gone = protocol_int(json_object_get(rp->totals, "deleted"), "threads");
 	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
 
+	uint64_t before = protocol_int(rp->end, "gone_threads"), left = due > gone + before ? due - gone - before : 0;
+
 	if (rp->plan)
-		point(rp, 13, "left", "%llu of the threads that were due%s", (unsigned long long)(due > gone ? due - gone : 0),
-		      due > gone ? ": kept while the run was at work, gone before it, or left to the next one" : "");
+		point(rp, 13, "left", "%llu of the threads that were due%s", (unsigned long long)left,
+		      left ? ": kept while the run was at work, gone before it, or left to the next one" : "");
 	else
 		point(rp, 13, "left", "not recorded");
+	if (before)
+		point(rp, 0, "", "%llu thread%s of the plan %s not there any more", (unsigned long long)before, cli_s(before), before == 1 ? "was" : "were");
 	point(rp, 14, "errors", "%s", *error ? cli_error_meaning(error) : "none");
 	if (protocol_int(rp->doc, "recovered"))
 		point(rp, 0, "", "a torn ledger line of an interrupted run was recovered");

@@ -97,6 +97,7 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "archived", amounts(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
 	cli_json_put(doc, "deleted", amounts(rep->total.threads, rep->total.posts, rep->total.bytes_unlinked));
 	cli_json_put(doc, "kept", cli_reasons_json(rep->kept));
+	cli_json_int(doc, "gone_before", rep->gone_before);
 	for (size_t i = 0; i < rep->n_bundles; i++)
 		if (json_array_append_new(list, bundle_json(&rep->bundle[i])) < 0)
 			mem_check(NULL);
@@ -168,6 +169,9 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	       (unsigned long long)c->posts, (unsigned long long)c->blobs_unlinked, freed);
 	if (*kept)
 		printf("kept      %s\n", kept);
+	if (rep->gone_before)
+		printf("gone      %llu thread%s of the plan %s not there any more\n", (unsigned long long)rep->gone_before, cli_s(rep->gone_before),
+		       rep->gone_before == 1 ? "was" : "were");
 	if (c->late_restored || c->late_removed)
 		printf("late      %llu threads put back, %llu rows removed\n", (unsigned long long)c->late_restored,
 		       (unsigned long long)c->late_removed);

@@ -92,3 +92,25 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 	*ret = s;
 	return 0;
 }
+
+static uint64_t below(const uint64_t *thread, size_t n, uint64_t end)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += thread[i] < end;
+	return count;
+}
+
+/* One that nobody has left out was not there any more. */
+void run_due_rest(const struct sitting *s)
+{
+	uint64_t missing = below(s->dropped, s->n_dropped, s->used), changed = below(s->changed, s->n_changed, s->used),
+		 odd = below(s->odd, s->n_odd, s->used), told = s->written + missing + changed + odd;
+	struct run_report *report = s->run->report;
+
+	report->kept[KEPT_FILE_MISSING] += missing;
+	report->kept[KEPT_CHANGED] += changed;
+	report->kept[KEPT_DAMAGED] += odd;
+	report->gone_before += s->used > told ? s->used - told : 0;
+}

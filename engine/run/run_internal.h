@@ -162,6 +162,7 @@ struct sitting {
 	struct run *run;
 	void *ctx;
 	uint64_t begin, threads;           /* records of the spool: begin, and how many were added */
+	uint64_t written;                  /* threads that went into bundles */
 	uint64_t used;                     /* threads that went into bundles or were dropped, from the front */
 	int64_t begin_boot_ms, from_us;    /* from_us: of the bundle being written */
 	int64_t first_ms;                  /* from its begin to the end of its first bundle; 0: not yet */
@@ -182,6 +183,8 @@ struct sitting {
 	struct rows *rows;                 /* while they are written */
 	bool leave;                        /* its snapshot is to end soon: with the thread that is being written */
 };
+/* Books why threads that the sitting is done with were not written. */
+void run_due_rest(const struct sitting *s);
 /* How many more there were than were named. */
 void run_files_tell_rest(const struct run *run);
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;

@@ -233,6 +233,8 @@ int run_line_end(struct run *run, int code, struct err *err)
 	ledger_str(&e, "outcome", run->report->outcome);
 	ledger_int(&e, "exit", code == -ERR_INTERRUPTED && stop_requested() ? 128 + stop_requested() : err_exit_status(code));
 	ledger_int(&e, "duration_ms", run->report->ended_ms - run->report->began_ms);
+	if (run->report->gone_before)
+		ledger_int(&e, "gone_threads", (int64_t)run->report->gone_before);
 	if (run->report->waited.replicas_ms)
 		ledger_int(&e, "waited_replicas_ms", run->report->waited.replicas_ms);
 	if (run->report->waited.server_ms)

@@ -122,6 +122,7 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 		r->paced_bytes = 0;
 	}
 	r->current = x->thread;
+	s->written++;
 	if (s->group[r->group].first.t.part)
 		return begin_part(r, x->thread, err);
 	snprintf(r->root, sizeof r->root, "%s", root);
@@ -377,12 +378,7 @@ static int archive_end(struct sitting *s, struct err *err)
 
 	if ((s->rows->u && (rc = close_unit(s->rows, err)) < 0) || (rc = run_units_settle(s, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < s->n_dropped; i++)
-		s->run->report->kept[KEPT_FILE_MISSING] += s->dropped[i] < s->used;
-	for (size_t i = 0; i < s->n_changed; i++)
-		s->run->report->kept[KEPT_CHANGED] += s->changed[i] < s->used;
-	for (size_t i = 0; i < s->n_odd; i++)
-		s->run->report->kept[KEPT_DAMAGED] += s->odd[i] < s->used;
+	run_due_rest(s);
 	TALLOC_FREE(s->crew);
 	return 0;
 }

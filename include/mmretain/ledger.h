@@ -29,8 +29,8 @@
  *   depersonalised   run, user, person_digest, rows, found_done (an earlier run ended between the change and this line)
  *   restored     root, rel_path, case, posts, rows, rows_there, files: a thread is back in the database (no run)
  *   kept         run, rule, reason, threads
- *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, waited_replicas_ms, waited_server_ms (absent: 0),
- *                error (name of the code, when not complete)
+ *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, gone_threads (due, and not there any more; absent: 0),
+ *                waited_replicas_ms, waited_server_ms (absent: 0), error (name of the code, when not complete)
  *
  * Between runs, without `run`:
  *

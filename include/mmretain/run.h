@@ -44,6 +44,7 @@ struct run_report {
 	struct people_plan *people_plan;   /* NULL: the policy has no departed_users, or it was not reached */
 	struct people_report *people;
 	uint64_t kept[PLAN_REASONS];       /* threads that were due and stay, by reason */
+	uint64_t gone_before;              /* threads that were due and were not there any more, as of a plan file that was carried out already */
 	struct purge_counts total;         /* of this run, recovery included */
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
 	uint32_t cleared_partial, recovered_bundles;

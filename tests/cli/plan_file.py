@@ -70,6 +70,21 @@ class PlanFile(unittest.TestCase):
         self.assertEqual([e["digest"] for e in lib.ledger(self.copy.archive) if e["type"] == "plan"], [lines[-1]["digest"]])
         self.assertEqual(lib.compare(self.want, self.copy), [])
 
+    def test_twice(self):
+        """A plan that was carried out already: its threads are called gone, by the run and by its protocol."""
+        self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
+        done = [e for e in lib.ledger(self.copy.archive) if e["type"] == "purged"]
+        gone = sum(e["threads"] for e in done)
+        self.assertGreater(gone, 20)
+        self.assertNotRegex(self.call(0, "report", "last").out, "not there any more")
+        again = self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
+        self.assertRegex(again.out, rf"(?m)^due +{gone + len(self.want.lost)} threads.*\narchived  0 threads.*\ndeleted   0 threads.*\n(kept .*\n)?gone      {gone} threads of the plan were not there any more$")
+        self.assertRegex(self.call(0, "report", "last").out, rf"left +{len(self.want.lost)} of the threads that were due[^\n]*\n +{gone} threads of the plan were not there any more\n")
+        self.assertEqual(json.loads(self.call((0, 3), "run", "--plan", self.file, "--json").out)["gone_before"], gone)
+        self.call((0, 3), "run", "--yes")
+        self.assertEqual(json.loads(self.call(0, "report", "last", "--json").out)["end"].get("gone_threads", 0), 0)
+        self.assertEqual(lib.compare(self.want, self.copy), [])
+
     def test_json(self):
         """The list of channels is printed apart from the rest of the document; whatever their names, it is one document of one layout."""
         names = ['a "quoted" one', "back\\slash", "tab\tnew\nline\x01", "grün 🌱", "del\x7f", "x" * 64]
