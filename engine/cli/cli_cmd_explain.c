@@ -391,6 +391,10 @@ static int explain_person(struct cli *cli, const struct ledger_state *ledger, co
 	r = cli_person_explain(cli, ledger, word, &own);
 	if (r == -ERR_NOT_FOUND && word[0] != '@') {
 		err_set(err, ERR_NOT_FOUND, "there is no channel, post or account \"%s\"", word);
+		/* Not looked up here: who looks into the archive says for which case. */
+		if (cli_looks_like_id(word))
+			return err_hint(err, "A post that was archived is no longer in the database: `mmretain find --thread %s` looks for it in the archive, `mmretain show` "
+					     "shows a thread, both with --case and --reason.", word);
 		return err_hint(err, "Give a channel (id, name, or team/channel), the id of a post, or an account (name, id or address).");
 	}
 	if (r < 0)

@@ -77,6 +77,11 @@ class PlanFile(unittest.TestCase):
         gone = sum(e["threads"] for e in done)
         self.assertGreater(gone, 20)
         self.assertNotRegex(self.call(0, "report", "last").out, "not there any more")
+        left = self.copy.load()["posts"]
+        here = {left.get(r, "id") for r in left.rows}
+        root = next(r for r in sorted(self.want.roots) if r not in here)
+        self.call(1, "explain", root, err=f'no channel, post or account "{root}"\n  hint: A post that was archived .*`mmretain find --thread {root}`')
+        self.call(1, "explain", "nosuch", err="hint: Give a channel")
         again = self.call(0 if not self.want.lost else 3, "run", "--plan", self.file)
         self.assertRegex(again.out, rf"(?m)^due +{gone + len(self.want.lost)} threads.*\narchived  0 threads.*\ndeleted   0 threads.*\n(kept .*\n)?gone      {gone} threads of the plan were not there any more$")
         self.assertRegex(self.call(0, "report", "last").out, rf"left +{len(self.want.lost)} of the threads that were due[^\n]*\n +{gone} threads of the plan were not there any more\n")
@@ -84,6 +89,7 @@ class PlanFile(unittest.TestCase):
         self.call((0, 3), "run", "--yes")
         self.assertEqual(json.loads(self.call(0, "report", "last", "--json").out)["end"].get("gone_threads", 0), 0)
         self.assertEqual(lib.compare(self.want, self.copy), [])
+        self.assertIn(root, self.call(0, "find", "--thread", root, "--case", "1", "--reason", "test").out)
 
     def test_json(self):
         """The list of channels is printed apart from the rest of the document; whatever their names, it is one document of one layout."""
