@@ -13,6 +13,7 @@
 #include <mmretain/store.h>
 
 #include "cli_expire.h"
+#include "cli_match.h"
 #include "cli_mirror.h"
 #include "cli_people.h"
 
@@ -154,6 +155,33 @@ static void check_files(struct doctor *d)
 		warn(d, "attachments", mm_data_advice(mm), "%s: threads that have some stay", mm->data_problem);
 }
 
+/* A hold whose name is misspelt protects nobody, and the night goes on. */
+static void check_names(struct doctor *d)
+{
+	struct policy_problems found = {0};
+	struct cli_match_result result = {0};
+	struct err err = {0};
+
+	if (cli_match_names(d->cli, &found, &result, &err) < 0) {
+		fail(d, "names", &err);
+		return;
+	}
+	for (size_t i = 0; i < found.n; i++) {
+		const struct policy_problem *p = &found.item[i];
+
+		if (p->warning) {
+			warn(d, "names", "Nothing is matched by that name, so nothing is held, spared or deleted for it: correct it, or take it out.", "line %u: %s",
+			     (unsigned)p->line, p->text);
+			continue;
+		}
+		err_set(&err, ERR_POLICY, "line %u: %s", (unsigned)p->line, p->text);
+		err_hint(&err, "%s", p->hint ? p->hint : "");
+		fail(d, "names", &err);
+	}
+	if (!found.n)
+		good(d, "names", "every name of the policy is in the database; %zu of %zu channels have no rule", result.ungoverned, result.channels);
+}
+
 /* A run makes the same plan, and ends where it cannot: without the list, or without its rights. */
 static void check_departed(struct doctor *d)
 {
@@ -276,6 +304,7 @@ static void check_database(struct doctor *d)
 	check_schema(d);
 	check_clock(d);
 	check_files(d);
+	check_names(d);
 	check_departed(d);
 	check_lock(d);
 	check_replicas(d);

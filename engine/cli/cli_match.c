@@ -207,8 +207,6 @@ static int check_people(struct match *m, struct cli_match_result *ret, struct er
 
 	if (!p->present)
 		return 0;
-	if ((r = check_accounts(m, &p->except, "departed_users", err)) < 0)
-		return r;
 	if ((r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err)) < 0) /* reads the list */
 		return r;
 	if (p->only_listed && plan->listed_unknown == plan->listed)
@@ -219,7 +217,7 @@ static int check_people(struct match *m, struct cli_match_result *ret, struct er
 	return 0;
 }
 
-int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)
+int cli_match_names(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)
 {
 	struct match m = {.cli = cli, .policy = cli->policy, .problems = problems};
 	int r = mm_scopes(cli->ctx, cli->mm, &m.scope, &m.n_scopes, err);
@@ -230,7 +228,13 @@ int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cl
 		r = check_rules(&m, err);
 	if (r == 0)
 		r = check_holds(&m, err);
-	if (r == 0)
-		r = check_people(&m, ret, err);
-	return r;
+	return r < 0 ? r : check_accounts(&m, &cli->policy->people.except, "departed_users", err);
+}
+
+int cli_match_check(struct cli *cli, struct policy_problems *problems, struct cli_match_result *ret, struct err *err)
+{
+	struct match m = {.cli = cli, .policy = cli->policy, .problems = problems};
+	int r = cli_match_names(cli, problems, ret, err);
+
+	return r < 0 ? r : check_people(&m, ret, err);
 }

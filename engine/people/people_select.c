@@ -158,8 +158,8 @@ static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, con
 
 	*ret = (struct people_rules){.now_ms = mm->now_ms, .after = p->after, .held = people_names_new(ctx),
 				     .legal = people_names_new(ctx), .except = people_names_new(ctx)};
-	for (size_t i = 0; r == 0 && i < policy->n_holds; i++)
-		r = resolve(ctx, mm, &policy->hold[i].users, policy->hold[i].name, ret->held, plan, err);
+	for (size_t i = 0; r == 0 && i < policy->n_holds; i++) /* of its missing names the plan of threads tells */
+		r = resolve(ctx, mm, &policy->hold[i].users, policy->hold[i].name, ret->held, NULL, err);
 	if (r == 0)
 		r = people_held(ctx, mm, holds, ret->held, err);
 	if (r == 0)

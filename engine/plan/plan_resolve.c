@@ -106,6 +106,15 @@ static void warn_words(struct plan *plan, const struct policy *policy, const str
 	}
 }
 
+/* Also where no rule takes anything: holds are about accounts too. */
+static int warn_users(struct plan *plan, const struct policy *policy, struct mm *mm, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "holds");
+	struct mm_protect_query *q;
+
+	return plan_protect(ctx, policy, NULL, mm, NULL, 0, plan, &q, err);
+}
+
 /* ---- winners ---- */
 
 static bool is_team(const struct mm_scope *s, const char *team)
@@ -277,8 +286,11 @@ int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, 
 
 	if (r < 0 || (r = take_scopes(plan, policy, all, n, options, err)) < 0)
 		return r;
-	if (!is_restricted(options))
+	if (!is_restricted(options)) {
 		warn_words(plan, policy, &(struct world){.scope = all, .n = n});
+		if ((r = warn_users(plan, policy, mm, err)) < 0)
+			return r;
+	}
 	if (plan->n_scopes)
 		qsort(plan->scope, plan->n_scopes, sizeof *plan->scope, compare_scopes);
 	*ret_all = plan->n_scopes == n;

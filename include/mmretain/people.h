@@ -63,7 +63,7 @@ struct people_plan {
 char *people_services_text(void *ctx, const struct people_plan *plan);
 
 /* Who is due now.  Reads only.  ERR_POLICY when the list cannot be read, is empty or has a damaged line; ERR_HOLD when a record of the
- * legal-hold plugin is unreadable.  A hold or exception that names no account is a warning.  Without departed_users in the policy
+ * legal-hold plugin is unreadable.  An exception that names no account is a warning; of such a hold plan_build warns.  Without departed_users in the policy
  * the plan is empty.  holds: of the ledger, or NULL.  Parent of all is ctx. */
 int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan **ret,
 		struct err *err) MMR_CHECKED;

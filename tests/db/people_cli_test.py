@@ -5,6 +5,7 @@ MMRETAIN names the program.
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,24 @@ def test_list(pg):
     check(p.document("check", "--db")["departed_list"] is None and "the list" not in p.call("check", "--db"), "without a list")
 
 
+def test_missing(pg):
+    """A hold on an account that does not exist is told once, by plan and by run, also where no rule takes anything; doctor warns too."""
+    p = Program(pg, "climissing")
+    p.policy("after: 90d", "holds:\n  - {name: case-9, match: {users: [no.such.person], teams: [no-such-team]}, because: x}")
+    path = os.path.join(p.w.folder, "policy.yaml")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for keep in (text, text.replace("keep: forever", "keep: {for: 9000d}")):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(keep)
+        for command in (("plan",), ("run", "--yes", "--no-purge")):
+            p.call(*command)
+            check(p.error.count("no.such.person") == p.error.count('warning: hold case-9: user "no.such.person" does not exist') == 1, p.error)
+    text = p.call("doctor")
+    for word in ('account \"no.such.person\"', 'no-such-team'):
+        check(re.search(rf"(?m)^warn  names        line \d+: hold \"case-9\": [^\n]*{word}[^\n]*\n +Nothing is ", text), text)
+
+
 def test_kills(pg):
     """Killed around each account: the next run closes what is open and comes to the same end; every account has one end."""
     p = Program(pg, "clikill")
@@ -259,7 +278,7 @@ def test_grants(pg):
 def main():
     failed = 0
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_sign_in, test_list, test_kills, test_held_threads, test_grants):
+        for test in (test_everything, test_sign_in, test_list, test_missing, test_kills, test_held_threads, test_grants):
             begin = time.monotonic()
             try:
                 test(pg)
