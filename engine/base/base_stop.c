@@ -43,12 +43,15 @@ void stop_install(void)
 	memset(&sa, 0, sizeof sa);
 	sigemptyset(&heard);
 	sa.sa_handler = on_signal;
+	/* A result that waits in a full pipe is still written whole.  What may wait for long polls, which no flag restarts. */
+	sa.sa_flags = SA_RESTART;
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		sigaddset(&heard, ends[i]);
 		if (ends[i] == SIGTERM || !is_ignored(ends[i]))
 			sigaction(ends[i], &sa, NULL);
 	}
 	sa.sa_handler = SIG_IGN;
+	sa.sa_flags = 0;
 	sigaction(SIGPIPE, &sa, NULL);
 	sigaction(SIGXFSZ, &sa, NULL);
 	sigprocmask(SIG_UNBLOCK, &heard, NULL);

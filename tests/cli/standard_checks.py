@@ -3,14 +3,19 @@
 
 usage: standard_checks.py BINARY
 """
+import fcntl
 import itertools
 import os
 import pathlib
 import pty
 import re
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 
 BINARY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "mmretain"
@@ -104,6 +109,24 @@ class Output(unittest.TestCase):
                 done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60)
                 self.assertEqual(done.returncode, 0, (closed, done.stderr))
                 self.assertEqual(bool(done.stdout), 1 not in closed)
+
+    def test_signal_while_the_result_waits(self):
+        """The work is done; whoever reads it slowly gets all of it, and the status is that of the work."""
+        wanted = run("help", "--format", "markdown").stdout
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen([BINARY, "help", "--format", "markdown"], stdout=writer, stderr=subprocess.PIPE, text=True)
+        os.close(writer)
+        full, end = b"\0" * 4, time.monotonic() + 30
+        while struct.unpack("i", full)[0] < 4096 and time.monotonic() < end:
+            full = fcntl.ioctl(reader, termios.FIONREAD, full)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        with open(reader, encoding="utf-8") as f:
+            out = f.read()
+        err = process.communicate(timeout=30)[1]
+        self.assertEqual((process.returncode, err), (0, ""))
+        self.assertEqual(out, wanted)
 
     def test_locales(self):
         wanted = run("help", "--format", "markdown").stdout
