@@ -122,24 +122,18 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 	return 0;
 }
 
-static char *member_string(void *ctx, json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return mem_strdup(ctx, s ? s : "");
-}
-
 /* The line that the crash kept from being written; snapshot 0 makes the purge watch all replies. */
-static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const char *rule, const char *policy_hex,
-		      const json_t *expires_ms, struct err *err)
+static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const json_t *about, uint64_t file_bytes, struct err *err)
 {
+	const char *rule = json_string_value(json_object_get(about, "rule")), *policy_hex = json_string_value(json_object_get(about, "policy_sha256"));
+	const json_t *expires_ms = json_object_get(about, "expires_ms");
 	struct ledger_entry e;
 	char hex[DIGEST_HEX + 1];
 	const char *slash = strrchr(rel_path, '/');
 
 	ledger_begin(&e, run->ctx, "published");
 	ledger_str(&e, "run", run->report->id);
-	ledger_str(&e, "rule", rule);
+	ledger_str(&e, "rule", rule ? rule : "");
 	ledger_str(&e, "bundle", slash ? slash + 1 : rel_path);
 	ledger_str(&e, "rel_path", rel_path);
 	digest_hex(&c->file_digest, hex);
@@ -147,12 +141,15 @@ static int adopt_line(struct run *run, const char *rel_path, const struct bundle
 	digest_hex(&c->rows_digest, hex);
 	ledger_str(&e, "rows_digest", hex);
 	ledger_str(&e, "previous_digest", run->previous_hex);
-	ledger_str(&e, "policy_digest", policy_hex);
+	ledger_str(&e, "policy_digest", policy_hex ? policy_hex : "");
 	ledger_int(&e, "threads", (int64_t)c->threads);
 	ledger_int(&e, "posts", (int64_t)c->posts);
 	ledger_int(&e, "rows", (int64_t)c->rows);
 	ledger_int(&e, "blobs", (int64_t)c->blobs);
+	ledger_int(&e, "file_bytes", (int64_t)file_bytes);
 	ledger_int(&e, "snapshot_ms", 0);
+	if (json_is_true(json_object_get(about, "parts")))
+		ledger_bool(&e, "parts", true);
 	if (json_is_integer(expires_ms))
 		ledger_int(&e, "expires_ms", json_integer_value(expires_ms));
 	ledger_bool(&e, "adopted", true);
@@ -181,7 +178,8 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	auto_mem void *ctx = mem_context(run->ctx, "adopt");
 	struct bundle_reader *reader;
 	struct bundle_check check;
-	char *text, *rule, *policy_hex;
+	struct store_seen seen;
+	char *text;
 	json_t *o;
 	size_t len;
 	int rc;
@@ -194,9 +192,8 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
 		return refuse_unknown(rc, rel_path, err);
 	o = json_loadb(text, len, 0, NULL);
-	rule = member_string(ctx, o, "rule");
-	policy_hex = member_string(ctx, o, "policy_sha256");
-	rc = adopt_line(run, rel_path, &check, rule, policy_hex, json_object_get(o, "expires_ms"), err);
+	if ((rc = store_see(run->store, rel_path, &seen, err)) == 0)
+		rc = adopt_line(run, rel_path, &check, o, seen.size_bytes, err);
 	json_decref(o);
 	return rc;
 }

@@ -192,7 +192,7 @@ static int open_all(struct restore *r, const struct policy *policy, struct err *
 
 	if ((rc = mm_open(r->ctx, &source, &r->mm, err)) < 0 || (rc = db_open_again(r->ctx, r->mm->db, &r->lock_db, err)) < 0 ||
 	    (rc = db_lock(r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(r->mm, err)) < 0 ||
-	    (rc = check_schema(r->mm->schema, err)) < 0 || (rc = mm_check_grants(r->mm, true, err)) < 0)
+	    (rc = mm_check_grants(r->mm, true, err)) < 0 || (rc = check_schema(r->mm->schema, err)) < 0) /* what may not be read is no unknown thing */
 		return rc;
 	if (r->options->act && (rc = ledger_open(r->ctx, r->store->ledger_dirfd, &r->ledger, err)) < 0)
 		return rc;

@@ -194,7 +194,11 @@ class Durable(unittest.TestCase):
         with open(book, "w", encoding="utf-8") as f:
             f.writelines(lines[:-4])
         self.bench.run(code=(0, 3))
-        self.assertEqual(sum(e.get("adopted", False) for e in self.lines("published")), 4)
+        adopted = [e for e in self.lines("published") if e.get("adopted")]
+        self.assertEqual([e["bundle"] for e in adopted], [json.loads(line)["bundle"] for line in lines[-4:]])
+        for mine, line in zip(adopted, lines[-4:]):
+            self.assertEqual({k: v for k, v in json.loads(line).items() if k not in ("seq", "at", "prev", "hash", "run", "snapshot_ms")},
+                             {k: v for k, v in mine.items() if k not in ("seq", "at", "prev", "hash", "run", "snapshot_ms", "adopted")})
         self.bench.done(exact=False)
 
     def test_unknown_and_damaged(self):
