@@ -35,6 +35,7 @@ int people_list_read(void *ctx, const char *path, struct people_names **ret, str
 
 /* ---- accounts as the statements return them ---- */
 enum { ROW_ID, ROW_USERNAME, ROW_EMAIL, ROW_DELETEAT, ROW_UPDATEAT, ROW_REMOTE, ROW_BOT, ROW_DONE, ROW_SERVICE /* of people_users alone */ };
+enum { LOCK_ADDRESS = ROW_DONE + 1, LOCK_NAMED /* of people_lock alone */ };
 struct people_row { const char *id, *username, *email; int64_t deleteat_ms, updateat_ms; bool remote, bot, done; };
 
 /* What verdicts depend on beside the account itself. */

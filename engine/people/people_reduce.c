@@ -68,18 +68,35 @@ struct reduce {
 	struct people_counts *counts;
 	void *ctx;
 	unsigned choices;
-	char *email;
+	char *email, *address;        /* as it was; from now on */
 	char deleteat[24], pseudonym[32], digest[DIGEST_HEX + 1];
 	struct buf files;             /* lines for the journal */
 };
 
+/* Addresses and account names are unique, and anybody may have taken those that this account is to get. */
+static int check_free(struct reduce *r, const struct db_result *res, struct err *err)
+{
+	const char *id = r->user->id;
+
+	if (db_null(res, 0, LOCK_ADDRESS)) {
+		err_set(err, ERR_DATABASE, "other accounts have the addresses %s%s to %s-99%s", id, PEOPLE_DOMAIN, id, PEOPLE_DOMAIN);
+		return err_hint(err, "Give one of these accounts another address.");
+	}
+	if (!db_null(res, 0, LOCK_NAMED)) {
+		err_set(err, ERR_DATABASE, "account %s has the name %s, the pseudonym of this one", db_text(res, 0, LOCK_NAMED), r->pseudonym);
+		return err_hint(err, "Rename account %s.", db_text(res, 0, LOCK_NAMED));
+	}
+	r->address = mem_strdup(r->ctx, db_text(res, 0, LOCK_ADDRESS));
+	return 0;
+}
+
 /* The row is locked to the end of the transaction: from here on the account cannot be reactivated. */
 static int lock_account(struct reduce *r, bool *ret_same, struct err *err)
 {
-	const char *param[] = {PEOPLE_DOMAIN, r->user->id};
+	const char *param[] = {PEOPLE_DOMAIN, r->user->id, (r->choices & MM_CHOICE_NAMES) ? r->pseudonym : NULL};
 	struct people_row row;
 	struct db_result *res = NULL;
-	int rc = db_query(r->ctx, r->p->mm->db, &sql_people_lock, DB_ANY, 2, param, &res, err);
+	int rc = db_query(r->ctx, r->p->mm->db, &sql_people_lock, DB_ANY, 3, param, &res, err);
 
 	*ret_same = false;
 	if (rc < 0 || db_rows(res) == 0)
@@ -89,7 +106,7 @@ static int lock_account(struct reduce *r, bool *ret_same, struct err *err)
 		    !db_bool(res, 0, ROW_REMOTE) && !db_bool(res, 0, ROW_BOT) && !db_bool(res, 0, ROW_DONE);
 	r->email = mem_strdup(r->ctx, row.email);
 	people_digest(r->o, &row, r->digest);
-	return 0;
+	return *ret_same ? check_free(r, res, err) : 0;
 }
 
 /* A hold set a moment ago wins. */
@@ -112,8 +129,8 @@ static const char *parameter(const struct reduce *r, char what)
 		return r->user->id;
 	case 'e':
 		return r->email;
-	case 'd':
-		return PEOPLE_DOMAIN;
+	case 'a':
+		return r->address;
 	case 't':
 		return r->deleteat;
 	default: /* p */
@@ -135,7 +152,7 @@ static int run_trace(struct reduce *r, size_t i, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (t->one_row && db_affected(r->p->mm->db) != 1)
-		return err_set(err, ERR_INTERNAL, "%s changed %lld accounts in place of one", t->reduce->name,
+		return err_set(err, ERR_DATABASE, "%s changed %lld accounts in place of one: a trigger or rule of somebody's?", t->reduce->name,
 			       (long long)db_affected(r->p->mm->db));
 	r->counts->rows[i] += (uint64_t)(res ? db_rows(res) : db_affected(r->p->mm->db));
 	for (int64_t row = 0; rc == 0 && res && row < db_rows(res); row++)

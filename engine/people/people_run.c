@@ -77,11 +77,13 @@ static int mentions(struct mm_people *p, struct people_report *r, const struct p
 /* ---- one after the other ---- */
 
 /* What concerns only this account; anything else ends the run. */
-static bool is_of_one(int rc, enum people_verdict *ret)
+static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 {
+	static const char foreign_key[] = "23503"; /* of a table of somebody else, which points at this account */
+
 	if (rc == -ERR_DB_BUSY)
 		*ret = PEOPLE_LOCKED;
-	else if (rc == -ERR_DATABASE)
+	else if (rc == -ERR_DATABASE || !strcmp(err->sqlstate, foreign_key))
 		*ret = PEOPLE_FAILED;
 	else
 		return false;
@@ -93,8 +95,8 @@ static int one(struct mm_people *p, const struct policy *policy, struct people_r
 {
 	int rc = people_reduce(p, policy, u, o, &r->total, err);
 
-	if (rc < 0 && is_of_one(rc, &u->verdict)) {
-		people_note(r, "%s: %s", u->id, err->msg);
+	if (rc < 0 && is_of_one(rc, err, &u->verdict)) {
+		people_note(r, "%s: %s%s%s", u->id, err->msg, err->hint[0] ? ". " : "", err->hint);
 		r->failed++;
 		return 0;
 	}

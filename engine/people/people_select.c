@@ -18,7 +18,7 @@ static const struct { const char *name, *text; } verdicts[PEOPLE_VERDICTS] = {
 	[PEOPLE_UNLISTED] = {"unlisted", "not on the list of departed persons: blocked, perhaps, but not departed"},
 	[PEOPLE_CHANGED] = {"changed", "reactivated or changed since the plan; next time"},
 	[PEOPLE_LOCKED] = {"locked", "the server was working on the account; next time"},
-	[PEOPLE_FAILED] = {"failed", "the database refused the change; the account is as it was"},
+	[PEOPLE_FAILED] = {"failed", "the change was refused; the account is as it was"},
 };
 
 const char *people_verdict_name(enum people_verdict v)

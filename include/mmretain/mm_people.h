@@ -19,7 +19,7 @@ enum mm_choice {
 	MM_CHOICE_POSITION = 1, MM_CHOICE_ROLES = 2, MM_CHOICE_NAMES = 4, MM_CHOICE_AUDITS_BLANK = 8, MM_CHOICE_AUDITS_DELETE = 16,
 };
 
-/* One place.  The statements take the parameters that `params` spells: i user id, e address, d domain, t deleteat, p pseudonym. */
+/* One place.  The statements take the parameters that `params` spells: i user id, e address, a address from now on, t deleteat, p pseudonym. */
 struct mm_trace {
 	const char *table, *column;   /* absent on a server that lacks them; column NULL: the table is enough */
 	enum mm_trace_act act;

@@ -20,7 +20,7 @@
 #include <mmretain/mm_people.h>
 #include <mmretain/policy.h>
 
-#define PEOPLE_DOMAIN "@departed.invalid"          /* address afterwards: user id + this; marks an account as done */
+#define PEOPLE_DOMAIN "@departed.invalid"          /* address afterwards: user id + this, or id-1, id-2 .. id-99 where another account has it; marks an account as done */
 #define PEOPLE_JOURNAL "people-unlink.jsonl"       /* files of removed rows, in the ledger folder (docs/formats.md) */
 enum { PEOPLE_LIST_BYTES = 16 << 20 };             /* ceiling of the only_listed file */
 
