@@ -259,14 +259,15 @@ static int archive_all(struct run *run, struct err *err)
 	return rc;
 }
 
-/* What was left, the plan, the threads. */
+/* The accounts to come, what was left, the plan, the threads. */
 static int steps(struct run *run, struct err *err)
 {
 	struct plan *read = NULL;
 	int rc;
 
-	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, read, err)) < 0 || (rc = run_people_plan(run, err)) < 0 ||
-	    (rc = run_next_seq(run, err)) < 0 || (rc = run_time_share(run, err)) < 0 || (rc = archive_all(run, err)) < 0)
+	/* Who has departed, and the time for that, before what was left: its deletes may take nights, in which accounts would not be looked at. */
+	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = run_people_plan(run, err)) < 0 || (rc = run_time_share(run, err)) < 0 ||
+	    (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, read, err)) < 0 || (rc = run_next_seq(run, err)) < 0 || (rc = archive_all(run, err)) < 0)
 		return rc;
 	return stop_check(err);
 }
