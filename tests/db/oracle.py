@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 DAY = 86_400_000
 UTC = datetime.timezone.utc
 FOREVER = 1 << 70
+SANE = calendar.timegm((2000, 1, 1, 0, 0, 0)) * 1000  # no chat that somebody imports is older; seconds in place of milliseconds are
 
 # Everything that goes with a post: table -> (column with the post id, further condition).  fileinfo's attachments come on top.
 POINTERS = (
@@ -452,7 +453,7 @@ def judge(db, policy, now_ms):
         threads = []
         for c in channels:
             for t in in_channel[c]:
-                if t.damage or any(p.createat is None or p.createat <= 0 or p.createat > now_ms + DAY for p in t.posts):
+                if t.damage or any(p.createat is None or p.createat < SANE or p.createat > now_ms + DAY for p in t.posts):
                     v.kept[t.root.id] = {"damaged"}
                 else:
                     threads.append(t)

@@ -54,7 +54,7 @@ static const char make_thread[] =
 	"       bool_or(EXISTS (SELECT FROM preferences x WHERE x.category = 'flagged_post' AND x.name = m.id)) AS flagged, "
 	"       array_agg(m.userid) AS users, "
 	"       bool_or(coalesce(m.deleteat, 0) = 0 AND ' ' || lower(m.hashtags) || ' ' LIKE '% #howto %') IS TRUE AS tagged, "
-	"       bool_or(coalesce(m.createat, 0) <= 0 OR m.createat > %lld OR m.channelid IS DISTINCT FROM r.channelid "
+	"       bool_or(coalesce(m.createat, 0) < 946684800000 OR m.createat > %lld OR m.channelid IS DISTINCT FROM r.channelid "
 	"               OR EXISTS (SELECT FROM posts q WHERE (q.rootid = m.id OR q.originalid = m.id) "
 	"                          AND NOT EXISTS (SELECT FROM member x WHERE x.thread = m.thread AND x.id = q.id))) AS damaged, "
 	"       bool_or(EXISTS (SELECT FROM propertyvalues v WHERE v.targetid = m.id AND v.targettype = 'post' AND "

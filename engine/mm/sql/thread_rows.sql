@@ -6,7 +6,8 @@
 -- thread_named.sql.  A scan of all channels for the last reply runs as two (block split, with roots, or below: a line per thread and
 -- channel), leaves files to thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel
 -- workers up to its last step.
--- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged;
+-- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged,
+-- as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970;
 -- $7 authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
 -- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
 -- $21 status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions share the candidates);
@@ -201,7 +202,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 	CASE WHEN m.root THEN 65536 ELSE 0 END
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
-	| CASE WHEN m.createat > 0 AND m.createat <= $6 THEN 0 ELSE 4096 END
+	| CASE WHEN m.createat >= 946684800000 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
 --[probe
 -- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging; an id that no server makes (export_odd.sql;
