@@ -380,7 +380,8 @@ int run_expire_step(struct run *run, struct err *err)
 			       .options = &options};
 	int rc;
 
-	if (!is_whole_night(run->options) || !run->plan) /* time was up before the plan: what an earlier run left may not be finished */
+	/* Time was up before what could come back of the last run had been looked for; what else it left unfinished stays by itself. */
+	if (!is_whole_night(run->options) || !run->swept)
 		return 0;
 	if (x.mirror)
 		mirror_until(x.mirror, options.deadline_boot_ms);

@@ -46,6 +46,7 @@ struct run {
 	struct purge_pace *pace;
 	struct ledger *ledger;
 	bool crashed;                      /* the run before has no end in the ledger */
+	bool swept;                        /* what may have come late after the last run was looked for */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
 	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */

@@ -336,6 +336,7 @@ int run_recover(struct run *run, struct err *err)
 	/* First: a delete that is finished below begins the list of swept bundles anew. */
 	if ((rc = sweep_last_run(run, st, err)) < 0)
 		return rc;
+	run->swept = true;
 	for (size_t i = 0; i < st->n_bundles; i++)
 		if ((rc = finish_bundle(run, &st->bundle[i], err)) < 0)
 			return rc;
