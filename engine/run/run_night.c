@@ -259,15 +259,31 @@ static int archive_all(struct run *run, struct err *err)
 	return rc;
 }
 
-/* The accounts to come, what was left, the plan, the threads. */
+/* Whoever wrote in a held thread stays as he is: what recovery brought back may be one. */
+static bool came_back(const struct run *run)
+{
+	return run->n_held && (run->report->n_bundles || run->report->total.late_restored);
+}
+
+/* The accounts to come, what was left, the plan, the threads.  Who has departed, and the time for that, before what was left: its deletes may take nights,
+ * in which accounts would not be looked at.  When that cannot be told, what was left is finished all the same. */
 static int steps(struct run *run, struct err *err)
 {
 	struct plan *read = NULL;
-	int rc;
+	struct err own = {0};
+	int rc, people;
 
-	/* Who has departed, and the time for that, before what was left: its deletes may take nights, in which accounts would not be looked at. */
-	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = run_people_plan(run, err)) < 0 || (rc = run_time_share(run, err)) < 0 ||
-	    (rc = run_recover(run, err)) < 0 || (rc = make_plan(run, read, err)) < 0 || (rc = run_next_seq(run, err)) < 0 || (rc = archive_all(run, err)) < 0)
+	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0)
+		return rc;
+	people = run_people_plan(run, &own);
+	if (people != -ERR_INTERRUPTED && ((rc = run_time_share(run, err)) < 0 || (rc = run_recover(run, err)) < 0))
+		return rc;
+	if (people < 0) {
+		*err = own;
+		return people;
+	}
+	if ((rc = make_plan(run, read, err)) < 0 || (came_back(run) && (rc = run_people_plan(run, err)) < 0) || (rc = run_next_seq(run, err)) < 0 ||
+	    (rc = archive_all(run, err)) < 0)
 		return rc;
 	return stop_check(err);
 }

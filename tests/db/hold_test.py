@@ -352,6 +352,53 @@ def test_beside_pins(bench):
         bench.fail(f"{len(left)} threads are still there, which nothing protects")
 
 
+DEPARTED = ["departed_users:", "  after: 600d"]
+
+
+def late_reply(bench, t, other):
+    at = int(time.time() * 1000)
+    bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+      VALUES ('zzlatereplyzzlatereplyzzla', {at}, {at}, 0, 0, '{other}', '{t.channel}', '{t.root.id}', '', 'late reply', '', '{{}}', '', '[]', '[]', false, false, '');""")
+
+
+def deleted_thread(bench):
+    """One that was archived and deleted by a night, by a person who has left since, and somebody else."""
+    bench.begin(bundle_size=BIG)
+    bench.run(code=bench.want.code)
+    bots = set(bench.sql("SELECT userid FROM bots").split())
+    t = next(t for r, t in sorted(bench.want.db.threads.items()) if r in bench.want.roots and t.root.live and t.root.user not in bots and
+             bench.sql(f"SELECT count(*) FROM users WHERE id = '{t.root.user}' AND coalesce(remoteid, '') = ''").strip() == "1")
+    other = bench.sql(f"SELECT id FROM users WHERE id <> '{t.root.user}' AND deleteat = 0 AND id NOT IN (SELECT userid FROM bots) ORDER BY id LIMIT 1").strip()
+    return t, other
+
+
+@test
+def test_writer_of_what_comes_back(bench):
+    """A held thread that comes back with a late reply: whoever wrote in it is left alone, in the same night."""
+    t, other = deleted_thread(bench)
+    bench.sql(f"UPDATE users SET deleteat = {bench.now - 700 * 86400000} WHERE id = '{t.root.user}'")
+    address = bench.sql(f"SELECT email FROM users WHERE id = '{t.root.user}'")
+    bench.call("hold", "add", t.root.id, "--case", "17/26", code=0)
+    late_reply(bench, t, other)
+    bench.policy(bundle_size=BIG, more=DEPARTED)
+    bench.run(code=(0, 3))
+    if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}'").strip() != "1":
+        bench.fail("the thread is not back")
+    if bench.sql(f"SELECT email FROM users WHERE id = '{t.root.user}'") != address:
+        bench.fail("its author was depersonalised")
+
+
+@test
+def test_list_gone(bench):
+    """A list of departed persons that cannot be read ends the night, and not before what an earlier one left is finished."""
+    t, other = deleted_thread(bench)
+    late_reply(bench, t, other)
+    bench.policy(bundle_size=BIG, more=DEPARTED + ["  only_listed: /nonexistent/list"])
+    bench.run(code=10)
+    if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}'").strip() != "1":
+        bench.fail("the thread is not back")
+
+
 @test
 def test_command(bench):
     """`hold add` keeps threads of the next run and is refused during it; `hold release` gives them back."""
