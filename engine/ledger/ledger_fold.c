@@ -18,7 +18,7 @@ struct fields {
 	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest, *system, *database;
 	char *at, *case_id, *via;
 	char *roots;           /* raw */
-	int64_t snapshot_ms, threads, posts, rows, open_xid;
+	int64_t snapshot_ms, threads, posts, rows, open_xid, uid; /* uid -1: absent */
 };
 
 /* Where a field of that name goes; NULL for others. */
@@ -39,7 +39,7 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 static int64_t *number_slot(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
-		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows}, {"open_xid", &f->open_xid},
+		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows}, {"open_xid", &f->open_xid}, {"uid", &f->uid},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -62,7 +62,7 @@ static void scan_line(void *ctx, const char *line, size_t len, struct fields *f)
 {
 	struct json_scan s;
 
-	*f = (struct fields){0};
+	*f = (struct fields){.uid = -1};
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s)) {
 		char **text = s.type == JSON_STR ? text_slot(f, &s) : NULL;
@@ -302,7 +302,7 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	if (f.type && f.roots && strcmp(f.type, "hold") == 0)
 		ledger_holds_add(fold->holds, f.roots, f.at, f.case_id, f.via);
 	if (f.type && f.roots && strcmp(f.type, "release") == 0)
-		ledger_holds_end(fold->holds, f.roots, f.case_id);
+		ledger_holds_end(fold->holds, f.roots, f.uid < 0 ? NULL : f.case_id ? f.case_id : "");
 	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
 		forget(st, f.bundle);
 	if (f.type && f.bundle && strcmp(f.type, "expired") == 0)

@@ -7,7 +7,7 @@
 #include "ledger_internal.h"
 
 /* What the lines said of one thread for one case, in their order; holds false: released. */
-struct said { ledger_id root; uint64_t order; const struct ledger_hold *hold; bool holds; };
+struct said { ledger_id root; uint64_t order; const struct ledger_hold *hold /* NULL: released for all */; bool holds; };
 
 struct ledger_holds { struct said *said; size_t n, room; };
 
@@ -48,9 +48,10 @@ void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at,
 
 void ledger_holds_end(struct ledger_holds *h, const char *roots, const char *case_id)
 {
-	struct ledger_hold *hold = mem_new(h, struct ledger_hold);
+	struct ledger_hold *hold = case_id ? mem_new(h, struct ledger_hold) : NULL;
 
-	hold->case_id = mem_strdup(hold, case_id ? case_id : "");
+	if (hold)
+		hold->case_id = mem_strdup(hold, case_id);
 	say(h, roots, hold, /* holds= */ false);
 }
 
@@ -77,11 +78,32 @@ static int by_root(const void *a, const void *b)
 	return c ? c : by_order(x, y);
 }
 
+/* What was said of a thread before it was released for all counts no more. */
+static void drop_released(struct ledger_holds *h)
+{
+	size_t n = 0, first = 0;
+
+	if (h->n)
+		qsort(h->said, h->n, sizeof *h->said, by_root);
+	for (size_t i = 0; i < h->n; i++) {
+		struct said s = h->said[i];
+
+		if (n == first || strcmp(h->said[first].root, s.root) != 0)
+			first = n;
+		if (s.hold)
+			h->said[n++] = s;
+		else
+			n = first;
+	}
+	h->n = n;
+}
+
 /* Only what was said last of each thread and case, where that holds. */
 static void keep_open(struct ledger_holds *h)
 {
 	size_t n = 0;
 
+	drop_released(h);
 	if (h->n)
 		qsort(h->said, h->n, sizeof *h->said, by_case);
 	for (size_t i = 0; i < h->n; i++) {

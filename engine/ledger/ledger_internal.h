@@ -37,6 +37,7 @@ struct ledger_holds;
 struct ledger_holds *ledger_holds_new(void *ctx);
 /* roots: the raw list of one line; at, case_id, via: its fields, or NULL. */
 void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at, const char *case_id, const char *via);
+/* case_id NULL: of all cases, as a `release` did that has no uid. */
 void ledger_holds_end(struct ledger_holds *h, const char *roots, const char *case_id);
 /* Fills held, hold and n_held of st; texts stay with h. */
 void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st);
