@@ -26,15 +26,31 @@ static size_t keep_missing(const struct store *store, struct ledger_archive *l)
 	return n;
 }
 
-/* A reader has no lock: what was removed after the ledger was read has a line by then that says so. */
+static bool is_in(const struct ledger_archive *l, size_t n, const char *rel_path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(l->bundle[i].rel_path, rel_path) == 0)
+			return true;
+	return false;
+}
+
+/* A reader has no lock: what was removed before the second reading of the ledger has a line there that says so, what goes after it was no missing one before. */
 static int missing_of(void *ctx, const struct store *store, struct ledger_archive **ret, struct err *err)
 {
-	int rc = ledger_archive(ctx, store->ledger_dirfd, ret, err);
-	size_t all = rc < 0 ? 0 : (*ret)->n, n = rc < 0 ? 0 : keep_missing(store, *ret);
+	struct ledger_archive *before;
+	int rc = ledger_archive(ctx, store->ledger_dirfd, &before, err);
+	size_t all = rc < 0 ? 0 : before->n, n = rc < 0 ? 0 : keep_missing(store, before), kept = 0;
 
-	if (rc < 0 || n == 0 || (rc = ledger_archive(ctx, store->ledger_dirfd, ret, err)) < 0)
+	if (rc < 0 || n == 0) {
+		*ret = rc < 0 ? NULL : before;
 		return rc < 0 ? rc : all > 0;
-	(*ret)->n = keep_missing(store, *ret);
+	}
+	if ((rc = ledger_archive(ctx, store->ledger_dirfd, ret, err)) < 0)
+		return rc;
+	for (size_t i = 0; i < (*ret)->n; i++)
+		if (is_missing(store, &(*ret)->bundle[i]) && is_in(before, n, (*ret)->bundle[i].rel_path))
+			(*ret)->bundle[kept++] = (*ret)->bundle[i];
+	(*ret)->n = kept;
 	return 2;
 }
 
