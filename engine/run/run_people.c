@@ -119,7 +119,7 @@ int run_people(struct run *run, struct err *err)
 		.lock_key = RUN_LOCK_KEY, .progress = run->options->progress,
 	};
 	bool leave = false;
-	int rc;
+	int rc = 0;
 
 	if (!wanted(run) || !run->swept) /* time was up before it was known what comes back */
 		return 0;
