@@ -3,17 +3,13 @@
 
 #include <mmretain/ledger.h>
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct missing { const struct ledger_published *p; struct catalog_absent *known; bool told; };
 
 static bool is_missing(const struct store *store, const struct ledger_published *p)
 {
-	struct stat st;
-
-	return p->expiry == LEDGER_THERE && !p->loss && fstatat(store->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0;
+	return p->expiry == LEDGER_THERE && !p->loss && !store_has_file(store, p->rel_path);
 }
 
 static size_t keep_missing(const struct store *store, struct ledger_archive *l)

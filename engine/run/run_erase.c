@@ -190,7 +190,7 @@ static int look_for_missing(struct erase *x, struct err *err)
 	for (size_t i = 0; i < a->n; i++) {
 		const struct ledger_published *p = &a->bundle[i];
 
-		if (p->expiry != LEDGER_THERE || mirror_has_file(x->store, p->rel_path))
+		if (p->expiry != LEDGER_THERE || store_has_file(x->store, p->rel_path))
 			continue;
 		if (x->mirror && (rc = has_copy(x, &there, p, err)) != 0)
 			return rc < 0 ? rc : only_there(p->rel_path, err);

@@ -264,7 +264,7 @@ static int known(struct fetch *f, struct err *err)
 		progress_update(f->options->progress, "fetch", i, f->archive->n, "bundles");
 		if (f->options->n_bundles && !is_asked(f, p->rel_path) && !is_asked(f, p->bundle))
 			continue;
-		if (p->expiry == LEDGER_THERE && is_bundle_path(p->rel_path) && !mirror_has_file(f->store, p->rel_path))
+		if (p->expiry == LEDGER_THERE && is_bundle_path(p->rel_path) && !store_has_file(f->store, p->rel_path))
 			rc = fetch_one(f, p, p->rel_path, err);
 		rc = rc < 0 ? rc : stop_check(err);
 	}

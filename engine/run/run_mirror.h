@@ -40,8 +40,6 @@ int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err)
 
 /* Is there anything, or can that not be told?  Before something is removed there. */
 bool mirror_is_here(const struct store *s, const char *path);
-/* Is a file there, in folders of the archive itself and not behind a link?  Only such a one is read. */
-bool mirror_has_file(const struct store *s, const char *path);
 
 struct mirror_there { const char *key; uint64_t bytes; };
 struct mirror_list { struct mirror_there *at; size_t n; void *ctx; };

@@ -14,16 +14,6 @@ bool mirror_is_here(const struct store *s, const char *path)
 	return fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
-bool mirror_has_file(const struct store *s, const char *path)
-{
-	auto_fd int dirfd = -1;
-	struct err err = {0};
-	const char *leaf;
-	struct stat st;
-
-	return file_open_parent_beneath(s->root_dirfd, path, &dirfd, &leaf, &err) == 0 && fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
-}
-
 /* ---- there ---- */
 
 static int by_key(const void *a, const void *b)

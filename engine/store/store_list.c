@@ -143,6 +143,16 @@ static int each(const struct store *s, bool replaced, store_bundle_fn fn, void *
 	return rc;
 }
 
+bool store_has_file(const struct store *s, const char *rel_path)
+{
+	auto_fd int dirfd = -1;
+	struct err err = {0};
+	const char *leaf;
+	struct stat st;
+
+	return file_open_parent_beneath(s->root_dirfd, rel_path, &dirfd, &leaf, &err) == 0 && fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
 {
 	return each(s, false, fn, payload, err);

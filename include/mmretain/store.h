@@ -35,6 +35,8 @@ int store_check_place(const struct store *s, struct err *err) MMR_CHECKED;
 int store_check_room(const struct store *s, uint64_t bytes, struct err *err) MMR_CHECKED;
 /* Free bytes on the file system of the root; INT64_MAX where it does not tell. */
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err) MMR_CHECKED;
+/* Is a regular file there, in folders of the archive itself and not behind a link?  Only such a one is read. */
+bool store_has_file(const struct store *s, const char *rel_path);
 /* Every published bundle below bundles/, sorted by path; fn as in db_row_fn.  What has a bundle's name and is not a regular file comes too, with 0 bytes: opening it
  * is ERR_VERIFY.  Of several generations of one (FORMAT.md 2) the newest: that is the
  * bundle, and the others are what an interrupted erasure left. */

@@ -113,16 +113,21 @@ def find(bench, *words, code=0):
     return json.loads(done.out)["hits"] if done.out else [], done
 
 
+def beside(bench):
+    """An archive; the path and the name of one of its bundles, and what is found in it and in the others."""
+    bench.begin()
+    bench.run(code=0)
+    victim = lib.bundles(bench.copy.archive)[2]
+    name = os.path.relpath(victim, bench.copy.archive)
+    before, _ = find(bench, "--after", "2001-01-01")
+    return victim, name, before, [h for h in before if h["bundle"] == name], [h for h in before if h["bundle"] != name]
+
+
 @test
 def test_damage_beside(bench):
     """One bundle is damaged: the others answer, with and without indexes; what is missing is named, and the status is 15.  An export is whole or is not made."""
-    bench.begin()
-    bench.run(code=0)
-    before, _ = find(bench, "--after", "2001-01-01")
-    victim = lib.bundles(bench.copy.archive)[2]
-    name = os.path.relpath(victim, bench.copy.archive)
-    rest = [h["post"] for h in before if h["bundle"] != name]
-    inside, outside = next(h for h in before if h["bundle"] == name), [h for h in before if h["bundle"] != name]
+    victim, name, before, (inside, *_), outside = beside(bench)
+    rest = [h["post"] for h in outside]
     with open(victim, "rb") as f:
         content = f.read()
     for indexed in (True, False):
@@ -156,24 +161,19 @@ def test_damage_beside(bench):
 @test
 def test_missing_beside(bench):
     """One bundle is not there: what it may hold gets no answer that looks whole, and nobody is told that its threads were never archived; what the others hold is answered."""
-    bench.begin()
-    bench.run(code=0)
-    before, _ = find(bench, "--after", "2001-01-01")
-    victim = lib.bundles(bench.copy.archive)[2]
-    name = os.path.relpath(victim, bench.copy.archive)
-    inside, outside = next(h for h in before if h["bundle"] == name), next(h for h in before if h["bundle"] != name)
+    victim, name, before, (inside, *_), outside = beside(bench)
     out = os.path.join(bench.copy.where, "export.jsonl")
     os.rename(victim, victim + ".away")
     for indexed in (True, False):
         hits, done = find(bench, "--after", "2001-01-01", code=15)
-        if hits != [h for h in before if h["bundle"] != name]:
+        if hits != outside:
             bench.fail(f"find gives {len(hits)} hits")
         bench.says(done, f'bundle "{name}" is missing; it is passed over', "1 bundle is missing")
         for args in (("show", inside["thread"]), ("find", "--thread", inside["post"])):
             bench.says(bench.call(*args, *CASE, code=15), "no archived post or file that can be read has the id")
         for args in (("export", "--after", "2001-01-01", "--out", out), ("export", inside["thread"], "--out", out), ("restore", inside["thread"])):
             bench.says(bench.call(*args, *CASE, code=15), f'bundle "{name}" is missing', "mmretain fetch")
-        bench.says(bench.call("show", outside["thread"], *CASE, code=0 if indexed else 15), "")
+        bench.says(bench.call("show", outside[0]["thread"], *CASE, code=0 if indexed else 15), "")
         if f"warning: 1 bundle is missing: {name}" not in bench.call("status", code=0).out:
             bench.fail("status does not warn")
         if os.path.exists(out):
@@ -184,6 +184,31 @@ def test_missing_beside(bench):
     if find(bench, "--after", "2001-01-01")[0] != before:
         bench.fail("the archive put back answers otherwise")
     bench.call("export", inside["thread"], "--out", out, *CASE, code=0)
+
+
+@test
+def test_month_behind_a_link(bench):
+    """A folder that is a link is not followed: its bundles are missing, for every command alike."""
+    victim, name, before, (inside, *_), _ = beside(bench)
+    month, away = os.path.dirname(victim), os.path.join(bench.copy.where, "month")
+    count = len([n for n in os.listdir(month) if n.endswith(".tar.zst")])
+    os.rename(month, away)
+    os.symlink(away, month)
+    for indexed in (True, False):
+        hits, done = find(bench, "--after", "2001-01-01", code=15)
+        if hits != [h for h in before if os.path.dirname(h["bundle"]) != os.path.dirname(name)]:
+            bench.fail(f"find gives {len(hits)} hits")
+        bench.says(done, f'bundle "{name}" is missing; it is passed over', f"{count} bundles are missing")
+        bench.says(bench.call("show", inside["thread"], *CASE, code=15), "no archived post or file that can be read has the id")
+        bench.says(bench.call("restore", inside["thread"], *CASE, code=15), "is missing", "mmretain fetch")
+        if f"warning: {count} bundles are missing: " not in bench.call("status", code=0).out:
+            bench.fail("status does not warn")
+        for path in indexes(bench.copy.archive) if indexed else ():
+            os.unlink(path)
+    os.unlink(month)
+    os.rename(away, month)
+    if find(bench, "--after", "2001-01-01")[0] != before:
+        bench.fail("the archive put back answers otherwise")
 
 
 @test
