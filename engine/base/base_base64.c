@@ -9,12 +9,8 @@ void buf_base64(struct buf *b, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 
-	if (!len)
+	if (!len || !buf_reserve(b, (len + 2) / 3 * 4))
 		return;
-	if (len / 3 >= b->max_bytes / 4 + 1 || !buf_reserve(b, (len + 2) / 3 * 4)) {
-		b->overflow = true;
-		return;
-	}
 	while (len) {
 		size_t n = len < PIECE_BYTES ? len : PIECE_BYTES;
 

@@ -43,7 +43,7 @@ void stop_install(void)
 	memset(&sa, 0, sizeof sa);
 	sigemptyset(&heard);
 	sa.sa_handler = on_signal;
-	/* A result that waits in a full pipe is still written whole.  What may wait for long polls, which no flag restarts. */
+	/* A result that waits in a full pipe is still written whole.  What may wait for long, polls: no flag restarts that. */
 	sa.sa_flags = SA_RESTART;
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		sigaddset(&heard, ends[i]);
