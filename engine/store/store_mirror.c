@@ -230,13 +230,12 @@ static int next_page(struct page *p, void *list, void *ctx, const char *begin, s
 {
 	struct s3_request q = {.method = "GET"};
 	struct s3_answer a;
-	struct buf query, word, next;
+	struct buf query, word;
 	const char *at;
 	int rc;
 
 	buf_init(&query, ctx, 64 << 10);
 	buf_init(&word, ctx, 16 << 10);
-	buf_init(&next, ctx, 64 << 10);
 	if (more->len)
 		buf_printf(&query, "continuation-token=%s&", more->data);
 	buf_puts(&query, "list-type=2&prefix=");
@@ -249,14 +248,13 @@ static int next_page(struct page *p, void *list, void *ctx, const char *begin, s
 	at = a.text.data;
 	if (a.text.overflow || !at || !strstr(at, "<ListBucketResult"))
 		return err_set(err, ERR_STORE, "mirror %s: the store's list is none", p->m->name);
+	buf_clear(more);
 	if (s3_element(&at, "NextContinuationToken", &word) && word.len > 1) {
-		s3_put_encoded(&next, word.data, false);
-		buf_byte(&next, '\0');
+		s3_put_encoded(more, word.data, false);
+		buf_byte(more, '\0');
 	} else if (strstr(a.text.data, "<IsTruncated>true<")) {
 		return err_set(err, ERR_STORE, "mirror %s: the store says that its list goes on, and not where", p->m->name);
 	}
-	buf_clear(more);
-	buf_put(more, next.data, next.len);
 	return take_page(p, list, ctx, a.text.data, err);
 }
 
@@ -268,7 +266,7 @@ int mirror_each(struct mirror *m, const char *begin, mirror_fn fn, void *payload
 	struct buf more;
 	int rc;
 
-	buf_init(&more, ctx, 64 << 10); /* a whole `next` */
+	buf_init(&more, ctx, 64 << 10);
 	do {
 		auto_mem void *page = mem_context(ctx, "page");
 
