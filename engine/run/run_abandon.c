@@ -304,27 +304,17 @@ static int act(struct abandon *a, struct err *err)
 /* What the mirror has is no loss. */
 static int refuse_mirrored(struct abandon *a, struct err *err)
 {
-	struct mirror *m = a->options->mirror;
-	struct mirror_object there;
-	char hex[DIGEST_HEX + 1];
-	int rc = m ? mirror_look(m, a->p->rel_path, &there, err) : 0;
+	int rc = mirror_has_bundle(a->options->mirror, a->p, err);
 
-	if (rc == -ERR_NOT_FOUND) {
-		err_clear(err);
-		return 0;
-	}
-	if (!m)
-		return 0;
 	if (rc < 0) {
 		err_prefix(err, "whether the mirror has a copy of bundle %s cannot be told", a->p->bundle);
 		return err_hint(err, "Nothing was done. With --archive in place of the policy the mirror is not asked; what it has stays there, and `mmretain fetch` brings it back.");
 	}
-	digest_hex(&there.sum, hex);
-	if (strcmp(hex, a->p->file_digest) != 0)
+	if (rc == 0)
 		return 0;
 	err_set(err, ERR_GUARD, "the mirror has a copy of bundle %s: nothing is lost", a->p->bundle);
-	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy. When that says that the copy is not sound, remove the object there." :
-				      "`mmretain fetch` brings it back. When that says that the copy is not sound, remove the object there.");
+	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy." MIRROR_NOT_SOUND :
+				      "`mmretain fetch` brings it back." MIRROR_NOT_SOUND);
 }
 
 /* Written again without one person, and published: `erased` is all that is missing. */

@@ -153,47 +153,30 @@ static int finish(struct erase *x, struct err *err)
 	return rc;
 }
 
-/* 1: its copy would bring the person back.  What has other bytes is none. */
-static int has_copy(struct erase *x, const struct mirror_list *there, const struct ledger_published *p, struct err *err)
-{
-	struct mirror_object o;
-	char hex[DIGEST_HEX + 1];
-	int rc = mirror_list_find(there, p->rel_path) ? mirror_look(x->mirror, p->rel_path, &o, err) : -ERR_NOT_FOUND;
-
-	if (rc == -ERR_NOT_FOUND) {
-		err_clear(err);
-		return 0;
-	}
-	if (rc < 0)
-		return rc;
-	digest_hex(&o.sum, hex);
-	return strcmp(hex, p->file_digest) == 0;
-}
-
 static int only_there(const char *rel_path, struct err *err)
 {
 	err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased", rel_path);
-	return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again. When that says that the copy is not sound, remove the object there.");
+	return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again." MIRROR_NOT_SOUND);
 }
 
 /* Nobody is looked for in a bundle that is not here, nor in one that only the mirror knows. */
 static int look_for_missing(struct erase *x, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "missing");
-	struct mirror_list there = {.n = 0};
+	struct mirror_list there;
 	struct mirror_names names;
 	struct ledger_archive *a;
 	int rc = ledger_archive(ctx, x->store->ledger_dirfd, &a, err);
 
-	if (rc < 0 || (x->mirror && (rc = mirror_list(ctx, x->mirror, "bundles/", &there, err)) < 0))
+	if (rc < 0 || (rc = mirror_list(ctx, x->mirror, "bundles/", &there, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct ledger_published *p = &a->bundle[i];
 
 		if (p->expiry != LEDGER_THERE || store_has_file(x->store, p->rel_path))
 			continue;
-		if (x->mirror && (rc = has_copy(x, &there, p, err)) != 0)
-			return rc < 0 ? rc : only_there(p->rel_path, err);
+		if (mirror_list_find(&there, p->rel_path) && (rc = mirror_has_bundle(x->mirror, p, err)) != 0)
+			return rc < 0 ? rc : only_there(p->rel_path, err); /* its copy would bring the person back */
 		if (p->loss)
 			continue;
 		if (!x->report->missing++)

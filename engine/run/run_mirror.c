@@ -107,14 +107,14 @@ static int one_ledger(struct mirror *m, const struct store *s, const char *key, 
 
 int mirror_begins(struct mirror *m, const struct store *s, const char *key, struct err *err)
 {
-	return one_ledger(m, s, key, /* act= */ false, err);
+	return m ? one_ledger(m, s, key, /* act= */ false, err) : 0;
 }
 
 int mirror_home(struct mirror *m, const struct store *s, struct err *err)
 {
-	int rc = m ? mirror_begins(m, s, MIRROR_LEDGER, err) : 0;
+	int rc = mirror_begins(m, s, MIRROR_LEDGER, err);
 
-	return rc < 0 || !m ? rc : mirror_begins(m, s, MIRROR_ACCESS, err);
+	return rc < 0 ? rc : mirror_begins(m, s, MIRROR_ACCESS, err);
 }
 
 static int put_mark(struct mirror *m, const struct store *s, struct err *err)
@@ -177,6 +177,22 @@ int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path,
 	if (rc == 0 && sent)
 		log_debug("%s is in the mirror", rel_path);
 	return rc;
+}
+
+int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct err *err)
+{
+	struct mirror_object there;
+	char hex[DIGEST_HEX + 1];
+	int rc = m ? mirror_look(m, p->rel_path, &there, err) : -ERR_NOT_FOUND;
+
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	digest_hex(&there.sum, hex);
+	return strcmp(hex, p->file_digest) == 0;
 }
 
 /* ---- files beside the ledger ---- */

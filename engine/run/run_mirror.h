@@ -13,6 +13,9 @@ struct run_purge;
 #define MIRROR_LEDGER "ledger/" LEDGER_FILE
 #define MIRROR_ACCESS "ledger/access/" LEDGER_FILE
 
+/* Behind a hint to fetch a copy that only the mirror has. */
+#define MIRROR_NOT_SOUND " When that says that the copy is not sound, remove the object there."
+
 /* A mirror that is NULL makes each of these do nothing, and return 0.  Errors as in store_mirror.h. */
 
 /* ---- run_mirror.c: one thing ---- */
@@ -23,6 +26,8 @@ int mirror_begins(struct mirror *m, const struct store *s, const char *key, stru
 int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
 /* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
+/* 1: it has the bundle, with the ledger's digest; 0: it has none, or something else, which is no copy. */
+int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct err *err) MMR_CHECKED;
 /* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
  * sums are asked for. */
 int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err) MMR_CHECKED;

@@ -36,7 +36,7 @@ int mirror_list(void *ctx, struct mirror *m, const char *begin, struct mirror_li
 	int rc;
 
 	*ret = (struct mirror_list){.ctx = ctx};
-	rc = mirror_each(m, begin, note, ret, err);
+	rc = m ? mirror_each(m, begin, note, ret, err) : 0;
 	if (ret->n)
 		qsort(ret->at, ret->n, sizeof *ret->at, by_key);
 	return rc;
