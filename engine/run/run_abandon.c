@@ -237,9 +237,7 @@ static int write_line(struct abandon *a, struct err *err)
 {
 	const struct ledger_published *p = a->p;
 	struct ledger_entry e;
-	char host[256] = "";
 
-	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
 	ledger_begin(&e, a->ctx, "abandoned");
 	ledger_str(&e, "bundle", p->bundle);
 	ledger_str(&e, "rel_path", p->rel_path);
@@ -254,7 +252,7 @@ static int write_line(struct abandon *a, struct err *err)
 	ledger_str(&e, "ids", a->report->ids);
 	ledger_str(&e, "reason", a->options->reason);
 	ledger_int(&e, "uid", (int64_t)getuid());
-	ledger_str(&e, "host", host);
+	run_line_host(&e);
 	ledger_str(&e, "tool", RUN_VERSION);
 	return ledger_append(a->ledger, &e, err);
 }

@@ -15,10 +15,8 @@ enum { ROOTS_A_LINE = 1000 };
 static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
 {
 	struct ledger_entry e;
-	char host[256] = "";
 	struct buf ids;
 
-	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
 	buf_init(&ids, ctx, 1 << 18); /* every sign of every id may need six */
 	for (size_t i = 0; i < n; i++) {
 		buf_byte(&ids, i ? ',' : '[');
@@ -31,7 +29,7 @@ static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, c
 	if (via)
 		ledger_str(&e, "via", via);
 	ledger_int(&e, "uid", (int64_t)getuid());
-	ledger_str(&e, "host", host);
+	run_line_host(&e);
 	buf_reset(&ids);
 	return ledger_append(l, &e, err);
 }

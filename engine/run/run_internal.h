@@ -271,6 +271,8 @@ void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *n
 
 /* ---- ledger lines ---- */
 const char *run_trigger(void); /* "person", "timer" or "script" */
+/* Field host: where this runs; an empty text where that cannot be told. */
+void run_line_host(struct ledger_entry *e);
 int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;

@@ -18,16 +18,22 @@ static void put_digest(struct ledger_entry *e, const char *key, const struct dig
 	ledger_str(e, key, hex);
 }
 
+void run_line_host(struct ledger_entry *e)
+{
+	char host[256] = "";
+
+	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
+	ledger_str(e, "host", host);
+}
+
 int run_line_begin(struct run *run, struct err *err)
 {
 	struct ledger_entry e;
-	char host[256] = "";
 	int rc;
 
-	(void)gethostname(host, sizeof host - 1); /* an empty name is only less to read */
 	begin(&e, run, "run-begin");
 	ledger_str(&e, "tool", RUN_VERSION);
-	ledger_str(&e, "host", host);
+	run_line_host(&e);
 	ledger_str(&e, "system_identifier", run->mm->schema->system_identifier);
 	ledger_str(&e, "database", run->mm->schema->database);
 	ledger_str(&e, "trigger", run_trigger());
