@@ -169,7 +169,7 @@ static int refuse_generation(const struct bundle_check *c, const char *rel_path,
 static int refuse_unknown(int rc, const char *rel_path, struct err *err)
 {
 	err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
-	return rc != -ERR_VERIFY || strstr(err->hint, "older copy") ? rc :
+	return rc != -ERR_VERIFY ? rc :
 	       err_hint(err, "No run has deleted anything by it, when the ledger is no older copy: its rows are in the database. Move it out of the archive root, and run again.");
 }
 
@@ -188,9 +188,11 @@ static int adopt(struct run *run, const char *rel_path, struct err *err)
 	/* Durable before the ledger says that it is published, as if the run had not been interrupted. */
 	if ((rc = bundle_settle(run->store->root_dirfd, rel_path, err)) < 0 ||
 	    (rc = bundle_verify(run->store->root_dirfd, rel_path, &check, run->options->progress, err)) < 0 ||
-	    (rc = refuse_generation(&check, rel_path, err)) < 0 || (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
+	    (rc = bundle_open(ctx, run->store->root_dirfd, rel_path, &reader, err)) < 0 ||
 	    (rc = bundle_read_member(reader, ctx, "data/bundle.json", 1 << 20, &text, &len, err)) < 0)
 		return refuse_unknown(rc, rel_path, err);
+	if ((rc = refuse_generation(&check, rel_path, err)) < 0)
+		return rc;
 	o = json_loadb(text, len, 0, NULL);
 	if ((rc = store_see(run->store, rel_path, &seen, err)) == 0)
 		rc = adopt_line(run, rel_path, &check, o, seen.size_bytes, err);
@@ -231,16 +233,18 @@ static int adopt_unknown(struct run *run, struct err *err)
 	auto_mem void *ctx = mem_context(run->ctx, "known");
 	struct known k = {.ctx = ctx};
 	struct ledger_state *st;
-	int rc;
+	int rc = ledger_read(run->store->ledger_dirfd, on_line, &k, err);
 
-	if ((rc = ledger_read(run->store->ledger_dirfd, on_line, &k, err)) < 0 || (rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
+	if (rc < 0)
 		return rc;
 	if (k.n)
 		qsort(k.path, k.n, sizeof *k.path, by_path);
+	if ((rc = store_each_bundle(run->store, on_bundle, &k, err)) < 0 || k.n_new == 0)
+		return rc;
+	if ((rc = ledger_fold(ctx, run->store->ledger_dirfd, &st, err)) < 0)
+		return rc;
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
-	rc = store_each_bundle(run->store, on_bundle, &k, err);
-	if (k.n_new)
-		qsort(k.new, k.n_new, sizeof *k.new, by_number);
+	qsort(k.new, k.n_new, sizeof *k.new, by_number);
 	for (size_t i = 0; i < k.n_new && rc == 0; i++)
 		rc = adopt(run, k.new[i], err);
 	return rc;

@@ -287,6 +287,25 @@ class Erase(unittest.TestCase):
         self.assertFalse(os.path.exists(old))
         self.check_erased()
 
+    def test_ledger_older(self):
+        """What an erasure wrote is not taken in without the line that announces it: with an older copy of the ledger nothing is believed, and nothing changed."""
+        self.run_all()
+        book, now = os.path.join(self.archive, "ledger", "entries.jsonl"), self.bench.copy.where + ".now"
+        older = self.copy_of("ledger/entries.jsonl")
+        self.erase("--yes", user=USER)
+        os.rename(book, now)
+        shutil.copyfile(older, book)
+        before = lib.bundles(self.archive), self.bench.copy.state()
+        done = self.bench.call("run", "--yes", code=15)
+        self.assertIn("says that a person was erased in it, and no line of the ledger announces that", done.err)
+        self.assertIn("the ledger is an older copy", done.err)
+        self.assertNotIn("No run has deleted anything by it", done.err)
+        self.assertEqual(before, (lib.bundles(self.archive), self.bench.copy.state()))
+        os.rename(now, book)
+        self.bench.call("run", "--yes", code=(0, 3))
+        self.assertEqual(before, (lib.bundles(self.archive), self.bench.copy.state()))
+        self.check_erased()
+
     def test_crash(self):
         """Killed at every step: the bundle is there, whole, in one form or the other, and the same command ends it."""
         self.run_all()
