@@ -237,20 +237,15 @@ static int judge(const struct run_expire_report *r, struct err *err)
 
 /* ---- clocks ---- */
 
-/* The earlier clock decides, so that one that is ahead removes nothing.  Where both are, the ledger tells: runs write it every night, and a silence of
- * weeks before the present means that nothing ran, or that it is not the present. */
 static int check_clock(struct run_expire *x, struct err *err)
 {
-	const struct ledger_archive *a = x->archive;
-	int64_t now_ms = x->report->now_ms;
+	int64_t from_ms, to_ms;
 	char from[TIME_TEXT], to[TIME_TEXT];
-	bool since = a->newest_ms != INT64_MIN && now_ms - a->newest_ms > LEDGER_GAP_MS;
-	bool before = a->gap_to_ms != INT64_MIN && now_ms - a->gap_to_ms < LEDGER_GAP_MS;
 
-	if (x->options->clock_is_right || (!since && !before))
+	if (x->options->clock_is_right || !run_silence(x->archive, x->report->now_ms, &from_ms, &to_ms))
 		return 0;
-	time_format(since ? a->newest_ms : a->gap_from_ms, from);
-	time_format(since ? now_ms : a->gap_to_ms, to);
+	time_format(from_ms, from);
+	time_format(to_ms, to);
 	err_set(err, ERR_GUARD, "the ledger is silent from %s to %s: nothing ran for so long, or a clock has jumped", from, to);
 	return err_hint(err, "No bundle was removed. Look at the clocks of this host and of the database; when they are right, `mmretain expire --yes --clock-is-right` goes "
 			     "on, and so does any run once the ledger has lines of 32 days after that.");
@@ -261,7 +256,7 @@ static void take_now(struct run_expire *x)
 	int64_t here_ms = time_now_ms(), there_ms = x->mm->now_ms;
 	char a[TIME_TEXT], b[TIME_TEXT];
 
-	x->report->now_ms = here_ms < there_ms ? here_ms : there_ms;
+	x->report->now_ms = run_now_ms(x->mm);
 	if (!time_is_overridden())
 		there_ms += time_boot_ms() - x->mm->clock_boot_ms; /* a run has asked for it hours ago */
 	time_format(here_ms, a);
@@ -357,7 +352,7 @@ static bool is_whole_night(const struct run_options *o)
 int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "bundles past their time");
-	int64_t here_ms = time_now_ms(), now_ms = here_ms < run->mm->now_ms ? here_ms : run->mm->now_ms;
+	int64_t now_ms = run_now_ms(run->mm);
 	struct ledger_archive *a;
 	int rc;
 

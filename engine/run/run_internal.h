@@ -13,6 +13,7 @@
  * run_purge.c    receipts: purge, sweep, unlink
  * run_scope.c    channels that another rule wins by now
  * run_time.c     how the time of a night is shared out
+ * run_clock.c    whether what time it is can be believed
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
  * run_trigger.c  who began the run
@@ -252,6 +253,12 @@ static inline bool run_deletes(const struct run *run) { return !run->options->no
 int run_expire_step(struct run *run, struct err *err) MMR_CHECKED;
 /* How long that takes, by what the ledger says of them; held ones are counted too.  0: there are none, or the step does not come. */
 int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err) MMR_CHECKED;
+/* ---- clocks ---- */
+/* The earlier of this host's and the database's: one that is ahead makes nothing due. */
+int64_t run_now_ms(const struct mm *mm);
+/* Where both are ahead, the ledger tells: runs write it every night, and a silence of weeks before now means that nothing ran, or that it is not now.  Filled: of when. */
+bool run_silence(const struct ledger_archive *a, int64_t now_ms, int64_t *ret_from_ms, int64_t *ret_to_ms);
+
 /* ---- the time of a night that ends by the clock ---- */
 /* Before all else. */
 void run_time_begin(struct run *run);

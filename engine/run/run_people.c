@@ -89,26 +89,29 @@ int run_people_plan(struct run *run, struct err *err)
 	return wanted(run) ? people_plan(run->report, run->policy, run->mm, &holds, &run->report->people_plan, err) : 0;
 }
 
-/* In a night that did not come to its guards a clock that jumped ahead would make everybody who is only blocked look long gone.  The silence before it tells. */
-static int check_clock(struct run *run, bool *ret_jumped, struct err *err)
+/* In a night that did not come to its guards a clock that jumped ahead would make everybody who is only blocked look long gone.  1: it may have. */
+static int check_clock(const struct run *run, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "silence");
+	char from[TIME_TEXT], to[TIME_TEXT];
 	struct ledger_archive *a;
-	int64_t here_ms = time_now_ms(), now_ms = here_ms < run->mm->now_ms ? here_ms : run->mm->now_ms;
+	int64_t from_ms, to_ms;
 	int rc = ledger_archive(ctx, run->store->ledger_dirfd, &a, err);
 
-	*ret_jumped = rc == 0 && a->gap_to_ms != INT64_MIN && now_ms - a->gap_to_ms < LEDGER_GAP_MS;
-	if (*ret_jumped)
-		log_warn("the ledger was silent for more than 32 days, and this night did not come to its plan: no account is touched");
-	return rc;
+	if (rc < 0 || !run_silence(a, run_now_ms(run->mm), &from_ms, &to_ms))
+		return rc;
+	time_format(from_ms, from);
+	time_format(to_ms, to);
+	log_warn("the ledger is silent from %s to %s, and this night did not come to its plan: no account is touched", from, to);
+	return 1;
 }
 
-/* What was left took the night: what it brought back may have changed who is held, and no guard was asked. */
-static int plan_again(struct run *run, bool *ret_leave, struct err *err)
+/* What was left took the night: what it brought back may have changed who is held, and no guard was asked.  1: accounts are left alone. */
+static int plan_again(struct run *run, struct err *err)
 {
-	int rc = check_clock(run, ret_leave, err);
+	int rc = check_clock(run, err);
 
-	return rc < 0 || *ret_leave ? rc : run_people_plan(run, err);
+	return rc != 0 ? rc : run_people_plan(run, err);
 }
 
 int run_people(struct run *run, struct err *err)
@@ -118,13 +121,14 @@ int run_people(struct run *run, struct err *err)
 		.event = on_event, .payload = run, .deadline_boot_ms = run->people_until_boot_ms, .lock_db = run->lock_db,
 		.lock_key = RUN_LOCK_KEY, .progress = run->options->progress,
 	};
-	bool leave = false;
 	int rc = 0;
 
 	if (!wanted(run) || !run->swept) /* time was up before it was known what comes back */
 		return 0;
-	if ((!run->plan && (rc = plan_again(run, &leave, err)) < 0) || leave || !run->report->people_plan)
-		return leave ? 0 : rc;
+	if (!run->plan && (rc = plan_again(run, err)) != 0)
+		return rc < 0 ? rc : 0;
+	if (!run->report->people_plan)
+		return 0;
 	if ((rc = settle_open(run, err)) < 0 || (rc = run_wait_for_others(run, run->people_until_boot_ms, err)) < 0)
 		return rc;
 	return people_run(run->report, run->policy, run->mm, run->report->people_plan, &o, &run->report->people, err);

@@ -233,6 +233,37 @@ class Later(Following):
         self.to_the_end()
 
 
+class Interrupted(Following):
+    """Nights that are taken by the deletes of one that was killed, so that they do not come to a plan and its guards."""
+    name = "interrupted"
+
+    def resumed(self, days, seconds, code):
+        """Such a night, so many days after the one that was killed: it, and whose accounts it did."""
+        self.bench.copy.remove()
+        bench = self.bench = self.begin(SLOW)
+        bench.policy(self.rules, bundle_size="64MiB", more=DEPARTED, throttle=SLOW)
+        self.assertEqual(lib.finish(bench.start("PURGE_AFTER_INTENT:kill")).code, -signal.SIGKILL)
+        bench.now += days * DAY
+        done = bench.call("run", "--yes", "--json", "--run-time", f"{seconds}s", code=code)
+        name = json.loads(done.out)["run"]
+        self.assertEqual([e["type"] for e in lib.ledger(bench.copy.archive) if e["type"] == "plan" and e["run"] == name], [])
+        self.assertEqual(bench.problems, [])
+        return done, self.scrubbed()
+
+    def test_silence(self):
+        """Accounts have their share, but not after a silence of the ledger, which may be a clock that has jumped."""
+        for seconds in (LATER_S, 2 * LATER_S, 4 * LATER_S):  # a busy machine does as much in a longer one
+            done, accounts = self.resumed(31, seconds, 4)
+            if accounts:
+                break
+        self.assertTrue(accounts)
+        self.assertNotIn("no account is touched", done.err)
+        done, accounts = self.resumed(33, seconds, 16)  # nor bundles past their time, which is an error
+        self.assertEqual(accounts, set())
+        self.assertRegex(done.err, "the ledger is silent from .* to .*: no account is touched")
+        self.assertEqual([e for e in lib.ledger(self.bench.copy.archive) if e["type"].startswith("depersonalis")], [])
+
+
 class Leavers(Following):
     """So many departed users that no night does them all, beside threads that take many nights, too."""
     name, rules, throttle = "leavers", [dict(LATER[0], archive={"keep_for": "10y"})], "{preset: normal, pause_factor: 6, blob_grace: 200ms}"
