@@ -115,7 +115,7 @@ static void check_schema(struct doctor *d)
 	for (int i = 0; i < MM_KINDS; i++)
 		present += s->table[i].present;
 	for (size_t i = 0; i < s->n_unknown; i++) {
-		bool unread = strstr(s->unknown[i], " may not be read: ") != NULL;
+		bool unread = i >= s->n_unknown - s->n_unread;
 
 		err_set(&err, unread ? ERR_PERMISSION : ERR_SCHEMA, "%s", s->unknown[i]);
 		err_hint(&err, unread ? "`mmretain grants` has the statement that lets the role read it." : "`plan` works; a run is refused until this is settled.");

@@ -12,7 +12,7 @@
 struct probe {
 	struct mm *mm;
 	struct mm_schema *schema;
-	struct mm_list unknown, note;
+	struct mm_list unknown, unread, note;
 	const char *tables;       /* the closure's table names as an array parameter */
 };
 
@@ -263,7 +263,7 @@ static int probe_side_tables(struct probe *p, struct err *err)
 		bool migration = !strcmp(db_text(res, i, 0), "db_lock");
 
 		if (!db_bool(res, i, 1))
-			mm_list_add(p->schema, &p->unknown, "table %s may not be read: %s cannot be ruled out", db_text(res, i, 0),
+			mm_list_add(p->schema, &p->unread, "table %s may not be read: %s cannot be ruled out", db_text(res, i, 0),
 				    migration ? "a running migration" : "the server's own retention job");
 		else
 			r = migration ? probe_migration(p, err) : probe_jobs(p, err);
@@ -306,6 +306,9 @@ static int probe_schema(void *ctx, struct mm *mm, struct mm_schema **ret, struct
 	}
 	compare_tables(&p);
 	make_digest(s);
+	for (size_t i = 0; i < p.unread.n; i++)
+		mm_list_add(s, &p.unknown, "%s", p.unread.item[i]);
+	s->n_unread = p.unread.n;
 	s->unknown = p.unknown.item;
 	s->n_unknown = p.unknown.n;
 	s->note = p.note.item;

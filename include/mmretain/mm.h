@@ -60,6 +60,7 @@ struct mm_schema {
 	char **unknown; size_t n_unknown;  /* why deletion is refused (exit 13): unknown tables/columns with post ids, foreign keys at
 					      posts/fileinfo (cascade ones included unless known), triggers/rules/policies on closure
 					      tables, a running migration (db_lock), the server's own retention job in progress */
+	size_t n_unread;                   /* the last of them: tables that the role may not read, so that a right is missing and no schema unknown */
 	bool superuser;                    /* the role is one */
 	char **note; size_t n_notes;       /* worth telling, not a reason to refuse (extra plain columns, llm_* cascade tables ...) */
 	struct digest digest;              /* over tables, columns and types of the closure */
