@@ -36,10 +36,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    if PG:
-        PG.stop("immediate")
-        PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 def joined(text):

@@ -40,6 +40,16 @@ def folder(prefix):
     return scratch.folder(prefix, scratch.memory())
 
 
+def clear(where, *servers):
+    """The end of a module: what it has come to make; servers in the order in which they stop."""
+    for server in servers:
+        if server:
+            server.stop("immediate")
+            server.remove()
+    if where:
+        remove(where)
+
+
 def binary():
     path = os.environ.get("MMRETAIN")
     if path:

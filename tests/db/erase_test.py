@@ -48,9 +48,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    PG.stop("immediate")
-    PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 def decompressed(path):

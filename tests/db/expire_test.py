@@ -61,9 +61,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    PG.stop("immediate")
-    PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 def month_end(ms):

@@ -24,10 +24,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    if PG:
-        PG.stop("immediate")
-        PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Locale(unittest.TestCase):

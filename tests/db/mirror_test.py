@@ -32,9 +32,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    PG.stop("immediate")
-    PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Nights(mirror_lib.Base):

@@ -36,11 +36,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    if PG:
-        PG.stop("immediate")
-        PG.remove()
-    if WHERE:
-        lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Nights(unittest.TestCase):

@@ -29,9 +29,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    PG.stop("immediate")
-    PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Race(unittest.TestCase):

@@ -34,12 +34,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    for server in (STANDBY, PG):
-        if server:
-            server.stop("immediate")
-            server.remove()
-    if WHERE:
-        lib.remove(WHERE)
+    lib.clear(WHERE, STANDBY, PG)
 
 
 class Far(archive.Proxy):

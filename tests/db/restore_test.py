@@ -38,9 +38,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    PG.stop("immediate")
-    PG.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Restore(unittest.TestCase):

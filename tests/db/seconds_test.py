@@ -61,11 +61,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    if PG:
-        PG.stop("immediate")
-        PG.remove()
-    if WHERE:
-        lib.remove(WHERE)
+    lib.clear(WHERE, PG)
 
 
 class Seconds(unittest.TestCase):

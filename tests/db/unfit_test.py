@@ -54,11 +54,7 @@ def standby():
 
 
 def tearDownModule():
-    for server in (STANDBY, PG):
-        if server:
-            server.stop("immediate")
-            server.remove()
-    lib.remove(WHERE)
+    lib.clear(WHERE, STANDBY, PG)
 
 
 class Unfit(unittest.TestCase):
