@@ -29,10 +29,9 @@ static size_t n_held(const struct explain *x)
 /* The hold that `mmretain hold` or a restore put on the thread of the post, or NULL. */
 static const struct ledger_hold *hold_of(const struct explain *x)
 {
-	for (size_t i = 0; x->e->held && i < n_held(x); i++)
-		if (strcmp(held(x)[i], x->e->root) == 0)
-			return &x->ledger->hold[i];
-	return NULL;
+	const struct ledger_held_by *by = x->ledger && x->e->held ? ledger_held_first(x->ledger, x->e->root) : NULL;
+
+	return by ? &by->hold : NULL;
 }
 
 /* An id may be a channel's or a post's. */

@@ -201,9 +201,7 @@ static json_t *named_json(const struct hold *h)
 
 static bool is_held_by_another(const struct hold *h, const char *root)
 {
-	const struct ledger_held_by *end = h->state->held_by + h->state->n_held_by;
-
-	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b && b < end && strcmp(b->root, root) == 0; b++)
+	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b; b = ledger_held_next(h->state, b))
 		if (strcmp(b->hold.case_id, h->case_id) != 0)
 			return true;
 	return false;
@@ -228,11 +226,10 @@ static int print_json(const struct hold *h, const char *key, const mm_id *done, 
 /* " for case 17/26, since ...; case 18/26, since ...", but for one case. */
 static void print_cases(const struct hold *h, const char *root, const char *but)
 {
-	const struct ledger_held_by *end = h->state->held_by + h->state->n_held_by;
 	const char *lead = "for";
 	char since[TIME_TEXT];
 
-	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b && b < end && strcmp(b->root, root) == 0; b++) {
+	for (const struct ledger_held_by *b = ledger_held_first(h->state, root); b; b = ledger_held_next(h->state, b)) {
 		if (but && strcmp(b->hold.case_id, but) == 0)
 			continue;
 		time_format(b->hold.since_ms, since);

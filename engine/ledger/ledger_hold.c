@@ -121,25 +121,20 @@ void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st)
 {
 	struct ledger_held_by *by;
 	ledger_id *held;
-	struct ledger_hold *hold;
 
 	keep_open(h);
 	by = mem_array(st, struct ledger_held_by, h->n + 1);
 	held = mem_array(st, ledger_id, h->n + 1);
-	hold = mem_array(st, struct ledger_hold, h->n + 1);
 	for (size_t i = 0; i < h->n; i++) {
 		const struct said *s = &h->said[i];
 
 		memcpy(by[st->n_held_by].root, s->root, sizeof(ledger_id));
 		by[st->n_held_by++].hold = *s->hold;
-		if (i > 0 && strcmp(s->root, s[-1].root) == 0)
-			continue;
-		memcpy(held[st->n_held], s->root, sizeof(ledger_id));
-		hold[st->n_held++] = *s->hold;
+		if (i == 0 || strcmp(s->root, s[-1].root) != 0)
+			memcpy(held[st->n_held++], s->root, sizeof(ledger_id));
 	}
 	st->held_by = by;
 	st->held = (const ledger_id *)held;
-	st->hold = hold;
 	TALLOC_FREE(h->said);
 	h->n = h->room = 0;
 }
@@ -158,11 +153,14 @@ const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, co
 	return b;
 }
 
+const struct ledger_held_by *ledger_held_next(const struct ledger_state *st, const struct ledger_held_by *b)
+{
+	return b + 1 < st->held_by + st->n_held_by && strcmp(b->root, b[1].root) == 0 ? b + 1 : NULL;
+}
+
 bool ledger_held_for(const struct ledger_state *st, const char *root, const char *case_id)
 {
-	const struct ledger_held_by *b = ledger_held_first(st, root), *end = st->held_by + st->n_held_by;
-
-	for (; b && b < end && strcmp(b->root, root) == 0; b++)
+	for (const struct ledger_held_by *b = ledger_held_first(st, root); b; b = ledger_held_next(st, b))
 		if (strcmp(b->hold.case_id, case_id) == 0)
 			return true;
 	return false;

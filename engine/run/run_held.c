@@ -399,9 +399,9 @@ static int hit(struct held_by *by, const char *thread, bool by_ledger, char *nam
 
 static int held_by_ledger(struct held_bundle *l, struct held_by *by, const char *id)
 {
-	const ledger_id *at = l->st->n_held ? bsearch(id, l->st->held, l->st->n_held, sizeof(ledger_id), mm_id_cmp) : NULL;
+	const struct ledger_held_by *first = ledger_held_first(l->st, id);
 
-	return at ? hit(by, id, true, mem_printf(l, "case %s", l->st->hold[at - l->st->held].case_id)) : 0;
+	return first ? hit(by, id, true, mem_printf(l, "case %s", first->hold.case_id)) : 0;
 }
 
 /* The thread of an earlier text of a reply that carries no root of its own: the post stayed on the server. */

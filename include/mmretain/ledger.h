@@ -123,14 +123,13 @@ struct ledger_state {
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;
 	struct ledger_erasure *erasing; size_t n_erasing; /* announced or withdrawn, and no line says yet that it is done */
-	const ledger_id *held;             /* threads that a case holds: its last line of `hold` and `release` is a hold; sorted by strcmp */
-	const struct ledger_hold *hold;    /* of each, in the same order: that of the case that holds it longest */
-	size_t n_held;
+	const ledger_id *held; size_t n_held; /* threads that a case holds: its last line of `hold` and `release` is a hold; sorted by strcmp */
 	const struct ledger_held_by *held_by; size_t n_held_by; /* every case of each, by thread, the oldest first */
 };
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
-/* The first in held_by of this thread, or NULL. */
+/* Each case that holds a thread, the one that holds it longest first; NULL: no other. */
 const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, const char *root);
+const struct ledger_held_by *ledger_held_next(const struct ledger_state *st, const struct ledger_held_by *b);
 /* Does this case hold the thread? */
 bool ledger_held_for(const struct ledger_state *st, const char *root, const char *case_id);
 

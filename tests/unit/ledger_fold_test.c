@@ -211,10 +211,10 @@ START_TEST(fold_holds)
 	ck_assert_str_eq(st->held[1], "abcdefghijklmnopqrstuvwxyz");
 	ck_assert_str_eq(st->held[2], "bb");
 	ck_assert_str_eq(st->held[3], "cc");
-	ck_assert_str_eq(st->hold[0].case_id, "17/26 \"x\"");
-	ck_assert(strcmp(st->hold[0].via, "admin") == 0 && strcmp(st->hold[1].via, "restore") == 0);
-	ck_assert_str_eq(st->hold[2].case_id, "18/26");
-	ck_assert_int_gt(st->hold[2].since_ms, 1500000000000);
+	ck_assert_str_eq(ledger_held_first(st, st->held[0])->hold.case_id, "17/26 \"x\"");
+	ck_assert(strcmp(ledger_held_first(st, st->held[0])->hold.via, "admin") == 0 && strcmp(ledger_held_first(st, st->held[1])->hold.via, "restore") == 0);
+	ck_assert_str_eq(ledger_held_first(st, st->held[2])->hold.case_id, "18/26");
+	ck_assert_int_gt(ledger_held_first(st, st->held[2])->hold.since_ms, 1500000000000);
 	put_hold(l, "release", "[\"aa\",\"bb\"]", "17/26", NULL); /* holds none of them */
 	put_hold(l, "release", "[\"aa\",\"abcdefghijklmnopqrstuvwxyz\"]", "17/26 \"x\"", NULL);
 	put_hold(l, "hold", "[\"bb\"]", "19/26", "admin");
@@ -224,11 +224,11 @@ START_TEST(fold_holds)
 	ck_assert_uint_eq(st->n_held, 3);
 	ck_assert_str_eq(st->held[0], "abcdefghijklmnopqrstuvwxyz");
 	ck_assert_str_eq(st->held[1], "bb");
-	ck_assert_str_eq(st->hold[1].case_id, "19/26");
+	ck_assert_str_eq(ledger_held_first(st, st->held[1])->hold.case_id, "19/26");
 	ck_assert_uint_eq(st->n_held_by, 4);
 	ck_assert_str_eq(st->held_by[1].hold.case_id, "19/26");
 	ck_assert_str_eq(st->held_by[2].hold.case_id, "18/26");
-	ck_assert_ptr_eq(ledger_held_first(st, "bb"), &st->held_by[1]);
+	ck_assert(ledger_held_first(st, "bb") == &st->held_by[1] && ledger_held_next(st, &st->held_by[1]) == &st->held_by[2] && !ledger_held_next(st, &st->held_by[2]));
 	ck_assert_ptr_null(ledger_held_first(st, "aa"));
 	ck_assert(ledger_held_for(st, "bb", "18/26") && ledger_held_for(st, "bb", "19/26") && !ledger_held_for(st, "bb", "17/26"));
 	ck_assert(!ledger_held_for(st, "aa", "17/26 \"x\"") && !ledger_held_for(st, "zz", "17/26"));
@@ -236,7 +236,7 @@ START_TEST(fold_holds)
 	put_hold(l, "release", "[\"bb\"]", "19/26", NULL);
 	st = fold();
 	ck_assert_uint_eq(st->n_held, 3);
-	ck_assert_str_eq(st->hold[1].case_id, "18/26");
+	ck_assert_str_eq(ledger_held_first(st, st->held[1])->hold.case_id, "18/26");
 	put_hold(l, "hold", "[\"bb\"]", "21/26", "admin");
 	put_hold(l, "release", "[\"bb\"]", "old", NULL); /* a line without uid is of a time when a release ended every case */
 	ck_assert_uint_eq(fold()->n_held, 2);
