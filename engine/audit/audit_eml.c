@@ -151,11 +151,11 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 {
 	struct buf *b = &x->out.b;
 	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
+	const char *name = user->display[0] ? user->display : user->name;
 	char *place = audit_place(tmp, t->bundle, t->channel), date[AUDIT_CLOCK];
 
 	rfc5322_date(p->create_ms, date);
 	buf_printf(b, "Date: %s\r\nFrom: ", date);
-	const char *name = user->display[0] ? user->display : user->name;
 	encoded(b, name, fitting(name, strlen(name), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
 	encoded(b, place, fitting(place, strlen(place), NAME_BYTES));

@@ -250,6 +250,12 @@ void cli_audit_stats(const struct cli *cli, const struct audit *a)
 		(unsigned long long)s->rows, (unsigned long long)s->bundles_without_index);
 }
 
+const char *cli_missing_text(void *ctx, const struct ledger_published *first, size_t n)
+{
+	return mem_printf(ctx, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s", n, n == 1 ? " is" : "s are", cli_safe(ctx, first->rel_path), n == 1 ? "" : " and others",
+			  n == 1 ? "it" : "them");
+}
+
 int cli_audit_whole(const struct audit *a, struct err *err)
 {
 	uint64_t n = audit_stats(a)->bundles_unreadable, missing = audit_stats(a)->bundles_missing;

@@ -3,6 +3,7 @@
 #define CLI_AUDIT_H
 
 #include <mmretain/audit.h>
+#include <mmretain/ledger.h>
 
 #include "cli.h"
 
@@ -22,6 +23,8 @@ int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_
 void cli_audit_stats(const struct cli *cli, const struct audit *a);
 /* 0, or ERR_VERIFY when a bundle was passed over: the answer, already printed, lacks it. */
 int cli_audit_whole(const struct audit *a, struct err *err) MMR_CHECKED;
+/* "2 bundles are missing: <first> and others; ...", safe to print; parent ctx. */
+const char *cli_missing_text(void *ctx, const struct ledger_published *first, size_t n);
 /* report --access */
 int cli_print_access(struct cli *cli, struct err *err) MMR_CHECKED;
 

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <mmretain/audit.h>
 #include <mmretain/ledger.h>
 #include <mmretain/mm.h>
 #include <mmretain/policy.h>
 #include <mmretain/run.h>
 #include <mmretain/store.h>
 
+#include "cli_audit.h"
 #include "cli_expire.h"
 #include "cli_match.h"
 #include "cli_mirror.h"
@@ -414,8 +414,7 @@ static void check_missing(struct doctor *d)
 
 	if (audit_missing(d->cli->ctx, d->cli->store, &missing, &n, &err) < 0 || n == 0)
 		return; /* check_ledger has told it */
-	warn(d, "bundles", AUDIT_MISSING_HINT, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s", n, n == 1 ? " is" : "s are", missing->rel_path, n == 1 ? "" : " and others",
-	     n == 1 ? "it" : "them");
+	warn(d, "bundles", AUDIT_MISSING_HINT, "%s", cli_missing_text(d->cli->ctx, missing, n));
 }
 
 static void check_archive(struct doctor *d)

@@ -334,8 +334,7 @@ static int look_for_missing(struct status *st, struct err *err)
 	if (r < 0 || !st->missing)
 		return r < 0 ? r : 0;
 	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
-	t->warning[t->n++] = mem_printf(t->ctx, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s. %s", st->missing, st->missing == 1 ? " is" : "s are",
-					   cli_safe(t->ctx, missing->rel_path), st->missing == 1 ? "" : " and others", st->missing == 1 ? "it" : "them", AUDIT_MISSING_HINT);
+	t->warning[t->n++] = mem_printf(t->ctx, "%s. %s", cli_missing_text(t->ctx, missing, st->missing), AUDIT_MISSING_HINT);
 	return 0;
 }
 

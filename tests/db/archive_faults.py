@@ -174,8 +174,9 @@ def test_missing_beside(bench):
         for args in (("export", "--after", "2001-01-01", "--out", out), ("export", inside["thread"], "--out", out), ("restore", inside["thread"])):
             bench.says(bench.call(*args, *CASE, code=15), f'bundle "{name}" is missing', "mmretain fetch")
         bench.says(bench.call("show", outside[0]["thread"], *CASE, code=0 if indexed else 15), "")
-        if f"warning: 1 bundle is missing: {name}" not in bench.call("status", code=0).out:
-            bench.fail("status does not warn")
+        for command, words in (("status", "warning: "), ("doctor", "")):
+            if f"{words}1 bundle is missing: {name}" not in bench.call(command, code=0).out:
+                bench.fail(f"{command} does not warn")
         if os.path.exists(out):
             bench.fail("half an export is there")
         for path in indexes(bench.copy.archive) if indexed else ():
