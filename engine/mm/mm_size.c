@@ -25,33 +25,102 @@ static int planner(void *ctx, struct mm *mm, const char *index_scan, const char 
 }
 
 /* Of posts with an index_scan "off", of their files with "on". */
-static int sum_bytes(void *ctx, struct mm *mm, const struct sql *sql, const char *index_scan, const char *ids, struct db_result **ret,
-		     struct err *err)
+static int sum_bytes(void *ctx, struct mm *mm, const struct sql *sql, const char *index_scan, int n_params, const char *const *params,
+		     struct db_result **ret, struct err *err)
 {
 	int r = planner(ctx, mm, index_scan, "off", err);
 
 	if (r == 0)
-		r = db_query(ctx, mm->db, sql, DB_ANY, 1, &ids, ret, err);
+		r = db_query(ctx, mm->db, sql, DB_ANY, n_params, params, ret, err);
 	return r < 0 ? r : planner(ctx, mm, "on", "on", err);
+}
+
+/* ---- files ---- */
+
+struct files {
+	void *ctx;               /* of results */
+	struct mm *mm;
+	const char *ids;         /* channels, or NULL for all */
+	struct mm_size *size;    /* ids and posts are known */
+	size_t n;
+	struct mm_idmap map;     /* of size */
+};
+
+static bool names_channel(const struct mm *mm)
+{
+	const struct mm_table *t = mm->schema ? &mm->schema->table[MM_FILE] : NULL;
+
+	for (size_t i = 0; t && i < t->n_columns; i++)
+		if (strcmp(t->column[i].name, "channelid") == 0)
+			return true;
+	return false;
+}
+
+/* By what the files' own rows say.  ret_nameless: some of them say nothing. */
+static int add_named(struct files *f, bool *ret_nameless, struct err *err)
+{
+	struct db_result *res;
+	int r = sum_bytes(f->ctx, f->mm, &sql_size_files_named, "on", 0, NULL, &res, err);
+
+	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
+		uint32_t at = mm_idmap_find(&f->map, db_text(res, i, 0), db_len(res, i, 0));
+
+		*ret_nameless = *ret_nameless || !db_len(res, i, 0);
+		if (at == MM_NO_INDEX)
+			continue;
+		f->size[at].named_file_bytes = (uint64_t)db_i64(res, i, 1);
+		f->size[at].bytes += f->size[at].named_file_bytes;
+	}
+	return r;
+}
+
+/* By the channel of their post. */
+static int add_looked_up(struct files *f, bool named, struct err *err)
+{
+	struct db_result *res;
+	struct sql sql;
+	int r = mm_template(f->ctx, &sql_size_files, (const char *const[]){named ? "named" : NULL, NULL}, &sql, err);
+
+	if (r == 0)
+		r = sum_bytes(f->ctx, f->mm, &sql, "on", 1, &f->ids, &res, err);
+	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
+		uint32_t at = mm_idmap_find(&f->map, db_text(res, i, 0), db_len(res, i, 0));
+
+		if (at != MM_NO_INDEX)
+			f->size[at].bytes += (uint64_t)db_i64(res, i, 1);
+	}
+	return r;
 }
 
 static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *size, size_t n, struct err *err)
 {
-	struct mm_idmap map;
+	struct files f = {.ctx = ctx, .mm = mm, .ids = ids, .size = size, .n = n};
+	bool named = names_channel(mm), nameless = false;
+	int r = 0;
+
+	mm_idmap_init(&f.map, ctx, sizeof *size);
+	mm_idmap_base(&f.map, size);
+	for (size_t i = 0; i < n; i++)
+		mm_idmap_add(&f.map);
+	if (named)
+		r = add_named(&f, &nameless, err);
+	return r == 0 && (nameless || !named) ? add_looked_up(&f, named, err) : r;
+}
+
+int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n, struct err *err)
+{
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sure_file_bytes");
+	const char *ids = id_array(tmp, channel_ids, n);
 	struct db_result *res;
-	int r = sum_bytes(ctx, mm, &sql_size_files, "on", ids, &res, err);
+	int r = sum_bytes(tmp, mm, &sql_size_files_sure, "on", 1, &ids, &res, err);
 
 	if (r < 0)
 		return r;
-	mm_idmap_init(&map, ctx, sizeof *size);
-	mm_idmap_base(&map, size);
-	for (size_t i = 0; i < n; i++)
-		mm_idmap_add(&map);
-	for (int64_t i = 0; i < db_rows(res); i++) {
-		uint32_t at = mm_idmap_find(&map, db_text(res, i, 0), db_len(res, i, 0));
-
-		if (at != MM_NO_INDEX)
-			size[at].bytes += (uint64_t)db_i64(res, i, 1);
+	*ret_n = (size_t)db_rows(res);
+	*ret = mem_array(ctx, struct mm_size, *ret_n + 1);
+	for (size_t i = 0; i < *ret_n; i++) {
+		snprintf((*ret)[i].channel_id, sizeof (*ret)[i].channel_id, "%s", db_text(res, (int64_t)i, 0));
+		(*ret)[i].named_file_bytes = (uint64_t)db_i64(res, (int64_t)i, 1);
 	}
 	return 0;
 }
@@ -116,7 +185,7 @@ static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_
 	struct db_result *res;
 	struct mm_size *size;
 	size_t rows;
-	int r = sum_bytes(tmp, mm, &sql_size_bytes, "off", ids, &res, err);
+	int r = sum_bytes(tmp, mm, &sql_size_bytes, "off", 1, &ids, &res, err);
 
 	if (r < 0)
 		return r;

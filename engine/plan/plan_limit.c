@@ -34,6 +34,8 @@ struct limit {
 	size_t n_units;
 	uint32_t *unit_of;             /* per channel of the pass */
 	uint64_t *size_posts;          /* per channel of the pass */
+	uint64_t *file_bytes;          /* per channel of the pass: files that only name it */
+	struct by_id *index;           /* of the pass's channels, by id */
 	uint32_t *listed;              /* this round's channels: index into pass->channel */
 	struct spool *spool;
 };
@@ -59,6 +61,7 @@ static void make_units(void *ctx, struct limit *l)
 	l->unit = mem_array(ctx, struct unit, pass->n + 1);
 	l->unit_of = mem_array(ctx, uint32_t, pass->n + 1);
 	l->size_posts = mem_array(ctx, uint64_t, pass->n + 1);
+	l->file_bytes = mem_array(ctx, uint64_t, pass->n + 1);
 	l->listed = mem_array(ctx, uint32_t, pass->n + 1);
 	for (size_t i = 0; i < pass->n; i++) {
 		const char *team = scope_of(l, i)->mm.team_id;
@@ -79,6 +82,23 @@ static int compare_id(const void *a, const void *b)
 	return strcmp(((const struct by_id *)a)->id, ((const struct by_id *)b)->id);
 }
 
+static void index_channels(void *ctx, struct limit *l)
+{
+	const struct plan_pass *pass = l->pass;
+
+	l->index = mem_array(ctx, struct by_id, pass->n + 1);
+	for (size_t i = 0; i < pass->n; i++)
+		l->index[i] = (struct by_id){.id = pass->channel[i], .channel = (uint32_t)i};
+	qsort(l->index, pass->n, sizeof *l->index, compare_id);
+}
+
+static const struct by_id *channel_of(const struct limit *l, const struct mm_size *size)
+{
+	struct by_id key = {.id = size->channel_id};
+
+	return bsearch(&key, l->index, l->pass->n, sizeof *l->index, compare_id);
+}
+
 static void book_size(struct limit *l, const struct mm_size *size, uint32_t channel)
 {
 	struct plan_scope *s = &l->pass->plan->scope[l->pass->scope[channel]];
@@ -86,6 +106,7 @@ static void book_size(struct limit *l, const struct mm_size *size, uint32_t chan
 
 	s->size_posts = l->size_posts[channel] = size->posts;
 	s->size_bytes = size->bytes;
+	l->file_bytes[channel] = size->named_file_bytes;
 	u->posts += size->posts;
 	u->bytes += size->bytes;
 	l->pass->rule->total_posts += size->posts;
@@ -94,25 +115,67 @@ static void book_size(struct limit *l, const struct mm_size *size, uint32_t chan
 static int read_sizes(void *ctx, struct limit *l, struct err *err)
 {
 	const struct plan_pass *pass = l->pass;
-	struct by_id *index = mem_array(ctx, struct by_id, pass->n + 1);
 	struct mm_size *size;
 	size_t n;
 	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, pass->all_channels, l->rule->limit_bytes != 0, &size, &n, err);
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < pass->n; i++)
-		index[i] = (struct by_id){.id = pass->channel[i], .channel = (uint32_t)i};
-	qsort(index, pass->n, sizeof *index, compare_id);
-	for (size_t i = 0; i < n; i++) {
-		struct by_id key = {.id = size[i].channel_id}, *at = bsearch(&key, index, pass->n, sizeof *index, compare_id);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct by_id *at = channel_of(l, &size[i]);
 
 		if (at)
 			book_size(l, &size[i], at->channel);
 	}
+	return r;
+}
+
+static void correct(struct limit *l, uint32_t channel, uint64_t sure)
+{
+	struct plan_scope *s = &l->pass->plan->scope[l->pass->scope[channel]];
+
+	s->size_bytes += sure - l->file_bytes[channel];
+	l->unit[l->unit_of[channel]].bytes += sure - l->file_bytes[channel];
+	l->file_bytes[channel] = sure;
+}
+
+/* Bytes that only seem to be there must not make threads due: where a limit is passed, a file counts when a post of the channel has it. */
+static int settle_files(void *ctx, struct limit *l, struct err *err)
+{
+	const struct plan_pass *pass = l->pass;
+	const char **id = mem_array(ctx, const char *, pass->n + 1);
+	struct mm_size *size;
+	size_t n = 0, n_sizes = 0;
+	uint64_t *sure = mem_array(ctx, uint64_t, pass->n + 1);
+	int r = 0;
+
+	for (size_t i = 0; i < pass->n; i++)
+		if (l->rule->limit_bytes && l->file_bytes[i] && l->unit[l->unit_of[i]].bytes > l->rule->limit_bytes) {
+			l->listed[n] = (uint32_t)i;
+			id[n++] = pass->channel[i];
+		}
+	if (n)
+		r = mm_sure_file_bytes(ctx, pass->mm, id, n, &size, &n_sizes, err);
+	for (size_t i = 0; r == 0 && i < n_sizes; i++) {
+		const struct by_id *at = channel_of(l, &size[i]);
+
+		if (at)
+			sure[at->channel] = size[i].named_file_bytes;
+	}
+	for (size_t i = 0; r == 0 && i < n; i++)
+		correct(l, l->listed[i], sure[l->listed[i]]);
+	return r;
+}
+
+static int measure(void *ctx, struct limit *l, struct err *err)
+{
+	int r;
+
+	index_channels(ctx, l);
+	r = read_sizes(ctx, l, err);
+	if (r == 0)
+		r = settle_files(ctx, l, err);
 	for (size_t i = 0; i < l->n_units; i++)
 		l->unit[i].left = (struct plan_limits){.posts_left = l->unit[i].posts, .bytes_left = l->unit[i].bytes};
-	return 0;
+	return r;
 }
 
 /* ---- how far back to list ---- */
@@ -334,7 +397,7 @@ int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err)
 	int r;
 
 	make_units(ctx, &l);
-	r = read_sizes(ctx, &l, err);
+	r = measure(ctx, &l, err);
 	for (unsigned round = 0; r == 0 && round < LIMIT_ROUNDS; round++) {
 		auto_mem TALLOC_CTX *tmp = mem_context(NULL, "limit round");
 		bool more = false;

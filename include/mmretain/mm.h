@@ -213,9 +213,16 @@ int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *
 		   struct err *err) MMR_CHECKED;
 
 /* Rows and bytes that a scope holds now, strays included, for limits. Other channels may come too. Needs a transaction. */
-struct mm_size { mm_id channel_id; uint64_t posts, bytes; };
+struct mm_size {
+	mm_id channel_id;
+	uint64_t posts, bytes;
+	uint64_t named_file_bytes; /* of bytes: files whose own rows name the channel; is their post there, and in it? */
+};
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,
 	     bool with_bytes, struct mm_size **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+/* What of named_file_bytes belongs to posts of these channels: in as many records as have some, the other fields 0. */
+int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n,
+		       struct err *err) MMR_CHECKED;
 /* Rows of posts in channels, counted no further than `stop`. meanwhile as in db_query_meanwhile. */
 int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, void (*meanwhile)(void *payload), void *payload,
 		   uint64_t *ret, struct err *err) MMR_CHECKED;

@@ -243,18 +243,42 @@ static void limits(void *ctx)
 				       "FROM thread t JOIN (SELECT %s AS unit, count(*) AS total FROM posts p JOIN channels c ON c.id = p.channelid GROUP BY 1) u ON u.unit = %s "
 				       "WHERE " SAFE " AND NOT pinned AND reply_at < %lld) x WHERE remaining > %d OR %s < %lld", k, (long long)ago(1500),
 				       unit, k, unit_of, unit, (long long)ago(60), limit, k, (long long)ago(1500)));
-		snprintf(policy, sizeof policy, HEAD "  - {name: r, match: {}, keep: forever, limit: {per: %s, bytes: %dkB}, guard: {percent: 100}}\n",
-			 per[i % 2], limit);
-		if (i < 2)
-			check_query(mem_printf(ctx, "limit bytes %s", per[i % 2]), policy, true,
-				    mem_printf(ctx, "SELECT thread, posts, bytes, 'bytes' AS reason FROM ("
-					       "SELECT t.*, u.total - coalesce(sum(t.bytes) OVER (PARTITION BY %s ORDER BY reply_at, t.thread COLLATE \"C\" ROWS "
-					       "BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS remaining "
-					       "FROM thread t JOIN (SELECT %s AS unit, sum(coalesce(octet_length(message), 0) + coalesce(octet_length(props::text), 0) + coalesce(f.size, 0)) AS total "
-					       "FROM posts p JOIN channels c ON c.id = p.channelid LEFT JOIN (SELECT postid, sum(size) AS size FROM fileinfo WHERE postid <> '' GROUP BY postid) f "
-					       "ON f.postid = p.id GROUP BY 1) u ON u.unit = %s "
-					       "WHERE " SAFE ") x WHERE remaining > %d000", unit, unit_of, unit, limit));
 	}
+}
+
+/* Of what a channel or team holds, files included, by the posts that have them. */
+static void limits_bytes(void *ctx, const char *name)
+{
+	static const char *const per[] = {"channel", "team"};
+	static const char *const unit[] = {"t.channelid", "CASE WHEN t.teamid <> '' THEN t.teamid ELSE t.channelid END"};
+	static const char *const unit_of[] = {"c.id", "CASE WHEN c.teamid <> '' THEN c.teamid ELSE c.id END"};
+	char policy[1024];
+
+	for (int i = 0; i < 2; i++) {
+		int limit = i ? 800 : 150;
+
+		snprintf(policy, sizeof policy, HEAD "  - {name: r, match: {}, keep: forever, limit: {per: %s, bytes: %dkB}, guard: {percent: 100}}\n",
+			 per[i], limit);
+		check_query(mem_printf(ctx, "limit bytes %s %s", per[i], name), policy, true,
+			    mem_printf(ctx, "SELECT thread, posts, bytes, 'bytes' AS reason FROM ("
+				       "SELECT t.*, u.total - coalesce(sum(t.bytes) OVER (PARTITION BY %s ORDER BY reply_at, t.thread COLLATE \"C\" ROWS "
+				       "BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS remaining "
+				       "FROM thread t JOIN (SELECT %s AS unit, sum(coalesce(octet_length(message), 0) + coalesce(octet_length(props::text), 0) + coalesce(f.size, 0)) AS total "
+				       "FROM posts p JOIN channels c ON c.id = p.channelid LEFT JOIN (SELECT postid, sum(size) AS size FROM fileinfo WHERE postid <> '' GROUP BY postid) f "
+				       "ON f.postid = p.id GROUP BY 1) u ON u.unit = %s "
+				       "WHERE " SAFE ") x WHERE remaining > %d000", unit[i], unit_of[i], unit[i], limit));
+	}
+}
+
+/* Files of a server that did not note their channel yet, and files of posts that somebody else deleted. */
+static void limits_files(void *ctx)
+{
+	limits_bytes(ctx, "");
+	sql(ctx, "UPDATE fileinfo SET channelid = CASE WHEN id < 'm' THEN NULL ELSE '' END WHERE createat % 3 = 0");
+	limits_bytes(ctx, "no channel noted");
+	sql(ctx, "INSERT INTO fileinfo (id, postid, channelid, size, createat) SELECT 'gone' || left(id, 22), 'gone' || left(id, 22), id, 20000000, 1 FROM channels");
+	limits_bytes(ctx, "post gone");
+	sql(ctx, "DELETE FROM fileinfo WHERE id LIKE 'gone%'");
 }
 
 static void servers_own(void *ctx)
@@ -420,6 +444,7 @@ int main(void)
 	spares(ctx);
 	holds(ctx);
 	limits(ctx);
+	limits_files(ctx);
 	servers_own(ctx);
 	pages(ctx);
 	explain(ctx);
