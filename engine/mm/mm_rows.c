@@ -12,7 +12,7 @@ enum { N_PARAMS = 24, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
 struct reader {
 	const struct mm_rows *r;
 	struct mm_fold *to;
-	bool hold, bytes, below;
+	bool hold, bytes;
 	struct mm_idmap seen; /* channels met, when the caller gave none */
 	mm_id *seen_id;
 	size_t seen_room;
@@ -67,10 +67,10 @@ static int take_row(void *payload, const struct db_row *row, struct err *err)
 		col++;
 	}
 	if (c->bytes)
-		part.bytes = (uint64_t)number(row, col++);
-	if (c->below) {
-		part.posts = (uint32_t)number(row, col);
-		part.missing = -(int32_t)number(row, col + 1);
+		part.bytes = (uint64_t)number(row, col);
+	if (part.bits & MM_ROW_NAMED) {
+		part.bits &= ~(uint32_t)MM_ROW_NAMED;
+		part.missing = -1; /* thread_replies.sql counts it */
 	}
 	return mm_fold_add(c->to, &part, err);
 }
@@ -234,17 +234,12 @@ static int fold_marks(void *ctx, const struct mm_rows *r, const char *const *on,
 	return rc < 0 ? rc : mm_marks_fold(r->mm, &sql, 1, &fields, to, err);
 }
 
-/* One pass; which: NULL, or "roots" or "below". */
-static int fold_rows(struct reader *c, const char *on[], size_t n, const char *which, const char *const *p, struct err *err)
+static int fold_rows(struct reader *c, const char *const *on, const char *const *p, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_rows");
 	struct sql sql;
-	int r;
+	int r = mm_template(ctx, &sql_thread_rows, on, &sql, err);
 
-	on[n] = which;
-	c->below = which && strcmp(which, "below") == 0;
-	r = mm_template(ctx, &sql_thread_rows, on, &sql, err);
-	on[n] = NULL;
 	return r < 0 ? r : db_stream(c->r->mm->db, &sql, N_PARAMS, p, take_row, c, err);
 }
 
@@ -268,15 +263,12 @@ static int take_replies(void *payload, const struct db_row *row, struct err *err
 	return mm_fold_add(payload, &part, err);
 }
 
-static int fold_split(struct reader *c, const char *on[], size_t n, const char *const *p, struct err *err)
+/* What a scan in parts has left out. */
+static int fold_rest(struct reader *c, const char *const *p, struct err *err)
 {
 	struct db *db = c->r->mm->db;
-	int r = fold_rows(c, on, n, "roots", p, err);
+	int r = db_stream(db, &sql_thread_replies, 1, p + 2, take_replies, c->to, err);
 
-	if (r == 0)
-		r = fold_rows(c, on, n, "below", p, err);
-	if (r == 0)
-		r = db_stream(db, &sql_thread_replies, 1, p + 2, take_replies, c->to, err);
 	return r < 0 || !c->bytes ? r : db_stream(db, &sql_thread_files, 1, p + 2, take_files, c->to, err);
 }
 
@@ -292,6 +284,8 @@ int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 	form_blocks(r, on, &n);
 	protect_blocks(r, on, &n);
 	params(ctx, r, p);
-	rc = is_split(r) ? fold_split(&c, on, n, p, err) : fold_rows(&c, on, n, NULL, p, err);
+	rc = fold_rows(&c, on, p, err);
+	if (rc == 0 && is_split(r))
+		rc = fold_rest(&c, p, err);
 	return rc < 0 ? rc : fold_marks(ctx, r, on, to, err);
 }

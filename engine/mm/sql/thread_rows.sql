@@ -1,11 +1,10 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
 -- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
--- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted),
--- then first hold (block hold), then bytes (block bytes), then in block below: rows, and how many of them name a root.
+-- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, 131072 root deleted, block split: 262144
+-- names a root), then first hold (block hold), then bytes (block bytes).
 -- A scan leaves marks kept in other tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and
--- thread_named.sql.  A scan of all channels for the last reply runs as two (block split, with roots, or below: a line per thread and
--- channel), leaves files to thread_files.sql, and which threads are younger to thread_replies.sql: each of these is done by parallel
--- workers up to its last step.
+-- thread_named.sql.  A scan of all channels for the last reply (block split) leaves files to thread_files.sql, and which threads are younger to
+-- thread_replies.sql: each of these is done by parallel workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged,
 -- as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970;
 -- $7 authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
@@ -65,12 +64,6 @@ part AS (
 --[some
 	  AND p.createat < c.cut
 --]
---]
---[roots
-	  AND (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE
---]
---[below
-	  AND (p.rootid <> '' OR p.originalid <> '')
 --]
 --[root
 --[all
@@ -185,22 +178,11 @@ member AS (
 	FROM reply r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') <> r.rootid OFFSET 0) p
 )
 --]
---[below
-SELECT x.thread, x.channelid, max(x.createat), max(x.editat), bit_or(x.bits)
---[hold
-	, min(x.hold)
---]
---[bytes
-	, sum(x.bytes)
---]
-	, count(*), count(*) FILTER (WHERE x.named)
-FROM (
---]
 SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m.editat END AS editat,
---[below
-	m.rootid <> '' AS named,
---]
 	CASE WHEN m.root THEN 65536 ELSE 0 END
+--[split
+	| CASE WHEN m.rootid <> '' THEN 262144 ELSE 0 END
+--]
 	| CASE WHEN m.root AND m.deleteat > 0 THEN 131072 ELSE 0 END
 	| CASE WHEN m.createat >= 946684800000 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
@@ -289,7 +271,4 @@ LEFT JOIN (SELECT g.postid, sum(g.size)::bigint AS size FROM fileinfo g WHERE g.
 --[lateral
 LEFT JOIN LATERAL (SELECT sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
 --]
---]
---[below
-) x GROUP BY x.thread, x.channelid
 --]
