@@ -163,7 +163,7 @@ static int enter(struct finish *f, const struct ledger_erasure *e, struct err *e
 {
 	const struct erase_pair pair = {e->old_rel_path, e->rel_path, e->rows};
 	bool both = is_there(f->store, e->old_rel_path);
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	char *why;
 	int rc;
 
