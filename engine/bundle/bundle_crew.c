@@ -16,6 +16,8 @@ struct bundle_crew {
 	pthread_cond_t ready;
 	struct slot *first, *last;         /* filled */
 	struct slot *idle; unsigned n_idle;
+	pthread_cond_t raw_back;
+	struct raw *idle_raw; unsigned n_raws; /* all there are */
 	struct hand *hand[HANDS_KEPT]; unsigned n_hands;
 	pthread_t thread[WORKERS_MAX];
 	int started;
@@ -45,8 +47,8 @@ static void room(void *ctx, char **data, size_t *cap, size_t need)
 
 static void slot_compress(struct slot *s, struct hand *h)
 {
-	room(h, &h->bound, &h->cap, zc_bound(s->raw.len));
-	s->out_len = zc_compress(h->zc, s->level, h->bound, h->cap, s->raw.data, s->raw.len);
+	room(h, &h->bound, &h->cap, zc_bound(s->raw_len));
+	s->out_len = zc_compress(h->zc, s->level, h->bound, h->cap, s->raw->buf.data, s->raw_len);
 	if (s->out_len > s->cap)
 		room(s, &s->out, &s->cap, s->out_len + s->out_len / 4); /* the next one will not be much larger */
 	if (s->out_len)
@@ -60,7 +62,7 @@ static void slot_compress(struct slot *s, struct hand *h)
 /* Commitments of the rows, and their tree. */
 static void slot_root(struct slot *s, struct hand *h)
 {
-	const char *line = s->raw.data;
+	const char *line = s->raw->buf.data;
 	struct digest commit;
 
 	tree_init(&h->tree, h->tree.hash);
@@ -92,7 +94,6 @@ struct slot *crew_slot(struct bundle_crew *c)
 	pthread_mutex_unlock(&c->lock);
 	if (!s) {
 		s = mem_new(NULL, struct slot);
-		buf_init(&s->raw, s, FRAME_RAW_MAX);
 		s->meta.member = NO_MEMBER;
 	}
 	return s;
@@ -100,12 +101,11 @@ struct slot *crew_slot(struct bundle_crew *c)
 
 static void slot_clear(struct slot *s)
 {
-	if (s->raw.cap > SLOT_KEEP || s->cap > SLOT_KEEP) {
-		buf_reset(&s->raw);
+	if (s->cap > SLOT_KEEP) {
 		TALLOC_FREE(s->out);
 		s->cap = 0;
 	}
-	buf_clear(&s->raw);
+	s->chained = false;
 	s->n_rows = 0;
 	s->head_len = 0;
 	s->state = SLOT_FREE;
@@ -116,6 +116,7 @@ void crew_slot_back(struct bundle_crew *c, struct slot *s)
 {
 	slot_clear(s);
 	pthread_mutex_lock(&c->lock);
+	crew_raw_back(c, s);
 	if (c->n_idle < SLOTS_KEPT) {
 		s->next = c->idle;
 		c->idle = s;
@@ -124,6 +125,48 @@ void crew_slot_back(struct bundle_crew *c, struct slot *s)
 	}
 	pthread_mutex_unlock(&c->lock);
 	talloc_free(s);
+}
+
+static struct raw *raw_new(void)
+{
+	struct raw *raw = mem_new(NULL, struct raw);
+
+	buf_init(&raw->buf, raw, FRAME_RAW_MAX);
+	return raw;
+}
+
+struct raw *crew_raw(struct bundle_crew *c, size_t raw_bytes)
+{
+	struct raw *raw;
+
+	pthread_mutex_lock(&c->lock);
+	while (!c->idle_raw && c->n_raws >= RAWS_SPARE + (unsigned)c->started)
+		pthread_cond_wait(&c->raw_back, &c->lock);
+	if ((raw = c->idle_raw))
+		c->idle_raw = raw->next;
+	else
+		c->n_raws++;
+	pthread_mutex_unlock(&c->lock);
+	if (!raw)
+		raw = raw_new();
+	if (!raw->buf.cap)
+		buf_start(&raw->buf, raw_bytes);
+	return raw;
+}
+
+void crew_raw_back(struct bundle_crew *c, struct slot *s)
+{
+	struct raw *raw = s->raw;
+
+	if (!raw)
+		return;
+	s->raw = NULL;
+	if (raw->buf.cap > SLOT_KEEP)
+		buf_reset(&raw->buf);
+	buf_clear(&raw->buf);
+	raw->next = c->idle_raw;
+	c->idle_raw = raw;
+	pthread_cond_signal(&c->raw_back);
 }
 
 struct hand *crew_hand(struct bundle_crew *c)
@@ -226,8 +269,13 @@ static int crew_free(struct bundle_crew *c)
 		next = s->next;
 		talloc_free(s);
 	}
+	for (struct raw *raw = c->idle_raw, *next; raw; raw = next) {
+		next = raw->next;
+		talloc_free(raw);
+	}
 	while (c->n_hands)
 		talloc_free(c->hand[--c->n_hands]);
+	pthread_cond_destroy(&c->raw_back);
 	pthread_cond_destroy(&c->ready);
 	pthread_mutex_destroy(&c->lock);
 	return 0;
@@ -240,6 +288,7 @@ struct bundle_crew *bundle_crew_new(void *ctx, int workers)
 
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->ready, NULL);
+	pthread_cond_init(&c->raw_back, NULL);
 	talloc_set_destructor(c, crew_free);
 	while (c->started < workers && c->started < WORKERS_MAX && thread_start(&c->thread[c->started], crew_worker, c) == 0)
 		c->started++;

@@ -74,7 +74,7 @@ static void slot_so_far(struct slot *s, struct chain *c)
 	if (s->meta.member != c->member)
 		hash_copy(c->member_hash, c->empty);
 	c->member = s->meta.member;
-	hash_update(c->member_hash, s->raw.data, s->raw.len);
+	hash_update(c->member_hash, s->raw->buf.data, s->raw_len);
 	hash_copy(c->so_far, c->member_hash);
 	hash_final(c->so_far, &s->meta.so_far);
 }
@@ -93,6 +93,9 @@ static void chain_on(struct ring *r)
 		pthread_mutex_lock(r->lock);
 		c->busy = false;
 		c->next++;
+		s->chained = true;
+		if (s->state == SLOT_DONE)
+			crew_raw_back(r->crew, s);
 	}
 }
 
@@ -101,6 +104,8 @@ void ring_done(struct slot *s)
 	struct ring *r = s->ring;
 
 	s->state = SLOT_DONE;
+	if (s->chained)
+		crew_raw_back(r->crew, s);
 	chain_on(r);
 	pthread_cond_signal(&r->done);
 }
@@ -163,7 +168,7 @@ struct zc *ring_zc(struct ring *r)
 
 struct buf *slot_raw(struct slot *s)
 {
-	return &s->raw;
+	return &s->raw->buf;
 }
 
 struct frame_row *slot_meta(struct slot *s)
@@ -205,7 +210,7 @@ static int ring_collect(struct ring *r, struct err *err)
 	if (s->head_len)
 		rc = outfile_frame(r->out, NULL, s->head, s->head_len, s->head_raw, err);
 	if (!rc)
-		rc = outfile_frame(r->out, &s->meta, s->out, s->out_len, s->raw.len, err);
+		rc = outfile_frame(r->out, &s->meta, s->out, s->out_len, s->raw_len, err);
 	if (rc)
 		return rc;
 	r->slot[r->tail++ % RING_SLOTS] = NULL;
@@ -225,8 +230,8 @@ int ring_slot(struct ring *r, struct slot **ret, struct err *err)
 	}
 	if (!*at)
 		*at = crew_slot(r->crew);
-	if (!(*at)->raw.cap)
-		buf_start(&(*at)->raw, r->raw_bytes);
+	if (!(*at)->raw)
+		(*at)->raw = crew_raw(r->crew, r->raw_bytes);
 	*ret = *at;
 	return 0;
 }
@@ -237,6 +242,7 @@ void ring_submit(struct ring *r, int level)
 	bool works = crew_works(r->crew);
 
 	s->ring = r;
+	s->raw_len = s->raw->buf.len;
 	s->level = level ? level : r->level;
 	if (!works)
 		slot_work(s, r->caller);
