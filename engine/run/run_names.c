@@ -95,6 +95,24 @@ static struct name *add(void *ctx, struct names *t, const char *id)
 	return e;
 }
 
+/* The three in one piece: each on its own would take more than its words. */
+static void keep(struct name *e, const char *name, const char *display, const char *extra)
+{
+	size_t n = strlen(name) + 1, d = strlen(display) + 1;
+
+	e->name = mem_array(e, char, n + d + strlen(extra) + 1);
+	e->display = e->name + n;
+	e->extra = e->display + d;
+	memcpy(e->name, name, n);
+	memcpy(e->display, display, d);
+	memcpy(e->extra, extra, strlen(extra) + 1);
+}
+
+static const char *text(const struct db_row *row, int col)
+{
+	return col < row->columns && row->value[col] ? row->value[col] : "";
+}
+
 static int on_name(void *payload, const struct db_row *row, struct err *err)
 {
 	struct names *t = payload;
@@ -103,9 +121,7 @@ static int on_name(void *payload, const struct db_row *row, struct err *err)
 	(void)err;
 	if (!e || e->name)
 		return 0; /* nobody asked */
-	e->name = mem_strdup(e, row->value[1] ? row->value[1] : "");
-	e->display = mem_strdup(e, row->value[2] ? row->value[2] : "");
-	e->extra = mem_strdup(e, row->columns > 3 && row->value[3] ? row->value[3] : "");
+	keep(e, text(row, 1), text(row, 2), text(row, 3));
 	return 0;
 }
 
