@@ -20,7 +20,7 @@ import bench_load  # noqa: E402
 import bench_rows  # noqa: E402
 from bench_lib import Bench, Row  # noqa: E402
 
-ALL = "E1 E2 E3 P1 P2 P3 P4 PD D1 D2 D3 L1 L2 L3 T1 T1m G1 M1 V1 F1 F2".split()
+ALL = "E1 E2 E3 P1 P2 P3 P4 PD D1 D2 D3 L1 L2 L3 T1 T1m A1 G1 M1 V1 F1 F2".split()
 
 
 def memory_row(b, rows):
@@ -55,6 +55,7 @@ def measure(b, wanted, rows, save):
         ("G1", lambda: bench_rows.growth_row(b, rows)),
         ("T1", lambda: bench_rows.night_row(b, rows)),
         ("T1m", lambda: bench_rows.night_row(b, rows, "10y")),
+        ("A1", lambda: bench_rows.files_row(b, rows)),
         ("V1", lambda: bench_rows.verify_row(b, rows)),
         ("F1 F2", lambda: bench_find.find_rows(b, rows, wanted)),
         ("L1 L2 L3", lambda: bench_load.load_rows(b, rows)),

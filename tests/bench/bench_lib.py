@@ -211,7 +211,7 @@ class Bench:
         return int(self.pg.psql(f"SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '{since}')::bigint"))
 
     # -- the program ---------------------------------------------------------------------------------------------
-    def policy(self, db, rule, throttle=FULL_SPEED, archive="archive", extra="", fresh=True):
+    def policy(self, db, rule, throttle=FULL_SPEED, archive="archive", extra="", fresh=True, files="keep"):
         """A policy file with one rule for the whole server, and an empty archive."""
         store = os.path.join(self.where, archive)
         path = os.path.join(self.where, f"{archive}.yaml")
@@ -219,7 +219,7 @@ class Bench:
             shutil.rmtree(store, ignore_errors=True)
         lines = ["version: 1", "database:", f'  url: "postgresql:///{db}?host={self.pg.socket_dir}&port={self.pg.port}&user={self.pg.user}"',
                  "archive:", f"  store: {store}"] + ([f"  {extra}"] if extra else []) + [throttle, "rules:", "  - name: all", "    match: {}",
-                 "    files: keep", "    guard: {threads: 1000000000, percent: 100}"] + [f"    {line}" for line in rule]
+                 f"    files: {files}", "    guard: {threads: 1000000000, percent: 100}"] + [f"    {line}" for line in rule]
         with open(path, "w", encoding="utf-8") as f:
             f.write("\n".join(line for line in lines if line) + "\n")
         if fresh:
@@ -229,9 +229,12 @@ class Bench:
     def store(self, archive="archive"):
         return os.path.join(self.where, archive)
 
-    def tool(self, command, policy, *options, row=None, ok=(0,)):
-        """Run the program; the `-v` lines of a run are stamped as they come (a plan with -v would read the whole table for damage)."""
+    def tool(self, command, policy, *options, row=None, ok=(0,), data=None):
+        """Run the program; the `-v` lines of a run are stamped as they come (a plan with -v would read the whole table for damage).
+        data: the folder of the attachments."""
         env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "MM_", "MMR_"))}
+        if data:
+            env |= {"MM_FILESETTINGS_DIRECTORY": data, "MM_FILESETTINGS_DRIVERNAME": "local"}
         begin = time.monotonic()
         p = subprocess.Popen([self.binary, command, "-c", policy, *{"init": (), "run": ("-v", "--json")}.get(command, ("--json",)), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, env=env)

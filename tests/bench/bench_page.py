@@ -44,24 +44,40 @@ def share(row):
     return row["must"] / row["value"] if row["must"] < row["aim"] else row["value"] / row["must"]
 
 
+SIGNS = {"aim": ("aim", "#1b5e38"), "must": ("goal", "#8fc7a0"), "MISSED": ("missed", "#b3402f")}
+
+
+def escape(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def described(rows):
+    """What the picture says, in words."""
+    by = {sign: [r["row"] for r, _ in rows if r["verdict"] == verdict] for verdict, (sign, _) in SIGNS.items()}
+    return "; ".join(f"{sign}: {', '.join(names)}" for sign, names in by.items() if names)
+
+
 def picture(data):
+    """A bar a row, with its value and the word for it: colour tells nothing alone."""
     rows = [(r, share(r)) for r in data["rows"] if share(r) is not None]
-    left, width, line = 330, 420, 22
+    left, width, line, full = 440, 420, 22, 3.0
     height = line * len(rows) + 50
-    full = 3.0
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} {height}" font-family="sans-serif" font-size="12" role="img">',
-           "<title>Measured cost of each row against its goal</title>", '<rect width="100%" height="100%" fill="#fff"/>']
     x = left + width / full
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 130} {height}" font-family="sans-serif" font-size="12" role="img"'
+           ' aria-labelledby="t d">', '<title id="t">Measured cost of each row against its goal</title>', f'<desc id="d">{escape(described(rows))}</desc>',
+           '<rect width="100%" height="100%" fill="#fff"/>',
+           f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 38}" stroke="#222" stroke-dasharray="3 3"/>']
     for i, (r, s) in enumerate(rows):
-        y = 10 + i * line
-        colour = {"aim": "#2b7a4b", "must": "#6aa84f"}.get(r["verdict"], "#c0504d")
-        what = (textwrap.shorten(r["what"], 46, placeholder=" …")).replace("&", "&amp;").replace("<", "&lt;")
+        y, end = 10 + i * line, left + width * min(s, full) / full
+        sign, colour = SIGNS.get(r["verdict"], SIGNS["MISSED"])
+        if r["verdict"] == "must" and s > 1:
+            sign = "goal, by the other measure"
+        what = escape(textwrap.shorten(r["what"], 70, placeholder=" …"))
         out += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end" fill="#222">{what} <tspan font-weight="bold">{r["row"]}</tspan></text>',
-                f'<rect x="{left}" y="{y + 3}" width="{width * min(s, full) / full:.1f}" height="14" fill="{colour}"/>',
-                f'<text x="{left + width * min(s, full) / full + 5:.1f}" y="{y + 14}" fill="#222">{s:.2f}</text>']
-    out += [f'<line x1="{x}" y1="6" x2="{x}" y2="{height - 38}" stroke="#222" stroke-dasharray="3 3"/>',
-            f'<text x="{x}" y="{height - 22}" text-anchor="middle" fill="#222">goal</text>',
-            f'<text x="{left}" y="{height - 6}" fill="#555">measured / goal: shorter is better</text>', "</svg>", ""]
+                f'<rect x="{left}" y="{y + 3}" width="{end - left:.1f}" height="14" fill="{colour}"/>',
+                f'<text x="{max(end, x if s > 0.55 else 0) + 5:.1f}" y="{y + 14}" fill="#222">{s:.2f} {sign}</text>']
+    out += [f'<text x="{x}" y="{height - 22}" text-anchor="middle" fill="#222">goal</text>',
+            f'<text x="{left}" y="{height - 6}" fill="#444">measured / goal: shorter is better</text>', "</svg>", ""]
     return "\n".join(out)
 
 

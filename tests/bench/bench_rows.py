@@ -1,5 +1,7 @@
 """Rows about export, plan, delete, the whole night and verification."""
 import os
+import random
+import shutil
 import subprocess
 import time
 
@@ -202,7 +204,7 @@ def delete_rows(b, rows, wanted):
     days = b.cut_days(seed, SHARE)
     n = b.victims(seed, days)
     d1 = Row("D1", "delete of the closure against plain DELETE", 1.25, 0.9)
-    d1s = Row("D1s", "same, closing sweep and unlink included", 1.25, 0.9)
+    d1s = Row("D1s", "same, closing sweep included", 1.25, 0.9)
     d2 = Row("D2", "same against id = ANY of 3000", 0.30, 0.15)
     d3 = Row("D3", "WAL of the delete", 1.05, 1.0)
     any_s, posts = [], 0
@@ -271,6 +273,59 @@ def night_row(b, rows, keep_for=None):
         row.add(run.wall, copy + delete)
     steps = ", ".join(f"{s} {run.step(s):.1f}" for s in ("plan", "export", "publish", "index", "delete", "sweep", "unlink"))
     row.notes.append(f"{run.posts('delete')} of {n} posts, {len(b.bundles())} bundles; {run.wall:.1f} s ({steps}) against {copy:.1f} + {delete:.1f}")
+    rows.append(row)
+
+
+# ---- attachments -------------------------------------------------------------------------------------------------------
+def write_files(b, db, data):
+    """The attachments of the victims, with thumbnails and previews, of random bytes as large as their rows say. Returns (paths, bytes)."""
+    rows = b.pg.psql("SELECT p, CASE WHEN p = f.path THEN f.size ELSE 4096 END FROM fileinfo f JOIN bench.victims v ON v.id = f.postid,"
+                     " unnest(ARRAY[f.path, f.thumbnailpath, f.previewpath]) p WHERE p <> ''", db=db)
+    shutil.rmtree(data, ignore_errors=True)
+    sizes = {path: int(size) for path, size in (line.rsplit("|", 1) for line in rows.splitlines())}
+    for path, size in sizes.items():
+        os.makedirs(os.path.dirname(os.path.join(data, path)), exist_ok=True)
+        with open(os.path.join(data, path), "wb") as f:
+            f.write(random.Random(path).randbytes(size))
+    subprocess.run(["sync", "-f", data], check=True)
+    return list(sizes), sum(sizes.values())
+
+
+def tar_seconds(data, paths, out):
+    """All of them into one tar and zstd -3, then sync, then removed."""
+    begin = time.monotonic()
+    tar = subprocess.Popen(["tar", "-C", data, "-c", "--null", "-T", "-", "-f", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    zstd = subprocess.Popen(["zstd", "-q", "-f", "-3", "-T0", "-o", out], stdin=tar.stdout)
+    tar.stdout.close()
+    tar.stdin.write("\0".join(paths).encode())
+    tar.stdin.close()
+    if tar.wait() or zstd.wait():
+        raise SystemExit("tar failed")
+    subprocess.run(["sync", out], check=True)
+    for path in paths:
+        os.unlink(os.path.join(data, path))
+    return time.monotonic() - begin
+
+
+def files_row(b, rows):
+    seed = b.database(b.args.posts // 4)
+    days = b.cut_days(seed, SHARE)
+    b.victims(seed, days)
+    data, out = os.path.join(b.where, "data"), os.path.join(b.where, "copy.zst")
+    row = Row("A1", "whole night with attachments, a quarter of the posts", 0, 0)
+    for _ in range(max(1, (b.args.rounds + 1) // 2)):
+        paths, size = write_files(b, seed, data)
+        db = b.clone(seed)
+        base = pipe_seconds(b, db, out) + plain_delete(b, db)[0] + tar_seconds(data, paths, out)
+        b.drop(db)
+        write_files(b, seed, data)
+        db = b.clone(seed)
+        run = b.tool("run", b.policy(db, age(days), throttle=FULL_SPEED[:-1] + ", blob_grace: 1ms}", files="archive"), "--yes", row="A1", ok=(0, 3), data=data)
+        b.drop(db)
+        row.add(run.wall, base)
+    left = sum(len(names) for _, _, names in os.walk(data))
+    row.notes.append(f"{run.posts('delete')} posts with {len(paths)} files of {size / 1e6:.0f} MB, {left} of them left, which posts that stay have too; {run.wall:.1f} s ("
+                     + ", ".join(f"{s} {run.step(s):.1f}" for s in ("plan", "export", "publish", "index", "delete", "sweep", "unlink")) + f") against {base:.1f}")
     rows.append(row)
 
 
