@@ -38,7 +38,8 @@ struct purge_file {
 	size_t thread;
 	char *id, *path[3];
 	int64_t size_bytes;
-	bool compared; uint64_t ino; int64_t mtime_ns; /* of the blob when it was compared with the bundle */
+	/* compared: the blob was to be compared with the bundle; read: it was, being this file.  What was not read is no file that may be unlinked. */
+	bool compared, read; uint64_t ino; int64_t mtime_ns;
 };
 
 struct purge_thread {

@@ -21,7 +21,7 @@ static void put_path(struct buf *out, const char *key, const char *path)
 }
 
 /* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So is one that
- * was written after the export: its content is in no bundle. */
+ * was written after the export, or is not the one that was compared with the bundle: its content is in no bundle. */
 static void put_identity(struct mm *mm, struct buf *out, const struct purge_file *f, int64_t snapshot_ms)
 {
 	struct err ignored;
@@ -30,7 +30,7 @@ static void put_identity(struct mm *mm, struct buf *out, const struct purge_file
 
 	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
 		return;
-	if (f->compared && ((uint64_t)st.st_ino != f->ino || (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec != f->mtime_ns))
+	if (f->compared && (!f->read || (uint64_t)st.st_ino != f->ino || (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec != f->mtime_ns))
 		return;
 	if (snapshot_ms > 0 && (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 > snapshot_ms)
 		return;

@@ -82,21 +82,25 @@ void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
 	}
 }
 
+/* Counts as compared whatever comes of it: what answers again by the time of the commit, nobody has compared. */
 static bool read_blob(struct mm *mm, struct purge_file *f, struct digest *ret)
 {
 	struct err ignored;
 	auto_fd int fd = -1;
 	struct stat st;
 
-	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
-		return false;
 	f->compared = true;
+	f->read = false;
+	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0 ||
+	    hash_fd(fd, "an attachment", ret, NULL, &ignored) < 0)
+		return false;
+	f->read = true;
 	f->ino = (uint64_t)st.st_ino;
 	f->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-	return hash_fd(fd, "an attachment", ret, NULL, &ignored) == 0;
+	return true;
 }
 
-/* A blob that cannot be read has nothing to lose: its row goes, and what is at the path is not unlinked. */
+/* A blob that cannot be read, or not to its end, has nothing to lose: its row goes, and what is at the path is not unlinked. */
 void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b)
 {
 	struct missing_id *known;

@@ -599,6 +599,25 @@ class AfterACrash(Race):
         self.assertTrue(os.path.exists(paths[0]) or want in blobs, "content that is in no bundle was removed")
         self.assertFalse(os.path.exists(paths[1]))
 
+    def test_adopted_bundle_and_a_blob_away_for_a_moment(self):
+        """The folder of attachments does not answer when the blob is to be compared with the bundle, and does when its row goes: nobody has compared what is there."""
+        self.bench.begin()
+        self.crash("BUNDLE_AFTER_RENAME")
+        ids = {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for table, r in b.rows() if table == "fileinfo"}
+        full = next(os.path.join(self.bench.copy.data, p) for _, i, p in faults.attached(self.bench) if i in ids)
+        os.rename(full, full + ".away")
+        process = self.bench.halt("PURGE_AFTER_DELETE")
+        os.rename(full + ".away", full)
+        with open(full, "r+b") as f:
+            f.write(b"X")
+            f.seek(0)
+            want = hashlib.sha256(f.read()).hexdigest()
+        self.bench.go_on(process, code=(0, 3))
+        for _ in range(2):
+            self.bench.run(code=(0, 3))
+        blobs = {d for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for d in b.blobs}
+        self.assertTrue(os.path.exists(full) or want in blobs, "content that is in no bundle was removed")
+
     def test_channel_hold(self):
         """A channel that gets a held name meanwhile is held for the resumed delete too."""
         hold = {"name": "case", "because": "test", "match": {"channels": ["litigation-*"]}}

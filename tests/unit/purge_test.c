@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "purge_internal.h"
+#include "purge_tests.h"
 #include "../support/suite.h"
 
 static void *ctx;
@@ -135,5 +136,6 @@ int main(void)
 	tcase_add_loop_test(tc, test_strain, 0, ARRAY_LEN(strains));
 	tcase_add_test(tc, test_no_limits);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, missing_tests());
 	return suite_run(s);
 }
