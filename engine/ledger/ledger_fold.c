@@ -169,6 +169,13 @@ static bool listed(const struct ledger_state *st, const char *bundle)
 	return false;
 }
 
+/* A line of a run that finishes what another one had begun to delete.  A waiver cannot be swept again, and a run that only archives closes it, too,
+ * without having swept anything: its end is no delete. */
+static bool finishes(const struct ledger_bundle *b, const struct fields *f)
+{
+	return !b->waived && b->purge_started && strcmp(b->run, f->run) != 0;
+}
+
 /* A bundle counts as of the run that deleted it, or that finished its delete: late replies to it are looked for after that run.  A run
  * that only archives has no such bundle, and leaves the list as it is. */
 static void deleted_by(struct fold *fold, const struct fields *f)
@@ -179,7 +186,7 @@ static void deleted_by(struct fold *fold, const struct fields *f)
 
 	for (size_t i = 0; i < st->n_bundles; i++) {
 		b = &st->bundle[i];
-		if (strcmp(b->bundle, f->bundle) != 0 || (!begins && (strcmp(b->run, f->run) == 0 || !b->purge_started)))
+		if (strcmp(b->bundle, f->bundle) != 0 || (!begins && !finishes(b, f)))
 			continue;
 		begin_list(fold, f->run);
 		if (listed(st, f->bundle))

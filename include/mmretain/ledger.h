@@ -53,7 +53,8 @@
  *   expired      bundle, rel_path, file_bytes, late_files: it is gone, with its index and its late rows
  *   expiry-withdrawn  bundle, because (held | policy | damaged | clock): announced by a run that ended before it was removed, and stays
  *
- * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
+ * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.  A waiver is known by it from its line `waived` to its
+ * line `bundle-done`: the same rows, waived again, get the same name.
  */
 #ifndef MMRETAIN_LEDGER_H
 #define MMRETAIN_LEDGER_H

@@ -662,6 +662,10 @@ class AfterACrash(Race):
 
 
 class Waivers(Race):
+    def settled(self):
+        """Bundles with which their run is done."""
+        return {e["bundle"] for e in lib.ledger(self.bench.copy.archive, torn=True) if e["type"] == "bundle-done" and not e["bundle"].startswith("waived-")}
+
     def test_two_of_one_team(self):
         """Two lists of what may be deleted without an archive, for one team, in one run."""
         none = {"match": {}, "keep": {"for": "500d"}, "archive": "none", "because": "a test"}
@@ -669,6 +673,25 @@ class Waivers(Race):
         self.bench.run(code=0)
         self.bench.done(exact=False)
 
+    def test_cut_off_before_a_night_that_only_archives(self):
+        """A waived delete is cut off, and a run that only archives closes it.  What the same night had deleted from a bundle is swept by the next run that may delete:
+        a late reply brings its thread back."""
+        parts = {"name": "parts", "match": {}, "keep": "forever", "archive": "none", "because": "a test", "floor": "30d"}
+        self.bench.begin([dict(faults.OLD[0], match={"type": "public"}, files="keep"), parts], purge_after="30d")  # no attachments that a bundle waits for
+        process = self.bench.halt_of("PURGE_AFTER_INTENT:stop:1+")
+        while not (self.purging()[-1].startswith("waived-") and self.settled()):
+            os.kill(process.pid, signal.SIGCONT)
+            self.assertTrue(lib.stopped(process), "nothing was waived after a bundle was done")
+        process.kill()
+        lib.finish(process)
+        done = self.settled()
+        ids = {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name in done for table, r in b.rows() if table == "posts"}
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and t.root.id in ids and not any(p.id in here for p in t.posts))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
+        self.bench.run(code=(0, 3))
+        self.whole(t)
 
     def test_open_transaction(self):
         """A waiver has nothing to sweep by again: the run says so, the late reply stays alone, and attachments go the night after."""

@@ -14,5 +14,6 @@ void put(struct ledger *l, const char *type, const char *const *pair);
 #define PUT(l, type, ...) put(l, type, (const char *const[]){__VA_ARGS__, NULL, NULL})
 
 TCase *fold_tests(void);
+TCase *late_tests(void);
 
 #endif
