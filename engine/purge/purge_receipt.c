@@ -79,7 +79,14 @@ static int report_kept(const struct purge_batch *b, const struct purge_options *
 	return 0;
 }
 
-/* Tries until the batch is deleted or nothing of it remains to be deleted. */
+/* What another one keeps from its answer for a moment is asked again; without its session nothing is. */
+static bool passes(int rc)
+{
+	return rc < 0 && err_retryable(rc) && rc != -ERR_DB_GONE;
+}
+
+/* Tries until the batch is deleted or nothing of it remains to be deleted.  A table that is locked keeps it from being read again as from being deleted, and
+ * from telling whose rows are locked: that is asked once more, too. */
 static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
 			struct purge_counts *c, struct err *err)
 {
@@ -92,19 +99,17 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 			return 0;
 		}
 		from = time_mono_us();
-		if (!b->located && (rc = purge_refresh(mm, b, err)) < 0)
-			return rc;
+		rc = b->located ? 0 : purge_refresh(mm, b, err);
 		b->work_us += time_mono_us() - from;
-		if (remaining(b) == 0)
+		if (rc == 0 && remaining(b) == 0)
 			return 0;
-		rc = purge_delete(mm, o, b, ahead, c, err);
+		if (rc == 0)
+			rc = purge_delete(mm, o, b, ahead, c, err);
 		if (rc == 1)
 			return 0;
-		if (rc < 0 && !err_retryable(rc))
-			return rc;
-		if (rc == -ERR_DB_GONE)
-			return rc; /* the next start settles by id what this batch became */
-		if (rc < 0 && tries > 0 && (rc = purge_mark_locked(mm, b, err)) < 0)
+		if (rc < 0 && !passes(rc))
+			return rc; /* without the session the next start settles by id what this batch became */
+		if (rc < 0 && tries > 0 && (rc = purge_mark_locked(mm, b, err)) < 0 && !passes(rc))
 			return rc;
 		if (rc < 0 || tries > 0)
 			time_sleep_ms(20 << (tries < 4 ? tries : 4));
@@ -149,18 +154,35 @@ struct asked { struct purge_watch *w; struct purge_missing *missing; };
 
 /* A table that is locked for a moment (an ALTER, the end of a VACUUM) must not end the night: 100 ms of patience each time, so that nobody waits
  * behind us for long. */
+static bool once_more(int rc, int tries)
+{
+	if (!passes(rc) || tries == LOOK_TRIES || stop_requested())
+		return false;
+	time_sleep_ms(100 << tries);
+	return true;
+}
+
 static int look_around(struct mm *mm, struct purge_watch *w, struct err *err)
 {
-	for (int tries = 0;; tries++) {
-		/* A trigger, a foreign key, a migration or the server's own job may have come since. */
-		int rc = mm_probe_watch(mm, err);
+	int tries = 0, rc;
 
+	do {
+		/* A trigger, a foreign key, a migration or the server's own job may have come since. */
+		rc = mm_probe_watch(mm, err);
 		if (rc == 0 && w)
 			rc = purge_watch_look(w, mm, err);
-		if (rc == 0 || !err_retryable(rc) || rc == -ERR_DB_GONE || tries == LOOK_TRIES || stop_requested())
-			return rc;
-		time_sleep_ms(100 << tries);
-	}
+	} while (once_more(rc, tries++));
+	return rc;
+}
+
+static int mark_gone(struct mm *mm, struct purge_batch *b, struct err *err)
+{
+	int tries = 0, rc;
+
+	do
+		rc = purge_mark_gone(mm, b, err);
+	while (once_more(rc, tries++));
+	return rc;
 }
 
 static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct asked *a, const struct purge_options *o, struct pace *p,
@@ -183,7 +205,7 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 			purge_missing_compare(a->missing, mm, &b);
 		rc = settle_batch(mm, o, &b, ahead, c, err);
 		busy_us = time_mono_us() - from;
-		if (rc == 0 && (rc = purge_mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
+		if (rc == 0 && (rc = mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {
 			pace_adapt(p, o, &b);
 			ahead->posts = p->posts;
 			pause_after(o, c, busy_us);

@@ -975,6 +975,48 @@ class Locks(Race):
         self.assertIn(lib.finish(process).code, (0, 3))
         chat.close()
 
+    def locked(self, process, *tables, between_s=0.15, code=(0, 3)):
+        """Somebody has these tables for himself for a moment, one after the other; the run goes on, and whatever is due goes."""
+        others = [PG.connect(self.bench.name) for _ in tables]
+        others[0].cursor().execute(f"LOCK TABLE {tables[0]} IN ACCESS EXCLUSIVE MODE")
+        os.kill(process.pid, signal.SIGCONT)
+        for other, table in zip(others[1:], tables[1:]):
+            time.sleep(between_s)
+            other.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        time.sleep(0.5)
+        for other in others:
+            other.close()
+        done = lib.finish(process)
+        self.assertIn(done.code, code, lib.tail(done.err))
+
+    def test_table_locked_for_a_moment(self):
+        """An ALTER, or the end of a VACUUM: the batch is tried again, and read again before that."""
+        self.bench.begin()
+        self.locked(self.bench.halt("PURGE_AFTER_INTENT"), "reactions", code=(0,))
+        self.bench.done()
+
+    def test_table_locked_for_a_moment_after_a_crash(self):
+        self.bench.begin()
+        self.crash("PURGE_AFTER_INTENT")
+        self.locked(self.bench.halt("PURGE_AFTER_INTENT"), "reactions", code=(0,))
+
+    def test_posts_locked_too(self):
+        """Whose rows are locked cannot be asked then either."""
+        self.bench.begin()
+        self.locked(self.bench.halt("PURGE_AFTER_INTENT"), "reactions", "posts")
+
+    def test_posts_locked_after_the_commit(self):
+        """Of a thread that changed it is asked, after the delete, whether the server has removed it."""
+        self.bench.begin()
+        process = self.bench.halt_of("PURGE_AFTER_INTENT:stop,PURGE_AFTER_COMMIT:stop")
+        name = next(p for p in lib.bundles(self.bench.copy.archive) if os.path.basename(p) == self.purging()[0])
+        first = next(r["id"] for table, r in lib.Bundle(name).rows() if table == "posts" and not r.get("rootid") and not r.get("originalid"))
+        self.bench.sql(f"UPDATE posts SET message = 'by hand' WHERE id = '{first}'")
+        os.kill(process.pid, signal.SIGCONT)
+        self.assertTrue(lib.stopped(process))
+        self.locked(process, "posts", code=(3,))
+        self.assertEqual([t.root.id for t in self.left()], [first])
+
     def test_role_that_may_only_delete(self):
         """Locked rows keep their threads also where the role may not lock rows itself, as `mmretain grants` has it."""
         self.bench.sql("""DROP ROLE IF EXISTS keeper; CREATE ROLE keeper LOGIN; GRANT SELECT, INSERT, DELETE ON ALL TABLES IN SCHEMA public TO keeper;
