@@ -18,7 +18,7 @@ struct fields {
 	char *type, *run, *rule, *bundle, *rel_path, *policy_digest, *rows_digest, *file_digest, *system, *database;
 	char *at, *case_id, *via;
 	char *roots;           /* raw */
-	int64_t snapshot_ms, threads, posts, rows, open_xid, uid; /* uid -1: absent */
+	int64_t snapshot_ms, looked_ms, threads, posts, rows, open_xid, uid; /* uid -1: absent */
 };
 
 /* Where a field of that name goes; NULL for others. */
@@ -39,7 +39,8 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 static int64_t *number_slot(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
-		{"snapshot_ms", &f->snapshot_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows}, {"open_xid", &f->open_xid}, {"uid", &f->uid},
+		{"snapshot_ms", &f->snapshot_ms}, {"looked_ms", &f->looked_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows},
+		{"open_xid", &f->open_xid}, {"uid", &f->uid},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -156,8 +157,10 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 			TALLOC_FREE(list[i].stayed_run);
 		}
 		list[i].done |= strcmp(f->type, "bundle-done") == 0;
-		if (strcmp(f->type, "sweep") == 0)
+		if (strcmp(f->type, "sweep") == 0) {
 			list[i].open_xid = (uint64_t)f->open_xid;
+			list[i].looked_ms = f->looked_ms;
+		}
 	}
 }
 

@@ -8,6 +8,11 @@ int64_t run_now_ms(const struct mm *mm)
 	return here_ms < mm->now_ms ? here_ms : mm->now_ms;
 }
 
+int64_t run_there_ms(const struct mm *mm)
+{
+	return mm->clock_ms + time_boot_ms() - mm->clock_boot_ms;
+}
+
 bool run_silence(const struct ledger_archive *a, int64_t now_ms, int64_t *ret_from_ms, int64_t *ret_to_ms)
 {
 	bool since = a->newest_ms != INT64_MIN && now_ms - a->newest_ms > LEDGER_GAP_MS;

@@ -32,6 +32,7 @@
 
 #define RUN_VERSION "mmretain 0.1.0"
 #define EXPIRY_NEVER INT32_MAX
+#define RUN_NOT_YET INT64_MAX
 
 /* Attachments that wait for the end of the run. */
 struct run_pending { char *name, journal[96]; };
@@ -61,7 +62,7 @@ struct run {
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
 	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
-	int64_t since_ms;                  /* the oldest snapshot of what this run deletes: replies since then may have come late */
+	int64_t since_ms;                  /* since when replies may have come late to what this run deletes; RUN_NOT_YET: it has deleted nothing */
 	uint64_t told_files;               /* attachments that cannot be archived, so far */
 	bool told_no_folder;               /* that there is no folder of attachments was said */
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
@@ -204,6 +205,7 @@ struct run_purge {
 	const struct policy_rule *rule;
 	struct purge_hints *hints;         /* NULL: recovery */
 	int64_t snapshot_ms;
+	int64_t looked_ms;                 /* before its delete or its repeated sweep, by the database's clock: what a reply came before is found by that; 0: snapshot_ms */
 	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
 	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
@@ -233,6 +235,8 @@ void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 /* Of a database that was moved: they stay under another name, nothing is unlinked by them. */
 int run_unlink_set_aside(struct run *run, struct err *err) MMR_CHECKED;
+/* Is there a reply since then whose root is gone? */
+int run_late_since(struct run *run, int64_t since_ms, bool *ret, struct err *err) MMR_CHECKED;
 /* Does a live post name a file again that one of those journals has? */
 int run_leftovers_named(struct run *run, bool *ret, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
@@ -256,6 +260,8 @@ int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err) MMR_C
 /* ---- clocks ---- */
 /* The earlier of this host's and the database's: one that is ahead makes nothing due. */
 int64_t run_now_ms(const struct mm *mm);
+/* The database's, by the time that has passed since it was asked, whatever --now says. */
+int64_t run_there_ms(const struct mm *mm);
 /* Where both are ahead, the ledger tells: runs write it every night, and a silence of weeks before now means that nothing ran, or that it is not now.  Filled: of when. */
 bool run_silence(const struct ledger_archive *a, int64_t now_ms, int64_t *ret_from_ms, int64_t *ret_to_ms);
 
@@ -284,6 +290,7 @@ int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;
 int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err) MMR_CHECKED;
+int run_line_sweep(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
 /* Threads of a bundle that its purge did not delete, or its sweep has put back. */
 int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
 int run_line_kept(struct run *run, struct err *err) MMR_CHECKED;

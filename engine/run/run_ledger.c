@@ -158,22 +158,33 @@ int run_line_step(struct run *run, const char *type, const char *bundle, const s
 	ledger_str(&e, "bundle", bundle);
 	if (strcmp(type, "purged") == 0 || strcmp(type, "purge-stopped") == 0)
 		put_purged(&e, run, c);
-	if (strcmp(type, "sweep") == 0) {
-		ledger_int(&e, "late_restored", (int64_t)c->late_restored);
-		ledger_int(&e, "late_removed", (int64_t)c->late_removed);
-		if (c->found_threads) {
-			ledger_int(&e, "found_threads", (int64_t)c->found_threads);
-			ledger_int(&e, "found_posts", (int64_t)c->found_posts);
-		}
-		if (c->open_xid)
-			ledger_int(&e, "open_xid", (int64_t)c->open_xid);
-	}
 	if (strcmp(type, "unlinked") == 0) {
 		ledger_int(&e, "blobs_unlinked", (int64_t)c->blobs_unlinked);
 		ledger_int(&e, "blobs_shared", (int64_t)c->blobs_shared);
 		ledger_int(&e, "blobs_failed", (int64_t)c->blobs_failed);
 		ledger_int(&e, "bytes_unlinked", (int64_t)c->bytes_unlinked);
 	}
+	return ledger_append(run->ledger, &e, err);
+}
+
+int run_line_sweep(struct run *run, const struct run_purge *p, struct err *err)
+{
+	const struct purge_counts *c = p->counts;
+	struct ledger_entry e;
+
+	begin(&e, run, "sweep");
+	ledger_str(&e, "bundle", p->name);
+	ledger_int(&e, "late_restored", (int64_t)c->late_restored);
+	ledger_int(&e, "late_removed", (int64_t)c->late_removed);
+	if (c->found_threads) {
+		ledger_int(&e, "found_threads", (int64_t)c->found_threads);
+		ledger_int(&e, "found_posts", (int64_t)c->found_posts);
+	}
+	/* What is under way may be older than what a sweep saw. */
+	if (c->open_xid)
+		ledger_int(&e, "open_xid", (int64_t)c->open_xid);
+	else if (p->looked_ms)
+		ledger_int(&e, "looked_ms", p->looked_ms);
 	return ledger_append(run->ledger, &e, err);
 }
 

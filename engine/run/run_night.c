@@ -395,7 +395,7 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 	run->ctx = run;
 	run->policy = policy;
 	run->options = options;
-	run->since_ms = INT64_MAX - 1;
+	run->since_ms = RUN_NOT_YET;
 	run_time_begin(run);
 	run->report = mem_new(ctx, struct run_report);
 	run->report->began_ms = time_now_ms();

@@ -122,7 +122,7 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 	auto_mem void *ctx = mem_context(run->ctx, "protect");
 	struct purge_counts *c = p->counts;
 	struct mm_protect_query *protect;
-	int64_t from = time_mono_us();
+	int64_t from = time_mono_us(), since_ms;
 	const struct plan_scope *scope;
 	size_t n_scopes;
 	int rc;
@@ -142,7 +142,11 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 		return rc;
 	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0)
 		return rc;
-	run->since_ms = p->snapshot_ms < run->since_ms ? p->snapshot_ms : run->since_ms;
+	/* Where nobody knows when the bundle was read, its rows are read again: a reply that is there by now is seen by that. */
+	if (p->snapshot_ms <= 0)
+		p->looked_ms = run_there_ms(run->mm);
+	since_ms = p->snapshot_ms <= 0 ? p->looked_ms : p->snapshot_ms;
+	run->since_ms = since_ms < run->since_ms ? since_ms : run->since_ms;
 	o->seen = purge_seen_new(run->ctx, receipt_posts(p->receipt));
 	rc = purge_receipt(run->mm, p->receipt, p->hints, o, c, err);
 	run->deleted_mono_ms = time_mono_ms(); /* also of a purge that was cut short */

@@ -252,27 +252,30 @@ static int adopt_unknown(struct run *run, struct err *err)
 
 /* ---- late replies to what the last run deleted ---- */
 
-/* Has anything come late to them: a reply, or a live post that names a file again? */
+/* A waiver has nothing to be swept by, and what is not done is taken up in any case. */
+static bool sweeps_again(const struct ledger_bundle *b)
+{
+	return !b->waived && b->purge_started && b->done;
+}
+
+/* Has anything come late to them: a reply since they were looked at last, or a live post that names a file again? */
 static int any_late(struct run *run, const struct ledger_state *st, bool *ret, struct err *err)
 {
-	auto_mem void *ctx = mem_context(run->ctx, "any late");
-	int64_t since = INT64_MAX;
-	char text[24];
-	const char *param = text;
-	struct db_result *r;
+	int64_t since_ms = RUN_NOT_YET;
 	int rc;
 
-	for (size_t i = 0; i < st->n_last_run; i++)
-		if (st->last_run[i].snapshot_ms < since)
-			since = st->last_run[i].snapshot_ms;
+	for (size_t i = 0; i < st->n_last_run; i++) {
+		const struct ledger_bundle *b = &st->last_run[i];
+		int64_t ms = b->looked_ms ? b->looked_ms : b->snapshot_ms;
+
+		if (sweeps_again(b) && ms < since_ms)
+			since_ms = ms;
+	}
 	*ret = false;
-	if (since == INT64_MAX || !run_deletes(run))
+	if (since_ms == RUN_NOT_YET)
 		return 0;
-	snprintf(text, sizeof text, "%lld", (long long)since);
-	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) < 0)
-		return rc;
-	*ret = db_bool(r, 0, 0);
-	return *ret ? 0 : run_leftovers_named(run, ret, err);
+	rc = run_late_since(run, since_ms, ret, err);
+	return rc < 0 || *ret ? rc : run_leftovers_named(run, ret, err);
 }
 
 /* Has every transaction ended that outlived the bundle's sweep?  Until then its attachments stay. */
@@ -308,10 +311,10 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 		struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true,
 				      .find_here = run->crashed,
 				      /* What could have missed its delete has ended, but for what an open sweep names. */
-				      .snapshot_ms = b->snapshot_ms, .sweep_xid = b->open_xid ? b->open_xid : 1};
+				      .snapshot_ms = b->snapshot_ms, .looked_ms = run_there_ms(run->mm), .sweep_xid = b->open_xid ? b->open_xid : 1};
 		struct receipt *receipt;
 
-		if (b->waived || !b->purge_started || !b->done)
+		if (!sweeps_again(b))
 			continue;
 		if ((rc = sweep_closes(run, b, &closes, err)) < 0)
 			return rc;

@@ -24,7 +24,7 @@ static bool has_journal(const struct run *run, const char *name)
 int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err)
 {
 	struct run_pending *w;
-	int rc = run_line_step(run, "sweep", p->name, p->counts, err);
+	int rc = run_line_sweep(run, p, err);
 
 	if (rc < 0)
 		return rc;
@@ -64,15 +64,22 @@ static int named(struct run *run, const char *journal, bool *ret, struct err *er
 	return purge_unlink_named(run->mm, &o, ret, err);
 }
 
-static int any_late(struct run *run, bool *ret, struct err *err)
+int run_late_since(struct run *run, int64_t since_ms, bool *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "late");
-	const char *param = mem_printf(ctx, "%lld", (long long)run->since_ms);
+	const char *param = mem_printf(ctx, "%lld", (long long)since_ms);
 	struct db_result *r;
 	int rc;
 
 	if ((rc = db_query(ctx, run->mm->db, &sql_sweep_any_late, DB_ONE, 1, &param, &r, err)) == 0)
 		*ret = db_bool(r, 0, 0);
+	return rc;
+}
+
+static int any_late(struct run *run, bool *ret, struct err *err)
+{
+	int rc = run->since_ms == RUN_NOT_YET ? 0 : run_late_since(run, run->since_ms, ret, err);
+
 	for (size_t i = 0; i < run->n_pending && rc == 0 && !*ret; i++)
 		rc = named(run, run->pending[i].journal, ret, err);
 	return rc;

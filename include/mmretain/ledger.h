@@ -22,7 +22,8 @@
  *   stayed       run, bundle, roots: [thread ids] (at most 1000 a line): what the purge did not delete of the bundle
  *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
  *   purge-stopped  as purged, of a run that ended before the last batch and had deleted something; a later run goes on
- *   sweep        run, bundle, late_restored, late_removed, open_xid (absent: every transaction that could have missed the delete had ended)
+ *   sweep        run, bundle, late_restored, late_removed, open_xid (absent: every transaction that could have missed the delete had ended),
+ *                looked_ms (since when a later look asks for late replies; absent: since snapshot_ms of the bundle)
  *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
  *   bundle-done  run, bundle
  *   depersonalising  run, user (id), person_digest
@@ -101,6 +102,7 @@ struct ledger_bundle {
 	bool waived, purge_started, purged, done;
 	uint64_t threads, posts, rows;
 	uint64_t open_xid;                 /* of its last sweep; 0: closed */
+	int64_t looked_ms;                 /* of its last sweep: what came before has been looked for; 0: what came before snapshot_ms */
 	char *stayed;                      /* ids of its threads that were not deleted, one blank before each; or NULL */
 	char *stayed_run;                  /* which run said so last */
 };

@@ -955,6 +955,121 @@ class Attachments(Race):
         self.assertTrue(os.path.exists(path), "the thread is back, its attachment is not")
 
 
+class Orphans(Race):
+    """Replies without a root that are not late ones: they make no run wait or sweep for ever."""
+
+    def clean(self):
+        self.bench.sql("DELETE FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")
+
+    def orphan(self, at_ms, n=5):
+        self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, ispinned)
+            SELECT '{faults.new_id(n)}', {at_ms}, {at_ms}, 0, 0, userid, channelid, 'nosuchrootnosuchrootnosuch', '', 'x', '', '{{}}', false FROM posts WHERE rootid <> '' LIMIT 1""")
+
+    def night(self):
+        """How many bundles the run took up or swept again, and what it said."""
+        done = self.bench.run(code=(0, 3))
+        return json.loads(done.out)["recovered_bundles"], done.err
+
+    def journals(self):
+        return [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("unlink-")]
+
+    def adopted(self):
+        """The line of a bundle is missing, and there are replies without a root of years ago."""
+        self.bench.begin()
+        self.assertGreater(int(self.bench.sql("SELECT count(*) FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")), 0)
+        self.crash("BUNDLE_AFTER_RENAME")
+        taken, err = self.night()
+        self.assertEqual(taken, 1)
+        self.assertNotIn("came late", err)
+        self.assertEqual(self.journals(), [])
+
+    def test_adopted(self):
+        self.adopted()
+        self.assertEqual([self.night()[0] for _ in range(2)], [0, 0])
+
+    def test_adopted_and_a_late_reply(self):
+        self.adopted()
+        name = next(e["bundle"] for e in lib.ledger(self.bench.copy.archive) if e.get("adopted"))
+        ids = {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name == name for table, r in b.rows() if table == "posts"}
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.id in ids and t.root.user)
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.assertGreater(self.night()[0], 0)
+        self.whole(t)
+        self.assertEqual(self.night()[0], 0)
+
+    def test_adopted_and_a_late_reply_in_the_same_night(self):
+        """After the sweep, before attachments go: they wait."""
+        self.bench.begin()
+        self.crash("BUNDLE_AFTER_RENAME")
+        process = self.bench.halt("SWEEP_AFTER")
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        done = self.bench.go_on(process, code=(0, 3))
+        self.assertIn("a reply came late", done.err)
+        self.assertNotEqual(self.journals(), [])
+        self.night()
+        self.whole(t)
+
+    def test_of_a_stranger(self):
+        """Somebody was removed for good the day after: what others had answered him is looked at once."""
+        self.clean()
+        self.bench.begin()
+        self.night()
+        self.orphan(self.just_late())
+        self.assertGreater(self.night()[0], 0)
+        self.assertEqual([self.night()[0] for _ in range(2)], [0, 0])
+
+    def just_late(self):
+        """As old as a reply may be that is looked for in the night after: two minutes older than the first export."""
+        return min(e["snapshot_ms"] for e in lib.ledger(self.bench.copy.archive) if e["type"] in ("published", "waived")) - 120_000
+
+    def test_of_the_future(self):
+        self.clean()
+        self.bench.begin()
+        self.orphan(4102444800000)
+        self.assertNotIn("came late", self.night()[1])
+        self.assertEqual(self.journals(), [])
+        self.assertEqual([self.night()[0] for _ in range(2)], [0, 0])
+
+    def test_waiver_beside(self):
+        """A waiver is never swept again: it does not keep the bundles of its night at that."""
+        self.clean()
+        none = dict(faults.OLD[0], name="none", match={"type": "private"}, floor="30d", archive="none", because="a test")
+        self.bench.begin([dict(faults.OLD[0], match={"type": "public"}), none])
+        self.night()
+        self.orphan(self.just_late())
+        self.assertGreater(self.night()[0], 0)
+        self.assertEqual(self.night()[0], 0)
+
+    def test_clock_set_back(self):
+        """The night's clock was ahead: no time of a reply tells whether it came late."""
+        self.clean()
+        self.bench.begin()
+        self.night()
+        lines = lib.ledger(self.bench.copy.archive)
+        os.unlink(os.path.join(self.bench.copy.archive, "ledger", "entries.jsonl"))
+        for e in lines:
+            kind, fields = e["type"], {k: v for k, v in e.items() if k not in ("seq", "at", "prev", "type", "hash")}
+            lib.write_ledger(self.bench.copy.archive, kind, **dict(fields, snapshot_ms=fields["snapshot_ms"] + 86_400_000) if kind == "published" else fields)
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        self.night()
+        self.whole(t)
+        self.assertEqual(self.night()[0], 0)
+
+    def test_expires(self):
+        """What is not swept every night expires, an adopted bundle and the others of its night."""
+        self.bench.begin([dict(faults.OLD[0], archive={"keep_for": "1y"})])
+        self.crash("BUNDLE_AFTER_RENAME")
+        self.night()
+        before = lib.bundles(self.bench.copy.archive)
+        self.bench.now += 25 * 3_600_000
+        self.night()
+        self.assertLess(len(set(before) & set(lib.bundles(self.bench.copy.archive))), len(before) / 2)
+
+
 class Locks(Race):
     def test_nobody_waits_long(self):
         """While the delete waits for one row it does not keep others locked for seconds."""

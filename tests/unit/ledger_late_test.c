@@ -60,11 +60,49 @@ START_TEST(a_bundle_that_is_finished_begins_a_list)
 }
 END_TEST
 
+/* A field that is 0 is left out, as by versions that did not know it. */
+static void put_sweep(struct ledger *l, const char *run, const char *bundle, int64_t looked_ms)
+{
+	struct ledger_entry e;
+	struct err err;
+
+	ledger_begin(&e, ctx, "sweep");
+	ledger_str(&e, "run", run);
+	ledger_str(&e, "bundle", bundle);
+	if (looked_ms)
+		ledger_int(&e, "looked_ms", looked_ms);
+	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
+}
+
+/* The newest sweep of a bundle tells since when its late replies are looked for. */
+START_TEST(a_sweep_tells_since_when)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	PUT(l, "published", "run", "r1", "bundle", "b1");
+	PUT(l, "purging", "run", "r1", "bundle", "b1");
+	put_sweep(l, "r1", "b1", 1700000000000);
+	put_deleted(l, "r1", "b2");
+	st = fold();
+	ck_assert_int_eq(st->bundle[0].looked_ms, 1700000000000);
+	ck_assert(st->last_run[0].looked_ms == 1700000000000 && st->last_run[1].looked_ms == 0);
+	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
+	put_sweep(l, "r2", "b1", 1700000000999);
+	put_sweep(l, "r2", "b2", 1700000000998);
+	st = fold();
+	ck_assert(st->last_run[0].looked_ms == 1700000000999 && st->last_run[1].looked_ms == 1700000000998);
+	put_sweep(l, "r3", "b1", 0);
+	ck_assert_int_eq(fold()->last_run[0].looked_ms, 0);
+}
+END_TEST
+
 TCase *late_tests(void)
 {
 	TCase *tc = tcase_create("late");
 
 	tcase_add_test(tc, a_waiver_that_is_closed_begins_no_list);
 	tcase_add_test(tc, a_bundle_that_is_finished_begins_a_list);
+	tcase_add_test(tc, a_sweep_tells_since_when);
 	return tc;
 }
