@@ -19,6 +19,7 @@ struct fields {
 	char *at, *case_id, *via;
 	char *roots;           /* raw */
 	int64_t snapshot_ms, looked_ms, threads, posts, rows, open_xid, uid; /* uid -1: absent */
+	bool unswept;
 };
 
 /* Where a field of that name goes; NULL for others. */
@@ -71,6 +72,8 @@ static void scan_line(void *ctx, const char *line, size_t len, struct fields *f)
 
 		if (text)
 			*text = unescaped(ctx, &s);
+		if (s.type == SCAN_TRUE && s.key_len == 7 && memcmp(s.key, "unswept", 7) == 0)
+			f->unswept = true;
 		if (s.type == JSON_ARR && s.key_len == 5 && memcmp(s.key, "roots", 5) == 0)
 			f->roots = mem_strndup(ctx, s.val, s.val_len);
 		if (number)
@@ -248,6 +251,8 @@ static void note_run(struct ledger_state *st, const struct fields *f)
 		return;
 	talloc_free(st->open_run);
 	st->open_run = begin ? copy(st, f->run) : NULL;
+	if (end)
+		st->unswept = f->unswept;
 	if (!begin)
 		return;
 	/* Transaction numbers of another system say nothing, but what was under way there has ended. */

@@ -47,7 +47,7 @@ struct run {
 	struct db *lock_db;
 	struct purge_pace *pace;
 	struct ledger *ledger;
-	bool crashed;                      /* the run before has no end in the ledger */
+	bool owes_look;                    /* a repeated sweep, of this run or one before, may have put threads back that no line names */
 	bool swept;                        /* what may have come late after the last run was looked for */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;

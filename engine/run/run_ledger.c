@@ -256,6 +256,8 @@ int run_line_end(struct run *run, int code, struct err *err)
 		ledger_int(&e, "waited_replicas_ms", run->report->waited.replicas_ms);
 	if (run->report->waited.server_ms)
 		ledger_int(&e, "waited_server_ms", run->report->waited.server_ms);
+	if (run->owes_look)
+		ledger_bool(&e, "unswept", true);
 	if (code < 0)
 		ledger_str(&e, "error", err_name(code));
 	return ledger_append(run->ledger, &e, err);

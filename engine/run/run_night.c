@@ -169,7 +169,7 @@ static int check_home(struct run *run, struct err *err)
 	if (rc < 0)
 		return rc;
 	run_take_held(run, st);
-	run->crashed = st->open_run != NULL;
+	run->owes_look = st->open_run || st->unswept;
 	if ((rc = check_not_lost(run, st, err)) < 0 || (rc = check_not_back(run, st, err)) < 0 || !st->system)
 		return rc;
 	home = mm_home(s, st->system, st->database);

@@ -9,7 +9,7 @@
  * the same, but the policy has changed    nothing more is deleted: swept, unlinked, closed; the plan decides anew
  * waived, not done                        closed; the plan decides anew
  * late replies after the last run         its bundles are swept once more
- * a run without an end                    the same: a sweep of it may have put threads back that no line names
+ * a run without an end, or `unswept`      the same: a sweep of it may have put threads back that no line names
  * a sweep that was open, not any more     swept once more; while it is open no attachment goes
  * unlink journals                         carried out where the row is gone; at the end of the run when anything was deleted again
  *
@@ -296,10 +296,33 @@ static int sweep_closes(struct run *run, const struct ledger_bundle *b, bool *re
 	return 0;
 }
 
+/* look: threads of it may be back that no line names. */
+static int sweep_again(struct run *run, const struct ledger_bundle *b, bool look, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "sweep again");
+	struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true, .find_here = look,
+			      /* What could have missed its delete has ended, but for what an open sweep names. */
+			      .snapshot_ms = b->snapshot_ms, .looked_ms = run_there_ms(run->mm), .sweep_xid = b->open_xid ? b->open_xid : 1};
+	struct receipt *receipt;
+	int rc = reopen(run, ctx, b, &receipt, err);
+
+	if (rc < 0)
+		return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);
+	p.receipt = receipt;
+	p.counts = &note(run, b)->purge;
+	take_stayed(run, b, &p);
+	/* The bundle is done, so nothing else would bring a later run here: neither after a commit of which the answer is lost, nor when a line cannot be
+	 * written after it. */
+	run->owes_look = true;
+	if ((rc = run_purge_receipt(run, &p, err)) == 0)
+		run->owes_look = look;
+	return rc;
+}
+
+/* Of a run that does not come to the end of this its last line says what it owes. */
 static int sweep_last_run(struct run *run, const struct ledger_state *st, struct err *err)
 {
-	auto_mem void *ctx = mem_context(run->ctx, "last run");
-	bool late, closes;
+	bool late, closes, look = run->owes_look;
 	int rc;
 
 	if (!run_deletes(run))
@@ -308,25 +331,14 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 		return rc;
 	for (size_t i = 0; i < st->n_last_run && rc == 0; i++) {
 		const struct ledger_bundle *b = &st->last_run[i];
-		struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true,
-				      .find_here = run->crashed,
-				      /* What could have missed its delete has ended, but for what an open sweep names. */
-				      .snapshot_ms = b->snapshot_ms, .looked_ms = run_there_ms(run->mm), .sweep_xid = b->open_xid ? b->open_xid : 1};
-		struct receipt *receipt;
 
 		if (!sweeps_again(b))
 			continue;
-		if ((rc = sweep_closes(run, b, &closes, err)) < 0)
-			return rc;
-		if (!late && !closes && !run->crashed)
-			continue;
-		if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
-			return err_prefix(err, "late replies in the threads of bundle %s", b->bundle);
-		p.receipt = receipt;
-		p.counts = &note(run, b)->purge;
-		take_stayed(run, b, &p);
-		rc = run_purge_receipt(run, &p, err);
+		if ((rc = sweep_closes(run, b, &closes, err)) == 0 && (late || closes || look))
+			rc = sweep_again(run, b, look, err);
 	}
+	if (rc == 0)
+		run->owes_look = false;
 	return rc;
 }
 

@@ -31,7 +31,8 @@
  *   restored     root, rel_path, case, posts, rows, rows_there, files: a thread is back in the database (no run)
  *   kept         run, rule, reason, threads
  *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, gone_threads (due, and not there any more; absent: 0),
- *                waited_replicas_ms, waited_server_ms (absent: 0), error (name of the code, when not complete)
+ *                waited_replicas_ms, waited_server_ms (absent: 0), unswept (true: as after a run without this line; absent: no), error (name of the code, when not
+ *                complete)
  *
  * Between runs, without `run`:
  *
@@ -122,6 +123,7 @@ struct ledger_state {
 							     delete it finished, and those whose sweep is open */
 	char *system, *database;           /* of the newest run, or NULL */
 	char *open_run;                    /* run without run-end, or NULL */
+	bool unswept;                      /* of the newest run-end: threads may be back that no line names */
 	int64_t last_ms;                   /* of the last line of a run; 0: none */
 	char last_rows_digest[DIGEST_HEX + 1]; /* of the newest published bundle, or "" */
 	uint64_t entries;

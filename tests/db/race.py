@@ -496,6 +496,70 @@ class ServerRemoves(Race):
         self.assertEqual(self.bench.sql(f"SELECT count(*) FROM posts WHERE id = '{faults.new_id(7)}'"), "1", "what is left of a root that the server removed is not ours")
 
 
+class Forgotten(Race):
+    """A repeated sweep puts a thread back, and no line names it.  The run after does not look; the one after that does, and what the server removes for good later does
+    not come back."""
+
+    def put_back(self, fault, code):
+        self.bench.sql("DELETE FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")
+        self.bench.begin()
+        self.bench.run(code=(0, 3))
+        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        first = next(b for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name == self.purging()[0])
+        ids = {r["id"] for table, r in first.rows() if table == "posts"}
+        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and t.root.id in ids and not any(p.id in here for p in t.posts))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        done = lib.finish(self.bench.start(f"SWEEP_AFTER_COMMIT:{fault}"))
+        self.assertEqual(done.code, code, done.err)
+        self.whole(t)
+        return t
+
+    def posts(self, t):
+        return set(self.bench.sql(f"SELECT coalesce(string_agg(id, ' '), '') FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'").split())
+
+    def removed(self, t):
+        """The server removes its author; the reply of somebody else keeps hanging."""
+        self.bench.run(code=(0, 3))
+        self.bench.sql("DELETE FROM posts WHERE id IN ('" + "', '".join(p.id for p in t.posts) + "')")
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), {faults.new_id(3)})
+        self.assertNotIn("unswept", lib.ledger(self.bench.copy.archive)[-1])
+
+    def only_archives(self):
+        self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
+
+    def fails(self):
+        """A file that the ledger does not know and that is no bundle ends the run before its sweeps."""
+        new = os.path.join(os.path.dirname(lib.bundles(self.bench.copy.archive)[0]), "mmr1-direct-209901-9999-aaaaaaaaaaaa.tar.zst")
+        with open(new, "wb") as f:
+            f.write(b"x" * 5000)
+        self.bench.run(code=15)
+        os.unlink(new)
+
+    def test_at_once(self):
+        self.removed(self.put_back("kill", -signal.SIGKILL))
+
+    def test_after_one_that_only_archives(self):
+        t = self.put_back("kill", -signal.SIGKILL)
+        self.only_archives()
+        self.removed(t)
+
+    def test_after_one_that_fails(self):
+        t = self.put_back("kill", -signal.SIGKILL)
+        self.fails()
+        self.removed(t)
+
+    def test_after_several(self):
+        t = self.put_back("kill", -signal.SIGKILL)
+        for step in (self.only_archives, self.fails, self.only_archives):
+            step()
+        self.removed(t)
+
+    def test_its_own_end(self):
+        """The run that has put it back comes to its end without a line of that, as when the answer to its commit is lost."""
+        self.removed(self.put_back("EIO", 1))
+
+
 class AfterACrash(Race):
     def found(self, fault, policy=None, **more):
         """What the run after a crash says of the threads that the crashed one had deleted: of none, some or all bundles."""

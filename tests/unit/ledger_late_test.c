@@ -97,6 +97,36 @@ START_TEST(a_sweep_tells_since_when)
 }
 END_TEST
 
+static void put_end(struct ledger *l, const char *run, bool unswept)
+{
+	struct ledger_entry e;
+	struct err err;
+
+	ledger_begin(&e, ctx, "run-end");
+	ledger_str(&e, "run", run);
+	if (unswept)
+		ledger_bool(&e, "unswept", true);
+	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
+}
+
+/* What a run owes is owed until the end of one that does not say so. */
+START_TEST(an_end_tells_what_is_owed)
+{
+	struct ledger *l = must_open();
+
+	ck_assert(!fold()->unswept);
+	PUT(l, "run-begin", "run", "r1");
+	put_end(l, "r1", true);
+	ck_assert(fold()->unswept);
+	PUT(l, "run-begin", "run", "r2");
+	ck_assert(fold()->unswept && fold()->open_run);
+	put_end(l, "r1", false); /* not of the run that is open */
+	ck_assert(fold()->unswept);
+	put_end(l, "r2", false);
+	ck_assert(!fold()->unswept && !fold()->open_run);
+}
+END_TEST
+
 TCase *late_tests(void)
 {
 	TCase *tc = tcase_create("late");
@@ -104,5 +134,6 @@ TCase *late_tests(void)
 	tcase_add_test(tc, a_waiver_that_is_closed_begins_no_list);
 	tcase_add_test(tc, a_bundle_that_is_finished_begins_a_list);
 	tcase_add_test(tc, a_sweep_tells_since_when);
+	tcase_add_test(tc, an_end_tells_what_is_owed);
 	return tc;
 }
