@@ -15,6 +15,19 @@
 
 typedef int (*name_fn)(struct erase *x, void *payload, const char *name, struct err *err);
 
+/* Of a file that was listed.  Looking takes no lock: a run, or an expiry, may have removed it meanwhile, and then nothing of it is left. */
+static int read_listed(struct erase *x, void *ctx, const char *name, char **ret, size_t *ret_len, struct err *err)
+{
+	int rc = file_read(ctx, x->store->ledger_dirfd, name, LATE_MAX, ret, ret_len, err);
+
+	if (rc != -ERR_NOT_FOUND)
+		return rc;
+	err_clear(err);
+	*ret = mem_strdup(ctx, "");
+	*ret_len = 0;
+	return 0;
+}
+
 /* Names first: files are replaced while they are looked at. */
 static int each_name(struct erase *x, const char *begin, name_fn fn, void *payload, struct err *err)
 {
@@ -134,7 +147,7 @@ static int on_late(struct erase *x, void *payload, const char *name, struct err 
 	struct buf rest;
 	char *text;
 	size_t len;
-	int rc = file_read(ctx, x->store->ledger_dirfd, name, LATE_MAX, &text, &len, err);
+	int rc = read_listed(x, ctx, name, &text, &len, err);
 
 	if (rc < 0)
 		return rc;
@@ -203,12 +216,8 @@ static int on_journal(struct erase *x, void *payload, const char *name, struct e
 	const char *nl;
 	char *text;
 	size_t len;
-	int rc = file_read(ctx, x->store->ledger_dirfd, name, LATE_MAX, &text, &len, err);
+	int rc = read_listed(x, ctx, name, &text, &len, err);
 
-	if (rc == -ERR_STORE && err->sys_errno == ENOENT) {
-		err_clear(err); /* done with meanwhile */
-		return 0;
-	}
 	for (const char *p = j->ids, *end = p + j->len; rc == 0 && p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1)
 		if (nl > p && memmem(text, len, p, (size_t)(nl - p)))
 			*j->found = true;

@@ -740,6 +740,15 @@ class Erase(unittest.TestCase):
         found = json.loads(self.erase("-n", "--json", code=3).out)["bundles"]
         self.assertIn("waits in a journal", next(b["why"] for b in found if b["state"] == "unfinished"))
 
+    def test_files_that_a_run_removes_meanwhile(self):
+        """Looking takes no lock: a journal or a file of late rows that was listed may be gone when it is to be read, as what a link to nowhere names."""
+        self.run_all()
+        plain = json.loads(self.erase("-n", "--json").out)["bundles"]
+        digest = next(e["rows_digest"] for e in self.ledger("published") if e["bundle"] in {os.path.basename(b["bundle"]) for b in plain})
+        for name in ("unlink-x-1.jsonl", "moved-unlink-x-1.jsonl", f"late-{digest[:12]}-7.jsonl"):
+            os.symlink("nowhere", os.path.join(self.archive, "ledger", name))
+        self.assertEqual(json.loads(self.erase("-n", "--json").out)["bundles"], plain)
+
     def test_same_name(self):
         """A name that two people had: which one is meant must be said."""
         other = self.bench.sql(f"SELECT userid FROM posts WHERE userid IN (SELECT id FROM users) AND userid <> '{USER}' GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
