@@ -139,33 +139,38 @@ static int64_t written_ms(const struct run *run, const char *name)
 	return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
 }
 
+/* This run's own wait for its end. */
 static bool is_leftover(const struct run *run, const char *name)
 {
-	return strncmp(name, "unlink-", 7) == 0 && strlen(name) < sizeof run->pending->journal && !strstr(name, ".tmp") &&
-	       !strstr(name, run->report->id);
+	return strlen(name) < sizeof run->pending->journal && !strstr(name, run->report->id);
 }
 
-struct leftovers { char **name; size_t n; int64_t newest_ms; };
+struct leftovers { struct run *run; void *ctx; char **name; size_t n; int64_t newest_ms; };
 
+static int on_leftover(void *payload, const char *rel_path, struct err *err)
+{
+	const char *name = strrchr(rel_path, '/') + 1;
+	struct leftovers *l = payload;
+	int64_t ms;
+
+	(void)err;
+	if (!is_leftover(l->run, name))
+		return 0;
+	ms = written_ms(l->run, name);
+	l->name = mem_grow(l->ctx, l->name, char *, l->n + 1);
+	l->name[l->n++] = mem_strdup(l->ctx, name);
+	l->newest_ms = ms > l->newest_ms ? ms : l->newest_ms;
+	return 0;
+}
+
+/* All of them or an error: one that was missed with --moved-database would stop every later run. */
 static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, struct err *err)
 {
-	struct dirent *d;
-	DIR *dir;
-	int rc = file_list_dir(run->store->ledger_dirfd, ".", &dir, err);
+	int rc;
 
-	*ret = (struct leftovers){.newest_ms = INT64_MIN / 2};
-	if (rc < 0)
-		return err_prefix(err, "the ledger's journals");
-	while ((d = readdir(dir)))
-		if (is_leftover(run, d->d_name)) {
-			int64_t ms = written_ms(run, d->d_name);
-
-			ret->name = mem_grow(ctx, ret->name, char *, ret->n + 1);
-			ret->name[ret->n++] = mem_strdup(ctx, d->d_name);
-			ret->newest_ms = ms > ret->newest_ms ? ms : ret->newest_ms;
-		}
-	closedir(dir);
-	return 0;
+	*ret = (struct leftovers){.run = run, .ctx = ctx, .newest_ms = INT64_MIN / 2};
+	rc = store_each_named(run->store, "ledger", "unlink-", ".jsonl", on_leftover, ret, err);
+	return rc < 0 ? err_prefix(err, "the ledger's journals") : rc;
 }
 
 /* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late replies no time
