@@ -45,12 +45,26 @@ static void list_add(struct list *l, char *rel_path, const struct stat *st)
 	l->e[l->n++] = (struct entry){.rel_path = rel_path, .regular = S_ISREG(st->st_mode), .bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0};
 }
 
+static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err);
+
+static int take(const struct store *s, const char *path, int level, struct list *l, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", path);
+	if (level < 2 && S_ISDIR(st.st_mode))
+		return collect(s, path, level + 1, l, err);
+	if (level == 2)
+		list_add(l, mem_strdup(NULL, path), &st);
+	return 0;
+}
+
 /* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another name is not ours and is left alone.  What has a bundle's name and is no file is listed: whoever
- * opens it is told, and does not take the bundle for one that never was. */
+ * opens it is told, and does not take the bundle for one that never was.  Nor is what cannot be looked at, a folder with all its bundles, left out. */
 static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err)
 {
 	const struct dirent *e;
-	struct stat st;
 	DIR *d;
 	int rc = file_list_dir(s->root_dirfd, rel, &d, err);
 
@@ -59,12 +73,9 @@ static int collect(const struct store *s, const char *rel, int level, struct lis
 	while (!rc && (errno = 0, e = readdir(d)) != NULL) {
 		char *path = mem_printf(NULL, "%s/%s", rel, e->d_name);
 		bool want = level < 2 ? all_digits(e->d_name, level == 0 ? 4 : 2) : is_bundle(e->d_name);
-		if (want && fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-			if (level < 2 && S_ISDIR(st.st_mode))
-				rc = collect(s, path, level + 1, l, err);
-			else if (level == 2)
-				list_add(l, mem_strdup(NULL, path), &st);
-		}
+
+		if (want)
+			rc = take(s, path, level, l, err);
 		talloc_free(path);
 	}
 	if (!rc && errno)

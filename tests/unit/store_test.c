@@ -269,6 +269,35 @@ START_TEST(bundles_are_listed_and_numbered)
 }
 END_TEST
 
+/* A folder of a year may be listed, and nothing else be asked of it: its bundles are not taken for ones that never were. */
+START_TEST(what_cannot_be_looked_at_is_told)
+{
+	const uid_t nobody = 65534;
+	struct box box, *b = &box;
+	struct seen seen;
+	struct store *s;
+	int rc;
+
+	box_open(b);
+	must(store_init(b->root, &b->err));
+	make(b->root, "bundles/2026");
+	make(b->root, "bundles/2026/11");
+	put(b->root, "bundles/2026/11/mmr1-team-9-never-000012-abcdefabcdef.tar.zst");
+	must(store_open(b->ctx, b->root, true, &s, &b->err));
+	ck_assert(fchmod(s->root_dirfd, 0755) == 0 && fchmodat(s->root_dirfd, "bundles", 0755, 0) == 0);
+	ck_assert_int_eq(fchmodat(s->root_dirfd, "bundles/2026", 0444, 0), 0);
+	seen.text = talloc_strdup(b->ctx, "");
+	ck_assert(getuid() != 0 || seteuid(nobody) == 0); /* nothing is forbidden to root */
+	rc = store_each_bundle(s, see, &seen, &b->err);
+	ck_assert(getuid() != 0 || seteuid(0) == 0);
+	ck_assert_int_eq(fchmodat(s->root_dirfd, "bundles/2026", 0755, 0), 0);
+	ck_assert_str_eq(seen.text, "");
+	ck_assert_int_eq(rc, -ERR_PERMISSION);
+	ck_assert_msg(strstr(b->err.msg, "bundles/2026/11") != NULL, "%s", b->err.msg);
+	box_close(b);
+}
+END_TEST
+
 START_TEST(partial_is_cleared)
 {
 	struct box box, *b = &box;
@@ -305,6 +334,7 @@ int main(void)
 	tcase_add_loop_test(t, others_must_be_shut_out, 0, ARRAY_LEN(open_mode));
 	tcase_add_test(t, a_lost_secret_is_said);
 	tcase_add_test(t, bundles_are_listed_and_numbered);
+	tcase_add_test(t, what_cannot_be_looked_at_is_told);
 	tcase_add_test(t, partial_is_cleared);
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, store_mirror_case());
