@@ -179,6 +179,13 @@ int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path,
 	return rc;
 }
 
+static int is_that(void *payload, const char *key, uint64_t bytes, struct err *err)
+{
+	(void)bytes;
+	(void)err;
+	return strcmp(key, payload) == 0;
+}
+
 int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct err *err)
 {
 	struct mirror_object there;
@@ -187,7 +194,8 @@ int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct
 
 	if (rc == -ERR_NOT_FOUND) {
 		err_clear(err);
-		return 0;
+		/* Of one object a store says the same where there is no such bucket.  The list tells; what is in it is in doubt a copy. */
+		return m ? mirror_each(m, p->rel_path, is_that, p->rel_path, err) : 0;
 	}
 	if (rc < 0)
 		return rc;

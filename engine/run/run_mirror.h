@@ -26,7 +26,7 @@ int mirror_begins(struct mirror *m, const struct store *s, const char *key, stru
 int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
 /* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
-/* 1: it has the bundle, with the ledger's digest; 0: it has none, or something else, which is no copy. */
+/* 1: it has the bundle, with the ledger's digest; 0: it has none, or something else, which is no copy.  ERR_STORE: also where there is no such bucket. */
 int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct err *err) MMR_CHECKED;
 /* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
  * sums are asked for. */

@@ -216,6 +216,10 @@ class Nights(mirror_lib.Base):
         self.store.fault("HEAD", "bundles/", "403")
         self.assertIn("cannot be told", abandon(second, "--yes", code=STORE).err)
         self.store.heal()
+        self.bench.policy(self.RULES, archive=self.mirror(bucket=f"s3://{s3.BUCKET}x/{PREFIX}"))  # no such bucket: of one object a store says the same as where only that is missing
+        self.assertIn("cannot be told", abandon(second, "--yes", code=STORE).err)
+        self.assertEqual(self.lines("abandoned"), [])
+        self.bench.policy(self.RULES, archive=self.mirror())
         whole = self.there()[second]
         self.store.write(PREFIX + second, b"another's")
         abandon(second, "-n", code=0)
