@@ -49,12 +49,14 @@ static bool put_picture(struct export *x, struct audit_thread *t, const struct a
 	return true;
 }
 
-static void put_file(struct export *x, struct audit_thread *t, const struct audit_file *f)
+static int put_file(struct export *x, struct audit_thread *t, const struct audit_file *f, struct err *err)
 {
-	struct err err = {0};
 	char *name = NULL, size[TIME_TEXT], kind[12];
-	int rc = out_attachment(x, t->bundle, f, &name, &err);
+	int rc = out_attachment(x, t->bundle, f, &name, err);
 
+	if (rc && rc != -ERR_NOT_FOUND)
+		return rc;
+	err_clear(err); /* said on the page, and counted */
 	bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
 	plain_extension(f->name, kind);
 	buf_printf(&x->out.b, "<div class=\"file\"><span class=\"kind\" aria-hidden=\"true\">%s</span>", strcmp(kind, ".bin") ? kind + 1 : "file");
@@ -76,18 +78,22 @@ static void put_file(struct export *x, struct audit_thread *t, const struct audi
 		put(x, ", deleted");
 	if (rc != 0) {
 		put(x, ", content not here: ");
-		html_text(x, rc == -ERR_NOT_FOUND ? f->state : err.msg);
+		html_text(x, f->state);
 	}
 	put(x, "</span>");
 	put_digest(x, f);
 	put(x, "</div>\n");
+	return 0;
 }
 
-void html_files(struct export *x, struct audit_thread *t, const struct audit_post *p)
+int html_files(struct export *x, struct audit_thread *t, const struct audit_post *p, struct err *err)
 {
-	for (size_t i = 0; i < p->n_files; i++)
+	int rc = 0;
+
+	for (size_t i = 0; i < p->n_files && !rc; i++)
 		if (!put_picture(x, t, &p->file[i]))
-			put_file(x, t, &p->file[i]);
+			rc = put_file(x, t, &p->file[i], err);
+	return rc;
 }
 
 /* ---- attachment cards ---- */

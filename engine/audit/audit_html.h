@@ -19,6 +19,6 @@ int page_close(struct export *x, struct err *err) MMR_CHECKED;
 void page_uses(struct export *x, struct audit_bundle *b);
 /* props.attachments of a bot's post. */
 void html_attachments(struct export *x, const char *props);
-void html_files(struct export *x, struct audit_thread *t, const struct audit_post *p);
+int html_files(struct export *x, struct audit_thread *t, const struct audit_post *p, struct err *err) MMR_CHECKED;
 
 #endif

@@ -166,7 +166,7 @@ static void put_versions(struct export *x, struct audit_thread *t, size_t at)
 	put(x, "</details>\n");
 }
 
-static void put_post(struct export *x, struct audit_thread *t, size_t at)
+static int put_post(struct export *x, struct audit_thread *t, size_t at, struct err *err)
 {
 	const struct audit_post *p = &t->post[at];
 	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
@@ -182,10 +182,11 @@ static void put_post(struct export *x, struct audit_thread *t, size_t at)
 	audit_markdown(&x->out.b, p->message, p->message_len);
 	put(x, "</div>\n");
 	html_attachments(x, p->props);
-	html_files(x, t, p);
+	int rc = html_files(x, t, p, err);
 	put_reactions(x, t, p);
 	put_versions(x, t, at);
 	put(x, "</div>\n</article>\n");
+	return rc;
 }
 
 /* ---- the thread ---- */
@@ -278,9 +279,10 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 			in_replies = true;
 		}
 		put_day(x, t->post[i].create_ms, &day);
-		put_post(x, t, i);
+		rc = put_post(x, t, i, err);
 		h->on_page++;
-		rc = out_flush(x, (size_t)1 << 20, err);
+		if (!rc)
+			rc = out_flush(x, (size_t)1 << 20, err);
 	}
 	put(x, in_replies ? "</div>\n</section>\n" : "</section>\n");
 	return rc;

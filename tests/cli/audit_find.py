@@ -552,7 +552,7 @@ class Export(Archive, unittest.TestCase):
         """A name that ends like a format chooses it, and may not lie about it."""
         first = {"csv": b'"', "CSV": b'"', "jsonl": b'{"k":"post"', "html": b"<!", "htm": b"<!", "txt": b"<!", "csv.bak": b"<!"}
         for end, begins in first.items():
-            path = self.out("named." + end)
+            path = self.out("named-%s.%s" % (end, end))
             self.mmretain("export", self.thread, "--out", path)
             self.assertEqual(read(path)[:len(begins)], begins, end)
         self.mmretain("export", self.thread, "--out", self.out("named.eml/"))
@@ -568,6 +568,13 @@ class Export(Archive, unittest.TestCase):
     def test_never_overwrites(self):
         path = self.export("csv", "once.csv")
         self.mmretain("export", "--as", "csv", "--out", path, self.thread, status=2)
+
+    def test_attachment_that_cannot_be_written(self):
+        """A page whose attachments did not arrive is no page: their folder is there and somebody else's."""
+        os.mkdir(self.out("taken_files"))
+        done = self.mmretain("export", self.thread, "--out", self.out("taken.html"), status=2)
+        self.assertRegex(done.stderr, r'cannot write "\S+/taken_files": File exists\n  hint: What is there is never overwritten')
+        self.assertEqual(os.listdir(self.out("taken_files")), [])
 
     def test_csv(self):
         import csv
