@@ -1,7 +1,8 @@
 /*
  * audit_export.c - threads one after another into a writer; files of the output.
  *
- * Everything is made 0600 and must not exist before: an export never overwrites and never follows a link.
+ * Everything is made 0600 and must not exist before: an export never overwrites and never follows a link.  It gets its names when all of it is on disk
+ * (audit_stage.c).
  */
 #include "audit_internal.h"
 
@@ -68,12 +69,18 @@ int out_flush(struct export *x, size_t keep_below, struct err *err)
 	return rc < 0 ? out_failed(x, x->out.name, err->sys_errno, err) : 0;
 }
 
+/* Of what goes into a pack only the pack stays. */
+static int sync_unless_packed(const struct export *x, int fd, const char *name, struct err *err)
+{
+	return x->options->pack == PACK_NONE ? file_sync(fd, name, err) : 0;
+}
+
 int out_close(struct export *x, struct err *err)
 {
 	int rc = x->out.fd < 0 ? 0 : out_flush(x, 0, err);
 
 	buf_reset(&x->out.b);
-	if (rc == 0 && x->out.fd >= 0 && ((rc = file_sync(x->out.fd, x->out.name, err)) < 0 || (rc = file_close(&x->out.fd, x->out.name, err)) < 0))
+	if (rc == 0 && x->out.fd >= 0 && ((rc = sync_unless_packed(x, x->out.fd, x->out.name, err)) < 0 || (rc = file_close(&x->out.fd, x->out.name, err)) < 0))
 		rc = out_failed(x, x->out.name, err->sys_errno, err);
 	fd_close_p(&x->out.fd);
 	return rc;
@@ -104,6 +111,17 @@ static int make_folder(const struct export *x, int dirfd, const char *name, int 
 
 /* ---- attachments ---- */
 
+/* A name that every system can make. */
+char *plain_name(void *ctx, const char *text, size_t len)
+{
+	char *name = mem_strndup(ctx, text, len);
+
+	for (char *p = name; *p; p++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p) || (p == name && (*p == '.' || *p == '-')))
+			*p = '_';
+	return name[0] ? name : mem_strdup(ctx, "export");
+}
+
 /* A page that is opened from a disk must not find something beside it that a browser would run. */
 void plain_extension(const char *name, char ret[12])
 {
@@ -125,7 +143,9 @@ void plain_extension(const char *name, char ret[12])
 
 static int files_folder(struct export *x, struct err *err)
 {
-	return x->files_dirfd >= 0 ? 0 : make_folder(x, x->dirfd, x->files_dir, &x->files_dirfd, err);
+	int rc = x->files_dirfd >= 0 ? 0 : stage_is_free(x, x->files_dir, err);
+
+	return rc || x->files_dirfd >= 0 ? rc : make_folder(x, x->dirfd, x->files_dir, &x->files_dirfd, err);
 }
 
 /* Reading never tells that; the archive and the output are not the same disk. */
@@ -157,7 +177,7 @@ int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_
 	}
 	if (!rc && (rc = audit_file_read(b, f, fd, err)) < 0 && is_full(err->sys_errno))
 		rc = out_failed(x, *ret_name, err->sys_errno, err);
-	if (!rc && (rc = file_close(&fd, name, err)) < 0)
+	if (!rc && ((rc = sync_unless_packed(x, fd, name, err)) < 0 || (rc = file_close(&fd, name, err)) < 0))
 		rc = out_failed(x, *ret_name, err->sys_errno, err);
 	if (rc) {
 		(void)unlinkat(x->files_dirfd, name, 0); /* what is wrong must not stay */
@@ -257,37 +277,56 @@ static int export_threads(struct export *x, const struct writer *w, const struct
 	return rc;
 }
 
+/* Where the writer makes its files: in the work folder, or in a folder of its own there. */
+static int open_output(struct export *x, const struct writer *w, struct err *err)
+{
+	auto_fd int out = -1;
+	int rc = open_place(x, err);
+
+	if (!rc)
+		rc = stage_begin(x, w->folder, err);
+	if (rc || x->options->pack != PACK_NONE)
+		return rc ? rc : pack_begin(x, w, err);
+	if (!w->folder)
+		return 0;
+	out = x->dirfd;
+	x->dirfd = -1;
+	x->where = mem_printf(x->ctx, "%s%s/", x->where, x->leaf);
+	return make_folder(x, out, x->leaf, &x->dirfd, err);
+}
+
+static int write_all(struct export *x, const struct writer *w, const struct audit_ref *ref, size_t n, struct err *err)
+{
+	int rc = w->begin(x, ref, n, err);
+
+	if (!rc)
+		rc = export_threads(x, w, ref, n, err);
+	if (!rc)
+		rc = w->end(x, err);
+	if (!rc && x->pack)
+		rc = pack_end(x, err);
+	return rc ? rc : stop_check(err);
+}
+
 int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
 		 struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "export");
 	struct export x = {.audit = a, .options = options, .ctx = tmp, .dirfd = -1, .files_dirfd = -1, .out = {.fd = -1}};
 	const struct writer *w = writers[options->format];
-	auto_fd int parent = -1;
-	int rc = open_place(&x, err);
+	int rc = open_output(&x, w, err);
 
-	if (!rc && options->pack != PACK_NONE) {
-		rc = pack_begin(&x, w, err);
-	} else if (!rc && w->folder) {
-		parent = x.dirfd;
-		x.dirfd = -1;
-		rc = make_folder(&x, parent, x.leaf, &x.dirfd, err);
-		x.where = mem_printf(tmp, "%s%s/", x.where, x.leaf);
-	}
 	if (!rc)
-		rc = w->begin(&x, ref, n, err);
+		rc = write_all(&x, w, ref, n, err);
 	if (!rc)
-		rc = export_threads(&x, w, ref, n, err);
-	if (!rc)
-		rc = w->end(&x, err);
-	if (!rc && x.pack)
-		rc = pack_end(&x, err);
-	else if (!rc && file_sync_dir(x.dirfd, options->out, err) < 0)
-		rc = out_failed(&x, NULL, err->sys_errno, err);
+		rc = stage_publish(&x, err);
 	fd_close_p(&x.out.fd);
 	fd_close_p(&x.files_dirfd);
 	fd_close_p(&x.dirfd);
 	pack_drop(&x);
+	stage_drop(&x);
+	if (rc == -ERR_INTERRUPTED)
+		return err_hint(err, "Nothing was exported. Give the same command again.");
 	if (rc)
 		return rc;
 	*ret = x.sum;

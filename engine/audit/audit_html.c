@@ -115,8 +115,13 @@ static void page_links(struct export *x, struct html *h, uint32_t no)
 int page_open(struct export *x, struct err *err)
 {
 	struct html *h = x->state;
-	int rc = out_create(x, x->dirfd, page_name(x, ++h->pages), err);
+	int rc = 0;
 
+	/* A single page has another name in the end. */
+	for (uint32_t no = ++h->pages == 2 ? 1 : h->pages; no <= h->pages && h->pages > 1 && !rc; no++)
+		rc = stage_is_free(x, page_name(x, no), err);
+	if (!rc)
+		rc = out_create(x, x->dirfd, page_name(x, h->pages), err);
 	if (rc)
 		return rc;
 	h->on_page = 0;
@@ -208,9 +213,6 @@ static int html_begin(struct export *x, const struct audit_ref *ref, size_t n, s
 	h->title = make_title(x, ref, n, err);
 	h->page_posts = x->options->page_posts ? x->options->page_posts : PAGE_POSTS;
 	h->inline_bytes = x->options->inline_bytes ? x->options->inline_bytes : INLINE_BYTES;
-	/* The plain name is taken last; better to know at once that it is taken. */
-	if (faccessat(x->dirfd, x->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return out_failed(x, x->leaf, EEXIST, err);
 	return page_open(x, err);
 }
 
@@ -247,8 +249,8 @@ static int html_end(struct export *x, struct err *err)
 	x->sum.pages = h->pages;
 	if (rc || h->pages > 1)
 		return rc ? rc : index_page(x, err);
-	/* One page: it takes the name that was asked for.  Before: the page under its number.  After: under its name. */
-	return file_publish(x->dirfd, page_name(x, 1), x->dirfd, x->leaf, err);
+	/* One page: it takes the name that was asked for, all this in the work folder still. */
+	return renameat(x->dirfd, page_name(x, 1), x->dirfd, x->leaf) != 0 ? out_failed(x, x->leaf, errno, err) : 0;
 }
 
 static int html_one(struct export *x, const struct audit_ref *ref, struct audit_thread *t, struct err *err)

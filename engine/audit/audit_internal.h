@@ -2,7 +2,8 @@
  * audit_internal.h - what the files of this room share.
  *
  * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c.
- * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c / audit_bulk.c.
+ * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c / audit_bulk.c, all of it into
+ *            the work folder of audit_stage.c, from where it gets its names.
  */
 #ifndef AUDIT_INTERNAL_H
 #define AUDIT_INTERNAL_H
@@ -121,7 +122,7 @@ struct export {
 	const struct audit_export *options;
 	struct audit_exported sum;
 	void *ctx;
-	int dirfd;                           /* folder of the output, or the output folder itself */
+	int dirfd;                           /* in which the writer makes its files */
 	char *leaf;
 	char *where;                         /* what names of files get in front in messages; NULL: the output itself is named */
 	struct export_file out;              /* the open file */
@@ -130,6 +131,7 @@ struct export {
 	int64_t newest_ms;                   /* of the posts exported */
 	struct { bool whole; uint64_t posts; } left; /* what the writer left out of the thread that it was given last */
 	bool root_written;                   /* something of that thread is in the output; its parts follow each other */
+	struct stage *stage;
 	struct pack *pack;                   /* NULL: not packed */
 	void *state;                         /* of the format */
 };
@@ -145,6 +147,8 @@ int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, si
 void put_base64(struct buf *b, const void *data, size_t len, size_t wrap);
 /* png, jpeg, gif, webp by content, else NULL. */
 const char *sniff_image(const void *data, size_t len);
+/* The first len bytes in letters, digits, '_', '-' and '.', never beginning with the latter two; "export" for none. */
+char *plain_name(void *ctx, const char *text, size_t len);
 /* A plain, short, ASCII extension of a name with its dot, or "". */
 void plain_extension(const char *name, char ret[12]);
 
@@ -157,11 +161,24 @@ struct writer {                              /* one format */
 };
 extern const struct writer html_writer, jsonl_writer, csv_writer, eml_writer, bulk_writer;
 
+/* ---- on its way (audit_stage.c) ---- */
+#define STAGE_PACK "pack"
+/* x->dirfd: of the place, becomes that of what is exported, in a new work folder beside the output.  Takes away what a killed export of that name left.  ERR_USAGE:
+ * the name is taken. */
+int stage_begin(struct export *x, bool folder, struct err *err) MMR_CHECKED;
+/* Of a name beside the output, to be known before the work and not after it; refused again by stage_publish. */
+int stage_is_free(const struct export *x, const char *name, struct err *err) MMR_CHECKED;
+int stage_pack_file(struct export *x, int *ret_fd, struct err *err) MMR_CHECKED;
+/* Gives all of it its names, the output's last: durable when it returns 0.  Files in it are durable already. */
+int stage_publish(struct export *x, struct err *err) MMR_CHECKED;
+void stage_drop(struct export *x);           /* whatever happened: takes the work folder away, and names that stand when not all do */
+
 /* ---- one zip or tar of it (audit_pack.c) ---- */
-int pack_begin(struct export *x, const struct writer *w, struct err *err) MMR_CHECKED; /* x->dirfd and x->leaf become those of the content */
+/* x->dirfd: the folder to pack; it and x->leaf become those of the content. */
+int pack_begin(struct export *x, const struct writer *w, struct err *err) MMR_CHECKED;
 int pack_thread(struct export *x, struct audit_thread *t, struct err *err) MMR_CHECKED;
-int pack_end(struct export *x, struct err *err) MMR_CHECKED;
-void pack_drop(struct export *x);            /* whatever happened: takes the work folder away */
+int pack_end(struct export *x, struct err *err) MMR_CHECKED; /* the pack is whole and durable in the work folder */
+void pack_drop(struct export *x);            /* whatever happened */
 
 /* ---- one post as HTML (audit_post.c) ---- */
 int html_thread(struct export *x, struct audit_thread *t, struct err *err) MMR_CHECKED;

@@ -1,8 +1,7 @@
 /*
  * audit_pack.c - an export as one zip or tar, with a manifest and a page in plain words.
  *
- * The export is written into a folder beside the output, packed from there file by file, and the folder is removed.  The pack takes
- * its name when it is whole and on disk.  Before that a crash leaves `.<name>.<pid>.partial*`, which nobody takes for a pack.
+ * The export is written into the work folder of audit_stage.c and packed from there file by file.
  */
 #include "audit_internal.h"
 
@@ -23,8 +22,7 @@
 
 struct pack {
 	struct export *x;
-	int parent_dirfd, dirfd;       /* of the output; of the folder that is packed */
-	char *leaf, *stage, *work;     /* name of the output; names beside it while it is made */
+	int dirfd;                     /* of the folder that is packed */
 	char *stem;                    /* plain ASCII */
 	struct buf threads; int threads_fd;
 	char **path; size_t n_paths;   /* of the files to pack */
@@ -48,19 +46,6 @@ enum bundle_pack_kind audit_pack_kind(const char *path, size_t *ret_stem)
 	return PACK_NONE;
 }
 
-/* A name that every system can unpack. */
-static char *plain_stem(void *ctx, const char *leaf)
-{
-	size_t len;
-
-	(void)audit_pack_kind(leaf, &len);
-	char *stem = mem_strndup(ctx, leaf, len);
-	for (char *p = stem; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p) || (p == stem && (*p == '.' || *p == '-')))
-			*p = '_';
-	return stem[0] ? stem : mem_strdup(ctx, "export");
-}
-
 /* ---- the folder ---- */
 
 /* Whatever goes wrong with a name of ours beside the output or in it, is told of the output. */
@@ -80,21 +65,15 @@ static int make_dir(const struct export *x, int dirfd, const char *name, int *re
 int pack_begin(struct export *x, const struct writer *w, struct err *err)
 {
 	struct pack *p = mem_new(x->ctx, struct pack);
+	size_t len;
 
-	*p = (struct pack){.x = x, .parent_dirfd = x->dirfd, .dirfd = -1, .leaf = x->leaf, .threads_fd = -1};
+	*p = (struct pack){.x = x, .dirfd = x->dirfd, .threads_fd = -1};
 	x->dirfd = -1;
 	x->pack = p;
 	buf_init(&p->threads, p, TEXT_MAX);
-	p->stem = plain_stem(p, p->leaf);
+	(void)audit_pack_kind(x->leaf, &len);
+	p->stem = plain_name(p, x->leaf, len);
 	x->where = NULL;
-	if (faccessat(p->parent_dirfd, p->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return failed(x, EEXIST, err);
-	char *stage = mem_printf(p, ".%s.%ld.partial", p->stem, (long)getpid());
-	p->work = mem_printf(p, "%s.pack", stage);
-	int rc = make_dir(x, p->parent_dirfd, stage, &p->dirfd, err);
-	if (rc)
-		return rc;
-	p->stage = stage;
 	/* One file lies beside the texts; a folder of many has its own; an import has its fixed places. */
 	if (w->folder && x->options->format != AUDIT_MATTERMOST)
 		return make_dir(x, p->dirfd, w->what, &x->dirfd, err);
@@ -328,51 +307,23 @@ int pack_end(struct export *x, struct err *err)
 
 	if (rc)
 		return rc;
-	fd = openat(p->parent_dirfd, p->work, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return failed(x, errno, err);
+	if ((rc = stage_pack_file(x, &fd, err)) < 0)
+		return rc;
 	rc = bundle_pack_open(p, fd, x->options->out, x->options->pack, x->newest_ms, &out, err);
 	if (!rc)
 		rc = pack_files(p, out, err);
 	if (!rc)
 		rc = bundle_pack_close(out, &x->sum.pack_sha256, &x->sum.pack_bytes, err);
 	if (!rc)
-		rc = file_sync(fd, p->leaf, err);
-	/* Before: nothing under that name.  After: the whole pack; never over another file. */
-	if (!rc)
-		rc = file_publish(p->parent_dirfd, p->work, p->parent_dirfd, p->leaf, err);
+		rc = file_sync(fd, x->options->out, err);
 	/* The bundles are read by now: what fails here is on the way out. */
 	return (rc == -ERR_STORE || rc == -ERR_PERMISSION) && err->sys_errno ? failed(x, err->sys_errno, err) : rc;
 }
 
-/* ---- clearing away ---- */
-
-static void remove_folder(int parent, const char *name)
-{
-	struct err err = {.code = 0};
-	DIR *dir;
-
-	if (file_list_dir(parent, name, &dir, &err) == 0) {
-		for (struct dirent *e; (e = readdir(dir));)
-			if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && unlinkat(dirfd(dir), e->d_name, 0) != 0)
-				remove_folder(dirfd(dir), e->d_name);
-		(void)closedir(dir);
-	}
-	if (unlinkat(parent, name, AT_REMOVEDIR) != 0)
-		log_warn("cannot remove the folder \"%s\": remove it by hand, it holds what was exported", name);
-}
-
 void pack_drop(struct export *x)
 {
-	struct pack *p = x->pack;
-
-	if (!p)
+	if (!x->pack)
 		return;
-	fd_close_p(&p->threads_fd);
-	fd_close_p(&p->dirfd);
-	if (p->work)
-		(void)unlinkat(p->parent_dirfd, p->work, 0); /* usually it has its name by now */
-	if (p->stage)
-		remove_folder(p->parent_dirfd, p->stage);
-	fd_close_p(&p->parent_dirfd);
+	fd_close_p(&x->pack->threads_fd);
+	fd_close_p(&x->pack->dirfd);
 }

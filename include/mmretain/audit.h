@@ -158,6 +158,11 @@ struct audit_exported {
 };
 /* What a pack of this name is by its end (.zip, .tar, .tar.gz, .tgz, .tar.zst, .tzst); *ret_stem: length without it. */
 enum bundle_pack_kind audit_pack_kind(const char *path, size_t *ret_stem);
+/* The threads of ref, those of one thread one after the other, as files that belong to the caller.  Durable when it returns 0; before, nothing stands under `out` nor
+ * under the names of its parts (pages and attachments beside a page), and after an error nothing of it is left anywhere.  A kill leaves a work folder
+ * `.<name>.<12 hex>.partial` beside `out`, and in the moment of publishing parts without `out`; the next call for that name takes both away.
+ * ERR_USAGE: `out` or a part of it is there, or can not be; ERR_PERMISSION, ERR_OUTPUT: as output_failed; ERR_VERIFY, ERR_STORE: a bundle cannot be read whole;
+ * ERR_NOT_FOUND: a thread is not where ref says; ERR_INTERRUPTED: a stop request, asked after each thread.  *ret: only when it returns 0. */
 int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
 		 struct err *err) MMR_CHECKED;
 
