@@ -74,7 +74,7 @@ int stop_check(struct err *err)
 	const char *name = sigabbrev_np(stop_signal);
 
 	err_set(err, ERR_INTERRUPTED, name ? "stopped by SIG%s" : "stopped by signal", name);
-	return err_hint(err, "What was finished stays finished; the next run takes up the rest.");
+	return err_hint(err, "What was finished stays finished. Give the same command again for the rest.");
 }
 
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)

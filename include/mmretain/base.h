@@ -271,7 +271,7 @@ bool log_bar_drawn(bool drawn);
 void stop_install(void);
 int stop_requested(void);             /* 0 or the signal number */
 void stop_request(int signum);        /* tests */
-/* 0, or ERR_INTERRUPTED. */
+/* 0, or ERR_INTERRUPTED with a hint that is true of every command, not of a run alone. */
 int stop_check(struct err *err) MMR_CHECKED;
 /* A thread that no signal is delivered to: they belong to the main thread. 0, or an errno, which pthread_create gave. */
 int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload) MMR_CHECKED;

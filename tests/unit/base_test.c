@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -428,6 +429,21 @@ START_TEST(test_beneath_race)
 }
 END_TEST
 
+/* Who asked for the end, and a hint that no command makes untrue: not every one has a next run. */
+START_TEST(test_stop_check)
+{
+	struct err err = {0};
+
+	ck_assert_int_eq(stop_check(&err), 0);
+	stop_request(SIGTERM);
+	ck_assert_int_eq(stop_check(&err), -ERR_INTERRUPTED);
+	stop_request(0);
+	ck_assert_str_eq(err.msg, "stopped by SIGTERM");
+	ck_assert_ptr_null(strstr(err.hint, " run"));
+	ck_assert_ptr_nonnull(strstr(err.hint, "Give the same command again"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -451,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, test_list_dir_leaks_nothing);
 	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
 	tcase_add_test(tc, test_beneath_race);
+	tcase_add_test(tc, test_stop_check);
 	suite_add_tcase(suite, tc);
 	return suite_run(suite);
 }
