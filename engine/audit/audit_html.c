@@ -124,7 +124,7 @@ int page_open(struct export *x, struct err *err)
 		rc = out_create(x, x->dirfd, page_name(x, h->pages), err);
 	if (rc)
 		return rc;
-	h->on_page = 0;
+	h->on_page = h->sections = 0;
 	h->n_used = 0;
 	page_head(x, title_of(h));
 	top(x, h);
@@ -165,7 +165,7 @@ static void page_foot(struct export *x)
 {
 	struct html *h = x->state;
 
-	put(x, "</main>\n<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th>Bundle</th><th>Verification</th></tr></thead>\n<tbody>\n");
+	put(x, "</main>\n<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th scope=\"col\">Bundle</th><th scope=\"col\">Verification</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < h->n_used; i++)
 		used_row(x, h->used[i]);
 	put(x, "</tbody>\n</table>\n<p>The rows of this page are in these archive files, each a compressed tar archive. "
@@ -227,7 +227,7 @@ static int index_page(struct export *x, struct err *err)
 		return rc;
 	page_head(x, title_of(h));
 	top(x, h);
-	buf_printf(&x->out.b, "<main>\n<section class=\"thread\">\n<p>%llu threads with %llu posts on %u pages:</p>\n<ol class=\"pages\">\n",
+	buf_printf(&x->out.b, "<main>\n<section class=\"thread\" aria-labelledby=\"t-1\">\n<h2 id=\"t-1\">%llu threads with %llu posts on %u pages</h2>\n<ol class=\"pages\">\n",
 		   (unsigned long long)x->sum.threads, (unsigned long long)x->sum.posts, h->pages);
 	for (uint32_t i = 0; i < h->pages; i++) {
 		put(x, "<li><a href=\"");

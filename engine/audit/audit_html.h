@@ -8,6 +8,7 @@ struct html {
 	const char *title;
 	uint32_t pages, on_page, page_posts;
 	bool many;                           /* a second page was begun */
+	uint32_t sections;                   /* on this page; their headings have ids */
 	uint64_t inline_bytes;
 	struct audit_bundle **used; size_t n_used;
 	char **first; size_t n_firsts;       /* what each page begins with, for the index */

@@ -116,32 +116,37 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 
 /* ---- below the message ---- */
 
+/* Everybody by name, for all to read: a title is neither printed nor reached by a keyboard. */
+static void put_reaction(struct export *x, struct audit_thread *t, const struct audit_reaction *r)
+{
+	const char *code = audit_emoji(r->emoji, strlen(r->emoji));
+
+	put(x, "<li class=\"re\"><span title=\":");
+	html_text(x, r->emoji);
+	put(x, ":\">");
+	if (code) {
+		put(x, code);
+	} else {
+		put(x, ":");
+		html_text(x, r->emoji);
+		put(x, ":");
+	}
+	buf_printf(&x->out.b, "</span> <b>%zu</b> <span class=\"by\">", r->n);
+	for (size_t k = 0; k < r->n; k++) {
+		put(x, k ? ", " : "");
+		html_text(x, audit_user(t->bundle, r->user[k])->name);
+	}
+	put(x, "</span></li>\n");
+}
+
 static void put_reactions(struct export *x, struct audit_thread *t, const struct audit_post *p)
 {
 	if (p->n_reactions == 0)
 		return;
-	put(x, "<div class=\"reactions\">");
-	for (size_t i = 0; i < p->n_reactions; i++) {
-		const struct audit_reaction *r = &p->reaction[i];
-		const char *code = audit_emoji(r->emoji, strlen(r->emoji));
-		put(x, "<span class=\"re\" title=\":");
-		html_text(x, r->emoji);
-		put(x, ": ");
-		for (size_t k = 0; k < r->n && k < 20; k++) {
-			put(x, k ? ", " : "");
-			html_text(x, audit_user(t->bundle, r->user[k])->name);
-		}
-		put(x, r->n > 20 ? " and more\">" : "\">");
-		if (code) {
-			put(x, code);
-		} else {
-			put(x, ":");
-			html_text(x, r->emoji);
-			put(x, ":");
-		}
-		buf_printf(&x->out.b, "<b>%zu</b></span>", r->n);
-	}
-	put(x, "</div>\n");
+	put(x, "<ul class=\"reactions\" aria-label=\"Reactions\">\n");
+	for (size_t i = 0; i < p->n_reactions; i++)
+		put_reaction(x, t, &p->reaction[i]);
+	put(x, "</ul>\n");
 }
 
 /* Earlier versions stand behind their post. */
@@ -204,16 +209,15 @@ static void section_open(struct export *x, struct audit_thread *t, bool again)
 		h->first = mem_grow(x->ctx, h->first, char *, h->n_firsts + 1);
 		h->first[h->n_firsts++] = mem_printf(x->ctx, "from %s, %s", place, full);
 	}
-	put(x, "<section class=\"thread\">\n<div class=\"place\"><b>");
+	h->sections++;
+	buf_printf(&x->out.b, "<section class=\"thread\" aria-labelledby=\"t-%u\">\n<div class=\"place\"><h2 id=\"t-%u\">", h->sections, h->sections);
 	html_text(x, place);
-	put(x, "</b>");
+	put(x, again ? ", continued</h2>" : "</h2>");
 	if (channel->display[0] && strcmp(channel->display, channel->name) != 0) {
 		put(x, "<span class=\"at\">");
 		html_text(x, channel->display);
 		put(x, "</span>");
 	}
-	if (again)
-		put_mark(x, "warn", "continued", 0);
 	if (t->parts)
 		put_mark(x, "warn", "only deleted posts and earlier versions; the thread stayed on the server", 0);
 	put(x, "<span class=\"id\">");
@@ -230,7 +234,7 @@ static void put_day(struct export *x, int64_t ms, int *day)
 		return;
 	*day = today;
 	audit_local_day(ms, text);
-	buf_printf(&x->out.b, "<div class=\"day\"><span>%s</span></div>\n", text);
+	buf_printf(&x->out.b, "<h3 class=\"day\"><span>%s</span></h3>\n", text);
 }
 
 /* A thread that is longer than a page goes on on the next one. */
@@ -275,7 +279,7 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 				return rc;
 		}
 		if (i > 0 && !in_replies && !t->parts) {
-			put(x, "<div class=\"replies\">\n");
+			put(x, "<div class=\"replies\" role=\"group\" aria-label=\"Replies\">\n");
 			in_replies = true;
 		}
 		put_day(x, t->post[i].create_ms, &day);

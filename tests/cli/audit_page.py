@@ -23,11 +23,11 @@ MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
 KEEP = sys.argv[3] if len(sys.argv) > 3 else None
 del sys.argv[1:]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-TAGS = {"html", "head", "meta", "link", "title", "style", "body", "header", "h1", "h2", "p", "nav", "a", "main", "section", "div", "b", "span",
+TAGS = {"html", "head", "meta", "link", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main", "section", "div", "b", "span",
         "article", "time", "figure", "img", "figcaption", "details", "summary", "footer", "table", "thead", "tbody", "tr", "th", "td", "ul",
         "ol", "li", "dl", "dt", "dd", "blockquote", "pre", "code", "em", "strong", "del", "br", "hr"}
-ATTRIBUTES = {"alt", "aria-hidden", "charset", "class", "content", "datetime", "dir", "download", "href", "http-equiv", "id", "lang", "name",
-              "rel", "src", "start", "target", "title", "open"}
+ATTRIBUTES = {"alt", "aria-current", "aria-hidden", "aria-label", "aria-labelledby", "charset", "class", "content", "datetime", "dir", "download", "href", "http-equiv", "id", "lang", "name",
+              "rel", "role", "scope", "src", "start", "target", "title", "open"}
 
 
 class Inert(html.parser.HTMLParser):
@@ -47,6 +47,41 @@ class Inert(html.parser.HTMLParser):
                 self.test.assertRegex(value, r"\A(https?://|mailto:|page_files/[0-9a-f]{24}\.[a-z0-9]+\Z|page(-\d+)?\.html\Z)")
             if name == "http-equiv":
                 self.test.assertEqual(value, "Content-Security-Policy")
+
+
+class Outline(html.parser.HTMLParser):
+    """What somebody who does not see the page finds in it: headings in their order, names of sections, texts of a class."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.headings, self.sections, self.navigation, self.links, self.ids, self.by, self.titles, self.into = [], [], [], [], {}, [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.titles.append(attrs.get("title", ""))
+        if re.fullmatch("h[1-6]", tag):
+            self.into = [tag, ""]
+            self.headings.append(self.into)
+            if "id" in attrs:
+                self.ids[attrs["id"]] = self.into
+        elif tag == "section":
+            self.sections.append(attrs.get("aria-labelledby"))
+        elif tag == "nav":
+            self.navigation.append(attrs.get("aria-label"))
+        elif tag == "a" and "rel" in attrs:
+            self.links.append((attrs["rel"], attrs["href"]))
+        elif attrs.get("class") == "by":
+            self.into = ["by", ""]
+            self.by.append(self.into)
+
+    def handle_data(self, data):
+        if self.into:
+            self.into[1] += data
+
+    def handle_endtag(self, tag):
+        if self.into and tag in (self.into[0], "span"):
+            self.into = self.into if self.into[0] != "by" and tag == "span" else None
 
 
 class Trap(http.server.BaseHTTPRequestHandler):
@@ -104,6 +139,26 @@ class Page(unittest.TestCase):
         self.assertIn("<p>Asked for: --words &#39;script OR alert", text)
         self.assertNotRegex(text, r"(?i)<script|\son[a-z]+\s*=\s*[^&]*>|@import|url\(")
         self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+    def test_outline(self):
+        """Headings from the title to the day, none left out; each section has the name of its thread; who reacted is text."""
+        with open(self.page, encoding="utf-8") as f:
+            page = Outline(f.read())
+        levels = [int(h[0][1]) for h in page.headings]
+        self.assertEqual((levels[0], levels.count(1), set(levels)), (1, 1, {1, 2, 3}))
+        self.assertLessEqual(max(b - a for a, b in zip(levels, levels[1:])), 1)
+        self.assertTrue(all(h[1].strip() for h in page.headings))
+        self.assertGreater(len(page.sections), 3)
+        self.assertEqual(len(set(page.sections)), len(page.sections))
+        for label in page.sections:
+            self.assertRegex(page.ids[label][1], r"^(accelerator/chan-\d+|direct: |group: )")
+        self.assertEqual(levels.count(2), len(page.sections) + 1)
+        days = [h[1] for h in page.headings if h[0] == "h3"]
+        self.assertTrue(all(re.fullmatch(r"\w+day, \d+ \w+ 20\d\d", d) for d in days), days)
+        self.assertGreaterEqual(len(days), len(page.sections))
+        self.assertGreater(len(page.by), 3)
+        self.assertTrue(all(re.fullmatch(r"user\.\d+(, user\.\d+)*", b[1]) for b in page.by), page.by)
+        self.assertEqual([t for t in page.titles if "user." in t], [])
 
     def test_browser(self):
         done = self.chromium("--dump-dom")
