@@ -96,20 +96,47 @@ static char *page_name(struct export *x, uint32_t no)
 	return mem_printf(x->ctx, "%.*s-%04u.html", stem, x->leaf, no);
 }
 
-static void page_links(struct export *x, struct html *h, uint32_t no)
+static void page_link(struct buf *b, const char *rel, const char *name, const char *word)
 {
-	if (no == 1 && !h->many)
-		return;
-	put(x, "<nav>");
-	buf_printf(&x->out.b, "<span>Page %u</span><a href=\"", no);
-	html_text(x, x->leaf);
-	put(x, "\">Index</a>");
-	if (no > 1) {
-		put(x, "<a href=\"");
-		html_text(x, page_name(x, no - 1));
-		put(x, "\">Earlier</a>");
-	}
-	put(x, "</nav>\n");
+	buf_printf(b, "<a%s href=\"", rel);
+	audit_html_escape(b, name, strlen(name));
+	buf_printf(b, "\">%s</a>", word);
+}
+
+static void page_links(struct export *x, struct buf *b, uint32_t no, bool later)
+{
+	buf_printf(b, "<nav aria-label=\"Pages\"><span aria-current=\"page\">Page %u</span>", no);
+	page_link(b, "", x->leaf, "Index");
+	if (no > 1)
+		page_link(b, " rel=\"prev\"", page_name(x, no - 1), "Earlier");
+	if (later)
+		page_link(b, " rel=\"next\"", page_name(x, no + 1), "Later");
+	buf_puts(b, "</nav>\n");
+}
+
+/* Whether there is a later page, or an index, is known when this one is full: blanks keep the place of the links above the threads until then. */
+static void keep_links_place(struct export *x, struct html *h)
+{
+	struct buf links;
+
+	buf_init(&links, x->ctx, PAGE_BYTES_MAX);
+	page_links(x, &links, h->pages, true);
+	h->links_at = x->out.bytes + x->out.b.len;
+	for (size_t i = 1; i < links.len; i++)
+		buf_byte(&x->out.b, ' ');
+	buf_byte(&x->out.b, '\n');
+	buf_reset(&links);
+}
+
+static int put_links(struct export *x, struct html *h, bool later, struct err *err)
+{
+	struct buf links;
+
+	buf_init(&links, x->ctx, PAGE_BYTES_MAX);
+	page_links(x, &links, h->pages, later);
+	int rc = file_pwrite_all(x->out.fd, links.data, links.len, (off_t)h->links_at, x->out.name, err);
+	buf_reset(&links);
+	return rc < 0 ? out_failed(x, x->out.name, err->sys_errno, err) : 0;
 }
 
 int page_open(struct export *x, struct err *err)
@@ -128,7 +155,7 @@ int page_open(struct export *x, struct err *err)
 	h->n_used = 0;
 	page_head(x, title_of(h));
 	top(x, h);
-	page_links(x, h, h->pages);
+	keep_links_place(x, h);
 	put(x, "<main>\n");
 	return 0;
 }
@@ -161,11 +188,12 @@ static void used_row(struct export *x, struct audit_bundle *b)
 	put(x, "</td></tr>\n");
 }
 
-static void page_foot(struct export *x)
+static void page_foot(struct export *x, struct html *h, bool later)
 {
-	struct html *h = x->state;
-
-	put(x, "</main>\n<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th scope=\"col\">Bundle</th><th scope=\"col\">Verification</th></tr></thead>\n<tbody>\n");
+	put(x, "</main>\n");
+	if (h->many)
+		page_links(x, &x->out.b, h->pages, later);
+	put(x, "<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th scope=\"col\">Bundle</th><th scope=\"col\">Verification</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < h->n_used; i++)
 		used_row(x, h->used[i]);
 	put(x, "</tbody>\n</table>\n<p>The rows of this page are in these archive files, each a compressed tar archive. "
@@ -175,10 +203,17 @@ static void page_foot(struct export *x)
 	       "pictures are shown only when their content is one.</p>\n</footer>\n</body>\n</html>\n");
 }
 
-int page_close(struct export *x, struct err *err)
+int page_close(struct export *x, bool later, struct err *err)
 {
-	page_foot(x);
-	return out_close(x, err);
+	struct html *h = x->state;
+	int rc;
+
+	h->many |= later;
+	page_foot(x, h, later);
+	rc = out_flush(x, 0, err);
+	if (!rc && h->many)
+		rc = put_links(x, h, later, err);
+	return rc ? rc : out_close(x, err);
 }
 
 /* ---- a title ---- */
@@ -244,7 +279,7 @@ static int index_page(struct export *x, struct err *err)
 static int html_end(struct export *x, struct err *err)
 {
 	struct html *h = x->state;
-	int rc = page_close(x, err);
+	int rc = page_close(x, false, err);
 
 	x->sum.pages = h->pages;
 	if (rc || h->pages > 1)

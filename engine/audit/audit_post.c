@@ -240,11 +240,8 @@ static void put_day(struct export *x, int64_t ms, int *day)
 /* A thread that is longer than a page goes on on the next one. */
 static int next_page(struct export *x, struct audit_thread *t, bool in_replies, struct err *err)
 {
-	struct html *h = x->state;
-
 	put(x, in_replies ? "</div>\n</section>\n" : "</section>\n");
-	h->many = true;
-	int rc = page_close(x, err);
+	int rc = page_close(x, true, err);
 	if (!rc)
 		rc = page_open(x, err);
 	if (!rc)
@@ -259,8 +256,7 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 	int day = -1, rc = 0;
 
 	if (h->on_page > 0 && h->on_page + t->n_live > h->page_posts) {
-		h->many = true;
-		rc = page_close(x, err);
+		rc = page_close(x, true, err);
 		if (!rc)
 			rc = page_open(x, err);
 	}

@@ -632,6 +632,16 @@ class Export(Archive, unittest.TestCase):
         for p in pages:
             self.assertIn('href="%s"' % p, text)
         self.assertTrue(all("verified: every row" in read(self.out(p)).decode() for p in pages))
+        for i, p in enumerate(sorted(pages)):
+            links = [("", "many.html", "Index")]
+            links += [(' rel="prev"', "many-%04d.html" % i, "Earlier")] if i else []
+            links += [(' rel="next"', "many-%04d.html" % (i + 2), "Later")] if i + 1 < len(pages) else []
+            text = read(self.out(p)).decode()
+            above, below = (re.findall(r'<nav aria-label="Pages">(.*?)</nav>', part) for part in text.split("<main>"))
+            self.assertEqual(above, below)
+            self.assertEqual(re.findall(r'<a( rel="\w+")? href="([^"]+)">(\w+)</a>', above[0]), links)
+            self.assertIn(">Page %d<" % (i + 1), above[0])
+        self.assertNotIn("<nav", read(self.export("html", "single.html")).decode())
 
 
 class Tiny(unittest.TestCase):
