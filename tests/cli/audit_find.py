@@ -589,6 +589,23 @@ class Export(Archive, unittest.TestCase):
             for cell in r.values():
                 self.assertFalse(cell.lstrip(" ")[:1] in tuple("=+-@\t\r\n"), repr(cell))
 
+    def test_raw_csv(self):
+        """Each cell is what was archived; the two differ by the guard before what a spreadsheet would calculate, and in nothing else."""
+        import csv
+        guarded, raw = ([row for row in csv.reader(io.StringIO(read(self.export("csv", name, "--words", "alert OR calc OR 1", *more)).decode(), newline=""))]
+                        for name, more in (("guarded.csv", ()), ("raw.csv", ("--raw-csv",))))
+        self.assertEqual([len(row) for row in guarded], [len(row) for row in raw])
+        pairs = {(a, b) for one, other in zip(guarded, raw) for a, b in zip(one, other) if a != b}
+        self.assertTrue(any(b.startswith("=") for _, b in pairs), pairs)
+        for a, b in pairs:
+            self.assertEqual(a, "'" + b)
+            self.assertIn(b.lstrip(" ")[:1], tuple("=+-@\t\r\n"))
+        at, message = raw[0].index("Post Id"), raw[0].index("Post Message")
+        kind = raw[0].index("Post Type")
+        for row in raw[1:]:
+            if row[kind] == "message":
+                self.assertEqual(row[message], self.posts[row[at]]["message"])
+
     def test_mails(self):
         import email
         import email.policy
