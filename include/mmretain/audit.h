@@ -18,7 +18,9 @@
 /* ---- the archive as seen by an auditor (audit_open.c) ---- */
 
 struct audit;
-/* scan: no index; build: repair sidecars.  Freed with talloc_free. */
+/* Lists the bundles, and asks the ledger which are missing; no bundle is read yet, and none that is missing or damaged is an error here.  store must stay open as
+ * long as *ret, a child of ctx that talloc_free ends: readers, names and what points to them (audit_bundle, audit_name) go with it.  options are copied; scan: no
+ * index, build: indexes that are missing or stale are made while searching.  ERR_STORE: the folder of bundles cannot be listed. */
 int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err) MMR_CHECKED;
 struct audit_stats { uint64_t bundles, bundles_read, bundles_without_index, bundles_unreadable, bundles_missing /* counted as unreadable too */, frames, bytes, rows; };
 const struct audit_stats *audit_stats(const struct audit *a);
@@ -83,11 +85,16 @@ struct audit_thread {
 	size_t erased_posts, erased_rows;        /* rows: with those of other kinds */
 	bool parts;                              /* not the thread: only posts of it that had been deleted or replaced by an edit */
 };
+/* *ret: a child of ctx with all its texts; `bundle` and the names of audit_user and the like are the audit's.  Reactions that were taken back and rows of kinds that no
+ * reader shows are left out.  ERR_NOT_FOUND: no thread of that id begins there; ERR_VERIFY: the bundle is damaged, or the thread larger than 1 GiB; ERR_STORE, ERR_PERMISSION: the
+ * bundle cannot be read, or was removed since audit_open. */
 int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err) MMR_CHECKED;
-/* Every row of a thread as the line in the bundle, byte for byte. 1 stops. */
+/* Every row of a thread as the line in the bundle, byte for byte and without its newline, valid during the call. 1 stops.  Errors as audit_thread_load, and what fn
+ * returns. */
 typedef int (*audit_line_fn)(void *payload, const char *line, size_t len, struct err *err);
 int audit_thread_lines(struct audit *a, const struct audit_ref *ref, audit_line_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* Content of a stored file into fd, its digest checked. */
+/* Content of a stored file into fd, its digest checked; what was written before an error is in fd.  ERR_NOT_FOUND: the bundle does not hold it; ERR_VERIFY, ERR_STORE: as
+ * audit_thread_load, and of writing. */
 int audit_file_read(struct audit_bundle *b, const struct audit_file *f, int fd, struct err *err) MMR_CHECKED;
 
 /* ---- find (audit_words.c, audit_find.c) ---- */
@@ -132,6 +139,9 @@ struct audit_access {
 };
 /* Durable when it returns 0; nothing may be shown before. ERR_USAGE without case or reason. */
 int audit_log(const struct store *store, const struct audit_access *access, struct err *err) MMR_CHECKED;
+/* Every whole record from the first on, the chain checked up to it; no lock, so one that is just being written may be missing.  line: without its newline, valid during
+ * the call; 1 stops, which is no error.  A log that nobody wrote yet has no records.  ERR_VERIFY names the first bad line, those before it were given; ERR_STORE: it
+ * cannot be read; or what fn returns. */
 typedef int (*audit_access_fn)(void *payload, const char *line, size_t len, struct err *err);
 int audit_log_each(const struct store *store, audit_access_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
