@@ -1,4 +1,4 @@
-/* run_ledger.c - the lines that a run writes; fields as ledger.h lists them.  Ids, counts and digests only. */
+/* run_ledger.c - the lines that a run writes; fields as docs/formats.md lists them.  Ids, counts and digests only. */
 #include "run_internal.h"
 
 #include <string.h>

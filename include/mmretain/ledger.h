@@ -1,62 +1,16 @@
 /*
  * ledger.h - floor 1: the append-only, hash-chained record of every irreversible step.
  *
- * File ledger/entries.jsonl (docs/formats.md): one JSON object a line, keys `seq`, `at` (RFC 3339 UTC), `prev` (hash of the
- * line before, 64 hex; zeros for the first), `type`, then the fields of the type, last key `hash`: SHA-256 over the line's bytes up to
- * (not including) `,"hash":`.  Never message text, never names of persons.
+ * For: append a line, walk the chain, what the lines say of runs, bundles, erasures and holds.
+ * Not for: what a line of a type must hold: whoever writes it does that (run_ledger.c, run_hold.c, run_restore.c, run_expire.c, run_erase_finish.c, run_abandon.c,
+ * run_people.c, run_recover.c; audit_case.c for the case log, which is a ledger of its own).
  * Includes: base only.
  * Order: ledger_open, (ledger_begin, ledger_str..., ledger_append)..., talloc_free.  Readers: ledger_read or ledger_fold, no lock.
  *
- * Lines and their fields (every line of a run has `run`; digests are 64 hex digits, *_ms are numbers):
- *
- *   recovered    cut_bytes, completed          written by ledger_open after a torn last line
- *   run-begin    run, tool, host, system_identifier, database, trigger (timer | person | script), uid, policy_digest, purge (bool)
- *   plan         run, digest, taken_ms, deleted_cut_ms, rules: [{rule, cut_ms, limit_posts, limit_bytes, limit_per (channel | team), scopes,
- *                due_threads, due_parts (of them: parts of threads that stay), due_posts, due_bytes}], due_threads, due_parts, due_posts,
- *                due_bytes; cut-offs, limits and due_parts are absent where there are none
- *   published    run, rule, bundle, rel_path, file_digest, rows_digest, previous_digest, policy_digest, threads, posts, rows,
- *                blobs, file_bytes, snapshot_ms, expires_ms (0 = never)
- *   waived       run, rule, bundle ("waived-" and 12 digits of rows_digest), because, file_digest, rows_digest, policy_digest,
- *                threads, posts, rows, snapshot_ms
- *   purging      run, bundle
- *   stayed       run, bundle, roots: [thread ids] (at most 1000 a line): what the purge did not delete of the bundle
- *   purged       run, bundle, threads, posts, rows: {kind: count}, batches, kept_changed, kept_held, kept_locked, kept_gone
- *   purge-stopped  as purged, of a run that ended before the last batch and had deleted something; a later run goes on
- *   sweep        run, bundle, late_restored, late_removed, open_xid (absent: every transaction that could have missed the delete had ended),
- *                looked_ms (since when a later look asks for late replies; absent: since snapshot_ms of the bundle)
- *   unlinked     run, bundle, blobs_unlinked, blobs_shared, blobs_failed, bytes_unlinked
- *   bundle-done  run, bundle
- *   depersonalising  run, user (id), person_digest
- *   depersonalised   run, user, person_digest, rows, found_done (an earlier run ended between the change and this line)
- *   restored     root, rel_path, case, posts, rows, rows_there, files: a thread is back in the database (no run)
- *   kept         run, rule, reason, threads
- *   run-end      run, outcome (complete | partial | refused | failed), exit, duration_ms, gone_threads (due, and not there any more; absent: 0),
- *                waited_replicas_ms, waited_server_ms (absent: 0), unswept (true: as after a run without this line; absent: no), error (name of the code, when not
- *                complete)
- *
- * Between runs, without `run`:
- *
- *   hold         roots: [thread ids] (at most 1000 a line), case, via (restore | admin), uid, host: no run takes these threads, or parts of them
- *   release      roots: [thread ids] (at most 1000 a line), case, uid, host: the hold of this case on them ends, those of others go on
- *
- *   erasing      bundle, rel_path, file_digest, old_rel_path, old_file_digest, rows_digest, person_digest, case, generation, rows, posts,
- *                blobs: the bundle was written again without one person, and is about to be published; bundle: its name when it was published first
- *   erased       the same, and file_bytes: rel_path is the bundle from now on
- *   erasure-withdrawn  the same without file_bytes, because (held): announced by a call that ended before `erased`, and not done; old_rel_path is the
- *                bundle as before, the file at rel_path is about to be removed
- *
- *   abandoned    bundle, rel_path, file_digest, rows_digest, threads, posts, rows, file_bytes, found (missing | damaged), deleting (bool: its delete
- *                had begun and had not come to its end), ids (index | filter | none: what ledger/lost-* tells of it), reason, uid, host, tool:
- *                declared lost; no run reads it, deletes by it, or sweeps it again
- *
- * In a run (then with `run`) or between runs (`mmretain expire`):
- *
- *   expiring     bundle, rel_path, rule, file_digest, rows_digest, expires_ms, threads, posts, rows, file_bytes, first_ms, last_ms: the bundle is about to be removed
- *   expired      bundle, rel_path, file_bytes, late_files: it is gone, with its index and its late rows
- *   expiry-withdrawn  bundle, because (held | policy | damaged | clock): announced by a run that ended before it was removed, and stays
- *
- * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.  A waiver is known by it from its line `waived` to its
- * line `bundle-done`: the same rows, waived again, get the same name.
+ * File ledger/entries.jsonl: one JSON object a line, keys `seq`, `at` (RFC 3339 UTC), `prev` (hash of the line before, 64 hex; zeros for the first), `type`,
+ * then the fields of the type, last key `hash`: SHA-256 over the line's bytes up to (not including) `,"hash":`.  Never message text, never names of persons.
+ * Types, their fields and their order: docs/formats.md, "Ledger", and nowhere else; lint compares that list with the code, the end-to-end tests with the lines.
+ * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
  */
 #ifndef MMRETAIN_LEDGER_H
 #define MMRETAIN_LEDGER_H
@@ -94,8 +48,6 @@ typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t l
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* ---- run state folded from the lines ---- */
-/* Line types of a run, in order: run-begin, recovered?, plan, (published | waived, purging, (stayed*, purged | purge-stopped), sweep, bundle-done)*, (unlinked, bundle-done)*,
- * kept*, run-end. */
 struct ledger_bundle {
 	char *run, *rule, *bundle, *rel_path, *policy_digest;
 	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 
 import cluster  # noqa: E402
 import seed as seeding  # noqa: E402
+import formats  # noqa: E402
 import oracle  # noqa: E402
 import scratch  # noqa: E402
 from scratch import remove  # noqa: E402,F401
@@ -422,8 +423,12 @@ def bundles(archive):
     return sorted(found)
 
 
+with open(os.path.join(HERE, "..", "..", "docs", "formats.md"), encoding="utf-8") as page:
+    LINES = formats.ledger_types(page.read())
+
+
 def ledger(archive, torn=False):
-    """All entries; checks sequence and chain. torn: the last line may be cut (after a crash)."""
+    """All entries; checks sequence, chain, and that docs/formats.md has their fields. torn: the last line may be cut (after a crash)."""
     path = os.path.join(archive, "ledger", "entries.jsonl")
     if torn and not os.path.exists(path):
         return []
@@ -438,6 +443,8 @@ def ledger(archive, torn=False):
         body, mark, _ = line.rpartition(b',"hash":')
         if not mark or list(entry)[:4] != ["seq", "at", "prev", "type"] or list(entry)[-1] != "hash":
             raise Damage(f"ledger line {n + 1}: keys {list(entry)}")
+        if not set(list(entry)[4:-1]) <= LINES.get(entry["type"], set()):
+            raise Damage(f"ledger line {n + 1}: docs/formats.md has no such line: {entry['type']} with {list(entry)[4:-1]}")
         digest = hashlib.sha256(body).hexdigest().encode()
         if entry["hash"].encode() != digest or entry["prev"].encode() != before:
             raise Damage(f"ledger line {n + 1}: the chain is broken")

@@ -13,9 +13,13 @@ import re
 import subprocess
 import sys
 
-import c_source
-
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(1, str(ROOT / "tests" / "support"))
+sys.dont_write_bytecode = True
+
+import c_source  # noqa: E402
+import formats  # noqa: E402
+
 FLOOR = {"base": 0, "db": 1, "policy": 1, "bundle": 1, "store": 1, "ledger": 1, "mm": 2, "catalog": 2, "plan": 3, "purge": 3,
          "people": 3, "audit": 3, "run": 4, "cli": 5}
 # Beside the rooms below, what a room may include of its own floor or must not include of the lower ones (design section 2).
@@ -236,6 +240,58 @@ def rule_documents(args):
             yield "docs/%s: %s ends with status %d: %s" % (name, " ".join(words), done.returncode, done.stderr.strip())
         elif not path.exists() or read(path) != done.stdout:
             yield "docs/%s: not what the program prints; run `mmretain %s > docs/%s`" % (name, " ".join(words), name)
+
+
+def bodies(path):
+    """{name of a function: its text} of one file."""
+    lines = read(path).split("\n")
+    found = {}
+    for name, first, _ in c_source.functions("\n".join(lines)):
+        end = next(i for i in range(first, len(lines)) if lines[i].startswith("}"))
+        found[name] = "\n".join(lines[first - 1:end])
+    return found
+
+
+def calls_of(name, text):
+    return re.findall(r"(?<![\w.>])%s\(([^;{]*)" % name, text)
+
+
+FIELD = re.compile(r'(?:ledger_(?:str|int|bool|raw)|put_\w+)\([^";]*?, "(\w+)"|\\"(\w+)\\":')
+
+
+def appended(files):
+    """(path, types of the line, names of its fields) for each function that appends one to the ledger."""
+    functions = {path: bodies(path) for path in files}
+    for path, local in functions.items():
+        for name, body in local.items():
+            if "ledger_append(" not in body or name == "ledger_append":
+                continue
+            reach, more = {name}, {name}
+            while more:  # what it calls in its own file puts fields, too
+                more = {n for n in local if n not in reach and n not in ("ledger_append", "ledger_begin") and any(calls_of(n, local[r]) for r in reach)}
+                reach |= more
+            fields = {a or b for r in reach for a, b in FIELD.findall(local[r])} | ({"host"} if "run_line_host(" in body else set())
+            types = {t for n in ("ledger_begin", "begin") for args in calls_of(n, body) for t in re.findall(r'"([a-z-]+)"', args)}
+            if not types:  # its callers name it
+                where = [local] if re.search(r"^static\b.*\b%s\(" % name, body) else functions.values()
+                types = {t for fs in where for n in fs if n != name for args in calls_of(name, fs[n]) for t in re.findall(r'"([a-z-]+)"', args)}
+            yield path, types, fields
+
+
+def rule_ledger_fields(args):
+    """docs/formats.md lists each type of line that the code appends, with exactly its fields."""
+    page = "docs/formats.md"
+    types, written = formats.ledger_types(read(ROOT / page)) if (ROOT / page).exists() else {}, {}
+    for path, kinds, fields in appended(list(sources("engine/*/*.c"))):
+        for kind in kinds:
+            written.setdefault(kind, set()).update(fields)
+        for field in sorted(fields - set().union(*(types.get(k, ()) for k in kinds))):
+            yield "%s: no row of %s has `%s`, for %s" % (rel(path), page, field, ", ".join(sorted(kinds)))
+    for kind in sorted(set(types) | set(written)):
+        if kind not in types:
+            yield "%s: no row for lines of type `%s`" % (page, kind)
+        for field in sorted(types.get(kind, set()) - written.get(kind, set())):
+            yield "%s: nothing appends `%s` to lines of type `%s`" % (page, field, kind)
 
 
 def main():

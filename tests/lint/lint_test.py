@@ -80,6 +80,18 @@ class Rules(unittest.TestCase):
         self.put("tests/crash/crash_test.py", "points = read('faults.def')\n")
         self.assertEqual(self.complaints("faults"), [])
 
+    def test_ledger_fields(self):
+        row, page = "| `%s` | then | %s |\n", "# F\n\n## Ledger\n\n| `type` | when | fields |\n|---|---|---|\n%s\n## Plan file\n| `k` | lines | `no_field` |\n"
+        self.put("engine/run/run_x.c", '/* x */\nstatic void put_more(struct e *e)\n{\n\tledger_bool(e, "more", 1);\n}\n\nstatic int line(const char *type)\n{\n'
+                 '\tledger_begin(&e, ctx, type);\n\tledger_str(&e, "run", id);\n\tput_more(&e);\n\treturn ledger_append(l, &e, err);\n}\n\n'
+                 'int run_x(void)\n{\n\treturn line(done ? "begun" : "ended");\n}\n')
+        for begun, ended, word in (("`run`, `more` (true: `this`)", "as `begun`; no `run`", None), ("`run`, `more`", "`run`, `more`, `late`", "nothing appends `late`"),
+                                   ("`run`", "`run`", "has `more`"), ("`run`, `more`", None, "no row for lines of type `ended`")):
+            self.put("docs/formats.md", page % (row % ("begun", begun) + (row % ("ended", ended) if ended else "")))
+            found = self.complaints("ledger_fields")
+            self.assertEqual(len(found), 1 if word else 0, found)
+            self.assertIn(word or "", "".join(found))
+
     def test_workplace(self):
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         self.put("notes.md", "built in /home/" + "somebody/src\n")
