@@ -90,6 +90,7 @@ struct buf {
 	void *ctx;       /* talloc parent of data */
 };
 
+/* Empty; max_bytes: the ceiling of len.  Memory belongs to ctx. */
 void buf_init(struct buf *b, void *ctx, size_t max_bytes);
 /* The first room of an empty buffer, exactly that much: growing doubles it. */
 void buf_start(struct buf *b, size_t bytes);
@@ -127,12 +128,15 @@ void hash_blocks(const void *blocks, size_t n, struct digest *ret);
 /* HMAC-SHA-256, RFC 2104. */
 void hash_hmac(const void *key, size_t key_len, const void *data, size_t len, struct digest *ret);
 void hex_encode(const void *data, size_t len, char *ret_hex /* 2*len+1 */);
-bool hex_decode(const char *hex, size_t n_bytes, void *ret_data);
+bool hex_decode(const char *hex, size_t n_bytes, void *ret_data); /* of 2*n_bytes digits in lower case; false: they are not, and a part may be in ret_data */
 void digest_hex(const struct digest *d, char ret_hex[DIGEST_HEX + 1]);
+/* From the kernel, for secrets and names; 256 bytes at most.  ERR_INTERNAL. */
 int random_bytes(void *ret, size_t len, struct err *err) MMR_CHECKED;
 
 /* ---- files ------------------------------------------------------------- */
 
+/* name: for messages, in these and all below; what was written before a failure stays.  A signal and a short write are gone on with.  Nothing is durable before file_sync.
+ * ERR_STORE. */
 int file_write_all(int fd, const void *data, size_t len, const char *name, struct err *err) MMR_CHECKED;
 int file_pwrite_all(int fd, const void *data, size_t len, off_t at, const char *name, struct err *err) MMR_CHECKED;
 /* Reads exactly len bytes; a short file is an ERR_STORE. */
@@ -170,7 +174,7 @@ int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err)
 int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const char **ret_leaf, struct err *err) MMR_CHECKED;
 /* What decides over deletion is written by its owner alone, who is root or ourselves: else ERR_PERMISSION with the command to run.  what: "plan file". */
 int file_check_trusted(int fd, const char *what, const char *path, struct err *err) MMR_CHECKED;
-/* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp). */
+/* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp).  ERR_STORE, ERR_PERMISSION. */
 int file_temp(const char *dir, int *ret_fd, struct err *err) MMR_CHECKED;
 
 /* ---- outputs: files and folders that somebody named for a result (base_output.c) ---- */
@@ -184,13 +188,15 @@ int output_open_place(void *ctx, const char *path, int *ret_dirfd, char **ret_le
 /* ---- spool: fixed-size records on disk, sorted ---------------------------- */
 /* Memory stays flat (one chunk of records) whatever the number of records. */
 
-struct spool;
+struct spool;                            /* freed with talloc_free; its file has no name and goes with it */
 typedef int (*spool_cmp)(const void *a, const void *b);
+/* Errors as file_temp; of those below ERR_STORE. */
 int spool_new(void *ctx, size_t record_bytes, struct spool **ret, struct err *err) MMR_CHECKED;
+/* Copies the record.  spool_next gives what was added before the last spool_sort, _rewind or _seek. */
 int spool_add(struct spool *s, const void *record, struct err *err) MMR_CHECKED;
 /* Sort all records (external merge sort) and rewind. */
 int spool_sort(struct spool *s, spool_cmp cmp, struct err *err) MMR_CHECKED;
-int spool_rewind(struct spool *s, struct err *err) MMR_CHECKED;
+int spool_rewind(struct spool *s, struct err *err) MMR_CHECKED; /* spool_next begins again; also before the first time, unless it was sorted */
 int spool_seek(struct spool *s, uint64_t record, struct err *err) MMR_CHECKED; /* the next record to come, counted from 0 */
 /* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
 int spool_next(struct spool *s, const void **ret, struct err *err) MMR_CHECKED;
@@ -284,7 +290,7 @@ void thread_give_way(bool entirely);
 bool thread_turns(int64_t *ret_ran_us, int64_t *ret_waited_us);
 
 /* Long work reports here; cli draws.  total 0 = unknown. */
-struct progress {
+struct progress {                     /* NULL, or without a function: nobody watches */
 	void (*update)(void *payload, const char *phase, uint64_t done, uint64_t total, const char *unit);
 	void *payload;
 };

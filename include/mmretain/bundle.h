@@ -141,13 +141,13 @@ const char *receipt_because(const struct receipt *r);      /* the rule's words f
 /* Re-opens the file in partial/, reads ALL of it back (page cache dropped first), re-hashes every member, row and frame and compares with what was
  * streamed (counts, data root); renames it without overwriting into bundles/<yyyy>/<mm>/ (created as needed) below root_dirfd,
  * fsyncs the folders.  Durable afterwards: the bundle under its final name.  Not durable: any ledger line (the caller's next step).
- * ERR_VERIFY (file moved to partial/<name>.bad), ERR_STORE.  yyyy/mm are of publish_month_ms. */
+ * yyyy/mm are of publish_month_ms.  *ret's parent is ctx.
+ * ERR_VERIFY: what was read back is not what was streamed; the file is partial/<name>.bad.  ERR_STORE, ERR_PERMISSION: before the rename the file is still in partial/,
+ * also with sys_errno EEXIST (a bundle of that name exists); when syncing the folders fails, the bundle may be in bundles/ already: recovery settles it. */
 int bundle_publish(struct bundle_writer *w, void *ctx, int root_dirfd, int64_t publish_month_ms, struct receipt **ret,
 		   struct err *err) MMR_CHECKED;
-/* ... of bundle_publish: after a failure before the rename the file is still in partial/, also with sys_errno EEXIST (a bundle of that name
- * exists).  When syncing the folders fails, the bundle may be in bundles/ already: recovery settles it. */
 /* For a rule with `archive: none`: verifies the file in partial/ the same way, but leaves it there; it serves only as the list of
- * what may be deleted and is removed by the caller afterwards. */
+ * what may be deleted and is removed by the caller afterwards.  because is copied.  *ret's parent is ctx.  ERR_VERIFY, ERR_STORE as bundle_publish. */
 int bundle_waive(struct bundle_writer *w, void *ctx, const char *because, struct receipt **ret, struct err *err) MMR_CHECKED;
 /* Makes what lies under the name of a published bundle durable, with its name in every folder: a run that was killed just after the rename did not, nor
  * need a person who put a copy there.  ERR_NOT_FOUND, ERR_VERIFY when it is no file, ERR_STORE. */
@@ -170,15 +170,15 @@ int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader
 int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader, struct err *err) MMR_CHECKED;
 int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
 const char *bundle_reader_identity(const struct bundle_reader *r);
-/* The kinds of data/schema.json, children of ctx. */
+/* The kinds of data/schema.json, children of ctx.  ERR_NOT_FOUND, ERR_VERIFY, ERR_STORE. */
 int bundle_read_schema(struct bundle_reader *r, void *ctx, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* 1 when the bundle holds parts of threads that stayed: rows that were soft-deleted or replaced by an edit before *ret_before_ms, never a root;
  * a thread is then a range of lines whose posts have the same rootid, or where that is empty originalid.  0: whole threads. Negative: an error. */
 int bundle_read_parts(struct bundle_reader *r, int64_t *ret_before_ms, struct err *err) MMR_CHECKED;
 /* Rows in file order.  1 and *line (without "\n", valid until the next call), 0 at the end, or a negative code. */
 int bundle_read_row(struct bundle_reader *r, const char **line, size_t *len, struct err *err) MMR_CHECKED;
+/* ... other reads may come between rows; the cursor stays. */
 void bundle_rewind(struct bundle_reader *r);               /* bundle_read_row begins again */
-/* Other reads may come between rows; the cursor stays. */
 /* Raw bytes of a member (data/bundle.json, data/names/users.jsonl ...). ERR_NOT_FOUND; capped at max_bytes. */
 int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret, size_t *ret_len,
 		       struct err *err) MMR_CHECKED;
@@ -188,9 +188,10 @@ int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int f
 /* Frames for look-ups by other rooms (audit, catalog). */
 struct bundle_frame { uint64_t offset; uint32_t clen, rlen; uint32_t no; char member[96]; char first_channel[27], last_channel[27];
 		      int64_t min_ms, max_ms; uint32_t rows; };
+/* Every frame that frames.tsv names, in file order; of another member than data/threads/ rows is 0.  i counts from 0; borrowed from the reader.
+ * min_ms..max_ms: createat of the frame's rows and of the roots whose first row is in it; 0, 0 when there is none. */
 size_t bundle_frames(const struct bundle_reader *r);
 const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t i);
-/* min_ms..max_ms: createat of the frame's rows and of the roots whose first row is in it; 0, 0 when there is none. */
 /* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */
 int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
 
@@ -238,6 +239,7 @@ int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const str
 int bundle_erase_known(int root_dirfd, const char *rel_path, const struct bundle_erase *q, bool *ret, struct err *err) MMR_CHECKED;
 /* File rows that go: their ids, one a line. */
 const char *bundle_erase_files(const struct bundle_erasure *e, size_t *ret_len);
+/* What the scan has counted; borrowed. */
 const struct bundle_erase_sum *bundle_erase_sum(const struct bundle_erasure *e);
 /* Where the new file will be, below the archive root: beside the old one. */
 const char *bundle_erase_rel_path(const struct bundle_erasure *e);

@@ -72,9 +72,10 @@ const char *catalog_lost_name(enum catalog_lost kind); /* "none" ... */
 
 /* ---- words (catalog_words.c): exactly the tokens of the index ---- */
 
-struct catalog_words;
+struct catalog_words;               /* freed with talloc_free; of one thread at a time */
+/* ERR_INTERNAL: this SQLite has no FTS5. */
 int catalog_words_new(void *ctx, struct catalog_words **ret, struct err *err) MMR_CHECKED;
-/* token is folded (case, diacritics); from..to are its bytes in text.  A return other than 0 stops. */
+/* token is folded (case, diacritics), not NUL-terminated and gone when fn returns; from..to are its bytes in text.  A return other than 0 stops. */
 typedef int (*catalog_token_fn)(void *payload, const char *token, size_t len, size_t from, size_t to);
 void catalog_words_split(struct catalog_words *w, const char *text, size_t len, catalog_token_fn fn, void *payload);
 
@@ -91,8 +92,11 @@ struct catalog_row {
 	/* What is left of an erased row: of a post id, root, original, channel, and of a root create_ms; of other kinds (CATALOG_OTHER) nothing. */
 	bool erased; struct catalog_text erased_case; int64_t erased_ms;
 };
-struct catalog_rows;
+struct catalog_rows;                /* decodes the rows of one bundle; freed with talloc_free, does not need the reader any more */
+/* Reads the bundle's own schema.  Errors as bundle_read_schema. */
 int catalog_rows_new(void *ctx, struct bundle_reader *r, struct catalog_rows **ret, struct err *err) MMR_CHECKED;
+/* One line without "\n"; *ret is written in any case.  A kind that is not in enum catalog_kind, or not in the schema, is CATALOG_OTHER and no error.  ERR_VERIFY: the
+ * line is not one of its kind. */
 int catalog_row_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err) MMR_CHECKED;
 /* A row that begins a thread: a post with neither root nor original. */
 bool catalog_row_is_root(const struct catalog_row *row);
@@ -113,7 +117,7 @@ struct catalog_bundle {
 	int64_t listed_no; uint32_t listed_blocks;
 	int64_t min_ms, max_ms;      /* of a listed one */
 	bool opened;                 /* side was tried */
-	struct catalog_side *side;   /* NULL: no usable index, read everything */
+	struct catalog_side *side;   /* NULL: no usable index, read everything; opened by the first catalog_frames that needs it */
 };
 
 struct catalog {
@@ -124,6 +128,9 @@ struct catalog {
 	uint32_t without_index;      /* bundles that had to be read whole so far */
 };
 
+/* Lists the bundles of the folder, newest generations only, and reads what catalog.sqlite says of them; opens no bundle.  A catalog that is missing or damaged is
+ * left alone: all bundles are unlisted then, and damage is warned about.  store is borrowed as long as *ret lives, options are copied.  *ret's parent is ctx; closed
+ * with talloc_free.  ERR_STORE: the folder cannot be listed. */
 int catalog_open(void *ctx, const struct store *store, const struct catalog_options *options, struct catalog **ret,
 		 struct err *err) MMR_CHECKED;
 
@@ -156,10 +163,11 @@ int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void 
 /* The same out of one open bundle. */
 int catalog_bundle_names(struct bundle_reader *r, const char *what, catalog_name_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
-/* Compare indexes with bundles: sidecars stale or missing, bundles that catalog.sqlite lacks or has too many. */
 /* Bundles that the catalog lists and that are not in the archive any more; 0 when there is no sound catalog. */
 uint64_t catalog_gone(const struct catalog *c);
 struct catalog_check { uint64_t bundles, missing, stale, unlisted, gone; };
+/* Compares indexes with bundles: sidecars missing or stale, bundles that catalog.sqlite lacks (unlisted) or has too many (gone).  Reads no rows; what is
+ * wrong is counted, not an error.  Errors as catalog_open. */
 int catalog_verify(const struct store *store, struct catalog_check *ret, struct err *err) MMR_CHECKED;
 
 #endif

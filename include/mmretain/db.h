@@ -63,7 +63,8 @@ bool db_bool(const struct db_result *r, int64_t row, int col);
 
 enum db_shape { DB_NONE, DB_ONE, DB_ANY };        /* no row set, exactly one row, any number of rows */
 /* Runs one statement with text parameters (NULL element = SQL NULL). ret may be NULL for DB_NONE.
- * *ret's parent is ctx. Errors: ERR_DATABASE, ERR_DB_BUSY (40001, 40P01, 55P03), ERR_DB_GONE, ERR_PERMISSION (42501). */
+ * *ret's parent is ctx. Errors: ERR_DATABASE, ERR_DB_BUSY (40001, 40P01, 55P03, 57014, 53300), ERR_DB_GONE, ERR_PERMISSION (42501, 25006), ERR_SCHEMA (42P01,
+ * 42703, 23503), ERR_INTERRUPTED (it took longer, and a stop request came meanwhile). */
 int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 	     const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
 /* meanwhile (may be NULL) runs once while the server works; it must not use this session. */
@@ -92,7 +93,8 @@ int64_t db_affected(const struct db *db);
 
 /* Streams the rows of a statement in single-row mode: fn is called per row with borrowed fields.
  * fn returns 0 to go on, 1 to stop early without an error, or a negative code. Inside a transaction an early stop reads
- * the rest and drops it (a cancel would end the transaction). No other statement of this session inside fn. */
+ * the rest and drops it (a cancel would end the transaction). No other statement of this session inside fn.
+ * Errors: what fn returns, and those of db_query; also after rows were given, of which the caller then knows nothing.  Inside a transaction only db_rollback may follow. */
 struct db_row {
 	int columns;
 	const char *const *value; /* NULL for SQL NULL */
@@ -103,17 +105,22 @@ int db_stream(struct db *db, const struct sql *sql, int n_params, const char *co
 	      void *payload, struct err *err) MMR_CHECKED;
 
 /* Server-side cursors, to merge several streams in one transaction: the statement text is wrapped in
- * DECLARE <name> NO SCROLL CURSOR FOR. Names are compiled in, never user text. */
+ * DECLARE <name> NO SCROLL CURSOR FOR. Names are compiled in, never user text.
+ * Needs a transaction, and is of no use after its end.  fetch_rows: of a page, 0 = 1000; a page is asked for while the caller works on the one before,
+ * and other statements of the session may come between.  *ret's parent is ctx.  Errors as db_query; those of the rows show in
+ * db_cursor_next. */
 struct db_cursor;
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
 		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err) MMR_CHECKED;
 /* Asks for the first page, which the server makes while the caller does other things.  A failure shows when it is wanted. */
 void db_cursor_ask(struct db_cursor *c);
-/* 1 and *ret (valid until the next call), 0 at the end, or a negative code. */
+/* 1 and *ret (valid until the next call), 0 at the end, or a negative code as of db_query: only db_rollback may follow.  The cause may be the page of another cursor. */
 int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err) MMR_CHECKED;
+/* Frees it, also on errors. talloc_free alone leaves it open on the server until the transaction ends. */
 int db_cursor_close(struct db_cursor *c, struct err *err) MMR_CHECKED;
 
-/* COPY <table> FROM STDIN (text format); rows given as ready COPY text lines. */
+/* COPY <table> FROM STDIN (text format); rows given as ready COPY text lines, in pieces of any size.  Nothing else may use the session until _end; a mistake in a row shows
+ * there.  Errors as db_query: only db_rollback may follow. */
 int db_copy_in_begin(struct db *db, const struct sql *copy_sql, struct err *err) MMR_CHECKED;
 int db_copy_in_data(struct db *db, const char *data, size_t len, struct err *err) MMR_CHECKED;
 int db_copy_in_end(struct db *db, struct err *err) MMR_CHECKED;
@@ -124,6 +131,7 @@ int db_copy_across(struct db *from, const struct sql *out, struct db *to, const 
 /* ---- transactions ---- */
 enum db_mode { DB_READ_SNAPSHOT /* REPEATABLE READ READ ONLY */, DB_EXPORT_SNAPSHOT /* REPEATABLE READ, may fill temporary tables */,
 	       DB_READ_COMMITTED };
+/* One at a time.  Errors as db_query. */
 int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
 /* ERR_COMMIT_UNKNOWN when the connection broke before the answer, or a synchronous standby did not confirm it within 30 s (2 s once a stop is
  * requested): nothing that cannot be undone may follow.  Any other code: rolled back (call db_rollback). */
@@ -141,7 +149,7 @@ int db_lock(struct db *db, int64_t key, struct err *err) MMR_CHECKED;
 int db_lock_check(struct db *db, int64_t key, struct err *err) MMR_CHECKED;
 
 /* ---- array parameters: builds {"a","b"} with quoting ---- */
-struct db_array { struct buf b; uint64_t n; };
+struct db_array { struct buf b; uint64_t n; }; /* memory belongs to ctx */
 void db_array_init(struct db_array *a, void *ctx);
 void db_array_add(struct db_array *a, const char *text, size_t len); /* NULL text = NULL */
 void db_array_add_i64(struct db_array *a, int64_t v);

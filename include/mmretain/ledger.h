@@ -31,18 +31,20 @@ int ledger_open(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *er
  * is not a whole, sound last record goes the way of ledger_open. */
 int ledger_open_end(void *ctx, int ledger_dirfd, struct ledger **ret, struct err *err) MMR_CHECKED;
 
-/* A record under construction: fields appended in order. */
+/* A record under construction: fields appended in order, keys as docs/formats.md has them.  Nothing fails here: a record that is longer than LEDGER_LINE_MAX, is not
+ * UTF-8 or more than a line is refused by ledger_append (ERR_INTERNAL). */
 struct ledger_entry { struct buf b; };
 void ledger_begin(struct ledger_entry *e, void *ctx, const char *type);
 void ledger_str(struct ledger_entry *e, const char *key, const char *value);
 void ledger_int(struct ledger_entry *e, const char *key, int64_t value);
 void ledger_bool(struct ledger_entry *e, const char *key, bool value);
 void ledger_raw(struct ledger_entry *e, const char *key, const char *json); /* ready JSON value */
-/* Appends and fdatasyncs.  Durable when it returns 0; on failure the ledger refuses further appends. */
+/* Appends and fdatasyncs, and frees the entry, also on failure.  Durable when it returns 0.  ERR_STORE: it cannot be written or made durable, and may be there in part;
+ * the ledger refuses further appends. */
 int ledger_append(struct ledger *l, struct ledger_entry *e, struct err *err) MMR_CHECKED;
 
 /* Walks the chain from the start, read only, no lock. fn gets each whole line (without "\n"); as in db_row_fn, 1 stops early.
- * ERR_VERIFY names the first bad line.  A missing file is an empty ledger; a last line without its newline (a writer at work, or a
+ * ERR_VERIFY names the first bad line; lines before it were given.  ERR_STORE, ERR_PERMISSION; what fn returns.  A missing file is an empty ledger; a last line without its newline (a writer at work, or a
  * crash) is not yet a record and is left out. */
 typedef int (*ledger_fn)(void *payload, uint64_t seq, const char *line, size_t len, struct err *err);
 int ledger_read(int ledger_dirfd, ledger_fn fn, void *payload, struct err *err) MMR_CHECKED;
@@ -83,6 +85,7 @@ struct ledger_state {
 	const ledger_id *held; size_t n_held; /* threads that a case holds: its last line of `hold` and `release` is a hold; sorted by strcmp */
 	const struct ledger_held_by *held_by; size_t n_held_by; /* every case of each, by thread, the oldest first */
 };
+/* Walks the ledger once; errors as ledger_read.  An empty or missing one gives an empty state.  *ret's parent is ctx, and all that it points to is its own. */
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err) MMR_CHECKED;
 /* Each case that holds a thread, the one that holds it longest first; NULL: no other. */
 const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, const char *root);
@@ -99,6 +102,7 @@ struct ledger_voucher {
 	char bundle[256];                  /* its name when it was published first */
 	struct digest file, rows;
 };
+/* Walks the ledger once; errors as ledger_read, *ret is not to be used then.  No line for the path is no error: found is false. */
 int ledger_vouch(int ledger_dirfd, const char *rel_path, struct ledger_voucher *ret, struct err *err) MMR_CHECKED;
 
 /* ---- every published bundle, and what became of it (ledger_archive.c) ---- */

@@ -6,6 +6,7 @@
  * Includes: base, db.  The only room that may know table and column names and the attachment folder; all SQL is in
  * engine/mm/sql/<name>.sql and reached as `sql_<name>` (generated mm_sql.h).
  * Order: mm_open, mm_probe, then the rest.
+ * Errors of all calls that ask the database, beside those named: as db_query.
  */
 #ifndef MMRETAIN_MM_H
 #define MMRETAIN_MM_H
@@ -89,7 +90,9 @@ enum mm_home { MM_HOME_SAME, MM_HOME_OTHER, MM_HOME_HIDDEN, MM_HOME_SHOWN };
 enum mm_home mm_home(const struct mm_schema *schema, const char *system, const char *database);
 const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for messages */
 #define MM_HOME_GRANT "GRANT EXECUTE ON FUNCTION pg_control_system()" /* to the role; then the same server is known again */
-int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED; /* talloc_free closes */
+/* Reads the configuration, connects, asks the database's clock and opens the attachment folder, of which the want is no error (data_problem).  talloc_free closes.
+ * Errors as mm_config_read and db_open. */
+int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED;
 const char *mm_data_advice(const struct mm *mm); /* what to do about data_problem, a sentence */
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED; /* ERR_SCHEMA: these are not Mattermost's tables at all */
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
@@ -130,7 +133,7 @@ int mm_busy_slots(void *ctx, struct mm *mm, struct mm_slot **ret, size_t *ret_n,
 /* A read-only snapshot for a plan. Where no chat waits beside it (alone), what takes long may then use a second session with the same snapshot, in a
  * thread of its own, and parallel workers; where the server gives none, the first does all. */
 int mm_snapshot_begin(struct mm *mm, bool alone, struct err *err) MMR_CHECKED;
-void mm_snapshot_end(struct mm *mm);
+void mm_snapshot_end(struct mm *mm); /* rolls back; frees the second session */
 
 /* ---- scopes and users (mm_scope.c, mm_user.c) ---------------------------------- */
 

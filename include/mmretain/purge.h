@@ -3,8 +3,10 @@
  *
  * For: deleting exactly the rows of a receipt; closing sweep; unlinking attachments from a journal.
  * Not for: choosing threads, writing bundles.
- * Includes: base, bundle, mm.  The only room that may hold the statements that delete.
- * No receipt, no delete: every function that deletes takes one.
+ * Includes: base, bundle, mm.  The only room that runs the statements which delete threads (engine/mm/sql/purge_*.sql and sweep_*.sql); rows about a
+ * departed person, and files of drafts that were never posted, are people's.
+ * No receipt, no delete: purge_receipt and purge_sweep, which delete rows of threads, take one.  purge_unlink takes the journal that purge_receipt has
+ * written before it deleted the rows of those files, and asks the database once more about each.
  */
 #ifndef MMRETAIN_PURGE_H
 #define MMRETAIN_PURGE_H
@@ -15,10 +17,11 @@
 
 /* Location (ctid) and version (xmin) of each bundle row in file order, as the export saw them.  A location is only a hint: a row is
  * deleted when key, version columns and xmin agree; what is not found there is read again by id and compared with the bundle. */
-struct purge_hints;
-int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err) MMR_CHECKED;
+struct purge_hints;                 /* on disk, in a work file without a name; freed with talloc_free */
+int purge_hints_new(void *ctx, struct purge_hints **ret, struct err *err) MMR_CHECKED; /* ERR_STORE, as file_temp */
+/* ctid: "(123,4)", xmin: "4711".  ERR_INTERNAL: they are not; ERR_STORE. */
 int purge_hints_add(struct purge_hints *h, enum mm_kind kind, const char *ctid, const char *xmin, struct err *err) MMR_CHECKED;
-uint64_t purge_hints_count(const struct purge_hints *h);
+uint64_t purge_hints_count(const struct purge_hints *h); /* of rows, all bundles together */
 /* Hints of several bundles may stand in a row: the next purge_receipt reads from this one on. */
 void purge_hints_start(struct purge_hints *h, uint64_t row);
 
@@ -117,7 +120,7 @@ struct purge_swept {
 };
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
 /* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
- * Needs no receipt: the journal exists only by purge_receipt. No journal: 0. */
+ * The journal stands for the receipt: only purge_receipt writes one. No journal: 0. */
 int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;
 /* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
 int purge_unlink_named(struct mm *mm, const struct purge_options *options, bool *ret, struct err *err) MMR_CHECKED;
