@@ -7,10 +7,9 @@ static const struct {
 	const char *name;
 	int status;
 	bool retryable;
-	const char *meaning;
 } error_table[] = {
-	[ERR_NONE] = {"NONE", 0, false, "no error"},
-#define X(name, status, retry, text) [ERR_##name] = {#name, status, retry, text},
+	[ERR_NONE] = {"NONE", 0, false},
+#define X(name, status, retry, text) [ERR_##name] = {#name, status, retry},
 #include <mmretain/errors.def>
 #undef X
 };
@@ -34,11 +33,6 @@ bool err_retryable(int code)
 const char *err_name(int code)
 {
 	return error_table[index_of(code)].name;
-}
-
-const char *err_meaning(int code)
-{
-	return error_table[index_of(code)].meaning;
 }
 
 void err_clear(struct err *err)

@@ -7,18 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef MMR_FAULTS
 static const char *const fault_names[] = {
 #define X(name, text) [FAULT_##name] = #name,
 #include <mmretain/faults.def>
 #undef X
 };
 
-const char *fault_name(enum fault_id id)
-{
-	return fault_names[id];
-}
-
-#ifdef MMR_FAULTS
 static _Atomic unsigned passages[FAULT_COUNT]; /* a bundle is finished by a thread of its own */
 
 static int errno_of(const char *word, size_t len)

@@ -157,16 +157,6 @@ const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t
 	return &r->frame[i];
 }
 
-const char *bundle_reader_identity(const struct bundle_reader *r)
-{
-	return r->trailer.identity;
-}
-
-uint32_t bundle_reader_generation(const struct bundle_reader *r)
-{
-	return (uint32_t)r->trailer.generation;
-}
-
 /* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back. */
 static int cursor_restore(struct bundle_reader *r, struct err *err)
 {

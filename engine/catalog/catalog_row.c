@@ -16,7 +16,6 @@ static const struct { const char *column; size_t at; enum target target; } colum
 	{"editat", AT(edit_ms), TO_NUMBER},
 	{"emojiname", AT(emoji), TO_TEXT},
 	{"fileids", AT(file_ids), TO_TEXT},
-	{"height", AT(height), TO_NUMBER},
 	{"id", AT(id), TO_TEXT},
 	{"ispinned", AT(pinned), TO_BOOL},
 	{"message", AT(message), TO_TEXT},
@@ -31,7 +30,6 @@ static const struct { const char *column; size_t at; enum target target; } colum
 	{"type", AT(type), TO_TEXT},
 	{"updateat", AT(update_ms), TO_NUMBER},
 	{"userid", AT(user), TO_TEXT},
-	{"width", AT(width), TO_NUMBER},
 };
 
 static const struct { const char *kind; enum catalog_kind as; } kinds[] = {

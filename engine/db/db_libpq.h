@@ -14,7 +14,7 @@
 #define LIBPQ_FUNCTIONS(X) \
 	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) \
 	X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconninfoParse) X(PQconsumeInput) \
-	X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish) X(PQfname) X(PQfreeCancel) \
+	X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish) X(PQfreeCancel) \
 	X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) \
 	X(PQhostaddr) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) \
 	X(PQputCopyData) X(PQputCopyEnd) X(PQresStatus) X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) \
@@ -49,7 +49,6 @@ int libpq_tls_pending(PGconn *pg);
 #define PQerrorMessage libpq.PQerrorMessage_
 #define PQexitPipelineMode libpq.PQexitPipelineMode_
 #define PQfinish libpq.PQfinish_
-#define PQfname libpq.PQfname_
 #define PQfreeCancel libpq.PQfreeCancel_
 #define PQfreemem libpq.PQfreemem_
 #define PQgetCancel libpq.PQgetCancel_

@@ -166,16 +166,6 @@ int64_t db_rows(const struct db_result *r)
 	return PQntuples(r->pg);
 }
 
-int db_columns(const struct db_result *r)
-{
-	return PQnfields(r->pg);
-}
-
-const char *db_column_name(const struct db_result *r, int col)
-{
-	return PQfname(r->pg, col);
-}
-
 const char *db_text(const struct db_result *r, int64_t row, int col)
 {
 	return PQgetvalue(r->pg, (int)row, col);

@@ -180,20 +180,16 @@ static char *resolve(void *ctx, const char *folder, const char *directory)
 
 static int read_files(const struct reading *c, struct mm_config *config, struct err *err)
 {
-	const char *driver = NULL, *directory = NULL, *names = NULL;
+	const char *driver = NULL, *directory = NULL;
 	int r = text_of(c, "FileSettings", "DriverName", &driver, err);
 
 	if (r == 0)
 		r = text_of(c, "FileSettings", "Directory", &directory, err);
-	if (r == 0)
-		r = text_of(c, "TeamSettings", "TeammateNameDisplay", &names, err);
 	if (r < 0)
 		return r;
 	driver = env("MM_FILESETTINGS_DRIVERNAME") ?: driver;
 	directory = env("MM_FILESETTINGS_DIRECTORY") ?: directory;
-	names = env("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY") ?: names;
 	config->file_driver = mem_strdup(config, driver && driver[0] ? driver : "local");
-	config->teammate_name_display = mem_strdup(config, names && names[0] ? names : "username");
 	if (!strcmp(config->file_driver, "local"))
 		config->data_path = resolve(config, c->folder, directory && directory[0] ? directory : "./data/");
 	return 0;
@@ -221,7 +217,6 @@ static void files_from_environment(struct mm_config *config)
 	const char *directory = env("MM_FILESETTINGS_DIRECTORY"), *driver = env("MM_FILESETTINGS_DRIVERNAME");
 
 	config->file_driver = mem_strdup(config, driver ? driver : directory ? "local" : "");
-	config->teammate_name_display = mem_strdup(config, env("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY") ?: "username");
 	if (directory && !strcmp(config->file_driver, "local"))
 		config->data_path = resolve(config, NULL, directory);
 }

@@ -76,7 +76,7 @@ static int on_thread(void *payload, const struct mm_part *t, struct err *err)
 		return 0;
 	d = (struct mm_deleted){
 		.thread = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .last_edit_ms = t->last_edit_ms,
-			   .posts = t->posts, .bytes = t->bytes, .root_deleted = t->bits & MM_ROW_DELETED, .channel = t->channel,
+			   .posts = t->posts, .bytes = t->bytes, .channel = t->channel,
 			   .protections = mm_part_protections(t), .hold = t->hold},
 		.posts = g->part[i].posts, .bytes = g->part[i].bytes, .whole = g->part[i].whole, .torn = g->part[i].torn,
 	};

@@ -261,8 +261,3 @@ int mm_dsn_parse(void *ctx, const char *dsn, enum mm_dsn_dialect dialect, char *
 		*ret_conninfo = mm_dsn_text(&d, ctx);
 	return r;
 }
-
-int mm_dsn_convert(void *ctx, const char *dsn, char **ret_conninfo, struct err *err)
-{
-	return mm_dsn_parse(ctx, dsn, MM_DSN_LIB_PQ_GO, ret_conninfo, err);
-}

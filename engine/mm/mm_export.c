@@ -92,7 +92,6 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, stru
 			goto fail;
 	if ((rc = second_session(x, threads, err)) < 0 || (rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
 		goto fail;
-	x->copying = true;
 	*ret = x;
 	return 0;
 fail:
@@ -146,7 +145,6 @@ int mm_export_ready(struct mm_export *x, int64_t since_ms, struct err *err)
 
 	if ((rc = flush_copy(x, err)) < 0 || (rc = db_copy_in_end(x->mm->db, err)) < 0)
 		return rc;
-	x->copying = false;
 	return mm_export_fill(x, since_ms, err);
 }
 
@@ -184,11 +182,6 @@ bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *
 int64_t mm_export_snapshot_ms(const struct mm_export *x)
 {
 	return x->snapshot_ms;
-}
-
-uint64_t mm_export_posts(const struct mm_export *x)
-{
-	return x->posts;
 }
 
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)

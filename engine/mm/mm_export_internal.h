@@ -10,7 +10,6 @@ struct mm_export {
 	struct mm *mm;
 	struct mm *twin;      /* the second session, which has the tables with many rows a post, or NULL */
 	bool open;            /* the transaction */
-	bool copying;
 	bool alone;           /* no chat waits beside it */
 	bool stoppable;       /* between two statements */
 	bool small;           /* beside the tables: index probes */

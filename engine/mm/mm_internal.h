@@ -38,7 +38,8 @@ char *mm_default_text(void *ctx, const char *expression);
 struct mm_list { char **item; size_t n; };
 void mm_list_add(void *ctx, struct mm_list *l, const char *fmt, ...) MMR_PRINTF(3, 4);
 
-/* The dialects of a connection URL: Mattermost's driver (lib/pq) and libpq differ in defaults. */
+/* A URL or key=value pairs -> libpq's key=value, parent ctx.  The dialects: Mattermost's driver (lib/pq) and libpq differ in defaults.  ERR_DATABASE; no message quotes
+ * the text. */
 enum mm_dsn_dialect { MM_DSN_LIBPQ, MM_DSN_LIB_PQ_GO };
 int mm_dsn_parse(void *ctx, const char *dsn, enum mm_dsn_dialect dialect, char **ret_conninfo, struct err *err) MMR_CHECKED;
 /* Append key='value' with the quoting of libpq. */

@@ -79,7 +79,7 @@ static int take_one(void *payload, const struct mm_part *t, struct err *err)
 
 	(void)err;
 	*to = (struct mm_thread){.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .last_edit_ms = t->last_edit_ms,
-				 .posts = t->posts, .bytes = t->bytes, .root_deleted = t->bits & MM_ROW_DELETED,
+				 .posts = t->posts, .bytes = t->bytes,
 				 .protections = mm_part_protections(t), .hold = t->hold};
 	memcpy(to->root, t->root, sizeof to->root);
 	*o->found = t->root_create_ms > 0;

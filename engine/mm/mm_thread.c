@@ -61,7 +61,7 @@ static int take_thread(void *payload, const struct mm_part *part, struct err *er
 	struct run *run = payload;
 	struct mm_thread t = {.root_create_ms = part->root_create_ms, .last_reply_ms = part->last_reply_ms,
 			      .last_edit_ms = part->last_edit_ms, .posts = part->posts, .bytes = part->bytes,
-			      .root_deleted = part->bits & MM_ROW_DELETED, .protections = mm_part_protections(part),
+			      .protections = mm_part_protections(part),
 			      .hold = part->hold, .channel = part->channel};
 
 	if (!is_wanted(run, part))

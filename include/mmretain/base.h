@@ -58,7 +58,6 @@ void err_clear(struct err *err);
 int err_exit_status(int code);      /* exit status of a (negative) code */
 bool err_retryable(int code);
 const char *err_name(int code);     /* "POLICY" ... */
-const char *err_meaning(int code);
 
 /* ---- memory ------------------------------------------------------------ */
 /* talloc contexts by lifetime: process, run, batch.  Out of memory ends the
@@ -312,6 +311,5 @@ int fault_hit(enum fault_id id);      /* 0, or an errno to pretend; does not ret
 #else
 #define fault_hit(id) 0
 #endif
-const char *fault_name(enum fault_id id);
 
 #endif

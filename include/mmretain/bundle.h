@@ -169,7 +169,6 @@ int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader
  * stat; finds what is removed, moved, replaced, cut or written to, not bytes that rot.  ERR_STORE, ERR_VERIFY. */
 int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader, struct err *err) MMR_CHECKED;
 int bundle_open_fd(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
-const char *bundle_reader_identity(const struct bundle_reader *r);
 /* The kinds of data/schema.json, children of ctx.  ERR_NOT_FOUND, ERR_VERIFY, ERR_STORE. */
 int bundle_read_schema(struct bundle_reader *r, void *ctx, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* 1 when the bundle holds parts of threads that stayed: rows that were soft-deleted or replaced by an edit before *ret_before_ms, never a root;
@@ -212,8 +211,6 @@ struct bundle_erased {
 };
 /* Is this line what is left of a row? */
 bool bundle_erased_line(const char *line, size_t len, struct bundle_erased *ret);
-/* 1 for the file as it was exported, one more for each erasure. */
-uint32_t bundle_reader_generation(const struct bundle_reader *r);
 
 /* Sees every row; what is left of an erased one as a line of the kind that it was.  owned: it is the person's by the owner column of its kind, and goes.
  * 1: it goes as well; 0: it stays; or a negative code. */

@@ -87,7 +87,7 @@ enum catalog_kind { CATALOG_OTHER, CATALOG_POST, CATALOG_FILE, CATALOG_REACTION,
 struct catalog_row {
 	enum catalog_kind kind;
 	struct catalog_text id, root, original, post, user, channel, message, type, props, file_ids, name, mime, emoji, priority;
-	int64_t create_ms, update_ms, edit_ms, delete_ms, size_bytes, width, height;
+	int64_t create_ms, update_ms, edit_ms, delete_ms, size_bytes;
 	bool pinned;
 	/* What is left of an erased row: of a post id, root, original, channel, and of a root create_ms; of other kinds (CATALOG_OTHER) nothing. */
 	bool erased; struct catalog_text erased_case; int64_t erased_ms;

@@ -53,8 +53,6 @@ void db_give_up(struct db *db);
 /* ---- results ---- */
 struct db_result;                                 /* freed with talloc_free */
 int64_t db_rows(const struct db_result *r);
-int db_columns(const struct db_result *r);
-const char *db_column_name(const struct db_result *r, int col);
 const char *db_text(const struct db_result *r, int64_t row, int col); /* "" for NULL */
 size_t db_len(const struct db_result *r, int64_t row, int col);
 bool db_null(const struct db_result *r, int64_t row, int col);

@@ -30,14 +30,11 @@ struct mm_config {                /* what we read from config.json and MM_* (env
 	char *conninfo;           /* libpq key=value, ready for db_open */
 	char *file_driver;        /* "local", "amazons3", "" when unknown (service/url: no file store known) */
 	char *data_path;          /* FileSettings.Directory made absolute; NULL when unknown */
-	char *teammate_name_display;
 };
 /* config.json and MM_SQLSETTINGS_DATASOURCE / MM_FILESETTINGS_DIRECTORY / MM_FILESETTINGS_DRIVERNAME; a relative Directory is
  * relative to the server's folder (parent of config/).  With service/url the data path comes from MM_FILESETTINGS_DIRECTORY or is unknown.
  * Refuses DriverName other than postgres, a non-local host without sslmode=verify-full (facts 8, security 8.2). ERR_POLICY/ERR_DATABASE. */
 int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config **ret, struct err *err) MMR_CHECKED;
-/* A lib/pq URL or key=value DSN -> libpq key=value conninfo (facts 8.2). ERR_DATABASE; messages never quote the DSN. */
-int mm_dsn_convert(void *ctx, const char *dsn, char **ret_conninfo, struct err *err) MMR_CHECKED;
 
 /* ---- schema probe (mm_probe.c) ----------------------------------------------- */
 
@@ -167,7 +164,6 @@ struct mm_thread {
 	int64_t last_edit_ms;      /* newest of createat and editat of any row */
 	uint64_t posts;            /* rows: live, soft-deleted, edit copies */
 	uint64_t bytes;            /* message + props text + file sizes; 0 unless asked for */
-	bool root_deleted;         /* root's deleteat > 0 */
 	uint32_t channel;          /* index into the query's channel_ids */
 	unsigned protections;      /* enum mm_protection; 0 unless the query asks */
 	int32_t hold;              /* first policy hold that covers a post of it, or -1 */
@@ -320,7 +316,6 @@ int mm_export_before(struct mm *mm, uint64_t *ret_xid, struct err *err) MMR_CHEC
 /* Was the version written by such a transaction?  (xmin: of struct mm_export_row; xid: of mm_export_before) */
 bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *xmin);
 int64_t mm_export_snapshot_ms(const struct mm_export *x); /* database clock at its start */
-uint64_t mm_export_posts(const struct mm_export *x);
 /* File rows of the unit, thread by thread: columns thread index, file id, path, thumbnail path, preview path, size. */
 enum { MM_FILE_THREAD, MM_FILE_ID, MM_FILE_PATH, MM_FILE_THUMBNAIL, MM_FILE_PREVIEW, MM_FILE_SIZE };
 int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;

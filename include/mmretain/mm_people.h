@@ -43,7 +43,6 @@ struct mm_people {
 	struct mm *mm;
 	bool *present;                /* mm_n_traces of them */
 	bool integrations;            /* all tables that people_integrations.sql reads exist */
-	bool search;                  /* full text of posts can be asked */
 	char **unknown; size_t n_unknown; /* "table.column": looks like a person's id or address and is not known; never touched */
 };
 int mm_people_probe(void *ctx, struct mm *mm, struct mm_people **ret, struct err *err) MMR_CHECKED;

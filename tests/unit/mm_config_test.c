@@ -24,8 +24,7 @@ static void write_config(const char *text)
 static void setup(void)
 {
 	static const char *const names[] = {"MM_CONFIG", "MM_SQLSETTINGS_DATASOURCE", "MM_SQLSETTINGS_DRIVERNAME",
-					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME",
-					    "MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY"};
+					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		unsetenv(names[i]);
@@ -64,14 +63,12 @@ START_TEST(test_whole)
 	char data[128];
 
 	write_config("{\"SqlSettings\": {\"DriverName\": \"postgres\", " LOCAL_DSN "},"
-		     " \"FileSettings\": {\"DriverName\": \"local\", \"Directory\": \"./data/\"},"
-		     " \"TeamSettings\": {\"TeammateNameDisplay\": \"full_name\"}}");
+		     " \"FileSettings\": {\"DriverName\": \"local\", \"Directory\": \"./data/\"}}");
 	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
 	ck_assert_str_eq(c->conninfo, "user='mm' password='s3cret' host='localhost' dbname='mm' sslmode='disable'");
 	ck_assert_str_eq(c->file_driver, "local");
 	snprintf(data, sizeof(data), "%s/data/", folder);
 	ck_assert_str_eq(c->data_path, data);
-	ck_assert_str_eq(c->teammate_name_display, "full_name");
 }
 END_TEST
 
@@ -87,7 +84,6 @@ START_TEST(test_defaults)
 	snprintf(data, sizeof(data), "%s/data/", folder);
 	ck_assert_str_eq(c->data_path, data);
 	ck_assert_str_eq(c->file_driver, "local");
-	ck_assert_str_eq(c->teammate_name_display, "username");
 }
 END_TEST
 
@@ -101,11 +97,9 @@ START_TEST(test_environment_wins)
 	setenv("MM_SQLSETTINGS_DRIVERNAME", "postgres", 1);
 	setenv("MM_SQLSETTINGS_DATASOURCE", "host=/run user=env", 1);
 	setenv("MM_FILESETTINGS_DIRECTORY", "/srv/data", 1);
-	setenv("MM_TEAMSETTINGS_TEAMMATENAMEDISPLAY", "nickname_full_name", 1);
 	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
 	ck_assert_str_eq(c->conninfo, "host='/run' user='env'");
 	ck_assert_str_eq(c->data_path, "/srv/data");
-	ck_assert_str_eq(c->teammate_name_display, "nickname_full_name");
 	setenv("MM_FILESETTINGS_DRIVERNAME", "amazons3", 1);
 	ck_assert_int_eq(read_it(ctx, &c, &err), 0);
 	ck_assert_str_eq(c->file_driver, "amazons3");

@@ -83,7 +83,7 @@ START_TEST(test_good)
 	struct err err = {0};
 	char *conninfo = NULL;
 
-	ck_assert_msg(mm_dsn_convert(ctx, good[_i].dsn, &conninfo, &err) == 0, "%s: %s", good[_i].dsn, err.msg);
+	ck_assert_msg(mm_dsn_parse(ctx, good[_i].dsn, MM_DSN_LIB_PQ_GO, &conninfo, &err) == 0, "%s: %s", good[_i].dsn, err.msg);
 	ck_assert_str_eq(conninfo, good[_i].conninfo);
 }
 END_TEST
@@ -125,7 +125,7 @@ START_TEST(test_bad)
 	struct err err = {0};
 	char *conninfo = NULL;
 
-	ck_assert_int_eq(mm_dsn_convert(ctx, bad[_i].dsn, &conninfo, &err), -ERR_DATABASE);
+	ck_assert_int_eq(mm_dsn_parse(ctx, bad[_i].dsn, MM_DSN_LIB_PQ_GO, &conninfo, &err), -ERR_DATABASE);
 	ck_assert_ptr_null(conninfo);
 	ck_assert_ptr_null(strstr(err.msg, "s3"));
 	ck_assert_ptr_null(strstr(err.hint, "s3"));
@@ -155,7 +155,7 @@ START_TEST(test_too_long)
 
 	memset(dsn, 'x', 100000);
 	memcpy(dsn, "postgres://", 11);
-	ck_assert_int_eq(mm_dsn_convert(ctx, dsn, &conninfo, &err), -ERR_DATABASE);
+	ck_assert_int_eq(mm_dsn_parse(ctx, dsn, MM_DSN_LIB_PQ_GO, &conninfo, &err), -ERR_DATABASE);
 }
 END_TEST
 
