@@ -441,7 +441,7 @@ static void check_mirror(struct doctor *d)
 	if (cli_probe_mirror(d->cli, &found, &err) < 0)
 		fail(d, "mirror", &err);
 	else if (found.versions)
-		warn(d, "mirror", "Turn versioning off, or let a lifecycle rule remove what is not current (docs/operating.md).",
+		warn(d, "mirror", "Turn versioning off, or let a lifecycle rule remove what is not current (operating.md in share/doc/mmretain).",
 		     "%s keeps versions: what `erase` and `expire` remove stays there", d->cli->policy->archive.mirror.bucket);
 	else if (found.has)
 		good(d, "mirror", "%s: an object was written, read, listed and removed", d->cli->policy->archive.mirror.bucket);

@@ -70,7 +70,7 @@ static int open_all(struct cli *cli, bool act, struct mirror **ret, struct err *
 		return r;
 	if (!cli->policy->archive.mirror.present) {
 		err_set(err, ERR_USAGE, "the policy has no `mirror`");
-		return err_hint(err, "Write `archive: {mirror: ...}`; docs/policy-reference.md has its keys.");
+		return err_hint(err, "Write `archive: {mirror: ...}`; `mmretain help --format policy` has its keys.");
 	}
 	if ((r = cli_open_store(cli, act, err)) < 0)
 		return r;

@@ -216,7 +216,7 @@ static const struct policy_key mirror_keys[] = {
 static const struct policy_section mirror_section = {
 	.name = "`mirror`", .title = "mirror (of the archive)", KEYS(mirror_keys),
 	.about = "A copy of the archive in an S3-compatible store. Nothing is deleted from the database before its bundle is confirmed there. "
-		 "`docs/operating.md` says how to set it up, `docs/deleting.md` what it promises."};
+		 "`operating.md` says how to set it up, `deleting.md` what it promises."};
 
 static const struct policy_key archive_keys[] = {
 	{.name = "store", .kind = KIND_PATH, AT(policy_archive, store), .required = true, .max = POLICY_PATH_MAX, .also = "path folder directory dir root",
@@ -298,7 +298,7 @@ static const struct policy_section people_section = {
 	.name = "`departed_users`", .title = "departed_users", KEYS(people_keys),
 	.about = "Accounts of people who have left are depersonalised: address, password, sign-in id, second factor, status, settings, "
 		 "sessions, tokens, drafts, attributes and picture go; account name, display name, messages and memberships stay. Bots, "
-		 "accounts of other servers, and accounts under a hold are never taken. `docs/departed-users.md` lists everything. The "
+		 "accounts of other servers, and accounts under a hold are never taken. `departed-users.md` lists everything. The "
 		 "choices take effect when an account is depersonalised; later changes do not reach back."};
 
 static const struct policy_key deleted_keys[] = {
@@ -312,7 +312,7 @@ static const struct policy_section deleted_section = {
 		 "threads that stay: a deleted reply with its own earlier texts, the earlier texts alone of a post that stays, and a whole "
 		 "thread when all of it was deleted. In each channel the rule that won it decides what else happens: its `spare`, `floor`, "
 		 "`files`, `archive`, `because` and `guard` hold here too, also under `keep: forever`. Holds protect as ever. A channel "
-		 "that no rule matches keeps everything. `docs/deleting.md` says more."};
+		 "that no rule matches keeps everything. `deleting.md` says more."};
 
 static const struct policy_key root_keys[] = {
 	{.name = "version", .kind = KIND_NUMBER, AT(policy, version), .required = true, .min = 1, .max = 1,
@@ -326,7 +326,7 @@ static const struct policy_key root_keys[] = {
 	 .about = "How hard a run may push the database host."},
 	{.name = "rules", .kind = KIND_SECTIONS, .section = &rule_section, AT(policy, rule), .count = offsetof(struct policy, n_rules),
 	 .line = offsetof(struct policy_rule, line), .column = offsetof(struct policy_rule, column), .required = true, .filled = true, .also = "policies",
-	 .missing = "Write at least one rule; `policies/unlimited.yaml` is a good start.", .about = "What goes, and when."},
+	 .missing = "Write at least one rule; `unlimited.yaml` of the ready policies is a good start.", .about = "What goes, and when."},
 	{.name = "holds", .kind = KIND_SECTIONS, .section = &hold_section, AT(policy, hold), .count = offsetof(struct policy, n_holds),
 	 .line = offsetof(struct policy_hold, line), .column = offsetof(struct policy_hold, column), .also = "legal_holds", .about = "Legal holds."},
 	{.name = "deleted_posts", .kind = KIND_SECTION, .section = &deleted_section, AT(policy, deleted), HAS(policy, deleted.present),

@@ -42,7 +42,7 @@ static int open_file(const char *path, int *ret_fd, struct err *err)
 	}
 	err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_POLICY, errno, "cannot open policy file \"%s\"", path);
 	if (err->sys_errno == ENOENT)
-		return err_hint(err, "Create it, or name another with `-c FILE`; ready policies are in `policies/`.");
+		return err_hint(err, "Create it, or name another with `-c FILE`; ready policies are in `share/doc/mmretain/policies/` of the installation.");
 	return err->sys_errno == EACCES ? err_hint(err, "Run as the user that may read it.") : err->code;
 }
 

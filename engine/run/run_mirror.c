@@ -332,7 +332,7 @@ void mirror_tell(const struct mirror *m)
 {
 	if (m && mirror_keeps_versions(m))
 		log_warn("the mirror's bucket keeps versions: what `erase` and `expire` remove stays there as an older version, with personal data in it, until the bucket's lifecycle "
-			 "removes it (docs/operating.md)");
+			 "removes it (operating.md in share/doc/mmretain)");
 }
 
 int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err)

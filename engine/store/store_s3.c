@@ -289,7 +289,7 @@ static int hint_status(const struct attempt *a, struct err *err)
 	if (s == 403 && is_skewed(a))
 		return err_hint(err, "The clock of the store and the clock here differ by more than five minutes: set both right (NTP). Nothing of the bundle at hand was deleted.");
 	if (s == 403 || s == 401)
-		return err_hint(err, "Are the keys right, and may they list the bucket, and put, get and delete objects under the prefix? docs/operating.md has the rights. "
+		return err_hint(err, "Are the keys right, and may they list the bucket, and put, get and delete objects under the prefix? operating.md in share/doc/mmretain has the rights. "
 				     "Nothing of the bundle at hand was deleted.");
 	if (s == 404)
 		return err_hint(err, "Is the bucket made, and its name right? Nothing of the bundle at hand was deleted.");

@@ -10,7 +10,8 @@
  * File ledger/entries.jsonl: one JSON object a line, keys `seq`, `at` (RFC 3339 UTC), `prev` (hash of the line before, 64 hex; zeros for the first), `type`,
  * then the fields of the type, last key `hash`: SHA-256 over the line's bytes up to (not including) `,"hash":`.  Never message text, never names of persons.
  * Types, their fields and their order: docs/formats.md, "Ledger", and nowhere else; lint compares that list with the code, the end-to-end tests with the lines.
- * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.
+ * A bundle is known by `bundle` alone, so a later run may write the lines that a crashed one still owes.  A waiver is known by it from its line `waived` to its
+ * line `bundle-done`: the same rows, waived again, get the same name.
  */
 #ifndef MMRETAIN_LEDGER_H
 #define MMRETAIN_LEDGER_H

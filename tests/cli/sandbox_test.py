@@ -16,7 +16,8 @@ from exit_codes import lib  # noqa: E402
 import s3  # noqa: E402 (tests/support, found by e2e_lib)
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-UNIT = SOURCE / "docs/systemd/mmretain.service"
+DOCS = SOURCE / "docs"
+UNIT = DOCS / "systemd/mmretain.service"
 SANDBOX = ("unshare", "--mount", "--propagation", "private", "/usr/bin/python3", str(SOURCE / "tests/support/sandbox.py"), str(UNIT))
 CASE = ("--case", "DPO-2026-7", "--reason", "a test")
 
@@ -50,6 +51,7 @@ class Units(unittest.TestCase):
         subprocess.run(["cmake", "--install", str(pathlib.Path(lib.binary()).parents[2]), "--prefix", where], capture_output=True, check=True)
         there = {str(p.relative_to(where)) for p in pathlib.Path(where).rglob("*") if p.is_file()}
         self.assertLessEqual({"bin/mmretain", "share/man/man1/mmretain.1", "lib/systemd/system/mmretain.service", "lib/systemd/system/mmretain.timer", "share/doc/mmretain/policies/institute.yaml",
+                              *(f"share/doc/mmretain/{page.name}" for kind in ("md", "svg") for page in DOCS.glob(f"*.{kind}")),
                               "share/bash-completion/completions/mmretain", "share/zsh/site-functions/_mmretain", "share/fish/vendor_completions.d/mmretain.fish"}, there)
         unit = pathlib.Path(where, "lib/systemd/system/mmretain.service").read_text(encoding="utf-8")
         self.assertIn(f"\nExecStart={where}/bin/mmretain run ", unit)

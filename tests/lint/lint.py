@@ -227,6 +227,16 @@ def rule_faults(args):
             yield "include/mmretain/faults.def: %s is in no test under tests/crash" % point
 
 
+def rule_places(args):
+    """A message names no file of the source: whoever reads it may have the installation alone (share/doc/mmretain)."""
+    for room, files in rooms():
+        for path in files:
+            for line, literal in c_source.strings(read(path)):
+                for match in re.finditer(r"(?<![\w/])(?:docs|policies|engine|tests)/\w[\w.-]*\.\w+", literal):
+                    if not literal.startswith("# "):  # a page that says what it was made from
+                        yield "%s:%d: a message names %s" % (rel(path), line, match.group(0))
+
+
 def rule_documents(args):
     """What the program prints of itself is what docs/ says."""
     if not args.binary:

@@ -80,6 +80,11 @@ class Rules(unittest.TestCase):
         self.put("tests/crash/crash_test.py", "points = read('faults.def')\n")
         self.assertEqual(self.complaints("faults"), [])
 
+    def test_places(self):
+        self.assertSees("places", "engine/run/run_x.c", 'err_hint(err, "see "\n\t"docs/operating.md");\n', "docs/operating.md")
+        self.put("engine/run/run_x.c", '/* docs/a.md */ err_hint(err, "operating.md in share/doc/mmretain, share/doc/mmretain/policies/a.yaml");\n')
+        self.assertEqual(self.complaints("places"), [])
+
     def test_ledger_fields(self):
         row, page = "| `%s` | then | %s |\n", "# F\n\n## Ledger\n\n| `type` | when | fields |\n|---|---|---|\n%s\n## Plan file\n| `k` | lines | `no_field` |\n"
         self.put("engine/run/run_x.c", '/* x */\nstatic void put_more(struct e *e)\n{\n\tledger_bool(e, "more", 1);\n}\n\nstatic int line(const char *type)\n{\n'
