@@ -372,6 +372,19 @@ class Stopped(Base):
     def test_129(self):
         self.stop(signal.SIGHUP, "PURGE_AFTER_COMMIT")
 
+    def test_twice(self):
+        """Asked a second time it ends at once, in the middle of a delete: it rolls back, and the next run goes on."""
+        self.begin()
+        process = self.halt("PURGE_BEFORE_COMMIT")
+        before = self.posts()
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            process.send_signal(signum)
+        self.assertIn(lib.finish(process, 60).code, (130, 143))  # of the second; which one that is, the system decides
+        self.assertEqual((self.posts(), self.ledger()[-1]["type"]), (before, "purging"))
+        self.assertEqual(lib.nowhere(self.want, self.copy), [])
+        self.call(0, "run", "--yes", out=RUN_LINE % "complete")
+        self.finished()
+
     def test_143_early(self):
         self.stop(signal.SIGTERM, "LEDGER_WRITE:stop:2", deletes=False)
 

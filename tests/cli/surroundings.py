@@ -528,6 +528,30 @@ class Files(Base):
         self.call(0, "run", "--yes")
         self.assertEqual([n for n in os.listdir(os.path.join(self.copy.archive, "ledger")) if n.startswith("unlink-")], [])
 
+    def test_metrics(self):
+        """Whoever reads the file of metrics while it is written anew has all of it, of then or of now."""
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        path, seen, over = pathlib.Path(self.copy.where, "mmretain.prom"), set(), threading.Event()
+
+        def read():
+            while not over.is_set():
+                seen.add(path.read_text(encoding="utf-8"))
+
+        self.call(0, "status", "--metrics", str(path))
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            for n in range(40):
+                self.call(0, "status", "--metrics", str(path), now=self.now + (1 + n) * 1000)
+        finally:
+            over.set()
+            reader.join()
+        names = {tuple(re.findall(r"(?m)^# TYPE (\w+) ", text)) for text in seen}
+        self.assertGreater(len(seen), 1)
+        self.assertEqual(len(names), 1, names)
+        self.assertTrue(all(text.endswith("\n") for text in seen))
+
     def test_archived_twice(self):
         """Threads that a run archived and a later one archived again and deleted: one answer each, one thread of an export each."""
         self.begin()

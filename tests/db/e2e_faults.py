@@ -10,9 +10,11 @@ built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
 import argparse
 import contextlib
 import copy
+import gzip
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -295,6 +297,29 @@ def test_blob_unreadable(bench):
     os.chmod(full, 0o600)
     bench.want = whole
     bench.converge()
+
+
+@test
+def test_blob_contents(bench):
+    """Attachments of sizes around powers of two, and one that would unpack to a thousand times its size: each byte for byte, nothing unpacked."""
+    bench.policy()
+    bench.expect()
+    rng, contents = random.Random(70), [gzip.compress(bytes(64 << 20)), b""] + [None] * 14
+    sizes = [1, 2] + [(1 << n) + d for n in (9, 16, 18, 22) for d in (-1, 0, 1)]
+    contents[2:] = [rng.randbytes(n) for n in sizes]
+    paths = sorted({path for _, _, path in attached(bench)})[:len(contents)]
+    if len(paths) < len(contents):
+        return bench.fail(f"too few attachments: {len(paths)}")
+    for path, content in zip(paths, contents):
+        with open(os.path.join(bench.copy.data, path), "wb") as f:
+            f.write(content)
+    bench.expect()
+    bench.call("init", code=0)
+    bench.run(code=bench.want.code)
+    bench.done()
+    size, all_files = sum(map(os.path.getsize, lib.bundles(bench.copy.archive))), sum(n for n, _ in bench.want.files.values())
+    if size > all_files + (4 << 20):
+        bench.fail(f"the bundles have {size} bytes for attachments of {all_files}")
 
 
 @test
