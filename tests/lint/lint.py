@@ -227,6 +227,33 @@ def rule_faults(args):
             yield "include/mmretain/faults.def: %s is in no test under tests/crash" % point
 
 
+FAULTS = 150
+
+
+def rule_fault_page(args):
+    """docs/faults.md has each fault once, and the tests that it names are there: a file below tests/, then names in it."""
+    page, tests = ROOT / "docs/faults.md", ROOT / "tests"
+    if not page.exists():
+        return
+    rows = re.findall(r"^\| (F\d{3}) \| [^|]+ \| ([^|]+) \|$", read(page), re.M)
+    for number, (row, wanted) in enumerate(zip([r for r, _ in rows] + [""] * FAULTS, ["F%03d" % n for n in range(1, FAULTS + 1)]), 1):
+        if row != wanted:
+            yield "docs/faults.md: row %d is %s, not %s" % (number, row or "missing", wanted)
+            break
+    for row, shown in rows:
+        words = [w for w in re.findall(r"`([\w./-]+)`", shown) if re.match(r"[\w/]+\.(py|c|sh)$|\w*_\w+$", w)]
+        if not re.search(r"\bnot held\b", shown) and not any("." in w for w in words):
+            yield "docs/faults.md: %s has neither a test nor `not held`" % row
+        text = None
+        for word in words:
+            if "." in word:
+                text = read(tests / word) if (tests / word).is_file() else ""
+                if not text:
+                    yield "docs/faults.md: %s: there is no tests/%s" % (row, word)
+            elif text is not None and not re.search(r"START_TEST\(%s\)|^ *def %s\(" % (word, word), text, re.M):
+                yield "docs/faults.md: %s: no test `%s`" % (row, word)
+
+
 def rule_places(args):
     """A message names no file of the source: whoever reads it may have the installation alone (share/doc/mmretain)."""
     for room, files in rooms():

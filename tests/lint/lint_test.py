@@ -80,6 +80,21 @@ class Rules(unittest.TestCase):
         self.put("tests/crash/crash_test.py", "points = read('faults.def')\n")
         self.assertEqual(self.complaints("faults"), [])
 
+    def test_fault_page(self):
+        self.put("tests/db/x.py", "def test_it(bench):\n    pass\n")
+        self.put("tests/unit/x.c", "START_TEST(it_is)\n")
+        rows = ["| F%03d | goes wrong | `db/x.py` `test_it`, `unit/x.c` `it_is` |\n" % n for n in range(1, lint.FAULTS + 1)]
+        self.put("docs/faults.md", "".join(rows))
+        self.assertEqual(self.complaints("fault_page"), [])
+        for bad, word in (("`db/x.py` `test_that`", "no test `test_that`"), ("`db/y.py` `test_it`", "no tests/db/y.py"), ("`unit/x.c` `it_is`, `db/x.py` `it_is`", "no test `it_is`"),
+                          ("not yet", "neither a test")):
+            self.put("docs/faults.md", "".join(rows[:6] + ["| F007 | goes wrong | %s |\n" % bad] + rows[7:]))
+            self.assertIn(word, " ".join(self.complaints("fault_page")))
+        self.put("docs/faults.md", "".join(rows[:6] + rows[7:]))
+        self.assertIn("row 7 is F008, not F007", self.complaints("fault_page")[0])
+        self.put("docs/faults.md", "".join(rows[:6] + ["| F007 | goes wrong | not held, because nobody asks |\n"] + rows[7:]))
+        self.assertEqual(self.complaints("fault_page"), [])
+
     def test_places(self):
         self.assertSees("places", "engine/run/run_x.c", 'err_hint(err, "see "\n\t"docs/operating.md");\n', "docs/operating.md")
         self.put("engine/run/run_x.c", '/* docs/a.md */ err_hint(err, "operating.md in share/doc/mmretain, share/doc/mmretain/policies/a.yaml");\n')
