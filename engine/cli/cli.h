@@ -112,6 +112,10 @@ const char *cli_policy_path(const struct cli *cli);
 int cli_load_policy(struct cli *cli, struct err *err) MMR_CHECKED;   /* cli_policy.c */
 struct policy_problems;
 void cli_print_problems(const struct cli *cli, const struct policy_problems *problems);
+/* Why the hold of that name exists, as the policy says; NULL: no policy, no such hold, or it does not say. */
+const char *cli_hold_because(const struct cli *cli, const char *name);
+/* ", because: file reference 17/26", made safe; "" for NULL.  cli->ctx. */
+const char *cli_because(const struct cli *cli, const char *because);
 int cli_open_store(struct cli *cli, bool writable, struct err *err) MMR_CHECKED; /* cli_store.c; policy first */
 struct ledger_state;
 /* The state of the archive's ledger for what it holds; NULL when there is no archive yet, or (with a warning) none that we may read.  Policy

@@ -195,6 +195,7 @@ static json_t *post_json(const struct explain *x)
 	cli_json_time(obj, "due_from", e->due_ms);
 	cli_json_text(obj, "reason", plan_reason_name(e->reason));
 	cli_json_text(obj, "hold", e->thread_hold ? e->thread_hold->name : NULL);
+	cli_json_text(obj, "because", e->thread_hold ? e->thread_hold->because : NULL);
 	cli_json_put(obj, "held", held_json(hold_of(x)));
 	cli_json_put(obj, "deleted", e->deleted_wanted ? deleted_json(e) : json_null());
 	return obj;
@@ -210,22 +211,34 @@ static json_t *due_json(const struct plan *plan)
 	return obj;
 }
 
+static json_t *holds_json(const struct plan_explain *e)
+{
+	json_t *list = cli_json_check(json_array());
+
+	for (size_t i = 0; i < e->n_holds; i++) {
+		json_t *obj = cli_json_check(json_object());
+
+		cli_json_text(obj, "name", e->hold[i]->name);
+		cli_json_text(obj, "because", e->hold[i]->because);
+		append(list, obj);
+	}
+	return list;
+}
+
 static void put_winner(const struct explain *x, json_t *doc)
 {
 	const struct plan_explain *e = x->e;
 	const struct plan_rule *rule = rule_of(x);
-	json_t *holds = cli_json_check(json_array());
 
 	cli_json_text(doc, "rule", e->rule ? e->rule->name : NULL);
+	cli_json_text(doc, "description", e->rule ? e->rule->description : NULL);
 	cli_json_bool(doc, "tie", e->tie);
 	cli_json_text(doc, "keep", e->rule ? keep_text(x->cli->ctx, e->rule) : NULL);
 	cli_json_text(doc, "from", e->rule && e->rule->has_age ? from_name(e->rule->from) : NULL);
 	cli_json_time(doc, "cutoff", e->rule ? e->cut_ms : INT64_MIN);
 	cli_json_time(doc, "floor", e->rule ? e->floor_ms : INT64_MAX);
 	cli_json_time(doc, "deleted_cutoff", e->deleted_cut_ms);
-	for (size_t i = 0; i < e->n_holds; i++)
-		append(holds, json_string(e->hold[i]->name));
-	cli_json_put(doc, "holds", holds);
+	cli_json_put(doc, "holds", holds_json(e));
 	if (e->has_post)
 		cli_json_put(doc, "post", post_json(x));
 	if (x->plan)
@@ -279,12 +292,14 @@ static void print_winner(const struct explain *x)
 	char text[TIME_TEXT];
 
 	for (size_t i = 0; i < e->n_holds; i++)
-		printf("hold %s covers this channel\n", cli_safe(ctx, e->hold[i]->name));
+		printf("hold %s covers this channel%s\n", cli_safe(ctx, e->hold[i]->name), cli_because(x->cli, e->hold[i]->because));
 	if (!e->rule) {
 		printf("%s: nothing is deleted\n", e->tie ? "two rules tie" : "no rule governs it");
 		return;
 	}
 	printf("rule %s keeps %s\n", cli_safe(ctx, e->rule->name), keep_text(ctx, e->rule));
+	if (e->rule->description)
+		printf("that is: %s\n", cli_safe(ctx, e->rule->description));
 	if (e->cut_ms != INT64_MIN) {
 		time_format(e->cut_ms, text);
 		printf("due now: threads whose %s is before %s\n", from_name(e->rule->from), text);
@@ -328,7 +343,7 @@ static void print_post(const struct explain *x)
 	printf("thread %s: %llu post%s, the last of %s\n", e->root, (unsigned long long)e->thread.posts, cli_s(e->thread.posts), text);
 	printf("%s, reason: %s", e->verdict == PLAN_DUE ? "due now" : "kept now", plan_reason_name(e->reason));
 	if (e->thread_hold)
-		printf(" (%s)", cli_safe(x->cli->ctx, e->thread_hold->name));
+		printf(" (%s%s)", cli_safe(x->cli->ctx, e->thread_hold->name), cli_because(x->cli, e->thread_hold->because));
 	if (e->due_ms != INT64_MAX) {
 		time_format(e->due_ms, text);
 		printf("; by age due from %s", text);

@@ -237,6 +237,23 @@ static void expired(const struct report *rp)
 		point(rp, 0, "", "  %s", protocol_str(entry, "rel_path"));
 }
 
+/* The ledger has their names, the policy their reasons. */
+static void holds(const struct report *rp)
+{
+	bool same = protocol_same_policy(rp->cli, rp->doc);
+	auto_mem void *ctx = mem_context(NULL, "holds");
+	json_t *hold;
+	size_t i;
+
+	json_array_foreach(json_object_get(rp->doc, "holds"), i, hold) {
+		uint64_t n = protocol_int(hold, "threads");
+		const char *because = protocol_str(hold, "because"),
+			   *kept = json_is_null(json_object_get(hold, "threads")) ? "in force" : mem_printf(ctx, "%llu thread%s", (unsigned long long)n, cli_s(n));
+
+		point(rp, 0, "", "  hold %s: %s%s%s", protocol_str(hold, "name"), kept, !*because ? "" : same ? ", because: " : ", because, as the policy says now: ", because);
+	}
+}
+
 static void result(const struct report *rp)
 {
 	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
@@ -268,6 +285,7 @@ static void result(const struct report *rp)
 	}
 	if (!any)
 		point(rp, 8, "kept", "nothing");
+	holds(rp);
 }
 
 /* The bundle was written again without somebody since, or was not. */
@@ -383,7 +401,7 @@ static void outcome(const struct report *rp)
 	      (unsigned long long)protocol_int(ledger, "last_seq"));
 	point(rp, 0, "", "from hash %s", protocol_str(ledger, "first_prev"));
 	point(rp, 0, "", "to hash   %s", protocol_str(ledger, "last_hash"));
-	point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons");
+	point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons, but reasons as the policy gives them");
 }
 
 static int print_report(struct cli *cli, json_t *doc, struct err *err)
@@ -391,6 +409,7 @@ static int print_report(struct cli *cli, json_t *doc, struct err *err)
 	struct report rp = {.cli = cli, .doc = doc, .begin = json_object_get(doc, "begin"), .plan = json_object_get(doc, "plan"),
 			    .end = json_object_get(doc, "end"), .totals = json_object_get(doc, "totals")};
 
+	cli_json_put(doc, "holds", protocol_holds(cli, doc));
 	if (cli->json)
 		return cli_json_print(json_incref(doc), err);
 	printf("%sDeletion protocol%s\n\n", cli_tint(cli->color, CLI_BOLD), cli_tint(cli->color, CLI_PLAIN));

@@ -31,15 +31,16 @@ static void put_verdict(json_t *doc, const struct cli *cli, const struct people_
 	cli_json_text(doc, "result", asked ? people_verdict_name(u->verdict) : NULL);
 	cli_json_text(doc, "reason", asked ? people_verdict_text(u->verdict) : "the policy has no departed_users");
 	cli_json_text(doc, "hold", u->hold);
+	cli_json_text(doc, "because", cli_hold_because(cli, u->hold));
 }
 
 /* By a hold of the policy, or by one on a thread that the person has a part in. */
-static const char *held_by(void *ctx, const struct people_user *u)
+static const char *held_by(const struct cli *cli, const struct people_user *u)
 {
 	static const char thread[] = "thread ";
 	bool of_thread = strncmp(u->hold, thread, strlen(thread)) == 0;
 
-	return mem_printf(ctx, "%s%s", of_thread ? "`mmretain hold`, " : "", u->hold);
+	return mem_printf(cli->ctx, "%s%s%s", of_thread ? "`mmretain hold`, " : "", cli_safe(cli->ctx, u->hold), cli_because(cli, cli_hold_because(cli, u->hold)));
 }
 
 static void print_verdict(const struct cli *cli, const struct people_user *u)
@@ -53,14 +54,14 @@ static void print_verdict(const struct cli *cli, const struct people_user *u)
 	if (!cli->policy->people.present) {
 		printf("the policy has no departed_users: nobody is depersonalised\n");
 		if (u->hold)
-			printf("held by %s\n", cli_safe(cli->ctx, held_by(cli->ctx, u)));
+			printf("held by %s\n", held_by(cli, u));
 		return;
 	}
 	printf("%s: %s", u->verdict == PEOPLE_DUE ? "to depersonalise" : "not taken", people_verdict_text(u->verdict));
 	if (u->hold && u->verdict == PEOPLE_HELD)
-		printf(" (%s)", cli_safe(cli->ctx, u->hold));
+		printf(" (%s%s)", cli_safe(cli->ctx, u->hold), cli_because(cli, cli_hold_because(cli, u->hold)));
 	else if (u->hold)
-		printf("; also held by %s", cli_safe(cli->ctx, held_by(cli->ctx, u)));
+		printf("; also held by %s", held_by(cli, u));
 	if (u->due_ms && (u->verdict == PEOPLE_DUE || u->verdict == PEOPLE_YOUNG))
 		printf("; due from %s", due);
 	printf("\n");

@@ -1,6 +1,8 @@
 /*
- * cli_policy.c - load the policy and show its problems.
+ * cli_policy.c - load the policy and show its problems; the words in it that are for people.
  */
+#include <string.h>
+
 #include <mmretain/policy.h>
 
 #include "cli.h"
@@ -19,6 +21,19 @@ void cli_print_problems(const struct cli *cli, const struct policy_problems *pro
 {
 	for (size_t i = 0; problems && i < problems->n; i++)
 		print_problem(cli_policy_path(cli), &problems->item[i]);
+}
+
+const char *cli_hold_because(const struct cli *cli, const char *name)
+{
+	for (size_t i = 0; name && cli->policy && i < cli->policy->n_holds; i++)
+		if (strcmp(cli->policy->hold[i].name, name) == 0)
+			return cli->policy->hold[i].because;
+	return NULL;
+}
+
+const char *cli_because(const struct cli *cli, const char *because)
+{
+	return because && *because ? mem_printf(cli->ctx, ", because: %s", cli_safe(cli->ctx, because)) : "";
 }
 
 int cli_load_policy(struct cli *cli, struct err *err)

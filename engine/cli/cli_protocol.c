@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <mmretain/ledger.h>
+#include <mmretain/policy.h>
 #include <mmretain/store.h>
 
 #include "cli_protocol.h"
@@ -319,6 +320,48 @@ static void add_totals(json_t *doc)
 	cli_json_put(totals, "deleted", put_amount(cli_json_check(json_object()), &gone));
 	cli_json_put(totals, "kept", kept_json(doc));
 	cli_json_put(doc, "totals", totals);
+}
+
+/* ---- holds ---- */
+
+bool protocol_same_policy(const struct cli *cli, const json_t *run)
+{
+	char hex[DIGEST_HEX + 1] = "";
+
+	if (cli->policy)
+		digest_hex(&cli->policy->digest, hex);
+	return *hex && strcmp(hex, protocol_str(json_object_get(run, "begin"), "policy_digest")) == 0;
+}
+
+static void add_hold(const struct cli *cli, json_t *list, const char *name, json_t *threads)
+{
+	json_t *obj = cli_json_check(json_object());
+
+	cli_json_text(obj, "name", name);
+	cli_json_text(obj, "because", cli_hold_because(cli, name));
+	cli_json_put(obj, "threads", threads ? json_incref(threads) : json_null());
+	if (json_array_append_new(list, obj) < 0)
+		mem_check(NULL);
+}
+
+json_t *protocol_holds(const struct cli *cli, const json_t *run)
+{
+	json_t *list = cli_json_check(json_array()), *kept = cli_json_check(json_object()), *entry, *threads;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(run, "kept"), i, entry) {
+		name = protocol_str(entry, "hold");
+		if (*name)
+			cli_json_int(kept, name, protocol_int(kept, name) + protocol_int(entry, "threads"));
+	}
+	json_object_foreach(kept, name, threads)
+		add_hold(cli, list, name, threads);
+	for (i = 0; protocol_same_policy(cli, run) && i < cli->policy->n_holds; i++)
+		if (!json_object_get(kept, cli->policy->hold[i].name))
+			add_hold(cli, list, cli->policy->hold[i].name, NULL);
+	json_decref(kept);
+	return list;
 }
 
 static int release(struct protocol *p)

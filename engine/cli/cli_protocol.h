@@ -18,6 +18,11 @@ struct protocol {
 
 /* Walks the ledger once.  *ret has cli->ctx for parent. */
 int protocol_read(struct cli *cli, const struct protocol_query *q, struct protocol **ret, struct err *err) MMR_CHECKED;
+/* The holds of a run, [{name, because, threads}]: those that kept threads as its lines say, and, where the policy is the one of the run, those that
+ * were in force beside (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold. */
+json_t *protocol_holds(const struct cli *cli, const json_t *run);
+/* Is the policy at hand that of the run? */
+bool protocol_same_policy(const struct cli *cli, const json_t *run);
 
 /* Reading a document; an absent key counts as 0, "" and NULL. */
 uint64_t protocol_int(const json_t *obj, const char *key);

@@ -18,6 +18,7 @@ static struct plan *new_plan(void *ctx, const struct policy *policy, const struc
 	plan->rule = mem_array(plan, struct plan_rule, policy->n_rules + 1);
 	for (size_t i = 0; i < policy->n_rules; i++) {
 		plan->rule[i].rule = &policy->rule[i];
+		plan->rule[i].held = mem_array(plan, uint64_t, policy->n_holds + 1);
 		plan_times(&policy->rule[i], plan->taken_ms, &plan->rule[i].cut_ms, &plan->rule[i].floor_ms);
 	}
 	return plan;

@@ -38,6 +38,8 @@ int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope,
 
 	s->reason[reason]++;
 	pass->rule->reason[reason]++;
+	if (reason == KEPT_HOLD && t->hold >= 0)
+		pass->rule->held[t->hold]++;
 	if (verdict == PLAN_KEEP)
 		return 0;
 	if (pass->taken) {

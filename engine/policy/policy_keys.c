@@ -110,7 +110,7 @@ static const struct policy_key rule_keys[] = {
 	 .missing = "Give each rule a name of its own, such as `name: alarms`.", .example = "alarms",
 	 .about = "The name in plans, reports and the ledger. Letters, digits, `.`, `_`, `-`; unique."},
 	{.name = "description", .kind = KIND_NOTE, AT(policy_rule, description), .max = POLICY_NOTE_MAX, .also = "comment note text",
-	 .example = "Machine alarms lose their value within a quarter", .about = "Why the rule exists, for people."},
+	 .example = "Machine alarms lose their value within a quarter", .about = "Why the rule exists, for people; `explain` prints it."},
 	{.name = "match", .kind = KIND_SECTION, .section = &match_section, AT(policy_rule, match), .required = true,
 	 .also = "scope select selector where channels teams for",
 	 .missing = "Name teams or channels, such as `match: {team: accelerator}`; `match: {}` is the whole server.",
@@ -177,7 +177,7 @@ static const struct policy_key hold_keys[] = {
 	 .also = "to end till", .fallback = "open", .example = "2026-12-31",
 	 .about = "Up to this day (its end, UTC) or instant; `open`, or no `until`: without end."},
 	{.name = "because", .kind = KIND_NOTE, AT(policy_hold, because), .max = POLICY_NOTE_MAX, .also = "reason why description",
-	 .example = "\"file reference 17/26\"", .about = "The reason, for the report."},
+	 .example = "\"file reference 17/26\"", .about = "The reason; `explain` and `report` print it. The ledger has the name of a hold alone."},
 };
 static const struct policy_section hold_section = {
 	.name = "a hold", .title = "holds", KEYS(hold_keys), .size = sizeof(struct policy_hold),

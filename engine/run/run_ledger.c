@@ -216,29 +216,58 @@ int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, siz
 	return rc;
 }
 
-static int kept_line(struct run *run, const char *rule, enum plan_reason reason, uint64_t threads, struct err *err)
+/* Of a hold only its name: what an administrator gave as the reason stays in the policy, where it can be changed. */
+static int kept_line(struct run *run, const char *rule, enum plan_reason reason, const char *hold, uint64_t threads, struct err *err)
 {
 	struct ledger_entry e;
 
 	begin(&e, run, "kept");
 	ledger_str(&e, "rule", rule);
 	ledger_str(&e, "reason", plan_reason_name(reason));
+	if (hold)
+		ledger_str(&e, "hold", hold);
 	ledger_int(&e, "threads", (int64_t)threads);
 	return ledger_append(run->ledger, &e, err);
+}
+
+/* One for each hold of the policy that kept any; then one of what the ledger holds, or of a plan file. */
+static int kept_by_holds(struct run *run, const struct plan_rule *rule, struct err *err)
+{
+	uint64_t rest = rule->reason[KEPT_HOLD];
+	int rc = 0;
+
+	for (size_t i = 0; rule->held && i < run->policy->n_holds && rc == 0; i++) {
+		if (!rule->held[i])
+			continue;
+		rest -= rule->held[i];
+		rc = kept_line(run, rule->rule->name, KEPT_HOLD, run->policy->hold[i].name, rule->held[i], err);
+	}
+	return rc == 0 && rest ? kept_line(run, rule->rule->name, KEPT_HOLD, NULL, rest, err) : rc;
+}
+
+static int kept_by_rule(struct run *run, const struct plan_rule *rule, struct err *err)
+{
+	int rc = 0;
+
+	for (int r = KEPT_PINNED; r < PLAN_REASONS && rc == 0; r++) {
+		if (r == KEPT_HOLD)
+			rc = kept_by_holds(run, rule, err);
+		else if (r != KEPT_YOUNG && rule->reason[r])
+			rc = kept_line(run, rule->rule->name, (enum plan_reason)r, NULL, rule->reason[r], err);
+	}
+	return rc;
 }
 
 int run_line_kept(struct run *run, struct err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; run->plan && i < run->plan->n_rules; i++)
-		for (int r = KEPT_PINNED; r < PLAN_REASONS && rc == 0; r++)
-			if (r != KEPT_YOUNG && run->plan->rule[i].reason[r])
-				rc = kept_line(run, run->plan->rule[i].rule->name, (enum plan_reason)r, run->plan->rule[i].reason[r], err);
+	for (size_t i = 0; run->plan && i < run->plan->n_rules && rc == 0; i++)
+		rc = kept_by_rule(run, &run->plan->rule[i], err);
 	/* Kept while the run was at work: across rules. */
 	for (int r = KEPT_PINNED; r < PLAN_REASONS && rc == 0; r++)
 		if (run->report->kept[r])
-			rc = kept_line(run, "", (enum plan_reason)r, run->report->kept[r], err);
+			rc = kept_line(run, "", (enum plan_reason)r, NULL, run->report->kept[r], err);
 	return rc;
 }
 

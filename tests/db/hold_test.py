@@ -14,7 +14,7 @@ import traceback
 
 import e2e_lib as lib
 import oracle
-from e2e_faults import Bench, Skip, as_nobody, hand_over
+from e2e_faults import OLD, Bench, Skip, as_nobody, hand_over
 
 FOREVER = [{"name": "all", "match": {}, "keep": "forever"}]
 BIG = "64MiB"  # one bundle per team and month
@@ -172,6 +172,38 @@ def test_explain(bench):
     release(bench, {t.root.id})
     if json.loads(bench.call("explain", reply, "--json", code=0).out)["post"] != was:
         bench.fail("explain after the release is not as before")
+
+
+@test
+def test_names(bench):
+    """Explain and report name the holds of the policy with their reasons, and how many threads each kept; what a rule is for is told too."""
+    about, why = "Machine alarms lose their value within a quarter", "file reference 17/26"
+    bench.begin()
+    t = next(t for t in bench.roots() if len({p.user for p in t.posts}) == 1)
+    other = next(u for u in bench.roots() if u.channel != t.channel)
+    rules = [dict(OLD[0], description=about)]
+    holds = [{"name": "court", "match": {"channels": [t.channel]}, "because": why}, {"name": "quiet", "match": {"channels": [t.channel]}, "until": "1999-12-31", "because": "x"}]
+    bench.policy(rules, holds=holds)
+    hold(bench, {other.root.id}, via="admin")
+    for what in (t.channel, t.root.id):
+        doc = json.loads(bench.call("explain", what, "--json", code=0).out)
+        if doc["description"] != about or {"name": "court", "because": why} not in doc["holds"]:
+            bench.fail(f"explain {what}: {doc}")
+    post = doc["post"]
+    if (post["hold"], post["because"]) != ("court", why):
+        bench.fail(f"explain of a post: {post}")
+    bench.says(bench.call("explain", t.root.id, code=0), f"that is: {about}\n", f"hold court covers this channel, because: {why}\n", f"kept now, reason: hold (court, because: {why})")
+    bench.expect()
+    kept = {root for root, reason in bench.want.verdict.kept.items() if "hold" in reason}
+    bench.run(code=bench.want.code)
+    lines = [(e.get("hold"), e["threads"]) for e in lib.ledger(bench.copy.archive) if e["type"] == "kept" and e["reason"] == "hold"]
+    if other.root.id not in kept or sorted(lines, key=str) != [("court", len(kept) - 1), (None, 1)]:
+        bench.fail(f"the ledger says {lines}, wanted {len(kept)} in all")
+    if [(h["name"], h["because"], h["threads"]) for h in json.loads(bench.call("report", "last", "--json", code=0).out)["holds"]] != [("court", why, len(kept) - 1), ("quiet", "x", None)]:
+        bench.fail("report does not name the holds")
+    bench.says(bench.call("report", "last", code=0), f"hold court: {len(kept) - 1} thread", f", because: {why}\n", "hold quiet: in force, because: x\n")
+    if why in "".join(json.dumps(e) for e in lib.ledger(bench.copy.archive)):
+        bench.fail("the reason of a hold is in the ledger")
 
 
 @test

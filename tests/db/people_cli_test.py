@@ -68,7 +68,7 @@ def test_everything(pg):
     for path in files:
         w.put(path)
     names = {r[0]: r[1] for r in w.rows("SELECT id, username FROM users")}
-    p.policy("after: 90d", f"holds:\n  - {{name: case-9, match: {{users: [\"{names[held]}\"]}}, because: x}}")
+    p.policy("after: 90d", f"holds:\n  - {{name: case-9, match: {{users: [\"{names[held]}\"]}}, because: file 9/26}}")
     before = w.tables()
     untouched = dump.dump(w.db)
 
@@ -81,10 +81,12 @@ def test_everything(pg):
     check(p.document("plan", "--team", w.rows("SELECT name FROM teams WHERE deleteat = 0")[0][0])["departed_users"] is None, "plan --team")
     for word in (a, names[a], "@" + names[a]):
         check(p.document("explain", word)["result"] == "due", "explain due")
-    check("case-9" in p.call("explain", names[held]) and "due from" in p.call("explain", young), "explain")
+    doc = p.document("explain", names[held])
+    check((doc["hold"], doc["because"]) == ("case-9", "file 9/26"), f"explain: {doc}")
+    check("(case-9, because: file 9/26)" in p.call("explain", names[held]) and "due from" in p.call("explain", young), "explain")
     left = w.rows(f"SELECT deleteat FROM users WHERE id = '{held}'")[0][0]
     w.sql(f"UPDATE users SET deleteat = 0 WHERE id = '{held}'")
-    check("not taken: the account is active; also held by case-9\n" in p.call("explain", names[held]), "explain of a held account that is active")
+    check("not taken: the account is active; also held by case-9, because: file 9/26\n" in p.call("explain", names[held]), "explain of a held account that is active")
     w.sql(f"UPDATE users SET deleteat = {left} WHERE id = '{held}'")
     p.call("explain", "no.such.thing", code=1)
     p.call("explain", "@no.such.thing", code=1)
