@@ -269,7 +269,7 @@ static void take_now(struct run_expire *x)
 	}
 }
 
-static bool may_be_due(const struct ledger_published *p, int64_t now_ms)
+bool run_expire_may_be_due(const struct ledger_published *p, int64_t now_ms)
 {
 	if (p->expiry == LEDGER_EXPIRED || p->newest_ms > now_ms - RUN_EXPIRE_SETTLE_MS)
 		return false;
@@ -280,7 +280,7 @@ static bool may_be_due(const struct ledger_published *p, int64_t now_ms)
 static bool any_due(const struct run_expire *x)
 {
 	for (size_t i = 0; i < x->archive->n; i++)
-		if (may_be_due(&x->archive->bundle[i], x->report->now_ms))
+		if (run_expire_may_be_due(&x->archive->bundle[i], x->report->now_ms))
 			return true;
 	return false;
 }
@@ -362,7 +362,7 @@ int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err)
 	if ((rc = ledger_archive(ctx, run->store->ledger_dirfd, &a, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < a->n; i++)
-		if (may_be_due(&a->bundle[i], now_ms))
+		if (run_expire_may_be_due(&a->bundle[i], now_ms))
 			*ret_ms += BUNDLE_MS + (int64_t)(a->bundle[i].file_bytes / BYTES_A_MS);
 	return 0;
 }

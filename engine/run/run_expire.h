@@ -36,6 +36,10 @@ struct run_expire {
 	char **gone; size_t n_gone; /* rel_path of bundles whose file is removed and that no line says so of */
 	struct expire_gone { const struct ledger_published *p; size_t at; } *gone_of; /* each of them: at is its place in the report */
 };
+/* By the ledger alone: is the bundle worth a look?  False: its time has not come, it is gone, or a run had to do with it less than a day ago. */
+bool run_expire_may_be_due(const struct ledger_published *p, int64_t now_ms);
+/* By the rule as it is now: a longer time that was said later wins, a shorter one is for bundles to come.  Sets e->expires_ms, and e->state when it stays. */
+void run_expire_by_policy(const struct run_expire *x, struct run_expired *e);
 /* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,
  * whose state tells.  Negative: nothing can be decided (the database, a stop). */
 int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen,

@@ -123,23 +123,24 @@ static int read_head(struct run_expire *x, struct bundle_reader *r, const struct
 	return rc;
 }
 
-/* A longer time that was said later wins; a shorter one is for bundles to come. */
-static int look_at_policy(struct run_expire *x, struct run_expired *e)
+void run_expire_by_policy(const struct run_expire *x, struct run_expired *e)
 {
 	const struct policy_rule *rule = rule_named(x->policy, e->rule);
 	int64_t now_ms = x->report->now_ms, until_ms;
 
 	if (!rule)
-		return 0;
+		return;
 	if (!rule->has_keep_for) {
 		e->expires_ms = 0;
-		return stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
+		stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
+		return;
 	}
 	until_ms = run_expiry_after(e->from_ms, &rule->keep_for);
 	if (until_ms <= e->expires_ms)
-		return 0;
+		return;
 	e->expires_ms = until_ms;
-	return until_ms <= now_ms ? 0 : stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles longer now", rule->name));
+	if (until_ms > now_ms)
+		stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles longer now", rule->name));
 }
 
 /* ---- all of it ---- */
@@ -193,7 +194,7 @@ static int look_at_bundle(struct run_expire *x, const struct ledger_published *p
 		return rc;
 	if (held)
 		return stays(e, RUN_STAYS_HELD, e->hold = "the bundle is marked as held");
-	look_at_policy(x, e);
+	run_expire_by_policy(x, e);
 	if (e->state != RUN_EXPIRES)
 		return 0;
 	/* A hold lasts for years: what it keeps is not read back every night. */

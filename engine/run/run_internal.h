@@ -240,6 +240,17 @@ int run_late_since(struct run *run, int64_t since_ms, bool *ret, struct err *err
 /* Does a live post name a file again that one of those journals has? */
 int run_leftovers_named(struct run *run, bool *ret, struct err *err) MMR_CHECKED;
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
+/* What becomes of a bundle that an earlier run did not finish. */
+enum run_recovery {
+	RUN_RECOVER_LEAVE,                 /* nothing now: its sweep and its attachments are left to the next run that may delete */
+	RUN_RECOVER_CLOSE,                 /* nothing was deleted by it, or nothing is left to look by: it is done, the plan decides anew */
+	RUN_RECOVER_SETTLE,                /* deletes nothing more: swept, unlinked, done */
+	RUN_RECOVER_PURGE,                 /* its delete goes on */
+};
+enum run_recovery run_recovery_of(const struct run *run, const struct ledger_bundle *b);
+/* Is a bundle of the last run that deleted swept once more?  late: something has come since; closes: its open sweep can end now; look: threads may be
+ * back that no line names. */
+bool run_sweeps_again(const struct run *run, const struct ledger_bundle *b, bool late, bool closes, bool look);
 /* Who is due; a list that cannot be read refuses the whole run before anything is deleted. */
 int run_people_plan(struct run *run, struct err *err) MMR_CHECKED;
 int run_people(struct run *run, struct err *err) MMR_CHECKED;

@@ -71,21 +71,37 @@ static void take_stayed(struct run *run, const struct ledger_bundle *b, struct r
 		qsort(p->stayed, p->n_stayed, sizeof(mm_id), mm_id_cmp);
 }
 
+/* The rule of the bundle, when the policy is the one that it was archived under. */
+static const struct policy_rule *same_rule(const struct run *run, const struct ledger_bundle *b)
+{
+	return strcmp(b->policy_digest, run->policy_hex) == 0 ? run_find_rule(run, b->rule) : NULL;
+}
+
 /* A rule that no longer says the same may not delete any more. */
+enum run_recovery run_recovery_of(const struct run *run, const struct ledger_bundle *b)
+{
+	bool same = same_rule(run, b) != NULL;
+
+	if (b->purge_started && !b->waived && !run_deletes(run))
+		return RUN_RECOVER_LEAVE;
+	if (b->waived || (!b->purge_started && (!same || !run_deletes(run))))
+		return RUN_RECOVER_CLOSE;
+	return b->purged || !same ? RUN_RECOVER_SETTLE : RUN_RECOVER_PURGE;
+}
+
 static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "recover");
-	const struct policy_rule *rule = run_find_rule(run, b->rule);
-	bool same = strcmp(b->policy_digest, run->policy_hex) == 0 && rule;
-	struct run_purge p = {.name = b->bundle, .rule = rule, .snapshot_ms = b->snapshot_ms, .started = b->purge_started, .unfinished = true,
-			      .settle_only = b->purged || !same};
+	enum run_recovery what = run_recovery_of(run, b);
+	struct run_purge p = {.name = b->bundle, .rule = same_rule(run, b), .snapshot_ms = b->snapshot_ms, .started = b->purge_started, .unfinished = true,
+			      .settle_only = what == RUN_RECOVER_SETTLE};
 	struct purge_counts none = {.threads = 0};
 	struct receipt *receipt;
 	int rc;
 
-	if (b->purge_started && !b->waived && !run_deletes(run))
-		return 0; /* its sweep and its attachments are left to the next run that may delete */
-	if (b->waived || (!b->purge_started && (!same || !run_deletes(run))))
+	if (what == RUN_RECOVER_LEAVE)
+		return 0;
+	if (what == RUN_RECOVER_CLOSE)
 		return run_line_step(run, "bundle-done", b->bundle, &none, err);
 	if ((rc = reopen(run, ctx, b, &receipt, err)) < 0)
 		return err_prefix(err, "unfinished bundle %s", b->bundle);
@@ -93,8 +109,6 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 	p.receipt = receipt;
 	if (p.settle_only)
 		take_stayed(run, b, &p);
-	if (!same)
-		p.rule = NULL;
 	p.counts = &note(run, b)->purge;
 	if (!p.settle_only)
 		run_index_wait(run, run_index_add(run, receipt)); /* what is deleted can be found: that run may have ended before it came to this one */
@@ -296,6 +310,11 @@ static int sweep_closes(struct run *run, const struct ledger_bundle *b, bool *re
 	return 0;
 }
 
+bool run_sweeps_again(const struct run *run, const struct ledger_bundle *b, bool late, bool closes, bool look)
+{
+	return run_deletes(run) && sweeps_again(b) && (late || closes || look);
+}
+
 /* look: threads of it may be back that no line names. */
 static int sweep_again(struct run *run, const struct ledger_bundle *b, bool look, struct err *err)
 {
@@ -334,7 +353,7 @@ static int sweep_last_run(struct run *run, const struct ledger_state *st, struct
 
 		if (!sweeps_again(b))
 			continue;
-		if ((rc = sweep_closes(run, b, &closes, err)) == 0 && (late || closes || look))
+		if ((rc = sweep_closes(run, b, &closes, err)) == 0 && run_sweeps_again(run, b, late, closes, look))
 			rc = sweep_again(run, b, look, err);
 	}
 	if (rc == 0)
