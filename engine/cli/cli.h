@@ -168,6 +168,8 @@ void cli_option_usage(const struct cli_option *o, char ret[64]);
 
 /* "" for one, "s" for any other number. */
 const char *cli_s(uint64_t n);
+/* "1 thread", "2 threads". */
+const char *cli_count(void *ctx, uint64_t n, const char *one);
 /* A copy that a terminal shows and never obeys: control, format (bidi, zero width), private and unassigned characters, line
  * separators, piles of combining marks and bytes that are not UTF-8 become \x1b, \u{202e}.  Never fails. */
 char *cli_safe_len(void *ctx, const char *text, size_t len);

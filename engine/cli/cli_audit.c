@@ -241,13 +241,13 @@ void cli_audit_stats(const struct cli *cli, const struct audit *a)
 {
 	const struct audit_stats *s = audit_stats(a);
 	char bytes[TIME_TEXT];
+	void *ctx = cli->ctx;
 
 	if (!cli->verbose)
 		return;
 	bytes_format(s->bytes, bytes);
-	fprintf(stderr, "mmretain: read %llu of %llu bundles, %llu frames, %s, %llu rows; %llu bundles without index\n",
-		(unsigned long long)s->bundles_read, (unsigned long long)s->bundles, (unsigned long long)s->frames, bytes,
-		(unsigned long long)s->rows, (unsigned long long)s->bundles_without_index);
+	fprintf(stderr, "mmretain: read %llu of %s, %s, %s, %s; %s without index\n", (unsigned long long)s->bundles_read, cli_count(ctx, s->bundles, "bundle"),
+		cli_count(ctx, s->frames, "frame"), bytes, cli_count(ctx, s->rows, "row"), cli_count(ctx, s->bundles_without_index, "bundle"));
 }
 
 const char *cli_missing_text(void *ctx, const struct ledger_published *first, size_t n)

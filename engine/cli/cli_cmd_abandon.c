@@ -55,7 +55,7 @@ static void print_text(const struct cli *cli, const struct run_abandoned *b)
 {
 	printf("bundle    %s\n", cli_safe(cli->ctx, b->rel_path));
 	printf("found     %s: %s\n", b->found, cli_safe(cli->ctx, b->why));
-	printf("archived  %llu threads, %llu posts, by rule %s\n", (unsigned long long)b->threads, (unsigned long long)b->posts, cli_safe(cli->ctx, b->rule));
+	printf("archived  %s, %s, by rule %s\n", cli_count(cli->ctx, b->threads, "thread"), cli_count(cli->ctx, b->posts, "post"), cli_safe(cli->ctx, b->rule));
 	if (b->deleting)
 		printf("deleted   not finished: of these threads some are gone, and the others are for the next plan\n");
 	printf("ids       %s\n", ids_text(b));

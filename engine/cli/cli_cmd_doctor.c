@@ -179,7 +179,7 @@ static void check_names(struct doctor *d)
 		fail(d, "names", &err);
 	}
 	if (!found.n)
-		good(d, "names", "every name of the policy is in the database; %zu of %zu channels have no rule", result.ungoverned, result.channels);
+		good(d, "names", "every name of the policy is in the database; %zu of %zu channel%s without a rule", result.ungoverned, result.channels, cli_s(result.channels));
 }
 
 /* A run makes the same plan, and ends where it cannot: without the list, or without its rights. */
@@ -376,7 +376,7 @@ static void check_ledger(struct doctor *d)
 	else if (home == MM_HOME_OTHER)
 		warn(d, "ledger", "A run is refused; when the database was moved, restored or upgraded, run once with --moved-database.",
 		     "the last run into this archive was with database %s of system %s", state->database, state->system);
-	good(d, "ledger", "%llu lines, chain whole", (unsigned long long)state->entries);
+	good(d, "ledger", "%llu line%s, chain whole", (unsigned long long)state->entries, cli_s(state->entries));
 	check_not_back(d, state->last_ms);
 	if (state->open_run)
 		warn(d, "runs", "When it was interrupted, the next run takes it up.", "run %s is going on, or was interrupted; %zu bundle%s %s unfinished",

@@ -94,8 +94,8 @@ static int print_text(const struct cli *cli, const struct run_expire_report *rep
 			bytes += rep->bundle[i].bytes;
 		}
 	bytes_format(bytes, size);
-	printf("%llu bundle%s %s, %llu posts, %s; %llu past their time and still there, %llu not yet due\n", (unsigned long long)rep->count[which], cli_s(rep->count[which]),
-	       act ? "removed" : "to be removed", (unsigned long long)posts, size, (unsigned long long)(rep->n - rep->count[which]), (unsigned long long)rep->not_yet);
+	printf("%s %s, %s, %s; %llu past their time and still there, %llu not yet due\n", cli_count(cli->ctx, rep->count[which], "bundle"), act ? "removed" : "to be removed",
+	       cli_count(cli->ctx, posts, "post"), size, (unsigned long long)(rep->n - rep->count[which]), (unsigned long long)rep->not_yet);
 	return 0;
 }
 

@@ -116,7 +116,7 @@ static char *keep_text(void *ctx, const struct policy_rule *rule)
 		text = mem_strdup(ctx, "forever");
 	}
 	if (rule->has_limit && rule->limit_posts)
-		text = mem_printf(ctx, "%s, at most %llu posts per %s", text, (unsigned long long)rule->limit_posts,
+		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)rule->limit_posts, cli_s(rule->limit_posts),
 				  rule->per == PER_TEAM ? "team" : "channel");
 	if (rule->has_limit && rule->limit_bytes) {
 		bytes_format(rule->limit_bytes, bytes);

@@ -137,7 +137,7 @@ static void print_text(const struct cli *cli, const struct audit_export *x, cons
 	printf("%s: %llu thread%s, %llu post%s, %llu file%s", cli_safe(cli->ctx, x->out), (unsigned long long)sum->threads, cli_s(sum->threads),
 	       (unsigned long long)sum->posts, cli_s(sum->posts), (unsigned long long)sum->files, cli_s(sum->files));
 	if (sum->files_missing)
-		printf(", %llu files are not in the archive", (unsigned long long)sum->files_missing);
+		printf(", %llu file%s not in the archive", (unsigned long long)sum->files_missing, sum->files_missing == 1 ? " is" : "s are");
 	printf("\n");
 	if (x->pack) {
 		digest_hex(&sum->pack_sha256, hex);

@@ -110,7 +110,7 @@ static void print_text(struct cli *cli, const struct audit *a, const struct audi
 	else if (found->n == 0)
 		fprintf(stderr, "none from --offset %llu on: %llu hit%s in all\n", (unsigned long long)q->offset, (unsigned long long)found->seen, cli_s(found->seen));
 	else if (found->more) /* the rest is not read */
-		fprintf(stderr, "at least %llu hits; more: --offset %llu\n", (unsigned long long)found->seen, (unsigned long long)(q->offset + found->n));
+		fprintf(stderr, "at least %llu hit%s; more: --offset %llu\n", (unsigned long long)found->seen, cli_s(found->seen), (unsigned long long)(q->offset + found->n));
 	else
 		fprintf(stderr, "%llu hit%s\n", (unsigned long long)found->seen, cli_s(found->seen));
 }

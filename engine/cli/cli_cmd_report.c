@@ -213,8 +213,8 @@ static void departed(const struct report *rp)
 		if (protocol_bool(entry, "found_done"))
 			point(rp, 0, "", "  %s, by an earlier run that did not end", protocol_str(entry, "user"));
 		else
-			point(rp, 0, "", "  %s, %llu rows, person digest %s", protocol_str(entry, "user"),
-			      (unsigned long long)protocol_int(entry, "rows"), protocol_str(entry, "person_digest"));
+			point(rp, 0, "", "  %s, %s, person digest %s", protocol_str(entry, "user"), cli_count(rp->cli->ctx, protocol_int(entry, "rows"), "row"),
+			      protocol_str(entry, "person_digest"));
 	}
 }
 
@@ -232,7 +232,7 @@ static void expired(const struct report *rp)
 		bytes += protocol_int(entry, "file_bytes");
 	}
 	bytes_format(bytes, size);
-	point(rp, 0, "", "bundles past their time removed: %zu, %llu posts, %s", json_array_size(list), (unsigned long long)posts, size);
+	point(rp, 0, "", "bundles past their time removed: %zu, %llu post%s, %s", json_array_size(list), (unsigned long long)posts, cli_s(posts), size);
 	json_array_foreach(list, i, entry)
 		point(rp, 0, "", "  %s", protocol_str(entry, "rel_path"));
 }
@@ -300,8 +300,8 @@ static void erasures_of(const struct report *rp, const json_t *entry)
 			      protocol_str(one, "case"));
 			continue;
 		}
-		point(rp, 0, "", "  %s: one person erased, case %s, %llu rows; the rows digest is the same", protocol_str(one, "at"), protocol_str(one, "case"),
-		      (unsigned long long)protocol_int(one, "rows"));
+		point(rp, 0, "", "  %s: one person erased, case %s, %s; the rows digest is the same", protocol_str(one, "at"), protocol_str(one, "case"),
+		      cli_count(rp->cli->ctx, protocol_int(one, "rows"), "row"));
 		point(rp, 0, "", "  from then on %s", protocol_str(one, "rel_path"));
 		point(rp, 0, "", "  file SHA-256 %s", protocol_str(one, "file_digest"));
 	}
@@ -369,8 +369,8 @@ static void evidence(const struct report *rp)
 	point(rp, 0, "", "closing sweep: late threads put back: %llu, late rows removed: %llu",
 	      (unsigned long long)sum(rp, "sweep", "late_restored"), (unsigned long long)sum(rp, "sweep", "late_removed"));
 	if (sum(rp, "sweep", "found_threads"))
-		point(rp, 0, "", "of bundles that an earlier run left unfinished: %llu threads, %llu posts were gone already",
-		      (unsigned long long)sum(rp, "sweep", "found_threads"), (unsigned long long)sum(rp, "sweep", "found_posts"));
+		point(rp, 0, "", "of bundles that an earlier run left unfinished, gone already: %s, %s",
+		      cli_count(rp->cli->ctx, sum(rp, "sweep", "found_threads"), "thread"), cli_count(rp->cli->ctx, sum(rp, "sweep", "found_posts"), "post"));
 	if (sum(rp, "sweep", "open_xid"))
 		point(rp, 0, "", "a transaction of then had not ended: a later run swept again, or will");
 	point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own periods; "

@@ -151,6 +151,7 @@ static int print_bundles(const struct cli *cli, const struct run_report *rep, st
 static int print_text(const struct cli *cli, const struct run_report *rep, struct err *err)
 {
 	const struct purge_counts *c = &rep->total;
+	void *ctx = cli->ctx;
 	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, PLAN_KEEP);
 	const char *waited = protocol_waited(cli->ctx, (uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms);
 	char took[TIME_TEXT];
@@ -161,27 +162,23 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	bytes_format(rep->archived_bytes, bytes);
 	bytes_format(c->bytes_unlinked, freed);
 	if (rep->plan)
-		printf("due       %llu threads, %llu posts\n", (unsigned long long)rep->plan->due_threads,
-		       (unsigned long long)rep->plan->due_posts);
-	printf("archived  %llu threads, %llu posts, %s\n", (unsigned long long)rep->archived_threads,
-	       (unsigned long long)rep->archived_posts, bytes);
-	printf("deleted   %llu threads, %llu posts; %llu files, %s\n", (unsigned long long)c->threads,
-	       (unsigned long long)c->posts, (unsigned long long)c->blobs_unlinked, freed);
+		printf("due       %s, %s\n", cli_count(ctx, rep->plan->due_threads, "thread"), cli_count(ctx, rep->plan->due_posts, "post"));
+	printf("archived  %s, %s, %s\n", cli_count(ctx, rep->archived_threads, "thread"), cli_count(ctx, rep->archived_posts, "post"), bytes);
+	printf("deleted   %s, %s; %s, %s\n", cli_count(ctx, c->threads, "thread"), cli_count(ctx, c->posts, "post"), cli_count(ctx, c->blobs_unlinked, "file"), freed);
 	if (*kept)
 		printf("kept      %s\n", kept);
 	if (rep->gone_before)
 		printf("gone      %llu thread%s of the plan %s not there any more\n", (unsigned long long)rep->gone_before, cli_s(rep->gone_before),
 		       rep->gone_before == 1 ? "was" : "were");
 	if (c->late_restored || c->late_removed)
-		printf("late      %llu threads put back, %llu rows removed\n", (unsigned long long)c->late_restored,
-		       (unsigned long long)c->late_removed);
+		printf("late      %s put back, %s removed\n", cli_count(ctx, c->late_restored, "thread"), cli_count(ctx, c->late_removed, "row"));
 	cli_people_print_run(cli, rep->people);
-	cli_expire_print_run(rep->expire);
+	cli_expire_print_run(cli, rep->expire);
 	if (rep->recovered_bundles)
 		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles, cli_s(rep->recovered_bundles));
 	if (c->found_threads)
-		printf("          %llu threads, %llu posts of them had been deleted before\n", (unsigned long long)c->found_threads,
-		       (unsigned long long)c->found_posts);
+		printf("          deleted before: %s, %s of %s\n", cli_count(ctx, c->found_threads, "thread"), cli_count(ctx, c->found_posts, "post"),
+		       rep->recovered_bundles == 1 ? "it" : "them");
 	if (*waited)
 		printf("waited    %s\n", waited);
 	protocol_took(rep->ended_ms > rep->began_ms ? (uint64_t)(rep->ended_ms - rep->began_ms) : 0, took);

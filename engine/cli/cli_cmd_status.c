@@ -308,7 +308,7 @@ static int print_text(const struct status *st, struct err *err)
 	printf("archive %s: %llu bundle%s, %s; %s free\n", cli_safe(st->cli->ctx, st->cli->store->path),
 	       (unsigned long long)st->bundles, cli_s(st->bundles), bytes, free_bytes);
 	cli_mirror_state_print(st->cli, &st->mirror);
-	printf("ledger: %llu lines, chain whole\n", (unsigned long long)st->state->entries);
+	printf("ledger: %llu line%s, chain whole\n", (unsigned long long)st->state->entries, cli_s(st->state->entries));
 	if (json_array_size(st->protocol->runs)) {
 		printf("\n");
 		r = print_runs(st, err);

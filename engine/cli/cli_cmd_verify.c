@@ -375,14 +375,14 @@ static int print_text(const struct verify *v, struct err *err)
 		cli_table_bytes(t, e->size_bytes);
 		cli_table_text(t, !e->ok ? e->damage : e->lost ? mem_printf(v->cli->ctx, "ok, though %s", e->lost) : "ok");
 	}
-	printf("ledger: %llu lines, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
+	printf("ledger: %llu line%s, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries, cli_s(v->ledger_entries),
 	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
 	if (v->expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
 	cli_losses_print(v->cli, v->lost, v->n_lost);
 	cli_mirror_print(v->cli, v->mirror);
 	if (!v->cli->args->n_operands)
-		printf("case log: %llu lines, %s\n", (unsigned long long)v->access_entries, v->access.code < 0 ? "then damage" : "chain whole");
+		printf("case log: %llu line%s, %s\n", (unsigned long long)v->access_entries, cli_s(v->access_entries), v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
 		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain reindex` builds them again\n",
 		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale, (unsigned long long)v->index.unlisted,

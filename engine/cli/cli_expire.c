@@ -86,7 +86,7 @@ json_t *cli_expire_run_json(const struct run_expire_report *rep)
 	return obj;
 }
 
-void cli_expire_print_run(const struct run_expire_report *rep)
+void cli_expire_print_run(const struct cli *cli, const struct run_expire_report *rep)
 {
 	struct sums s;
 	char bytes[TIME_TEXT];
@@ -96,8 +96,8 @@ void cli_expire_print_run(const struct run_expire_report *rep)
 		return;
 	s = removed(rep);
 	bytes_format(s.bytes, bytes);
-	printf("expired   %llu bundle%s, %llu threads, %llu posts, %s\n", (unsigned long long)rep->count[RUN_EXPIRED], cli_s(rep->count[RUN_EXPIRED]),
-	       (unsigned long long)s.threads, (unsigned long long)s.posts, bytes);
+	printf("expired   %s, %s, %s, %s\n", cli_count(cli->ctx, rep->count[RUN_EXPIRED], "bundle"), cli_count(cli->ctx, s.threads, "thread"),
+	       cli_count(cli->ctx, s.posts, "post"), bytes);
 	if (rep->count[RUN_EXPIRED] == rep->n)
 		return;
 	printf("          past their time and still there: ");

@@ -17,6 +17,6 @@ int cli_overdue_of(struct cli *cli, bool *ret_known, struct cli_overdue *ret, st
 
 /* Of a run: null when the step was not reached. */
 json_t *cli_expire_run_json(const struct run_expire_report *rep);
-void cli_expire_print_run(const struct run_expire_report *rep);
+void cli_expire_print_run(const struct cli *cli, const struct run_expire_report *rep);
 
 #endif

@@ -72,7 +72,7 @@ static int print_users(const struct cli *cli, const struct people_plan *plan, st
 	printf("\n");
 	r = cli_table_print(t, err);
 	if (more)
-		printf("and %zu more accounts; -v shows them all\n", more);
+		printf("and %zu more account%s; -v shows them all\n", more, cli_s(more));
 	return r;
 }
 
@@ -217,9 +217,8 @@ void cli_people_print_run(const struct cli *cli, const struct people_report *r)
 {
 	if (!r)
 		return;
-	printf("departed  %llu account%s depersonalised, %llu rows; %llu picture%s, %llu file%s removed\n", (unsigned long long)r->done,
-	       cli_s(r->done), (unsigned long long)rows_of(r), (unsigned long long)r->total.pictures_gone, cli_s(r->total.pictures_gone),
-	       (unsigned long long)r->total.files_gone, cli_s(r->total.files_gone));
+	printf("departed  %s depersonalised, %s; %s, %s removed\n", cli_count(cli->ctx, r->done, "account"), cli_count(cli->ctx, rows_of(r), "row"),
+	       cli_count(cli->ctx, r->total.pictures_gone, "picture"), cli_count(cli->ctx, r->total.files_gone, "file"));
 	for (size_t i = 0; i < r->n_users; i++)
 		if (r->user[i].verdict != PEOPLE_DONE && r->user[i].verdict != PEOPLE_DUE)
 			printf("          %s: %s\n", r->user[i].id, people_verdict_text(r->user[i].verdict));

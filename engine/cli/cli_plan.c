@@ -263,7 +263,7 @@ static int print_scopes(const struct cli *cli, const struct plan *plan, struct e
 	printf("\n");
 	r = cli_table_print(t, err);
 	if (n > shown)
-		printf("and %zu more channels; -v shows them all\n", n - shown);
+		printf("and %zu more channel%s; -v shows them all\n", n - shown, cli_s(n - shown));
 	return r;
 }
 
@@ -273,9 +273,9 @@ static void print_strays(const struct mm_strays *s)
 
 	if (!n)
 		return;
-	printf("\n%llu damaged rows are left alone: %llu without a channel, %llu without a root, %llu without an original, "
+	printf("\n%llu damaged row%s left alone: %llu without a channel, %llu without a root, %llu without an original, "
 	       "%llu in another channel than their root, %llu with an odd time\n",
-	       (unsigned long long)n, (unsigned long long)s->no_channel, (unsigned long long)s->no_root,
+	       (unsigned long long)n, n == 1 ? " is" : "s are", (unsigned long long)s->no_channel, (unsigned long long)s->no_root,
 	       (unsigned long long)s->no_original, (unsigned long long)s->other_channel, (unsigned long long)s->odd_time);
 }
 
@@ -299,8 +299,7 @@ static int print_text(const struct cli *cli, const struct plan *plan, struct err
 	if (r < 0)
 		return r;
 	print_strays(&plan->strays);
-	printf("\ndue: %llu threads, %llu posts, %s\nplan digest %s\n", (unsigned long long)plan->due_threads,
-	       (unsigned long long)plan->due_posts, bytes, hex);
+	printf("\ndue: %s, %s, %s\nplan digest %s\n", cli_count(cli->ctx, plan->due_threads, "thread"), cli_count(cli->ctx, plan->due_posts, "post"), bytes, hex);
 	return 0;
 }
 

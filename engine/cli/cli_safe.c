@@ -72,3 +72,8 @@ const char *cli_s(uint64_t n)
 {
 	return n == 1 ? "" : "s";
 }
+
+const char *cli_count(void *ctx, uint64_t n, const char *one)
+{
+	return mem_printf(ctx, "%llu %s%s", (unsigned long long)n, one, cli_s(n));
+}

@@ -98,7 +98,7 @@ class Grants(unittest.TestCase):
           hashtags, filenames, fileids, hasreactions, ispinned, remoteid) VALUES ('{"l" * 26}', {now}, {now}, 0, 0, '{t.root.user}', '{t.channel}',
           '{t.root.id}', '', 'late', '', '{{}}', '', '[]', '[]', false, false, '')""")
         late = self.call("run", "--yes")
-        self.assertIn("late      1 threads put back", late.out)
+        self.assertIn("late      1 thread put back, 0 rows removed\n", late.out)
         self.assertEqual(self.ask(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}'"), "1")
 
     def test_4_nothing_else(self):

@@ -34,6 +34,15 @@ def words_of_help():
     return re.findall(r"^  ([a-z]+) +\S", text.split("commands:\n")[1].split("\n\n")[0], re.M)
 
 
+class Sources(unittest.TestCase):
+    def test_plurals(self):
+        """A number comes before a word that fits one of them too."""
+        bare = re.compile(r'%(?:llu|lld|zu|zd|u|d) (?:accounts|bundles|channels|entries|files|frames|hits|lines|pictures|posts|rows|rules|threads)\b')
+        found = [f"{p.name}:{n}" for p in sorted((SOURCE / "engine" / "cli").glob("*.c")) for n, line in enumerate(p.read_text(encoding="utf-8").split("\n"), 1)
+                 if bare.search(line)]
+        self.assertEqual(found, [])
+
+
 class EveryCommand(unittest.TestCase):
     def test_help(self):
         self.assertGreater(len(words_of_help()), 2)

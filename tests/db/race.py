@@ -576,7 +576,7 @@ class AfterACrash(Race):
         lines = [e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "sweep" and "found_threads" in e]
         self.assertEqual([sum(e[k] for e in lines) for k in ("found_threads", "found_posts")], [len(gone), sum(gone)])
         text = self.bench.call("report", "last").out
-        self.assertIn(f"{len(gone)} threads, {sum(gone)} posts were gone already", text)
+        self.assertIn("gone already: " + ", ".join(f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(gone), "thread"), (sum(gone), "post"))) + "\n", text)
         again = json.loads(self.bench.run(code=(0, 3)).out)
         self.assertEqual(again["found_deleted"], {"threads": 0, "posts": 0})
 

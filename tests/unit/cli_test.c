@@ -206,6 +206,16 @@ START_TEST(refuses)
 }
 END_TEST
 
+static const struct { uint64_t n; const char *want; } counts[] = {
+	{0, "0 threads"}, {1, "1 thread"}, {2, "2 threads"}, {11, "11 threads"}, {UINT64_MAX, "18446744073709551615 threads"},
+};
+
+START_TEST(count_of_things)
+{
+	ck_assert_str_eq(cli_count(ctx, counts[_i].n, "thread"), counts[_i].want);
+}
+END_TEST
+
 START_TEST(clock_words)
 {
 	int m = -1;
@@ -323,5 +333,6 @@ int main(void)
 	tcase_add_test(tables, tables_are_whole);
 	tcase_add_test(tables, texts_of_one_command);
 	tcase_add_test(tables, nearest_words);
+	tcase_add_loop_test(tables, count_of_things, 0, ARRAY_LEN(counts));
 	return suite_run(s);
 }
