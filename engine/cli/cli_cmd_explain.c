@@ -201,16 +201,6 @@ static json_t *post_json(const struct explain *x)
 	return obj;
 }
 
-static json_t *due_json(const struct plan *plan)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_int(obj, "threads", plan->due_threads);
-	cli_json_int(obj, "posts", plan->due_posts);
-	cli_json_int(obj, "bytes", plan->due_bytes);
-	return obj;
-}
-
 static json_t *holds_json(const struct plan_explain *e)
 {
 	json_t *list = cli_json_check(json_array());
@@ -242,7 +232,7 @@ static void put_winner(const struct explain *x, json_t *doc)
 	if (e->has_post)
 		cli_json_put(doc, "post", post_json(x));
 	if (x->plan)
-		cli_json_put(doc, "due", due_json(x->plan));
+		cli_json_put(doc, "due", cli_amounts_json(x->plan->due_threads, x->plan->due_posts, x->plan->due_bytes));
 	if (rule)
 		cli_json_put(doc, "reasons", cli_reasons_json(rule->reason));
 }

@@ -34,16 +34,6 @@ static int show_only(struct cli *cli, struct err *err)
 
 /* ---- JSON ---- */
 
-static json_t *amounts(uint64_t threads, uint64_t posts, uint64_t bytes)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_int(obj, "threads", threads);
-	cli_json_int(obj, "posts", posts);
-	cli_json_int(obj, "bytes", bytes);
-	return obj;
-}
-
 static json_t *bundle_json(const struct run_bundle *b)
 {
 	json_t *obj = cli_json_check(json_object());
@@ -60,7 +50,7 @@ static json_t *bundle_json(const struct run_bundle *b)
 	cli_json_int(obj, "files", b->blobs);
 	cli_json_int(obj, "bytes", b->file_bytes);
 	cli_json_int(obj, "raw_bytes", b->raw_bytes);
-	cli_json_put(obj, "deleted", amounts(b->purge.threads, b->purge.posts, b->purge.bytes_unlinked));
+	cli_json_put(obj, "deleted", cli_amounts_json(b->purge.threads, b->purge.posts, b->purge.bytes_unlinked));
 	return obj;
 }
 
@@ -93,9 +83,9 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_text(doc, "outcome", rep->outcome);
 	cli_json_time(doc, "began", rep->began_ms);
 	cli_json_time(doc, "ended", rep->ended_ms);
-	cli_json_put(doc, "due", plan ? amounts(plan->due_threads, plan->due_posts, plan->due_bytes) : json_null());
-	cli_json_put(doc, "archived", amounts(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
-	cli_json_put(doc, "deleted", amounts(rep->total.threads, rep->total.posts, rep->total.bytes_unlinked));
+	cli_json_put(doc, "due", plan ? cli_amounts_json(plan->due_threads, plan->due_posts, plan->due_bytes) : json_null());
+	cli_json_put(doc, "archived", cli_amounts_json(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
+	cli_json_put(doc, "deleted", cli_amounts_json(rep->total.threads, rep->total.posts, rep->total.bytes_unlinked));
 	cli_json_put(doc, "kept", cli_reasons_json(rep->kept));
 	cli_json_int(doc, "gone_before", rep->gone_before);
 	for (size_t i = 0; i < rep->n_bundles; i++)

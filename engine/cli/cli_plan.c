@@ -80,7 +80,7 @@ static int build(struct cli *cli, const struct ledger_state *ledger, struct plan
 
 /* ---- JSON ---- */
 
-static json_t *amounts(uint64_t threads, uint64_t posts, uint64_t bytes)
+json_t *cli_amounts_json(uint64_t threads, uint64_t posts, uint64_t bytes)
 {
 	json_t *obj = cli_json_check(json_object());
 
@@ -98,7 +98,7 @@ static json_t *rule_json(const struct plan_rule *rule)
 	cli_json_int(obj, "scopes", rule->scopes);
 	cli_json_time(obj, "cutoff", rule->cut_ms);
 	cli_json_time(obj, "floor", rule->floor_ms);
-	cli_json_put(obj, "due", amounts(rule->due_threads, rule->due_posts, rule->due_bytes));
+	cli_json_put(obj, "due", cli_amounts_json(rule->due_threads, rule->due_posts, rule->due_bytes));
 	cli_json_put(obj, "reasons", cli_reasons_json(rule->reason));
 	return obj;
 }
@@ -171,7 +171,7 @@ static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 	cli_json_text(doc, "database", plan->database);
 	cli_json_text(doc, "system_identifier", plan->system_identifier);
 	cli_json_digest(doc, "digest", &plan->digest);
-	cli_json_put(doc, "due", amounts(plan->due_threads, plan->due_posts, plan->due_bytes));
+	cli_json_put(doc, "due", cli_amounts_json(plan->due_threads, plan->due_posts, plan->due_bytes));
 	for (size_t i = 0; i < plan->n_rules; i++)
 		append(rules, rule_json(&plan->rule[i]));
 	cli_json_put(doc, "rules", rules);

@@ -12,6 +12,8 @@
 void cli_place(const struct cli *cli, const char **ret_team, const char **ret_channel);
 /* Connects, plans with the restrictions of the command line, prints the plan, its warnings and the guard that would stop a run. */
 int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err) MMR_CHECKED;
+/* {"threads": ..., "posts": ..., "bytes": ...} */
+json_t *cli_amounts_json(uint64_t threads, uint64_t posts, uint64_t bytes);
 /* {"age": 12, ...} of the reasons that occur. */
 json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS]);
 /* "pinned 3, flagged 1": the reasons of due threads, or those of kept ones; "" when none occurs. */
