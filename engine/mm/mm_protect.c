@@ -8,6 +8,21 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
+/* The threads of rows->roots with what guards them, one after the other; guards live in ctx. */
+static int fold_rows(void *ctx, struct mm_rows *rows, mm_fold_fn fn, void *payload, struct err *err)
+{
+	struct mm_guards *guards;
+	struct mm_fold *fold;
+	int r = mm_guards_read(ctx, rows->mm, rows->roots, &guards, err);
+
+	if (r < 0)
+		return r;
+	rows->guards = guards;
+	if ((r = mm_fold_new(ctx, &fold, err)) == 0 && (r = mm_rows_fold(rows, fold, err)) == 0)
+		r = mm_fold_run(fold, fn, payload, err);
+	return r;
+}
+
 struct page {
 	struct mm_idmap map;
 	unsigned *bits;
@@ -38,10 +53,7 @@ int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *
 	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = q};
 	struct page page = {.bits = ret_bits, .hold = ret_hold};
 	mm_id *id = mem_array(ctx, mm_id, n + 1);
-	struct mm_guards *guards;
-	struct mm_fold *fold;
 	struct db_array a;
-	int r;
 
 	db_array_init(&a, ctx);
 	mm_idmap_init(&page.map, ctx, sizeof *id);
@@ -57,15 +69,7 @@ int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *
 			ret_hold[i] = -1;
 	}
 	rows.roots = db_array_text(&a);
-	r = mm_guards_read(ctx, mm, rows.roots, &guards, err);
-	rows.guards = guards;
-	if (r == 0)
-		r = mm_fold_new(ctx, &fold, err);
-	if (r == 0)
-		r = mm_rows_fold(&rows, fold, err);
-	if (r == 0)
-		r = mm_fold_run(fold, take_thread, &page, err);
-	return r;
+	return fold_rows(ctx, &rows, take_thread, &page, err);
 }
 
 /* ---- one thread ---- */
@@ -93,8 +97,6 @@ int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const c
 	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = protect, .with_bytes = true};
 	struct one one = {.to = ret, .found = ret_found};
 	mm_id thread_root, channel;
-	struct mm_guards *guards;
-	struct mm_fold *fold;
 	struct db_array a;
 	int r;
 
@@ -102,14 +104,7 @@ int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const c
 	db_array_init(&a, ctx);
 	db_array_add(&a, root, strlen(root));
 	rows.roots = db_array_text(&a);
-	r = mm_guards_read(ctx, mm, rows.roots, &guards, err);
-	rows.guards = guards;
-	if (r == 0)
-		r = mm_fold_new(ctx, &fold, err);
-	if (r == 0)
-		r = mm_rows_fold(&rows, fold, err);
-	if (r == 0)
-		r = mm_fold_run(fold, take_one, &one, err);
+	r = fold_rows(ctx, &rows, take_one, &one, err);
 	if (r == 0 && *ret_found && (r = mm_post_root(mm, root, thread_root, channel, err)) == 0)
 		memcpy(ret->channel_id, channel, sizeof channel);
 	return r;
