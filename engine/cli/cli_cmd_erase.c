@@ -1,6 +1,7 @@
 /*
  * cli_cmd_erase.c - one person out of the bundles.
  */
+#include <errno.h>
 #include <string.h>
 
 #include <mmretain/catalog.h>
@@ -103,6 +104,8 @@ static int open_archive(struct erase *e, struct err *err)
 	}
 	if (!no_policy)
 		r = cli_load_policy(cli, err);
+	if (r < 0 && !path && err->sys_errno == ENOENT)
+		return err_hint(err, "Name a policy with -c FILE; or the archive root with --archive FOLDER, and `--without policy` when no hold of any policy concerns this person.");
 	if (r == 0)
 		r = path ? store_open(cli->ctx, path, /* writable= */ true, &cli->store, err) : cli_open_store(cli, /* writable= */ true, err);
 	return r;

@@ -428,10 +428,10 @@ static int report_run(struct cli *cli, const char *run, struct err *err)
 	bool last = strcmp(run, "last") == 0;
 	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1};
 	struct protocol *p = NULL;
-	int r = cli_load_policy(cli, err);
+	int r = cli_open_archive(cli, /* writable= */ false, err);
 
-	if (r == 0)
-		r = cli_open_store(cli, /* writable= */ false, err);
+	if (r == 0 && !cli->policy && cli_given(cli, OPT_CONFIG)) /* for the reasons of holds */
+		r = cli_load_policy(cli, err);
 	if (r == 0)
 		r = protocol_read(cli, &q, &p, err);
 	if (r < 0)

@@ -76,6 +76,17 @@ class EveryCommand(unittest.TestCase):
                 self.assertEqual(done.stderr.count("mmretain: error: "), 1)
                 self.assertIn("/nonexistent/policy.yaml", done.stderr)
 
+    def test_missing_policy_names_the_other_way(self):
+        """Where the archive root can be named instead, the hint says so."""
+        found = 0
+        operands = {"abandon": ["x"], "report": ["last"], "show": ["x"], "hold": ["list"]}
+        for word in words_of_help():
+            if "--archive FOLDER" in run("help", word).stdout:
+                with self.subTest(word):
+                    found += 1
+                    self.assertRegex(run(word, "-c", "/nonexistent/policy.yaml", *operands.get(word, [])).stderr, r"\n  hint: .*--archive FOLDER")
+        self.assertGreater(found, 8)
+
     def test_no_colours_without_a_terminal(self):
         for word in words_of_help():
             self.assertNotIn("\033", run(word, "--help").stdout)
