@@ -173,3 +173,36 @@ int catalog_reindex(const struct store *store, bool all, struct catalog_totals *
 	*ret = sum;
 	return 0;
 }
+
+static int look_at(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
+{
+	struct reindex *r = payload;
+	void *tmp auto_mem = mem_context(NULL, "reindex");
+	struct catalog_side *side;
+
+	r->sum->bundles++;
+	r->sum->bundle_bytes += size_bytes;
+	r->sum->index_bytes += file_bytes(r->store, side_rel_path(tmp, rel_path));
+	if (!side_wanted(r->store, rel_path))
+		r->sum->small++;
+	else if (r->all || side_open(tmp, r->store, rel_path, &side, err) < 0)
+		r->sum->built++;
+	err_clear(err);
+	progress_update(r->progress, "reindex", r->sum->bundles, r->total, "bundles");
+	return 0;
+}
+
+int catalog_reindex_look(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
+{
+	struct catalog_totals sum = {0};
+	struct reindex r = {.store = store, .all = all, .sum = &sum, .progress = progress};
+	int rc = store_each_bundle(store, count_one, &r.total, err);
+
+	if (!rc)
+		rc = store_each_bundle(store, look_at, &r, err);
+	if (rc)
+		return rc;
+	sum.index_bytes += file_bytes(store, CATALOG_NAME);
+	*ret = sum;
+	return 0;
+}

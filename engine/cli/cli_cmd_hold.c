@@ -18,6 +18,7 @@
 struct hold {
 	struct cli *cli;
 	struct ledger *ledger;       /* NULL: only looked at */
+	bool dry;                    /* say what would be done */
 	struct ledger_state *state;
 	mm_id *id; size_t n;         /* the operands, sorted, each once; of `add` and `release` the threads that they belong to */
 	struct cli_hold_id *named; size_t n_named; /* of `add` and `release`: the operands */
@@ -220,6 +221,7 @@ static int print_json(const struct hold *h, const char *key, const mm_id *done, 
 	cli_json_put(doc, strcmp(key, "held") == 0 ? "already" : "still_held", already);
 	cli_json_put(doc, "named", named_json(h));
 	cli_json_text(doc, "case", h->case_id);
+	cli_json_bool(doc, "done", !h->dry);
 	return cli_json_print(doc, err);
 }
 
@@ -244,7 +246,7 @@ static void print_added(const struct hold *h, const struct cli_hold_id *id)
 		printf("%s is held already", id->root);
 		print_cases(h, id->root, NULL);
 	} else {
-		printf("%s is held", id->root);
+		printf("%s %s held", id->root, h->dry ? "would be" : "is");
 		if (ledger_held_first(h->state, id->root)) {
 			printf(", also");
 			print_cases(h, id->root, NULL);
@@ -265,8 +267,8 @@ static int add(struct hold *h, struct err *err)
 	for (size_t i = 0; i < h->n; i++)
 		if (!ledger_held_for(h->state, h->id[i], h->case_id))
 			memcpy(new[n++], h->id[i], sizeof(mm_id));
-	r = run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
-	if (r == 0)
+	r = h->dry ? 0 : run_line_hold(h->ledger, h->cli->ctx, (const mm_id *)new, n, h->case_id, "admin", err);
+	if (r == 0 && !h->dry)
 		cli_mirror_send(h->cli);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "held", (const mm_id *)new, n, err);
@@ -290,10 +292,10 @@ static int refuse_not_held(const struct hold *h, const struct cli_hold_id *id, s
 static void print_released(const struct hold *h, const struct cli_hold_id *id)
 {
 	if (is_held_by_another(h, id->root)) {
-		printf("%s is not held for this case any more, but", id->root);
+		printf("%s %s held for this case any more, but", id->root, h->dry ? "would not be" : "is not");
 		print_cases(h, id->root, h->case_id);
 	} else {
-		printf("%s is not held any more", id->root);
+		printf("%s %s held any more", id->root, h->dry ? "would not be" : "is not");
 	}
 	if (strcmp(id->asked, id->root) != 0)
 		printf(": the thread of %s", id->asked);
@@ -307,8 +309,8 @@ static int release(struct hold *h, struct err *err)
 	for (size_t i = 0; i < h->n_named; i++)
 		if (!ledger_held_for(h->state, h->named[i].root, h->case_id))
 			return refuse_not_held(h, &h->named[i], err);
-	r = run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
-	if (r == 0)
+	r = h->dry ? 0 : run_line_release(h->ledger, h->cli->ctx, (const mm_id *)h->id, h->n, h->case_id, err);
+	if (r == 0 && !h->dry)
 		cli_mirror_send(h->cli);
 	if (r < 0 || h->cli->json)
 		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
@@ -421,7 +423,7 @@ static int open_state(struct hold *h, bool writes, int (*threads)(struct hold *h
 
 	if (r == 0 && threads)
 		r = threads(h, err);
-	if (r == 0 && writes)
+	if (r == 0 && writes && !h->dry)
 		r = ledger_open(cli->ctx, cli->store->ledger_dirfd, &h->ledger, err);
 	return r < 0 ? r : ledger_fold(cli->ctx, cli->store->ledger_dirfd, &h->state, err);
 }
@@ -432,7 +434,7 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		{"list", list, NULL, false}, {"history", history, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
 	};
 	const char *word = cli->args->operand[0];
-	struct hold h = {.cli = cli};
+	struct hold h = {.cli = cli, .dry = cli_given(cli, OPT_DRY_RUN)};
 	size_t i = 0;
 	int r;
 

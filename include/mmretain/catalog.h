@@ -39,6 +39,8 @@ struct catalog_totals {
  * that cannot be read is counted in failed and warned about. */
 int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,
 		    struct err *err) MMR_CHECKED;
+/* What that would build, by the indexes alone: no bundle is read, so failed stays 0.  Changes nothing. */
+int catalog_reindex_look(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err) MMR_CHECKED;
 
 /* ---- removing (catalog_forget.c): one at a time among all processes, as writing, by store_lock_indexes ---- */
 

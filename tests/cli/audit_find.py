@@ -321,6 +321,26 @@ class Indexes(Archive, unittest.TestCase):
                 self.assertLess(os.path.getsize(catalog), 1 << 22)
         self.mmretain("reindex", "--all")
 
+    def test_reindex_looked_at(self):
+        """With -n it says how many indexes it would build, and builds none."""
+        def looked(*words):
+            before = {p: os.stat(p).st_ino for p in (*self.sidecars(), os.path.join(self.root, "catalog.sqlite"))}
+            doc = json.loads(self.mmretain("reindex", "-n", "--json", *words).stdout)
+            self.assertEqual({p: os.stat(p).st_ino for p in before}, before)
+            self.assertEqual((doc["done"], doc["bundles"], doc["small"], doc["failed"]), (False, 3, 0, 0))
+            return doc["built"]
+
+        self.mmretain("reindex", "--all")
+        paths = self.sidecars()
+        self.assertEqual((looked(), looked("--all")), (0, 3))
+        os.unlink(paths[0])
+        self.assertEqual(looked(), 1)
+        write(paths[1], b"nonsense")
+        self.assertEqual(looked(), 2)
+        self.assertRegex(self.mmretain("reindex", "-n").stdout, r"^3 bundles \(.*\), 2 index files to be built, 0 small bundles read into the catalog alone, indexes now ")
+        self.assertEqual(json.loads(self.mmretain("reindex", "--json").stdout)["built"], 2)
+        self.assertEqual(looked(), 0)
+
     def test_bundle_that_is_gone(self):
         """An answer without one of the bundles says so, every time, until the catalog is built without it."""
         path = self.sidecars()[0].replace(".idx", ".tar.zst")

@@ -93,16 +93,20 @@ class Keys(exit_codes.Base):
         self.document("report", "last", skip=WORDS | LINES)
         self.document("verify", "--mirror", "sums")
         self.document("fetch", "-n")
+        looked = self.document("reindex", "--all", "-n")
         totals = self.document("reindex", "--all")
+        self.assertEqual((looked["done"], totals["done"]), (False, True))
+        self.assertEqual([looked[k] for k in ("bundles", "built", "small", "failed", "bundle_bytes")], [totals[k] for k in ("bundles", "built", "small", "failed", "bundle_bytes")])
         self.assertGreater(totals["small"], 0)
         self.assertEqual(totals["built"] + totals["small"], totals["bundles"])
         self.call(0, "reindex", "--all", out=rf"^{totals['bundles']} bundles? \(.*\), {totals['built']} index files? built, {totals['small']} small bundles? read into the catalog alone")
+        self.call(0, "reindex", "-n", out=rf"^{totals['bundles']} bundles? \(.*\), 0 index files to be built, ")
         thread = self.document("find", *CASE, "--after", "2000-01-01")["hits"][0]["thread"]
         self.document("export", thread, "--out", os.path.join(self.copy.where, "page.html"), *CASE)
         self.document("export", thread, "--out", os.path.join(self.copy.where, "pack.zip"), *CASE)
         self.document("report", "--access", skip=WORDS | LINES)
         self.document("restore", thread, "-n", *CASE, code=(0, 2))
-        for words in (("add", thread), ("list",), ("release", thread)):
+        for words in (("add", thread, "-n"), ("add", thread), ("list",), ("release", thread, "-n"), ("release", thread)):
             self.document("hold", *words, *CASE[:2])
         self.document("hold", "history")
         self.document("expire", "-n", code=tuple(range(20)))

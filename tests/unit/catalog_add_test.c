@@ -190,6 +190,31 @@ START_TEST(reindex_after_a_killed_writer)
 }
 END_TEST
 
+/* What a reindex would build, and neither catalog nor index is there afterwards that was not before. */
+START_TEST(reindex_looked_at)
+{
+	const char *large = bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX);
+	struct catalog_totals sum;
+
+	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), &err), 0);
+	ino_t before = inode();
+	ck_assert_int_eq(truncate(talloc_asprintf(ctx, "%s/%s", path, large), WITHOUT_SIDE_BYTES), 0); /* no bundle is read */
+	for (int all = 0; all < 2; all++) {
+		ck_assert_int_eq(catalog_reindex_look(store, all, &sum, NULL, &err), 0);
+		ck_assert_uint_eq(sum.bundles, 2);
+		ck_assert_uint_eq(sum.built, 1);
+		ck_assert_uint_eq(sum.small, 1);
+		ck_assert_uint_eq(sum.failed, 0);
+		ck_assert_uint_gt(sum.bundle_bytes, WITHOUT_SIDE_BYTES);
+		ck_assert_uint_gt(sum.index_bytes, 0);
+		ck_assert_int_eq(err.code, 0);
+	}
+	ck_assert_uint_eq(inode(), before);
+	ck_assert_int_eq(listed(), 1);
+	ck_assert_int_ne(access(talloc_asprintf(ctx, "%s/%s", path, side_rel_path(ctx, large)), F_OK), 0);
+}
+END_TEST
+
 /* Of a file that goes no index is made any more, and what there is of it is forgotten although it is still there. */
 START_TEST(forget_one_that_is_there)
 {
@@ -218,6 +243,7 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, catalog_that_is_none);
 	tcase_add_test(t, reindex_beside_a_writer);
 	tcase_add_test(t, reindex_after_a_killed_writer);
+	tcase_add_test(t, reindex_looked_at);
 	tcase_add_test(t, forget_one_that_is_there);
 	return t;
 }
