@@ -14,6 +14,7 @@ struct report {
 	struct cli *cli;
 	json_t *doc;
 	const json_t *begin, *plan, *end, *totals;
+	const char *rule, *team;   /* of a part of the run; "": all */
 };
 
 static void MMR_PRINTF(4, 5) point(const struct report *rp, int number, const char *label, const char *fmt, ...)
@@ -94,6 +95,8 @@ static void who_and_when(const struct report *rp)
 	      known(protocol_str(rp->begin, "host")));
 	point(rp, 0, "", "database %s, system identifier %s", known(protocol_str(rp->begin, "database")),
 	      known(protocol_str(rp->begin, "system_identifier")));
+	if (*rp->rule || *rp->team)
+		point(rp, 0, "", "only%s%s%s%s: what else the run did is left out", *rp->rule ? " rule " : "", rp->rule, *rp->team ? " team " : "", rp->team);
 	protocol_took(protocol_int(rp->end, "duration_ms"), took);
 	local_time(began, from, sizeof(from));
 	local_time(ended, to, sizeof(to));
@@ -159,8 +162,10 @@ static void rules(const struct report *rp)
 		      threads_text(ctx, protocol_int(rule, "due_threads"), protocol_int(rule, "due_parts")));
 		scopes += n;
 	}
-	point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships",
-	      (unsigned long long)scopes, cli_s(scopes));
+	if (*rp->team)
+		point(rp, 5, "scope", "messages with their files, reactions and memberships; of how many channels is not recorded by team");
+	else
+		point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships", (unsigned long long)scopes, cli_s(scopes));
 	cut_offs(rp);
 }
 
@@ -284,7 +289,7 @@ static void result(const struct report *rp)
 		any = true;
 	}
 	if (!any)
-		point(rp, 8, "kept", "nothing");
+		point(rp, 8, "kept", "%s", *rp->team ? "not recorded by team" : "nothing");
 	holds(rp);
 }
 
@@ -384,7 +389,8 @@ static void outcome(const struct report *rp)
 		 gone = protocol_int(json_object_get(rp->totals, "deleted"), "threads");
 	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
 
-	uint64_t before = protocol_int(rp->end, "gone_threads"), left = due > gone + before ? due - gone - before : 0;
+	/* Of which rule or team those were that had gone before is not recorded. */
+	uint64_t before = *rp->rule || *rp->team ? 0 : protocol_int(rp->end, "gone_threads"), left = due > gone + before ? due - gone - before : 0;
 
 	if (rp->plan)
 		point(rp, 13, "left", "%llu of the threads that were due%s", (unsigned long long)left,
@@ -408,8 +414,14 @@ static int print_report(struct cli *cli, json_t *doc, struct err *err)
 {
 	struct report rp = {.cli = cli, .doc = doc, .begin = json_object_get(doc, "begin"), .plan = json_object_get(doc, "plan"),
 			    .end = json_object_get(doc, "end"), .totals = json_object_get(doc, "totals")};
+	const json_t *restricted = json_object_get(doc, "restricted");
+
+	rp.rule = protocol_str(restricted, "rule");
+	rp.team = protocol_str(restricted, "team");
 
 	cli_json_put(doc, "holds", protocol_holds(cli, doc));
+	if (!restricted)
+		cli_json_put(doc, "restricted", json_null());
 	if (cli->json)
 		return cli_json_print(json_incref(doc), err);
 	printf("%sDeletion protocol%s\n\n", cli_tint(cli->color, CLI_BOLD), cli_tint(cli->color, CLI_PLAIN));
@@ -423,10 +435,20 @@ static int print_report(struct cli *cli, json_t *doc, struct err *err)
 	return 0;
 }
 
+/* An empty answer to a misspelt name would read as if nothing had been deleted. */
+static int restrict_to(json_t *doc, const struct protocol_query *q, struct err *err)
+{
+	if ((!q->rule && !q->team) || protocol_restrict(doc, q))
+		return 0;
+	err_set(err, ERR_NOT_FOUND, "run %s has nothing of%s%s%s%s", protocol_str(doc, "run"), q->rule ? " rule " : "", q->rule ? q->rule : "", q->team ? " team " : "",
+		q->team ? q->team : "");
+	return err_hint(err, "Without the restriction the report shows its rules, and its bundles with the team in their names.");
+}
+
 static int report_run(struct cli *cli, const char *run, struct err *err)
 {
 	bool last = strcmp(run, "last") == 0;
-	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1};
+	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1, .rule = cli->args->value[OPT_RULE], .team = cli->args->value[OPT_TEAM]};
 	struct protocol *p = NULL;
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 
@@ -442,11 +464,19 @@ static int report_run(struct cli *cli, const char *run, struct err *err)
 		err_set(err, ERR_NOT_FOUND, "the ledger has no run \"%s\"", run);
 		return err_hint(err, "`mmretain status` lists the last runs.");
 	}
+	if ((r = restrict_to(json_array_get(p->runs, 0), &q, err)) < 0)
+		return r;
 	return print_report(cli, json_array_get(p->runs, 0), err);
 }
 
 int cli_cmd_report(struct cli *cli, struct err *err)
 {
+	bool part = cli_given(cli, OPT_RULE) || cli_given(cli, OPT_TEAM);
+
+	if (cli_given(cli, OPT_ACCESS) && part) {
+		err_set(err, ERR_USAGE, "the case log knows no rules and no teams");
+		return err_hint(err, "Leave --rule and --team out, or --access.");
+	}
 	if (cli_given(cli, OPT_ACCESS))
 		return cli_print_access(cli, err);
 	if (cli->args->n_operands == 0) {

@@ -15,6 +15,7 @@ struct reader {
 	struct protocol *out;
 	uint64_t recovered;  /* torn lines met since the last run began */
 	json_t *parts;       /* names of bundles of parts of threads, whichever run has published them */
+	json_t *rules;       /* name of a bundle: its rule, likewise */
 };
 
 uint64_t protocol_int(const json_t *obj, const char *key)
@@ -135,10 +136,21 @@ static json_t *fields_of(const json_t *line)
 	return copy;
 }
 
-static void note_parts(struct reader *rd, const char *type, const json_t *line)
+static void note_bundle(struct reader *rd, const char *type, const json_t *line)
 {
-	if (protocol_bool(line, "parts") && (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0))
+	if (strcmp(type, "published") != 0 && strcmp(type, "waived") != 0)
+		return;
+	if (protocol_bool(line, "parts"))
 		cli_json_bool(rd->parts, protocol_str(line, "bundle"), true);
+	cli_json_text(rd->rules, protocol_str(line, "bundle"), protocol_str(line, "rule"));
+}
+
+static void put_rule(const struct reader *rd, json_t *entry)
+{
+	const char *rule = protocol_str(rd->rules, protocol_str(entry, "bundle"));
+
+	if (*rule)
+		cli_json_text(entry, "rule", rule);
 }
 
 static void take_bundle_line(const struct reader *rd, json_t *doc, const char *type, json_t *line)
@@ -147,6 +159,7 @@ static void take_bundle_line(const struct reader *rd, json_t *doc, const char *t
 
 	if (protocol_bool(rd->parts, protocol_str(line, "bundle")))
 		cli_json_bool(entry, "parts", true);
+	put_rule(rd, entry);
 	if (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0) {
 		json_t *fields = fields_of(line);
 
@@ -167,11 +180,12 @@ static bool is_expiry(const char *type)
 	return strcmp(type, "expiring") == 0 || strcmp(type, "expired") == 0 || strcmp(type, "expiry-withdrawn") == 0;
 }
 
-static void take_expired(json_t *doc, json_t *line)
+static void take_expired(const struct reader *rd, json_t *doc, json_t *line)
 {
 	json_t *fields = fields_of(line);
 
 	cli_json_put(fields, "bundle", json_incref(json_object_get(line, "bundle")));
+	put_rule(rd, fields);
 	if (json_array_append_new(json_object_get(doc, "expired"), fields) < 0)
 		mem_check(NULL);
 }
@@ -184,7 +198,7 @@ static void take_run_line(const struct reader *rd, json_t *doc, const char *type
 	cli_json_put(ledger, "last_hash", json_incref(json_object_get(line, "hash")));
 	if (is_expiry(type)) {
 		if (strcmp(type, "expired") == 0)
-			take_expired(doc, line);
+			take_expired(rd, doc, line);
 	} else if (json_object_get(line, "bundle")) {
 		take_bundle_line(rd, doc, type, line);
 	} else if (strcmp(type, "run-begin") == 0) {
@@ -252,7 +266,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
 	rd->out->entries = seq;
 	take_fate(rd, type, line);
-	note_parts(rd, type, line);
+	note_bundle(rd, type, line);
 	rd->recovered += strcmp(type, "recovered") == 0;
 	if (*run && (!rd->query->run || strcmp(run, rd->query->run) == 0)) {
 		doc = find_run(rd, run);
@@ -322,6 +336,73 @@ static void add_totals(json_t *doc)
 	cli_json_put(doc, "totals", totals);
 }
 
+/* ---- a part of a run ---- */
+
+/* mmr1-<team>-<month of expiry>-<number>-<digits>...: a team's name may have hyphens and digits. */
+static bool is_of_team(const char *bundle, const char *team)
+{
+	static const char format[] = "mmr1-", digits[] = "0123456789";
+	size_t len = strlen(team), month;
+	const char *p = bundle;
+
+	if (strncmp(p, format, strlen(format)) != 0 || strncmp(p += strlen(format), team, len) != 0 || *(p += len) != '-')
+		return false;
+	p++;
+	month = strncmp(p, "never-", 6) == 0 ? 5 : strspn(p, digits);
+	if (month < 5 || p[month] != '-')
+		return false;
+	p += month + 1;
+	p += strspn(p, digits);
+	return *p == '-' && strspn(p + 1, "0123456789abcdef") == 12;
+}
+
+static bool is_wanted(const json_t *entry, const struct protocol_query *q, bool of_bundle)
+{
+	if (q->rule && strcmp(protocol_str(entry, "rule"), q->rule) != 0)
+		return false;
+	return !q->team || (of_bundle && is_of_team(protocol_str(entry, "bundle"), q->team));
+}
+
+/* What is left of a list; true: something is. */
+static bool keep_wanted(json_t *list, const struct protocol_query *q, bool of_bundle)
+{
+	for (size_t i = json_array_size(list); i-- > 0;)
+		if (!is_wanted(json_array_get(list, i), q, of_bundle))
+			json_array_remove(list, i);
+	return json_array_size(list) > 0;
+}
+
+/* The line of the plan counts by rule. */
+static bool restrict_plan(json_t *doc, const struct protocol_query *q)
+{
+	static const char *const counts[] = {"due_threads", "due_parts", "due_posts", "due_bytes"};
+	json_t *plan = json_object_get(doc, "plan"), *rules = json_object_get(plan, "rules");
+	bool found = keep_wanted(rules, q, /* of_bundle= */ false);
+
+	for (size_t i = 0; found && i < ARRAY_LEN(counts); i++)
+		if (json_object_get(plan, counts[i]))
+			cli_json_int(plan, counts[i], protocol_int(json_array_get(rules, 0), counts[i]));
+	if (!found)
+		cli_json_put(doc, "plan", json_null());
+	return found;
+}
+
+bool protocol_restrict(json_t *doc, const struct protocol_query *q)
+{
+	json_t *part = cli_json_check(json_object());
+	bool found = restrict_plan(doc, q);
+
+	found |= keep_wanted(json_object_get(doc, "bundles"), q, /* of_bundle= */ true);
+	found |= keep_wanted(json_object_get(doc, "expired"), q, /* of_bundle= */ true);
+	found |= keep_wanted(json_object_get(doc, "kept"), q, /* of_bundle= */ false);
+	cli_json_put(doc, "depersonalised", json_array()); /* by no rule, of no team */
+	cli_json_text(part, "rule", q->rule);
+	cli_json_text(part, "team", q->team);
+	cli_json_put(doc, "restricted", part);
+	add_totals(doc);
+	return found;
+}
+
 /* ---- holds ---- */
 
 bool protocol_same_policy(const struct cli *cli, const json_t *run)
@@ -381,8 +462,10 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 	p->runs = cli_json_check(json_array());
 	talloc_set_destructor(p, release);
 	rd.parts = cli_json_check(json_object());
+	rd.rules = cli_json_check(json_object());
 	r = ledger_read(cli->store->ledger_dirfd, take_line, &rd, err);
 	json_decref(rd.parts);
+	json_decref(rd.rules);
 	if (r < 0)
 		return r;
 	json_array_foreach(p->runs, i, doc)

@@ -9,6 +9,7 @@
 struct protocol_query {
 	const char *run;     /* only this one; NULL: any */
 	size_t newest;       /* keep so many, the newest; 0 = all */
+	const char *rule, *team; /* for protocol_restrict; NULL: all */
 };
 
 struct protocol {
@@ -18,6 +19,9 @@ struct protocol {
 
 /* Walks the ledger once.  *ret has cli->ctx for parent. */
 int protocol_read(struct cli *cli, const struct protocol_query *q, struct protocol **ret, struct err *err) MMR_CHECKED;
+/* Only what was done by the rule and to the team of the query: lines of the others go, and the totals are of the rest.  The ledger knows a team by its bundles alone: of
+ * what is due and kept it says nothing then.  False: the run has nothing of it. */
+bool protocol_restrict(json_t *doc, const struct protocol_query *q);
 /* The holds of a run, [{name, because, threads}]: those that kept threads as its lines say, and, where the policy is the one of the run, those that
  * were in force beside (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold. */
 json_t *protocol_holds(const struct cli *cli, const json_t *run);
