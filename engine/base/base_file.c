@@ -201,25 +201,68 @@ int file_make_dirs(int dirfd, const char *path, struct err *err)
 	return 0;
 }
 
-int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
-{
-	char tmp[512];
-	auto_fd int fd = -1;
-	int rc;
+enum { TMP_BYTES = 512 };
 
-	snprintf(tmp, sizeof tmp, "%s.tmp", name);
+static int temporary_name(const char *name, char ret[static TMP_BYTES], struct err *err)
+{
+	return snprintf(ret, TMP_BYTES, "%s.tmp", name) >= TMP_BYTES ? err_set(err, ERR_STORE, "file name has a bad length") : 0;
+}
+
+int file_replace_begin(int dirfd, const char *name, mode_t mode, int *ret_fd, struct err *err)
+{
+	char tmp[TMP_BYTES];
+	auto_fd int fd = -1;
+	int rc = temporary_name(name, tmp, err);
+
+	if (rc < 0)
+		return rc;
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return err_sys(err, code_of(errno), errno, "cannot create %s", tmp);
-	if ((rc = file_inherit(fd, dirfd, tmp, err)) < 0 || (rc = file_write_all(fd, data, len, tmp, err)) < 0 || (rc = file_sync(fd, tmp, err)) < 0 ||
-	    (rc = file_close(&fd, tmp, err)) < 0) {
+	if ((rc = file_inherit(fd, dirfd, tmp, err)) < 0) {
 		unlinkat(dirfd, tmp, 0); /* best effort: a .tmp file is never read */
+		return rc;
+	}
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int file_replace_end(int dirfd, const char *name, int *fd, struct err *err)
+{
+	char tmp[TMP_BYTES];
+	int rc = temporary_name(name, tmp, err);
+
+	if (rc < 0)
+		return rc;
+	if ((rc = file_sync(*fd, tmp, err)) < 0 || (rc = file_close(fd, tmp, err)) < 0) {
+		file_replace_drop(dirfd, name, fd);
 		return rc;
 	}
 	/* Just before: the old file and a complete .tmp.  Just after: the new file, durable once the folder is synced. */
 	if (renameat(dirfd, tmp, dirfd, name) != 0)
 		return err_sys(err, code_of(errno), errno, "cannot rename %s", tmp);
 	return file_sync_dir(dirfd, name, err);
+}
+
+void file_replace_drop(int dirfd, const char *name, int *fd)
+{
+	char tmp[TMP_BYTES];
+	struct err ignored;
+
+	fd_close_p(fd);
+	if (temporary_name(name, tmp, &ignored) == 0)
+		unlinkat(dirfd, tmp, 0); /* best effort: a .tmp file is never read */
+}
+
+int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err)
+{
+	auto_fd int fd = -1;
+	int rc = file_replace_begin(dirfd, name, mode, &fd, err);
+
+	if (rc == 0 && (rc = file_write_all(fd, data, len, name, err)) < 0)
+		file_replace_drop(dirfd, name, &fd);
+	return rc < 0 ? rc : file_replace_end(dirfd, name, &fd, err);
 }
 
 /* link+unlink where RENAME_NOREPLACE is not supported (NFS, some FUSE). */

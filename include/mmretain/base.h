@@ -159,6 +159,11 @@ int file_inherit(int fd, int dirfd, const char *name, struct err *err) MMR_CHECK
 int file_make_dirs(int dirfd, const char *path, struct err *err) MMR_CHECKED;
 /* Write name.tmp, as file_inherit, fsync, rename over name, fsync folder: old or new, never torn. */
 int file_replace(int dirfd, const char *name, const void *data, size_t len, mode_t mode, struct err *err) MMR_CHECKED;
+/* The same in pieces: what is written to ret_fd is name.tmp until file_replace_end; file_replace_drop removes it instead.  Both close *fd, and
+ * file_replace_end has called file_replace_drop when it fails before the rename. */
+int file_replace_begin(int dirfd, const char *name, mode_t mode, int *ret_fd, struct err *err) MMR_CHECKED;
+int file_replace_end(int dirfd, const char *name, int *fd, struct err *err) MMR_CHECKED;
+void file_replace_drop(int dirfd, const char *name, int *fd);
 /* Rename without overwriting (renameat2 RENAME_NOREPLACE, else link+unlink), then fsync the folder of `to`.  Durable is `to`; that `from` is gone is not
  * where a file system renames between two folders in two steps.
  * ERR_STORE with sys_errno EEXIST when `to` exists. */

@@ -293,6 +293,36 @@ START_TEST(test_beneath)
 }
 END_TEST
 
+/* In pieces: the old file until the end, and still the old one when it is given up. */
+START_TEST(test_replace_in_pieces)
+{
+	char dir[] = "/tmp/mmr-base-XXXXXX", *text;
+	auto_fd int dirfd = -1, fd = -1;
+	struct err err;
+	size_t len;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(file_open_dir(dir, &dirfd, &err), 0);
+	ck_assert_int_eq(file_replace(dirfd, "a", "old", 3, 0600, &err), 0);
+	for (int given_up = 1; given_up >= 0; given_up--) {
+		ck_assert_int_eq(file_replace_begin(dirfd, "a", 0600, &fd, &err), 0);
+		ck_assert_int_eq(file_write_all(fd, "ne", 2, "a", &err), 0);
+		ck_assert_int_eq(file_write_all(fd, "w", 1, "a", &err), 0);
+		if (given_up)
+			file_replace_drop(dirfd, "a", &fd);
+		else
+			ck_assert_int_eq(file_replace_end(dirfd, "a", &fd, &err), 0);
+		ck_assert_int_eq(fd, -1);
+		ck_assert_int_eq(file_read(NULL, dirfd, "a", 10, &text, &len, &err), 0);
+		ck_assert_str_eq(text, given_up ? "old" : "new");
+		talloc_free(text);
+		ck_assert_int_ne(faccessat(dirfd, "a.tmp", F_OK, 0), 0);
+	}
+	ck_assert_int_eq(unlinkat(dirfd, "a", 0), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 START_TEST(test_publish_never_overwrites)
 {
 	char dir[] = "/tmp/mmr-base-XXXXXX", path[512];
@@ -463,6 +493,7 @@ int main(void)
 	tcase_add_test(tc, test_sha256);
 	tcase_add_loop_test(tc, test_spool, 0, 4);
 	tcase_add_loop_test(tc, test_beneath, 0, (int)ARRAY_LEN(bad_paths));
+	tcase_add_test(tc, test_replace_in_pieces);
 	tcase_add_test(tc, test_publish_never_overwrites);
 	tcase_add_test(tc, test_list_dir_leaks_nothing);
 	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
