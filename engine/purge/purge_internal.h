@@ -12,7 +12,7 @@
  * purge_delete.c   the deleting transaction
  * purge_refresh.c  what moved: read again by id and compared with the bundle, byte for byte
  * purge_journal.c  paths to unlink, durable before the commit
- * purge_unlink.c   after the sweep: unlink what the journal names
+ * purge_unlink.c   after the sweep: unlink what the journal names, but what a live post wants
  * purge_orphans.c  ids of posts that rows name although they are gone
  * purge_seen.c     a filter that knows the posts of a bundle that was deleted
  * purge_sweep.c    late replies and late dependants;  purge_restore.c puts a thread back
@@ -20,6 +20,7 @@
 #ifndef PURGE_INTERNAL_H
 #define PURGE_INTERNAL_H
 
+#include <mmretain/mm_unlink.h>
 #include <mmretain/purge.h>
 
 #include "mm_sql.h"

@@ -48,8 +48,8 @@ CALLS = {
     "removing and renaming files": (
         ("unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "remove", "link", "linkat"),
         # plan: its file, written whole or not at all; catalog: the index, likewise; run: the list of a waived bundle;
-        # people: the profile picture; audit: an exported file that is not sound
-        {"base", "bundle", "store", "purge", "plan", "catalog", "run", "people", "audit"}),
+        # mm: files of deleted rows; people: the profile picture; audit: an exported file that is not sound
+        {"base", "bundle", "store", "mm", "plan", "catalog", "run", "people", "audit"}),
     "printing is cli's": (("printf", "puts", "putchar"), {"cli"}),
     "ending the process": (("exit",), {"base"}),
     "a mistake of ours is an assert": (("abort",), {"base", "db"}),

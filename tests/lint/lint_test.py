@@ -49,7 +49,7 @@ class Rules(unittest.TestCase):
         self.assertSees("libraries", "engine/store/store_x.c", "#include <zstd.h>\n", "zstd")
 
     def test_calls(self):
-        for room, call in (("plan", "time(NULL)"), ("mm", "unlink(path)"), ("db", 'printf("x")'), ("run", "exit(1)"), ("cli", "strcpy(a, b)"),
+        for room, call in (("plan", "time(NULL)"), ("purge", "unlink(path)"), ("db", 'printf("x")'), ("run", "exit(1)"), ("cli", "strcpy(a, b)"),
                            ("store", "malloc(1)")):
             self.assertSees("calls", "engine/%s/%s_x.c" % (room, room), "void f(void)\n{\n\t%s;\n}\n" % call, call.split("(")[0])
 

@@ -11,5 +11,6 @@ int main(void)
 	suite_add_tcase(suite, mm_dsn_case());
 	suite_add_tcase(suite, mm_config_case());
 	suite_add_tcase(suite, mm_kinds_case());
+	suite_add_tcase(suite, mm_journal_case());
 	return suite_run(suite);
 }

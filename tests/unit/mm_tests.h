@@ -7,5 +7,6 @@
 TCase *mm_dsn_case(void);
 TCase *mm_config_case(void);
 TCase *mm_kinds_case(void);
+TCase *mm_journal_case(void);
 
 #endif

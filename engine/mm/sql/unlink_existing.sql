@@ -1,2 +1,2 @@
--- File rows that still exist (rolled back, or put back by the sweep): their blobs stay.  Index: fileinfo primary key.
-SELECT u.id FROM pg_temp.mmr_unlink u JOIN fileinfo f ON f.id = u.id
+-- Entries whose file row still exists (rolled back, or put back by the sweep): their blobs stay.  Index: fileinfo primary key.
+SELECT u.n FROM pg_temp.mmr_unlink u JOIN fileinfo f ON f.id = u.id

@@ -1,2 +1,3 @@
--- $1 $2 $3 $4 text[]: ids, paths, thumbnail paths, preview paths.
-INSERT INTO pg_temp.mmr_unlink SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+-- $1 number of the first entry; $2 $3 $4 $5 text[]: ids, paths, thumbnail paths, preview paths.
+INSERT INTO pg_temp.mmr_unlink SELECT $1::bigint + u.ord - 1, u.id, u.path, u.thumbnail, u.preview
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) WITH ORDINALITY AS u (id, path, thumbnail, preview, ord)

@@ -1,0 +1,342 @@
+/*
+ * mm_unlink.c - files of deleted rows, from their journal.
+ *
+ * Only when the row is gone, no other row uses the path, and the file is the regular file that the journal saw.  Always through
+ * a descriptor of its folder, which the kernel resolved beneath the data folder without links.
+ *
+ * What the database says of entries is kept in a work file by their numbers, and so is which of them stay: memory does not grow with the journal.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mm_sql.h"
+#include "mm_unlink_internal.h"
+
+enum { PAGE = 5000, PAGE_BYTES = 4 << 20, WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
+
+const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
+
+/* ---- what the database says ---- */
+
+static int mark(struct mm_journal *j, int64_t at, unsigned bits, struct err *err)
+{
+	struct mm_journal_mark m = {.at = (uint64_t)at, .bits = bits};
+
+	if (at < 1 || (uint64_t)at > j->entries)
+		return err_set(err, ERR_INTERNAL, "the %s has no entry %lld", j->kind->journal, (long long)at);
+	return spool_add(j->mark, &m, err);
+}
+
+int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err)
+{
+	return mark(j, (int64_t)at, MARK_WANTED, err);
+}
+
+struct page { struct db_array a[1 + MM_JOURNAL_PATHS]; uint64_t n, first; };
+
+static int load_page(struct mm *mm, void *ctx, struct page *p, struct err *err)
+{
+	const char *param[2 + MM_JOURNAL_PATHS];
+	char first[24];
+	int rc;
+
+	snprintf(first, sizeof first, "%llu", (unsigned long long)p->first);
+	param[0] = first;
+	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
+		param[1 + i] = db_array_text(&p->a[i]);
+	rc = db_query(ctx, mm->db, &sql_unlink_work_fill, DB_NONE, ARRAY_LEN(param), param, NULL, err);
+	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
+		db_array_clear(&p->a[i]);
+	p->first += p->n;
+	p->n = 0;
+	return rc;
+}
+
+static void add_to_page(struct page *p, const struct mm_journal_entry *e)
+{
+	db_array_add(&p->a[0], e->id, strlen(e->id));
+	for (int i = 0; i < MM_JOURNAL_PATHS; i++)
+		db_array_add(&p->a[1 + i], e->path[i], strlen(e->path[i]));
+	p->n++;
+}
+
+static bool is_full(const struct page *p)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
+		bytes += p->a[i].b.len;
+	return p->n == PAGE || bytes > PAGE_BYTES;
+}
+
+static int load(struct mm *mm, struct mm_journal *j, struct err *err)
+{
+	auto_mem void *ctx = mem_context(j, "unlink page");
+	struct page p = {.first = 1};
+	struct mm_journal_entry e;
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_LEN(p.a); i++)
+		db_array_init(&p.a[i], ctx);
+	mm_journal_rewind(j);
+	while ((rc = mm_journal_next(j, &e, err)) == 1) {
+		add_to_page(&p, &e);
+		if (is_full(&p) && (rc = load_page(mm, ctx, &p, err)) < 0)
+			return rc;
+	}
+	return rc == 0 && p.n ? load_page(mm, ctx, &p, err) : rc;
+}
+
+/* Columns: number of the entry, and of the path, from 0; without that: its row is there, or it is the same row again. */
+static int on_mark(void *payload, const struct db_row *row, struct err *err)
+{
+	int64_t at = strtoll(row->value[0], NULL, 10), path = row->columns > 1 ? strtoll(row->value[1], NULL, 10) : 0;
+
+	if (path < 0 || path >= MM_JOURNAL_PATHS)
+		return err_set(err, ERR_INTERNAL, "an entry of a journal has no path %lld", (long long)path);
+	return mark(payload, at, row->columns > 1 ? (unsigned)MARK_SHARED << path : MARK_EXISTS, err);
+}
+
+static int by_entry(const void *a, const void *b)
+{
+	uint64_t x = ((const struct mm_journal_mark *)a)->at, y = ((const struct mm_journal_mark *)b)->at;
+
+	return (x > y) - (x < y);
+}
+
+/* Which rows still exist, which paths another row uses, and which files are wanted again: one scan of fileinfo for the whole journal. */
+static int ask_database(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct err *err)
+{
+	int rc = spool_new(j, sizeof(struct mm_journal_mark), &j->mark, err);
+
+	if (rc == 0)
+		rc = db_begin(mm->db, DB_READ_COMMITTED, err);
+	if (rc < 0)
+		return rc;
+	if ((rc = db_query(NULL, mm->db, &sql_unlink_work, DB_NONE, 0, NULL, NULL, err)) == 0 && (rc = load(mm, j, err)) == 0 &&
+	    (rc = db_query(NULL, mm->db, &sql_unlink_work_analyze, DB_NONE, 0, NULL, NULL, err)) == 0 &&
+	    (rc = db_stream(mm->db, &sql_unlink_repeated, 0, NULL, on_mark, j, err)) == 0 &&
+	    (rc = db_stream(mm->db, j->kind->existing, 0, NULL, on_mark, j, err)) == 0 &&
+	    (rc = db_stream(mm->db, &sql_unlink_shared, 0, NULL, on_mark, j, err)) == 0 && ask)
+		rc = ask(mm, j, err);
+	db_rollback(mm->db); /* only a temporary table was written */
+	return rc < 0 ? rc : spool_sort(j->mark, by_entry, err);
+}
+
+/* ---- unlinking ---- */
+
+struct job {
+	struct mm *mm;
+	struct mm_journal *j;
+	struct mm_unlinked *counts;
+	struct mm_journal_mark next; bool any; /* the next mark of those to come */
+	struct spool *left;          /* numbers of the entries that stay */
+};
+
+static int next_mark(struct job *u, struct err *err)
+{
+	const void *p;
+	int rc = spool_next(u->j->mark, &p, err);
+
+	u->any = rc == 1;
+	if (u->any)
+		memcpy(&u->next, p, sizeof u->next);
+	return rc < 0 ? rc : 0;
+}
+
+static int marks_of(struct job *u, uint64_t at, unsigned *ret, struct err *err)
+{
+	int rc = 0;
+
+	for (*ret = 0; rc == 0 && u->any && u->next.at <= at; rc = next_mark(u, err))
+		*ret |= u->next.bits;
+	return rc;
+}
+
+/* Remove the folder that carries the file's id when nothing is left in it; never any other folder. */
+static void remove_id_folder(struct mm *mm, const struct mm_journal_entry *e)
+{
+	char folder[4096];
+	const char *slash = strrchr(e->path[0], '/'), *leaf;
+	auto_fd int dir = -1;
+	struct err ignored;
+	size_t n = slash ? (size_t)(slash - e->path[0]) : 0;
+
+	if (n == 0 || n >= sizeof folder)
+		return;
+	memcpy(folder, e->path[0], n);
+	folder[n] = '\0';
+	if (file_open_parent_beneath(mm->data_dirfd, folder, &dir, &leaf, &ignored) == 0 && strcmp(leaf, e->id) == 0)
+		(void)unlinkat(dir, leaf, AT_REMOVEDIR); /* not empty: stays, as it should */
+}
+
+static bool is_journalled(const struct mm_journal_entry *e, const struct stat *st)
+{
+	return e->identified && (uint64_t)st->st_ino == e->ino && st->st_size == e->bytes &&
+	       (int64_t)st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec == e->mtime_ns;
+}
+
+/* 0: gone (now or before); negative: could not or must not be removed, and why. */
+static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
+{
+	auto_fd int dir = -1;
+	const char *leaf;
+	struct stat st;
+	int rc = file_open_parent_beneath(mm->data_dirfd, e->path[which], &dir, &leaf, why);
+
+	if (rc < 0)
+		return why->sys_errno == ENOENT ? 0 : rc;
+	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot look at it");
+	if (!S_ISREG(st.st_mode))
+		return err_set(why, ERR_STORE, "it is not a regular file");
+	if (which == 0 && !is_journalled(e, &st))
+		return err_set(why, ERR_STORE, "another file has taken its path since its row was deleted");
+	if (fault_hit(FAULT_UNLINK_BEFORE))
+		return err_set(why, ERR_STORE, "fault point");
+	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files), the journal names it.
+	 * Just after: the blob is gone and the journal still names it; the next start finds it gone and counts it as done. */
+	if (unlinkat(dir, leaf, 0) != 0)
+		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot remove it");
+	if (fault_hit(FAULT_UNLINK_AFTER))
+		return err_set(why, ERR_STORE, "fault point");
+	c->files++;
+	c->bytes += (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Its path is no word for a log: it ends with the name that a person gave the file. */
+static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, const struct err *why)
+{
+	static const char *const what[] = {"", " (its thumbnail)", " (its preview)"};
+
+	if (u->counts->left < TOLD)
+		log_warn("%s %s stays%s: %s; the next run tries again", u->j->kind->what, e->id, what[which], why->msg);
+	else
+		log_debug("%s %s stays%s: %s", u->j->kind->what, e->id, what[which], why->msg);
+}
+
+static int settle(struct job *u, const struct mm_journal_entry *e, unsigned marks, struct err *err)
+{
+	bool wanted = marks & MARK_WANTED, left = wanted;
+	uint64_t at = mm_journal_at(u->j);
+	struct err why;
+
+	for (int i = 0; i < MM_JOURNAL_PATHS && !wanted; i++) {
+		if (!e->path[i][0])
+			continue;
+		if (marks & (unsigned)MARK_SHARED << i) {
+			u->counts->shared++;
+		} else if (unlink_one(u->mm, e, i, u->counts, &why) < 0) {
+			tell_stays(u, e, i, &why);
+			left = true;
+		}
+	}
+	if (!left) {
+		remove_id_folder(u->mm, e);
+		return 0;
+	}
+	u->counts->left++;
+	return spool_add(u->left, &at, err);
+}
+
+static int settle_all(struct job *u, struct err *err)
+{
+	struct mm_journal_entry e;
+	unsigned marks;
+	int rc = next_mark(u, err);
+
+	mm_journal_rewind(u->j);
+	while (rc == 0 && (rc = mm_journal_next(u->j, &e, err)) == 1)
+		if ((rc = marks_of(u, mm_journal_at(u->j), &marks, err)) == 0 && !(marks & MARK_EXISTS))
+			rc = settle(u, &e, marks, err);
+	return rc;
+}
+
+/* ---- the end of a journal ---- */
+
+static int put_line(int fd, struct buf *out, const char *line, size_t len, struct err *err)
+{
+	int rc = 0;
+
+	buf_put(out, line, len);
+	buf_byte(out, '\n');
+	if (out->overflow)
+		return err_set(err, ERR_INTERNAL, "a line of a journal is too long");
+	if (out->len >= WRITE_BYTES) {
+		rc = file_write_all(fd, out->data, out->len, "what is left of a journal", err);
+		buf_clear(out);
+	}
+	return rc;
+}
+
+/* The lines of the entries that stay, as they are. */
+static int put_left(struct job *u, int fd, struct err *err)
+{
+	auto_mem void *ctx = mem_context(u->j, "rest of a journal");
+	struct mm_journal_entry e;
+	const void *p;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, ctx, REST_BYTES);
+	mm_journal_rewind(u->j);
+	if ((rc = spool_rewind(u->left, err)) < 0 || (rc = put_line(fd, &out, u->j->head, strlen(u->j->head), err)) < 0)
+		return rc;
+	while (rc == 0 && (rc = spool_next(u->left, &p, err)) == 1) {
+		uint64_t at;
+
+		memcpy(&at, p, sizeof at);
+		do
+			rc = mm_journal_next(u->j, &e, err);
+		while (rc == 1 && mm_journal_at(u->j) < at);
+		if (rc == 1)
+			rc = put_line(fd, &out, u->j->line, u->j->line_len, err);
+		else if (rc == 0)
+			rc = err_set(err, ERR_INTERNAL, "the %s ends too early", u->j->kind->journal);
+	}
+	return rc < 0 ? rc : file_write_all(fd, out.data, out.len, "what is left of a journal", err);
+}
+
+static int keep_left(struct job *u, struct err *err)
+{
+	const struct mm_journal *j = u->j;
+	auto_fd int fd = -1;
+	int rc = file_replace_begin(j->dirfd, j->name, 0600, &fd, err);
+
+	if (rc == 0 && (rc = put_left(u, fd, err)) < 0)
+		file_replace_drop(j->dirfd, j->name, &fd);
+	return rc < 0 ? rc : file_replace_end(j->dirfd, j->name, &fd, err);
+}
+
+/* What could not be removed stays in the journal for the next run; an empty journal goes. */
+static int close_journal(struct job *u, struct err *err)
+{
+	const struct mm_journal *j = u->j;
+	int none = -1, rc;
+
+	/* A name that a power cut brings back would never be removed again. */
+	if (u->mm->data_dirfd >= 0 && (rc = file_sync_fs(u->mm->data_dirfd, "attachments", err)) < 0)
+		return rc;
+	if (spool_count(u->left))
+		return keep_left(u, err);
+	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
+	/* Just before: everything named is gone for good.  Just after: no journal; nothing is left to do. */
+	if (unlinkat(j->dirfd, j->name, 0) != 0 && errno != ENOENT)
+		return err_sys(err, ERR_STORE, errno, "cannot remove the %s", j->kind->journal);
+	return file_sync_dir(j->dirfd, "ledger", err);
+}
+
+int mm_unlink(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct mm_unlinked *counts, struct err *err)
+{
+	struct job u = {.mm = mm, .j = j, .counts = counts};
+	int rc = spool_new(j, sizeof(uint64_t), &u.left, err);
+
+	if (rc == 0 && (rc = ask_database(mm, j, ask, err)) == 0 && (rc = settle_all(&u, err)) == 0)
+		rc = close_journal(&u, err);
+	return rc;
+}

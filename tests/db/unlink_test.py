@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""The unlink journal that a run before has left: very long, damaged, of lines that are no orders.
+
+    unlink_test.py [unittest options]       MMRETAIN names a binary built with -DMMR_FAULTS=ON
+
+Crashes while it is carried out: tests/crash/crash.py and the end of this file.
+"""
+import json
+import os
+import time
+import unittest
+
+import e2e_faults as faults
+import e2e_lib as lib
+
+PG = WORLD = WHERE = NOW = None
+NAME = "unlink-20200101T000000Z-00000000-1.jsonl"
+MANY = 3_000_000 if os.environ.get("MMR_LONG") == "1" else 400_000
+MEMORY_MIB = 40
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, NOW
+    NOW = int(time.time()) * 1000
+    WHERE = lib.folder("unlink")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 600, 12, lost=False)
+
+
+def tearDownModule():
+    lib.clear(WHERE, PG)
+
+
+class Left(unittest.TestCase):
+    def setUp(self):
+        self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
+        self.addCleanup(self.bench.copy.remove)
+        self.bench.begin()
+        self.journal = os.path.join(self.bench.copy.archive, "ledger", NAME)
+        self.gone, self.stays = {}, {}
+
+    def tearDown(self):
+        self.assertEqual(self.bench.problems, [])
+
+    def full(self, path):
+        return os.path.join(self.bench.copy.data, path)
+
+    def rows(self):
+        """(id, path) of file rows whose threads stay, with a path of their own."""
+        table = self.bench.want.db.tables["fileinfo"]
+        due = {row for root, row in self.bench.want.attachments.rows.values() if root in self.bench.want.roots}
+        found = [(table.get(r, "id"), table.get(r, "path")) for r in table.rows if r not in due]
+        found = [(i, p) for i, p in found if os.path.isfile(self.full(p))]
+        self.assertGreaterEqual(len(found), 2)
+        return found
+
+    def head(self):
+        system = self.bench.sql("SELECT system_identifier FROM pg_control_system()")
+        return {"journal": 1, "system": system, "database": self.bench.name}
+
+    @staticmethod
+    def ident(n):
+        return f"old{n:023}"
+
+    def blob(self, n, text="an attachment", **more):
+        """An attachment without a row, and the line that orders it to go."""
+        path = f"20200101/teams/noteam/channels/c/users/u/{self.ident(n)}/photo.jpg"
+        os.makedirs(os.path.dirname(self.full(path)))
+        with open(self.full(path), "w", encoding="utf-8") as f:
+            f.write(text)
+        st = os.stat(self.full(path))
+        return path, {"id": self.ident(n), "path": path, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns, **more}
+
+    def orders(self):
+        """Lines of every kind; self.gone and self.stays have the paths."""
+        lines = []
+        for n in range(3):
+            path, line = self.blob(n)
+            thumb = path.replace("photo", "photo_thumb")
+            with open(self.full(thumb), "w", encoding="utf-8") as f:
+                f.write("small")
+            lines.append({**line, "thumbnail": thumb, "preview": path.replace("photo", "never_made")})
+            self.gone.update({path: line, thumb: line})
+        lines.append(dict(lines[0], ino=1))  # the same row again: the first line has it
+        path, line = self.blob(10)
+        lines.append(dict(line, bytes=line["bytes"] + 1))  # another file
+        self.stays[path] = lines[-1]
+        (there, its), (_, used) = self.rows()[:2]
+        st = os.stat(self.full(its))
+        lines.append({"id": there, "path": its, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns})  # its row is there
+        st = os.stat(self.full(used))
+        lines.append({"id": self.ident(11), "path": used, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns})  # a row uses its path
+        lines.append({"id": self.ident(12), "path": self.ident(12) + "/gone", "thumbnail": used, "preview": used})  # likewise, and its own file is gone
+        return lines
+
+    def write(self, lines):
+        with open(self.journal, "w", encoding="utf-8") as f:
+            for line in [self.head(), *lines]:
+                f.write((line if isinstance(line, str) else json.dumps(line, separators=(",", ":"))) + "\n")
+        os.utime(self.journal, (0, 0))
+
+    def check(self, gone=True):
+        for path in self.gone:
+            self.assertEqual(os.path.exists(self.full(path)), not gone, path)
+        for path in self.stays:
+            self.assertTrue(os.path.exists(self.full(path)), path)
+
+    def settle(self):
+        """What stays is let go by hand; then all is as it should be."""
+        with open(self.journal, encoding="utf-8") as f:
+            lines = [json.loads(line) for line in f]
+        self.assertEqual((lines[0], sorted(line["id"] for line in lines[1:])), (self.head(), sorted(line["id"] for line in self.stays.values())))
+        for line in self.stays.values():
+            self.assertIn(line, lines)
+        for path in self.stays:
+            os.unlink(self.full(path))
+        os.utime(self.journal, (0, 0))
+        self.bench.run(code=0)
+        self.assertFalse(os.path.exists(self.journal))
+        self.bench.done(exact=False)
+
+
+class Lines(Left):
+    def test_every_kind(self):
+        self.write(self.orders())
+        done = self.bench.run(code=3)
+        self.check()
+        self.assertFalse(os.path.exists(os.path.dirname(self.full(next(iter(self.gone))))), "the file's own folder stays")
+        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
+        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (6, 3, 1), done.err)
+        self.settle()
+
+    def test_damaged(self):
+        """One line that is no entry, wherever it is: none of the others is an order before a person has looked."""
+        lines = self.orders()
+        for at, bad in ((0, "{"), (3, '{"id":"x","path":"y","unless":"z"}'), (len(lines), "")):
+            with self.subTest(at=at):
+                self.write(lines[:at] + [bad] + lines[at:])
+                with open(self.journal, "rb") as f:
+                    before = f.read()
+                self.bench.says(self.bench.run(code=15), "damaged line", f"line {at + 2} of ledger/{NAME}")
+                self.check(gone=False)
+                with open(self.journal, "rb") as f:
+                    self.assertEqual(f.read(), before)
+        self.write(lines)
+        self.bench.run(code=3)
+        self.check()
+        self.settle()
+
+    def test_torn(self):
+        """A last line without its end was never committed."""
+        path, line = self.blob(20)
+        self.write(self.orders())
+        with open(self.journal, "a", encoding="utf-8") as f:
+            f.write(json.dumps(line))
+        os.utime(self.journal, (0, 0))
+        self.bench.run(code=3)
+        self.check()
+        self.assertTrue(os.path.exists(self.full(path)))
+        os.unlink(self.full(path))
+        self.settle()
+
+
+class Long(Left):
+    def test_memory(self):
+        """However long it is: memory stays as it is, and the few lines that are orders among the many are carried out."""
+        orders = self.orders()
+        every = MANY // (len(orders) + 1)
+
+        def lines():
+            for n in range(MANY):
+                if n % every == every - 1 and orders:
+                    yield orders.pop(0)
+                name = f"20200101/teams/noteam/channels/c/users/u/{n:026}/a file of somebody"
+                yield {"id": f"{n:026}", "path": name + ".jpg", "thumbnail": name + "_thumb.jpg", "preview": name + "_preview.jpg", "ino": n, "bytes": n, "mtime_ns": n}
+        self.write(lines())
+        self.assertEqual(orders, [])
+        process = self.bench.halt("RUN_AFTER_PUBLISHED")
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+            mib = int(next(line.split()[1] for line in f if line.startswith("VmHWM:"))) >> 10
+        self.check()
+        self.assertLess(os.path.getsize(self.journal), 4096)
+        self.bench.go_on(process, code=3)
+        print(f"{mib} MiB for {MANY} lines ", end="", flush=True)
+        if "asan" not in lib.binary():
+            self.assertLess(mib, MEMORY_MIB, f"MiB for {MANY} lines")
+        self.settle()
+
+
+if __name__ == "__main__":
+    unittest.main()
