@@ -397,7 +397,9 @@ int mm_journal_next(struct mm_journal *j, struct mm_journal_entry *ret, struct e
 {
 	int rc = j->line_no ? 1 : next_line(j, err); /* the head was looked at when it was opened */
 
-	if (rc != 1 || (rc = next_line(j, err)) != 1)
+	while (rc == 1 && (rc = next_line(j, err)) == 1 && j->line_len == 0 && j->kind->blank_lines)
+		;
+	if (rc != 1)
 		return rc;
 	if (!parse(j, ret))
 		return damaged(j, err);

@@ -19,6 +19,8 @@
 enum { PAGE = 5000, PAGE_BYTES = 4 << 20, WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
 
 const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
+const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file", .journal = "journal of unposted files", .existing = &sql_unlink_existing_uploads,
+						  .blank_lines = true};
 
 /* ---- what the database says ---- */
 

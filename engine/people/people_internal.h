@@ -15,6 +15,7 @@
 #ifndef PEOPLE_INTERNAL_H
 #define PEOPLE_INTERNAL_H
 
+#include <mmretain/mm_unlink.h>
 #include <mmretain/people.h>
 #include <uthash.h>
 

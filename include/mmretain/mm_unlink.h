@@ -36,8 +36,9 @@ int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *jo
 struct mm_unlink_kind {
 	const char *what, *journal;  /* in messages: "attachment", "unlink journal" */
 	const struct sql *existing;  /* numbers of entries whose row is there */
+	bool blank_lines;            /* earlier versions began what they added with an empty line */
 };
-extern const struct mm_unlink_kind mm_unlink_attachments;
+extern const struct mm_unlink_kind mm_unlink_attachments, mm_unlink_unposted /* uploads that no post got */;
 
 struct mm_journal;
 /* Opens it and looks at every line before anything is done by one.  *ret (parent ctx) NULL: there is none.

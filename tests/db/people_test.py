@@ -498,6 +498,37 @@ def test_rolled_back_files_stay(pg):
     check(w.there(victim) and w.of("files")[0][1] == "1", "a file that is another one went")
 
 
+def test_journal_of_lines_that_are_none(pg):
+    """A damaged line of the journal: none of the others is an order.  Half a line at its end is cut off before more is added, an empty one is nothing."""
+    w = World(pg, "damaged")
+    a, b = w.people[2:4]
+    w.leave(a, b)
+    files = {**plant(w.db, a, 0), **plant(w.db, b, 1)}
+    for path in files:
+        w.put(path)
+    journal = os.path.join(w.journal, "people-unlink.jsonl")
+    w.run("run", fault="PEOPLE_BEFORE_COMMIT:kill:2", check_code=False)  # of the first account already committed, of the second not
+    with open(journal, encoding="utf-8") as f:
+        text = f.read()
+    lines = text.splitlines(keepends=True)
+    before = tree(w.files)
+    for bad in ("{\n", '{"id":"x","path":"y","unless":"z"}\n', '{"path":"y"}\n'):
+        for at in (1, 2, len(lines)):
+            with open(journal, "w", encoding="utf-8") as f:
+                f.write("".join(lines[:at] + [bad] + lines[at:]))
+            w.run("finish", code=15)
+            check(f"line {at + 1} of ledger/people-unlink.jsonl" in w.error, w.error)
+            check(tree(w.files) == before, f"a file went: {bad}")
+    with open(journal, "w", encoding="utf-8") as f:
+        f.write(lines[0] + "\n" + "".join(lines[1:2]) + "\n" + "".join(lines[2:]) + lines[-1][:20])
+    w.run("run", fault="PEOPLE_BEFORE_COMMIT:kill:1", check_code=False)
+    with open(journal, encoding="utf-8") as f:
+        added = f.read()
+    check(added.startswith(lines[0]) and added.endswith("}\n") and lines[-1][:20] + "{" not in added, f"half a line is left: {added}")
+    w.run("run")
+    check(not any(w.there(p) == goes for p, goes in files.items()) and tree(w.journal) == [], "files of rows that are gone stay")
+
+
 def test_privileges(pg):
     """Everything that is asked for, and nothing more, is enough; without it nothing is done."""
     w = World(pg, "privileges")
