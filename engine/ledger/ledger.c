@@ -182,12 +182,18 @@ static int recover(struct ledger *l, const struct ledger_end *end, struct err *e
 {
 	off_t keep = end->bytes + (off_t)(end->tail_whole ? end->tail_record_bytes : 0);
 	struct ledger_entry e;
-	int r;
+	int fault, r;
 
 	log_warn("the ledger ends in a torn record of %zu bytes, %s", end->tail_bytes,
 		 end->tail_whole ? "completing it" : "cutting it off");
+	/* Irreversible.  Just before: whole records, and a part of one that nobody acted on, because its append did not come back; a whole one that
+	 * lacks its newline stays.  Just after: the whole records, and none that says what was cut off; a power cut may bring the part back, and the
+	 * next ledger_open cuts it off again.  Neither asks for anything of the database or the archive. */
 	if (ftruncate(l->fd, keep) < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot cut the ledger back to its last whole record");
+	fault = fault_hit(FAULT_LEDGER_CUT);
+	if (fault)
+		return err_sys(err, ERR_STORE, fault, "cannot cut the ledger");
 	if (end->tail_whole) {
 		r = file_write_all(l->fd, "\n", 1, "ledger", err);
 		if (r < 0)

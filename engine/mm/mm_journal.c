@@ -91,7 +91,7 @@ static int last_end(int fd, off_t size, const char *journal, off_t *ret, struct 
 static int cut_torn(int fd, const char *journal, off_t *size, struct err *err)
 {
 	off_t end;
-	int rc = last_end(fd, *size, journal, &end, err);
+	int fault, rc = last_end(fd, *size, journal, &end, err);
 
 	if (rc < 0 || end == *size)
 		return rc;
@@ -100,7 +100,8 @@ static int cut_torn(int fd, const char *journal, off_t *size, struct err *err)
 	if (ftruncate(fd, end) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot cut the %s back to its last whole line", journal);
 	*size = end;
-	return 0;
+	fault = fault_hit(FAULT_JOURNAL_CUT);
+	return fault ? err_sys(err, ERR_STORE, fault, "cannot cut the %s", journal) : 0;
 }
 
 static int begin(struct mm *mm, int fd, int dirfd, const char *journal, struct err *err)

@@ -200,8 +200,8 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 		return err_set(why, ERR_STORE, "another file has taken its path since its row was deleted");
 	if (fault_hit(FAULT_UNLINK_BEFORE))
 		return err_set(why, ERR_STORE, "fault point");
-	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files), the journal names it.
-	 * Just after: the blob is gone and the journal still names it; the next start finds it gone and counts it as done. */
+	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files, or no post ever had it), the journal
+	 * names it.  Just after: the blob is gone and the journal still names it; the next start finds it gone and has nothing to do. */
 	if (unlinkat(dir, leaf, 0) != 0)
 		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot remove it");
 	if (fault_hit(FAULT_UNLINK_AFTER))
@@ -276,6 +276,15 @@ static int put_line(int fd, struct buf *out, const char *line, size_t len, struc
 	return rc;
 }
 
+/* ERR_INTERNAL when a test makes this point fail. */
+static int fault(enum fault_id id, struct err *err)
+{
+	int e = fault_hit(id);
+
+	(void)id;
+	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
+}
+
 /* The lines of the entries that stay, as they are. */
 static int put_left(struct job *u, int fd, struct err *err)
 {
@@ -304,6 +313,8 @@ static int put_left(struct job *u, int fd, struct err *err)
 	return rc < 0 ? rc : file_write_all(fd, out.data, out.len, "what is left of a journal", err);
 }
 
+/* Just before the rename in file_replace_end: what is settled is gone for good, the journal still names it, and the next start finds it gone.
+ * Just after: it names only what stays. */
 static int keep_left(struct job *u, struct err *err)
 {
 	const struct mm_journal *j = u->j;
@@ -324,12 +335,17 @@ static int close_journal(struct job *u, struct err *err)
 	/* A name that a power cut brings back would never be removed again. */
 	if (u->mm->data_dirfd >= 0 && (rc = file_sync_fs(u->mm->data_dirfd, "attachments", err)) < 0)
 		return rc;
+	if ((rc = fault(FAULT_UNLINK_BEFORE_CLOSE, err)) < 0)
+		return rc;
 	if (spool_count(u->left))
-		return keep_left(u, err);
+		return (rc = keep_left(u, err)) < 0 ? rc : fault(FAULT_UNLINK_AFTER_CLOSE, err);
 	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
-	/* Just before: everything named is gone for good.  Just after: no journal; nothing is left to do. */
+	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after: no journal; nothing is left
+	 * to do.  A power cut may bring it back, which is the case before. */
 	if (unlinkat(j->dirfd, j->name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the %s", j->kind->journal);
+	if ((rc = fault(FAULT_UNLINK_AFTER_CLOSE, err)) < 0)
+		return rc;
 	return file_sync_dir(j->dirfd, "ledger", err);
 }
 

@@ -40,8 +40,10 @@ enum people_picture people_picture_remove(struct mm *mm, const char *user_id)
 	if (!S_ISREG(st.st_mode))
 		return PICTURE_LEFT;
 	/* Irreversible.  Just before: the account is depersonalised, the picture is on disk and found again by people_finish.
-	 * Just after: it is gone; the server draws initials. */
+	 * Just after: it is gone; the server draws initials.  A power cut may bring it back: it is looked for in every run. */
 	if (unlinkat(dir, leaf, 0) != 0)
 		return errno == ENOENT ? PICTURE_NONE : PICTURE_LEFT;
+	if (fault_hit(FAULT_PEOPLE_AFTER_PICTURE))
+		return PICTURE_LEFT;
 	return PICTURE_GONE;
 }

@@ -352,8 +352,10 @@ def test_kills(pg):
         files.update(plant(w.db, u, n))
     pg.createdb("kills0", "kills")
     results, runs = [], 0
-    for fault in [None] + [f"{point}:{action}:{n}" for point in ("PEOPLE_BEFORE_COMMIT", "PEOPLE_AFTER_COMMIT", "PEOPLE_BEFORE_PICTURE")
-                           for n in (1, 2, 3) for action in ("kill", "EIO")]:
+    last = ["UNLINK_BEFORE_CLOSE", "UNLINK_AFTER_CLOSE", "PEOPLE_BEFORE_VIEW", "PEOPLE_AFTER_VIEW"]  # once in a run
+    faults = [f"{point}:{action}:{n}" for point in ("PEOPLE_BEFORE_COMMIT", "PEOPLE_AFTER_COMMIT", "PEOPLE_BEFORE_PICTURE") for n in (1, 2, 3) for action in ("kill", "EIO")]
+    faults += [f"{point}:kill:{n}" for point in ("PEOPLE_AFTER_PICTURE", "UNLINK_BEFORE", "UNLINK_AFTER") for n in (1, 2, 3)] + [f"{point}:kill:1" for point in last]
+    for fault in [None] + faults:
         pg.dropdb("kills")
         pg.createdb("kills", "kills0")
         shutil.rmtree(w.files)
@@ -374,9 +376,22 @@ def test_kills(pg):
         w.run("run")
         w.run("finish")
         results.append((normal(w.tables()), tree(w.files), tree(w.journal)))
+        check(not w.rows(f"SELECT 1 FROM attributeview WHERE targetid IN ({','.join(repr(u) for u in victims)})"), f"{fault}: attributeview is old")
         check(results[-1] == results[0], f"{fault}: another end")
         runs += 1
     check(results[0][2] == [], "a journal is left")
+    for again in ("PEOPLE_AFTER_PICTURE", "UNLINK_BEFORE", "UNLINK_AFTER", *last):  # killed a second time, at what the first time left
+        pg.dropdb("kills")
+        pg.createdb("kills", "kills0")
+        shutil.rmtree(w.files)
+        for path in files:
+            w.put(path)
+        w.run("run", fault="PEOPLE_AFTER_COMMIT:kill:3", check_code=False)
+        check(w.run("finish", fault=f"{again}:kill:1", check_code=False) == -signal.SIGKILL, f"{again}: not killed")
+        w.run("run")
+        w.run("finish")
+        check((normal(w.tables()), tree(w.files), tree(w.journal)) == results[0], f"{again}: another end")
+        runs += 1
     print(f"    {runs} runs ", end="")
 
 
@@ -521,6 +536,12 @@ def test_journal_of_lines_that_are_none(pg):
             check(tree(w.files) == before, f"a file went: {bad}")
     with open(journal, "w", encoding="utf-8") as f:
         f.write(lines[0] + "\n" + "".join(lines[1:2]) + "\n" + "".join(lines[2:]) + lines[-1][:20])
+    half = os.path.getsize(journal)
+    check(w.run("run", fault="JOURNAL_CUT:kill:1", check_code=False) == -signal.SIGKILL, "not killed")
+    check(os.path.getsize(journal) == half - 20, "more or less than the half line was cut off")
+    check(tree(w.files) == before, "a file went")
+    with open(journal, "a", encoding="utf-8") as f:
+        f.write(lines[-1][:20])  # as a power cut may leave it
     w.run("run", fault="PEOPLE_BEFORE_COMMIT:kill:1", check_code=False)
     with open(journal, encoding="utf-8") as f:
         added = f.read()

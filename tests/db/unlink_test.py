@@ -3,10 +3,11 @@
 
     unlink_test.py [unittest options]       MMRETAIN names a binary built with -DMMR_FAULTS=ON
 
-Crashes while it is carried out: tests/crash/crash.py and the end of this file.
+Of journals that go as a whole, tests/crash/crash.py has the crashes.
 """
 import json
 import os
+import signal
 import time
 import unittest
 
@@ -115,8 +116,10 @@ class Left(unittest.TestCase):
         for path in self.stays:
             os.unlink(self.full(path))
         os.utime(self.journal, (0, 0))
+        with open(self.journal + ".tmp", "w", encoding="utf-8") as f:
+            f.write("of a crash while a shorter journal was written")
         self.bench.run(code=0)
-        self.assertFalse(os.path.exists(self.journal))
+        self.assertEqual([n for n in os.listdir(os.path.dirname(self.journal)) if n.startswith("unlink-")], [])
         self.bench.done(exact=False)
 
 
@@ -159,6 +162,42 @@ class Lines(Left):
         self.assertTrue(os.path.exists(self.full(path)))
         os.unlink(self.full(path))
         self.settle()
+
+
+class Crashes(Left):
+    """Of a journal with a line that stays: killed at every step, the next run finds gone what is gone, and the journal as it was or with that line alone."""
+
+    def crash(self, fault):
+        self.write(self.orders())
+        with open(self.journal, "rb") as f:
+            before = f.read()
+        self.assertEqual(lib.finish(self.bench.start(fault.replace(":", ":kill:"))).code, -signal.SIGKILL)
+        with open(self.journal, "rb") as f:
+            now = f.read()
+        self.assertEqual(now == before, "AFTER_CLOSE" not in fault)
+        self.assertEqual(lib.bundles(self.bench.copy.archive), [])
+        os.utime(self.journal, (0, 0))
+        self.bench.run(code=3)
+        self.check()
+        self.settle()
+
+    def test_before_a_file(self):
+        self.crash("UNLINK_BEFORE:1")
+
+    def test_before_the_last_file(self):
+        self.crash("UNLINK_BEFORE:6")
+
+    def test_after_a_file(self):
+        self.crash("UNLINK_AFTER:1")
+
+    def test_after_the_last_file(self):
+        self.crash("UNLINK_AFTER:6")
+
+    def test_before_the_end(self):
+        self.crash("UNLINK_BEFORE_CLOSE:1")
+
+    def test_after_the_end(self):
+        self.crash("UNLINK_AFTER_CLOSE:1")
 
 
 class Long(Left):

@@ -396,6 +396,33 @@ START_TEST(write_failures)
 	ck_assert_uint_ge(n, 7);
 }
 END_TEST
+
+/* It ends just when a torn record is cut off: the chain is whole, only that no record tells of it. */
+START_TEST(cut_and_no_further)
+{
+	struct ledger *l;
+	struct ledger_entry e;
+	struct err err = {0};
+	uint64_t n;
+
+	three_lines();
+	l = must_open();
+	setenv("MMR_FAULT", "LEDGER_WRITE:ENOSPC:1+", 1);
+	ledger_begin(&e, ctx, "purging");
+	ledger_str(&e, "bundle", "b1");
+	ck_assert_int_eq(ledger_append(l, &e, &err), -ERR_STORE);
+	talloc_free(l);
+	setenv("MMR_FAULT", "LEDGER_CUT:EIO:1+", 1);
+	ck_assert_int_eq(ledger_open(ctx, dirfd_test, &l, &err), -ERR_STORE);
+	ck_assert_ptr_nonnull(strstr(err.msg, "cannot cut the ledger"));
+	unsetenv("MMR_FAULT");
+	ck_assert_int_eq(count(&n), 0);
+	ck_assert_uint_eq(n, 3);
+	three_lines();
+	ck_assert_int_eq(count(&n), 0);
+	ck_assert_uint_eq(n, 6);
+}
+END_TEST
 #endif
 
 int main(void)
@@ -426,6 +453,7 @@ int main(void)
 	tcase_add_test(fail, no_newlines_from_outside);
 #ifdef MMR_FAULTS
 	tcase_add_loop_test(fail, write_failures, 0, 3);
+	tcase_add_test(fail, cut_and_no_further);
 #endif
 	return suite_run(s);
 }
