@@ -550,6 +550,22 @@ def test_journal_of_lines_that_are_none(pg):
     check(not any(w.there(p) == goes for p, goes in files.items()) and tree(w.journal) == [], "files of rows that are gone stay")
 
 
+def test_file_changed_between_two_tries(pg):
+    """The first try was rolled back, then an upload went on: the second try's line has what the file is now, and that goes."""
+    w = World(pg, "twice")
+    u = w.people[2]
+    w.leave(u)
+    files = plant(w.db, u, 0)
+    for path in files:
+        w.put(path)
+    w.run("run", fault="PEOPLE_BEFORE_COMMIT:kill:1", check_code=False)
+    for path, goes in files.items():
+        if goes:
+            w.put(path, "more of it\n")
+    w.run("run")
+    check(not any(w.there(p) == goes for p, goes in files.items()) and tree(w.journal) == [], f"{w.of('files')} {tree(w.files)}")
+
+
 def test_privileges(pg):
     """Everything that is asked for, and nothing more, is enough; without it nothing is done."""
     w = World(pg, "privileges")

@@ -82,7 +82,7 @@ class Left(unittest.TestCase):
                 f.write("small")
             lines.append({**line, "thumbnail": thumb, "preview": path.replace("photo", "never_made")})
             self.gone.update({path: line, thumb: line})
-        lines.append(dict(lines[0], ino=1))  # the same row again: the first line has it
+        lines.insert(0, dict(lines[0], ino=1))  # of a delete that was rolled back: the same row's later line has what the file was when it went
         path, line = self.blob(10)
         lines.append(dict(line, bytes=line["bytes"] + 1))  # another file
         self.stays[path] = lines[-1]
