@@ -21,6 +21,7 @@ import unicodedata
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
 import scratch  # noqa: E402
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
@@ -710,4 +711,4 @@ class Tiny(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=1)
+    outcome.main(verbosity=1)

@@ -16,6 +16,7 @@ import unittest
 import zipfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
 import scratch  # noqa: E402
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
@@ -253,4 +254,4 @@ class Packs(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=1)
+    outcome.main(verbosity=1)

@@ -3,7 +3,7 @@
 
 usage: audit_page.py MMRETAIN AUDIT_ARCHIVE [KEEP]     KEEP: folder for the page and its pictures
 
-Skipped (status 77) without chromium.
+Skipped without chromium.
 """
 import html.parser
 import http.server
@@ -17,6 +17,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
 import scratch  # noqa: E402
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
@@ -100,6 +101,8 @@ class Trap(http.server.BaseHTTPRequestHandler):
 class Page(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        if not CHROMIUM:
+            raise unittest.SkipTest("needs chromium")
         cls.tmp = KEEP or scratch.folder("page", scratch.memory())
         os.makedirs(cls.tmp, exist_ok=True)
         root = os.path.join(cls.tmp, "archive")
@@ -183,7 +186,4 @@ class Page(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if not CHROMIUM:
-        print("skipped: no chromium")
-        sys.exit(77)
-    unittest.main(verbosity=1)
+    outcome.main(verbosity=1)

@@ -407,4 +407,4 @@ class Stopped(Base):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

@@ -137,4 +137,4 @@ class Keys(exit_codes.Base):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

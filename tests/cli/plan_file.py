@@ -320,4 +320,4 @@ class PlanFile(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

@@ -131,4 +131,4 @@ class Sandbox(exit_codes.Base):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    lib.outcome.main()

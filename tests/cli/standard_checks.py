@@ -18,6 +18,9 @@ import termios
 import time
 import unittest
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
+
 BINARY = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "mmretain"
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -243,4 +246,4 @@ class Manual(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()

@@ -602,4 +602,4 @@ class LookAlikes(Base):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

@@ -476,4 +476,4 @@ class Crashed(Base):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

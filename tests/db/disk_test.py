@@ -325,4 +325,4 @@ class Disk(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

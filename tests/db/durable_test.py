@@ -243,4 +243,4 @@ class Durable(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

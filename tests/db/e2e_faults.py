@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 import traceback
+from unittest import SkipTest as Skip
 
 import psycopg2
 
@@ -42,10 +43,6 @@ TESTS = {}
 def test(function):
     TESTS[function.__name__.removeprefix("test_")] = function
     return function
-
-
-class Skip(Exception):
-    """The test cannot run here."""
 
 
 class Bench:

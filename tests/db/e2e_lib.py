@@ -22,6 +22,7 @@ import cluster  # noqa: E402
 import seed as seeding  # noqa: E402
 import formats  # noqa: E402
 import oracle  # noqa: E402
+import outcome  # noqa: E402
 import scratch  # noqa: E402
 from scratch import remove  # noqa: E402,F401
 
@@ -712,10 +713,12 @@ class Tally:
         return False
 
     def skip(self, name, why):
+        if outcome.forbidden():
+            self.check(name, f"skipped, and MMR_NO_SKIP=1: {why}")
+            return
         self.skipped += 1
-        print(f"skip  {name}: {why}", flush=True)
+        outcome.tell(name, why)
 
     def end(self):
-        more = f", {self.skipped} skipped" if self.skipped else ""
-        print(f"{self.passed} passed, {self.failed} failed{more}")
-        return 1 if self.failed else 0
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return outcome.status(self.passed, self.failed, self.skipped)

@@ -836,4 +836,4 @@ class Erase(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

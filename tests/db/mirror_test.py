@@ -507,4 +507,4 @@ class Crash(mirror_lib.Base):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    lib.outcome.main()

@@ -316,4 +316,4 @@ class Traces(mirror_lib.Base):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    lib.outcome.main()

@@ -295,4 +295,4 @@ class Leavers(Following):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)

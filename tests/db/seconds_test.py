@@ -112,4 +112,4 @@ class Seconds(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    lib.outcome.main(verbosity=2)
