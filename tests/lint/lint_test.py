@@ -21,6 +21,7 @@ class Rules(unittest.TestCase):
         lint.ROOT = self.root
         self.addCleanup(setattr, lint, "ROOT", self.before)
         self.put("include/mmretain/faults.def", "/* faults */\n")
+        self.put("tests/crash/crash.py", 'ELSEWHERE = ("ERASE_", "EXPIRE_")\n')
 
     def put(self, path, text):
         target = self.root / path
@@ -75,10 +76,19 @@ class Rules(unittest.TestCase):
         self.assertEqual(len(self.complaints("faults")), 1)
         self.put("engine/run/run_x.c", "/* x */\nint x = FAULT_NEW_POINT;\n")
         self.assertEqual(self.complaints("faults"), [])
-        self.put("tests/crash/crash_test.py", "points = ['OTHER']\n")
-        self.assertEqual(len(self.complaints("faults")), 1)
-        self.put("tests/crash/crash_test.py", "points = read('faults.def')\n")
-        self.assertEqual(self.complaints("faults"), [])
+
+    def test_faults_elsewhere(self):
+        """A new point that crash.py leaves out is missed until a test kills there."""
+        self.put("engine/run/run_x.c", "/* x */\nint x = FAULT_ERASE_NEW;\n")
+        self.put("include/mmretain/faults.def", '/* f */\nX(ERASE_NEW, "text")\n')
+        for text in ("", '"""In ERASE_NEW"""\n# "ERASE_NEW"\n"ERASE_NEW_TOO"\n"ERASE_NEW:stop"\n'):
+            self.put("tests/db/erase_test.py", text)
+            self.assertIn("ERASE_NEW: crash.py leaves it out", " ".join(self.complaints("faults")))
+        for text in ('POINTS = ("OTHER", "ERASE_NEW")\n', 'start(f"ERASE_NEW:kill:{n}")\n', "start('ERASE_NEW:kill')\n"):
+            self.put("tests/db/erase_test.py", text)
+            self.assertEqual(self.complaints("faults"), [])
+        self.put("tests/crash/crash.py", "OTHER = 1\n")
+        self.assertIn("no ELSEWHERE", self.complaints("faults")[0])
 
     def test_fault_page(self):
         self.put("tests/db/x.py", "def test_it(bench):\n    pass\n")
