@@ -32,34 +32,61 @@ MAY_INCLUDE = {
     "purge": {"base", "db", "bundle", "mm"}, "people": {"base", "db", "policy", "mm"},
     "audit": {"base", "bundle", "store", "catalog", "ledger"},
 }
-# A library and the rooms that may touch it: headers by name, symbols by prefix.
+# A library and the one room that may touch it: headers, names in the source, name in the link line (and its variables), file name.
 LIBRARIES = {
-    "libpq": (r"libpq-fe\.h", r"PQ|lo_", {"db"}),
-    "zstd": (r"zstd\w*\.h", r"ZSTD_", {"bundle"}),
-    "libarchive": (r"archive(_entry)?\.h", r"archive_", {"bundle"}),
-    "libyaml": (r"yaml\.h", r"yaml_", {"policy"}),
-    "sqlite": (r"sqlite3\.h", r"sqlite3_", {"catalog"}),
-    "libcurl": (r"curl/.*", r"curl_", {"store"}),
-    "libcrypto": (r"openssl/.*", r"EVP_|SHA256|HMAC|RAND_", {"base"}),
-    "libsmartcols": (r"libsmartcols\.h", r"scols_", {"cli"}),
-    "md4c": (r"md4c.*", r"md_", {"audit"}),
+    "libpq": (r"libpq-fe\.h|libpq[/-].*|postgres_ext\.h|pg_config.*", r"PQ[a-z]\w*|PG(?:conn|result|notify|cancel)|PGRES_\w+", "PQ", "pq", "db"),
+    "zstd": (r"zstd\w*\.h|zdict\.h", r"ZSTD_\w+|ZDICT_\w+", "ZSTD", "zstd", "bundle"),
+    "libarchive": (r"archive(?:_entry)?\.h", r"archive_(?:entry|read|write|match|set|clear)_\w+|archive_(?:errno|error_string)", "ARCHIVE", "archive",
+                   "bundle"),
+    "libyaml": (r"yaml\.h", r"yaml_\w+", "YAML", "yaml", "policy"),
+    "sqlite": (r"sqlite3\w*\.h", r"sqlite3\w*", "SQLITE", "sqlite3", "catalog"),
+    "libcurl": (r"curl/.*", r"curl_(?:easy|multi|global|slist|url|mime|share|version|free)\w*|CURL\w*", "CURL", "curl", "store"),
+    "libcrypto": (r"openssl/.*", r"EVP_\w+|SHA256\w*|HMAC\w*|RAND_\w+|CRYPTO_\w+", "CRYPTO", "crypto", "base"),
+    "libsmartcols": (r"libsmartcols.*\.h", r"scols_\w+", "SMARTCOLS", "smartcols", "cli"),
+    "md4c": (r"md4c.*", r"md_parse|MD_[A-Z]+(?:_\w+)?", "MD4C", "md4c", "audit"),
 }
 # Calls and the rooms that may make them.
 CALLS = {
     "the clock is base's": (("time", "gettimeofday", "clock_gettime", "ftime", "nanosleep", "usleep", "sleep"), {"base"}),
     "signals are base's": (("signal", "sigaction", "raise"), {"base"}),
-    "removing and renaming files": (
-        ("unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "remove", "link", "linkat"),
-        # plan: its file, written whole or not at all; catalog: the index, likewise; run: the list of a waived bundle;
-        # mm: files of deleted rows; people: the profile picture; audit: an exported file that is not sound
-        {"base", "bundle", "store", "mm", "plan", "catalog", "run", "people", "audit"}),
-    "printing is cli's": (("printf", "puts", "putchar"), {"cli"}),
+    "writing files is base's": (("write", "writev", "pwrite", "pwritev", "sendfile", "splice", "copy_file_range"), {"base"}),
+    "making durable is base's": (("fsync", "fdatasync", "syncfs", "sync", "sync_file_range", "msync"), {"base"}),
+    "shortening files": (("truncate", "ftruncate"), {"base", "ledger", "store"}),  # a torn last line; a file on its way into partial/
+    "printing is cli's": (
+        ("printf", "vprintf", "fprintf", "vfprintf", "dprintf", "vdprintf", "puts", "fputs", "putchar", "putc", "fputc", "fwrite", "perror", "psignal",
+         "putchar_unlocked", "fputs_unlocked", "fwrite_unlocked"), {"cli"}),
+    "libraries are loaded by base's library_load()": (("dlopen", "dlmopen", "dlsym", "dlvsym"), {"base"}),
     "ending the process": (("exit",), {"base"}),
     "a mistake of ours is an assert": (("abort",), {"base", "db"}),
     "unbounded or stateful string calls": (
         ("strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "atoi", "atol", "atoll", "alloca", "system", "popen", "tmpnam", "mktemp"),
         set()),
     "memory comes from talloc": (("malloc", "calloc", "realloc"), {"base"}),
+    # These, of the headers of lower rooms, begin what cannot be taken back.
+    "deleting rows and attachments is run's to order": (("purge_receipt", "purge_sweep", "purge_unlink"), {"purge", "run"}),
+    "depersonalising is run's to order": (("people_run", "people_reduce", "people_finish"), {"people", "run"}),
+    "removing what is in the archive is run's to order, and catalog's of its indexes": (("store_remove",), {"store", "run", "catalog"}),
+}
+# What removes and renames, and the files that may, each with what it is that goes.  No other file does it without a word here.
+REMOVES = ("unlink", "unlinkat", "rename", "renameat", "renameat2", "rmdir", "remove", "link", "linkat")
+REMOVERS = {
+    "base_file.c": "its own .tmp, put in place whole or removed",
+    "bundle_publish.c": "the work name of a bundle that waits for its receipt",
+    "bundle_write.c": "a bundle that was not finished, in partial/",
+    "store_list.c": "leftovers in partial/",
+    "store_remove.c": "bundles and what belongs to them",
+    "plan_file.c": "its own .tmp, put in place whole or removed",
+    "catalog_build.c": "an index, put in place whole",
+    "catalog_reindex.c": "the catalog, put in place whole",
+    "purge_unlink.c": "attachments that a journal names, and the journal",
+    "people_files.c": "files that the journal of people names, and the journal",
+    "people_picture.c": "a profile picture",
+    "audit_export.c": "an exported attachment that is not sound",
+    "audit_pack.c": "the work folder of an export",
+    "run_erase_late.c": "a list of late rows after an erasure",
+    "run_fetch.c": "what was fetched in partial/ and is not sound",
+    "run_restore_file.c": "its own work names among the attachments",
+    "run_unit.c": "the list of a bundle that is waived, in partial/",
 }
 MAX_FUNCTION, MAX_FILE = 100, 500
 # The folder somebody works in, and the marks of tools that write commits for people, have no business in the tree.
@@ -111,41 +138,107 @@ def rule_floors(args):
 
 
 def rule_libraries(args):
-    """Each library has one room."""
-    for room, files in rooms():
-        for path in files:
+    """Each library has one room: its headers, its names (types and functions), its link line, and its file for those that are loaded when needed."""
+    for room in FLOOR:
+        others = {name: of for name, of in LIBRARIES.items() if of[4] != room}
+        for path in sources("engine/%s/*.c" % room, "engine/%s/*.h" % room, "include/mmretain/%s.h" % room):
             text = c_source.tokens_blanked(read(path), keep_strings=True)
-            for name, (header, _, allowed) in LIBRARIES.items():
-                for match in re.finditer(r"#\s*include\s*[<\"]%s[>\"]" % header, text):
-                    if room not in allowed:
-                        yield "%s:%d: only %s may include %s" % (
-                            rel(path), line_of(text, match.start()), "/".join(sorted(allowed)), name)
+            code, literals = c_source.tokens_blanked(text), list(c_source.strings(text)) if ".so" in text else ()
+            for name, (header, names, _, file, owner) in others.items():
+                for match in re.finditer(r"#\s*include\s*[<\"](?:%s)[>\"]" % header, text):
+                    yield "%s:%d: only %s may include %s" % (rel(path), line_of(text, match.start()), owner, name)
+                for line, literal in literals:
+                    if re.search(r"\blib%s\b[\w.-]*\.so\b" % file, literal):
+                        yield "%s:%d: only %s may load %s" % (rel(path), line, owner, name)
+                for match in re.finditer(r"\b(?:%s)\b" % names, code):
+                    yield "%s:%d: %s is of %s, which is %s's" % (rel(path), line_of(code, match.start()), match.group(0), name, owner)
+        for path in sources("engine/%s/CMakeLists.txt" % room):
+            text = read(path)
+            for name, (_, _, link, _, owner) in others.items():
+                for match in re.finditer(r"\b(?:PkgConfig::%s|%s_(?:INCLUDE_DIRS|LIBRARIES|LINK_LIBRARIES|LDFLAGS))\b" % (link, link), text):
+                    yield "%s:%d: only %s may use %s" % (rel(path), line_of(text, match.start()), owner, name)
 
 
 def undefined_symbols(library):
     done = subprocess.run(["nm", "-u", "-A", str(library)], capture_output=True, text=True, check=True)
     for line in done.stdout.splitlines():
-        match = re.match(r".*:([^:]+\.o):\s+U (\w+)", line)
+        match = re.match(r".*:([^:]+)\.o:\s+U (\w+)", line)
         if match:
-            yield match.group(1), match.group(2)
+            yield match.group(1), re.sub(r"^__(\w+)_chk$", r"\1", match.group(2).removesuffix("64"))
 
 
 def rule_symbols(args):
-    """As rule_libraries and rule_calls, but asked of the linker: macros hide nothing from it."""
+    """As rule_libraries, rule_calls, rule_removes and rule_deletes, but asked of the object files: macros hide nothing from them.
+
+    libpq, libcurl and libarchive are loaded when needed and never occur there as symbols: they are rule_libraries' alone.
+    """
     if not args.build:
         return
+    changing = changing_statements()
     for room in FLOOR:
         library = pathlib.Path(args.build) / "engine" / room / ("libmmr_%s.a" % room)
         if not library.exists():
+            yield "%s: there is none" % library
             continue
         for member, symbol in undefined_symbols(library):
-            for name, (_, prefix, allowed) in LIBRARIES.items():
-                if re.match(prefix, symbol) and room not in allowed:
-                    yield "%s(%s): %s calls %s" % (library.name, member, symbol, name)
+            for name, (_, names, _, _, owner) in LIBRARIES.items():
+                if room != owner and re.fullmatch(names, symbol):
+                    yield "%s(%s): %s is of %s, which is %s's" % (library.name, member, symbol, name, owner)
+            for why, (names, allowed) in CALLS.items():
+                # talloc's macros have exit and malloc in them, where a destructor is set
+                if room not in allowed and symbol in names and symbol not in ("exit", "malloc"):
+                    yield "%s(%s): %s() in %s: %s" % (library.name, member, symbol, room, why)
+            if symbol in REMOVES and member not in REMOVERS and room != "base":
+                yield "%s(%s): %s() in a file that lint.py's REMOVERS does not name" % (library.name, member, symbol)
+            owners = changing.get(symbol.removeprefix("sql_")) if symbol.startswith("sql_") else None
+            if owners is not None and room not in owners:
+                yield "%s(%s): %s changes the server's rows and is %s's" % (library.name, member, symbol, "/".join(sorted(owners)))
+
+
+def rule_removes(args):
+    """What removes or renames a file stands in a few files, and each of them has said what it removes."""
+    seen = set()
+    for _, files in rooms():
+        for path in files:
+            text = c_source.tokens_blanked(read(path))
+            for match in re.finditer(r"(?<![\w.>])(%s)\s*\(" % "|".join(REMOVES), text):
+                seen.add(path.name)
+                if path.name not in REMOVERS:
+                    yield "%s:%d: %s() in a file that lint.py's REMOVERS does not name" % (rel(path), line_of(text, match.start()), match.group(1))
+    for name in sorted(REMOVERS):
+        if list(sources("engine/*/" + name)) and name not in seen:
+            yield "tests/lint/lint.py: REMOVERS names %s, which removes nothing" % name
+
+
+def changing_statements():
+    """{name of a .sql file: rooms that may hold it} of those that change rows of the server, by the first word of their names."""
+    found = {}
+    for path in sources("engine/mm/sql/*.sql"):
+        text = re.sub(r"--[^\n]*|'(?:[^']|'')*'", " ", read(path))
+        changes = re.findall(r"\b(?:DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO|(?<!FOR )(?<!KEY )UPDATE|TRUNCATE(?:\s+TABLE)?|ALTER\s+TABLE|DROP\s+TABLE)\s+"
+                             r"(?:IF\s+EXISTS\s+|ONLY\s+)*(?!pg_temp\.)([\w.{]+)", text, re.I)
+        if [c for c in changes if c.upper() not in ("SET", "SKIP", "NOWAIT", "OF")]:
+            found[path.stem] = {"mm", "people"} if path.stem.startswith("people_") else {"purge"} if re.match(r"(purge|sweep|restore)_", path.stem) else set()
+    return found
+
+
+def rule_deletes(args):
+    """The statements that delete or change rows of the server are purge's and people's, by their names; mm only lists those of people."""
+    owners = changing_statements()
+    for stem, allowed in owners.items():
+        if not allowed:
+            yield "engine/mm/sql/%s.sql: changes the server's rows and is of neither purge_, sweep_, restore_ nor people_" % stem
+    for room, files in rooms():
+        for path in files:
+            text = c_source.tokens_blanked(read(path))
+            for match in re.finditer(r"\bsql_(\w+)\b(\s*##)?", text):
+                stems = [s for s in owners if s == match.group(1) or (match.group(2) and s.startswith(match.group(1)))]
+                if any(room not in owners[s] for s in stems):
+                    yield "%s:%d: %s is not %s's to hold" % (rel(path), line_of(text, match.start()), match.group(0), room)
 
 
 def rule_calls(args):
-    """Some calls belong to one room."""
+    """Some calls belong to one room (the functions of lower rooms that begin what cannot be taken back, among them)."""
     for room, files in rooms():
         for path in files:
             text = c_source.tokens_blanked(read(path))

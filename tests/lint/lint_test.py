@@ -48,9 +48,71 @@ class Rules(unittest.TestCase):
     def test_libraries(self):
         self.assertSees("libraries", "engine/mm/mm_x.c", "#include <libpq-fe.h>\n", "libpq")
         self.assertSees("libraries", "engine/store/store_x.c", "#include <zstd.h>\n", "zstd")
+        self.assertSees("libraries", "include/mmretain/mm.h", "#include <libpq-fe.h>\n", "only db may include libpq")
+        # Those that are loaded when needed leave no symbol.
+        self.assertSees("libraries", "engine/run/run_x.c", 'int x = library_load("libpq.so.5", f, 1, &g, err);\n', "only db may load libpq")
+        self.assertSees("libraries", "engine/audit/audit_x.c", 'int x = library_load("libarchive.so.13", f, 1, &g, err);\n', "only bundle may load")
+        self.assertSees("libraries", "engine/run/run_x.c", 'const char *x = "libcurl.so";\n', "only store may load libcurl")
+        self.assertSees("libraries", "engine/run/run_x.c", "void f(void)\n{\n\tx.PQexec(c, q);\n}\n", "PQexec is of libpq")
+        self.assertSees("libraries", "engine/run/run_x.c", "int x = CURLE_OK;\n", "CURLE_OK is of libcurl")
+        self.assertSees("libraries", "engine/catalog/catalog_x.c", "struct archive *a = archive_write_new();\n", "is of libarchive")
+        self.assertSees("libraries", "engine/policy/policy_x.c", "sqlite3 *x;\n", "is of sqlite")
+        self.put("engine/db/CMakeLists.txt", "mmr_room(db SOURCES x.c LINK mmr_base)\ntarget_include_directories(mmr_db PRIVATE ${PQ_INCLUDE_DIRS})\n")
+        self.assertEqual(self.complaints("libraries"), [])
+        self.put("engine/mm/CMakeLists.txt", "mmr_room(mm SOURCES x.c LINK mmr_base PkgConfig::PQ)\n")
+        self.assertIn("only db may use libpq", self.complaints("libraries")[0])
+
+    def test_libraries_that_only_look_so(self):
+        self.put("engine/run/run_x.c", 'void f(void)\n{\n\t/* PQexec, libpq.so.5 */ archive_root(a); g("PQexec", "libpqx.so"); curl = yaml;\n}\n')
+        self.assertEqual(self.complaints("libraries"), [])
+
+    def test_symbols(self):
+        """What a macro hides from the source is in the object file."""
+        self.put("engine/mm/sql/purge_x.sql", "-- x\nDELETE FROM posts\n")
+        calls = {"plan": ("ZSTD_compress", "zstd"), "mm": ("__printf_chk", "printing"), "run": ("sql_purge_x", "sql_purge_x changes"), "audit": ("unlinkat", "REMOVERS"),
+                 "cli": ("purge_receipt", "run's to order"), "ledger": ("ftruncate64", None), "base": ("unlinkat", None), "purge": ("sql_purge_x", None)}
+        for room in lint.FLOOR:
+            name = calls.get(room, ("strlen", None))[0]
+            self.put("x/engine/%s/x.c" % room, "extern int %s();\nint f_%s(void)\n{\n\treturn %s();\n}\n" % (name, room, name))
+            folder = self.root / "x/engine" / room
+            subprocess.run(["gcc", "-fno-builtin", "-w", "-c", "x.c"], cwd=folder, check=True)
+            subprocess.run(["ar", "rc", "libmmr_%s.a" % room, "x.o"], cwd=folder, check=True)
+        found = "\n".join(lint.rule_symbols(argparse.Namespace(build=str(self.root / "x"))))
+        for room, (_, word) in calls.items():
+            self.assertEqual(("libmmr_%s.a" % room in found, word is None or word in found), (word is not None, True), (room, found))
+        (self.root / "x/engine/db/libmmr_db.a").unlink()
+        self.assertIn("libmmr_db.a: there is none", "\n".join(lint.rule_symbols(argparse.Namespace(build=str(self.root / "x")))))
+
+    def test_removes(self):
+        for call in ("unlink(path)", "renameat2(a, b, c, d, 0)", "rmdir(p)"):
+            self.assertSees("removes", "engine/mm/mm_x.c", "void f(void)\n{\n\t%s;\n}\n" % call, call.split("(")[0])
+        self.assertSees("removes", "engine/purge/purge_x.c", "void f(void)\n{\n\tunlinkat(a, b, 0);\n}\n", "REMOVERS does not name")
+        self.put("engine/purge/purge_unlink.c", CLEAN)
+        self.assertIn("purge_unlink.c, which removes nothing", self.complaints("removes")[0])
+        self.put("engine/purge/purge_unlink.c", "void f(void)\n{\n\tunlinkat(a, b, 0);\n}\n")
+        self.assertEqual(self.complaints("removes"), [])
+
+    def test_deletes(self):
+        """A statement that changes the server's rows has an owner by its name, and nobody else holds it."""
+        for text in ("DELETE FROM posts WHERE id = $1", "WITH x AS (SELECT 1) DELETE FROM ONLY posts", "UPDATE posts SET deleteat = 1", "TRUNCATE posts",
+                     "INSERT INTO posts SELECT 1", "WITH d AS (DELETE FROM posts RETURNING id) SELECT id FROM d"):
+            self.put("engine/mm/sql/thread_x.sql", "-- x\n%s\n" % text)
+            self.assertEqual(len(self.complaints("deletes")), 1, text)
+        for text in ("SELECT 1 FROM posts FOR UPDATE OF posts", "SELECT 1 FROM posts FOR NO KEY UPDATE SKIP LOCKED", "DELETE FROM pg_temp.mmr_post", "INSERT INTO pg_temp.x SELECT 1",
+                     "-- DELETE FROM posts\nSELECT 'DELETE FROM posts'"):
+            self.put("engine/mm/sql/thread_x.sql", "-- x\n%s\n" % text)
+            self.assertEqual(self.complaints("deletes"), [], text)
+        self.put("engine/mm/sql/purge_x.sql", "-- x\nDELETE FROM posts\n")
+        self.put("engine/mm/sql/people_x.sql", "-- x\nDELETE FROM drafts\n")
+        self.put("engine/purge/purge_x.c", "#define K(x) &sql_purge_##x\nint x = f(&sql_purge_x);\n")
+        self.put("engine/mm/mm_x.c", "#define K(x) &sql_people_##x\n")
+        self.assertEqual(self.complaints("deletes"), [])
+        for room, text in (("run", "int x = f(&sql_purge_x);\n"), ("mm", "#define K(x) &sql_pu##x\n"), ("purge", "int x = f(&sql_people_x);\n")):
+            self.assertSees("deletes", "engine/%s/%s_y.c" % (room, room), text, "is not %s's to hold" % room)
 
     def test_calls(self):
-        for room, call in (("plan", "time(NULL)"), ("purge", "unlink(path)"), ("db", 'printf("x")'), ("run", "exit(1)"), ("cli", "strcpy(a, b)"),
+        for room, call in (("plan", "time(NULL)"), ("mm", "write(fd, p, 1)"), ("db", 'printf("x")'), ("mm", 'fprintf(f, "x")'), ("run", "dprintf(1, p)"), ("audit", "fputs(p, f)"), ("run", "dlopen(p, 0)"),
+                           ("cli", "purge_receipt(a)"), ("audit", "purge_sweep(a)"), ("cli", "people_run(a)"), ("audit", "store_remove(a)"), ("run", "fsync(fd)"), ("run", "exit(1)"), ("cli", "strcpy(a, b)"),
                            ("store", "malloc(1)")):
             self.assertSees("calls", "engine/%s/%s_x.c" % (room, room), "void f(void)\n{\n\t%s;\n}\n" % call, call.split("(")[0])
 
