@@ -271,13 +271,20 @@ def rule_sizes(args):
 
 
 def rule_file_comments(args):
-    """A reader learns from the first lines what a file is for."""
+    """A reader learns from the first lines what a file is for, and a DBA from those of a statement its parameters and locks."""
     for path in sources("engine/**/*.c", "engine/**/*.h", "include/mmretain/*.h", "include/mmretain/*.def"):
         if not read(path).startswith("/*"):
             yield "%s:1: does not begin with a comment" % rel(path)
     for path in sources("engine/**/*.sql"):
-        if not re.match(r"--|/\*", read(path)):
-            yield "%s:1: does not begin with a comment: purpose, parameters, locks, index" % rel(path)
+        head = re.match(r"(?:--(?!\[).*\n)*", read(path)).group(0)
+        if not re.match(r"-- (?!Parameters:|Locks:)\S", head):
+            yield "%s:1: does not begin with a comment that says what it is for" % rel(path)
+        for word in ("Parameters:", "Locks:"):
+            if len(re.findall(r"\b" + word, head)) != 1:
+                yield "%s:1: the comment at its beginning has no `%s`, or more than one" % (rel(path), word)
+        body = re.sub(r"--.*|'(?:[^']|'')*'", "", read(path)[len(head):])
+        if "Parameters: none" in head and re.search(r"\$\d", body):
+            yield "%s:1: has parameters, and says that it has none" % rel(path)
 
 
 def rule_sql_place(args):

@@ -127,8 +127,16 @@ class Rules(unittest.TestCase):
 
     def test_comments(self):
         self.assertSees("file_comments", "engine/plan/plan_x.c", "int x;\n", "does not begin")
-        self.put("engine/mm/sql/a.sql", "TABLE posts;\n")
-        self.assertEqual(len(self.complaints("file_comments")), 1)
+
+    def test_heads_of_statements(self):
+        for text, word in (("TABLE posts\n", "what it is for"), ("-- Parameters: none.  Locks: none.\nTABLE posts\n", "what it is for"),
+                           ("-- Posts.  Parameters: none.\nTABLE posts\n", "no `Locks:`"), ("-- Posts.  $1 ids.  Locks: none.\nSELECT $1\n", "no `Parameters:`"),
+                           ("-- Posts.  Parameters: none.\nSELECT 1 -- Locks: none.\n", "no `Locks:`"), ("-- Posts.  Parameters: none.  Locks: none.\nSELECT $1\n", "says that it has none"),
+                           ("-- Posts.  Parameters: none.\n--[block Locks: none.\nSELECT 1\n", "no `Locks:`")):
+            self.put("engine/mm/sql/a.sql", text)
+            self.assertIn(word, " ".join(self.complaints("file_comments")))
+        self.put("engine/mm/sql/a.sql", "-- Posts.\n-- Parameters: $1 ids.  Locks: none.\nSELECT $1 -- all of them\n")
+        self.assertEqual(self.complaints("file_comments"), [])
 
     def test_sql(self):
         self.assertSees("sql_place", "engine/run/run_x.c", 'const char *q = "delete from posts "\n\t"DELETE FROM posts";\n', "statement")

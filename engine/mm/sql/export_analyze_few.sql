@@ -1,2 +1,2 @@
--- Tell the planner how many posts have rows in small tables.
+-- Tell the planner how many posts have rows in small tables.  Parameters: none.  Locks: none on server tables.
 ANALYZE pg_temp.mmr_few

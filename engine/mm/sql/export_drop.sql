@@ -1,2 +1,2 @@
--- Take threads out of the unit.  $1 bigint[]: thread numbers.
+-- Take threads out of the unit.  Parameters: $1 bigint[]: thread numbers.  Locks: none on server tables.
 DELETE FROM pg_temp.mmr_post WHERE thread = ANY ($1::bigint[])

@@ -1,2 +1,2 @@
--- Tell the planner how many: usually none.
+-- Tell the planner how many: usually none.  Parameters: none.  Locks: none on server tables.
 ANALYZE pg_temp.mmr_late

@@ -1,2 +1,2 @@
--- Load the bundles' posts.  Parameters: none (COPY data).
+-- Load the bundles' posts.  Parameters: none (COPY data).  Locks: none on server tables.
 COPY pg_temp.mmr_gone (id, thread, root, bundle) FROM STDIN

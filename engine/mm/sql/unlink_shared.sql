@@ -1,5 +1,5 @@
 -- Paths of the journal that a remaining row uses, as path, preview or thumbnail.  No index on paths: one scan per journal.
--- Columns: number of the entry; 0 its path, 1 its thumbnail, 2 its preview.
+-- Parameters: none.  Locks: none.  Columns: number of the entry; 0 its path, 1 its thumbnail, 2 its preview.
 WITH used AS MATERIALIZED (
 	SELECT DISTINCT v.path
 	FROM fileinfo f CROSS JOIN LATERAL (VALUES (f.path), (f.thumbnailpath), (f.previewpath)) AS v (path)

@@ -1,2 +1,2 @@
--- Tell the planner how many.
+-- Tell the planner how many.  Parameters: none.  Locks: none on server tables.
 ANALYZE pg_temp.mmr_unlink
