@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # From a fresh Debian 12 to an archived and cleaned Mattermost database, in a folder of its own.
 #   docs/quickstart.sh [FOLDER]     (default: a new folder below /tmp; it stays, to be looked at)
+# Outside of the folder it installs packages (tests/install.sh build) and builds in build/release; with MMRETAIN=PROGRAM, an mmretain that is
+# there already, it does neither.
 set -euo pipefail
 dir=$(realpath -m -- "${1:-$(mktemp -d /tmp/mmretain-quickstart-XXXXXX)}")
 cd "$(dirname "$0")/.."
 repo=$PWD
-bin=$repo/build/release/engine/cli/mmretain
+bin=$(realpath -m -- "${MMRETAIN:-$repo/build/release/engine/cli/mmretain}")
 python=/usr/bin/python3
 
 # How to go on in the folder, when its server is stopped.
@@ -24,15 +26,17 @@ if [ -e "$dir/pg" ] || [ -e "$dir/policy.yaml" ]; then
   again >&2
   exit 2
 fi
-tests/install.sh build
+[ -n "${MMRETAIN:-}" ] || tests/install.sh build
 mkdir -p "$dir"
 chmod 755 "$dir" # as root the server runs as another user
 step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '\033[2m$ %s\033[0m\n' "$*"; }
 
-step "build"
-cmake --preset release >/dev/null
-cmake --build --preset release --target mmretain | tail -1
+if [ -z "${MMRETAIN:-}" ]; then
+  step "build"
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target mmretain | tail -1
+fi
 PATH=$(dirname "$bin"):$PATH
 
 step "start a private PostgreSQL in $dir and load a small Mattermost database"
