@@ -383,6 +383,14 @@ def rule_places(args):
                         yield "%s:%d: a message names %s" % (rel(path), line, match.group(0))
 
 
+def rule_suites(args):
+    """No test file that ctest does not know."""
+    lists = "".join(re.sub(r"#.*", "", read(p)) for p in sources("tests/CMakeLists.txt", "tests/*/CMakeLists.txt"))
+    for path in sources("tests/*/*_test.py"):
+        if not re.search(r"\b%s\b" % path.stem, lists):
+            yield "%s:1: in no CMakeLists.txt, so nobody runs it" % rel(path)
+
+
 def rule_documents(args):
     """What the program prints of itself is what docs/ says."""
     if not args.binary:

@@ -192,6 +192,13 @@ class Rules(unittest.TestCase):
             self.assertEqual(len(found), 1 if word else 0, found)
             self.assertIn(word or "", "".join(found))
 
+    def test_suites(self):
+        self.put("tests/db/CMakeLists.txt", "# new_test\nadd_test(NAME old COMMAND python3 old_test.py)\n")
+        self.put("tests/db/old_test.py", "")
+        self.assertEqual(self.complaints("suites"), [])
+        self.put("tests/db/new_test.py", "")
+        self.assertIn("new_test.py", "".join(self.complaints("suites")))
+
     def test_workplace(self):
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         self.put("notes.md", "built in /home/" + "somebody/src\n")
