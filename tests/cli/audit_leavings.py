@@ -76,9 +76,10 @@ class Leavings(unittest.TestCase):
         return done
 
     def begun(self, form):
-        """A process that has begun to write."""
+        """A process that has made its first file."""
         process = subprocess.Popen(self.command(self.folder, form), env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while not os.listdir(self.folder) and process.poll() is None:
+        self.addCleanup(process.kill)
+        while not any(names for _, _, names in os.walk(self.folder)) and process.poll() is None:
             time.sleep(0.001)
         return process
 

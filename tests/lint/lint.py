@@ -51,7 +51,7 @@ CALLS = {
     "signals are base's": (("signal", "sigaction", "raise"), {"base"}),
     "writing files is base's": (("write", "writev", "pwrite", "pwritev", "sendfile", "splice", "copy_file_range"), {"base"}),
     "making durable is base's": (("fsync", "fdatasync", "syncfs", "sync", "sync_file_range", "msync"), {"base"}),
-    "shortening files": (("truncate", "ftruncate"), {"base", "ledger", "store"}),  # a torn last line; a file on its way into partial/
+    "shortening files": (("truncate", "ftruncate"), {"base", "ledger", "store", "mm"}),  # a torn last line, also of a journal; a file on its way into partial/
     "printing is cli's": (
         ("printf", "vprintf", "fprintf", "vfprintf", "dprintf", "vdprintf", "puts", "fputs", "putchar", "putc", "fputc", "fwrite", "perror", "psignal",
          "putchar_unlocked", "fputs_unlocked", "fwrite_unlocked"), {"cli"}),
@@ -78,11 +78,11 @@ REMOVERS = {
     "plan_file.c": "its own .tmp, put in place whole or removed",
     "catalog_build.c": "an index, put in place whole",
     "catalog_reindex.c": "the catalog, put in place whole",
-    "purge_unlink.c": "attachments that a journal names, and the journal",
-    "people_files.c": "files that the journal of people names, and the journal",
+    "mm_unlink.c": "attachments that a journal names, and the journal",
     "people_picture.c": "a profile picture",
     "audit_export.c": "an exported attachment that is not sound",
-    "audit_pack.c": "the work folder of an export",
+    "audit_html.c": "a page of its own, renamed inside the work folder",
+    "audit_stage.c": "the work folder of an export, its own parts",
     "run_erase_late.c": "a list of late rows after an erasure",
     "run_fetch.c": "what was fetched in partial/ and is not sound",
     "run_restore_file.c": "its own work names among the attachments",

@@ -87,9 +87,9 @@ class Rules(unittest.TestCase):
         for call in ("unlink(path)", "renameat2(a, b, c, d, 0)", "rmdir(p)"):
             self.assertSees("removes", "engine/mm/mm_x.c", "void f(void)\n{\n\t%s;\n}\n" % call, call.split("(")[0])
         self.assertSees("removes", "engine/purge/purge_x.c", "void f(void)\n{\n\tunlinkat(a, b, 0);\n}\n", "REMOVERS does not name")
-        self.put("engine/purge/purge_unlink.c", CLEAN)
-        self.assertIn("purge_unlink.c, which removes nothing", self.complaints("removes")[0])
-        self.put("engine/purge/purge_unlink.c", "void f(void)\n{\n\tunlinkat(a, b, 0);\n}\n")
+        self.put("engine/mm/mm_unlink.c", CLEAN)
+        self.assertIn("mm_unlink.c, which removes nothing", self.complaints("removes")[0])
+        self.put("engine/mm/mm_unlink.c", "void f(void)\n{\n\tunlinkat(a, b, 0);\n}\n")
         self.assertEqual(self.complaints("removes"), [])
 
     def test_deletes(self):
