@@ -124,7 +124,7 @@ START_TEST(test_list_dir_leaks_nothing)
 END_TEST
 
 /* Exchanges a folder with a link to another place, as fast as it can. */
-struct swapper { int dirfd; volatile bool end; };
+struct swapper { int dirfd; _Atomic bool end; };
 
 static void *swap(void *payload)
 {
