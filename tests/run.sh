@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install, build and run every test.
-#   tests/run.sh            the normal run (dev build, then the unit tests again under ASan and UBSan, then short fuzzing)
+#   tests/run.sh            the normal run (dev build, then the unit tests and some with a database again under ASan and UBSan, then short fuzzing)
 #   MMR_LONG=1 tests/run.sh longer campaigns (more random cases, kills and fuzzing)
 # Some tests need root and rights that a container may not have.  Where everything is there (complete), a test that is skipped has
 # failed; elsewhere the last lines name what was skipped.  MMR_NO_SKIP=1 or 0 decides otherwise.
@@ -43,10 +43,10 @@ check() {
 log "tests"
 check build/dev -j $((2 * jobs)) # they wait for locks, pauses and each other half of the time
 
-log "build and unit tests with sanitizers"
+log "build with sanitizers: unit tests, and some with a database"
 cmake --preset asan >/dev/null
 cmake --build --preset asan -j "$jobs"
-check build/asan -j "$jobs" -L unit
+check build/asan -j $((2 * jobs)) -L 'unit|sanitize'
 
 log "fuzzing"
 fuzz=$(mktemp)

@@ -19,7 +19,8 @@ def tell(name, why):
 
 
 def status(passed, failed, skipped):
-    return 1 if failed else SKIPPED if skipped and not passed else 0
+    """Of a module that ran no test at all, for whatever was written after -k or --only, 1."""
+    return 1 if failed or not (passed or skipped) else 0 if passed else SKIPPED
 
 
 class Result(unittest.TextTestResult):

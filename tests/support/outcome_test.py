@@ -21,6 +21,8 @@ MODULES = {  # name: (text, status, the same where nothing may be skipped, skip 
     "both": (CASES.format(SKIP, SKIP), 77, 1, 2),
     "class": ("@unittest.skip('no root')\n" + CASES.format("pass", "pass"), 77, 1, 2),
     "module": ("def setUpModule():\n    raise unittest.SkipTest('no root')\n" + CASES.format("pass", "pass"), 77, 1, 1),
+    "none": ("class T(unittest.TestCase):\n    pass\noutcome.main()\n", 1, 1, 0),
+    "tally_none": ("import e2e_lib\nsys.exit(e2e_lib.Tally().end())\n", 1, 1, 0),
     "tally": ("import e2e_lib\nt = e2e_lib.Tally()\nt.check('a', [])\nt.skip('b', 'no root')\nsys.exit(t.end())\n", 0, 1, 1),
     "tally_all": ("import e2e_lib\nt = e2e_lib.Tally()\nt.skip('b', 'no root')\nsys.exit(t.end())\n", 77, 1, 1),
 }
@@ -54,13 +56,13 @@ class Outcome(unittest.TestCase):
         self.run_in("ctest", "--output-junit", "tests.xml", no_skip="")
         done = self.run_in(PYTHON, HERE / "summary.py", "--more", "5,1", "tests.xml", no_skip="")
         lines = done.stdout.splitlines()
-        self.assertEqual((done.returncode, lines[-1]), (1, "8 passed, 4 failed, 9 skipped"), done.stdout)
+        self.assertEqual((done.returncode, lines[-1]), (1, "8 passed, 6 failed, 9 skipped"), done.stdout)
         self.assertEqual(lines[:-1], sorted(lines[:-1]))
-        self.assertEqual([line.split()[1] for line in lines if line.startswith("failed")], ["absent", "fails", "killed"])
+        self.assertEqual([line.split()[1] for line in lines if line.startswith("failed")], ["absent", "fails", "killed", "none", "tally_none"])
         self.assertIn("skipped  one: T.test_a: no root", lines)
         self.assertIn("skipped  module: setUpModule (__main__): no root", lines)
         done = self.run_in(PYTHON, HERE / "summary.py", "tests.xml", "no.xml", no_skip="")
-        self.assertEqual(done.stdout.splitlines()[-1], "3 passed, 4 failed, 9 skipped")  # a ctest that did not come to its end
+        self.assertEqual(done.stdout.splitlines()[-1], "3 passed, 6 failed, 9 skipped")  # a ctest that did not come to its end
 
 
 if __name__ == "__main__":
