@@ -123,7 +123,7 @@ class Midnight(unittest.TestCase):
                 return json.loads(done.out), lines, planned
             self.bench.copy.remove()
             self.assertEqual(self.bench.problems, [])
-        self.skipTest("this machine is too slow for it")
+        self.skipTest(lib.outcome.TOO_SLOW)
 
     def consistent(self, run, lines, planned):
         at = [oracle.parse_time(e["at"]) for e in lines]

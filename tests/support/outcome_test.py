@@ -48,6 +48,12 @@ class Outcome(unittest.TestCase):
                     self.assertEqual((done.returncode, done.stdout.count("skip  ")), (want, told), done.stdout + done.stderr)
                     self.assertTrue(no_skip or done.stdout.count(": no root\n") == told, done.stdout)
 
+    def test_slow(self):
+        """Of what the machine is too slow for, being told is all there is, also where nothing may be skipped."""
+        (self.folder / "slow").write_text(BEGIN + CASES.format("self.skipTest(outcome.TOO_SLOW)", "pass"), encoding="utf-8")
+        done = self.run_in(PYTHON, "slow", no_skip="1")
+        self.assertEqual((done.returncode, done.stdout), (0, f"skip  T.test_a: {outcome.TOO_SLOW}\n"))
+
     def test_summary(self):
         """A folder of ctest with all of them, one that cannot be started and one that ends at once."""
         (self.folder / "CTestTestfile.cmake").write_text("".join(
