@@ -236,6 +236,8 @@ static int settle(struct job *u, const struct mm_journal_entry *e, unsigned mark
 		} else if (unlink_one(u->mm, e, i, u->counts, &why) < 0) {
 			tell_stays(u, e, i, &why);
 			left = true;
+			if (i == 0)
+				break; /* what stays keeps its pictures, which may be its own */
 		}
 	}
 	if (!left) {
