@@ -119,6 +119,15 @@ static void read_names(struct stage *s)
 	}
 }
 
+/* The name that was asked for comes out of `out` last.  Once it has, the export is whole, wherever that name is by now and whatever was written to it. */
+static bool is_whole(const struct stage *s)
+{
+	auto_fd int out = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	const struct stage_name *last = &s->to[s->n - 1];
+
+	return stands(s, last) || (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT);
+}
+
 /* Only that of our own user, that nobody works in. */
 static void sweep_one(const struct stage *here, const char *name)
 {
@@ -132,7 +141,7 @@ static void sweep_one(const struct stage *here, const char *name)
 	    fstatat(old->place_dirfd, name, &again, AT_SYMLINK_NOFOLLOW) != 0 || again.st_dev != st.st_dev || again.st_ino != st.st_ino)
 		return;
 	read_names(old);
-	if (old->n && !stands(old, &old->to[old->n - 1]))
+	if (old->n && !is_whole(old))
 		take_back(old);
 	log_info("removing \"%s\", which an export left that was killed", name);
 	remove_folder(old->place_dirfd, name);

@@ -178,6 +178,21 @@ class Leavings(unittest.TestCase):
         self.export("html", status=2)
         self.assertEqual(content(self.folder), self.whole["html"])
 
+    def test_whose_index_was_renamed_stays(self):
+        """So it is when somebody has given the index another name since, or has written to it."""
+        changes = {"renamed": lambda path: os.rename(path, os.path.join(self.folder, "case-17.html")), "written to": os.utime}
+        for name, change in changes.items():
+            with self.subTest(name):
+                work, = (n for n in self.killed("EXPORT_BETWEEN:kill:3") if n.startswith("."))
+                for rest in os.listdir(os.path.join(self.folder, work, "out")):
+                    os.rename(os.path.join(self.folder, work, "out", rest), os.path.join(self.folder, rest))
+                change(os.path.join(self.folder, "page.html"))
+                self.export("html", status=2)
+                self.assertEqual(sorted(n for n in os.listdir(self.folder) if n != "case-17.html"),
+                                 sorted(n for n in {k.split("/")[0] for k in self.whole["html"]} if name != "renamed" or n != "page.html"))
+                shutil.rmtree(self.folder)
+                os.mkdir(self.folder)
+
     def test_parts_that_are_taken(self):
         """Somebody else's file or folder under the name of a part: it stays, and nothing else does."""
         for name in ("page-0001.html", "page-0002.html", "page_files"):
