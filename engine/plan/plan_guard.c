@@ -18,7 +18,7 @@ static int guard_rule(const struct plan_rule *r, struct err *err)
 			      (unsigned long long)r->due_threads, (unsigned long long)rule->guard_threads);
 		return hint(rule, "threads", err);
 	}
-	if (rule->guard_percent && r->due_posts * 100 > r->total_posts * rule->guard_percent) {
+	if (rule->guard_percent && rule->guard_percent < GUARD_ALL && r->due_posts * 100 > r->total_posts * rule->guard_percent) {
 		(void)err_set(err, ERR_GUARD, "rule %s: %llu of %llu posts are due, more than its guard of %u percent", rule->name,
 			      (unsigned long long)r->due_posts, (unsigned long long)r->total_posts, rule->guard_percent);
 		return hint(rule, "percent", err);

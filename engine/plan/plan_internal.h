@@ -26,6 +26,8 @@ int plan_protect(void *ctx, const struct policy *policy, const struct policy_rul
 		 size_t n_scopes, struct plan *plan, struct mm_protect_query **ret, struct err *err) MMR_CHECKED;
 
 /* ---- plan_rule.c: one rule over its channels ---- */
+enum { GUARD_ALL = 100 }; /* percent: no share of the posts is more, so nobody counts them */
+
 struct plan_pass {
 	struct plan *plan;
 	struct mm *mm;

@@ -109,7 +109,7 @@ int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, vo
 	struct plan_rule *r = &plan->rule[rule];
 	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = r};
 
-	if (r->total_posts || !r->rule->guard_percent || !r->due_posts)
+	if (r->total_posts || !r->due_posts || !r->rule->guard_percent || r->rule->guard_percent >= GUARD_ALL)
 		return 0;
 	collect_channels(ctx, &pass);
 	return mm_count_up_to(mm, pass.channel, pass.n, r->due_posts * 100 / r->rule->guard_percent + 1, meanwhile, payload, &r->total_posts,

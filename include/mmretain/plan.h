@@ -52,7 +52,7 @@ struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uin
 		   uint64_t reason[PLAN_REASONS];
 		   uint64_t *held;       /* of reason[KEPT_HOLD]: by hold of the policy, each thread at the first that covers it; the rest the ledger
 					    holds. NULL: of a plan file, which does not tell */
-		   uint64_t total_posts; /* of its scopes; 0 unless a limit or `guard: percent` asked; for the guard counted only as far
+		   uint64_t total_posts; /* of its scopes; 0 unless a limit or `guard: percent` below 100 asked; for the guard counted only as far
 					    as it takes to know that the share is small enough */ };
 
 struct plan {
