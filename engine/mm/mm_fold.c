@@ -19,9 +19,14 @@ struct mm_fold {
 	bool mixed;          /* the spool holds more than roots */
 };
 
+/* Of every thread of a plan: strspn would make its table of signs each time. */
 bool mm_id_sound(const char *id)
 {
-	return id[0] && id[strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")] == '\0';
+	const char *p = id;
+
+	while ((unsigned)(*p | 0x20) - 'a' < 26 || (unsigned)*p - '0' < 10)
+		p++;
+	return p > id && *p == '\0';
 }
 
 uint32_t mm_part_protections(const struct mm_part *t)

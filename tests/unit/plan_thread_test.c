@@ -201,6 +201,23 @@ START_TEST(segments_settle)
 }
 END_TEST
 
+/* Each sign alone and among others. */
+START_TEST(sound_ids)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+	ck_assert(!mm_id_sound(""));
+	ck_assert(mm_id_sound(good));
+	for (int c = 1; c < 256; c++) {
+		const char alone[] = {(char)c, '\0'}, among[] = {'a', (char)c, 'z', '\0'};
+		bool want = strchr(good, c) != NULL;
+
+		ck_assert_int_eq(mm_id_sound(alone), want);
+		ck_assert_int_eq(mm_id_sound(among), want);
+	}
+}
+END_TEST
+
 TCase *plan_thread_case(void)
 {
 	TCase *c = tcase_create("threads");
@@ -211,6 +228,7 @@ TCase *plan_thread_case(void)
 	tcase_add_loop_test(c, fold_small, 0, 2);
 	tcase_add_loop_test(c, fold_more_than_memory, 0, 2);
 	tcase_add_test(c, fold_strays_and_marks);
+	tcase_add_test(c, sound_ids);
 	tcase_add_loop_test(c, segments_settle, 0, 50);
 	return c;
 }
