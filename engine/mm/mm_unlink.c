@@ -17,6 +17,7 @@
 #include "mm_unlink_internal.h"
 
 enum { PAGE = 5000, PAGE_BYTES = 4 << 20, WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
+enum { STAYS_FOR_GOOD = 1 };
 
 const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
 const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file", .journal = "journal of unposted files", .existing = &sql_unlink_existing_uploads,
@@ -182,22 +183,40 @@ static bool is_journalled(const struct mm_journal_entry *e, const struct stat *s
 	       (int64_t)st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec == e->mtime_ns;
 }
 
-/* 0: gone (now or before); negative: could not or must not be removed, and why. */
+/* 1: a file is there; 0: none, or its folder is gone; negative: that cannot be told, or it is no file. */
+static int look(struct mm *mm, const char *path, int *ret_dir, const char **ret_leaf, struct stat *ret, struct err *why)
+{
+	int rc = file_open_parent_beneath(mm->data_dirfd, path, ret_dir, ret_leaf, why);
+
+	if (rc < 0)
+		return why->sys_errno == ENOENT ? 0 : rc;
+	if (fstatat(*ret_dir, *ret_leaf, ret, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot look at it");
+	return S_ISREG(ret->st_mode) ? 1 : err_set(why, ERR_STORE, "it is not a regular file");
+}
+
+/* What lies there can never be what the line describes.  Without an identity nothing is: its content may be in no bundle. */
+static int stays_for_good(const struct mm_journal_entry *e, struct err *why)
+{
+	err_set(why, ERR_STORE, e->identified ? "another file is in its place, or it was copied or written to since its row was deleted"
+					      : "it could not be read when its row was deleted, or was written to after its export");
+	return STAYS_FOR_GOOD;
+}
+
+/* 0: gone (now or before); STAYS_FOR_GOOD, and why; negative: could not be removed, and why: that may pass. */
 static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
 {
 	auto_fd int dir = -1;
 	const char *leaf;
 	struct stat st;
-	int rc = file_open_parent_beneath(mm->data_dirfd, e->path[which], &dir, &leaf, why);
+	int rc = look(mm, e->path[which], &dir, &leaf, &st, why);
 
+	if (rc == 0)
+		return 0;
+	if (which == 0 && (!e->identified || (rc == 1 && !is_journalled(e, &st))))
+		return stays_for_good(e, why);
 	if (rc < 0)
-		return why->sys_errno == ENOENT ? 0 : rc;
-	if (fstatat(dir, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot look at it");
-	if (!S_ISREG(st.st_mode))
-		return err_set(why, ERR_STORE, "it is not a regular file");
-	if (which == 0 && !is_journalled(e, &st))
-		return err_set(why, ERR_STORE, "another file has taken its path since its row was deleted");
+		return rc;
 	if (fault_hit(FAULT_UNLINK_BEFORE))
 		return err_set(why, ERR_STORE, "fault point");
 	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files, or no post ever had it), the journal
@@ -212,34 +231,46 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 }
 
 /* Its path is no word for a log: it ends with the name that a person gave the file. */
-static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, const struct err *why)
+static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, bool for_good, const struct err *why)
 {
 	static const char *const what[] = {"", " (its thumbnail)", " (its preview)"};
+	const char *then = for_good ? "no run removes it" : "the next run tries again";
 
-	if (u->counts->left < TOLD)
-		log_warn("%s %s stays%s: %s; the next run tries again", u->j->kind->what, e->id, what[which], why->msg);
+	if ((for_good ? u->counts->for_good : u->counts->left) < TOLD)
+		log_warn("%s %s stays%s: %s; %s", u->j->kind->what, e->id, what[which], why->msg, then);
 	else
-		log_debug("%s %s stays%s: %s", u->j->kind->what, e->id, what[which], why->msg);
+		log_debug("%s %s stays%s: %s; %s", u->j->kind->what, e->id, what[which], why->msg, then);
+}
+
+/* Of files that stay for good no later run says anything. */
+static void tell_rest(const struct job *u)
+{
+	if (u->counts->for_good > TOLD)
+		log_warn("%llu more %ss stay like these, and no run removes them: their rows are gone, and the journal names them no longer",
+			 (unsigned long long)(u->counts->for_good - TOLD), u->j->kind->what);
 }
 
 static int settle(struct job *u, const struct mm_journal_entry *e, unsigned marks, struct err *err)
 {
-	bool wanted = marks & MARK_WANTED, left = wanted;
+	bool wanted = marks & MARK_WANTED, left = wanted, for_good = false;
 	uint64_t at = mm_journal_at(u->j);
 	struct err why;
+	int rc;
 
 	for (int i = 0; i < MM_JOURNAL_PATHS && !wanted; i++) {
 		if (!e->path[i][0])
 			continue;
 		if (marks & (unsigned)MARK_SHARED << i) {
 			u->counts->shared++;
-		} else if (unlink_one(u->mm, e, i, u->counts, &why) < 0) {
-			tell_stays(u, e, i, &why);
-			left = true;
+		} else if ((rc = unlink_one(u->mm, e, i, u->counts, &why)) != 0) {
+			tell_stays(u, e, i, rc == STAYS_FOR_GOOD, &why);
+			for_good |= rc == STAYS_FOR_GOOD;
+			left |= rc < 0;
 			if (i == 0)
 				break; /* what stays keeps its pictures, which may be its own */
 		}
 	}
+	u->counts->for_good += for_good && !left; /* of one that is left the next run tells again */
 	if (!left) {
 		remove_id_folder(u->mm, e);
 		return 0;
@@ -258,6 +289,8 @@ static int settle_all(struct job *u, struct err *err)
 	while (rc == 0 && (rc = mm_journal_next(u->j, &e, err)) == 1)
 		if ((rc = marks_of(u, mm_journal_at(u->j), &marks, err)) == 0 && !(marks & MARK_EXISTS))
 			rc = settle(u, &e, marks, err);
+	if (rc == 0)
+		tell_rest(u);
 	return rc;
 }
 
@@ -328,7 +361,7 @@ static int keep_left(struct job *u, struct err *err)
 	return rc < 0 ? rc : file_replace_end(j->dirfd, j->name, &fd, err);
 }
 
-/* What could not be removed stays in the journal for the next run; an empty journal goes. */
+/* What could not be removed, and may be another time, stays in the journal for the next run; an empty journal goes. */
 static int close_journal(struct job *u, struct err *err)
 {
 	const struct mm_journal *j = u->j;

@@ -35,11 +35,13 @@ int people_files_unlink(struct mm *mm, const struct people_options *o, struct pe
 		return rc;
 	if (mm->data_dirfd < 0) {
 		c->files_left += mm_journal_entries(j); /* the journal waits until the folder is known */
+		c->files_waiting += mm_journal_entries(j);
 		return 0;
 	}
 	rc = mm_unlink(mm, j, /* ask= */ NULL, &done, err);
 	c->files_gone += done.files;
 	c->files_shared += done.shared;
-	c->files_left += done.left;
+	c->files_left += done.left + done.for_good;
+	c->files_waiting += done.left;
 	return rc;
 }

@@ -152,15 +152,28 @@ static int view(struct mm_people *p, struct people_counts *c, struct people_repo
 	return 0;
 }
 
+/* ---- files ---- */
+
+static int files(struct mm_people *p, const struct people_options *options, struct people_counts *c, struct people_report *notes, struct err *err)
+{
+	uint64_t left = c->files_left, waiting = c->files_waiting;
+	int rc = people_files_unlink(p->mm, options, c, err);
+
+	left = c->files_left - left;
+	waiting = c->files_waiting - waiting;
+	if (rc == 0 && waiting)
+		people_note(notes, "%llu unposted files of removed rows stay; the next run tries them again (%s)", (unsigned long long)waiting, PEOPLE_JOURNAL);
+	if (rc == 0 && left > waiting)
+		people_note(notes, "%llu unposted files of removed rows stay for good: they are not what they were when their rows went, or could not be read then",
+			    (unsigned long long)(left - waiting));
+	return rc;
+}
+
 int people_finish(struct mm_people *p, const struct people_options *options, struct people_counts *counts, struct people_report *notes,
 		  struct err *err)
 {
-	uint64_t left = counts->files_left;
-	int rc = people_files_unlink(p->mm, options, counts, err);
+	int rc = files(p, options, counts, notes, err);
 
-	if (rc == 0 && counts->files_left > left)
-		people_note(notes, "%llu unposted files of removed rows stay; the next run tries them again (%s)",
-			    (unsigned long long)(counts->files_left - left), PEOPLE_JOURNAL);
 	if (rc == 0)
 		rc = pictures(p, counts, notes, err);
 	if (rc == 0)

@@ -185,7 +185,7 @@ int people_run(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	}
 	if (rc == 0 && (r->failed || r->changed || r->total.files_left || r->total.pictures_left)) {
 		rc = err_set(err, ERR_KEPT, "done, but some accounts or files of departed users were kept back");
-		err_hint(err, "The report names them; the next run tries them again.");
+		err_hint(err, "The report names them; the next run tries those again that may still go.");
 	}
 	return rc;
 }

@@ -80,7 +80,7 @@ int purge_unlink(struct mm *mm, const struct purge_options *o, struct purge_coun
 	c->blobs_unlinked += done.files;
 	c->bytes_unlinked += done.bytes;
 	c->blobs_shared += done.shared;
-	c->blobs_failed += done.left;
+	c->blobs_failed += done.left + done.for_good;
 	return rc;
 }
 

@@ -6,7 +6,7 @@
  * Includes: base, db, mm.  Part of the mm room; a header of its own because only the rooms that delete need it.
  *
  * A line is an order only together with the database: a file stays while its row is there or any row uses its path, and when it is not the
- * one that the line describes.  A journal is read in pieces: memory stays flat whatever its size.
+ * one that the line describes: then it stays for good.  A journal is read in pieces: memory stays flat whatever its size.
  */
 #ifndef MMRETAIN_MM_UNLINK_H
 #define MMRETAIN_MM_UNLINK_H
@@ -56,7 +56,11 @@ int mm_journal_next(struct mm_journal *j, struct mm_journal_entry *ret, struct e
 uint64_t mm_journal_at(const struct mm_journal *j);
 
 /* ---- carrying out (mm_unlink.c) ---- */
-struct mm_unlinked { uint64_t files, bytes, shared /* paths that a row uses */, left /* entries that stay in the journal */; };
+struct mm_unlinked {
+	uint64_t files, bytes, shared;   /* shared: paths that a row uses */
+	uint64_t left;                   /* entries that stay in the journal: their files could not be removed, or are wanted again */
+	uint64_t for_good;               /* entries that go from it although a file stays: it is not the one that was journalled.  Each call's are warned of once */
+};
 /* Asked after all else, in the same transaction: mm_journal_want for the entries whose files are wanted again.  May be NULL. */
 typedef int (*mm_journal_ask_fn)(struct mm *mm, struct mm_journal *j, struct err *err);
 int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err) MMR_CHECKED;

@@ -77,6 +77,7 @@ struct people_counts {
 	uint64_t *rows;                 /* per mm_trace[] */
 	uint64_t pictures_gone, pictures_left;  /* removed; could not be removed (not a plain file, folder not known) */
 	uint64_t files_gone, files_left, files_shared;
+	uint64_t files_waiting;         /* of files_left: in the journal for the next run; the others stay for good */
 	bool view_refreshed;
 };
 struct people_event {

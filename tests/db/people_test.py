@@ -478,6 +478,7 @@ def test_files_are_guarded(pg):
     check(os.path.exists(target) and w.there(path) and os.path.isdir(os.path.join(w.files, "users", c, "profile.png")), "something outside went")
     check(w.of("files")[0][2] == "1" and w.of("pictures")[0][1] == "3", f"{w.of('files')} {w.of('pictures')}")
     check(int(w.of("files")[0][1]) >= 2, "hostile paths are left and told")
+    check(tree(w.journal) == [], "a path that no run can ever take keeps a journal")
     shutil.rmtree(os.path.join(w.files, "users"))
     w.put(f"users/{a}/profile.png")
     w.run("finish")
@@ -511,6 +512,9 @@ def test_rolled_back_files_stay(pg):
     w.put(victim, "another file has taken the path\n")
     w.run("finish")
     check(w.there(victim) and w.of("files")[0][1] == "1", "a file that is another one went")
+    check("stay for good" in " ".join(n[0] for n in w.of("note")) and tree(w.journal) == [], f"{w.of('note')} {tree(w.journal)}")
+    w.run("finish")
+    check(w.there(victim) and w.of("files")[0][1] == "0", "a file that stays for good is tried again")
 
 
 def test_journal_of_lines_that_are_none(pg):

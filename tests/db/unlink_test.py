@@ -7,6 +7,7 @@ Of journals that go as a whole, tests/crash/crash.py has the crashes.
 """
 import json
 import os
+import shutil
 import signal
 import time
 import unittest
@@ -38,7 +39,7 @@ class Left(unittest.TestCase):
         self.addCleanup(self.bench.copy.remove)
         self.bench.begin()
         self.journal = os.path.join(self.bench.copy.archive, "ledger", NAME)
-        self.gone, self.stays = {}, {}
+        self.gone, self.stays, self.kept = {}, {}, {}
 
     def tearDown(self):
         self.assertEqual(self.bench.problems, [])
@@ -73,7 +74,7 @@ class Left(unittest.TestCase):
         return path, {"id": self.ident(n), "path": path, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns, **more}
 
     def orders(self):
-        """Lines of every kind; self.gone and self.stays have the paths."""
+        """Lines of every kind; self.gone has the paths that go, self.stays those whose line stays, too, self.kept those that no later run looks at."""
         lines = []
         for n in range(3):
             path, line = self.blob(n)
@@ -83,12 +84,16 @@ class Left(unittest.TestCase):
             lines.append({**line, "thumbnail": thumb, "preview": path.replace("photo", "never_made")})
             self.gone.update({path: line, thumb: line})
         lines.insert(0, dict(lines[0], ino=1))  # of a delete that was rolled back: the same row's later line has what the file was when it went
-        path, line = self.blob(10)
-        thumb = path.replace("photo", "photo_thumb")
-        with open(self.full(thumb), "w", encoding="utf-8") as f:
-            f.write("small")
-        lines.append(dict(line, bytes=line["bytes"] + 1, thumbnail=thumb))  # another file, and a picture that may be of it
-        self.stays.update({path: lines[-1], thumb: lines[-1]})
+        for n, stays in ((10, self.kept), (13, self.stays)):
+            path, line = self.blob(n)
+            thumb = path.replace("photo", "photo_thumb")
+            with open(self.full(thumb), "w", encoding="utf-8") as f:
+                f.write("small")
+            lines.append({**line, "thumbnail": thumb})
+            stays.update({path: lines[-1], thumb: lines[-1]})
+        lines[-2]["bytes"] += 1  # another file, and a picture that may be of it
+        os.unlink(self.full(path))
+        os.mkdir(self.full(path))  # as long as a folder is there
         (there, its), (_, used) = self.rows()[:2]
         st = os.stat(self.full(its))
         lines.append({"id": there, "path": its, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns})  # its row is there
@@ -106,7 +111,7 @@ class Left(unittest.TestCase):
     def check(self, gone=True):
         for path in self.gone:
             self.assertEqual(os.path.exists(self.full(path)), not gone, path)
-        for path in self.stays:
+        for path in [*self.stays, *self.kept]:
             self.assertTrue(os.path.exists(self.full(path)), path)
 
     def settle(self):
@@ -116,8 +121,8 @@ class Left(unittest.TestCase):
         self.assertEqual((lines[0], sorted(line["id"] for line in lines[1:])), (self.head(), sorted({line["id"] for line in self.stays.values()})))
         for line in self.stays.values():
             self.assertIn(line, lines)
-        for path in self.stays:
-            os.unlink(self.full(path))
+        for path in [*self.stays, *self.kept]:
+            (os.rmdir if os.path.isdir(self.full(path)) else os.unlink)(self.full(path))
         os.utime(self.journal, (0, 0))
         with open(self.journal + ".tmp", "w", encoding="utf-8") as f:
             f.write("of a crash while a shorter journal was written")
@@ -133,8 +138,35 @@ class Lines(Left):
         self.check()
         self.assertFalse(os.path.exists(os.path.dirname(self.full(next(iter(self.gone))))), "the file's own folder stays")
         e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
-        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (6, 3, 1), done.err)
+        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (6, 3, 2), done.err)
         self.settle()
+
+    def test_not_the_file(self):
+        """A file that was copied to another disk, was written to, or whose line does not say what it was can never be what a line describes: each is told
+        and counted once, stays, and keeps no journal."""
+        lines = [self.blob(n)[1] for n in range(30)]
+        for line in lines[:28]:
+            full = self.full(line["path"])
+            shutil.copy2(full, full + ".copy")
+            os.rename(full + ".copy", full)
+        os.utime(self.full(lines[28]["path"]))
+        for key in ("ino", "bytes", "mtime_ns"):
+            del lines[29][key]
+        lines.append({"id": self.ident(30), "path": self.ident(30) + "/gone"})  # is not there anyway
+        lines.append({"id": self.ident(31), "path": "../" + self.ident(31)})  # lies where no run ever looks
+        self.write([*lines[28:], *lines[:28]])
+        done = self.bench.run(code=3)
+        self.bench.says(done, f"attachment {self.ident(28)} stays: another file is in its place, or it was copied or written to since",
+                        f"attachment {self.ident(29)} stays: it could not be read when", "11 more attachments stay like these, and no run removes them")
+        self.assertNotIn("tries again\n", done.err)
+        self.assertEqual(done.err.count("no run removes it"), 20)
+        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
+        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (0, 0, 31), done.err)
+        self.assertEqual([n for n in os.listdir(os.path.dirname(self.journal)) if n.startswith("unlink-")], [])
+        self.bench.run(code=0)
+        for line in lines[:30]:
+            os.unlink(self.full(line["path"]))
+        self.bench.done(exact=False)
 
     def test_damaged(self):
         """One line that is no entry, wherever it is: none of the others is an order before a person has looked."""
