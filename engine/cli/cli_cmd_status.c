@@ -250,7 +250,7 @@ static void print_waiting(const struct cli_health *h)
 		       cli_s(h->files), (unsigned long long)h->journals, cli_s(h->journals), since);
 	}
 	if (h->aside)
-		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-unlink-*, ledger/lost-unlink-*)\n", (unsigned long long)h->aside, cli_s(h->aside));
+		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-*, ledger/lost-unlink-*)\n", (unsigned long long)h->aside, cli_s(h->aside));
 }
 
 static void print_erasures(const struct status *st)

@@ -117,7 +117,8 @@ static int on_aside(void *payload, const char *rel_path, struct err *err)
 int cli_health(const struct store *store, const json_t *runs, const char *open_run, struct cli_health *ret, struct err *err)
 {
 	static const struct { const char *begin; store_name_fn fn; } names[] = {
-		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside}, {"lost-unlink-", on_aside},
+		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside}, {"moved-people-unlink-", on_aside},
+		{"lost-unlink-", on_aside},
 	};
 	struct waiting w = {store, ret};
 	int r = 0;

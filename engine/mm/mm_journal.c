@@ -11,7 +11,7 @@
 
 #include "mm_unlink_internal.h"
 
-enum { LINE_BYTES = 1 << 20 /* at most */, READ_BYTES = 256 << 10 };
+enum { LINE_BYTES = 1 << 20 /* at most */, READ_BYTES = 256 << 10, HEAD_BYTES = 4 << 10 /* more than any first line has */ };
 enum { ID, USER, THREAD, PATH, STRINGS = PATH + MM_JOURNAL_PATHS, INO = STRINGS, BYTES, MTIME, FIELDS };
 static const char *const keys[FIELDS] = {"id", "user", "thread", "path", "thumbnail", "preview", "ino", "bytes", "mtime_ns"};
 
@@ -115,22 +115,6 @@ static int begin(struct mm *mm, int fd, int dirfd, const char *journal, struct e
 	if ((rc = file_inherit(fd, dirfd, journal, err)) < 0 || (rc = file_write_all(fd, head.data, head.len, journal, err)) < 0)
 		return rc;
 	return file_sync_dir(dirfd, "ledger", err);
-}
-
-int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines, struct err *err)
-{
-	auto_fd int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct stat st;
-	off_t size;
-	int rc;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot open the %s", journal);
-	size = st.st_size;
-	if ((rc = cut_torn(fd, journal, &size, err)) < 0 || (size == 0 && (rc = begin(mm, fd, dirfd, journal, err)) < 0) ||
-	    (rc = file_write_all(fd, lines->data, lines->len, journal, err)) < 0 || (rc = file_sync(fd, journal, err)) < 0)
-		return rc;
-	return file_close(&fd, journal, err);
 }
 
 /* ---- reading: lines ---- */
@@ -307,6 +291,38 @@ static int check_head(struct mm_journal *j, const struct mm *mm, struct err *err
 	}
 	j->head = mem_strndup(j, j->line, j->line_len);
 	return 1;
+}
+
+/* What another database's journal gets would be an order of that database's. */
+static int check_begun(const struct mm *mm, int fd, off_t size, const char *journal, struct err *err)
+{
+	auto_mem struct mm_journal *j = mem_new(NULL, struct mm_journal);
+	size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
+	const char *lf;
+	int rc;
+
+	buf_init(&j->text, j, 2 * HEAD_BYTES);
+	j->line = j->block = mem_array(j, char, HEAD_BYTES);
+	if ((rc = file_pread_all(fd, j->block, n, 0, journal, err)) < 0)
+		return rc;
+	j->line_len = (lf = memchr(j->block, '\n', n)) ? (size_t)(lf - j->block) : 0;
+	return is_ours(j, mm) ? 0 : err_set(err, ERR_GUARD, "the %s belongs to another database: nothing is added to it", journal);
+}
+
+int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines, struct err *err)
+{
+	auto_fd int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct stat st;
+	off_t size;
+	int rc;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_sys(err, ERR_STORE, errno, "cannot open the %s", journal);
+	size = st.st_size;
+	if ((rc = cut_torn(fd, journal, &size, err)) < 0 || (rc = size ? check_begun(mm, fd, size, journal, err) : begin(mm, fd, dirfd, journal, err)) < 0 ||
+	    (rc = file_write_all(fd, lines->data, lines->len, journal, err)) < 0 || (rc = file_sync(fd, journal, err)) < 0)
+		return rc;
+	return file_close(&fd, journal, err);
 }
 
 static int check(struct mm_journal *j, const struct mm *mm, struct err *err)

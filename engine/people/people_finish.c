@@ -159,6 +159,15 @@ static int files(struct mm_people *p, const struct people_options *options, stru
 	uint64_t left = c->files_left, waiting = c->files_waiting;
 	int rc = people_files_unlink(p->mm, options, c, err);
 
+	if (rc == -ERR_VERIFY || rc == -ERR_GUARD) { /* somebody has to look at it; pictures, the view and the rest of the night do not wait for that */
+		const char *hint = rc == -ERR_GUARD ? "When the database was moved, run once with --moved-database: that sets it aside." : err->hint;
+
+		log_warn("%s; unposted files of removed rows stay. %s", err->msg, hint);
+		people_note(notes, "unposted files of removed rows stay: %s. %s", err->msg, hint);
+		err_clear(err);
+		c->files_left++; /* how many is not known */
+		return 0;
+	}
 	left = c->files_left - left;
 	waiting = c->files_waiting - waiting;
 	if (rc == 0 && waiting)

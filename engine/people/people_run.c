@@ -81,9 +81,11 @@ static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 {
 	static const char foreign_key[] = "23503"; /* of a table of somebody else, which points at this account */
 
+	bool journal = rc == -ERR_GUARD; /* is of another database: only who has files for it waits */
+
 	if (rc == -ERR_DB_BUSY)
 		*ret = PEOPLE_LOCKED;
-	else if (rc == -ERR_DATABASE || !strcmp(err->sqlstate, foreign_key))
+	else if (journal || rc == -ERR_DATABASE || !strcmp(err->sqlstate, foreign_key))
 		*ret = PEOPLE_FAILED;
 	else
 		return false;

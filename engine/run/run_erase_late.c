@@ -226,7 +226,7 @@ static int on_journal(struct erase *x, void *payload, const char *name, struct e
 
 int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err)
 {
-	static const char *const kinds[] = {"unlink-", "moved-unlink-", "lost-unlink-"};
+	static const char *const kinds[] = {"unlink-", "moved-unlink-", "moved-people-unlink-", "lost-unlink-"};
 	struct journal j = {.found = ret};
 	int rc = 0;
 

@@ -235,6 +235,8 @@ void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 /* Of a database that was moved: they stay under another name, nothing is unlinked by them. */
 int run_unlink_set_aside(struct run *run, struct err *err) MMR_CHECKED;
+/* The same of the journal of departed users alone, where it is another database's although the archive is this one's: earlier versions let it lie. */
+int run_unlink_set_foreign_aside(struct run *run, struct err *err) MMR_CHECKED;
 /* Is there a reply since then whose root is gone? */
 int run_late_since(struct run *run, int64_t since_ms, bool *ret, struct err *err) MMR_CHECKED;
 /* Does a live post name a file again that one of those journals has? */

@@ -174,7 +174,7 @@ static int check_home(struct run *run, struct err *err)
 		return rc;
 	home = mm_home(s, st->system, st->database);
 	if (home == MM_HOME_SAME)
-		return 0;
+		return run->options->moved_database ? run_unlink_set_foreign_aside(run, err) : 0;
 	if (run->options->moved_database)
 		return run_unlink_set_aside(run, err);
 	if (home != MM_HOME_OTHER)

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <mmretain/mm_unlink.h>
+
 #include "mm_sql.h"
 
 enum { POLL_MS = 50 };
@@ -201,18 +203,41 @@ int run_leftovers_named(struct run *run, bool *ret, struct err *err)
 	return rc;
 }
 
+static int set_aside(struct run *run, const char *name, const char *to, struct err *err)
+{
+	int dirfd = run->store->ledger_dirfd;
+
+	log_warn("ledger/%s is of the database before it was moved: its files stay, it is kept as ledger/%s", name, to);
+	return file_publish(dirfd, name, dirfd, to, err);
+}
+
+/* The one of departed users has the same name in every run. */
+static int set_people_aside(struct run *run, struct err *err)
+{
+	auto_mem char *to = mem_printf(NULL, "moved-people-unlink-%s.jsonl", run->report->id);
+
+	return has_journal(run, PEOPLE_JOURNAL) ? set_aside(run, PEOPLE_JOURNAL, to, err) : 0;
+}
+
 int run_unlink_set_aside(struct run *run, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
-	int dirfd = run->store->ledger_dirfd;
 	struct leftovers l;
 	int rc = find_leftovers(run, ctx, &l, err);
 
-	for (size_t i = 0; i < l.n && rc == 0; i++) {
-		log_warn("ledger/%s is of the database before it was moved: its attachments stay, it is kept as ledger/moved-%s", l.name[i], l.name[i]);
-		rc = file_publish(dirfd, l.name[i], dirfd, mem_printf(ctx, "moved-%s", l.name[i]), err);
-	}
-	return rc;
+	for (size_t i = 0; i < l.n && rc == 0; i++)
+		rc = set_aside(run, l.name[i], mem_printf(ctx, "moved-%s", l.name[i]), err);
+	return rc < 0 ? rc : set_people_aside(run, err);
+}
+
+int run_unlink_set_foreign_aside(struct run *run, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "foreign");
+	struct err own = {0};
+	struct mm_journal *j;
+	int rc = mm_journal_open(ctx, run->mm, run->store->ledger_dirfd, PEOPLE_JOURNAL, &mm_unlink_unposted, &j, &own);
+
+	return rc == -ERR_GUARD ? set_people_aside(run, err) : 0; /* whatever else is wrong with it: whoever carries it out says so */
 }
 
 int run_unlink_leftovers(struct run *run, struct err *err)

@@ -28,7 +28,7 @@ void mm_journal_identify(struct mm *mm, struct mm_journal_entry *e);
 /* One line.  One that is longer than any that is read back sets the buffer's overflow, as its ceiling does. */
 void mm_journal_put(struct buf *lines, const struct mm_journal_entry *e);
 /* Durable when it returns 0: a journal that is not there is begun.  Half a line at its end, of a crash or a full disk, is cut off first.
- * journal: what it is called in messages. */
+ * journal: what it is called in messages.  ERR_GUARD: one that is there is of another database; nothing was added. */
 int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines, struct err *err) MMR_CHECKED;
 
 /* ---- reading ---- */

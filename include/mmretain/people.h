@@ -119,7 +119,8 @@ int people_run(void *ctx, const struct policy *policy, struct mm *mm, const stru
  * account row and all rows that hang on it in one commit. */
 int people_reduce(struct mm_people *p, const struct policy *policy, struct people_user *user, const struct people_options *options,
 		  struct people_counts *counts, struct err *err) MMR_CHECKED;
-/* What may be left behind a commit: files in the journal, pictures of depersonalised accounts, the view of profile attributes.
+/* What may be left behind a commit: files in the journal, pictures of depersonalised accounts, the view of profile attributes.  A journal that is damaged
+ * or another database's stays, and is a note and one of files_left.
  * Harmless to call at any time.  Notes (may be NULL) say what stays and why. */
 int people_finish(struct mm_people *p, const struct people_options *options, struct people_counts *counts,
 		  struct people_report *notes, struct err *err) MMR_CHECKED;

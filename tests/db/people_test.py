@@ -505,7 +505,18 @@ def test_rolled_back_files_stay(pg):
         text = f.read()
     with open(other, "w", encoding="utf-8") as f:
         f.write(text.replace('"database":"journal"', '"database":"another"'))
-    w.run("finish", code=16)
+    w.run("finish")
+    check(all(w.there(p) or p.endswith("profile.png") for p in files) and w.of("files")[0] == ["0", "1", "0"], f"{w.of('files')}")
+    check("the journal of unposted files belongs to another database" in " ".join(n[0] for n in w.of("note")), f"{w.of('note')}")
+    another, plain = w.people[3:5]
+    w.leave(another, plain)
+    more = plant(w.db, another, 1)
+    for path in more:
+        w.put(path)
+    w.run("run", code=3)
+    check(w.verdicts("result") == {another: "failed", plain: "done"} and all(w.there(path) for path in more), f"{w.verdicts('result')}")
+    with open(other, encoding="utf-8") as f:
+        check(f.read() == text.replace('"database":"journal"', '"database":"another"'), "another database's journal was added to")
     with open(other, "w", encoding="utf-8") as f:
         f.write(text)
     victim = next(p for p, goes in files.items() if goes and p.endswith(".png") and "_thumb" not in p and "users/" in p and "2026" in p)
@@ -535,8 +546,9 @@ def test_journal_of_lines_that_are_none(pg):
         for at in (1, 2, len(lines)):
             with open(journal, "w", encoding="utf-8") as f:
                 f.write("".join(lines[:at] + [bad] + lines[at:]))
-            w.run("finish", code=15)
+            w.run("finish")
             check(f"line {at + 1} of ledger/people-unlink.jsonl" in w.error, w.error)
+            check(f"line {at + 1} of ledger/people-unlink.jsonl" in " ".join(n[0] for n in w.of("note")) and w.of("files")[0][1] == "1", f"{w.of('note')}")
             check(tree(w.files) == before, f"a file went: {bad}")
     with open(journal, "w", encoding="utf-8") as f:
         f.write(lines[0] + "\n" + "".join(lines[1:2]) + "\n" + "".join(lines[2:]) + lines[-1][:20])

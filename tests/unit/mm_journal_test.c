@@ -212,6 +212,22 @@ START_TEST(test_heads)
 }
 END_TEST
 
+/* Nor is anything added to it. */
+START_TEST(test_foreign)
+{
+	char text[512];
+	struct buf b;
+	struct err err;
+
+	write_file(NAME, heads[_i], strlen(heads[_i]));
+	buf_init(&b, ctx, 1 << 16);
+	buf_puts(&b, "{\"id\":\"f\"}\n");
+	ck_assert_int_eq(mm_journal_append(&mm, dir_fd, NAME, "unlink journal", &b, &err), -ERR_GUARD);
+	read_text(text, sizeof text);
+	ck_assert_str_eq(text, heads[_i]);
+}
+END_TEST
+
 /* Lines of every length across the pieces that are read, up to the longest. */
 START_TEST(test_long)
 {
@@ -291,6 +307,7 @@ TCase *mm_journal_case(void)
 	tcase_add_test(tc, test_torn_head);
 	tcase_add_loop_test(tc, test_damaged, 0, (int)ARRAY_LEN(damaged));
 	tcase_add_loop_test(tc, test_heads, 0, (int)ARRAY_LEN(heads));
+	tcase_add_loop_test(tc, test_foreign, 0, (int)ARRAY_LEN(heads));
 	tcase_add_test(tc, test_long);
 	tcase_add_test(tc, test_too_long);
 	tcase_add_test(tc, test_no_file);
