@@ -50,8 +50,8 @@ int erase_late_list(struct erase *x, struct err *err) MMR_CHECKED;
 bool erase_late_possible(const struct erase *x, const char *rel_path);
 /* How many late rows of the bundle are the person's.  act: they go; each file is written again and renamed, or removed when nothing is left. */
 int erase_late(struct erase *x, struct erase_bundle *b, bool act, uint64_t *ret, struct err *err) MMR_CHECKED;
-/* Does a journal name an attachment that goes?  Its path holds the file's name. */
-int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err) MMR_CHECKED;
+/* Does a journal name an attachment that goes?  Its path holds the file's name.  *ret_why: what keeps the bundle then (static); else NULL. */
+int erase_in_journal(struct erase *x, const struct erase_bundle *b, const char **ret_why, struct err *err) MMR_CHECKED;
 
 /* ---- run_erase_hold.c: holds that came after an erasure was announced ---- */
 

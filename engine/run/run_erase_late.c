@@ -224,17 +224,25 @@ static int on_journal(struct erase *x, void *payload, const char *name, struct e
 	return rc;
 }
 
-int erase_in_journal(struct erase *x, const struct erase_bundle *b, bool *ret, struct err *err)
+static const char waits[] = "an attachment of the person waits in a journal to be unlinked, with its name; the next run tries again";
+static const char waits_aside[] = "an attachment of the person waits in a journal that was set aside, with its name (ledger/moved-*, ledger/lost-unlink-*): remove that "
+				  "file when its attachments may stay";
+
+int erase_in_journal(struct erase *x, const struct erase_bundle *b, const char **ret_why, struct err *err)
 {
 	static const char *const kinds[] = {"unlink-", "moved-unlink-", "moved-people-unlink-", "lost-unlink-"};
-	struct journal j = {.found = ret};
+	bool found = false;
+	struct journal j = {.found = &found};
 	int rc = 0;
 
-	*ret = false;
+	*ret_why = NULL;
 	j.ids = bundle_erase_files(b->erasure, &j.len);
 	if (j.len == 0)
 		return 0;
-	for (size_t i = 0; i < ARRAY_LEN(kinds) && rc >= 0; i++)
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && rc >= 0 && !found; i++) {
 		rc = each_name(x, kinds[i], on_journal, &j, err);
+		if (found)
+			*ret_why = i == 0 ? waits : waits_aside;
+	}
 	return rc;
 }

@@ -211,7 +211,7 @@ static void add_kinds(struct erase *x, const struct bundle_erase_sum *sum)
 static int judge(struct erase *x, struct erase_bundle *b, const char *held, struct err *err)
 {
 	struct run_erased *ret = b->ret;
-	bool journal = false;
+	const char *journal;
 	int rc = erase_in_journal(x, b, &journal, err);
 
 	if (rc == 0)
@@ -221,7 +221,7 @@ static int judge(struct erase *x, struct erase_bundle *b, const char *held, stru
 	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that" : unfinished(x, b->voucher.bundle, ret->rel_path);
 	ret->state = !b->voucher.found ? RUN_ERASE_UNKNOWN : ret->why ? RUN_ERASE_UNFINISHED : RUN_ERASE_DUE;
 	if (!ret->why && journal) {
-		ret->why = "an attachment of the person waits in a journal to be unlinked, with its name; the next run tries again";
+		ret->why = journal;
 		ret->state = RUN_ERASE_UNFINISHED;
 	}
 	if (held) {

@@ -395,7 +395,7 @@ class Refused(Base):
         def look():
             found = json.loads(self.call("erase", "--user", user, "-n", "--json", *CASE, code=(0, 3)).out)["bundles"]
             return next(b for b in found if os.path.basename(b["bundle"]) == os.path.basename(path))
-        self.assertIn("waits in a journal", look()["why"] or "")
+        self.assertIn("waits in a journal that was set aside, with its name (ledger/moved-*, ledger/lost-unlink-*): remove", look()["why"] or "")
         for p in aside:
             os.unlink(p)
         self.assertNotIn("waits in a journal", look()["why"] or "")
