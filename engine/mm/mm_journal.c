@@ -335,6 +335,7 @@ static int check(struct mm_journal *j, const struct mm *mm, struct err *err)
 		j->any_thread |= e.thread[0] != '\0';
 	}
 	j->entries = j->at;
+	j->checked = true;
 	j->end = j->next - (off_t)(j->have - j->from); /* what is left has no end: a torn line */
 	mm_journal_rewind(j);
 	return rc;
@@ -410,11 +411,47 @@ void mm_journal_rewind(struct mm_journal *j)
 	j->line_no = j->at = 0;
 }
 
+/* Earlier versions began what they added with an end of line, so half a line of a crash or a full disk is one in the middle.  It was never committed,
+ * as the last one without an end never is.  Their lines begin with the user; what this version writes is cut back before more is added. */
+static bool is_earlier_half(const struct mm_journal *j)
+{
+	static const char begin[] = "{\"user\":\"";
+	bool quoted = false;
+	struct json_scan s;
+
+	if (j->line_len < sizeof begin - 1 || memcmp(j->line, begin, sizeof begin - 1) != 0)
+		return false;
+	for (size_t i = 0; i < j->line_len; i++) {
+		if (j->line[i] == '"')
+			quoted = !quoted;
+		else if (quoted && j->line[i] == '\\')
+			i++;
+		else if (!quoted && j->line[i] == '}')
+			return false;
+	}
+	json_scan_init(&s, j->line, j->line_len);
+	while (json_scan_next(&s))
+		if (field_of(&s) < 0)
+			return false;
+	/* Its key is that of the member in which it breaks off, or of the one before. */
+	return s.bad && field_of(&s) >= 0 && (s.p >= s.end || (quoted && !memchr(s.p, '"', (size_t)(s.end - s.p))));
+}
+
+/* Is the line none that is looked at? */
+static bool is_passed_over(const struct mm_journal *j)
+{
+	if (!j->kind->earlier || (j->line_len && !is_earlier_half(j)))
+		return false;
+	if (j->line_len && !j->checked)
+		log_warn("line %llu of ledger/%s is half a line of a crash, was never committed and is passed over", (unsigned long long)j->line_no, j->name);
+	return true;
+}
+
 int mm_journal_next(struct mm_journal *j, struct mm_journal_entry *ret, struct err *err)
 {
 	int rc = j->line_no ? 1 : next_line(j, err); /* the head was looked at when it was opened */
 
-	while (rc == 1 && (rc = next_line(j, err)) == 1 && j->line_len == 0 && j->kind->blank_lines)
+	while (rc == 1 && (rc = next_line(j, err)) == 1 && is_passed_over(j))
 		;
 	if (rc != 1)
 		return rc;

@@ -21,7 +21,7 @@ enum { STAYS_FOR_GOOD = 1 };
 
 const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
 const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file", .journal = "journal of unposted files", .existing = &sql_unlink_existing_uploads,
-						  .blank_lines = true};
+						  .earlier = true};
 
 /* ---- what the database says ---- */
 

@@ -14,7 +14,7 @@ struct mm_journal {
 	char *block; size_t have, from;
 	const char *line; size_t line_len; /* the last one, in block */
 	uint64_t line_no, at, entries;
-	bool any_path, any_thread;
+	bool any_path, any_thread, checked /* every line was looked at once */;
 	struct buf text;             /* its strings */
 	struct spool *mark;          /* what the database says of entries; NULL before it was asked */
 };

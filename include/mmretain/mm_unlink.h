@@ -36,7 +36,7 @@ int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *jo
 struct mm_unlink_kind {
 	const char *what, *journal;  /* in messages: "attachment", "unlink journal" */
 	const struct sql *existing;  /* numbers of entries whose row is there */
-	bool blank_lines;            /* earlier versions began what they added with an empty line */
+	bool earlier;                /* earlier versions left empty lines in it, and half lines of crashes: none of them is an entry */
 };
 extern const struct mm_unlink_kind mm_unlink_attachments, mm_unlink_unposted /* uploads that no post got */;
 

@@ -550,8 +550,14 @@ def test_journal_of_lines_that_are_none(pg):
             check(f"line {at + 1} of ledger/people-unlink.jsonl" in w.error, w.error)
             check(f"line {at + 1} of ledger/people-unlink.jsonl" in " ".join(n[0] for n in w.of("note")) and w.of("files")[0][1] == "1", f"{w.of('note')}")
             check(tree(w.files) == before, f"a file went: {bad}")
-    with open(journal, "w", encoding="utf-8") as f:
-        f.write(lines[0] + "\n" + "".join(lines[1:2]) + "\n" + "".join(lines[2:]) + lines[-1][:20])
+    half_line = '{"user":"' + a + '","id":"x","path":"y'
+    for bad in (half_line + '"}x\n', half_line + '","unless":"z\n', half_line + '" "\n', '{"user":"x"}\n', half_line.replace('"user":"', '"id":"', 1) + "\n"):
+        with open(journal, "w", encoding="utf-8") as f:
+            f.write("".join([lines[0], bad, *lines[1:]]))
+        w.run("finish")
+        check("line 2 of ledger/people-unlink.jsonl" in " ".join(n[0] for n in w.of("note")) and tree(w.files) == before, f"{bad}: {w.of('note')}")
+    with open(journal, "w", encoding="utf-8") as f:  # as earlier versions left it after a crash in the midst of a line
+        f.write(lines[0] + "\n" + half_line + "\n" + "".join(lines[1:2]) + "\n" + "".join(lines[2:]) + lines[-1][:20])
     half = os.path.getsize(journal)
     check(w.run("run", fault="JOURNAL_CUT:kill:1", check_code=False) == -signal.SIGKILL, "not killed")
     check(os.path.getsize(journal) == half - 20, "more or less than the half line was cut off")
@@ -563,6 +569,7 @@ def test_journal_of_lines_that_are_none(pg):
         added = f.read()
     check(added.startswith(lines[0]) and added.endswith("}\n") and lines[-1][:20] + "{" not in added, f"half a line is left: {added}")
     w.run("run")
+    check(w.error.count("line 3 of ledger/people-unlink.jsonl is half a line") == 1, w.error)
     check(not any(w.there(p) == goes for p, goes in files.items()) and tree(w.journal) == [], "files of rows that are gone stay")
 
 

@@ -197,6 +197,35 @@ START_TEST(test_damaged)
 }
 END_TEST
 
+/* Of a version that began what it added with an end of line: wherever a crash cut its line off, with a line of this version that is never left so. */
+START_TEST(test_earlier_half)
+{
+	static const char whole[] = "{\"user\":\"u\",\"id\":\"f1\",\"path\":\"a/}\\\"b\\\\\",\"thumbnail\":\"\",\"ino\":12,\"bytes\":3,\"mtime_ns\":-4}";
+	struct mm_journal_entry r;
+	struct mm_journal *j;
+	struct err err;
+	struct buf b;
+
+	log_level_set(LOG_ERROR);
+	for (size_t n = 0; n < sizeof whole; n++) {
+		bool passed = n == 0 || (n >= 9 && n < sizeof whole - 1), is_whole = n == sizeof whole - 1;
+
+		buf_init(&b, ctx, 1 << 16);
+		buf_puts(&b, HEAD);
+		buf_put(&b, whole, n);
+		buf_puts(&b, "\n{\"id\":\"f2\"}\n");
+		write_file(NAME, b.data, b.len);
+		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_attachments, &j, &err), is_whole ? 0 : -ERR_VERIFY);
+		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_unposted, &j, &err), passed || is_whole ? 0 : -ERR_VERIFY);
+		if (!passed)
+			continue;
+		ck_assert_uint_eq(mm_journal_entries(j), 1);
+		ck_assert_int_eq(mm_journal_next(j, &r, &err), 1);
+		ck_assert_str_eq(r.id, "f2");
+	}
+}
+END_TEST
+
 static const char *const heads[] = {
 	"{\"journal\":1,\"system\":\"8\",\"database\":\"chat \\\"a\\\"\"}\n", "{\"journal\":1,\"system\":\"7\",\"database\":\"other\"}\n", "{\"journal\":1,\"system\":\"7\"}\n",
 	"{\"journal\":1,\"database\":\"chat \\\"a\\\"\"}\n", "{\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n", "{\"journal\":2,\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n", "\n", "x\n",
@@ -306,6 +335,7 @@ TCase *mm_journal_case(void)
 	tcase_add_loop_test(tc, test_torn, 0, (int)ARRAY_LEN(torn));
 	tcase_add_test(tc, test_torn_head);
 	tcase_add_loop_test(tc, test_damaged, 0, (int)ARRAY_LEN(damaged));
+	tcase_add_test(tc, test_earlier_half);
 	tcase_add_loop_test(tc, test_heads, 0, (int)ARRAY_LEN(heads));
 	tcase_add_loop_test(tc, test_foreign, 0, (int)ARRAY_LEN(heads));
 	tcase_add_test(tc, test_long);
