@@ -38,9 +38,24 @@ static void put_string(struct buf *b, int key, const char *value)
 	json_put_string(b, value, strlen(value));
 }
 
-void mm_journal_put(struct buf *lines, const struct mm_journal_entry *e)
+bool mm_journal_is_beside(const struct mm_journal_entry *e, int i)
 {
-	const char *const value[STRINGS] = {[USER] = e->user, [THREAD] = e->thread, e->path[0], e->path[1], e->path[2]};
+	const char *own = strrchr(e->path[0], '/'), *slash = strrchr(e->path[i], '/');
+
+	return own && slash && own - e->path[0] == slash - e->path[i] && memcmp(e->path[0], e->path[i], (size_t)(own - e->path[0])) == 0;
+}
+
+static const char *picture_of(const char *what, const struct mm_journal_entry *e, int i)
+{
+	if (!e->path[i][0] || mm_journal_is_beside(e, i))
+		return e->path[i];
+	log_warn("the %s of %s %s is not in the folder of the %s: it stays", keys[PATH + i], what, e->id, what);
+	return "";
+}
+
+void mm_journal_put(struct buf *lines, const char *what, const struct mm_journal_entry *e)
+{
+	const char *const value[STRINGS] = {[USER] = e->user, [THREAD] = e->thread, e->path[0], picture_of(what, e, 1), picture_of(what, e, 2)};
 	size_t from = lines->len;
 
 	buf_puts(lines, "{\"id\":");

@@ -195,11 +195,13 @@ static int look(struct mm *mm, const char *path, int *ret_dir, const char **ret_
 	return S_ISREG(ret->st_mode) ? 1 : err_set(why, ERR_STORE, "it is not a regular file");
 }
 
-/* What lies there can never be what the line describes.  Without an identity nothing is: its content may be in no bundle. */
-static int stays_for_good(const struct mm_journal_entry *e, struct err *why)
+/* What lies there can never be what the line describes.  Without an identity nothing is: its content may be in no bundle.  Pictures elsewhere are in lines of
+ * earlier versions. */
+static int stays_for_good(const struct mm_journal_entry *e, int which, struct err *why)
 {
-	err_set(why, ERR_STORE, e->identified ? "another file is in its place, or it was copied or written to since its row was deleted"
-					      : "it could not be read when its row was deleted, or was written to after its export");
+	err_set(why, ERR_STORE, which           ? "it is not in the folder of its file"
+				: e->identified ? "another file is in its place, or it was copied or written to since its row was deleted"
+						: "it could not be read when its row was deleted, or was written to after its export");
 	return STAYS_FOR_GOOD;
 }
 
@@ -213,8 +215,8 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 
 	if (rc == 0)
 		return 0;
-	if (which == 0 && (!e->identified || (rc == 1 && !is_journalled(e, &st))))
-		return stays_for_good(e, why);
+	if (which ? !mm_journal_is_beside(e, which) : !e->identified || (rc == 1 && !is_journalled(e, &st)))
+		return stays_for_good(e, which, why);
 	if (rc < 0)
 		return rc;
 	if (fault_hit(FAULT_UNLINK_BEFORE))

@@ -13,7 +13,7 @@ int people_files_line(struct mm *mm, struct buf *lines, const char *user_id, con
 	for (int i = 0; i < MM_JOURNAL_PATHS; i++)
 		e.path[i] = db_len(res, row, 1 + i) ? db_text(res, row, 1 + i) : "";
 	mm_journal_identify(mm, &e);
-	mm_journal_put(lines, &e);
+	mm_journal_put(lines, mm_unlink_unposted.what, &e);
 	if (lines->overflow)
 		return err_set(err, ERR_STORE, "one account has too many unposted files for the journal");
 	return 0;

@@ -6,8 +6,6 @@
  */
 #include "purge_internal.h"
 
-#include <string.h>
-
 enum { BATCH_BYTES = 64 << 20 };
 
 /* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So is one that
@@ -21,18 +19,6 @@ static void identify(struct mm *mm, const struct purge_file *f, int64_t snapshot
 		e->identified = false;
 }
 
-/* The server writes thumbnail and preview into the folder of their attachment.  What lies elsewhere is something else, and no bundle has its content. */
-static const char *picture_of(const char *kind, const struct purge_file *f, const char *picture)
-{
-	const char *own = strrchr(f->path[0], '/'), *slash = strrchr(picture, '/');
-
-	if (own && slash && own - f->path[0] == slash - picture && memcmp(f->path[0], picture, (size_t)(own - f->path[0])) == 0)
-		return picture;
-	if (picture[0])
-		log_warn("the %s of attachment %s is not in the folder of the attachment: it stays", kind, f->id);
-	return "";
-}
-
 /* Without paths where files stay: then it only says which rows a live post may want back. */
 static void put_file(struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, const struct purge_options *o)
 {
@@ -41,12 +27,11 @@ static void put_file(struct mm *mm, struct buf *out, const struct purge_batch *b
 	if (b->parts_before_ms != INT64_MIN)
 		e.thread = b->thread[f->thread].root;
 	if (o->unlink_files) {
-		e.path[0] = f->path[0];
-		e.path[1] = picture_of("thumbnail", f, f->path[1]);
-		e.path[2] = picture_of("preview", f, f->path[2]);
+		for (int i = 0; i < MM_JOURNAL_PATHS; i++)
+			e.path[i] = f->path[i];
 		identify(mm, f, o->snapshot_ms, &e);
 	}
-	mm_journal_put(out, &e);
+	mm_journal_put(out, mm_unlink_attachments.what, &e);
 }
 
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err)

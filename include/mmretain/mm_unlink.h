@@ -25,8 +25,11 @@ struct mm_journal_entry {
 /* ---- writing (mm_journal.c) ---- */
 /* What the file at path[0] is now; one that cannot be opened is journalled without, and then never unlinked. */
 void mm_journal_identify(struct mm *mm, struct mm_journal_entry *e);
-/* One line.  One that is longer than any that is read back sets the buffer's overflow, as its ceiling does. */
-void mm_journal_put(struct buf *lines, const struct mm_journal_entry *e);
+/* Does path[i] lie in the folder of path[0]?  The server writes thumbnail and preview there; what lies elsewhere is something else, and never unlinked. */
+bool mm_journal_is_beside(const struct mm_journal_entry *e, int i);
+/* One line; what (of mm_unlink_kind): for the warning when a thumbnail or preview is left out because it lies elsewhere.  One that is longer than any that
+ * is read back sets the buffer's overflow, as its ceiling does. */
+void mm_journal_put(struct buf *lines, const char *what, const struct mm_journal_entry *e);
 /* Durable when it returns 0: a journal that is not there is begun.  Half a line at its end, of a crash or a full disk, is cut off first.
  * journal: what it is called in messages.  ERR_GUARD: one that is there is of another database; nothing was added. */
 int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines, struct err *err) MMR_CHECKED;

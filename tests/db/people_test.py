@@ -5,6 +5,7 @@
 """
 import collections
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -483,6 +484,37 @@ def test_files_are_guarded(pg):
     w.put(f"users/{a}/profile.png")
     w.run("finish")
     check(not w.there(f"users/{a}/profile.png"), "a picture that came back is found again")
+
+
+def test_pictures_elsewhere(pg):
+    """A row calls another file its thumbnail or preview, an image of the server for one: it stays, also when a line of an earlier version names it."""
+    w = World(pg, "elsewhere")
+    a, b = w.people[2:4]
+    w.leave(a)
+    others = ["brand/image.png", "users/somebody/profile.png"]
+    for path in [*plant(w.db, a, 0), *others]:
+        w.put(path)
+    w.sql(f"UPDATE fileinfo SET previewpath = '{others[0]}', thumbnailpath = '{others[1]}' WHERE creatorid = '{a}' AND coalesce(postid, '') = ''")
+    w.run("run")
+    check(all(w.there(path) for path in others) and tree(w.journal) == [], "a file that is not the picture of an upload went")
+    check("the preview of unposted file" in w.error and "the thumbnail of unposted file" in w.error, w.error)
+    w.leave(b)
+    goes = [path for path, goes in plant(w.db, b, 1).items() if goes]
+    for path in goes:
+        w.put(path)
+    w.run("run", fault="PEOPLE_AFTER_COMMIT:kill:1", check_code=False)
+    journal = os.path.join(w.journal, "people-unlink.jsonl")
+    with open(journal, encoding="utf-8") as f:
+        head, *lines = [json.loads(line) for line in f]
+    line = next(x for x in lines if x.get("thumbnail"))
+    shown = line["thumbnail"]
+    line["thumbnail"] = others[1]
+    with open(journal, "w", encoding="utf-8") as f:
+        f.writelines(json.dumps(x) + "\n" for x in [head, *lines])
+    w.run("finish")
+    check(all(w.there(path) for path in others), "a file that is not the picture of an upload went by an old line")
+    check([path for path in goes if w.there(path)] == [shown] and tree(w.journal) == [], f"{tree(w.files)}")
+    check(w.of("files")[0][1] == "1" and f"{line['id']} stays (its thumbnail): it is not in the folder" in w.error, w.error)
 
 
 def test_rolled_back_files_stay(pg):

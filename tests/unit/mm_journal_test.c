@@ -75,14 +75,14 @@ static void append(const struct mm_journal_entry *e)
 	struct err err;
 
 	buf_init(&b, ctx, 1 << 16);
-	mm_journal_put(&b, e);
+	mm_journal_put(&b, "file", e);
 	ck_assert(!b.overflow);
 	ck_assert_int_eq(mm_journal_append(&mm, dir_fd, NAME, "unlink journal", &b, &err), 0);
 }
 
 START_TEST(test_round_trip)
 {
-	struct mm_journal_entry e = {.id = "f1", .user = "u", .thread = "t", .path = {"a/b\n\"\\/ü\x01", "blob", ""}, .identified = true, .ino = UINT64_MAX,
+	struct mm_journal_entry e = {.id = "f1", .user = "u", .thread = "t", .path = {"a/b\n\"\\/ü\x01", "a/b\n\"\\/c", ""}, .identified = true, .ino = UINT64_MAX,
 				     .bytes = INT64_MAX, .mtime_ns = -5}, r;
 	struct mm_journal *j;
 	struct err err;
@@ -106,6 +106,31 @@ START_TEST(test_round_trip)
 		ck_assert(!r.identified && !r.user[0] && !r.thread[0] && !r.path[0][0] && !r.path[1][0] && !r.path[2][0]);
 		ck_assert_int_eq(mm_journal_next(j, &r, &err), 0);
 		mm_journal_rewind(j);
+	}
+}
+END_TEST
+
+/* A thumbnail or preview that is not where the server writes it is something else. */
+START_TEST(test_pictures)
+{
+	static const struct { const char *path, *picture; bool beside; } place[] = {
+		{"a/b/f", "a/b/f_thumb", true}, {"a/b/f", "a/b/f", true}, {"a/b/f", "a/b/c/f", false}, {"a/b/f", "a/f", false}, {"a/b/f", "brand/image.png", false},
+		{"a/b/f", "a/c/f", false}, {"a/b/f", "f", false}, {"f", "g", false}, {"", "a/b/f", false}, {"", "g", false}, {"a/b/f", "a/b/../../f", false},
+	};
+
+	log_level_set(LOG_ERROR);
+	for (size_t i = 0; i < ARRAY_LEN(place); i++) {
+		for (int n = 1; n < MM_JOURNAL_PATHS; n++) {
+			struct mm_journal_entry e = {.id = "f", .path = {place[i].path, "", ""}};
+			struct buf b;
+
+			e.path[n] = place[i].picture;
+			buf_init(&b, ctx, 1 << 16);
+			mm_journal_put(&b, "file", &e);
+			buf_byte(&b, '\0');
+			ck_assert_msg(mm_journal_is_beside(&e, n) == place[i].beside, "%zu", i);
+			ck_assert_msg(!strstr(b.data, n == 1 ? "thumbnail" : "preview") == !place[i].beside, "%s", b.data);
+		}
 	}
 }
 END_TEST
@@ -274,7 +299,7 @@ START_TEST(test_long)
 
 		snprintf(id, sizeof id, "f%d", i);
 		path[n] = '\0';
-		mm_journal_put(&b, &e);
+		mm_journal_put(&b, "file", &e);
 		path[n] = 'p';
 	}
 	ck_assert(!b.overflow);
@@ -300,7 +325,7 @@ START_TEST(test_too_long)
 
 	memset(path, 'p', 1 << 20);
 	buf_init(&b, ctx, 8 << 20);
-	mm_journal_put(&b, &(struct mm_journal_entry){.id = "f", .path = {path, "", ""}});
+	mm_journal_put(&b, "file", &(struct mm_journal_entry){.id = "f", .path = {path, "", ""}});
 	ck_assert(b.overflow);
 	buf_init(&b, ctx, 8 << 20);
 	for (int i = 0; i < 3; i++)
@@ -331,6 +356,7 @@ TCase *mm_journal_case(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_round_trip);
+	tcase_add_test(tc, test_pictures);
 	tcase_add_test(tc, test_identify);
 	tcase_add_loop_test(tc, test_torn, 0, (int)ARRAY_LEN(torn));
 	tcase_add_test(tc, test_torn_head);
