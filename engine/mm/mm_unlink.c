@@ -36,6 +36,7 @@ static int mark(struct mm_journal *j, int64_t at, unsigned bits, struct err *err
 
 int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err)
 {
+	db_array_add_i64(&j->wanted, (int64_t)at);
 	return mark(j, (int64_t)at, MARK_WANTED, err);
 }
 
@@ -111,11 +112,19 @@ static int by_entry(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Which rows still exist, which paths another row uses, and which files are wanted again: one scan of fileinfo for the whole journal. */
+static int ask_shared(struct mm *mm, struct mm_journal *j, struct err *err)
+{
+	const char *wanted = db_array_text(&j->wanted);
+
+	return db_stream(mm->db, &sql_unlink_shared, 1, &wanted, on_mark, j, err);
+}
+
+/* Which rows still exist, which files are wanted again, and which paths another row or such a file uses: one scan of fileinfo for the whole journal. */
 static int ask_database(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct err *err)
 {
 	int rc = spool_new(j, sizeof(struct mm_journal_mark), &j->mark, err);
 
+	db_array_init(&j->wanted, j);
 	if (rc == 0)
 		rc = db_begin(mm->db, DB_READ_COMMITTED, err);
 	if (rc < 0)
@@ -123,9 +132,8 @@ static int ask_database(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn a
 	if ((rc = db_query(NULL, mm->db, &sql_unlink_work, DB_NONE, 0, NULL, NULL, err)) == 0 && (rc = load(mm, j, err)) == 0 &&
 	    (rc = db_query(NULL, mm->db, &sql_unlink_work_analyze, DB_NONE, 0, NULL, NULL, err)) == 0 &&
 	    (rc = db_stream(mm->db, &sql_unlink_repeated, 0, NULL, on_mark, j, err)) == 0 &&
-	    (rc = db_stream(mm->db, j->kind->existing, 0, NULL, on_mark, j, err)) == 0 &&
-	    (rc = db_stream(mm->db, &sql_unlink_shared, 0, NULL, on_mark, j, err)) == 0 && ask)
-		rc = ask(mm, j, err);
+	    (rc = db_stream(mm->db, j->kind->existing, 0, NULL, on_mark, j, err)) == 0 && (!ask || (rc = ask(mm, j, err)) == 0))
+		rc = ask_shared(mm, j, err);
 	db_rollback(mm->db); /* only a temporary table was written */
 	return rc < 0 ? rc : spool_sort(j->mark, by_entry, err);
 }

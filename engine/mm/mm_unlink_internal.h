@@ -16,6 +16,7 @@ struct mm_journal {
 	uint64_t line_no, at, entries;
 	bool any_path, any_thread, checked /* every line was looked at once */;
 	struct buf text;             /* its strings */
+	struct db_array wanted;      /* numbers of entries whose files are wanted again */
 	struct spool *mark;          /* what the database says of entries; NULL before it was asked */
 };
 

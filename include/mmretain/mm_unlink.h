@@ -64,7 +64,8 @@ struct mm_unlinked {
 	uint64_t left;                   /* entries that stay in the journal: their files could not be removed, or are wanted again */
 	uint64_t for_good;               /* entries that go from it although a file stays: it is not the one that was journalled.  Each call's are warned of once */
 };
-/* Asked after all else, in the same transaction: mm_journal_want for the entries whose files are wanted again.  May be NULL. */
+/* Asked before paths are, in the same transaction: mm_journal_want for the entries whose files are wanted again: they stay, whatever other entry names
+ * their paths.  May be NULL. */
 typedef int (*mm_journal_ask_fn)(struct mm *mm, struct mm_journal *j, struct err *err);
 int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err) MMR_CHECKED;
 /* Asks the database about all of it, in a transaction of its own; then unlinks; then the journal has only what stays for the next time, or is removed.

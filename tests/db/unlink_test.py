@@ -14,6 +14,7 @@ import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib
+import oracle
 
 PG = WORLD = WHERE = NOW = None
 NAME = "unlink-20200101T000000Z-00000000-1.jsonl"
@@ -166,6 +167,31 @@ class Lines(Left):
         self.bench.run(code=0)
         for line in lines[:30]:
             os.unlink(self.full(line["path"]))
+        self.bench.done(exact=False)
+
+    def test_wanted(self):
+        """A live post names a file whose row went with a part of its thread: it stays, also where another deleted row has the same path."""
+        ident, path = self.rows()[0]
+        root = self.bench.sql(f"SELECT CASE WHEN p.rootid = '' THEN p.id ELSE p.rootid END FROM posts p JOIN fileinfo f ON f.postid = p.id WHERE f.id = '{ident}'").strip()
+        self.bench.sql(f"UPDATE posts SET fileids = '[\"{ident}\"]' FROM fileinfo f WHERE f.id = '{ident}' AND posts.id = f.postid")
+        self.bench.expect(db=oracle.Db(self.bench.copy.load()))
+        row = self.bench.sql(f"SELECT row_to_json(f) FROM fileinfo f WHERE id = '{ident}'").strip().replace("'", "''")
+        self.bench.sql(f"DELETE FROM fileinfo WHERE id = '{ident}'")
+        st = os.stat(self.full(path))
+        line = {"id": ident, "thread": root, "path": path, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns}
+        other, its = self.blob(50)
+        lines = [{**line, "id": self.ident(40), "thread": "x" * 26}, line, {**its, "preview": path}]
+        self.write(lines)
+        self.bench.run(code=3)
+        self.assertEqual((os.path.exists(self.full(path)), os.path.exists(self.full(other))), (True, False))
+        with open(self.journal, encoding="utf-8") as f:
+            self.assertEqual([json.loads(text) for text in f][1:], [line])
+        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
+        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (1, 2, 1))
+        self.bench.sql(f"INSERT INTO fileinfo SELECT * FROM json_populate_record(NULL::fileinfo, '{row}')")
+        os.utime(self.journal, (0, 0))
+        self.bench.run(code=0)
+        self.assertFalse(os.path.exists(self.journal))
         self.bench.done(exact=False)
 
     def test_damaged(self):
