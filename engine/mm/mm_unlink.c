@@ -6,6 +6,7 @@
  *
  * What the database says of entries is kept in a work file by their numbers, and so is which of them stay: memory does not grow with the journal.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -146,6 +147,7 @@ struct job {
 	struct mm_unlinked *counts;
 	struct mm_journal_mark next; bool any; /* the next mark of those to come */
 	struct spool *left;          /* numbers of the entries that stay */
+	bool away, told;             /* the attachment folder is empty: what was there may be on a file system that is not mounted */
 };
 
 static int next_mark(struct job *u, struct err *err)
@@ -260,14 +262,42 @@ static void tell_rest(const struct job *u)
 			 (unsigned long long)(u->counts->for_good - TOLD), u->j->kind->what);
 }
 
+/* An empty folder is mostly a mount point: the server itself leaves folders in it, and so do those of files that are gone.  One that may not be listed is taken
+ * for what it should be. */
+static bool is_empty(const struct mm *mm)
+{
+	const struct dirent *e;
+	struct err ignored;
+	bool empty;
+	DIR *d;
+
+	if (file_list_dir(mm->data_dirfd, ".", &d, &ignored) < 0)
+		return false;
+	while ((errno = 0, e = readdir(d)) && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0))
+		;
+	empty = !e && errno == 0;
+	closedir(d); /* read only: nothing to lose */
+	return empty;
+}
+
+/* What was there when its row went. */
+static bool is_away(struct job *u, const struct mm_journal_entry *e)
+{
+	if (!u->away || !e->identified)
+		return false;
+	if (!u->told)
+		log_warn("the folder of the attachments is empty, and %s %s was there: is its file system mounted? What was there waits", u->j->kind->what, e->id);
+	return u->told = true;
+}
+
 static int settle(struct job *u, const struct mm_journal_entry *e, unsigned marks, struct err *err)
 {
-	bool wanted = marks & MARK_WANTED, left = wanted, for_good = false;
+	bool waits = marks & MARK_WANTED || is_away(u, e), left = waits, for_good = false;
 	uint64_t at = mm_journal_at(u->j);
 	struct err why;
 	int rc;
 
-	for (int i = 0; i < MM_JOURNAL_PATHS && !wanted; i++) {
+	for (int i = 0; i < MM_JOURNAL_PATHS && !waits; i++) {
 		if (!e->path[i][0])
 			continue;
 		if (marks & (unsigned)MARK_SHARED << i) {
@@ -399,6 +429,7 @@ int mm_unlink(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct
 	struct job u = {.mm = mm, .j = j, .counts = counts};
 	int rc = spool_new(j, sizeof(uint64_t), &u.left, err);
 
+	u.away = mm->data_dirfd >= 0 && j->any_path && is_empty(mm);
 	if (rc == 0 && (rc = ask_database(mm, j, ask, err)) == 0 && (rc = settle_all(&u, err)) == 0)
 		rc = close_journal(&u, err);
 	return rc;

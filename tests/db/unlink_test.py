@@ -169,6 +169,28 @@ class Lines(Left):
             os.unlink(self.full(line["path"]))
         self.bench.done(exact=False)
 
+    def test_not_mounted(self):
+        """An empty attachment folder is no word for files being gone: the journal waits until something is in it."""
+        self.bench.run(code=self.bench.want.code)
+        lines = [self.blob(n)[1] for n in range(2)] + [{"id": self.ident(2)}, {"id": self.ident(3), "path": self.ident(3) + "/gone"}]
+        self.write(lines)
+        data = self.bench.copy.data
+        os.rename(data, data + ".disk")
+        os.mkdir(data)
+        done = self.bench.run(code=3)
+        self.bench.says(done, f"the folder of the attachments is empty, and attachment {self.ident(0)} was there: is its file system mounted?")
+        with open(self.journal, encoding="utf-8") as f:
+            self.assertEqual([json.loads(text) for text in f], [self.head(), *lines[:2]])
+        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
+        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (0, 0, 2))
+        os.rmdir(data)
+        os.rename(data + ".disk", data)
+        os.utime(self.journal, (0, 0))
+        self.bench.run(code=0)
+        self.assertEqual([line for line in lines[:2] if os.path.exists(self.full(line["path"]))], [])
+        self.assertFalse(os.path.exists(self.journal))
+        self.bench.done(exact=False)
+
     def test_wanted(self):
         """A live post names a file whose row went with a part of its thread: it stays, also where another deleted row has the same path."""
         ident, path = self.rows()[0]
