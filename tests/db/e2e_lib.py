@@ -639,8 +639,7 @@ def compare(want, copy, exact=True):
         problems += [f"bundle {os.path.basename(p)} is not in the ledger" for p in bundles(copy.archive) if os.path.basename(p) not in named]
     except (Damage, OSError, ValueError) as e:
         problems.append(f"archive: {e}")
-    if not want.attachments.stuck:
-        problems += [f"left over: {p}" for p in leftovers(copy.archive)]
+    problems += [f"left over: {p}" for p in leftovers(copy.archive)]
     return problems + compare_files(want, copy)
 
 

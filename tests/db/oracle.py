@@ -515,7 +515,7 @@ def readable(data, path):
 
 class Files:
     """The attachments of a verdict: lost (roots that stay because a blob cannot be read), stored (id -> bytes), gone (paths that must
-    go), loose (either way), stuck (would have to go, but are no regular files: never touched, told as kept back)."""
+    go), loose (either way), stuck (would have to go, but are no regular files: never touched, told as kept back once, and their pictures stay)."""
 
     def __init__(self, db, verdict, data):
         t = db.tables["fileinfo"]
@@ -541,13 +541,19 @@ class Files:
             paths = {t.get(row, n) for n in names if t.get(row, n) and os.path.dirname(t.get(row, n)) == folder} - used
             if mode[root] == "keep":
                 keep |= paths
+            elif t.get(row, "path") in paths and self.odd(data, t.get(row, "path")):
+                self.gone.add(t.get(row, "path"))
             else:
                 self.gone |= paths
             if mode[root] == "archive":
                 self.stored[i] = content[t.get(row, "path")]
         self.loose = self.gone & keep
-        self.stuck = {p for p in self.gone - keep if os.path.lexists(os.path.join(data, p)) and readable(data, p) is None}
+        self.stuck = {p for p in self.gone - keep if self.odd(data, p)}
         self.gone -= self.loose | self.stuck
+
+    @staticmethod
+    def odd(data, path):
+        return os.path.lexists(os.path.join(data, path)) and readable(data, path) is None
 
 
 def orphans(db):
