@@ -351,15 +351,6 @@ static int put_line(int fd, struct buf *out, const char *line, size_t len, struc
 	return rc;
 }
 
-/* ERR_INTERNAL when a test makes this point fail. */
-static int fault(enum fault_id id, struct err *err)
-{
-	int e = fault_hit(id);
-
-	(void)id;
-	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
-}
-
 /* The lines of the entries that stay, as they are. */
 static int put_left(struct job *u, int fd, struct err *err)
 {
@@ -410,16 +401,16 @@ static int close_journal(struct job *u, struct err *err)
 	/* A name that a power cut brings back would never be removed again. */
 	if (u->mm->data_dirfd >= 0 && (rc = file_sync_fs(u->mm->data_dirfd, "attachments", err)) < 0)
 		return rc;
-	if ((rc = fault(FAULT_UNLINK_BEFORE_CLOSE, err)) < 0)
+	if ((rc = fault_check(FAULT_UNLINK_BEFORE_CLOSE, ERR_INTERNAL, err)) < 0)
 		return rc;
 	if (spool_count(u->left))
-		return (rc = keep_left(u, err)) < 0 ? rc : fault(FAULT_UNLINK_AFTER_CLOSE, err);
+		return (rc = keep_left(u, err)) < 0 ? rc : fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
 	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
 	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after: no journal; nothing is left
 	 * to do.  A power cut may bring it back, which is the case before. */
 	if (unlinkat(j->dirfd, j->name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the %s", j->kind->journal);
-	if ((rc = fault(FAULT_UNLINK_AFTER_CLOSE, err)) < 0)
+	if ((rc = fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err)) < 0)
 		return rc;
 	return file_sync_dir(j->dirfd, "ledger", err);
 }

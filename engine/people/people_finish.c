@@ -64,15 +64,6 @@ static int pictures(struct mm_people *p, struct people_counts *c, struct people_
 
 /* ---- the view of profile attributes ---- */
 
-/* ERR_DATABASE when a test makes this point fail. */
-static int fault(enum fault_id id, struct err *err)
-{
-	int e = fault_hit(id);
-
-	(void)id;
-	return e ? err_sys(err, ERR_DATABASE, e, "fault point") : 0;
-}
-
 static int refresh(struct mm_people *p, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "people view");
@@ -86,7 +77,7 @@ static int refresh(struct mm_people *p, struct err *err)
 	if (rc == 0)
 		rc = db_query(ctx, p->mm->db, &sql_people_view_refresh, DB_NONE, 0, NULL, NULL, err);
 	if (rc == 0)
-		rc = fault(FAULT_PEOPLE_BEFORE_VIEW, err);
+		rc = fault_check(FAULT_PEOPLE_BEFORE_VIEW, ERR_DATABASE, err);
 	if (rc < 0) {
 		db_rollback(p->mm->db);
 		return rc;
@@ -94,7 +85,7 @@ static int refresh(struct mm_people *p, struct err *err)
 	/* The last place where attributes of the accounts could still be read goes.  Just before: the view is as it was, and found stale by the next run.
 	 * Just after, and after a lost answer: it has none of them, or is found stale again. */
 	rc = db_commit(p->mm->db, err);
-	return rc < 0 ? rc : fault(FAULT_PEOPLE_AFTER_VIEW, err);
+	return rc < 0 ? rc : fault_check(FAULT_PEOPLE_AFTER_VIEW, ERR_DATABASE, err);
 }
 
 static bool attributes_went(const struct people_counts *c)

@@ -199,15 +199,6 @@ static int prepare(struct reduce *r, bool *ret_go, struct err *err)
 	return 0;
 }
 
-/* ERR_INTERNAL when a test makes this point fail. */
-static int fault(enum fault_id id, struct err *err)
-{
-	int e = fault_hit(id);
-
-	(void)id;
-	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
-}
-
 static int transaction(struct reduce *r, bool *ret_go, struct err *err)
 {
 	struct db *db = r->p->mm->db;
@@ -217,7 +208,7 @@ static int transaction(struct reduce *r, bool *ret_go, struct err *err)
 		return rc;
 	rc = prepare(r, ret_go, err);
 	if (rc == 0 && *ret_go)
-		rc = fault(FAULT_PEOPLE_BEFORE_COMMIT, err);
+		rc = fault_check(FAULT_PEOPLE_BEFORE_COMMIT, ERR_INTERNAL, err);
 	if (rc < 0 || !*ret_go) {
 		db_rollback(db);
 		return rc;
@@ -240,10 +231,10 @@ static void add_counts(struct people_counts *to, const struct people_counts *fro
 /* The picture at once, so that the account is whole again as soon as possible. */
 static int after_commit(struct reduce *r, struct err *err)
 {
-	int rc = fault(FAULT_PEOPLE_AFTER_COMMIT, err);
+	int rc = fault_check(FAULT_PEOPLE_AFTER_COMMIT, ERR_INTERNAL, err);
 
 	r->user->verdict = PEOPLE_DONE;
-	if (rc == 0 && (rc = fault(FAULT_PEOPLE_BEFORE_PICTURE, err)) == 0 &&
+	if (rc == 0 && (rc = fault_check(FAULT_PEOPLE_BEFORE_PICTURE, ERR_INTERNAL, err)) == 0 &&
 	    people_picture_remove(r->p->mm, r->user->id) == PICTURE_GONE)
 		r->counts->pictures_gone++;
 	return rc < 0 ? rc : tell(r, /* ended= */ true, err);

@@ -183,14 +183,6 @@ static void count(const struct purge_batch *b, struct purge_counts *c)
 	}
 }
 
-static int fault(enum fault_id id, struct err *err)
-{
-	int e = fault_hit(id);
-
-	(void)id;
-	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
-}
-
 static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
 {
 	int64_t from;
@@ -209,7 +201,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
-	if ((rc = fault(FAULT_PURGE_AFTER_DELETE, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
+	if ((rc = fault_check(FAULT_PURGE_AFTER_DELETE, ERR_INTERNAL, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
 		return rc;
 	if (named)
 		return 0;
@@ -219,7 +211,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	/* An open descriptor outlives the name: what is read from it may be nowhere any more. */
 	if ((rc = bundle_in_place(ahead->source->receipt, ahead->source->reader, err)) < 0)
 		return rc;
-	return (rc = fault(FAULT_PURGE_BEFORE_COMMIT, err)) < 0 ? rc : 1;
+	return (rc = fault_check(FAULT_PURGE_BEFORE_COMMIT, ERR_INTERNAL, err)) < 0 ? rc : 1;
 }
 
 int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
@@ -243,6 +235,6 @@ int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batc
 	}
 	ahead->source->undurable = !waits;
 	count(b, c);
-	rc = fault(FAULT_PURGE_AFTER_COMMIT, err);
+	rc = fault_check(FAULT_PURGE_AFTER_COMMIT, ERR_INTERNAL, err);
 	return rc < 0 ? rc : 1;
 }

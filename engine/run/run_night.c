@@ -10,10 +10,7 @@ enum { CLOCK_SKEW_MAX_MS = 60000 };
 
 int run_fault(enum fault_id id, struct err *err)
 {
-	int e = fault_hit(id);
-
-	(void)id;
-	return e ? err_sys(err, ERR_INTERNAL, e, "fault point") : 0;
+	return fault_check(id, ERR_INTERNAL, err);
 }
 
 int run_still_ours(struct run *run, struct err *err)

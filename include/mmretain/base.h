@@ -316,5 +316,13 @@ int fault_hit(enum fault_id id);      /* 0, or an errno to pretend; does not ret
 #else
 #define fault_hit(id) 0
 #endif
+/* Where there is nothing to pretend that failed: an error of that code when a test makes the point fail. */
+static inline int fault_check(enum fault_id id, int code, struct err *err)
+{
+	int e = fault_hit(id);
+
+	(void)id;
+	return e ? err_sys(err, code, e, "fault point") : 0;
+}
 
 #endif
