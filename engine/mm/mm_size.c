@@ -42,7 +42,6 @@ struct files {
 	struct mm *mm;
 	const char *ids;         /* channels, or NULL for all */
 	struct mm_size *size;    /* ids and posts are known */
-	size_t n;
 	struct mm_idmap map;     /* of size */
 };
 
@@ -94,7 +93,7 @@ static int add_looked_up(struct files *f, bool named, struct err *err)
 
 static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *size, size_t n, struct err *err)
 {
-	struct files f = {.ctx = ctx, .mm = mm, .ids = ids, .size = size, .n = n};
+	struct files f = {.ctx = ctx, .mm = mm, .ids = ids, .size = size};
 	bool named = names_channel(mm), nameless = false;
 	int r = 0;
 

@@ -65,7 +65,7 @@ static int mentions(struct mm_people *p, struct people_report *r, const struct p
 	r->mention = mem_grow(r, r->mention, struct people_mention, (unsigned)r->n_mentions + 1);
 	m = &r->mention[r->n_mentions++];
 	people_pseudonym(o->key, o->key_len, u->id, now);
-	*m = (struct people_mention){.was = mem_strdup(r, u->username), .now = mem_strdup(r, now), .more = db_rows(res) > MENTIONS_LISTED};
+	*m = (struct people_mention){.now = mem_strdup(r, now), .more = db_rows(res) > MENTIONS_LISTED};
 	memcpy(m->user, u->id, sizeof(m->user));
 	m->n_posts = (size_t)(m->more ? MENTIONS_LISTED : db_rows(res));
 	m->post = mem_array(r, char *, (unsigned)m->n_posts + 1);

@@ -49,7 +49,6 @@ struct purge_thread {
 	size_t posts;
 	struct digest lines;       /* SHA-256 over the thread's lines, each with its newline */
 	unsigned why;              /* 0, or why it stays (enum mm_protection), or PURGE_GONE */
-	unsigned tries;
 };
 #define PURGE_TRIES 3
 #define PURGE_COLUMNS_MAX 128  /* of one table; more is refused by purge_bundle_kinds */

@@ -100,7 +100,7 @@ struct people_options {
 };
 
 struct people_integration { mm_id owner; char *kind, *id, *name; };
-struct people_mention { mm_id user; char *was, *now; char **post; size_t n_posts; bool more; };
+struct people_mention { mm_id user; char *now; char **post; size_t n_posts; bool more; };
 struct people_report {
 	struct people_user *user; size_t n_users;           /* of the plan's due ones: PEOPLE_DONE, _CHANGED, _LOCKED, _FAILED, or DUE: not reached */
 	uint64_t done, changed, failed;

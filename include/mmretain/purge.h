@@ -119,7 +119,7 @@ struct purge_swept {
 					      bundle they have stayed, once this one is committed */
 };
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
-/* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what failed, else it is removed.
+/* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what may still go, else it is removed.
  * The journal stands for the receipt: only purge_receipt writes one. No journal: 0. */
 int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;
 /* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
