@@ -119,13 +119,15 @@ static void read_names(struct stage *s)
 	}
 }
 
-/* The name that was asked for comes out of `out` last.  Once it has, the export is whole, wherever that name is by now and whatever was written to it. */
+/* The name that was asked for comes out of `out` last.  Once it has, the export is whole, wherever that name is by now and whatever was written to it.
+ * `out` itself goes when nothing is to be taken back any more. */
 static bool is_whole(const struct stage *s)
 {
 	auto_fd int out = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	const struct stage_name *last = &s->to[s->n - 1];
 
-	return stands(s, last) || (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT);
+	return (out < 0 && errno == ENOENT) || stands(s, last) ||
+	       (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT);
 }
 
 /* Only that of our own user, that nobody works in. */
@@ -266,34 +268,54 @@ static int add_name(struct stage *s, int dirfd, const char *from, const char *to
 	return 0;
 }
 
+static int sync_folders(int dirfd, struct err *err);
+
+static int sync_below(int dirfd, const char *name, struct err *err)
+{
+	auto_fd int sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (sub < 0)
+		return errno == ENOTDIR ? 0 : err_sys(err, ERR_OUTPUT, errno, "cannot open %s", name);
+	return sync_folders(sub, err);
+}
+
+static bool is_entry(const struct dirent *e)
+{
+	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+}
+
 /* The folders in it, too; files are durable when they are closed. */
 static int sync_folders(int dirfd, struct err *err)
 {
+	const struct dirent *e;
 	DIR *dir;
 	int rc = file_list_dir(dirfd, ".", &dir, err);
 
 	if (rc < 0)
 		return rc;
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
-		if (e->d_type == DT_REG || !strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		auto_fd int sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		rc = sub < 0 ? 0 : sync_folders(sub, err);
-	}
+	while (rc == 0 && (errno = 0, e = readdir(dir)))
+		if (e->d_type != DT_REG && is_entry(e))
+			rc = sync_below(dirfd, e->d_name, err);
+	if (rc == 0 && errno)
+		rc = err_sys(err, ERR_OUTPUT, errno, "cannot list %s", OUT);
 	(void)closedir(dir); /* read only */
 	return rc < 0 ? rc : file_sync_dir(dirfd, OUT, err);
 }
 
+/* All of it or an error: what is not listed would be cleared away with the work folder. */
 static int list_out(struct stage *s, int dirfd, struct err *err)
 {
+	const struct dirent *e;
 	DIR *dir;
 	int rc = file_list_dir(dirfd, ".", &dir, err);
 
 	if (rc < 0)
 		return rc;
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, s->leaf))
+	while (rc == 0 && (errno = 0, e = readdir(dir)))
+		if (is_entry(e) && strcmp(e->d_name, s->leaf))
 			rc = add_name(s, dirfd, e->d_name, e->d_name, err);
+	if (rc == 0 && errno)
+		rc = err_sys(err, ERR_OUTPUT, errno, "cannot list %s", OUT);
 	(void)closedir(dir); /* read only */
 	return rc < 0 ? rc : add_name(s, dirfd, s->leaf, s->leaf, err);
 }
@@ -315,6 +337,8 @@ static int write_names(struct stage *s, struct err *err)
 		buf_printf(&b, "%" PRIu64 " %" PRId64 " %s", s->to[i].ino, s->to[i].mtime_ns, s->to[i].name);
 		buf_byte(&b, '\0');
 	}
+	if (b.overflow)
+		return err_sys(err, ERR_OUTPUT, EFBIG, "%s has too many names", s->leaf);
 	if ((rc = file_write_all(fd, b.data, b.len, NAMES, err)) < 0 || (rc = file_sync(fd, NAMES, err)) < 0 || (rc = file_close(&fd, NAMES, err)) < 0)
 		return rc;
 	return file_sync_dir(s->dirfd, s->name, err);

@@ -168,30 +168,35 @@ class Leavings(unittest.TestCase):
             self.killed("EXPORT_COMPLETE:kill", status=2)
             self.assertEqual(os.listdir(self.folder), [page])
 
+    def finished(self):
+        """An export that was killed when it had all its names and had not cleared away yet. Returns its work folder."""
+        work, = (n for n in self.killed("EXPORT_BETWEEN:kill:3") if n.startswith("."))
+        work = os.path.join(self.folder, work)
+        for rest in os.listdir(os.path.join(work, "out")):
+            os.rename(os.path.join(work, "out", rest), os.path.join(self.folder, rest))
+        return work
+
     def test_whose_index_stands_stays(self):
         """An export that was killed when it had all its names is whole."""
-        left = self.killed("EXPORT_BETWEEN:kill:3")
-        work, = (n for n in left if n.startswith("."))
-        os.rename(os.path.join(self.folder, work, "out", "page.html"), os.path.join(self.folder, "page.html"))
-        for rest in set(os.listdir(os.path.join(self.folder, work, "out"))):
-            os.rename(os.path.join(self.folder, work, "out", rest), os.path.join(self.folder, rest))
+        self.finished()
         self.export("html", status=2)
         self.assertEqual(content(self.folder), self.whole["html"])
 
     def test_whose_index_was_renamed_stays(self):
-        """So it is when somebody has given the index another name since, or has written to it."""
-        changes = {"renamed": lambda path: os.rename(path, os.path.join(self.folder, "case-17.html")), "written to": os.utime}
-        for name, change in changes.items():
-            with self.subTest(name):
-                work, = (n for n in self.killed("EXPORT_BETWEEN:kill:3") if n.startswith("."))
-                for rest in os.listdir(os.path.join(self.folder, work, "out")):
-                    os.rename(os.path.join(self.folder, work, "out", rest), os.path.join(self.folder, rest))
-                change(os.path.join(self.folder, "page.html"))
-                self.export("html", status=2)
-                self.assertEqual(sorted(n for n in os.listdir(self.folder) if n != "case-17.html"),
-                                 sorted(n for n in {k.split("/")[0] for k in self.whole["html"]} if name != "renamed" or n != "page.html"))
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+        """So it is when somebody has given the index another name since, or has written to it; also when half of the work folder was cleared away."""
+        names = {n.split("/")[0] for n in self.whole["html"]}
+        index, moved = os.path.join(self.folder, "page.html"), os.path.join(self.folder, "case-17.html")
+        for cleared in (False, True):
+            for change, wanted in ((lambda: os.rename(index, moved), names - {"page.html"} | {"case-17.html"}), (lambda: os.utime(index), names)):
+                with self.subTest(cleared=cleared, wanted=wanted):
+                    work = self.finished()
+                    if cleared:
+                        os.rmdir(os.path.join(work, "out"))
+                    change()
+                    self.export("html", status=2)
+                    self.assertEqual(set(os.listdir(self.folder)), wanted)
+                    shutil.rmtree(self.folder)
+                    os.mkdir(self.folder)
 
     def test_parts_that_are_taken(self):
         """Somebody else's file or folder under the name of a part: it stays, and nothing else does."""
