@@ -14,6 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
 import scratch  # noqa: E402
 
 MMRETAIN, MAKER = (os.path.abspath(p) for p in sys.argv[1:3])
@@ -64,8 +65,12 @@ class Leavings(unittest.TestCase):
         os.mkdir(self.folder)
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def export(self, form, status=0, before=(), env=None, **more):
-        done = subprocess.run([*before, *self.command(self.folder, form)], env=dict(ENV, **(env or {})), capture_output=True, text=True, check=False, **more)
+    def fresh(self):
+        shutil.rmtree(self.folder)
+        os.mkdir(self.folder)
+
+    def export(self, form, status=0, before=(), **env):
+        done = subprocess.run([*before, *self.command(self.folder, form)], env=dict(ENV, **env), capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stderr)
         return done
 
@@ -83,12 +88,9 @@ class Leavings(unittest.TestCase):
             time.sleep(0.001)
         return process
 
-    def killed(self, fault, status=-signal.SIGKILL, form="html"):
+    def killed(self, fault, status=-signal.SIGKILL):
         """At a fault point."""
-        done = subprocess.run(self.command(self.folder, form), env=dict(ENV, MMR_FAULT=fault), capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            self.skipTest("built without fault points")
-        self.assertEqual(done.returncode, status, done.stderr)
+        self.export("html", status, MMR_FAULT=fault)
         return os.listdir(self.folder)
 
     def test_whole(self):
@@ -110,8 +112,7 @@ class Leavings(unittest.TestCase):
                     self.assertIn("File too large", process.stderr)
                     self.assertEqual(os.listdir(self.folder), [])
             self.again(form)
-            shutil.rmtree(self.folder)
-            os.mkdir(self.folder)
+            self.fresh()
 
     def test_stopped(self):
         for form in FORMATS:
@@ -124,8 +125,7 @@ class Leavings(unittest.TestCase):
                     self.assertIn("\n  hint: Nothing was exported. Give the same command again.\n", err)
                     self.assertEqual(os.listdir(self.folder), [])
             self.again(form)
-            shutil.rmtree(self.folder)
-            os.mkdir(self.folder)
+            self.fresh()
 
     def test_killed(self):
         """The work folder stays, under a name that nobody takes for a result, until the same export is made."""
@@ -139,8 +139,7 @@ class Leavings(unittest.TestCase):
                     left, = os.listdir(self.folder)
                     self.assertRegex(left, WORK_NAME)
                 self.assertIn(f'removing "{left}", which an export left that was killed', self.again(form).stderr)
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+                self.fresh()
 
     def test_killed_between_names(self):
         """Pages and attachments whose index is missing go before the next one comes."""
@@ -148,8 +147,7 @@ class Leavings(unittest.TestCase):
         self.again("html")
         for n in range(1, len(os.listdir(self.folder))):
             with self.subTest(n=n):
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+                self.fresh()
                 left = self.killed(f"EXPORT_BETWEEN:kill:{n}")
                 self.assertEqual((len(left), "page.html" in left), (n + 1, False))
                 self.again("html")
@@ -195,8 +193,7 @@ class Leavings(unittest.TestCase):
                     change()
                     self.export("html", status=2)
                     self.assertEqual(set(os.listdir(self.folder)), wanted)
-                    shutil.rmtree(self.folder)
-                    os.mkdir(self.folder)
+                    self.fresh()
 
     def test_parts_that_are_taken(self):
         """Somebody else's file or folder under the name of a part: it stays, and nothing else does."""
@@ -231,8 +228,7 @@ class Leavings(unittest.TestCase):
             with self.subTest(form=form):
                 self.export(form, before=self.strace("-e", "trace=renameat2", "-e", "inject=renameat2:error=EINVAL"))
                 self.assertEqual(content(self.folder), self.whole[form])
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+                self.fresh()
 
     def test_durable(self):
         """Each file and folder is on disk before the first name stands, and the names are when the command ends."""
@@ -252,9 +248,8 @@ class Leavings(unittest.TestCase):
                     made |= {os.path.dirname(p) for p in made}
                 self.assertTrue(made)
                 self.assertEqual(made - synced, set())
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+                self.fresh()
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=1)
+    outcome.main(verbosity=1)

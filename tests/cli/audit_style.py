@@ -6,7 +6,11 @@ usage: audit_style.py [TEST...]
 """
 import os
 import re
+import sys
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import outcome  # noqa: E402
 
 CSS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "engine", "audit", "text", "page.css")
 RATIO = 4.5
@@ -63,4 +67,4 @@ class Style(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=1)
+    outcome.main(verbosity=1)

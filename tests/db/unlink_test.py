@@ -310,4 +310,4 @@ class Long(Left):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    lib.outcome.main()

@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 import unittest
 
+import lint  # first: it knows where the others are
 import c_source
-import lint
+import outcome
 
 ARGS = argparse.Namespace(build=None, binary=None)
 CLEAN = "/* plan_x.c - clean. */\n#include <mmretain/mm.h>\n\nint plan_x(void)\n{\n\treturn 0;\n}\n"
@@ -198,6 +199,11 @@ class Rules(unittest.TestCase):
         self.assertEqual(self.complaints("suites"), [])
         self.put("tests/db/new_test.py", "")
         self.assertIn("new_test.py", "".join(self.complaints("suites")))
+        self.put("tests/db/new_test.py", "lib.outcome.main()\n")
+        self.put("tests/db/CMakeLists.txt", "add_test(NAME x COMMAND old_test.py new_test.py)\n")
+        self.assertEqual(self.complaints("suites"), [])
+        self.put("tests/db/new_test.py", "    unittest.main(verbosity=1)\n")
+        self.assertIn("new_test.py:1: unittest.main()", "".join(self.complaints("suites")))
 
     def test_workplace(self):
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
@@ -216,4 +222,4 @@ class Source(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    outcome.main()
