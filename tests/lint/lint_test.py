@@ -71,7 +71,7 @@ class Rules(unittest.TestCase):
         """What a macro hides from the source is in the object file."""
         self.put("engine/mm/sql/purge_x.sql", "-- x\nDELETE FROM posts\n")
         calls = {"plan": ("ZSTD_compress", "zstd"), "mm": ("__printf_chk", "printing"), "run": ("sql_purge_x", "sql_purge_x changes"), "audit": ("unlinkat", "REMOVERS"),
-                 "cli": ("purge_receipt", "run's to order"), "ledger": ("ftruncate64", None), "base": ("unlinkat", None), "purge": ("sql_purge_x", None)}
+                 "cli": ("purge_receipt", "run's to order"), "ledger": ("ftruncate64", None), "base": ("unlinkat", "REMOVERS"), "purge": ("sql_purge_x", None)}
         for room in lint.FLOOR:
             name = calls.get(room, ("strlen", None))[0]
             self.put("x/engine/%s/x.c" % room, "extern int %s();\nint f_%s(void)\n{\n\treturn %s();\n}\n" % (name, room, name))
