@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import time
 import unittest
 
@@ -18,6 +17,7 @@ import e2e_faults as faults
 import oracle
 
 PG = WORLD = WHERE = NOW = None
+ROOTLESS = "rootid <> '' AND NOT EXISTS (SELECT FROM posts root WHERE root.id = posts.rootid)"
 
 
 def setUpModule():
@@ -32,6 +32,14 @@ def tearDownModule():
     lib.clear(WHERE, PG)
 
 
+def by_somebody(t):
+    return t.root.user
+
+
+def of(roots):
+    return lambda t: t.root.id in roots
+
+
 class Race(unittest.TestCase):
     def setUp(self):
         self.bench = faults.Bench(WORLD, WHERE, self._testMethodName.removeprefix("test_"), NOW)
@@ -43,10 +51,26 @@ class Race(unittest.TestCase):
     def db(self):
         return oracle.Db(self.bench.copy.load())
 
+    def here(self, where="true"):
+        """Ids of posts in the database."""
+        return set(self.bench.sql(f"SELECT coalesce(string_agg(id, ' '), '') FROM posts WHERE {where}").split())
+
+    def posts(self, t):
+        return self.here(f"id = '{t.root.id}' OR rootid = '{t.root.id}'")
+
     def left(self, *needs):
         """Due threads that are still in the database."""
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        here = self.here()
         return [t for t in self.bench.roots(*needs) if t.root.id in here]
+
+    def gone(self, *needs):
+        """The first due thread that is no longer in the database."""
+        here = self.here()
+        return next(t for t in self.bench.roots(*needs) if not any(p.id in here for p in t.posts))
+
+    def clean(self):
+        """No replies without a root."""
+        self.bench.sql("DELETE FROM posts WHERE " + ROOTLESS)
 
     def whole(self, *threads):
         now = self.db()
@@ -257,7 +281,7 @@ class LostCopy(Race):
             ANALYZE posts""")
         self.bench.call("init", code=0)
         self.bench.run(code=(0, 3))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        here = self.here()
         self.assertFalse(any(i.startswith("filler") for i in here), "the due posts are still there")
         self.assertEqual(faults.new_id(8) in here, t.root.id in here, "the thread went without its copy")
 
@@ -344,7 +368,7 @@ class Scopes(Race):
         self.bench.sql(f"UPDATE channels SET header = 'x', displayname = 'y', name = 'renamed', updateat = {int(time.time() * 1000)} WHERE id = '{channel}'")
         self.bench.sql(self.team().format(channel=channel, at=1))
         self.bench.go_on(process, code=0)
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        here = self.here()
         self.assertFalse([t for t in threads if t.root.id in here])
 
 
@@ -368,9 +392,6 @@ class ServerRemoves(Race):
         reply = next(p for p in t.posts if p.root)
         self.bench.sql(f"INSERT INTO reactions VALUES ('{t.root.user}', '{reply.id}', 'orphan', 1, 1, 0, '', '{t.channel}') ON CONFLICT DO NOTHING")
         return reply.id
-
-    def posts(self, t):
-        return set(self.bench.sql(f"SELECT coalesce(string_agg(id, ' '), '') FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'").split())
 
     def counts(self):
         """Over all bundles, from the ledger."""
@@ -501,21 +522,17 @@ class Forgotten(Race):
     not come back."""
 
     def put_back(self, fault, code):
-        self.bench.sql("DELETE FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")
+        self.clean()
         self.bench.begin()
         self.bench.run(code=(0, 3))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
         first = next(b for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name == self.purging()[0])
         ids = {r["id"] for table, r in first.rows() if table == "posts"}
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and t.root.id in ids and not any(p.id in here for p in t.posts))
+        t = self.gone(faults.replies, by_somebody, of(ids))
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         done = lib.finish(self.bench.start(f"SWEEP_AFTER_COMMIT:{fault}"))
         self.assertEqual(done.code, code, done.err)
         self.whole(t)
         return t
-
-    def posts(self, t):
-        return set(self.bench.sql(f"SELECT coalesce(string_agg(id, ' '), '') FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'").split())
 
     def removed(self, t):
         """The server removes its author; the reply of somebody else keeps hanging."""
@@ -566,7 +583,7 @@ class AfterACrash(Race):
         self.bench.begin(**more)
         due = {t.root.id: len(t.posts) for t in self.bench.roots()}
         self.crash(fault)
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
+        here = self.here()
         gone = [n for root, n in due.items() if root not in here]
         self.assertTrue(0 < len(gone), "the crashed run deleted nothing")
         if policy:
@@ -596,8 +613,7 @@ class AfterACrash(Race):
         """The run that takes the bundle up deletes nothing more, for the policy has changed; a late reply still brings its thread back."""
         self.bench.begin()
         self.crash("SWEEP_BEFORE")
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        t = self.gone(faults.replies, by_somebody)
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.bench.policy([dict(faults.OLD[0], keep={"for": "5000d"})])
         self.bench.run(code=(0, 3))
@@ -699,8 +715,7 @@ class AfterACrash(Race):
         """`run --no-purge` after a crash leaves the unfinished delete to the next real run: late replies are not forgotten."""
         self.bench.begin()
         self.crash("PURGE_AFTER_BATCHES")
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        t = self.gone(faults.replies)
         faults.insert_reply(self.bench, t, 1, int(time.time() * 1000))
         files = self.bench.copy.files()
         self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
@@ -750,8 +765,7 @@ class Waivers(Race):
         lib.finish(process)
         done = self.settled()
         ids = {r["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name in done for table, r in b.rows() if table == "posts"}
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and t.root.id in ids and not any(p.id in here for p in t.posts))
+        t = self.gone(faults.replies, by_somebody, of(ids))
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.bench.call("run", "--yes", "--no-purge", "--json", code=(0, 3))
         self.bench.run(code=(0, 3))
@@ -766,8 +780,7 @@ class Waivers(Race):
         done = self.bench.run(code=0)
         self.assertIn("nothing to put back", done.err)
         self.assertTrue(json.loads(done.out)["late"]["open"])
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path = os.path.join(self.bench.copy.data, with_files[t.root.id])
         self.assertTrue(os.path.exists(path))
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
@@ -877,8 +890,7 @@ class Attachments(Race):
         self.bench.begin()
         with_files = {root: path for root, _, path in faults.attached(self.bench)}
         process = self.bench.halt("SWEEP_AFTER")
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path = os.path.join(self.bench.copy.data, with_files[t.root.id])
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.bench.go_on(process, code=(0, 3))
@@ -914,8 +926,7 @@ class Attachments(Race):
 
     def late_reply(self, process, with_files):
         """A reply to a thread that is gone by now, which had an attachment: nothing may be unlinked, the next run brings it back."""
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path = os.path.join(self.bench.copy.data, with_files[t.root.id])
         self.assertTrue(os.path.exists(path))
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
@@ -939,8 +950,7 @@ class Attachments(Race):
         # a reply that was under way: the run after the second crash has no time to wait for more of them
         process = self.bench.start("SWEEP_AFTER:stop", "run", "--yes", "--json", "--run-time", "500s")
         self.assertTrue(lib.stopped(process))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path = os.path.join(self.bench.copy.data, with_files[t.root.id])
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.bench.go_on(process, code=(0, 3, 4))
@@ -950,8 +960,7 @@ class Attachments(Race):
         """A reply that came late is found by the next run that deletes, also when one that only archives comes between."""
         self.bench.begin()
         self.bench.run(code=(0, 3))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        t = self.gone(faults.replies)
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.bench.now += 90 * 86_400_000
         before = lib.bundles(self.bench.copy.archive)
@@ -964,8 +973,7 @@ class Attachments(Race):
         """A reply that comes late, after one crash and before another: what an earlier run deleted is swept before anything else is finished."""
         self.bench.begin()
         self.bench.run(code=(0, 3))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.id not in here)
+        t = self.gone(faults.replies)
         self.bench.now += 90 * 86_400_000
         self.crash("RUN_AFTER_PUBLISHED")
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
@@ -982,8 +990,7 @@ class Attachments(Race):
         done = self.bench.run(code=(0, 3))
         self.assertIn("a run after its end looks once more", done.err)
         self.assertNotIn("nothing to put back", done.err)
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path = with_files[t.root.id]
         at = int(time.time() * 1000)
         other.cursor().execute(f"""INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
@@ -1001,8 +1008,7 @@ class Attachments(Race):
         other = PG.connect(self.bench.name)
         other.cursor().execute("SELECT pg_current_xact_id()")
         self.bench.run(code=(0, 3))
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots() if t.root.id in with_files and t.root.id not in here)
+        t = self.gone(of(with_files))
         path, at = os.path.join(self.bench.copy.data, with_files[t.root.id]), int(time.time() * 1000)
         other.cursor().execute(f"""INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
             VALUES ('{faults.new_id(9)}', {at}, {at}, 0, 0, false, '{t.root.user}', '{t.channel}', '{t.root.id}', '', 'late', '', '{{}}', '', '[]', '[]')""")
@@ -1020,9 +1026,6 @@ class Attachments(Race):
 class Orphans(Race):
     """Replies without a root that are not late ones: they make no run wait or sweep for ever."""
 
-    def clean(self):
-        self.bench.sql("DELETE FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")
-
     def orphan(self, at_ms, n=5):
         self.bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, ispinned)
             SELECT '{faults.new_id(n)}', {at_ms}, {at_ms}, 0, 0, userid, channelid, 'nosuchrootnosuchrootnosuch', '', 'x', '', '{{}}', false FROM posts WHERE rootid <> '' LIMIT 1""")
@@ -1038,7 +1041,7 @@ class Orphans(Race):
     def adopted(self):
         """The line of a bundle is missing, and there are replies without a root of years ago."""
         self.bench.begin()
-        self.assertGreater(int(self.bench.sql("SELECT count(*) FROM posts p WHERE rootid <> '' AND NOT EXISTS (SELECT FROM posts r WHERE r.id = p.rootid)")), 0)
+        self.assertTrue(self.here(ROOTLESS))
         self.crash("BUNDLE_AFTER_RENAME")
         taken, err = self.night()
         self.assertEqual(taken, 1)
@@ -1064,8 +1067,7 @@ class Orphans(Race):
         self.bench.begin()
         self.crash("BUNDLE_AFTER_RENAME")
         process = self.bench.halt("SWEEP_AFTER")
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        t = self.gone(faults.replies, by_somebody)
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         done = self.bench.go_on(process, code=(0, 3))
         self.assertIn("a reply came late", done.err)
@@ -1114,8 +1116,7 @@ class Orphans(Race):
         for e in lines:
             kind, fields = e["type"], {k: v for k, v in e.items() if k not in ("seq", "at", "prev", "type", "hash")}
             lib.write_ledger(self.bench.copy.archive, kind, **dict(fields, snapshot_ms=fields["snapshot_ms"] + 86_400_000) if kind == "published" else fields)
-        here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-        t = next(t for t in self.bench.roots(faults.replies) if t.root.user and not any(p.id in here for p in t.posts))
+        t = self.gone(faults.replies, by_somebody)
         faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
         self.night()
         self.whole(t)
@@ -1181,6 +1182,8 @@ class Locks(Race):
         """Whose rows are locked cannot be asked then either."""
         self.bench.begin()
         self.locked(self.bench.halt("PURGE_AFTER_INTENT"), "reactions", "posts")
+        self.assertTrue(self.gone())
+        self.bench.converge()
 
     def test_posts_locked_after_the_commit(self):
         """Of a thread that changed it is asked, after the delete, whether the server has removed it."""
@@ -1295,9 +1298,7 @@ class Hooks(Race):
         self.bench.begin()
 
         def late():
-            here = set(self.bench.sql("SELECT string_agg(id, ' ') FROM posts").split())
-            gone = next(t for t in self.bench.roots() if t.root.id not in here)
-            return (f"INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid, channelid) SELECT min(id), '{gone.root.id}', 'late', 1, 1, 0, '', '' FROM users;"
+            return (f"INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid, channelid) SELECT min(id), '{self.gone().root.id}', 'late', 1, 1, 0, '', '' FROM users;"
                     + self.TRIGGER % "reactions")
 
         self.come("SWEEP_BEFORE", late, "trigger")
