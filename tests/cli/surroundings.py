@@ -532,11 +532,14 @@ class Files(Base):
         """Whoever reads the file of metrics while it is written anew has all of it, of then or of now."""
         self.begin()
         self.call(0, "run", "--yes", "--no-purge")
-        path, seen, over = pathlib.Path(self.copy.where, "mmretain.prom"), set(), threading.Event()
+        path, seen, missed, over = pathlib.Path(self.copy.where, "mmretain.prom"), set(), [], threading.Event()
 
         def read():
             while not over.is_set():
-                seen.add(path.read_text(encoding="utf-8"))
+                try:
+                    seen.add(path.read_text(encoding="utf-8"))
+                except (OSError, UnicodeError) as problem:
+                    missed.append(problem)
 
         self.call(0, "status", "--metrics", str(path))
         reader = threading.Thread(target=read)
@@ -548,6 +551,7 @@ class Files(Base):
             over.set()
             reader.join()
         names = {tuple(re.findall(r"(?m)^# TYPE (\w+) ", text)) for text in seen}
+        self.assertEqual(missed, [])
         self.assertGreater(len(seen), 1)
         self.assertEqual(len(names), 1, names)
         self.assertTrue(all(text.endswith("\n") for text in seen))

@@ -63,6 +63,11 @@ def binary():
     return None
 
 
+def sanitized():
+    """Memory is no measure then."""
+    return re.search(r"/[at]san/", binary()) is not None
+
+
 # ---- worlds --------------------------------------------------------------------------------------------------------------
 ODD = """
 -- shapes that the generator makes rarely or never; all of them legal on a real server
