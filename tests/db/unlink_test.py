@@ -65,41 +65,44 @@ class Left(unittest.TestCase):
     def ident(n):
         return f"old{n:023}"
 
-    def blob(self, n, text="an attachment", **more):
+    def identity(self, path):
+        st = os.stat(self.full(path))
+        return {"ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns}
+
+    def blob(self, n):
         """An attachment without a row, and the line that orders it to go."""
         path = f"20200101/teams/noteam/channels/c/users/u/{self.ident(n)}/photo.jpg"
         os.makedirs(os.path.dirname(self.full(path)))
         with open(self.full(path), "w", encoding="utf-8") as f:
-            f.write(text)
-        st = os.stat(self.full(path))
-        return path, {"id": self.ident(n), "path": path, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns, **more}
+            f.write("an attachment")
+        return path, {"id": self.ident(n), "path": path, **self.identity(path)}
+
+    def thumbnail(self, path):
+        thumb = path.replace("photo", "photo_thumb")
+        with open(self.full(thumb), "w", encoding="utf-8") as f:
+            f.write("small")
+        return thumb
 
     def orders(self):
         """Lines of every kind; self.gone has the paths that go, self.stays those whose line stays, too, self.kept those that no later run looks at."""
         lines = []
         for n in range(3):
             path, line = self.blob(n)
-            thumb = path.replace("photo", "photo_thumb")
-            with open(self.full(thumb), "w", encoding="utf-8") as f:
-                f.write("small")
+            thumb = self.thumbnail(path)
             lines.append({**line, "thumbnail": thumb, "preview": path.replace("photo", "never_made")})
             self.gone.update({path: line, thumb: line})
         lines.insert(0, dict(lines[0], ino=1))  # of a delete that was rolled back: the same row's later line has what the file was when it went
         for n, stays in ((10, self.kept), (13, self.stays)):
             path, line = self.blob(n)
-            thumb = path.replace("photo", "photo_thumb")
-            with open(self.full(thumb), "w", encoding="utf-8") as f:
-                f.write("small")
+            thumb = self.thumbnail(path)
             lines.append({**line, "thumbnail": thumb})
             stays.update({path: lines[-1], thumb: lines[-1]})
         lines[-2]["bytes"] += 1  # another file, and a picture that may be of it
         os.unlink(self.full(path))
         os.mkdir(self.full(path))  # as long as a folder is there
         (there, its), (_, used) = self.rows()[:2]
-        st = os.stat(self.full(its))
-        lines.append({"id": there, "path": its, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns})  # its row is there
-        st = os.stat(self.full(used))
-        lines.append({"id": self.ident(11), "path": used, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns})  # a row uses its path
+        lines.append({"id": there, "path": its, **self.identity(its)})  # its row is there
+        lines.append({"id": self.ident(11), "path": used, **self.identity(used)})  # a row uses its path
         lines.append({"id": self.ident(12), "path": self.ident(12) + "/gone", "thumbnail": used, "preview": used})  # likewise, and its own file is gone
         return lines
 
@@ -109,6 +112,16 @@ class Left(unittest.TestCase):
                 f.write((line if isinstance(line, str) else json.dumps(line, separators=(",", ":"))) + "\n")
         os.utime(self.journal, (0, 0))
 
+    def left(self):
+        """What the journal has."""
+        with open(self.journal, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+    def counts(self):
+        """What the ledger has of it: unlinked, shared, failed."""
+        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
+        return e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]
+
     def check(self, gone=True):
         for path in self.gone:
             self.assertEqual(os.path.exists(self.full(path)), not gone, path)
@@ -117,8 +130,7 @@ class Left(unittest.TestCase):
 
     def settle(self):
         """What stays is let go by hand; then all is as it should be."""
-        with open(self.journal, encoding="utf-8") as f:
-            lines = [json.loads(line) for line in f]
+        lines = self.left()
         self.assertEqual((lines[0], sorted(line["id"] for line in lines[1:])), (self.head(), sorted({line["id"] for line in self.stays.values()})))
         for line in self.stays.values():
             self.assertIn(line, lines)
@@ -138,8 +150,7 @@ class Lines(Left):
         done = self.bench.run(code=3)
         self.check()
         self.assertFalse(os.path.exists(os.path.dirname(self.full(next(iter(self.gone))))), "the file's own folder stays")
-        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
-        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (6, 3, 2), done.err)
+        self.assertEqual(self.counts(), (6, 3, 2), done.err)
         self.settle()
 
     def test_not_the_file(self):
@@ -161,8 +172,7 @@ class Lines(Left):
                         f"attachment {self.ident(29)} stays: it could not be read when", "11 more attachments stay like these, and no run removes them")
         self.assertNotIn("tries again\n", done.err)
         self.assertEqual(done.err.count("no run removes it"), 20)
-        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
-        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (0, 0, 31), done.err)
+        self.assertEqual(self.counts(), (0, 0, 31), done.err)
         self.assertEqual([n for n in os.listdir(os.path.dirname(self.journal)) if n.startswith("unlink-")], [])
         self.bench.run(code=0)
         for line in lines[:30]:
@@ -179,10 +189,8 @@ class Lines(Left):
         os.mkdir(data)
         done = self.bench.run(code=3)
         self.bench.says(done, f"the folder of the attachments is empty, and attachment {self.ident(0)} was there: is its file system mounted?")
-        with open(self.journal, encoding="utf-8") as f:
-            self.assertEqual([json.loads(text) for text in f], [self.head(), *lines[:2]])
-        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
-        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (0, 0, 2))
+        self.assertEqual(self.left(), [self.head(), *lines[:2]])
+        self.assertEqual(self.counts(), (0, 0, 2))
         os.rmdir(data)
         os.rename(data + ".disk", data)
         os.utime(self.journal, (0, 0))
@@ -199,17 +207,14 @@ class Lines(Left):
         self.bench.expect(db=oracle.Db(self.bench.copy.load()))
         row = self.bench.sql(f"SELECT row_to_json(f) FROM fileinfo f WHERE id = '{ident}'").strip().replace("'", "''")
         self.bench.sql(f"DELETE FROM fileinfo WHERE id = '{ident}'")
-        st = os.stat(self.full(path))
-        line = {"id": ident, "thread": root, "path": path, "ino": st.st_ino, "bytes": st.st_size, "mtime_ns": st.st_mtime_ns}
+        line = {"id": ident, "thread": root, "path": path, **self.identity(path)}
         other, its = self.blob(50)
         lines = [{**line, "id": self.ident(40), "thread": "x" * 26}, line, {**its, "preview": path}]
         self.write(lines)
         self.bench.run(code=3)
         self.assertEqual((os.path.exists(self.full(path)), os.path.exists(self.full(other))), (True, False))
-        with open(self.journal, encoding="utf-8") as f:
-            self.assertEqual([json.loads(text) for text in f][1:], [line])
-        e = next(e for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == NAME)
-        self.assertEqual((e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]), (1, 2, 1))
+        self.assertEqual(self.left(), [self.head(), line])
+        self.assertEqual(self.counts(), (1, 2, 1))
         self.bench.sql(f"INSERT INTO fileinfo SELECT * FROM json_populate_record(NULL::fileinfo, '{row}')")
         os.utime(self.journal, (0, 0))
         self.bench.run(code=0)
@@ -304,7 +309,7 @@ class Long(Left):
         self.assertLess(os.path.getsize(self.journal), 4096)
         self.bench.go_on(process, code=3)
         print(f"{mib} MiB for {MANY} lines ", end="", flush=True)
-        if "asan" not in lib.binary():
+        if not lib.sanitized():
             self.assertLess(mib, MEMORY_MIB, f"MiB for {MANY} lines")
         self.settle()
 
