@@ -4,15 +4,6 @@
 
 #include "ledger_test.h"
 
-static struct ledger_state *fold(void)
-{
-	struct ledger_state *st = NULL;
-	struct err err = {0};
-
-	ck_assert_msg(ledger_fold(ctx, dirfd_test, &st, &err) == 0, "%s", err.msg);
-	return st;
-}
-
 START_TEST(fold_follows_a_bundle)
 {
 	static const char rows[] = "1111111111111111111111111111111111111111111111111111111111111111";
@@ -118,24 +109,11 @@ START_TEST(fold_stayed)
 }
 END_TEST
 
-static void put_sweep(struct ledger *l, const char *run, const char *bundle, int64_t open_xid)
-{
-	struct ledger_entry e;
-	struct err err;
-
-	ledger_begin(&e, ctx, "sweep");
-	ledger_str(&e, "run", run);
-	ledger_str(&e, "bundle", bundle);
-	if (open_xid)
-		ledger_int(&e, "open_xid", open_xid);
-	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
-}
-
-static void put_deleted(struct ledger *l, const char *run, const char *bundle, int64_t open_xid)
+static void put_swept(struct ledger *l, const char *run, const char *bundle, int64_t open_xid)
 {
 	PUT(l, "published", "run", run, "bundle", bundle);
 	PUT(l, "purging", "run", run, "bundle", bundle);
-	put_sweep(l, run, bundle, open_xid);
+	put_sweep(l, run, bundle, "open_xid", open_xid);
 	PUT(l, "bundle-done", "run", run, "bundle", bundle);
 }
 
@@ -144,16 +122,16 @@ START_TEST(fold_open_sweep)
 	struct ledger *l = must_open();
 	struct ledger_state *st;
 
-	put_deleted(l, "r1", "b1", 77);
-	put_deleted(l, "r1", "b2", 0);
-	put_deleted(l, "r2", "b3", 0);
+	put_swept(l, "r1", "b1", 77);
+	put_swept(l, "r1", "b2", 0);
+	put_swept(l, "r2", "b3", 0);
 	st = fold();
 	ck_assert_uint_eq(st->n_last_run, 2);
 	ck_assert_str_eq(st->last_run[0].bundle, "b1");
 	ck_assert_uint_eq(st->last_run[0].open_xid, 77);
-	put_sweep(l, "r3", "b1", 0);
+	put_sweep(l, "r3", "b1", "open_xid", 0);
 	PUT(l, "bundle-done", "run", "r3", "bundle", "b1");
-	put_deleted(l, "r3", "b4", 0);
+	put_swept(l, "r3", "b4", 0);
 	st = fold();
 	ck_assert_uint_eq(st->n_last_run, 1);
 	ck_assert_str_eq(st->last_run[0].bundle, "b4");

@@ -1,17 +1,6 @@
 /* ledger_late_test.c - which bundles late replies are looked for in, folded from the lines. */
 #include "ledger_test.h"
 
-#include <string.h>
-
-static struct ledger_state *fold(void)
-{
-	struct ledger_state *st = NULL;
-	struct err err = {0};
-
-	ck_assert_msg(ledger_fold(ctx, dirfd_test, &st, &err) == 0, "%s", err.msg);
-	return st;
-}
-
 static void put_deleted(struct ledger *l, const char *run, const char *bundle)
 {
 	PUT(l, "published", "run", run, "bundle", bundle);
@@ -60,20 +49,6 @@ START_TEST(a_bundle_that_is_finished_begins_a_list)
 }
 END_TEST
 
-/* A field that is 0 is left out, as by versions that did not know it. */
-static void put_sweep(struct ledger *l, const char *run, const char *bundle, int64_t looked_ms)
-{
-	struct ledger_entry e;
-	struct err err;
-
-	ledger_begin(&e, ctx, "sweep");
-	ledger_str(&e, "run", run);
-	ledger_str(&e, "bundle", bundle);
-	if (looked_ms)
-		ledger_int(&e, "looked_ms", looked_ms);
-	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
-}
-
 /* The newest sweep of a bundle tells since when its late replies are looked for. */
 START_TEST(a_sweep_tells_since_when)
 {
@@ -82,17 +57,17 @@ START_TEST(a_sweep_tells_since_when)
 
 	PUT(l, "published", "run", "r1", "bundle", "b1");
 	PUT(l, "purging", "run", "r1", "bundle", "b1");
-	put_sweep(l, "r1", "b1", 1700000000000);
+	put_sweep(l, "r1", "b1", "looked_ms", 1700000000000);
 	put_deleted(l, "r1", "b2");
 	st = fold();
 	ck_assert_int_eq(st->bundle[0].looked_ms, 1700000000000);
 	ck_assert(st->last_run[0].looked_ms == 1700000000000 && st->last_run[1].looked_ms == 0);
 	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
-	put_sweep(l, "r2", "b1", 1700000000999);
-	put_sweep(l, "r2", "b2", 1700000000998);
+	put_sweep(l, "r2", "b1", "looked_ms", 1700000000999);
+	put_sweep(l, "r2", "b2", "looked_ms", 1700000000998);
 	st = fold();
 	ck_assert(st->last_run[0].looked_ms == 1700000000999 && st->last_run[1].looked_ms == 1700000000998);
-	put_sweep(l, "r3", "b1", 0);
+	put_sweep(l, "r3", "b1", "looked_ms", 0);
 	ck_assert_int_eq(fold()->last_run[0].looked_ms, 0);
 }
 END_TEST

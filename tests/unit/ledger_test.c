@@ -59,6 +59,28 @@ void put(struct ledger *l, const char *type, const char *const *pair)
 	ck_assert_msg(ledger_append(l, &e, &err) == 0, "%s", err.msg);
 }
 
+void put_sweep(struct ledger *l, const char *run, const char *bundle, const char *field, int64_t value)
+{
+	struct ledger_entry e;
+	struct err err;
+
+	ledger_begin(&e, ctx, "sweep");
+	ledger_str(&e, "run", run);
+	ledger_str(&e, "bundle", bundle);
+	if (value)
+		ledger_int(&e, field, value);
+	ck_assert_int_eq(ledger_append(l, &e, &err), 0);
+}
+
+struct ledger_state *fold(void)
+{
+	struct ledger_state *st = NULL;
+	struct err err = {0};
+
+	ck_assert_msg(ledger_fold(ctx, dirfd_test, &st, &err) == 0, "%s", err.msg);
+	return st;
+}
+
 static char *slurp(size_t *len)
 {
 	struct err err = {0};

@@ -1,6 +1,5 @@
 /* run_due_test.c - when bundles expire, and in which order due threads go into them; held ones do not. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "run_tests.h"
 

@@ -1,5 +1,4 @@
 /* run_expire_test.c - is a bundle past its time, by the ledger and by the policy of today; names of states. */
-#include <string.h>
 
 #include "run_tests.h"
 #include "run_expire.h"

@@ -1,5 +1,4 @@
 /* run_held_test.c - threads that the ledger holds, whom the holds of the policy name, and which reason counts of several. */
-#include <string.h>
 
 #include "run_tests.h"
 #include "run_held.h"

@@ -13,7 +13,7 @@ extern int ledger_dir;               /* an empty folder of one test */
 struct ledger *must_open(void);
 /* The state that the lines so far make. */
 struct ledger_state *must_fold(void);
-/* The lines so far, each parsed; of this type only, or NULL: all. */
+/* The lines so far, each parsed; of this type only. */
 json_t *lines_of(const char *type);
 /* A run with this policy and these options, and a report of its own. */
 struct run *new_run(const struct policy *policy, const struct run_options *options);
