@@ -15,9 +15,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 sys.dont_write_bytecode = True
 
-import cluster  # noqa: E402
 import dump  # noqa: E402
-from people_test import QUICK, World, check, compare, normal, sign_in, tree  # noqa: E402
+import people_test  # noqa: E402
+from people_test import World, check, compare, normal, sign_in, tree  # noqa: E402
 from people_world import GONE, expect, plant  # noqa: E402
 
 PROGRAM = os.environ.get("MMRETAIN", "mmretain")
@@ -317,22 +317,6 @@ def test_grants(pg):
     check(run["depersonalised"] == 1 and any("attributeview" in n for n in run["notes"]), f"{run}")
 
 
-def main(words):
-    failed = 0
-    with cluster.Cluster(settings=QUICK) as pg:
-        for test in (test_everything, test_sign_in, test_list, test_missing, test_kills, test_moved_database, test_held_threads, test_grants):
-            if words and not any(word in test.__name__ for word in words):
-                continue
-            begin = time.monotonic()
-            try:
-                test(pg)
-                result = "ok"
-            except Exception as problem:  # the other test goes on
-                result = f"FAILED: {type(problem).__name__}: {problem}"
-                failed += 1
-            print(f"{test.__name__}: {result} ({time.monotonic() - begin:.1f} s)", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    people_test.TESTS = [v for k, v in list(globals().items()) if k.startswith("test_")]
+    sys.exit(people_test.main(sys.argv[1:]))

@@ -673,11 +673,9 @@ TESTS = [v for k, v in list(globals().items()) if k.startswith("test_")]
 
 
 def main(words):
-    failed = 0
+    failed, tests = 0, [t for t in TESTS if not words or any(word in t.__name__ for word in words)]
     with cluster.Cluster(settings=QUICK) as pg:
-        for test in TESTS:
-            if words and not any(word in test.__name__ for word in words):
-                continue
+        for test in tests:
             begin = time.monotonic()
             try:
                 test(pg)
@@ -686,7 +684,7 @@ def main(words):
                 result = f"FAILED: {type(problem).__name__}: {problem}"
                 failed += 1
             print(f"{test.__name__}: {result} ({time.monotonic() - begin:.1f} s)", flush=True)
-    return 1 if failed else 0
+    return 1 if failed or not tests else 0
 
 
 if __name__ == "__main__":
