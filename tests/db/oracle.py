@@ -494,8 +494,8 @@ def closure(db, roots, verdict=None):
     return out
 
 
-def readable(data, path):
-    """The content of an attachment, or None when it is not a regular file below the folder."""
+def regular(data, path):
+    """Where an attachment lies, or None when it is not a regular file below the folder."""
     if not path or path.startswith("/") or ".." in path.split("/"):
         return None
     at = data
@@ -507,7 +507,13 @@ def readable(data, path):
             return None
         if stat.S_ISLNK(mode):
             return None
-    if not stat.S_ISREG(mode):
+    return at if stat.S_ISREG(mode) else None
+
+
+def readable(data, path):
+    """The content of an attachment, or None."""
+    at = regular(data, path)
+    if at is None:
         return None
     with open(at, "rb") as f:
         return f.read()
@@ -553,7 +559,7 @@ class Files:
 
     @staticmethod
     def odd(data, path):
-        return os.path.lexists(os.path.join(data, path)) and readable(data, path) is None
+        return os.path.lexists(os.path.join(data, path)) and regular(data, path) is None
 
 
 def orphans(db):

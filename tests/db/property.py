@@ -185,7 +185,7 @@ def lose_blobs(rng, copy, db, verdict):
     due = sorted({files.get(row, "path") for root in verdict.due for _, row in verdict.files(db, root)})
     for path in rng.sample(due, min(len(due), rng.randint(1, 3))):
         full = os.path.join(copy.data, path)
-        if oracle.readable(copy.data, path) is None:
+        if oracle.regular(copy.data, path) is None:
             continue
         kind = rng.choice(("missing", "missing", "directory", "fifo", "symlink"))
         os.unlink(full)
