@@ -9,7 +9,7 @@ something, or fails that call (needs strace).  `memory`: one allocation fails.  
 Per case: run with MMR_FAULT=POINT:kill:n (n = 1, 2, ... until the point is passed no more, at most --deep), look that every row and
 blob is in the database or in a published bundle, run again without the fault, and compare with the oracle: the end must equal an
 uninterrupted run.  Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN,
-and for `memory` and `short` the library SHORT_OF.  The last line is `N passed, N failed`.
+and for `memory` and `short` the library SHORT_OF.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import multiprocessing

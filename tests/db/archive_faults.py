@@ -4,7 +4,7 @@ indexes, a case log that takes no record, attachments that are all gone, a COMMI
 
     archive_faults.py [--only WORD]... [--list] [--seed N]
 
-MMRETAIN names a binary built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
+MMRETAIN names a binary built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import contextlib

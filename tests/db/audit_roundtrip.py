@@ -4,7 +4,7 @@
     audit_roundtrip.py [--posts N] [--seed N]
 
 The world is the hostile one of the property tests. The database is dropped before the questions are asked. MMRETAIN names the binary; the last line is
-`N passed, N failed`.
+`N passed, N failed, N skipped`.
 """
 import argparse
 import collections

@@ -3,7 +3,7 @@
 
     deleted_test.py [--only WORD]... [--seed N]
 
-Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed`.
+Needs a binary built with -DMMR_FAULTS=ON, named by MMRETAIN.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import json

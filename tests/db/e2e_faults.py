@@ -5,7 +5,7 @@
 
 Each test runs on its own clone of a small world.  After it nothing is lost, the exit code is the one of the design, and the next
 run without the fault comes to the oracle's end.  MMRETAIN names the binary; tests that stop the program half-way need one
-built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed`.
+built with -DMMR_FAULTS=ON.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import contextlib
@@ -1193,7 +1193,7 @@ def late_reply(bench, way):
     files = db.tables["fileinfo"]
     for p in back.posts:
         for _, row in db.pointing["fileinfo"].get(p.id, ()):
-            if oracle.readable(bench.copy.data, files.get(row, "path")) is None:
+            if oracle.regular(bench.copy.data, files.get(row, "path")) is None:
                 bench.fail(f"the attachment {files.get(row, 'path')} of the restored thread is gone")
     bench.run(code=(0, 3))
 

@@ -447,7 +447,7 @@ def ledger(archive, torn=False):
     for n, line in enumerate(lines):
         entry = json.loads(line)
         body, mark, _ = line.rpartition(b',"hash":')
-        if not mark or list(entry)[:4] != ["seq", "at", "prev", "type"] or list(entry)[-1] != "hash":
+        if not mark or tuple(entry)[:4] != formats.HEAD or list(entry)[-1] != "hash":
             raise Damage(f"ledger line {n + 1}: keys {list(entry)}")
         if not set(list(entry)[4:-1]) <= LINES.get(entry["type"], set()):
             raise Damage(f"ledger line {n + 1}: docs/formats.md has no such line: {entry['type']} with {list(entry)[4:-1]}")

@@ -3,12 +3,10 @@
 
 usage: MMRETAIN=BINARY mirror_test.py [-k NAME]
 """
-import json
 import os
 import shutil
 import signal
 import time
-import unittest
 
 import e2e_faults as faults
 import e2e_lib as lib

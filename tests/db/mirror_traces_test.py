@@ -6,7 +6,6 @@ usage: MMRETAIN=BINARY mirror_traces_test.py [-k NAME]
 import os
 import signal
 import time
-import unittest
 
 import e2e_lib as lib
 import erase_test

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """No statement of a night compares all rows with all: the server explains every one of them, for units that are small beside their table (index
-probes only) and for large ones.  The last line is `N passed, N failed`.
+probes only) and for large ones.  The last line is `N passed, N failed, N skipped`.
 
 A nested loop without an index shows itself by the pairs of rows that it threw away.  Their number grows with the square of what is due, which no
 timing of a small test would tell.
