@@ -17,7 +17,7 @@ void buf_start(struct buf *b, size_t bytes)
 	b->cap = bytes + 1;
 }
 
-bool buf_reserve(struct buf *b, size_t extra)
+bool buf_grow(struct buf *b, size_t extra)
 {
 	size_t need = b->len + extra + 1, cap;
 
@@ -25,43 +25,30 @@ bool buf_reserve(struct buf *b, size_t extra)
 		b->overflow = true;
 		return false;
 	}
-	if (need <= b->cap)
-		return true;
 	for (cap = b->cap ? b->cap : 256; cap < need;)
 		cap *= 2;
+	if (cap - 1 > b->max_bytes)
+		cap = b->max_bytes + 1; /* so that room is never over the ceiling, and buf_reserve need not look */
 	b->data = mem_grow(b->ctx, b->data, char, cap);
 	b->cap = cap;
 	return true;
 }
 
-void buf_put(struct buf *b, const void *data, size_t len)
-{
-	if (!buf_reserve(b, len))
-		return;
-	if (len)
-		memcpy(b->data + b->len, data, len);
-	b->len += len;
-	b->data[b->len] = '\0';
-}
-
-void buf_puts(struct buf *b, const char *s)
-{
-	buf_put(b, s, strlen(s));
-}
-
-void buf_byte(struct buf *b, char c)
-{
-	buf_put(b, &c, 1);
-}
-
+/* Two digits at a time: a division costs more than all the rest. */
 void buf_i64(struct buf *b, int64_t v)
 {
-	char text[24], *p = text + sizeof text;
+	static const char pair[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
+				   "616263646566676869707172737475767778798081828384858687888990919293949596979899";
 	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char text[24], *p = text + sizeof text;
 
-	do
-		*--p = (char)('0' + u % 10);
-	while (u /= 10);
+	for (; u >= 100; u /= 100) {
+		p -= 2;
+		memcpy(p, pair + u % 100 * 2, 2);
+	}
+	*--p = (char)('0' + u % 10);
+	if (u >= 10)
+		*--p = (char)('0' + u / 10);
 	if (v < 0)
 		*--p = '-';
 	buf_put(b, p, (size_t)(text + sizeof text - p));

@@ -3,41 +3,91 @@
 
 #include <string.h>
 
-enum { MAX_DEPTH = 512 };
+enum {
+	MAX_DEPTH = 512,
+	ESCAPE_CHUNK = 16384, /* bytes whose escaped length is counted at most before they are written */
+	ESCAPED_MAX = 6,      /* bytes that stand for one */
+};
+#define ONES (~UINT64_C(0) / 255)
+#define HIGH (ONES * 128)
+
+/* Eight bytes at once: is any of them below 0x20, a quote or a backslash?  May say yes too often, never no too often. */
+static inline bool word_special(uint64_t v)
+{
+	uint64_t quote = v ^ ONES * '"', slash = v ^ ONES * '\\';
+
+	return (((v - ONES * 0x20) & ~v) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash)) & HIGH;
+}
+
+static char *put_char(char *o, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char letter[32] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+
+	if (c >= 0x20 && c != '"' && c != '\\') {
+		*o++ = (char)c;
+		return o;
+	}
+	*o++ = '\\';
+	if (c >= 0x20) {
+		*o++ = (char)c;
+	} else if (letter[c]) {
+		*o++ = letter[c];
+	} else {
+		memcpy(o, "u00", 3);
+		o[3] = hex[c >> 4];
+		o[4] = hex[c & 15];
+		o += 5;
+	}
+	return o;
+}
+
+static char *put_escaped(char *o, const char *s, size_t n)
+{
+	const char *end = s + n;
+
+	while (s < end) {
+		uint64_t v;
+		while (end - s >= 8 && (memcpy(&v, s, 8), !word_special(v))) {
+			memcpy(o, &v, 8);
+			o += 8;
+			s += 8;
+		}
+		for (int i = 0; i < 8 && s < end; i++)
+			o = put_char(o, (unsigned char)*s++);
+	}
+	return o;
+}
+
+static size_t escaped_length(const char *s, size_t n)
+{
+	char scratch[ESCAPED_MAX];
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += (size_t)(put_char(scratch, (unsigned char)s[i]) - scratch);
+	return len;
+}
 
 void json_put_string(struct buf *b, const char *s, size_t len)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t from = 0;
+	size_t done = 0;
 
-	if (!buf_reserve(b, len + 2))
-		return;
-	buf_byte(b, '"');
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-		char esc[7] = {'\\', 0};
+	do {
+		size_t n = len - done < ESCAPE_CHUNK ? len - done : ESCAPE_CHUNK;
 
-		if (c >= 0x20 && c != '"' && c != '\\')
-			continue;
-		buf_put(b, s + from, i - from);
-		from = i + 1;
-		switch (c) {
-		case '"': esc[1] = '"'; break;
-		case '\\': esc[1] = '\\'; break;
-		case '\b': esc[1] = 'b'; break;
-		case '\f': esc[1] = 'f'; break;
-		case '\n': esc[1] = 'n'; break;
-		case '\r': esc[1] = 'r'; break;
-		case '\t': esc[1] = 't'; break;
-		default:
-			memcpy(esc + 1, "u00", 3);
-			esc[4] = hex[c >> 4];
-			esc[5] = hex[c & 15];
-		}
-		buf_puts(b, esc);
-	}
-	buf_put(b, s + from, len - from);
-	buf_byte(b, '"');
+		if (ESCAPED_MAX * n + 2 >= b->cap - b->len && !buf_reserve(b, escaped_length(s + done, n) + 2))
+			return;
+		char *o = b->data + b->len;
+		if (done == 0)
+			*o++ = '"';
+		o = put_escaped(o, s + done, n);
+		done += n;
+		if (done == len)
+			*o++ = '"';
+		*o = '\0';
+		b->len = (size_t)(o - b->data);
+	} while (done < len);
 }
 
 /* Length of the UTF-8 sequence at s, or 0 when it is not valid. */

@@ -5,6 +5,7 @@
  */
 #include <mmretain/base.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,9 @@ struct run {
 	size_t have, at;    /* records in block */
 };
 
+/* A thread that sorts one chunk which is complete, while the next one is added. */
+struct helper { pthread_t thread; bool started; atomic_bool done; int rc; struct err err; };
+
 struct spool {
 	int fd;
 	size_t record;      /* bytes */
@@ -27,10 +31,29 @@ struct spool {
 	char *out;          /* records not yet in the file */
 	size_t out_n, out_max;
 	struct run reader;
+	spool_cmp early;    /* sort by it while records are added, or NULL */
+	uint64_t sorted;    /* records at the beginning of the file that are in sorted chunks, or with the helper */
+	struct helper helper;
 };
+
+static int helper_wait(struct spool *s, struct err *err)
+{
+	struct helper *h = &s->helper;
+
+	if (!h->started)
+		return 0;
+	pthread_join(h->thread, NULL);
+	h->started = false;
+	if (h->rc < 0)
+		*err = h->err;
+	return h->rc;
+}
 
 static int spool_destroy(struct spool *s)
 {
+	struct err ignored;
+
+	(void)helper_wait(s, &ignored); /* nobody wants the records any more */
 	if (s->fd >= 0)
 		close(s->fd); /* unnamed: its content is gone with it */
 	return 0;
@@ -54,6 +77,58 @@ int spool_new(void *ctx, size_t record_bytes, struct spool **ret, struct err *er
 	return 0;
 }
 
+/* Records of one sort in memory. */
+static size_t chunk_of(const struct spool *s)
+{
+	return CHUNK_BYTES / s->record + 1;
+}
+
+/* Of the file, in place. */
+static int sort_chunk(const struct spool *s, char *mem, uint64_t at, size_t n, spool_cmp cmp, struct err *err)
+{
+	off_t off = (off_t)(at * s->record);
+	int rc = file_pread_all(s->fd, mem, n * s->record, off, "work file", err);
+
+	if (rc < 0)
+		return rc;
+	qsort(mem, n, s->record, cmp);
+	return file_pwrite_all(s->fd, mem, n * s->record, off, "work file", err);
+}
+
+static void *help(void *payload)
+{
+	struct spool *s = payload;
+	size_t n = chunk_of(s);
+	char *mem = mem_array(NULL, char, n * s->record);
+
+	s->helper.rc = sort_chunk(s, mem, s->sorted - n, n, s->early, &s->helper.err);
+	talloc_free(mem);
+	atomic_store(&s->helper.done, true);
+	return NULL;
+}
+
+/* The next chunk goes to the helper as soon as it is complete and he has nothing else to do; what he does not come to is left to spool_sort, and so is
+ * all of it when there is no thread to be had. */
+static int sort_early(struct spool *s, struct err *err)
+{
+	struct helper *h = &s->helper;
+	int rc;
+
+	if (!s->early || s->written - s->sorted < chunk_of(s) || (h->started && !atomic_load(&h->done)))
+		return 0;
+	if ((rc = helper_wait(s, err)) < 0)
+		return rc;
+	s->sorted += chunk_of(s);
+	atomic_store(&h->done, false);
+	h->rc = 0;
+	h->started = thread_start(&h->thread, help, s) == 0;
+	if (!h->started) {
+		s->sorted -= chunk_of(s);
+		s->early = NULL;
+	}
+	return 0;
+}
+
 static int flush(struct spool *s, struct err *err)
 {
 	int rc = 0;
@@ -63,7 +138,12 @@ static int flush(struct spool *s, struct err *err)
 		s->written += s->out_n;
 		s->out_n = 0;
 	}
-	return rc;
+	return rc < 0 ? rc : sort_early(s, err);
+}
+
+void spool_sort_early(struct spool *s, spool_cmp cmp)
+{
+	s->early = cmp;
 }
 
 int spool_add(struct spool *s, const void *record, struct err *err)
@@ -105,9 +185,10 @@ static const void *run_peek(struct spool *s, struct run *r, int *rc, struct err 
 int spool_rewind(struct spool *s, struct err *err)
 {
 	char *block = s->reader.block;
+	int rc = flush(s, err);
 
 	s->reader = (struct run){.end = s->count, .block = block};
-	return flush(s, err);
+	return rc < 0 ? rc : helper_wait(s, err);
 }
 
 int spool_seek(struct spool *s, uint64_t record, struct err *err)
@@ -133,23 +214,16 @@ int spool_next(struct spool *s, const void **ret, struct err *err)
 	return 1;
 }
 
-/* Sort the file in place, chunk by chunk. */
+/* The rest of the file, in place. */
 static int sort_chunks(struct spool *s, size_t chunk, spool_cmp cmp, struct err *err)
 {
-	auto_mem char *mem = mem_array(s, char, (s->count < chunk ? (size_t)s->count : chunk) * s->record);
-	int rc;
+	uint64_t left = s->count - s->sorted;
+	auto_mem char *mem = mem_array(s, char, (left < chunk ? (size_t)left : chunk) * s->record);
+	int rc = 0;
 
-	for (uint64_t at = 0; at < s->count; at += chunk) {
-		size_t n = s->count - at < chunk ? (size_t)(s->count - at) : chunk;
-		off_t off = (off_t)(at * s->record);
-
-		if ((rc = file_pread_all(s->fd, mem, n * s->record, off, "work file", err)) < 0)
-			return rc;
-		qsort(mem, n, s->record, cmp);
-		if ((rc = file_pwrite_all(s->fd, mem, n * s->record, off, "work file", err)) < 0)
-			return rc;
-	}
-	return 0;
+	for (uint64_t at = s->sorted; rc == 0 && at < s->count; at += chunk)
+		rc = sort_chunk(s, mem, at, s->count - at < chunk ? (size_t)(s->count - at) : chunk, cmp, err);
+	return rc < 0 ? rc : helper_wait(s, err);
 }
 
 /* Merge sorted runs into a new file; a linear pass over the heads is enough for some dozens of runs. */
@@ -199,14 +273,21 @@ static int merge(struct spool *s, size_t chunk, size_t n_runs, spool_cmp cmp, st
 
 int spool_sort(struct spool *s, spool_cmp cmp, struct err *err)
 {
-	size_t chunk = CHUNK_BYTES / s->record + 1;
+	size_t chunk = chunk_of(s);
 	size_t n_runs = (size_t)((s->count + chunk - 1) / chunk);
 	int rc;
 
 	if ((rc = flush(s, err)) < 0 || s->count == 0)
 		return rc < 0 ? rc : spool_rewind(s, err);
+	if (cmp != s->early) {
+		if ((rc = helper_wait(s, err)) < 0)
+			return rc;
+		s->sorted = 0;
+	}
 	if ((rc = sort_chunks(s, chunk, cmp, err)) < 0)
 		return rc;
+	s->early = NULL;
+	s->sorted = 0;
 	if (n_runs > 1 && (rc = merge(s, chunk, n_runs, cmp, err)) < 0)
 		return rc;
 	return spool_rewind(s, err);

@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define CHUNK 16384u /* bounds the room that worst-case escaping asks for */
-
 /* ---- keys ---- */
 
 /* "k" is the kind and "!" introduces our marks, so a column that looks like either gets a "!" in front. */
@@ -73,8 +71,7 @@ void codec_init(void *ctx, struct kind_codec *c, const struct bundle_kind *kind)
 
 /* ---- strings ---- */
 
-#define ONES (~UINT64_C(0) / 255)
-#define HIGH (ONES * 128)
+#define HIGH (~UINT64_C(0) / 255 * 128)
 
 static bool has_high(const char *s, size_t n)
 {
@@ -95,73 +92,6 @@ static bool text_valid(const char *s, size_t n)
 	return !has_high(s, n) || utf8_valid(s, n);
 }
 
-/* Eight bytes at once: is any of them below 0x20, a quote or a backslash?  May say yes too often, never no too often. */
-static inline bool word_special(uint64_t v)
-{
-	uint64_t quote = v ^ ONES * '"', slash = v ^ ONES * '\\';
-
-	return (((v - ONES * 0x20) & ~v) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash)) & HIGH;
-}
-
-static char *put_char(char *o, unsigned char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	static const char letter[32] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-
-	if (c >= 0x20 && c != '"' && c != '\\') {
-		*o++ = (char)c;
-		return o;
-	}
-	*o++ = '\\';
-	if (c >= 0x20) {
-		*o++ = (char)c;
-	} else if (letter[c]) {
-		*o++ = letter[c];
-	} else {
-		memcpy(o, "u00", 3);
-		o[3] = hex[c >> 4];
-		o[4] = hex[c & 15];
-		o += 5;
-	}
-	return o;
-}
-
-static char *put_escaped(char *o, const char *s, size_t n)
-{
-	const char *end = s + n;
-
-	while (s < end) {
-		uint64_t v;
-		while (end - s >= 8 && (memcpy(&v, s, 8), !word_special(v))) {
-			memcpy(o, &v, 8);
-			o += 8;
-			s += 8;
-		}
-		for (int i = 0; i < 8 && s < end; i++)
-			o = put_char(o, (unsigned char)*s++);
-	}
-	return o;
-}
-
-static void put_string(struct buf *b, const char *s, size_t len)
-{
-	size_t done = 0;
-
-	do {
-		size_t n = len - done < CHUNK ? len - done : CHUNK;
-		if (!buf_reserve(b, 6 * n + 3))
-			return;
-		char *o = b->data + b->len;
-		if (done == 0)
-			*o++ = '"';
-		o = put_escaped(o, s + done, n);
-		done += n;
-		if (done == len)
-			*o++ = '"';
-		b->len = (size_t)(o - b->data);
-	} while (done < len);
-}
-
 void codec_put_base64(struct buf *b, const char *s, size_t len)
 {
 	buf_byte(b, '"');
@@ -175,7 +105,7 @@ void codec_put_text(struct buf *b, const char *lead, const char *key, const char
 
 	buf_printf(b, "%s\"%s%s\":", lead, key, plain ? "" : "!b64");
 	if (plain)
-		put_string(b, s, len);
+		json_put_string(b, s, len);
 	else
 		codec_put_base64(b, s, len);
 }
@@ -281,7 +211,7 @@ bool codec_put_value(struct buf *b, enum bundle_type type, const char *s, size_t
 	}
 	if (!text_valid(s, len))
 		return false;
-	put_string(b, s, len);
+	json_put_string(b, s, len);
 	return true;
 }
 

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/types.h>
 #include <talloc.h>
 
@@ -84,7 +85,7 @@ void fd_close_p(int *fd);
 struct buf {
 	char *data;      /* NUL-terminated while len < cap; may be NULL when empty */
 	size_t len, cap;
-	size_t max_bytes;
+	size_t max_bytes; /* as buf_init set it */
 	bool overflow;
 	void *ctx;       /* talloc parent of data */
 };
@@ -93,9 +94,9 @@ struct buf {
 void buf_init(struct buf *b, void *ctx, size_t max_bytes);
 /* The first room of an empty buffer, exactly that much: growing doubles it. */
 void buf_start(struct buf *b, size_t bytes);
-void buf_put(struct buf *b, const void *data, size_t len);
-void buf_puts(struct buf *b, const char *s);
-void buf_byte(struct buf *b, char c);
+static inline void buf_put(struct buf *b, const void *data, size_t len);
+static inline void buf_puts(struct buf *b, const char *s);
+static inline void buf_byte(struct buf *b, char c);
 void buf_i64(struct buf *b, int64_t v);  /* decimal; where printf costs too much */
 void buf_printf(struct buf *b, const char *fmt, ...) MMR_PRINTF(2, 3);
 /* In base64 (RFC 4648, 4), with padding, without line ends; all of it or, over the ceiling, nothing. */
@@ -106,7 +107,34 @@ bool buf_unbase64(struct buf *b, const char *text, size_t len) MMR_CHECKED;
 void buf_clear(struct buf *b);      /* len = 0, keeps memory */
 void buf_reset(struct buf *b);      /* frees memory */
 /* Room for `extra` more bytes; false (and overflow) when over the ceiling. */
-bool buf_reserve(struct buf *b, size_t extra);
+static inline bool buf_reserve(struct buf *b, size_t extra);
+bool buf_grow(struct buf *b, size_t extra); /* the same, where there is no room yet */
+
+/* Here, so that a put of a few bytes with a known length is a store: rows and lines are made of millions of them. */
+static inline bool buf_reserve(struct buf *b, size_t extra)
+{
+	return extra < b->cap - b->len || buf_grow(b, extra);
+}
+
+static inline void buf_put(struct buf *b, const void *data, size_t len)
+{
+	if (!buf_reserve(b, len))
+		return;
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+
+static inline void buf_puts(struct buf *b, const char *s)
+{
+	buf_put(b, s, strlen(s));
+}
+
+static inline void buf_byte(struct buf *b, char c)
+{
+	buf_put(b, &c, 1);
+}
 
 /* ---- hash -------------------------------------------------------------- */
 
@@ -198,6 +226,9 @@ typedef int (*spool_cmp)(const void *a, const void *b);
 int spool_new(void *ctx, size_t record_bytes, struct spool **ret, struct err *err) MMR_CHECKED;
 /* Copies the record.  spool_next gives what was added before the last spool_sort, _rewind or _seek. */
 int spool_add(struct spool *s, const void *record, struct err *err) MMR_CHECKED;
+/* A thread sorts by cmp what has been added, while more is: what is left for spool_sort with the same cmp is a chunk or two.  For a run that may use all
+ * processors; spool_sort takes longer without it and does the same.  Takes a chunk more of memory. */
+void spool_sort_early(struct spool *s, spool_cmp cmp);
 /* Sort all records (external merge sort) and rewind. */
 int spool_sort(struct spool *s, spool_cmp cmp, struct err *err) MMR_CHECKED;
 int spool_rewind(struct spool *s, struct err *err) MMR_CHECKED; /* spool_next begins again; also before the first time, unless it was sorted */

@@ -151,6 +151,61 @@ START_TEST(test_buf_ceiling)
 }
 END_TEST
 
+/* Room doubles, but not over the ceiling: what fits, fits, and one byte more does not. */
+START_TEST(test_buf_fills_to_its_ceiling)
+{
+	auto_mem void *ctx = talloc_new(NULL);
+	struct buf b;
+
+	buf_init(&b, ctx, 300);
+	for (int i = 0; i < 300; i++)
+		buf_byte(&b, 'x');
+	ck_assert(!b.overflow);
+	ck_assert_uint_eq(strlen(b.data), 300);
+	buf_byte(&b, 'y');
+	ck_assert(b.overflow);
+	ck_assert_uint_eq(b.len, 300);
+}
+END_TEST
+
+/* An escape takes up to six bytes, but a string needs the room that it needs. */
+START_TEST(test_json_string_fills_to_its_ceiling)
+{
+	static const struct { const char *text, *json; } strings[] = {
+		{"", "\"\""}, {"abcdefghijklmnopqrstuvwxyz", "\"abcdefghijklmnopqrstuvwxyz\""}, {"a\nb\x01\"\\", "\"a\\nb\\u0001\\\"\\\\\""},
+		{"12345678\t2345678\x7f\xc3\xa4", "\"12345678\\t2345678\x7f\xc3\xa4\""},
+	};
+	auto_mem void *ctx = talloc_new(NULL);
+
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+		for (int less = 0; less < 2; less++) {
+			struct buf b;
+
+			buf_init(&b, ctx, strlen(strings[i].json) - (size_t)less);
+			json_put_string(&b, strings[i].text, strlen(strings[i].text));
+			ck_assert_int_eq(b.overflow, less);
+			if (!less)
+				ck_assert_str_eq(b.data, strings[i].json);
+		}
+}
+END_TEST
+
+static const struct { int64_t v; const char *text; } numbers[] = {
+	{0, "0"}, {7, "7"}, {10, "10"}, {99, "99"}, {100, "100"}, {101, "101"}, {-1, "-1"}, {-10, "-10"}, {-100, "-100"}, {1686057306123, "1686057306123"},
+	{INT64_MAX, "9223372036854775807"}, {INT64_MIN, "-9223372036854775808"},
+};
+
+START_TEST(test_buf_i64)
+{
+	auto_mem void *ctx = talloc_new(NULL);
+	struct buf b;
+
+	buf_init(&b, ctx, 100);
+	buf_i64(&b, numbers[_i].v);
+	ck_assert_str_eq(b.data, numbers[_i].text);
+}
+END_TEST
+
 /* RFC 4648, 10, and what more than one reader takes for the same bytes. */
 static const struct { const char *text, *plain; } base64s[] = {
 	{"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"}, {"+/+/", "\xfb\xff\xbf"},
@@ -180,7 +235,7 @@ START_TEST(test_base64_of_much)
 {
 	enum { BYTES = 7 << 20 };
 	char *data = malloc(BYTES);
-	struct buf text, back;
+	struct buf text, back, small;
 
 	ck_assert_ptr_nonnull(data);
 	for (size_t i = 0; i < BYTES; i++)
@@ -191,15 +246,15 @@ START_TEST(test_base64_of_much)
 	ck_assert_uint_eq(text.len, (BYTES + 2) / 3 * 4);
 	ck_assert(buf_unbase64(&back, text.data, text.len));
 	ck_assert(back.len == BYTES && memcmp(back.data, data, BYTES) == 0);
-	back.max_bytes = BYTES - 1;
-	buf_clear(&back);
+	buf_reset(&back);
+	buf_init(&back, NULL, BYTES - 1);
 	ck_assert(!buf_unbase64(&back, text.data, text.len) && back.overflow);
-	text.max_bytes = text.len - 1;
-	buf_clear(&text);
-	buf_base64(&text, data, BYTES);
-	ck_assert(text.overflow && text.len == 0);
+	buf_init(&small, NULL, text.len - 1);
+	buf_base64(&small, data, BYTES);
+	ck_assert(small.overflow && small.len == 0);
 	buf_reset(&text);
 	buf_reset(&back);
+	buf_reset(&small);
 	free(data);
 }
 END_TEST
@@ -230,20 +285,29 @@ static int cmp_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static int cmp_u64_down(const void *a, const void *b)
+{
+	return cmp_u64(b, a);
+}
+
 START_TEST(test_spool)
 {
 	static const uint64_t counts[] = {0, 1, 1000, 1200000}; /* the last: several sorted runs to merge */
+	static const enum { AT_THE_END, EARLY, EARLY_BY_ANOTHER } ways[] = {AT_THE_END, EARLY, EARLY_BY_ANOTHER};
+	uint64_t count = counts[_i % 4], x = 88172645463325252ULL, last = 0, n = 0, sum = 0;
 	auto_mem void *ctx = talloc_new(NULL);
 	struct spool *s;
 	struct err err;
 	const void *p;
-	uint64_t x = 88172645463325252ULL, last = 0, n = 0;
 
 	ck_assert_int_eq(spool_new(ctx, 8, &s, &err), 0);
-	for (uint64_t i = 0; i < counts[_i]; i++) {
+	if (ways[_i / 4] != AT_THE_END)
+		spool_sort_early(s, ways[_i / 4] == EARLY ? cmp_u64 : cmp_u64_down);
+	for (uint64_t i = 0; i < count; i++) {
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
+		sum += x;
 		if (spool_add(s, &x, &err) != 0) /* an assertion per record would cost more than the sort */
 			ck_abort_msg("spool_add: %s", err.msg);
 	}
@@ -252,9 +316,26 @@ START_TEST(test_spool)
 		if (last > *(const uint64_t *)p)
 			ck_abort_msg("record %llu is out of order", (unsigned long long)n);
 		last = *(const uint64_t *)p;
+		sum -= last;
 		n++;
 	}
-	ck_assert_uint_eq(n, counts[_i]);
+	ck_assert_uint_eq(n, count);
+	ck_assert_uint_eq(sum, 0); /* the same records */
+}
+END_TEST
+
+/* Nobody waits for what was being sorted: the spool goes when the thread is done with it. */
+START_TEST(test_spool_dropped_early)
+{
+	struct spool *s;
+	struct err err;
+
+	ck_assert_int_eq(spool_new(NULL, 8, &s, &err), 0);
+	spool_sort_early(s, cmp_u64);
+	for (uint64_t i = 0; i < 600000; i++)
+		if (spool_add(s, &i, &err) != 0)
+			ck_abort_msg("spool_add: %s", err.msg);
+	talloc_free(s);
 }
 END_TEST
 
@@ -320,7 +401,11 @@ int main(void)
 	tcase_add_loop_test(tc, test_base64, 0, (int)ARRAY_LEN(base64s));
 	tcase_add_test(tc, test_base64_of_much);
 	tcase_add_test(tc, test_sha256);
-	tcase_add_loop_test(tc, test_spool, 0, 4);
+	tcase_add_loop_test(tc, test_spool, 0, 12);
+	tcase_add_test(tc, test_spool_dropped_early);
+	tcase_add_test(tc, test_buf_fills_to_its_ceiling);
+	tcase_add_test(tc, test_json_string_fills_to_its_ceiling);
+	tcase_add_loop_test(tc, test_buf_i64, 0, (int)ARRAY_LEN(numbers));
 	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
 	tcase_add_test(tc, test_stop_check);
 	suite_add_tcase(suite, tc);
