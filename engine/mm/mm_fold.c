@@ -22,11 +22,14 @@ struct mm_fold {
 /* Of every thread of a plan: strspn would make its table of signs each time. */
 bool mm_id_sound(const char *id)
 {
-	const char *p = id;
+	static const bool sound[256] = {
+		['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	};
+	const unsigned char *p = (const unsigned char *)id;
 
-	while ((unsigned)(*p | 0x20) - 'a' < 26 || (unsigned)*p - '0' < 10)
+	while (sound[*p])
 		p++;
-	return p > id && *p == '\0';
+	return *p == '\0' && *id;
 }
 
 uint32_t mm_part_protections(const struct mm_part *t)

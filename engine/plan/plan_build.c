@@ -107,10 +107,13 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_build");
 	struct plan *plan = new_plan(ctx, policy, mm);
+	bool alone = policy->throttle.export_pause_factor <= 0;
 	int r = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
 
+	if (r == 0 && alone)
+		spool_sort_early(plan->due, compare);
 	if (r == 0)
-		r = mm_snapshot_begin(mm, policy->throttle.export_pause_factor <= 0, err);
+		r = mm_snapshot_begin(mm, alone, err);
 	if (r == 0) {
 		r = fill(tmp, plan, policy, mm, options, err);
 		mm_snapshot_end(mm);

@@ -10,19 +10,14 @@
 
 #include "plan_internal.h"
 
-enum { OUT_BYTES = 256 << 10 };
+enum { OUT_BYTES = 256 << 10, BATCH_BYTES = 64 << 10 };
 
 /* Lines are put together without printf, which took a third of a plan's time: threads are many, and so are channels. */
-static void put_key(struct buf *b, const char *key)
+static inline void put_key(struct buf *b, const char *key)
 {
-	size_t len = strlen(key);
-
-	if (!buf_reserve(b, len + 4))
-		return;
-	memcpy(b->data + b->len, ",\"", 2);
-	memcpy(b->data + b->len + 2, key, len);
-	memcpy(b->data + b->len + 2 + len, "\":", 3);
-	b->len += len + 4;
+	buf_puts(b, ",\"");
+	buf_puts(b, key);
+	buf_puts(b, "\":");
 }
 
 static void put_text(struct buf *b, const char *key, const char *text)
@@ -31,7 +26,7 @@ static void put_text(struct buf *b, const char *key, const char *text)
 	json_put_string(b, text ? text : "", text ? strlen(text) : 0);
 }
 
-static void put_int(struct buf *b, const char *key, int64_t v)
+static inline void put_int(struct buf *b, const char *key, int64_t v)
 {
 	put_key(b, key);
 	buf_i64(b, v);
@@ -119,26 +114,24 @@ static void scope_line(struct buf *b, const struct plan_scope *s)
 	buf_byte(b, '}');
 }
 
-#define LITERAL(s) (s), sizeof(s) - 1
-
 static void thread_line(struct buf *b, const struct plan_thread *t)
 {
 	const char *reason = plan_reason_name(t->reason);
 
-	buf_put(b, LITERAL("{\"k\":\"thread\",\"root\":"));
+	buf_puts(b, "{\"k\":\"thread\",\"root\":");
 	json_put_string(b, t->root, strlen(t->root));
-	buf_put(b, LITERAL(",\"channel\":"));
+	buf_puts(b, ",\"channel\":");
 	json_put_string(b, t->channel_id, strlen(t->channel_id));
 	put_int(b, "create", t->root_create_ms);
 	put_int(b, "last", t->last_reply_ms);
 	put_int(b, "posts", (int64_t)t->posts);
 	put_int(b, "bytes", (int64_t)t->bytes);
 	put_int(b, "scope", t->scope);
-	buf_put(b, LITERAL(",\"reason\":\""));
-	buf_put(b, reason, strlen(reason));
-	buf_put(b, LITERAL("\""));
+	buf_puts(b, ",\"reason\":\"");
+	buf_puts(b, reason);
+	buf_byte(b, '"');
 	if (t->part)
-		buf_put(b, LITERAL(",\"part\":1"));
+		buf_puts(b, ",\"part\":1");
 	buf_byte(b, '}');
 }
 
@@ -146,12 +139,17 @@ static int send(struct buf *b, plan_line_fn fn, void *payload, struct err *err)
 {
 	int r;
 
-	buf_byte(b, '\n');
 	if (b->overflow)
 		return err_set(err, ERR_INTERNAL, "a line of the plan is longer than %d bytes", PLAN_LINE_BYTES);
 	r = fn(payload, b->data, b->len, err);
 	buf_clear(b);
 	return r;
+}
+
+static int send_line(struct buf *b, plan_line_fn fn, void *payload, struct err *err)
+{
+	buf_byte(b, '\n');
+	return send(b, fn, payload, err);
 }
 
 static int render_threads(struct plan *plan, struct buf *b, plan_line_fn fn, void *payload, struct err *err)
@@ -161,8 +159,11 @@ static int render_threads(struct plan *plan, struct buf *b, plan_line_fn fn, voi
 
 	while (r == 0 && (r = spool_next(plan->due, &p, err)) > 0) {
 		thread_line(b, p);
-		r = send(b, fn, payload, err);
+		buf_byte(b, '\n');
+		r = b->len >= BATCH_BYTES ? send(b, fn, payload, err) : 0;
 	}
+	if (r == 0 && b->len)
+		r = send(b, fn, payload, err);
 	return r < 0 ? r : spool_rewind(plan->due, err);
 }
 
@@ -174,18 +175,18 @@ int plan_render(struct plan *plan, plan_line_fn fn, void *payload, struct err *e
 
 	buf_init(&b, ctx, PLAN_LINE_BYTES);
 	header_line(&b, plan);
-	r = send(&b, fn, payload, err);
+	r = send_line(&b, fn, payload, err);
 	for (size_t i = 0; r == 0 && i < plan->n_warnings; i++) {
 		warning_line(&b, plan->warning[i]);
-		r = send(&b, fn, payload, err);
+		r = send_line(&b, fn, payload, err);
 	}
 	for (size_t i = 0; r == 0 && i < plan->n_rules; i++) {
 		rule_line(&b, &plan->rule[i]);
-		r = send(&b, fn, payload, err);
+		r = send_line(&b, fn, payload, err);
 	}
 	for (size_t i = 0; r == 0 && i < plan->n_scopes; i++) {
 		scope_line(&b, &plan->scope[i]);
-		r = send(&b, fn, payload, err);
+		r = send_line(&b, fn, payload, err);
 	}
 	return r < 0 ? r : render_threads(plan, &b, fn, payload, err);
 }

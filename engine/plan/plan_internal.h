@@ -67,8 +67,8 @@ unsigned plan_protections(const struct mm_thread *t, const mm_id *held, size_t n
 bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason);
 
 /* ---- plan_file.c ---- */
-/* Every line of the plan file but the last, to a callback. */
-typedef int (*plan_line_fn)(void *payload, const char *line, size_t len, struct err *err);
+/* Every line of the plan file but the last, one or more whole ones a call. */
+typedef int (*plan_line_fn)(void *payload, const char *lines, size_t len, struct err *err);
 int plan_render(struct plan *plan, plan_line_fn fn, void *payload, struct err *err) MMR_CHECKED;
 int plan_digest(struct plan *plan, struct digest *ret, struct err *err) MMR_CHECKED;
 bool plan_reason_parse(const char *name, size_t len, enum plan_reason *ret);

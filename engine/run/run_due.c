@@ -72,6 +72,8 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 
 	if ((rc = spool_new(run->ctx, sizeof(struct due), &s, err)) < 0 || (rc = spool_rewind(plan->due, err)) < 0)
 		return rc;
+	if (run_alone(run))
+		spool_sort_early(s, cmp_due);
 	while ((rc = spool_next(plan->due, &p, err)) == 1) {
 		struct due d = {.t = *(const struct plan_thread *)p};
 		const struct plan_scope *scope = &plan->scope[d.t.scope];
