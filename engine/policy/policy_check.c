@@ -150,8 +150,8 @@ static void apply_preset(struct policy_throttle *t)
 {
 	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and L2). */
 	static const struct policy_throttle preset[] = {
-		[PRESET_NORMAL] = {.target_ms = 2, .pause_factor = 4, .export_pause_factor = 3, .probe_latency_ms = 10},
-		[PRESET_GENTLE] = {.target_ms = 2, .pause_factor = 9, .export_pause_factor = 6, .probe_latency_ms = 5},
+		[PRESET_NORMAL] = {.target_ms = 1, .pause_factor = 2, .export_pause_factor = 3, .probe_latency_ms = 10},
+		[PRESET_GENTLE] = {.target_ms = 1, .pause_factor = 6, .export_pause_factor = 6, .probe_latency_ms = 5},
 		[PRESET_FAST] = {.target_ms = 5, .pause_factor = 3, .export_pause_factor = 1, .probe_latency_ms = 50},
 	};
 	enum { BLOB_GRACE_MS = 30000, REPLICA_LAG_MS = 10000, REPLICA_LAG_BYTES = 128 << 20 };

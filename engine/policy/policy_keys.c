@@ -236,11 +236,11 @@ static const struct policy_section archive_section = {
 static const struct policy_key throttle_keys[] = {
 	{.name = "preset", .kind = KIND_CHOICE, AT(policy_throttle, preset), .words = preset_words, .fallback = "normal",
 	 .also = "speed mode profile", .example = "gentle",
-	 .about = "`gentle`: target 2ms, pauses 9 and 6, probe 5ms; `normal`: 2ms, 4 and 3, 10ms; `fast`: 5ms, 3 and 1, 50ms. The keys below override it."},
+	 .about = "`gentle`: target 1ms, pauses 6 and 6, probe 5ms; `normal`: 1ms, 2 and 3, 10ms; `fast`: 5ms, 3 and 1, 50ms. The keys below override it."},
 	{.name = "target", .kind = KIND_MILLIS, AT(policy_throttle, target_ms), .min = 1, .max = 1000, .also = "target_ms",
 	 .example = "5ms", .about = "Time that one deleting transaction should take: 1ms to 1s."},
 	{.name = "pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, pause_factor), .min = 0, .max = 100, .also = "pause",
-	 .example = "4", .about = "Pause after each transaction, as a multiple of its time; 0 is full speed."},
+	 .example = "2", .about = "Pause after each transaction, as a multiple of its time; 0 is full speed."},
 	{.name = "export_pause_factor", .kind = KIND_NUMBER, AT(policy_throttle, export_pause_factor), .min = 0, .max = 100,
 	 .also = "export_pause", .example = "3", .about = "The same for reading and compressing, which is done behind everybody else on the host (SCHED_IDLE); 0 is full speed at the usual priority."},
 	{.name = "blob_grace", .kind = KIND_MILLIS, AT(policy_throttle, blob_grace_ms), .min = 1, .max = 600000, .also = "grace",

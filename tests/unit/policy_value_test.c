@@ -92,8 +92,8 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(r->priority, 0);
 	ck_assert_ptr_null(r->because);
 	ck_assert_uint_eq(p->archive.bundle_size_bytes, 256 << 20);
-	ck_assert_int_eq(p->throttle.target_ms, 2);
-	ck_assert_int_eq(p->throttle.pause_factor, 4);
+	ck_assert_int_eq(p->throttle.target_ms, 1);
+	ck_assert_int_eq(p->throttle.pause_factor, 2);
 	ck_assert_int_eq(p->throttle.export_pause_factor, 3);
 	ck_assert_int_eq(p->throttle.blob_grace_ms, 30000);
 	ck_assert_int_eq(p->throttle.replica_lag_ms, 10000);
