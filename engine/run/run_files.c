@@ -142,33 +142,76 @@ static int find_look(struct sitting *s, const char *id, const struct look **ret,
 	return rc < 0 ? rc : err_set(err, ERR_INTERNAL, "an attachment that was not looked at");
 }
 
+/* ---- those of one bundle: as many as it has rows, so they lie on disk ---- */
+
+struct file { mm_id id, root; struct digest sha256; uint64_t size_bytes; }; /* sha256: as it was looked at */
+enum { PIECE_BYTES = 62 };
+struct piece { uint8_t len; bool more; char text[PIECE_BYTES]; };           /* of a path, which has no fixed size */
+
+static bool wants_content(const struct unit *u)
+{
+	return u->rule->files == FILES_ARCHIVE && !u->rule->archive_none;
+}
+
+static int add_path(struct unit *u, const char *path, struct err *err)
+{
+	size_t len = strlen(path), at = 0;
+	bool more;
+	int rc;
+
+	do {
+		struct piece p = {.len = len - at < PIECE_BYTES ? (uint8_t)(len - at) : PIECE_BYTES};
+
+		memcpy(p.text, path + at, p.len);
+		at += p.len;
+		p.more = more = at < len;
+		rc = spool_add(u->paths, &p, err);
+	} while (rc == 0 && more);
+	return rc;
+}
+
+static int next_path(struct unit *u, struct buf *ret, struct err *err)
+{
+	const void *p;
+	int rc;
+
+	buf_clear(ret);
+	while ((rc = spool_next(u->paths, &p, err)) == 1) {
+		const struct piece *piece = p;
+
+		buf_put(ret, piece->text, piece->len);
+		if (!piece->more)
+			return ret->overflow ? err_set(err, ERR_INTERNAL, "a path is longer than %zu bytes", ret->max_bytes) : 0;
+	}
+	return rc < 0 ? rc : err_set(err, ERR_INTERNAL, "an attachment without a path");
+}
+
 int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err)
 {
 	const struct look *look = NULL;
-	struct run_file *f;
+	struct file f = {0};
 	int rc = find_look(u->sitting, id, &look, err);
 
+	if (rc == 0 && !u->files)
+		rc = spool_new(u->ctx, sizeof f, &u->files, err);
+	if (rc == 0 && !u->paths && wants_content(u))
+		rc = spool_new(u->ctx, sizeof(struct piece), &u->paths, err);
 	if (rc < 0)
 		return rc;
-	if (u->n_files == u->cap_files) {
-		u->cap_files = u->cap_files ? 2 * u->cap_files : 64;
-		u->file = mem_grow(u->ctx, u->file, struct run_file, u->cap_files);
-	}
-	f = &u->file[u->n_files++];
-	*f = (struct run_file){.sha256 = look->sha256, .size_bytes = look->size_bytes, .path = mem_strdup(u->ctx, path)};
-	memcpy(f->id, look->id, sizeof f->id);
-	snprintf(f->root, sizeof f->root, "%s", root);
-	return 0;
+	f.sha256 = look->sha256;
+	f.size_bytes = look->size_bytes;
+	memcpy(f.id, look->id, sizeof f.id);
+	snprintf(f.root, sizeof f.root, "%s", root);
+	u->blob_bytes += f.size_bytes;
+	rc = spool_add(u->files, &f, err);
+	return rc == 0 && u->paths ? add_path(u, path, err) : rc;
 }
 
-static int store_one(struct unit *u, const struct run_file *f, struct err *err)
+static int store_content(struct unit *u, const struct file *f, const char *path, struct err *err)
 {
 	auto_fd int fd = -1;
-	int rc;
+	int rc = file_open_beneath(u->sitting->run->mm->data_dirfd, path, &fd, err);
 
-	if (u->rule->files != FILES_ARCHIVE || u->rule->archive_none)
-		return bundle_file(u->w, f->id, u->rule->files == FILES_KEEP ? "kept" : "dropped", NULL, 0, err);
-	rc = file_open_beneath(u->sitting->run->mm->data_dirfd, f->path, &fd, err);
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
 	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
@@ -180,23 +223,32 @@ static int store_one(struct unit *u, const struct run_file *f, struct err *err)
 	return rc < 0 ? rc : bundle_file(u->w, f->id, "stored", &f->sha256, f->size_bytes, err);
 }
 
-/* Stored once each, hardly compressed. */
-static int check_room(const struct unit *u, struct err *err)
+static int store_one(struct unit *u, const struct file *f, struct buf *path, struct err *err)
 {
-	uint64_t bytes = 0;
+	int rc;
 
-	if (u->rule->files != FILES_ARCHIVE || u->rule->archive_none)
-		return 0;
-	for (size_t i = 0; i < u->n_files; i++)
-		bytes += u->file[i].size_bytes;
-	return store_check_room(u->sitting->run->store, bytes, err);
+	if (!wants_content(u))
+		return bundle_file(u->w, f->id, u->rule->files == FILES_KEEP ? "kept" : "dropped", NULL, 0, err);
+	rc = next_path(u, path, err);
+	return rc < 0 ? rc : store_content(u, f, path->data ? path->data : "", err);
 }
 
 int run_files_store(struct unit *u, struct err *err)
 {
-	int rc = check_room(u, err);
+	auto_mem void *ctx = mem_context(NULL, "attachments of a bundle");
+	struct buf path;
+	const void *f;
+	int rc;
 
-	for (size_t i = 0; i < u->n_files && rc == 0; i++)
-		rc = store_one(u, &u->file[i], err);
+	if (!u->files)
+		return 0;
+	buf_init(&path, ctx, 1 << 16);
+	/* Stored once each, hardly compressed. */
+	if ((wants_content(u) && (rc = store_check_room(u->sitting->run->store, u->blob_bytes, err)) < 0) || (rc = spool_rewind(u->files, err)) < 0 ||
+	    (u->paths && (rc = spool_rewind(u->paths, err)) < 0))
+		return rc;
+	while ((rc = spool_next(u->files, &f, err)) == 1)
+		if ((rc = store_one(u, f, &path, err)) < 0)
+			break;
 	return rc;
 }

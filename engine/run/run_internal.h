@@ -104,12 +104,6 @@ int run_names_write(struct run *run, struct run_names *names, struct bundle_writ
 		    struct err *err) MMR_CHECKED;
 
 /* ---- one unit ---- */
-struct run_file {                          /* an attachment of the bundle that is being written */
-	mm_id id, root;
-	char *path;
-	struct digest sha256;              /* as it was looked at */
-	uint64_t size_bytes;
-};
 struct sitting;
 struct run_purge;
 struct unit {                              /* one bundle of a sitting */
@@ -119,7 +113,8 @@ struct unit {                              /* one bundle of a sitting */
 	const struct policy_rule *rule;
 	const struct mm_scope *scope;      /* of its first thread: team */
 	uint64_t begin;                    /* its first thread */
-	struct run_file *file; size_t n_files, cap_files;
+	struct spool *files, *paths;       /* attachments in the order of their rows, NULL before the first (run_files.c) */
+	uint64_t blob_bytes;               /* of all of them */
 	uint64_t from_hint;                /* its first row among the hints */
 	struct bundle_writer *w;
 	struct run_ids *users, *channels, *teams;
