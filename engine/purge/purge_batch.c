@@ -4,14 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *unescape(void *ctx, const char *raw, size_t len)
+enum {
+	PATH_BYTES = 1 << 16,
+	ROWS_A_POST = 16,    /* a post has one or two; with hundreds of reactions or attachments each, as many posts would be a long transaction */
+	ROWS_MAX = 64 << 10, /* in memory, twice */
+};
+
+/* As long as it is, since a thread may have very many attachments; most have no thumbnail. */
+static const char *unescape(void *ctx, const char *raw, size_t len)
 {
 	struct buf b;
 
-	buf_init(&b, ctx, 1 << 16);
-	if (len && json_unescape(&b, raw, len) && strlen(b.data) == b.len)
+	if (!len || len > PATH_BYTES)
+		return "";
+	buf_init(&b, ctx, PATH_BYTES);
+	buf_start(&b, len);
+	if (json_unescape(&b, raw, len) && strlen(b.data) == b.len)
 		return b.data;
-	return mem_strdup(ctx, "");
+	buf_reset(&b);
+	return "";
 }
 
 static void add_file(struct purge_batch *b, const struct purge_line *l)
@@ -160,13 +171,14 @@ static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err
 
 int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err)
 {
+	size_t rows = posts < ROWS_MAX / ROWS_A_POST ? posts * ROWS_A_POST : ROWS_MAX;
 	int rc;
 
 	memset(b, 0, sizeof *b);
 	b->ctx = mem_context(parent, "purge batch");
 	b->located = s->hints != NULL;
 	b->parts_before_ms = s->parts_before_ms;
-	while (s->have_next && b->posts < posts)
+	while (s->have_next && b->posts < posts && b->n_rows < rows)
 		if ((rc = fill_thread(b, s, err)) < 0)
 			return rc;
 	return 0;

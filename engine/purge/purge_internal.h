@@ -37,7 +37,8 @@ struct purge_row {
 
 struct purge_file {
 	size_t thread;
-	char *id, *path[3];
+	char *id;
+	const char *path[3];
 	int64_t size_bytes;
 	/* compared: the blob was to be compared with the bundle; read: it was, being this file.  What was not read is no file that may be unlinked. */
 	bool compared, read; uint64_t ino; int64_t mtime_ns;
@@ -97,7 +98,7 @@ struct purge_source {
 };
 int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_seen *seen,
 		      struct purge_source **ret, struct err *err) MMR_CHECKED;
-/* Fills b with threads until it has about `posts` posts; b->n_threads 0 at the end of the bundle. */
+/* Fills b with threads until it has about `posts` posts, or many times as many rows of all kinds; b->n_threads 0 at the end of the bundle. */
 int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err) MMR_CHECKED;
 void purge_batch_clear(struct purge_batch *b);
 

@@ -691,6 +691,38 @@ def test_no_snapshot_while_deleting(bench):
     bench.done()
 
 
+def night_within(bench, mib):
+    """A night that takes no more memory than that."""
+    process = bench.start()
+    out = process.stdout.read(), process.stderr.read().decode(errors="replace")
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        bench.fail(f"exit code {process.returncode}\n{lib.tail(out[1])}")
+    if usage.ru_maxrss > mib << 10 and not lib.sanitized():
+        bench.fail(f"it took {usage.ru_maxrss >> 10} MiB of memory")
+
+
+@test
+def test_many_attachments(bench):
+    """However many attachments one bundle has: what is to be noted of them lies on disk, and a few posts with very many of them are no small transaction."""
+    bench.begin([dict(ONE[0], files="keep")], bundle_size="256MiB")
+    many = 1000000 if os.environ.get("MMR_LONG") == "1" else 150000
+    due = ", ".join(f"'{t.root.id}'" for t in bench.roots())
+    bench.sql(f"""WITH due AS (SELECT id, userid, channelid, createat, row_number() OVER (ORDER BY id) - 1 AS k, count(*) OVER () AS roots FROM posts WHERE id IN ({due}))
+      INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, channelid)
+      SELECT 'many' || lpad(n::text, 22, '0'), userid, id, createat, createat, 0, '20200101/teams/noteam/channels/' || channelid || '/users/' || userid || '/many' || n || '/name.txt', '', '',
+             'name.txt', 'txt', 10, 'text/plain', 0, 0, false, channelid FROM generate_series(1, {many}) n JOIN due ON k = n % roots; ANALYZE fileinfo""")
+    night_within(bench, 64)
+    gone = many - int(bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'"))
+    if gone < many // 2:
+        bench.fail(f"{gone} of {many} attachments were due: the test does not test")
+    batches = sum(e["batches"] for e in lib.ledger(bench.copy.archive) if e["type"] == "purged")
+    if batches < gone // 10000:
+        bench.fail(f"{gone} attachments went in {batches} transactions: users of the chat wait for each")
+    bench.call("verify", code=0)
+
+
 @test
 def test_long_thread(bench):
     """A thread of very many replies goes as a whole, and the program's memory does not grow with it."""
@@ -700,14 +732,7 @@ def test_long_thread(bench):
     bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
       SELECT 'long' || lpad(n::text, 22, '0'), {t.root.createat} + n, {t.root.createat} + n, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', repeat('words of a reply ', 12) || n, '', '{{}}', '', '[]', '[]',
              false, false, '' FROM generate_series(1, {many}) n; ANALYZE posts""")
-    process = bench.start()
-    out = process.stdout.read(), process.stderr.read().decode(errors="replace")
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        bench.fail(f"exit code {process.returncode}\n{lib.tail(out[1])}")
-    if usage.ru_maxrss > 128 << 10 and not lib.sanitized():
-        bench.fail(f"it took {usage.ru_maxrss >> 10} MiB of memory")
+    night_within(bench, 128)
     if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'") != "0":
         bench.fail("some of the thread is left")
     if not any(e["type"] == "purged" and e["posts"] > many for e in lib.ledger(bench.copy.archive)):
