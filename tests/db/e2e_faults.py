@@ -1638,7 +1638,7 @@ def main(argv):
     names = [n for n in TESTS if not args.only or any(w in n for w in args.only)]
     if args.list:
         for n in names:
-            print(f"{n:28} {(TESTS[n].__doc__ or '').splitlines()[0]}")
+            print(f"{n:28} {(TESTS[n].__doc__ or '').partition(chr(10))[0]}")
         return 0
     if lib.binary() is None:
         print("FAIL  no mmretain binary: set MMRETAIN\n0 passed, 1 failed")
