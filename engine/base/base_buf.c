@@ -34,21 +34,14 @@ bool buf_grow(struct buf *b, size_t extra)
 	return true;
 }
 
-/* Two digits at a time: a division costs more than all the rest. */
 void buf_i64(struct buf *b, int64_t v)
 {
-	static const char pair[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
-				   "616263646566676869707172737475767778798081828384858687888990919293949596979899";
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 	char text[24], *p = text + sizeof text;
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
-	for (; u >= 100; u /= 100) {
-		p -= 2;
-		memcpy(p, pair + u % 100 * 2, 2);
-	}
-	*--p = (char)('0' + u % 10);
-	if (u >= 10)
-		*--p = (char)('0' + u / 10);
+	do
+		*--p = (char)('0' + u % 10);
+	while (u /= 10);
 	if (v < 0)
 		*--p = '-';
 	buf_put(b, p, (size_t)(text + sizeof text - p));

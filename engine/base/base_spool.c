@@ -215,8 +215,9 @@ int spool_next(struct spool *s, const void **ret, struct err *err)
 }
 
 /* The rest of the file, in place. */
-static int sort_chunks(struct spool *s, size_t chunk, spool_cmp cmp, struct err *err)
+static int sort_chunks(struct spool *s, spool_cmp cmp, struct err *err)
 {
+	size_t chunk = chunk_of(s);
 	uint64_t left = s->count - s->sorted;
 	auto_mem char *mem = mem_array(s, char, (left < chunk ? (size_t)left : chunk) * s->record);
 	int rc = 0;
@@ -284,7 +285,7 @@ int spool_sort(struct spool *s, spool_cmp cmp, struct err *err)
 			return rc;
 		s->sorted = 0;
 	}
-	if ((rc = sort_chunks(s, chunk, cmp, err)) < 0)
+	if ((rc = sort_chunks(s, cmp, err)) < 0)
 		return rc;
 	s->early = NULL;
 	s->sorted = 0;

@@ -230,7 +230,7 @@ static int store_one(struct unit *u, const struct file *f, struct buf *path, str
 	if (!wants_content(u))
 		return bundle_file(u->w, f->id, u->rule->files == FILES_KEEP ? "kept" : "dropped", NULL, 0, err);
 	rc = next_path(u, path, err);
-	return rc < 0 ? rc : store_content(u, f, path->data ? path->data : "", err);
+	return rc < 0 ? rc : store_content(u, f, path->data, err);
 }
 
 int run_files_store(struct unit *u, struct err *err)
