@@ -28,8 +28,8 @@ def memory_row(b, rows):
     if not b.memory:
         return
     row = Row("M1", "peak memory of the largest", 128, 64, "MiB")
-    if not all(b.memory.values()):
-        raise SystemExit("no memory was seen of a command: the watch knows the program by its name, which must be mmretain")
+    if not any(b.memory.values()):
+        raise SystemExit("no memory was seen of any command: the watch knows the program by its name, which must be mmretain")
     row.fixed = max(b.memory.values()) / 1024
     row.notes.append(", ".join(f"{k} {v / 1024:.0f}" for k, v in sorted(b.memory.items())))
     rows.append(row)
