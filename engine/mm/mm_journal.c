@@ -143,6 +143,8 @@ static int damaged(const struct mm_journal *j, struct err *err)
 /* 1: a whole line, without its end; 0: no more. */
 static int next_line(struct mm_journal *j, struct err *err)
 {
+	if (!j->block)
+		j->block = mem_array(j, char, LINE_BYTES + READ_BYTES);
 	for (;;) {
 		const char *begin = j->block + j->from, *lf = memchr(begin, '\n', j->have - j->from);
 		size_t n = j->have - j->from;
@@ -387,7 +389,6 @@ int mm_journal_open(void *ctx, struct mm *mm, int dirfd, const char *name, const
 	talloc_set_destructor(j, destroy);
 	buf_init(&j->text, j, 2 * (LINE_BYTES + READ_BYTES));
 	if ((rc = open_file(j, err)) == 1) {
-		j->block = mem_array(j, char, LINE_BYTES + READ_BYTES);
 		if ((rc = check(j, mm, err)) < 0)
 			return rc;
 		*ret = j;
@@ -421,6 +422,7 @@ uint64_t mm_journal_at(const struct mm_journal *j)
 
 void mm_journal_rewind(struct mm_journal *j)
 {
+	TALLOC_FREE(j->block); /* many may be open, one of them is read */
 	j->next = 0;
 	j->have = j->from = 0;
 	j->line_no = j->at = 0;

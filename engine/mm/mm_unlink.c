@@ -1,10 +1,10 @@
 /*
- * mm_unlink.c - files of deleted rows, from their journal.
+ * mm_unlink.c - files of deleted rows, from their journals.
  *
  * Only when the row is gone, no other row uses the path, and the file is the regular file that the journal saw.  Always through
  * a descriptor of its folder, which the kernel resolved beneath the data folder without links.
  *
- * What the database says of entries is kept in a work file by their numbers, and so is which of them stay: memory does not grow with the journal.
+ * Which entries stay is kept in a work file by their numbers: memory does not grow with the journals.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,143 +17,30 @@
 #include "mm_sql.h"
 #include "mm_unlink_internal.h"
 
-enum { PAGE = 5000, PAGE_BYTES = 4 << 20, WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
+enum { WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
 enum { STAYS_FOR_GOOD = 1 };
 
 const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
 const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file", .journal = "journal of unposted files", .existing = &sql_unlink_existing_uploads,
 						  .earlier = true};
 
-/* ---- what the database says ---- */
-
-static int mark(struct mm_journal *j, int64_t at, unsigned bits, struct err *err)
-{
-	struct mm_journal_mark m = {.at = (uint64_t)at, .bits = bits};
-
-	if (at < 1 || (uint64_t)at > j->entries)
-		return err_set(err, ERR_INTERNAL, "the %s has no entry %lld", j->kind->journal, (long long)at);
-	return spool_add(j->mark, &m, err);
-}
-
-int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err)
-{
-	db_array_add_i64(&j->wanted, (int64_t)at);
-	return mark(j, (int64_t)at, MARK_WANTED, err);
-}
-
-struct page { struct db_array a[1 + MM_JOURNAL_PATHS]; uint64_t n, first; };
-
-static int load_page(struct mm *mm, void *ctx, struct page *p, struct err *err)
-{
-	const char *param[2 + MM_JOURNAL_PATHS];
-	char first[24];
-	int rc;
-
-	snprintf(first, sizeof first, "%llu", (unsigned long long)p->first);
-	param[0] = first;
-	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
-		param[1 + i] = db_array_text(&p->a[i]);
-	rc = db_query(ctx, mm->db, &sql_unlink_work_fill, DB_NONE, ARRAY_LEN(param), param, NULL, err);
-	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
-		db_array_clear(&p->a[i]);
-	p->first += p->n;
-	p->n = 0;
-	return rc;
-}
-
-static void add_to_page(struct page *p, const struct mm_journal_entry *e)
-{
-	db_array_add(&p->a[0], e->id, strlen(e->id));
-	for (int i = 0; i < MM_JOURNAL_PATHS; i++)
-		db_array_add(&p->a[1 + i], e->path[i], strlen(e->path[i]));
-	p->n++;
-}
-
-static bool is_full(const struct page *p)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(p->a); i++)
-		bytes += p->a[i].b.len;
-	return p->n == PAGE || bytes > PAGE_BYTES;
-}
-
-static int load(struct mm *mm, struct mm_journal *j, struct err *err)
-{
-	auto_mem void *ctx = mem_context(j, "unlink page");
-	struct page p = {.first = 1};
-	struct mm_journal_entry e;
-	int rc;
-
-	for (size_t i = 0; i < ARRAY_LEN(p.a); i++)
-		db_array_init(&p.a[i], ctx);
-	mm_journal_rewind(j);
-	while ((rc = mm_journal_next(j, &e, err)) == 1) {
-		add_to_page(&p, &e);
-		if (is_full(&p) && (rc = load_page(mm, ctx, &p, err)) < 0)
-			return rc;
-	}
-	return rc == 0 && p.n ? load_page(mm, ctx, &p, err) : rc;
-}
-
-/* Columns: number of the entry, and of the path, from 0; without that: its row is there, or it is the same row again. */
-static int on_mark(void *payload, const struct db_row *row, struct err *err)
-{
-	int64_t at = strtoll(row->value[0], NULL, 10), path = row->columns > 1 ? strtoll(row->value[1], NULL, 10) : 0;
-
-	if (path < 0 || path >= MM_JOURNAL_PATHS)
-		return err_set(err, ERR_INTERNAL, "an entry of a journal has no path %lld", (long long)path);
-	return mark(payload, at, row->columns > 1 ? (unsigned)MARK_SHARED << path : MARK_EXISTS, err);
-}
-
-static int by_entry(const void *a, const void *b)
-{
-	uint64_t x = ((const struct mm_journal_mark *)a)->at, y = ((const struct mm_journal_mark *)b)->at;
-
-	return (x > y) - (x < y);
-}
-
-static int ask_shared(struct mm *mm, struct mm_journal *j, struct err *err)
-{
-	const char *wanted = db_array_text(&j->wanted);
-
-	return db_stream(mm->db, &sql_unlink_shared, 1, &wanted, on_mark, j, err);
-}
-
-/* Which rows still exist, which files are wanted again, and which paths another row or such a file uses: one scan of fileinfo for the whole journal. */
-static int ask_database(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct err *err)
-{
-	int rc = spool_new(j, sizeof(struct mm_journal_mark), &j->mark, err);
-
-	db_array_init(&j->wanted, j);
-	if (rc == 0)
-		rc = db_begin(mm->db, DB_READ_COMMITTED, err);
-	if (rc < 0)
-		return rc;
-	if ((rc = db_query(NULL, mm->db, &sql_unlink_work, DB_NONE, 0, NULL, NULL, err)) == 0 && (rc = load(mm, j, err)) == 0 &&
-	    (rc = db_query(NULL, mm->db, &sql_unlink_work_analyze, DB_NONE, 0, NULL, NULL, err)) == 0 &&
-	    (rc = db_stream(mm->db, &sql_unlink_repeated, 0, NULL, on_mark, j, err)) == 0 &&
-	    (rc = db_stream(mm->db, j->kind->existing, 0, NULL, on_mark, j, err)) == 0 && (!ask || (rc = ask(mm, j, err)) == 0))
-		rc = ask_shared(mm, j, err);
-	db_rollback(mm->db); /* only a temporary table was written */
-	return rc < 0 ? rc : spool_sort(j->mark, by_entry, err);
-}
-
 /* ---- unlinking ---- */
 
 struct job {
 	struct mm *mm;
-	struct mm_journal *j;
+	struct mm_journal *j;        /* of those that are carried out, this one */
 	struct mm_unlinked *counts;
+	struct mm_unlink_asked *asked;
 	struct mm_journal_mark next; bool any; /* the next mark of those to come */
 	struct spool *left;          /* numbers of the entries that stay */
+	uint64_t n_left;             /* of this journal */
 	bool away, told;             /* the attachment folder is empty: what was there may be on a file system that is not mounted */
 };
 
 static int next_mark(struct job *u, struct err *err)
 {
 	const void *p;
-	int rc = spool_next(u->j->mark, &p, err);
+	int rc = spool_next(u->asked->mark, &p, err);
 
 	u->any = rc == 1;
 	if (u->any)
@@ -293,7 +180,7 @@ static bool is_away(struct job *u, const struct mm_journal_entry *e)
 static int settle(struct job *u, const struct mm_journal_entry *e, unsigned marks, struct err *err)
 {
 	bool waits = marks & MARK_WANTED || is_away(u, e), left = waits, for_good = false;
-	uint64_t at = mm_journal_at(u->j);
+	uint64_t at = u->j->before + mm_journal_at(u->j);
 	struct err why;
 	int rc;
 
@@ -319,18 +206,19 @@ static int settle(struct job *u, const struct mm_journal_entry *e, unsigned mark
 	return spool_add(u->left, &at, err);
 }
 
-static int settle_all(struct job *u, struct err *err)
+static int settle_journal(struct job *u, struct err *err)
 {
 	struct mm_journal_entry e;
 	unsigned marks;
-	int rc = next_mark(u, err);
+	int rc;
 
 	mm_journal_rewind(u->j);
-	while (rc == 0 && (rc = mm_journal_next(u->j, &e, err)) == 1)
-		if ((rc = marks_of(u, mm_journal_at(u->j), &marks, err)) == 0 && !(marks & MARK_EXISTS))
-			rc = settle(u, &e, marks, err);
+	while ((rc = mm_journal_next(u->j, &e, err)) == 1)
+		if ((rc = marks_of(u, u->j->before + mm_journal_at(u->j), &marks, err)) < 0 || (!(marks & MARK_EXISTS) && (rc = settle(u, &e, marks, err)) < 0))
+			return rc;
 	if (rc == 0)
 		tell_rest(u);
+	mm_journal_rewind(u->j);
 	return rc;
 }
 
@@ -351,26 +239,33 @@ static int put_line(int fd, struct buf *out, const char *line, size_t len, struc
 	return rc;
 }
 
+static int next_left(struct job *u, uint64_t *ret, struct err *err)
+{
+	const void *p;
+	int rc = spool_next(u->left, &p, err);
+
+	if (rc == 1)
+		memcpy(ret, p, sizeof *ret);
+	return rc < 0 ? rc : rc == 1 ? 0 : err_set(err, ERR_INTERNAL, "entries of the %s that stay are not known any more", u->j->kind->journal);
+}
+
 /* The lines of the entries that stay, as they are. */
 static int put_left(struct job *u, int fd, struct err *err)
 {
 	auto_mem void *ctx = mem_context(u->j, "rest of a journal");
 	struct mm_journal_entry e;
-	const void *p;
 	struct buf out;
 	int rc;
 
 	buf_init(&out, ctx, REST_BYTES);
 	mm_journal_rewind(u->j);
-	if ((rc = spool_rewind(u->left, err)) < 0 || (rc = put_line(fd, &out, u->j->head, strlen(u->j->head), err)) < 0)
-		return rc;
-	while (rc == 0 && (rc = spool_next(u->left, &p, err)) == 1) {
-		uint64_t at;
-
-		memcpy(&at, p, sizeof at);
+	rc = put_line(fd, &out, u->j->head, strlen(u->j->head), err);
+	for (uint64_t n = u->n_left, at = 0; rc == 0 && n > 0; n--) {
+		if ((rc = next_left(u, &at, err)) < 0)
+			return rc;
 		do
 			rc = mm_journal_next(u->j, &e, err);
-		while (rc == 1 && mm_journal_at(u->j) < at);
+		while (rc == 1 && u->j->before + mm_journal_at(u->j) < at);
 		if (rc == 1)
 			rc = put_line(fd, &out, u->j->line, u->j->line_len, err);
 		else if (rc == 0)
@@ -398,30 +293,84 @@ static int close_journal(struct job *u, struct err *err)
 	const struct mm_journal *j = u->j;
 	int none = -1, rc;
 
-	/* A name that a power cut brings back would never be removed again. */
-	if (u->mm->data_dirfd >= 0 && (rc = file_sync_fs(u->mm->data_dirfd, "attachments", err)) < 0)
-		return rc;
 	if ((rc = fault_check(FAULT_UNLINK_BEFORE_CLOSE, ERR_INTERNAL, err)) < 0)
 		return rc;
-	if (spool_count(u->left))
+	if (u->n_left)
 		return (rc = keep_left(u, err)) < 0 ? rc : fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
 	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
 	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after: no journal; nothing is left
 	 * to do.  A power cut may bring it back, which is the case before. */
 	if (unlinkat(j->dirfd, j->name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the %s", j->kind->journal);
-	if ((rc = fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err)) < 0)
-		return rc;
-	return file_sync_dir(j->dirfd, "ledger", err);
+	return fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
 }
 
-int mm_unlink(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct mm_unlinked *counts, struct err *err)
-{
-	struct job u = {.mm = mm, .j = j, .counts = counts};
-	int rc = spool_new(j, sizeof(uint64_t), &u.left, err);
+/* ---- all of it ---- */
 
-	u.away = mm->data_dirfd >= 0 && j->any_path && is_empty(mm);
-	if (rc == 0 && (rc = ask_database(mm, j, ask, err)) == 0 && (rc = settle_all(&u, err)) == 0)
-		rc = close_journal(&u, err);
+static void take(struct job *u, struct mm_unlink_item *item)
+{
+	u->j = item->j;
+	u->counts = &item->counts;
+	u->n_left = item->counts.left;
+}
+
+static int settle_all(struct job *u, struct mm_unlink_item *item, size_t n, struct err *err)
+{
+	int rc = next_mark(u, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		take(u, &item[i]);
+		rc = settle_journal(u, err);
+	}
+	/* A name that a power cut brings back would never be removed again. */
+	return rc == 0 && u->mm->data_dirfd >= 0 ? file_sync_fs(u->mm->data_dirfd, "attachments", err) : rc;
+}
+
+static int close_all(struct job *u, struct mm_unlink_item *item, size_t n, struct err *err)
+{
+	int rc = spool_rewind(u->left, err);
+
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		take(u, &item[i]);
+		rc = close_journal(u, err);
+	}
+	return rc < 0 ? rc : file_sync_dir(item[0].j->dirfd, "ledger", err);
+}
+
+static void number(struct mm_unlink_asked *asked, struct mm_unlink_item *item, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		item[i].counts = (struct mm_unlinked){.files = 0};
+		item[i].j->asked = asked;
+		item[i].j->before = asked->entries;
+		asked->entries += item[i].j->entries;
+	}
+}
+
+static bool any_path(const struct mm_unlink_item *item, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (item[i].j->any_path)
+			return true;
+	return false;
+}
+
+int mm_unlink(struct mm *mm, struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "unlink");
+	struct mm_unlink_asked *asked = mem_new(ctx, struct mm_unlink_asked);
+	struct job u = {.mm = mm, .asked = asked};
+	int rc;
+
+	if (n == 0)
+		return 0;
+	db_array_init(&asked->wanted, ctx);
+	number(asked, item, n);
+	u.away = mm->data_dirfd >= 0 && any_path(item, n) && is_empty(mm);
+	if ((rc = spool_new(ctx, sizeof(struct mm_journal_mark), &asked->mark, err)) == 0 && (rc = spool_new(ctx, sizeof(uint64_t), &u.left, err)) == 0 &&
+	    (rc = mm_unlink_ask(mm, asked, item, n, ask, err)) == 0 && (rc = settle_all(&u, item, n, err)) == 0)
+		rc = close_all(&u, item, n, err);
+	for (size_t i = 0; i < n; i++)
+		item[i].j->asked = NULL;
 	return rc;
 }

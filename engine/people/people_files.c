@@ -27,21 +27,20 @@ int people_files_journal(struct mm *mm, const struct people_options *o, const st
 int people_files_unlink(struct mm *mm, const struct people_options *o, struct people_counts *c, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "people files");
-	struct mm_unlinked done = {.files = 0};
-	struct mm_journal *j;
-	int rc = mm_journal_open(ctx, mm, o->journal_dirfd, PEOPLE_JOURNAL, &mm_unlink_unposted, &j, err);
+	struct mm_unlink_item item;
+	int rc = mm_journal_open(ctx, mm, o->journal_dirfd, PEOPLE_JOURNAL, &mm_unlink_unposted, &item.j, err);
 
-	if (rc < 0 || !j)
+	if (rc < 0 || !item.j)
 		return rc;
 	if (mm->data_dirfd < 0) {
-		c->files_left += mm_journal_entries(j); /* the journal waits until the folder is known */
-		c->files_waiting += mm_journal_entries(j);
+		c->files_left += mm_journal_entries(item.j); /* the journal waits until the folder is known */
+		c->files_waiting += mm_journal_entries(item.j);
 		return 0;
 	}
-	rc = mm_unlink(mm, j, /* ask= */ NULL, &done, err);
-	c->files_gone += done.files;
-	c->files_shared += done.shared;
-	c->files_left += done.left + done.for_good;
-	c->files_waiting += done.left;
+	rc = mm_unlink(mm, &item, 1, /* ask= */ NULL, err);
+	c->files_gone += item.counts.files;
+	c->files_shared += item.counts.shared;
+	c->files_left += item.counts.left + item.counts.for_good;
+	c->files_waiting += item.counts.left;
 	return rc;
 }

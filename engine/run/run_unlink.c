@@ -8,6 +8,7 @@
 #include "run_internal.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,36 +100,48 @@ static void add_to_bundle(struct run *run, const char *name, const struct purge_
 		}
 }
 
-static int unlink_pending(struct run *run, const struct run_pending *w, struct err *err)
+/* Journals and what each of them came to. */
+struct journals { struct purge_journal *item; struct purge_counts *counts; size_t n; };
+
+static void journals_init(struct journals *ret, void *ctx, size_t n)
 {
-	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = w->journal};
-	struct purge_counts c = {.threads = 0};
-	int64_t from = time_mono_us();
+	*ret = (struct journals){mem_array(ctx, struct purge_journal, n + 1), mem_array(ctx, struct purge_counts, n + 1), n};
+	for (size_t i = 0; i < n; i++)
+		ret->item[i].counts = &ret->counts[i];
+}
+
+/* As many as go at once, from that one on. */
+static int unlink_some(struct run *run, const struct journals *j, size_t from, size_t *ret_n, struct err *err)
+{
+	int64_t from_us = time_mono_us();
+	uint64_t files = 0;
 	int rc = run_still_ours(run, err);
 
+	*ret_n = 0;
 	if (rc < 0)
 		return rc;
-	rc = purge_unlink(run->mm, &o, &c, err);
-	add_to_bundle(run, w->name, &c);
-	if (rc < 0 || (rc = run_line_step(run, "unlinked", w->name, &c, err)) < 0)
-		return rc;
-	run_timing("unlink", from, c.blobs_unlinked, w->name);
-	return 0;
+	rc = purge_unlink(run->mm, run->store->ledger_dirfd, j->item + from, j->n - from, ret_n, err);
+	for (size_t i = from; i < from + *ret_n; i++)
+		files += j->counts[i].blobs_unlinked;
+	run_timing("unlink", from_us, files, "");
+	return rc;
 }
 
 /* ---- journals that runs before left ---- */
 
-static int unlink_leftover(struct run *run, const char *name, struct err *err)
+static int unlink_named(struct run *run, const struct journals *j, struct err *err)
 {
-	struct purge_options o = {.journal_dirfd = run->store->ledger_dirfd, .journal_name = name};
-	struct purge_counts c = {.threads = 0};
-	int rc = run_still_ours(run, err);
+	size_t n;
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
-	rc = purge_unlink(run->mm, &o, &c, err);
-	run_add_counts(&run->report->total, &c);
-	return rc < 0 ? rc : run_line_step(run, "unlinked", name, &c, err);
+	for (size_t i = 0; i < j->n && rc == 0; i += n) {
+		rc = unlink_some(run, j, i, &n, err);
+		for (size_t k = i; k < i + n; k++)
+			run_add_counts(&run->report->total, &j->counts[k]);
+		for (size_t k = i; k < i + n && rc == 0; k++)
+			rc = run_line_step(run, "unlinked", j->item[k].name, &j->counts[k], err);
+	}
+	return rc;
 }
 
 /* By the clock of that file system. */
@@ -165,14 +178,23 @@ static int on_leftover(void *payload, const char *rel_path, struct err *err)
 	return 0;
 }
 
-/* All of them or an error: one that was missed with --moved-database would stop every later run. */
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* All of them, by run, or an error: one that was missed with --moved-database would stop every later run. */
 static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, struct err *err)
 {
 	int rc;
 
 	*ret = (struct leftovers){.run = run, .ctx = ctx, .newest_ms = INT64_MIN / 2};
 	rc = store_each_named(run->store, "ledger", "unlink-", ".jsonl", on_leftover, ret, err);
-	return rc < 0 ? err_prefix(err, "the ledger's journals") : rc;
+	if (rc < 0)
+		return err_prefix(err, "the ledger's journals");
+	if (ret->n)
+		qsort(ret->name, ret->n, sizeof *ret->name, by_name);
+	return 0;
 }
 
 /* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late replies no time
@@ -181,14 +203,16 @@ static int unlink_leftovers(struct run *run, bool *ret_young, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
 	struct leftovers l;
+	struct journals j;
 	int rc = find_leftovers(run, ctx, &l, err);
 
 	*ret_young = rc == 0 && l.newest_ms + run->policy->throttle.blob_grace_ms > written_ms(run, LEDGER_FILE);
 	if (rc < 0 || *ret_young)
 		return rc;
-	for (size_t i = 0; i < l.n && rc == 0; i++)
-		rc = unlink_leftover(run, l.name[i], err);
-	return rc;
+	journals_init(&j, ctx, l.n);
+	for (size_t i = 0; i < l.n; i++)
+		j.item[i].name = l.name[i];
+	return unlink_named(run, &j, err);
 }
 
 int run_leftovers_named(struct run *run, bool *ret, struct err *err)
@@ -251,19 +275,41 @@ int run_unlink_leftovers(struct run *run, struct err *err)
 
 /* ---- the end of the run ---- */
 
-static int close_pending(struct run *run, bool go, struct err *err)
+static int done(struct run *run, const char *bundle, struct err *err)
 {
 	const struct purge_counts none = {.threads = 0};
+	int rc = run_line_step(run, "bundle-done", bundle, &none, err);
+
+	return rc < 0 ? rc : run_fault(FAULT_RUN_AFTER_DONE, err);
+}
+
+static int unlink_pending(struct run *run, struct err *err)
+{
+	auto_mem void *ctx = mem_context(run->ctx, "journals");
+	struct journals j;
+	size_t n;
 	int rc = 0;
 
-	for (size_t i = 0; i < run->n_pending && rc == 0; i++) {
-		const struct run_pending *w = &run->pending[i];
-
-		if (go)
-			rc = unlink_pending(run, w, err);
-		if (rc == 0 && (rc = run_line_step(run, "bundle-done", w->name, &none, err)) == 0)
-			rc = run_fault(FAULT_RUN_AFTER_DONE, err);
+	journals_init(&j, ctx, run->n_pending);
+	for (size_t i = 0; i < j.n; i++)
+		j.item[i].name = run->pending[i].journal;
+	for (size_t i = 0; i < j.n && rc == 0; i += n) {
+		rc = unlink_some(run, &j, i, &n, err);
+		for (size_t k = i; k < i + n; k++)
+			add_to_bundle(run, run->pending[k].name, &j.counts[k]);
+		for (size_t k = i; k < i + n && rc == 0; k++)
+			if ((rc = run_line_step(run, "unlinked", run->pending[k].name, &j.counts[k], err)) == 0)
+				rc = done(run, run->pending[k].name, err);
 	}
+	return rc;
+}
+
+static int close_pending(struct run *run, bool go, struct err *err)
+{
+	int rc = go ? unlink_pending(run, err) : 0;
+
+	for (size_t i = 0; i < run->n_pending && rc == 0 && !go; i++)
+		rc = done(run, run->pending[i].name, err);
 	run->n_pending = 0;
 	return rc;
 }

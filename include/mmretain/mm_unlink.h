@@ -68,8 +68,10 @@ struct mm_unlinked {
  * their paths.  May be NULL. */
 typedef int (*mm_journal_ask_fn)(struct mm *mm, struct mm_journal *j, struct err *err);
 int mm_journal_want(struct mm_journal *j, uint64_t at, struct err *err) MMR_CHECKED;
-/* Asks the database about all of it, in a transaction of its own; then unlinks; then the journal has only what stays for the next time, or is removed.
- * The attachment folder must be known unless no entry has a path.  Counts also what was done before an error. */
-int mm_unlink(struct mm *mm, struct mm_journal *j, mm_journal_ask_fn ask, struct mm_unlinked *counts, struct err *err) MMR_CHECKED;
+/* Several at once, of one kind: a look at the paths of all rows, and one at the disk, for all of them.  Each reads as it does alone. */
+struct mm_unlink_item { struct mm_journal *j; struct mm_unlinked counts; };
+/* Asks the database about all of them, in a transaction of its own; then unlinks; when that is durable each journal has only what stays for the next
+ * time, or is removed, in their order.  The attachment folder must be known unless no entry has a path.  Counts also what was done before an error. */
+int mm_unlink(struct mm *mm, struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask, struct err *err) MMR_CHECKED;
 
 #endif

@@ -119,9 +119,12 @@ struct purge_swept {
 					      bundle they have stayed, once this one is committed */
 };
 int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *options, struct err *err) MMR_CHECKED;
-/* Unlinks what the journal names and whose fileinfo row is gone and path unused.  The journal keeps what may still go, else it is removed.
- * The journal stands for the receipt: only purge_receipt writes one. No journal: 0. */
-int purge_unlink(struct mm *mm, const struct purge_options *options, struct purge_counts *counts, struct err *err) MMR_CHECKED;
+/* Unlinks what the journals name and whose fileinfo row is gone and path unused.  A journal keeps what may still go, else it is removed.
+ * Journals stand for the receipt: only purge_receipt writes one.  One that is not there has nothing to do.
+ * As many of them, from the first on, as memory bears are done at once; *ret_n: how many, none only with
+ * an error.  counts of these are added to, whatever comes. */
+struct purge_journal { const char *name; struct purge_counts *counts; };
+int purge_unlink(struct mm *mm, int journal_dirfd, const struct purge_journal *journal, size_t n, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
 int purge_unlink_named(struct mm *mm, const struct purge_options *options, bool *ret, struct err *err) MMR_CHECKED;
 

@@ -288,6 +288,102 @@ class Crashes(Left):
         self.crash("UNLINK_AFTER_CLOSE:1")
 
 
+class Several(Left):
+    """Journals that are carried out at once: each comes to what it comes to alone."""
+
+    def name(self, n):
+        return os.path.join(os.path.dirname(self.journal), f"unlink-20200101T000000Z-{n + 1:08x}-1.jsonl")
+
+    def write_each(self, lists):
+        for n, lines in enumerate(lists):
+            self.write(lines)
+            os.rename(self.journal, self.name(n))
+
+    def there(self):
+        return [n for n in range(100) if os.path.exists(self.name(n))]
+
+    def lines_of(self, n):
+        """What the ledger has of one."""
+        name = os.path.basename(self.name(n))
+        return [(e["blobs_unlinked"], e["blobs_shared"], e["blobs_failed"]) for e in lib.ledger(self.bench.copy.archive) if e["type"] == "unlinked" and e["bundle"] == name]
+
+    def blobs(self, *numbers):
+        found = [self.blob(n) for n in numbers]
+        return [path for path, _ in found], [line for _, line in found]
+
+    def exist(self, paths):
+        return [os.path.exists(self.full(path)) for path in paths]
+
+    def test_each_as_alone(self):
+        """A row that two journals name, a path that a row uses, one that stays: counted and kept by the journal that has it."""
+        (one, two, three), lines = self.blobs(60, 61, 62)
+        _, used = self.rows()[0]
+        stays, its = self.blob(63)
+        os.unlink(self.full(stays))
+        os.mkdir(self.full(stays))
+        self.write_each([[dict(lines[0], ino=1), lines[1]], [lines[0], {"id": self.ident(64), "path": used, **self.identity(used)}], [its, lines[2]], []])
+        self.bench.run(code=3)
+        self.assertEqual(self.exist([one, two, three, used, stays]), [False, False, False, True, True])  # to the first journal it is another file
+        self.assertEqual([self.lines_of(n) for n in range(4)], [[(1, 0, 1)], [(1, 1, 0)], [(1, 0, 1)], [(0, 0, 0)]])
+        self.assertEqual(self.there(), [2])
+        with open(self.name(2), encoding="utf-8") as f:
+            self.assertEqual([json.loads(line) for line in f], [self.head(), its])
+
+    def test_many(self):
+        """More than are carried out at once, in number and in lines."""
+        paths, lines = self.blobs(*range(100, 170))
+        long = [{"id": f"{n:026}", "path": f"{n:026}/gone"} for n in range(21_000)]
+        self.write_each([long, *([line] for line in lines)])
+        self.bench.run(code=(0, 3))
+        self.assertEqual((self.there(), any(self.exist(paths))), ([], False))
+        self.assertEqual([self.lines_of(n) for n in range(71)], [[(0, 0, 0)]] + 70 * [[(1, 0, 0)]])
+        self.bench.done(exact=False)
+
+    def test_scans(self):
+        """However many they are, the paths of all rows are looked at as often as for one."""
+        self.bench.run(code=self.bench.want.code)
+        seen = []
+        for first, n in ((200, 1), (210, 20)):
+            _, lines = self.blobs(*range(first, first + n))
+            self.write_each([[line] for line in lines])
+            before = self.scans()
+            self.bench.run(code=0)
+            self.assertEqual(self.there(), [])
+            seen.append(self.scans() - before)
+        self.assertGreater(seen[0], 0)
+        self.assertEqual(seen[0], seen[1])
+
+    def scans(self):
+        time.sleep(0.1)  # a backend tells as it ends
+        return int(self.bench.sql("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'fileinfo'"))
+
+    def test_damaged(self):
+        """Those before a damaged one are carried out, and counted; it and those behind it wait until somebody has looked."""
+        paths, lines = self.blobs(70, 71, 72)
+        self.write_each([[lines[0]], [lines[1], "{"], [lines[2]]])
+        self.bench.says(self.bench.run(code=15), "damaged line", "line 3 of ledger/" + os.path.basename(self.name(1)))
+        self.assertEqual((self.exist(paths), self.there(), self.lines_of(0)), ([False, True, True], [1, 2], [(1, 0, 0)]))
+        self.write_each([[], [lines[1]]])
+        self.bench.run(code=(0, 3))
+        self.assertEqual((self.exist(paths), self.there()), ([False] * 3, []))
+        self.bench.done(exact=False)
+
+    def test_killed(self):
+        """Nothing is taken off a journal before all that they name is gone, and what is left of them the next run finds gone."""
+        for at, (fault, gone, left) in enumerate((("UNLINK_BEFORE:kill:2", 1, 3), ("UNLINK_AFTER:kill:2", 2, 3), ("UNLINK_BEFORE_CLOSE:kill:1", 3, 3),
+                                                  ("UNLINK_BEFORE_CLOSE:kill:2", 3, 2), ("UNLINK_AFTER_CLOSE:kill:3", 3, 0))):
+            with self.subTest(fault=fault):
+                paths, lines = self.blobs(*range(300 + 10 * at, 303 + 10 * at))
+                self.write_each([[line] for line in lines])
+                self.assertEqual(lib.finish(self.bench.start(fault)).code, -signal.SIGKILL)
+                self.assertEqual((self.exist(paths).count(False), len(self.there())), (gone, left))
+                for n in self.there():
+                    os.utime(self.name(n), (0, 0))
+                self.bench.run(code=(0, 3))
+                self.assertEqual((any(self.exist(paths)), self.there()), (False, []))
+        self.bench.done(exact=False)
+
+
 class Long(Left):
     def test_memory(self):
         """However long it is: memory stays as it is, and the few lines that are orders among the many are carried out."""
