@@ -27,6 +27,43 @@ void *mem_check(void *p)
 	return p;
 }
 
+enum { BLOCK_BYTES = 64 << 10, CRUMB_BYTES = 4 << 10 /* what is larger has a block of its own */ };
+
+static void *take(struct mem_crumbs *c, size_t bytes)
+{
+	char *p;
+
+	if (bytes > CRUMB_BYTES)
+		return mem_array(c->ctx, char, bytes);
+	if (bytes > c->left) {
+		c->at = mem_array(c->ctx, char, BLOCK_BYTES);
+		c->left = BLOCK_BYTES;
+	}
+	p = c->at;
+	c->at += bytes;
+	c->left -= bytes;
+	return p;
+}
+
+void *mem_crumb(struct mem_crumbs *c, size_t bytes)
+{
+	size_t odd = (uintptr_t)c->at % sizeof(uint64_t), skip = odd ? sizeof(uint64_t) - odd : 0;
+
+	skip = skip < c->left ? skip : c->left;
+	c->at += skip;
+	c->left -= skip;
+	return take(c, bytes);
+}
+
+char *mem_crumb_text(struct mem_crumbs *c, const char *text, size_t len)
+{
+	char *p = take(c, len + 1);
+
+	if (len)
+		memcpy(p, text, len);
+	return p;
+}
+
 void mem_free_p(void *pp)
 {
 	void *p = *(void **)pp;

@@ -130,14 +130,14 @@ static void list_scopes(struct cli_list *l, const void *payload)
 		const struct plan_scope *s = &plan->scope[i];
 
 		cli_list_open(l, NULL);
-		cli_list_text(l, "channel_id", s->mm.channel_id);
-		cli_list_text(l, "channel", s->mm.channel_name);
-		cli_list_text(l, "team", s->mm.team_name);
+		cli_list_text(l, "channel_id", s->mm->channel_id);
+		cli_list_text(l, "channel", s->mm->channel_name);
+		cli_list_text(l, "team", s->mm->team_name);
 		cli_list_text(l, "rule", s->rule ? s->rule->name : NULL);
 		list_amounts(l, "due", &s->due_threads, s->due_posts, s->due_bytes);
 		list_amounts(l, "size", NULL, s->size_posts, s->size_bytes);
 		cli_list_bool(l, "limit_unreached", s->limit_unreached);
-		list_reasons(l, s->reason);
+		list_reasons(l, plan_scope_reasons(s));
 		cli_list_close(l);
 	}
 }
@@ -219,21 +219,21 @@ static int by_due(const void *a, const void *b)
 
 	if ((*x)->due_posts != (*y)->due_posts)
 		return (*x)->due_posts < (*y)->due_posts ? 1 : -1;
-	return strcmp((*x)->mm.channel_id, (*y)->mm.channel_id);
+	return strcmp((*x)->mm->channel_id, (*y)->mm->channel_id);
 }
 
 static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s)
 {
-	bool team = s->mm.team_name && *s->mm.team_name;
+	bool team = s->mm->team_name && *s->mm->team_name;
 
 	cli_table_row(t);
-	cli_table_text(t, team ? mem_printf(ctx, "%s/%s", s->mm.team_name, s->mm.channel_name) : s->mm.channel_name);
+	cli_table_text(t, team ? mem_printf(ctx, "%s/%s", s->mm->team_name, s->mm->channel_name) : s->mm->channel_name);
 	cli_table_text(t, s->rule ? s->rule->name : "-");
 	cli_table_int(t, s->due_threads);
 	cli_table_int(t, s->due_posts);
 	cli_table_bytes(t, s->due_bytes);
-	cli_table_text(t, cli_reasons_text(ctx, s->reason, PLAN_DUE));
-	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, s->reason, PLAN_KEEP),
+	cli_table_text(t, cli_reasons_text(ctx, plan_scope_reasons(s), PLAN_DUE));
+	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, plan_scope_reasons(s), PLAN_KEEP),
 				     s->limit_unreached ? " (still over its limit)" : ""));
 }
 

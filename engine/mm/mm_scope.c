@@ -13,6 +13,7 @@ struct scopes {
 	struct mm_scope *item;
 	size_t n, room;
 	void *ctx;
+	struct mem_crumbs names; /* a server has very many channels: one for each two people who have talked */
 };
 
 static void set_id(mm_id ret, const struct db_row *row, int col)
@@ -23,21 +24,22 @@ static void set_id(mm_id ret, const struct db_row *row, int col)
 	ret[len] = '\0';
 }
 
-/* The four names of a channel in one piece of memory: a server has thousands of them. */
-static void set_names(struct mm_scope *c, void *ctx, const struct db_row *row)
+static bool is_text(const char *known, const struct db_row *row, int col)
 {
+	return strlen(known) == row->len[col] && memcmp(known, row->value[col], row->len[col]) == 0;
+}
+
+/* Names of the team stand there once where channels of one team follow each other, an empty text always. */
+static void set_names(struct scopes *s, struct mm_scope *c, const struct db_row *row)
+{
+	static char empty[] = "";
 	char **to[] = {&c->channel_name, &c->channel_display, &c->team_name, &c->team_display};
-	size_t bytes = 0;
-	char *at;
+	char *last[] = {empty, empty, s->n > 1 ? c[-1].team_name : empty, s->n > 1 ? c[-1].team_display : empty};
 
 	for (size_t i = 0; i < ARRAY_LEN(to); i++)
-		bytes += row->len[2 + i] + 1;
-	at = mem_array(ctx, char, bytes);
-	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
-		memcpy(at, row->value[2 + i], row->len[2 + i] + 1);
-		*to[i] = at;
-		at += row->len[2 + i] + 1;
-	}
+		*to[i] = row->len[2 + i] == 0              ? empty
+			 : is_text(last[i], row, 2 + (int)i) ? last[i]
+							     : mem_crumb_text(&s->names, row->value[2 + i], row->len[2 + i]);
 }
 
 static int add_scope(void *payload, const struct db_row *row, struct err *err)
@@ -47,7 +49,7 @@ static int add_scope(void *payload, const struct db_row *row, struct err *err)
 
 	(void)err;
 	if (s->n == s->room) {
-		s->room = s->room ? s->room * 2 : 256;
+		s->room += s->room / 4 + 256; /* not twice: a plan keeps them */
 		s->item = mem_grow(s->ctx, s->item, struct mm_scope, s->room);
 	}
 	c = &s->item[s->n++];
@@ -56,7 +58,7 @@ static int add_scope(void *payload, const struct db_row *row, struct err *err)
 		.channel_archived = row->value[7][0] == 't',
 		.team_archived = row->value[8][0] == 't',
 	};
-	set_names(c, s->item, row);
+	set_names(s, c, row);
 	set_id(c->channel_id, row, 0);
 	set_id(c->team_id, row, 1);
 	return 0;
@@ -69,7 +71,7 @@ static int by_channel_id(const void *a, const void *b)
 
 int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, struct err *err)
 {
-	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, 256), .room = 256};
+	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, 256), .room = 256, .names = {ctx}};
 	int r = db_stream(mm->db, &sql_scope_channels, 0, NULL, add_scope, &s, err);
 
 	if (r < 0) {
@@ -85,7 +87,7 @@ int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, st
 /* Prepared: for every batch, and planned as the deletes are (see mm_recheck.c). */
 int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n, struct err *err)
 {
-	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, n + 1), .room = n + 1};
+	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, n + 1), .room = n + 1, .names = {ctx}};
 	const char *value[COLUMNS], *param;
 	size_t len[COLUMNS];
 	struct db_array ids;

@@ -1,6 +1,7 @@
 /*
  * mm_size.c - how much channels hold, for limits and guards.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "mm_sql.h"
@@ -126,13 +127,24 @@ int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids,
 
 /* ---- posts per channel, half of the channels by each of two sessions ---- */
 
-struct count { void *ctx; struct mm *mm; const char *ids; struct db_result *res; };
+struct count { struct mm *mm; const char *ids; struct mm_size *size; size_t n, room; };
+
+static int on_count(void *payload, const struct db_row *row, struct err *err)
+{
+	struct count *c = payload;
+
+	if (c->n == c->room)
+		return err_set(err, ERR_INTERNAL, "size_posts gave more rows than channels");
+	snprintf(c->size[c->n].channel_id, sizeof c->size->channel_id, "%s", row->value[0]);
+	c->size[c->n++].posts = strtoull(row->value[1], NULL, 10);
+	return 0;
+}
 
 static int count_posts(void *payload, struct err *err)
 {
 	struct count *c = payload;
 
-	return db_query(c->ctx, c->mm->db, &sql_size_posts, DB_ANY, 1, &c->ids, &c->res, err);
+	return db_stream(c->mm->db, &sql_size_posts, 1, &c->ids, on_count, c, err);
 }
 
 static const char *every_other(void *ctx, const char *const *ids, size_t n, size_t from)
@@ -145,34 +157,26 @@ static const char *every_other(void *ctx, const char *const *ids, size_t n, size
 	return db_array_text(&a);
 }
 
-static size_t take_counts(const struct count *c, struct mm_size *size)
-{
-	int64_t n = c->res ? db_rows(c->res) : 0;
-
-	for (int64_t i = 0; i < n; i++) {
-		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(c->res, i, 0));
-		size[i].posts = (uint64_t)db_i64(c->res, i, 1);
-	}
-	return (size_t)n;
-}
-
 static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n,
 		      struct err *err)
 {
-	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes"), *other = mem_context(NULL, "mm_sizes beside");
-	struct count here = {.ctx = tmp, .mm = mm}, beside = {.ctx = other};
+	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
+	struct count here = {.mm = mm}, beside = {.mm = NULL};
 	int r = mm_twin(mm, &beside.mm, err);
 
 	if (r < 0)
 		return r;
+	*ret = here.size = mem_array(ctx, struct mm_size, n + 1);
+	here.room = beside.mm ? (n + 1) / 2 : n;
+	beside.size = here.size + here.room;
+	beside.room = n - here.room;
 	here.ids = beside.mm ? every_other(tmp, channel_ids, n, 0) : id_array(tmp, channel_ids, n);
 	beside.ids = every_other(tmp, channel_ids, n, 1);
 	r = beside.mm ? mm_both(count_posts, &here, &beside, err) : count_posts(&here, err);
 	if (r < 0)
 		return r;
-	*ret = mem_array(ctx, struct mm_size, n + 1);
-	*ret_n = take_counts(&here, *ret);
-	*ret_n += take_counts(&beside, *ret + *ret_n);
+	memmove(here.size + here.n, beside.size, beside.n * sizeof *here.size);
+	*ret_n = here.n + beside.n;
 	return 0;
 }
 

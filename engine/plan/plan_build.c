@@ -5,9 +5,31 @@
 
 #include "plan_internal.h"
 
-static struct plan *new_plan(void *ctx, const struct policy *policy, const struct mm *mm)
+const uint64_t *plan_scope_reasons(const struct plan_scope *s)
+{
+	static const uint64_t none[PLAN_REASONS];
+
+	return s->reason ? s->reason : none;
+}
+
+uint64_t *plan_scope_count(struct plan *plan, struct plan_scope *s)
+{
+	if (!s->reason)
+		s->reason = mem_crumb(&plan->crumbs, PLAN_REASONS * sizeof *s->reason);
+	return s->reason;
+}
+
+struct plan *plan_new(void *ctx)
 {
 	struct plan *plan = mem_new(ctx, struct plan);
+
+	plan->crumbs.ctx = plan;
+	return plan;
+}
+
+static struct plan *new_plan(void *ctx, const struct policy *policy, const struct mm *mm)
+{
+	struct plan *plan = plan_new(ctx);
 
 	plan->policy_digest = policy->digest;
 	plan->taken_ms = mm->now_ms;

@@ -115,7 +115,7 @@ static int explain_deleted(struct plan_explain *x, const struct mm_protect_query
 
 static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct held *held, struct err *err)
 {
-	const struct plan_scope scope = {.mm = x->scope, .rule = x->rule};
+	const struct plan_scope scope = {.mm = &x->scope, .rule = x->rule};
 	struct mm_protect_query *q;
 	int r = plan_protect(x, policy, x->rule, mm, &scope, 1, NULL, &q, err);
 

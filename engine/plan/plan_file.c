@@ -94,23 +94,23 @@ static void rule_line(struct buf *b, const struct plan_rule *r)
 
 static void scope_line(struct buf *b, const struct plan_scope *s)
 {
-	char type[2] = {s->mm.type, '\0'};
+	char type[2] = {s->mm->type, '\0'};
 
 	buf_puts(b, "{\"k\":\"scope\"");
-	put_text(b, "channel", s->mm.channel_id);
-	put_text(b, "channel_name", s->mm.channel_name);
-	put_text(b, "channel_display", s->mm.channel_display);
-	put_text(b, "team", s->mm.team_id);
-	put_text(b, "team_name", s->mm.team_name);
-	put_text(b, "team_display", s->mm.team_display);
+	put_text(b, "channel", s->mm->channel_id);
+	put_text(b, "channel_name", s->mm->channel_name);
+	put_text(b, "channel_display", s->mm->channel_display);
+	put_text(b, "team", s->mm->team_id);
+	put_text(b, "team_name", s->mm->team_name);
+	put_text(b, "team_display", s->mm->team_display);
 	put_text(b, "type", type);
-	put_int(b, "archived", (s->mm.channel_archived ? 1 : 0) + (s->mm.team_archived ? 2 : 0));
+	put_int(b, "archived", (s->mm->channel_archived ? 1 : 0) + (s->mm->team_archived ? 2 : 0));
 	put_text(b, "rule", s->rule ? s->rule->name : "");
 	put_due(b, s->due_threads, s->due_posts, s->due_bytes);
 	put_int(b, "size_posts", (int64_t)s->size_posts);
 	put_int(b, "size_bytes", (int64_t)s->size_bytes);
 	put_int(b, "limit_unreached", s->limit_unreached);
-	put_reasons(b, s->reason);
+	put_reasons(b, plan_scope_reasons(s));
 	buf_byte(b, '}');
 }
 

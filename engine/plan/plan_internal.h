@@ -15,6 +15,15 @@ enum {
 /* Adds to plan->warning; the same text only once. */
 void plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
 
+struct plan *plan_new(void *ctx); /* empty */
+/* A list of scopes grows by so many: a quarter, where the double would be memory that nobody needs. */
+static inline size_t plan_scope_room(size_t room)
+{
+	return room + room / 4 + 64;
+}
+/* The scope's numbers by reason, to count. */
+uint64_t *plan_scope_count(struct plan *plan, struct plan_scope *s);
+
 /* ---- plan_resolve.c ---- */
 /* Channels with their winning rules into plan->scope, restricted by the options; *ret_all: nothing was left out. */
 int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,

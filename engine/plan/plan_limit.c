@@ -18,7 +18,7 @@ struct unit {
 	struct plan_limits left;
 	int64_t done_ms, before_ms;    /* threads below done_ms are decided; this round lists those below before_ms */
 	uint64_t want_posts;           /* how many posts to reach back for */
-	uint64_t kept[PLAN_REASONS];
+	uint64_t *kept;                /* by reason, PLAN_REASONS of them; NULL: none */
 };
 
 struct item {                          /* one listed thread */
@@ -38,6 +38,7 @@ struct limit {
 	struct by_id *index;           /* of the pass's channels, by id */
 	uint32_t *listed;              /* this round's channels: index into pass->channel */
 	struct spool *spool;
+	struct mem_crumbs crumbs;
 };
 
 static bool is_over(const struct limit *l, const struct unit *u)
@@ -64,8 +65,8 @@ static void make_units(void *ctx, struct limit *l)
 	l->file_bytes = mem_array(ctx, uint64_t, pass->n + 1);
 	l->listed = mem_array(ctx, uint32_t, pass->n + 1);
 	for (size_t i = 0; i < pass->n; i++) {
-		const char *team = scope_of(l, i)->mm.team_id;
-		bool joins = i > 0 && l->rule->per == PER_TEAM && team[0] && strcmp(team, scope_of(l, i - 1)->mm.team_id) == 0;
+		const char *team = scope_of(l, i)->mm->team_id;
+		bool joins = i > 0 && l->rule->per == PER_TEAM && team[0] && strcmp(team, scope_of(l, i - 1)->mm->team_id) == 0;
 
 		if (!joins)
 			l->unit[l->n_units++] = (struct unit){.first = (uint32_t)i, .done_ms = INT64_MIN};
@@ -216,17 +217,27 @@ static int64_t common_reach(struct reach *reach, size_t n)
 	return INT64_MAX;
 }
 
+static size_t channels_of(const struct limit *l, const bool *over)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_units; i++)
+		n += over[i] ? l->unit[i].n : 0;
+	return n;
+}
+
 /* Sets before_ms of the units that are over: posts asked for are shared among a unit's channels by their size. */
 static int reach_back(void *ctx, struct limit *l, const bool *over, struct err *err)
 {
 	const struct plan_pass *pass = l->pass;
-	const char **id = mem_array(ctx, const char *, pass->n + 1);
-	uint64_t *posts = mem_array(ctx, uint64_t, pass->n + 1);
-	int64_t *ms = mem_array(ctx, int64_t, pass->n + 1);
-	struct reach *reach = mem_array(ctx, struct reach, pass->n + 1);
-	size_t n = 0, at = 0;
+	size_t n = channels_of(l, over), at = 0;
+	const char **id = mem_array(ctx, const char *, n + 1);
+	uint64_t *posts = mem_array(ctx, uint64_t, n + 1);
+	int64_t *ms = mem_array(ctx, int64_t, n + 1);
+	struct reach *reach = mem_array(ctx, struct reach, n + 1);
 	int r;
 
+	n = 0;
 	for (size_t i = 0; i < pass->n; i++) {
 		const struct unit *u = &l->unit[l->unit_of[i]];
 
@@ -287,12 +298,21 @@ static int take_thread(void *payload, const struct mm_thread *t, struct err *err
 	return spool_add(l->spool, &item, err);
 }
 
+static size_t to_list(const struct limit *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_units; i++)
+		n += l->unit[i].before_ms > l->unit[i].done_ms ? l->unit[i].n : 0;
+	return n;
+}
+
 static int list(void *ctx, struct limit *l, struct err *err)
 {
 	const struct plan_pass *pass = l->pass;
-	const char **id = mem_array(ctx, const char *, pass->n + 1);
-	int64_t *before = mem_array(ctx, int64_t, pass->n + 1);
-	size_t n = 0;
+	size_t n = 0, all = to_list(l);
+	const char **id = mem_array(ctx, const char *, all + 1);
+	int64_t *before = mem_array(ctx, int64_t, all + 1);
 	struct mm_thread_query q = {.channel_ids = id, .before = before, .order = plan_order(l->rule->from), .protect = pass->protect,
 				    .with_bytes = pass->with_bytes};
 
@@ -340,6 +360,8 @@ static int decide(struct limit *l, const struct item *item, struct err *err)
 		u->left.posts_left = minus(u->left.posts_left, item->t.posts);
 		u->left.bytes_left = minus(u->left.bytes_left, item->t.bytes);
 	} else {
+		if (!u->kept)
+			u->kept = mem_crumb(&l->crumbs, PLAN_REASONS * sizeof *u->kept);
 		u->kept[reason]++;
 	}
 	return plan_book(l->pass, &item->t, l->pass->scope[item->channel], v, reason, err);
@@ -366,7 +388,7 @@ static int round_run(void *ctx, struct limit *l, struct err *err)
 
 static const char *unit_name(void *ctx, const struct limit *l, const struct unit *u)
 {
-	const struct mm_scope *s = &scope_of(l, u->first)->mm;
+	const struct mm_scope *s = scope_of(l, u->first)->mm;
 
 	if (u->n > 1 || (l->rule->per == PER_TEAM && s->team_id[0]))
 		return mem_printf(ctx, "team %s", s->team_name);
@@ -380,7 +402,7 @@ static void warn_unreached(struct limit *l, const struct unit *u)
 	uint64_t left = by_posts ? u->left.posts_left : u->left.bytes_left, limit = by_posts ? l->rule->limit_posts : l->rule->limit_bytes;
 	char *why = mem_strdup(ctx, "");
 
-	for (unsigned i = 0; i < PLAN_REASONS; i++)
+	for (unsigned i = 0; i < PLAN_REASONS && u->kept; i++)
 		if (u->kept[i])
 			why = mem_printf(ctx, "%s%s%llu thread%s kept (%s)", why, *why ? ", " : "", (unsigned long long)u->kept[i],
 					 u->kept[i] == 1 ? "" : "s", plan_reason_name((enum plan_reason)i));
@@ -393,7 +415,7 @@ static void warn_unreached(struct limit *l, const struct unit *u)
 
 int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err)
 {
-	struct limit l = {.pass = pass, .rule = pass->rule->rule};
+	struct limit l = {.pass = pass, .rule = pass->rule->rule, .crumbs = {ctx}};
 	int r;
 
 	make_units(ctx, &l);

@@ -41,13 +41,17 @@ static int users(void *ctx, struct mm *mm, const struct policy_list *names, cons
 
 static void hold_channels(void *ctx, const struct policy_hold *h, const struct plan_scope *scopes, size_t n, struct mm_hold_query *to)
 {
-	const char **p = mem_array(ctx, const char *, n + 1);
+	const char **p = NULL;
+	size_t room = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct policy_scope s = plan_policy_scope(&scopes[i].mm);
+		struct policy_scope s = plan_policy_scope(scopes[i].mm);
 
-		if (policy_hold_covers(h, &s))
-			p[to->n_channels++] = scopes[i].mm.channel_id;
+		if (!policy_hold_covers(h, &s))
+			continue;
+		if (to->n_channels == room)
+			p = mem_grow(ctx, p, const char *, room = plan_scope_room(room));
+		p[to->n_channels++] = scopes[i].mm->channel_id;
 	}
 	to->channel_ids = p;
 }

@@ -111,7 +111,7 @@ static bool copy_text(struct reader *r, const struct fields *f, const char *key,
 	const char *v = get_text(r, f, key);
 
 	if (v)
-		*ret = mem_strdup(r->plan, v);
+		*ret = mem_crumb_text(&r->plan->crumbs, v, strlen(v));
 	return v != NULL;
 }
 
@@ -229,15 +229,28 @@ static bool read_scope_names(struct reader *r, const struct fields *f, struct mm
 	       copy_text(r, f, "team_name", &to->team_name) && copy_text(r, f, "team_display", &to->team_display);
 }
 
+static bool get_scope_reasons(struct plan *plan, const struct fields *f, struct plan_scope *to)
+{
+	uint64_t reason[PLAN_REASONS] = {0};
+
+	if (!get_reasons(f, reason))
+		return false;
+	for (int i = 0; i < PLAN_REASONS; i++)
+		if (reason[i])
+			plan_scope_count(plan, to)[i] = reason[i];
+	return true;
+}
+
 static bool read_scope(struct reader *r, const struct fields *f)
 {
 	struct plan *p = r->plan;
 	struct plan_scope *to;
+	struct mm_scope *mm;
 	const char *rule = get_text(r, f, "rule");
 	int64_t unreached;
 
 	if (p->n_scopes == r->scope_room) {
-		r->scope_room = r->scope_room ? r->scope_room * 2 : 64;
+		r->scope_room = plan_scope_room(r->scope_room);
 		p->scope = mem_grow(p, p->scope, struct plan_scope, r->scope_room);
 	}
 	to = &p->scope[p->n_scopes++];
@@ -245,8 +258,10 @@ static bool read_scope(struct reader *r, const struct fields *f)
 	if (!rule || (*rule && !to->rule) || !get_int(f, "limit_unreached", &unreached))
 		return false;
 	to->limit_unreached = unreached != 0;
-	return read_scope_names(r, f, &to->mm) && get_due(f, &to->due_threads, &to->due_posts, &to->due_bytes) &&
-	       get_count(f, "size_posts", &to->size_posts) && get_count(f, "size_bytes", &to->size_bytes) && get_reasons(f, to->reason);
+	mm = mem_crumb(&p->crumbs, sizeof *mm);
+	to->mm = mm;
+	return read_scope_names(r, f, mm) && get_due(f, &to->due_threads, &to->due_posts, &to->due_bytes) &&
+	       get_count(f, "size_posts", &to->size_posts) && get_count(f, "size_bytes", &to->size_bytes) && get_scope_reasons(p, f, to);
 }
 
 /* A part is of what was deleted before a time; without that nobody knows which. */
@@ -280,7 +295,7 @@ static bool read_thread(struct reader *r, const struct fields *f, struct plan_th
 		return false;
 	p->due_posts += t->posts;
 	p->due_bytes += t->bytes;
-	return get_int_or(f, "part", 0, &part) && set_part(r, t, part) && strcmp(t->channel_id, p->scope[scope].mm.channel_id) == 0;
+	return get_int_or(f, "part", 0, &part) && set_part(r, t, part) && strcmp(t->channel_id, p->scope[scope].mm->channel_id) == 0;
 }
 
 static bool read_end(struct reader *r, const struct fields *f)
@@ -391,7 +406,7 @@ static int open_plan(const char *path, int *ret_fd, struct err *err)
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_read");
-	struct plan *plan = mem_new(ctx, struct plan);
+	struct plan *plan = plan_new(ctx);
 	struct reader r = {.path = path, .policy = policy, .plan = plan, .hash = hash_new(tmp)};
 	int fd auto_fd = -1;
 	int rc = open_plan(path, &fd, err);

@@ -203,7 +203,7 @@ static int check_one_channel(const struct plan *plan, const struct plan_options 
 	if (!o || !o->channel || plan->n_scopes < 2)
 		return 0;
 	for (size_t i = 0; i < plan->n_scopes && i < TOLD; i++)
-		teams = mem_printf(ctx, "%s%s%s", teams, i ? ", " : "", plan->scope[i].mm.team_name);
+		teams = mem_printf(ctx, "%s%s%s", teams, i ? ", " : "", plan->scope[i].mm->team_name);
 	(void)err_set(err, ERR_USAGE, "a channel \"%s\" is in %zu teams: %s%s", o->channel, plan->n_scopes, teams, plan->n_scopes > TOLD ? ", ..." : "");
 	return err_hint(err, "Write team/channel, or the channel's id.");
 }
@@ -218,10 +218,10 @@ static int add_scope(struct plan *plan, const struct policy *policy, const struc
 	if (r < 0 || !is_asked_for(options, s, rule))
 		return r;
 	if (plan->n_scopes == *room) {
-		*room = *room ? *room * 2 : 64;
+		*room = plan_scope_room(*room);
 		plan->scope = mem_grow(plan, plan->scope, struct plan_scope, *room);
 	}
-	plan->scope[plan->n_scopes++] = (struct plan_scope){.mm = *s, .rule = rule};
+	plan->scope[plan->n_scopes++] = (struct plan_scope){.mm = s, .rule = rule};
 	if (rule)
 		plan->rule[rule - policy->rule].scopes++;
 	return 0;
@@ -248,7 +248,7 @@ static int take_scopes(struct plan *plan, const struct policy *policy, const str
 int plan_check_options(const struct policy *policy, struct mm *mm, const struct plan_options *options, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "restriction");
-	struct plan *plan = mem_new(ctx, struct plan);
+	struct plan *plan = plan_new(ctx);
 	struct mm_scope *all;
 	size_t n;
 	int r;
@@ -273,8 +273,8 @@ static int compare_scopes(const void *a, const void *b)
 
 	if (x->rule != y->rule)
 		return !x->rule ? 1 : !y->rule ? -1 : x->rule < y->rule ? -1 : 1;
-	c = strcmp(x->mm.team_id, y->mm.team_id);
-	return c ? c : strcmp(x->mm.channel_id, y->mm.channel_id);
+	c = strcmp(x->mm->team_id, y->mm->team_id);
+	return c ? c : strcmp(x->mm->channel_id, y->mm->channel_id);
 }
 
 int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,

@@ -22,7 +22,7 @@ int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t s
 	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes,
 				  .scope = scope, .reason = DUE_DELETED, .part = part};
 
-	pass->plan->scope[scope].reason[DUE_DELETED]++;
+	plan_scope_count(pass->plan, &pass->plan->scope[scope])[DUE_DELETED]++;
 	pass->rule->reason[DUE_DELETED]++;
 	pass->rule->due_parts += part;
 	return book(pass, t, &due, err);
@@ -36,7 +36,7 @@ int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope,
 				  .reason = (uint8_t)reason};
 	int rc;
 
-	s->reason[reason]++;
+	plan_scope_count(pass->plan, s)[reason]++;
 	pass->rule->reason[reason]++;
 	if (reason == KEPT_HOLD && t->hold >= 0)
 		pass->rule->held[t->hold]++;
@@ -81,7 +81,7 @@ static void collect_channels(void *ctx, struct plan_pass *pass)
 	pass->channel = mem_array(ctx, const char *, plan->n_scopes + 1);
 	for (size_t i = 0; i < plan->n_scopes; i++)
 		if (plan->scope[i].rule == pass->rule->rule) {
-			pass->channel[pass->n] = plan->scope[i].mm.channel_id;
+			pass->channel[pass->n] = plan->scope[i].mm->channel_id;
 			pass->scope[pass->n++] = (uint32_t)i;
 		}
 }

@@ -85,7 +85,7 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 		}
 		d.rule = (int32_t)(scope->rule - run->policy->rule);
 		d.expiry_month = expiry_of(plan, scope->rule, &d.t);
-		memcpy(d.team, scope->mm.team_id, sizeof d.team);
+		memcpy(d.team, scope->mm->team_id, sizeof d.team);
 		if ((rc = spool_add(s, &d, err)) < 0)
 			return rc;
 	}

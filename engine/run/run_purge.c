@@ -103,7 +103,7 @@ static int find_scopes(struct run *run, void *ctx, const struct plan_scope **ret
 		return rc;
 	scope = mem_array(ctx, struct plan_scope, *ret_n + 1);
 	for (size_t i = 0; i < *ret_n; i++)
-		scope[i].mm = found[i];
+		scope[i].mm = &found[i];
 	*ret = scope;
 	return 0;
 }

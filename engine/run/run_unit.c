@@ -64,7 +64,7 @@ int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, s
 	*u = (struct unit){.sitting = s, .first = *first, .begin = thread, .from_hint = purge_hints_count(s->hints)};
 	u->ctx = mem_context(s->ctx, "unit");
 	u->rule = &run->policy->rule[first->rule];
-	u->scope = &run->plan->scope[first->t.scope].mm;
+	u->scope = run->plan->scope[first->t.scope].mm;
 	u->users = run_ids_new(u->ctx);
 	u->channels = run_ids_new(u->ctx);
 	u->teams = run_ids_new(u->ctx);

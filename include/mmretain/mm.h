@@ -136,11 +136,11 @@ void mm_snapshot_end(struct mm *mm); /* rolls back; frees the second session */
 
 struct mm_scope {
 	mm_id channel_id, team_id;         /* team_id "" for direct and group */
-	char *channel_name, *channel_display, *team_name, *team_display;
+	char *channel_name, *channel_display, *team_name, *team_display; /* nobody frees one alone */
 	char type;                         /* 'O' 'P' 'D' 'G', '?' for anything else */
 	bool channel_archived, team_archived;
 };
-/* All channels, sorted by channel id (C collation). */
+/* All channels, sorted by channel id (C collation).  Names live as long as ctx, also without the list. */
 int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* As they are now, in no order; for use inside a transaction. One that is gone is not among them. */
 int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n, struct err *err) MMR_CHECKED;

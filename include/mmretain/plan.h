@@ -39,13 +39,14 @@ struct plan_thread {          /* one due thread; fixed size, lives in a spool */
 };
 
 struct plan_scope {
-	struct mm_scope mm;
+	const struct mm_scope *mm;        /* belongs to the plan, or to whoever made the scope */
 	const struct policy_rule *rule;   /* winner, or NULL */
 	uint64_t due_threads, due_posts, due_bytes;
 	uint64_t size_posts, size_bytes;  /* now, where a limit asked */
 	bool limit_unreached;             /* protections keep it above the limit */
-	uint64_t reason[PLAN_REASONS];
+	uint64_t *reason;                 /* threads by reason, PLAN_REASONS of them; NULL: none at all, as in most of very many channels */
 };
+const uint64_t *plan_scope_reasons(const struct plan_scope *s); /* PLAN_REASONS numbers, never NULL */
 
 struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uint64_t scopes, due_threads, due_posts, due_bytes;
 		   uint64_t due_parts;   /* of due_threads: only parts of threads that stay */
@@ -61,6 +62,7 @@ struct plan {
 	int64_t deleted_cut_ms;           /* of `deleted_posts`, exclusive; INT64_MIN: the policy has none */
 	char *system_identifier, *database;
 	struct plan_scope *scope; size_t n_scopes;
+	struct mem_crumbs crumbs;                 /* of the scopes: names of a plan file, reasons */
 	struct plan_rule *rule; size_t n_rules;   /* as in the policy */
 	struct mm_strays strays;
 	char **warning; size_t n_warnings;        /* a selector that matches nothing, a limit that cannot be reached ... */

@@ -741,6 +741,17 @@ def test_many_attachments(bench):
 
 
 @test
+def test_many_channels(bench):
+    """A server has a channel for each two people who have ever talked: they cost little memory, with an age or with a limit for each."""
+    bench.begin(ONE)
+    bench.sql("""INSERT INTO channels SELECT (jsonb_populate_record(NULL::channels, to_jsonb(c) || jsonb_build_object('id', lpad(i::text, 26, 'd'), 'type', 'D', 'teamid', '', 'displayname', '',
+      'name', lpad(i::text, 26, 'u') || '__' || lpad((i * 7)::text, 26, 'v')))).* FROM (SELECT * FROM channels LIMIT 1) c, generate_series(1, 100000) i; ANALYZE channels""")
+    night_within(bench, 80)
+    bench.policy([{"name": "all", "match": {}, "keep": "forever", "limit": {"per": "channel", "posts": 1000}, "files": "drop"}])
+    night_within(bench, 90)
+
+
+@test
 def test_long_thread(bench):
     """A thread of very many replies goes as a whole, and the program's memory does not grow with it."""
     bench.begin(ONE)

@@ -83,6 +83,7 @@ static const struct thread threads[] = {
 
 static struct plan *new_plan(struct policy *policy)
 {
+	static const struct mm_scope first = {.channel_id = "c", .team_id = "a"}, second = {.channel_id = "c", .team_id = "b"};
 	struct plan *plan = mem_new(ctx, struct plan);
 	struct err err = {0};
 
@@ -94,8 +95,7 @@ static struct plan *new_plan(struct policy *policy)
 	plan->n_scopes = 3;
 	plan->scope = mem_array(plan, struct plan_scope, 3);
 	for (size_t i = 0; i < 3; i++)
-		plan->scope[i] = (struct plan_scope){.rule = &policy->rule[i == 2], .mm = {.channel_id = "c", .team_id = "a"}};
-	plan->scope[1].mm.team_id[0] = 'b';
+		plan->scope[i] = (struct plan_scope){.rule = &policy->rule[i == 2], .mm = i == 1 ? &second : &first};
 	ck_assert_int_eq(spool_new(plan, sizeof(struct plan_thread), &plan->due, &err), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
 		struct plan_thread t = {.scope = threads[i].scope, .channel_id = "c", .root_create_ms = at(threads[i].root), .last_reply_ms = at(threads[i].last),
