@@ -19,7 +19,7 @@ uint64_t *plan_scope_count(struct plan *plan, struct plan_scope *s)
 	return s->reason;
 }
 
-struct plan *plan_new(void *ctx)
+struct plan *plan_empty(void *ctx)
 {
 	struct plan *plan = mem_new(ctx, struct plan);
 
@@ -27,9 +27,9 @@ struct plan *plan_new(void *ctx)
 	return plan;
 }
 
-static struct plan *new_plan(void *ctx, const struct policy *policy, const struct mm *mm)
+int plan_new(void *ctx, const struct policy *policy, const struct mm *mm, struct plan **ret, struct err *err)
 {
-	struct plan *plan = plan_new(ctx);
+	struct plan *plan = plan_empty(ctx);
 
 	plan->policy_digest = policy->digest;
 	plan->taken_ms = mm->now_ms;
@@ -43,7 +43,8 @@ static struct plan *new_plan(void *ctx, const struct policy *policy, const struc
 		plan->rule[i].held = mem_array(plan, uint64_t, policy->n_holds + 1);
 		plan_times(&policy->rule[i], plan->taken_ms, &plan->rule[i].cut_ms, &plan->rule[i].floor_ms);
 	}
-	return plan;
+	*ret = plan;
+	return spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
 }
 
 /* plan->scope is in order of rule, team, channel, so the index stands for all three. */
@@ -128,9 +129,9 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	       struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_build");
-	struct plan *plan = new_plan(ctx, policy, mm);
+	struct plan *plan;
 	bool alone = policy->throttle.export_pause_factor <= 0;
-	int r = spool_new(plan, sizeof(struct plan_thread), &plan->due, err);
+	int r = plan_new(ctx, policy, mm, &plan, err);
 
 	if (r == 0 && alone)
 		spool_sort_early(plan->due, compare);

@@ -6,7 +6,8 @@
 
 #include "plan_internal.h"
 
-struct held { const mm_id *root; size_t n; };
+/* The channels of the server, and what of a plan's options explain has. */
+struct world { const struct mm_scope *scope; size_t n; const struct plan_options *options; };
 
 static bool is_named(const struct mm_scope *s, const char *word)
 {
@@ -113,8 +114,19 @@ static int explain_deleted(struct plan_explain *x, const struct mm_protect_query
 	return x->deleted_cut_ms == INT64_MIN ? 0 : mm_deleted_one(mm, &q, x->root, on_deleted, x, err);
 }
 
-static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct held *held, struct err *err)
+/* As a plan decides; a limit beside, whose plan it takes. */
+static int decide(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w, struct err *err)
 {
+	x->reason = KEPT_YOUNG;
+	if (!x->rule)
+		return 0;
+	x->verdict = plan_decide(x->rule, &x->thread, x->thread.protections, x->cut_ms, x->floor_ms, NULL, &x->reason);
+	return x->rule->has_limit ? plan_explain_limit(x, policy, mm, w->scope, w->n, w->options, err) : 0;
+}
+
+static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w, struct err *err)
+{
+	const struct plan_options *o = w->options;
 	const struct plan_scope scope = {.mm = &x->scope, .rule = x->rule};
 	struct mm_protect_query *q;
 	int r = plan_protect(x, policy, x->rule, mm, &scope, 1, NULL, &q, err);
@@ -125,25 +137,25 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 		r = mm_thread_one(mm, q, x->root, &x->thread, &x->has_thread, err);
 	if (r < 0 || !x->has_thread)
 		return r;
-	x->thread.protections = plan_protections(&x->thread, held->root, held->n);
-	x->held = held->n && bsearch(x->root, held->root, held->n, sizeof(mm_id), mm_id_cmp);
+	x->thread.protections = plan_protections(&x->thread, o->held, o->n_held);
+	x->held = o->n_held && bsearch(x->root, o->held, o->n_held, sizeof(mm_id), mm_id_cmp);
 	x->age_key_ms = plan_age_key(x->rule ? x->rule->from : FROM_LAST_REPLY, &x->thread);
 	x->due_ms = due_ms(x);
 	if (x->thread.hold >= 0)
 		x->thread_hold = &policy->hold[x->thread.hold];
-	x->reason = KEPT_YOUNG;
-	if (x->rule)
-		x->verdict = plan_decide(x->rule, &x->thread, x->thread.protections, x->cut_ms, x->floor_ms, NULL, &x->reason);
+	r = decide(x, policy, mm, w, err);
+	if (r < 0 || x->verdict == PLAN_DUE) /* all of it goes */
+		return r;
 	return explain_deleted(x, q, mm, err);
 }
 
 static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
-		   const struct held *held, struct err *err)
+		   const struct plan_options *options, struct err *err)
 {
 	const struct mm_scope *scope = NULL;
 	struct mm_scope *all;
+	struct world w = {.options = options};
 	mm_id channel_id;
-	size_t n;
 	int r = 0;
 
 	if (post) {
@@ -154,23 +166,25 @@ static int explain(struct plan_explain *x, const struct policy *policy, struct m
 		channel = channel_id;
 	}
 	if (r == 0)
-		r = mm_scopes(x, mm, &all, &n, err);
-	if (r == 0)
-		r = find_scope(all, n, channel, &scope, err);
+		r = mm_scopes(x, mm, &all, &w.n, err);
+	if (r == 0) {
+		w.scope = all;
+		r = find_scope(all, w.n, channel, &scope, err);
+	}
 	if (r == 0)
 		r = explain_scope(x, policy, mm, scope, err);
-	return r == 0 && post ? explain_thread(x, policy, mm, held, err) : r;
+	return r == 0 && post ? explain_thread(x, policy, mm, &w, err) : r;
 }
 
 static int run(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
-	       const struct held *held, struct plan_explain **ret, struct err *err)
+	       const struct plan_options *options, struct plan_explain **ret, struct err *err)
 {
 	struct plan_explain *x = mem_new(ctx, struct plan_explain);
-	int r = db_begin(mm->db, DB_READ_SNAPSHOT, err);
+	int r = mm_snapshot_begin(mm, policy->throttle.export_pause_factor <= 0, err);
 
 	if (r == 0) {
-		r = explain(x, policy, mm, channel, post, held, err);
-		db_rollback(mm->db);
+		r = explain(x, policy, mm, channel, post, options, err);
+		mm_snapshot_end(mm);
 	}
 	if (r < 0) {
 		talloc_free(x);
@@ -189,7 +203,7 @@ int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, 
 int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, const mm_id *held, size_t n_held,
 		      struct plan_explain **ret, struct err *err)
 {
-	const struct held all = {held, n_held};
+	const struct plan_options options = {.held = held, .n_held = n_held};
 
-	return run(ctx, policy, mm, NULL, post_id, &all, ret, err);
+	return run(ctx, policy, mm, NULL, post_id, &options, ret, err);
 }

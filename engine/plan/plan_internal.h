@@ -15,7 +15,10 @@ enum {
 /* Adds to plan->warning; the same text only once. */
 void plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
 
-struct plan *plan_new(void *ctx); /* empty */
+/* ---- plan_build.c ---- */
+struct plan *plan_empty(void *ctx);
+/* Its cut-offs, and neither channels nor threads yet. */
+int plan_new(void *ctx, const struct policy *policy, const struct mm *mm, struct plan **ret, struct err *err) MMR_CHECKED;
 /* A list of scopes grows by so many: a quarter, where the double would be memory that nobody needs. */
 static inline size_t plan_scope_room(size_t room)
 {
@@ -48,7 +51,10 @@ struct plan_pass {
 	bool all_channels, with_bytes;
 	const mm_id *held; size_t n_held; /* as in plan_options */
 	struct spool *taken;           /* mm_id of what a limit takes, for plan_deleted_run; or NULL */
+	struct plan_watch *watch;      /* or NULL */
 };
+/* A thread of which explain wants to know what was booked. */
+struct plan_watch { const char *root; bool seen; enum plan_verdict verdict; enum plan_reason reason; };
 /* Books a decision: counts it, and puts a due thread into the spool. */
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err) MMR_CHECKED;
@@ -62,7 +68,14 @@ int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, vo
 		    struct err *err) MMR_CHECKED;
 
 /* ---- plan_limit.c ---- */
+/* Does a limit of the rule, which won both, measure the two channels together? */
+bool plan_limit_joins(const struct policy_rule *rule, const struct mm_scope *a, const struct mm_scope *b);
 int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+
+/* ---- plan_explain_limit.c ---- */
+/* How full the unit of x->scope is, and what the limit of x->rule does with the thread x->root; in the open snapshot. all: the channels. */
+int plan_explain_limit(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct mm_scope *all, size_t n,
+		       const struct plan_options *options, struct err *err) MMR_CHECKED;
 
 /* ---- plan_deleted.c ---- */
 /* What `deleted_posts` takes out of the rule's channels, beside what age and limit have taken. */

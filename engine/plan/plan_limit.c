@@ -54,6 +54,11 @@ static const struct plan_scope *scope_of(const struct limit *l, size_t channel)
 	return &l->pass->plan->scope[l->pass->scope[channel]];
 }
 
+bool plan_limit_joins(const struct policy_rule *rule, const struct mm_scope *a, const struct mm_scope *b)
+{
+	return strcmp(a->channel_id, b->channel_id) == 0 || (rule->per == PER_TEAM && a->team_id[0] && strcmp(a->team_id, b->team_id) == 0);
+}
+
 /* Channels of a pass come by team (plan_resolve sorts them so). */
 static void make_units(void *ctx, struct limit *l)
 {
@@ -65,10 +70,7 @@ static void make_units(void *ctx, struct limit *l)
 	l->file_bytes = mem_array(ctx, uint64_t, pass->n + 1);
 	l->listed = mem_array(ctx, uint32_t, pass->n + 1);
 	for (size_t i = 0; i < pass->n; i++) {
-		const char *team = scope_of(l, i)->mm->team_id;
-		bool joins = i > 0 && l->rule->per == PER_TEAM && team[0] && strcmp(team, scope_of(l, i - 1)->mm->team_id) == 0;
-
-		if (!joins)
+		if (i == 0 || !plan_limit_joins(l->rule, scope_of(l, i)->mm, scope_of(l, i - 1)->mm))
 			l->unit[l->n_units++] = (struct unit){.first = (uint32_t)i, .done_ms = INT64_MIN};
 		l->unit[l->n_units - 1].n++;
 		l->unit_of[i] = (uint32_t)l->n_units - 1;

@@ -406,7 +406,7 @@ static int open_plan(const char *path, int *ret_fd, struct err *err)
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_read");
-	struct plan *plan = plan_new(ctx);
+	struct plan *plan = plan_empty(ctx);
 	struct reader r = {.path = path, .policy = policy, .plan = plan, .hash = hash_new(tmp)};
 	int fd auto_fd = -1;
 	int rc = open_plan(path, &fd, err);

@@ -248,7 +248,7 @@ static int take_scopes(struct plan *plan, const struct policy *policy, const str
 int plan_check_options(const struct policy *policy, struct mm *mm, const struct plan_options *options, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "restriction");
-	struct plan *plan = plan_new(ctx);
+	struct plan *plan = plan_empty(ctx);
 	struct mm_scope *all;
 	size_t n;
 	int r;

@@ -28,6 +28,15 @@ int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t s
 	return book(pass, t, &due, err);
 }
 
+static void watch(struct plan_watch *w, const struct mm_thread *t, enum plan_verdict verdict, enum plan_reason reason)
+{
+	if (strcmp(t->root, w->root) != 0)
+		return;
+	w->seen = true;
+	w->verdict = verdict;
+	w->reason = reason;
+}
+
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err)
 {
@@ -36,6 +45,8 @@ int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope,
 				  .reason = (uint8_t)reason};
 	int rc;
 
+	if (pass->watch)
+		watch(pass->watch, t, verdict, reason);
 	plan_scope_count(pass->plan, s)[reason]++;
 	pass->rule->reason[reason]++;
 	if (reason == KEPT_HOLD && t->hold >= 0)
@@ -130,6 +141,7 @@ int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, str
 	pass.all_channels = all && pass.n == plan->n_scopes;
 	pass.held = options ? options->held : NULL;
 	pass.n_held = options ? options->n_held : 0;
+	pass.watch = options ? options->watch : NULL;
 	pass.with_bytes = (options && options->sizes) || (r->has_limit && r->limit_bytes);
 	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
 	if (rc == 0 && deleted && r->has_limit)

@@ -76,6 +76,7 @@ struct plan_options { const char *rule, *team, *channel; /* restrict by name or 
 		      bool sizes;  /* bytes of every due thread too (a limit on bytes knows them anyway) */
 		      bool strays; /* count strays: reads all of posts */
 		      const mm_id *held; size_t n_held; /* threads that the archive's ledger holds, sorted by strcmp: kept as by a hold of the policy */
+		      struct plan_watch *watch; /* of plan_explain_post alone */
 		      const struct progress *progress; };
 /* In one snapshot of its own. ERR_POLICY on ties; ERR_USAGE when a restriction names nothing; ERR_HOLD when a legal hold cannot be read;
  * ERR_DATABASE. Guards are not applied here. */
@@ -113,8 +114,10 @@ struct plan_explain {
 	struct mm_thread thread;
 	int64_t age_key_ms;                               /* by the rule's from */
 	int64_t due_ms;                                   /* first moment age and floor let it go; INT64_MAX: never by age */
-	enum plan_verdict verdict;                        /* now, by age; a limit may take it earlier (see a plan) */
+	enum plan_verdict verdict;                        /* now, by age or limit, as a plan decides */
 	enum plan_reason reason;
+	size_t unit_channels;                             /* what the rule's limit measures: the channel, or the rule's channels of its team; 0: no limit */
+	uint64_t unit_posts, unit_bytes;                  /* what they hold now; bytes where the limit has some */
 	bool held;                                        /* the archive's ledger holds the thread */
 	const struct policy_hold *thread_hold;            /* first hold that covers a post of it, or NULL */
 	bool deleted_wanted, deleted_whole;               /* `deleted_posts` wants some of it, or all, that age does not want */

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""plan_db_test against a private server: a seeded database with damaged shapes, plans compared with naive SQL.
+"""plan_db_test or plan_explain_test against a private server: a seeded database with damaged shapes, plans compared with naive SQL, or with explain.
 
     plan_db.py PROGRAM [--posts N]
 """
