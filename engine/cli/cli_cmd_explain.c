@@ -13,7 +13,7 @@ struct explain {
 	struct cli *cli;
 	struct plan_explain *e;
 	struct ledger_state *ledger;         /* NULL: holds nothing */
-	struct plan *plan;                   /* of this channel alone; NULL for a post */
+	struct plan *plan;                   /* of this channel, or of all that its rule's limit measures with it; NULL for a post */
 };
 
 static const mm_id *held(const struct explain *x)
@@ -125,11 +125,12 @@ static char *keep_text(void *ctx, const struct policy_rule *rule)
 	return text;
 }
 
-static const struct plan_rule *rule_of(const struct explain *x)
+/* The channel in its plan. */
+static const struct plan_scope *planned(const struct explain *x)
 {
-	for (size_t i = 0; x->plan && i < x->plan->n_rules; i++)
-		if (x->plan->rule[i].rule == x->e->rule)
-			return &x->plan->rule[i];
+	for (size_t i = 0; x->plan && i < x->plan->n_scopes; i++)
+		if (strcmp(x->plan->scope[i].mm->channel_id, x->e->scope.channel_id) == 0)
+			return &x->plan->scope[i];
 	return NULL;
 }
 
@@ -218,7 +219,7 @@ static json_t *holds_json(const struct plan_explain *e)
 static void put_winner(const struct explain *x, json_t *doc)
 {
 	const struct plan_explain *e = x->e;
-	const struct plan_rule *rule = rule_of(x);
+	const struct plan_scope *scope = planned(x);
 
 	cli_json_text(doc, "rule", e->rule ? e->rule->name : NULL);
 	cli_json_text(doc, "description", e->rule ? e->rule->description : NULL);
@@ -231,10 +232,11 @@ static void put_winner(const struct explain *x, json_t *doc)
 	cli_json_put(doc, "holds", holds_json(e));
 	if (e->has_post)
 		cli_json_put(doc, "post", post_json(x));
-	if (x->plan)
-		cli_json_put(doc, "due", cli_amounts_json(x->plan->due_threads, x->plan->due_posts, x->plan->due_bytes));
-	if (rule)
-		cli_json_put(doc, "reasons", cli_reasons_json(rule->reason));
+	cli_json_put(doc, "limit", cli_limit_json(x->e));
+	if (!scope)
+		return;
+	cli_json_put(doc, "due", cli_amounts_json(scope->due_threads, scope->due_posts, scope->due_bytes));
+	cli_json_put(doc, "reasons", cli_reasons_json(plan_scope_reasons(scope)));
 }
 
 static int print_json(const struct explain *x, struct err *err)
@@ -306,15 +308,14 @@ static void print_winner(const struct explain *x)
 
 static void print_due(const struct explain *x)
 {
-	const struct plan_rule *rule = rule_of(x);
+	const struct plan_scope *scope = planned(x);
+	const char *kept;
 
-	if (!x->plan)
+	if (!scope)
 		return;
-	printf("that is %llu thread%s, %llu post%s", (unsigned long long)x->plan->due_threads, cli_s(x->plan->due_threads),
-	       (unsigned long long)x->plan->due_posts, cli_s(x->plan->due_posts));
-	if (rule && *cli_reasons_text(x->cli->ctx, rule->reason, PLAN_KEEP))
-		printf("; kept though it is old: %s", cli_reasons_text(x->cli->ctx, rule->reason, PLAN_KEEP));
-	printf("\n");
+	kept = cli_reasons_text(x->cli->ctx, plan_scope_reasons(scope), PLAN_KEEP);
+	printf("due now: %s, %s", cli_count(x->cli->ctx, scope->due_threads, "thread"), cli_count(x->cli->ctx, scope->due_posts, "post"));
+	printf("%s%s\n", *kept ? "; kept by " : "", kept);
 }
 
 static void print_post(const struct explain *x)
@@ -366,22 +367,31 @@ static int print_text(const struct explain *x, struct err *err)
 		return r;
 	printf("\n");
 	print_winner(x);
+	if (x->e->unit_channels)
+		printf("%s\n", cli_limit_text(x->cli->ctx, x->e));
 	print_due(x);
 	print_post(x);
 	return 0;
 }
 
-/* What is due in this channel alone. */
+/* What is due in this channel: by a limit per team that depends on the rule's other channels there. */
 static int plan_channel(struct explain *x, struct err *err)
 {
-	const struct plan_options options = {.channel = x->e->scope.channel_id, .sizes = true, .held = held(x), .n_held = n_held(x),
-					     .progress = &x->cli->progress};
+	struct plan_explain *e = x->e;
+	struct plan_options options = {.channel = e->scope.channel_id, .sizes = true, .held = held(x), .n_held = n_held(x), .progress = &x->cli->progress};
 	int r;
 
-	if (!x->e->rule || x->e->has_post)
+	if (!e->rule || e->has_post)
 		return 0;
+	if (e->rule->has_limit && e->rule->per == PER_TEAM && *e->scope.team_id) {
+		options.channel = NULL;
+		options.rule = e->rule->name;
+		options.team = e->scope.team_id;
+	}
 	r = plan_build(x->cli->ctx, x->cli->policy, x->cli->mm, &options, &x->plan, err);
 	cli_progress_clear();
+	if (r == 0)
+		cli_limit_measured(e, x->plan);
 	return r;
 }
 

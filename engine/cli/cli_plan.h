@@ -19,4 +19,11 @@ json_t *cli_reasons_json(const uint64_t reason[PLAN_REASONS]);
 /* "pinned 3, flagged 1": the reasons of due threads, or those of kept ones; "" when none occurs. */
 char *cli_reasons_text(void *ctx, const uint64_t reason[PLAN_REASONS], enum plan_verdict of);
 
+/* What a limit measures: into e as plan_explain_post does it, of the plan of these channels. */
+void cli_limit_measured(struct plan_explain *e, const struct plan *plan);
+/* How full they are against the limit, "limit per channel: 37 of 50 posts"; only where e->unit_channels says that there is one. */
+char *cli_limit_text(void *ctx, const struct plan_explain *e);
+/* The same, or null. */
+json_t *cli_limit_json(const struct plan_explain *e);
+
 #endif

@@ -198,6 +198,50 @@ class PlanFile(unittest.TestCase):
         done = self.call(2, "explain", "everywhere", err='7 channels are called "everywhere"\n  hint: Use team/name or the id: .* and 2 more\\.\n')
         self.assertEqual(done.err.count("/everywhere ("), 5)
 
+    def limited(self, **limit):
+        """Nothing goes by age, much by the limit: the plan's document and {root: thread line}."""
+        self.policy, _ = self.copy.write_policy([dict(RULE, keep={"for": "80y"}, limit=limit)])
+        os.unlink(self.file)
+        doc = json.loads(self.call(0, "plan", "--out", self.file, "--json").out)
+        due = {x["root"]: x for x in self.lines() if x["k"] == "thread"}
+        self.assertGreater(len(due), 20)
+        return doc, due
+
+    def test_explain_limit(self):
+        """What a limit takes is due now, in the words of a plan; what it leaves says how full the channel is."""
+        doc, due = self.limited(per="channel", posts=12, bytes="1GiB")
+        root, line = next((r, x) for r, x in due.items() if x["reason"] == "posts")
+        scope = next(s for s in doc["scopes"] if s["channel_id"] == line["channel"])
+        size = scope["size"]
+        told = json.loads(self.call(0, "explain", root, "--json").out)
+        self.assertEqual(told["limit"], {"per": "channel", "channels": 1, "posts": size["posts"], "bytes": size["bytes"], "most_posts": 12, "most_bytes": 1 << 30})
+        self.assertEqual((told["post"]["due"], told["post"]["reason"]), (True, "posts"))
+        text = self.call(0, "explain", root).out
+        self.assertRegex(text, rf"(?m)^limit per channel: {size['posts']} of 12 posts, .* of 1\.0 GiB; the oldest threads go first$")
+        self.assertRegex(text, r"(?m)^due now, reason: posts; by age due from 2\d{3}-")
+        young = max((t for t in self.want.db.threads.values() if t.channel == line["channel"] and all(p.createat for p in t.posts)), key=lambda t: t.newest).root.id
+        self.assertNotIn(young, due)
+        told = json.loads(self.call(0, "explain", young, "--json").out)
+        self.assertEqual((told["post"]["due"], told["post"]["reason"], told["limit"]["posts"]), (False, "young", size["posts"]))
+        text = self.call(0, "explain", line["channel"]).out
+        self.assertRegex(text, rf"(?m)^due now: {scope['due']['threads']} threads?, {scope['due']['posts']} posts?(; kept by .*)?$")
+        self.assertNotIn("that is ", text)
+
+    def test_explain_team(self):
+        """A limit per team: a channel's share of it, as in the plan of the team."""
+        doc, due = self.limited(per="team", posts=60)
+        many = collections.Counter(s["team"] for s in doc["scopes"] if s["due"]["threads"] and s["team"])
+        team = max(many, key=many.get)
+        self.assertGreater(many[team], 1)
+        scopes = [s for s in doc["scopes"] if s["team"] == team]
+        total = sum(s["size"]["posts"] for s in scopes)
+        for scope in scopes:
+            told = json.loads(self.call(0, "explain", scope["channel_id"], "--json").out)
+            self.assertEqual((told["due"], told["reasons"]), (scope["due"], scope["reasons"]))
+            self.assertEqual(told["limit"], {"per": "team", "channels": len(scopes), "posts": total, "bytes": None, "most_posts": 60, "most_bytes": None})
+        root = next(r for r, x in due.items() if x["channel"] in {s["channel_id"] for s in scopes})
+        self.assertIn(f"limit per team: {total} of 60 posts, in {len(scopes)} channels; the oldest threads go first\n", self.call(0, "explain", root).out)
+
     def test_limit_unmet(self):
         """A limit that cannot be met: the channel is still over it, by one thread, or by more."""
         self.policy, _ = self.copy.write_policy([dict(RULE, keep="forever", limit={"per": "channel", "posts": 1}, spare={"pinned": "thread"})])
