@@ -138,7 +138,7 @@ static int check_store(const char *wanted, struct err *err)
 	if (!store || !strcmp(store, wanted) || is_url(store) == is_url(wanted))
 		return 0;
 	err_set(err, ERR_POLICY, "MM_CONFIG names another kind of configuration store than the policy's mattermost_config");
-	return err_hint(err, "Write the value of MM_CONFIG as database.mattermost_config, or unset MM_CONFIG.");
+	return err_hint(err, "Write the value of MM_CONFIG, a URL without its password (~/.pgpass), as database.mattermost_config, or unset MM_CONFIG.");
 }
 
 static int read_dsn(const struct reading *c, struct mm_config *config, struct err *err)

@@ -190,6 +190,8 @@ void policy_check(struct problem_list *l, struct policy *p, const struct node *r
 
 	check_database(l, p, database);
 	policy_check_url(l, p->database.url, policy_node_get(database, "url"));
+	if (p->database.mattermost_config && policy_is_url(p->database.mattermost_config))
+		policy_check_url(l, p->database.mattermost_config, policy_node_get(database, "mattermost_config"));
 	if (p->archive.mirror.present)
 		check_mirror(l, &p->archive.mirror, policy_node_get(policy_node_get(root, "archive"), "mirror"));
 	apply_preset(&p->throttle);

@@ -70,7 +70,7 @@ void policy_syntax_problem(struct problem_list *l, const struct yaml_parser_s *p
 /* ---- the key table ---- */
 
 enum key_kind {
-	KIND_NAME, KIND_TEXT, KIND_NOTE, KIND_PATH, KIND_YESNO, KIND_NUMBER, KIND_DURATION, KIND_MILLIS, KIND_SIZE,
+	KIND_NAME, KIND_TEXT, KIND_NOTE, KIND_PATH, KIND_PATH_OR_URL, KIND_YESNO, KIND_NUMBER, KIND_DURATION, KIND_MILLIS, KIND_SIZE,
 	KIND_TIME, KIND_CHOICE, KIND_CHOICES /* list, a mask */, KIND_SELECTORS, KIND_USERS, KIND_TAGS, KIND_TEXTS /* lists of text */,
 	KIND_SECTION, KIND_SECTIONS /* list of mappings */,
 };
@@ -141,6 +141,8 @@ bool policy_guess_size(const char *text, char ret[TIME_TEXT]);
 /* ---- meaning ---- */
 
 void policy_check(struct problem_list *l, struct policy *p, const struct node *root);
+/* Of PostgreSQL. */
+bool policy_is_url(const char *text);
 void policy_check_url(struct problem_list *l, const char *url, const struct node *n);
 /* deleted: the policy has `deleted_posts`, so a rule that keeps everything still says what becomes of them. */
 void policy_check_rule(struct problem_list *l, const struct policy_rule *r, const struct node *n, bool deleted);

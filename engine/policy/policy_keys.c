@@ -184,9 +184,12 @@ static const struct policy_section hold_section = {
 	.about = "Legal holds. A hold protects from deletion, from depersonalising and from expiry of bundles, and beats every rule."};
 
 static const struct policy_key database_keys[] = {
-	{.name = "mattermost_config", .kind = KIND_PATH, AT(policy_database, mattermost_config), .max = POLICY_PATH_MAX, .also = "config config_json",
+	{.name = "mattermost_config", .kind = KIND_PATH_OR_URL, AT(policy_database, mattermost_config), .max = POLICY_PATH_MAX, .also = "config config_json",
 	 .example = "/opt/mattermost/config/config.json",
-	 .about = "Mattermost's own configuration file; its SqlSettings and FileSettings are used."},
+	 .about = "Mattermost's own configuration file; its SqlSettings and FileSettings are used. Of a server that keeps its configuration in the database "
+		  "(`MM_CONFIG=postgres://...`) that URL without its password, which is refused here and goes into `~/.pgpass`: its role reads the active row of the table "
+		  "`configurations`, and where that has no `DataSource` the URL stands for it. A relative `FileSettings.Directory` has no folder there: "
+		  "`MM_FILESETTINGS_DIRECTORY` names it."},
 	{.name = "service", .kind = KIND_TEXT, AT(policy_database, service), .max = POLICY_SELECTOR_MAX, .example = "mattermost",
 	 .about = "A service of libpq's `pg_service.conf`."},
 	{.name = "url", .kind = KIND_TEXT, AT(policy_database, url), .max = POLICY_PATH_MAX, .also = "dsn uri connection",

@@ -58,6 +58,8 @@ static const char *kind_text(const struct policy_key *k)
 		return "text";
 	case KIND_PATH:
 		return "absolute path";
+	case KIND_PATH_OR_URL:
+		return "absolute path or URL";
 	case KIND_YESNO:
 		return "yes or no";
 	case KIND_NUMBER:

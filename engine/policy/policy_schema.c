@@ -19,6 +19,8 @@ static json_t *text_of(const struct policy_key *k)
 		json_object_set_new(j, "pattern", json_string("^[A-Za-z0-9][A-Za-z0-9._-]*$"));
 	else if (k->kind == KIND_PATH)
 		json_object_set_new(j, "pattern", json_string("^/"));
+	else if (k->kind == KIND_PATH_OR_URL)
+		json_object_set_new(j, "pattern", json_string("^(/|postgres(ql)?://)"));
 	return j;
 }
 
@@ -78,6 +80,7 @@ static json_t *value_schema(const struct policy_key *k)
 	case KIND_TEXT:
 	case KIND_NOTE:
 	case KIND_PATH:
+	case KIND_PATH_OR_URL:
 		return text_of(k);
 	case KIND_YESNO:
 		return yesno();

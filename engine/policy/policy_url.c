@@ -85,25 +85,33 @@ static bool has_password(const char *url, const char *rest)
 	return (at && memchr(rest, ':', (size_t)(at - rest))) || strstr(url, "password=");
 }
 
+bool policy_is_url(const char *text)
+{
+	return strncmp(text, "postgres://", 11) == 0 || strncmp(text, "postgresql://", 13) == 0;
+}
+
 void policy_check_url(struct problem_list *l, const char *url, const struct node *n)
 {
-	const char *rest;
+	const char *rest, *key;
 
 	if (!url || !n)
 		return;
-	rest = strstr(url, "://");
-	if (!rest || (strncmp(url, "postgres://", 11) != 0 && strncmp(url, "postgresql://", 13) != 0)) {
+	key = n->key->text;
+	if (!policy_is_url(url)) {
 		policy_problem(l, n, "`url` is not a PostgreSQL URL");
 		policy_hint(l, "Write it as in `url: postgres://mmretain@db.example.org/mattermost?sslmode=verify-full`.");
 		return;
 	}
-	rest += 3;
+	rest = strstr(url, "://") + 3;
 	if (has_password(url, rest)) {
-		policy_warning(l, n, "`url` holds a password");
+		if (strcmp(key, "url") == 0)
+			policy_warning(l, n, "`url` holds a password");
+		else
+			policy_problem(l, n, "`%s` holds a password", key);
 		policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it here.");
 	}
 	if (is_unproven(rest)) {
-		policy_warning(l, n, "`url` names another machine without `sslmode=verify-full`: no connection will be made");
+		policy_warning(l, n, "`%s` names another machine without `sslmode=verify-full`: no connection will be made", key);
 		policy_hint(l, "Add `?sslmode=verify-full`, and `&sslrootcert=FILE` for an authority of your own.");
 	}
 }

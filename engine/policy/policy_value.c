@@ -88,6 +88,19 @@ static bool path_ok(struct binder *b, const struct policy_key *k, const struct n
 	return false;
 }
 
+/* What is neither may hold a password, and is not shown. */
+static bool source_ok(struct binder *b, const struct policy_key *k, const struct node *v)
+{
+	if (v->text[0] == '/' || policy_is_url(v->text))
+		return true;
+	if (!strpbrk(v->text, ":="))
+		return path_ok(b, k, v);
+	policy_problem(b->problems, v, "`%s` is neither an absolute path nor a PostgreSQL URL", k->name);
+	policy_hint(b->problems, "Write the path of the server's config.json, or `%s: postgres://mattermost@localhost/mattermost` of a server that keeps its configuration in the database.",
+		    k->name);
+	return false;
+}
+
 static void bind_text(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
 	if (!text_ok(b, k, v, (size_t)k->max))
@@ -97,7 +110,8 @@ static void bind_text(struct binder *b, const struct policy_key *k, const struct
 		policy_hint(b->problems, "Write something such as `%s: %s`.", k->name, k->example);
 		return;
 	}
-	if ((k->kind == KIND_NAME && !name_ok(b, k, v)) || (k->kind == KIND_PATH && !path_ok(b, k, v)))
+	if ((k->kind == KIND_NAME && !name_ok(b, k, v)) || (k->kind == KIND_PATH && !path_ok(b, k, v)) ||
+	    (k->kind == KIND_PATH_OR_URL && !source_ok(b, k, v)))
 		return;
 	*(char **)((char *)base + k->at) = mem_strdup(b->ctx, v->text);
 	mark(k, base);
@@ -353,6 +367,7 @@ static void bind_scalar(struct binder *b, const struct policy_key *k, const stru
 	case KIND_TEXT:
 	case KIND_NOTE:
 	case KIND_PATH:
+	case KIND_PATH_OR_URL:
 		bind_text(b, k, v, base);
 		return;
 	case KIND_YESNO:

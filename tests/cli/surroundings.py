@@ -406,6 +406,34 @@ class Files(Base):
         self.call(16, "run", "--yes", err=r"the clock says \S+, but the last run wrote its last line at 2096-")
         self.call(0, "doctor", out=r"warn  ledger +the last run wrote its last line at 2096-\S+, which is still to come\n +A run is refused; set the clock right")
 
+    def test_config_in_database(self):
+        """A server that keeps its configuration in the database: its MM_CONFIG is what the policy names; no message has the password."""
+        self.begin(init=False)
+        config = {"SqlSettings": {"DriverName": "postgres", "DataSource": ""}, "FileSettings": {"DriverName": "local", "Directory": self.copy.data}}
+        self.pg.psql(f"""CREATE TABLE configurations (id varchar(26) PRIMARY KEY, value text NOT NULL, createat bigint NOT NULL, active boolean UNIQUE);
+            INSERT INTO configurations VALUES ('a', '{{', 1, NULL), ('b', '{json.dumps(config)}', 2, true)""", db=self.name)
+        text = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        url = self.copy.url()
+        bare = {"MM_FILESETTINGS_DIRECTORY": "", "MM_FILESETTINGS_DRIVERNAME": ""}
+        far = "postgres://mm@localhost:1/mm?sslmode=disable"
+        for word in (url, far, far.replace("mm@", "mm:s3cret@")):
+            pathlib.Path(self.policy).write_text(re.sub(r"(?m)^  url: .*$", f"  mattermost_config: {json.dumps(word)}", text), encoding="utf-8")
+            if word == url:
+                self.call(0, "check")
+                self.call(0, "init", env=bare)
+                self.call(0, "doctor", env={**bare, "MM_CONFIG": far.replace("@", ":s3cret@")}, out=re.escape(self.copy.data))
+                self.call(0, "run", "--yes", env={**bare, "MM_CONFIG": url})
+                self.call(10, "plan", env={"MM_CONFIG": "/opt/config.json"}, err="another kind of configuration store")
+            elif word == far:
+                self.call(12, "plan", err="Mattermost configuration in the database: cannot connect", env=bare)
+        self.pg.psql("DROP TABLE configurations", db=self.name)
+        self.assertEqual(lib.compare(self.want, self.copy), [])
+        for args in (("check", "-v"), ("check", "--json"), ("doctor", "-v"), ("run", "--yes", "-v")):
+            done = lib.call(self.copy, self.policy, *args, now_ms=None)
+            self.assertEqual(done.code, 10, done.err)
+            self.assertIn("`mattermost_config` holds a password", done.out + done.err)
+            self.assertNotIn("s3cret", done.out + done.err)
+
     def test_errors_say_what_to_do(self):
         """Also those that come from deep below: a hint for each (`call` looks for it)."""
         self.begin()
