@@ -61,7 +61,7 @@ void cli_place(const struct cli *cli, const char **ret_team, const char **ret_ch
 
 static int build(struct cli *cli, const struct ledger_state *ledger, struct plan **ret, struct err *err)
 {
-	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose,
+	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose, .measure = cli->verbose,
 				       .progress = &cli->progress};
 	int r;
 
@@ -122,9 +122,23 @@ static void list_reasons(struct cli_list *l, const uint64_t reason[PLAN_REASONS]
 	cli_list_close(l);
 }
 
+/* As far as it is measured: with -v all, else where a limit asks. */
+static void list_size(struct cli_list *l, const struct plan_scope *s, bool measured)
+{
+	char text[TIME_TEXT];
+
+	list_amounts(l, "size", NULL, measured ? s->all->posts : s->size_posts, measured ? s->all->bytes : s->size_bytes);
+	if (measured && s->all->oldest_ms != INT64_MAX)
+		time_format(s->all->oldest_ms, text);
+	cli_list_text(l, "oldest", measured && s->all->oldest_ms != INT64_MAX ? text : NULL);
+}
+
+struct listing { const struct plan *plan; bool measured; };
+
 static void list_scopes(struct cli_list *l, const void *payload)
 {
-	const struct plan *plan = payload;
+	const struct listing *listing = payload;
+	const struct plan *plan = listing->plan;
 
 	for (size_t i = 0; i < plan->n_scopes; i++) {
 		const struct plan_scope *s = &plan->scope[i];
@@ -135,7 +149,7 @@ static void list_scopes(struct cli_list *l, const void *payload)
 		cli_list_text(l, "team", s->mm->team_name);
 		cli_list_text(l, "rule", s->rule ? s->rule->name : NULL);
 		list_amounts(l, "due", &s->due_threads, s->due_posts, s->due_bytes);
-		list_amounts(l, "size", NULL, s->size_posts, s->size_bytes);
+		list_size(l, s, listing->measured);
 		cli_list_bool(l, "limit_unreached", s->limit_unreached);
 		list_reasons(l, plan_scope_reasons(s));
 		cli_list_close(l);
@@ -213,16 +227,23 @@ static int print_rules(const struct cli *cli, const struct plan *plan, struct er
 	return cli_table_print(t, err);
 }
 
+static uint64_t bytes_of(const struct plan_scope *s)
+{
+	return s->all ? s->all->bytes : 0;
+}
+
 static int by_due(const void *a, const void *b)
 {
 	const struct plan_scope *const *x = a, *const *y = b;
 
 	if ((*x)->due_posts != (*y)->due_posts)
 		return (*x)->due_posts < (*y)->due_posts ? 1 : -1;
+	if (bytes_of(*x) != bytes_of(*y))
+		return bytes_of(*x) < bytes_of(*y) ? 1 : -1;
 	return strcmp((*x)->mm->channel_id, (*y)->mm->channel_id);
 }
 
-static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s)
+static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s, bool measured)
 {
 	bool team = s->mm->team_name && *s->mm->team_name;
 
@@ -235,15 +256,22 @@ static void put_scope(struct cli_table *t, void *ctx, const struct plan_scope *s
 	cli_table_text(t, cli_reasons_text(ctx, plan_scope_reasons(s), PLAN_DUE));
 	cli_table_text(t, mem_printf(ctx, "%s%s", cli_reasons_text(ctx, plan_scope_reasons(s), PLAN_KEEP),
 				     s->limit_unreached ? " (still over its limit)" : ""));
+	if (!measured)
+		return;
+	cli_table_int(t, s->all->posts);
+	cli_table_bytes(t, s->all->bytes);
+	cli_table_time(t, s->all->oldest_ms);
 }
 
-/* The channels where something happens, the largest first; all of them with -v. */
+/* The channels where something happens, the largest first; with -v all of them, and what they hold. */
 static int print_scopes(const struct cli *cli, const struct plan *plan, struct err *err)
 {
 	static const struct cli_column columns[] = {
 		{"CHANNEL", CLI_LEFT}, {"RULE", CLI_LEFT},  {"DUE THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
 		{"SIZE", CLI_RIGHT},   {"DUE BY", CLI_LEFT}, {"KEPT BY", CLI_LEFT},
+		{"ALL POSTS", CLI_RIGHT}, {"ALL SIZE", CLI_RIGHT}, {"OLDEST POST", CLI_LEFT},
 	};
+	enum { MEASURES = 3 };
 	auto_mem void *ctx = mem_context(NULL, "scopes");
 	const struct plan_scope **order = mem_array(ctx, const struct plan_scope *, plan->n_scopes + 1);
 	size_t n = 0, shown;
@@ -257,9 +285,9 @@ static int print_scopes(const struct cli *cli, const struct plan *plan, struct e
 		return 0;
 	qsort(order, n, sizeof(order[0]), by_due);
 	shown = cli->verbose || n <= CHANNELS_SHOWN ? n : CHANNELS_SHOWN;
-	t = cli_table_new(cli, columns, ARRAY_LEN(columns));
+	t = cli_table_new(cli, columns, ARRAY_LEN(columns) - (cli->verbose ? 0 : MEASURES));
 	for (size_t i = 0; i < shown; i++)
-		put_scope(t, ctx, order[i]);
+		put_scope(t, ctx, order[i], cli->verbose);
 	printf("\n");
 	r = cli_table_print(t, err);
 	if (n > shown)
@@ -345,7 +373,7 @@ static int print_plan(struct cli *cli, struct plan *plan, const struct people_pl
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
 		cli_json_put(doc, "expiry", known ? overdue_json(&overdue) : json_null());
 		cli_json_put(doc, "departed_users", cli_people_plan_json(people));
-		return cli_json_print_list(doc, "scopes", list_scopes, plan, err);
+		return cli_json_print_list(doc, "scopes", list_scopes, &(struct listing){.plan = plan, .measured = cli->verbose}, err);
 	}
 	r = print_text(cli, plan, err);
 	if (r == 0)

@@ -198,6 +198,7 @@ static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_
 		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, (int64_t)i, 0));
 		size[i].posts = (uint64_t)db_i64(res, (int64_t)i, 1);
 		size[i].bytes = (uint64_t)db_i64(res, (int64_t)i, 2);
+		size[i].oldest_ms = db_null(res, (int64_t)i, 3) ? INT64_MAX : db_i64(res, (int64_t)i, 3);
 	}
 	r = add_files(tmp, mm, ids, size, rows, err);
 	if (r < 0)

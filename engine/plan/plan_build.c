@@ -121,6 +121,8 @@ static int fill(void *ctx, struct plan *plan, const struct policy *policy, struc
 		warn_ruleless(plan);
 	if (r == 0 && options && options->strays)
 		r = mm_strays(mm, &plan->strays, err);
+	if (r == 0 && options && options->measure)
+		r = plan_measure(plan, mm, all, err);
 	progress_update(progress, "plan", policy->n_rules, policy->n_rules, "rules");
 	return r;
 }

@@ -88,6 +88,10 @@ unsigned plan_protections(const struct mm_thread *t, const mm_id *held, size_t n
 /* Is the thread protected, whatever wants it? */
 bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floor_ms, enum plan_reason *ret_reason);
 
+/* ---- plan_measure.c ---- */
+/* What every channel of the plan holds; all: these are all there are. In the plan's snapshot. */
+int plan_measure(struct plan *plan, struct mm *mm, bool all, struct err *err) MMR_CHECKED;
+
 /* ---- plan_file.c ---- */
 /* Every line of the plan file but the last, one or more whole ones a call. */
 typedef int (*plan_line_fn)(void *payload, const char *lines, size_t len, struct err *err);

@@ -215,6 +215,7 @@ int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *
 struct mm_size {
 	mm_id channel_id;
 	uint64_t posts, bytes;
+	int64_t oldest_ms;         /* with bytes: of its oldest post, of those whose time can be right; INT64_MAX: none */
 	uint64_t named_file_bytes; /* of bytes: files whose own rows name the channel; is their post there, and in it? */
 };
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,

@@ -38,12 +38,15 @@ struct plan_thread {          /* one due thread; fixed size, lives in a spool */
 				 what goes */
 };
 
+struct plan_holding { uint64_t posts, bytes; int64_t oldest_ms; /* of its oldest post; INT64_MAX: it has none */ };
+
 struct plan_scope {
 	const struct mm_scope *mm;        /* belongs to the plan, or to whoever made the scope */
 	const struct policy_rule *rule;   /* winner, or NULL */
 	uint64_t due_threads, due_posts, due_bytes;
 	uint64_t size_posts, size_bytes;  /* now, where a limit asked */
 	bool limit_unreached;             /* protections keep it above the limit */
+	struct plan_holding *all;         /* now, where the options measure, else NULL; no part of the file */
 	uint64_t *reason;                 /* threads by reason, PLAN_REASONS of them; NULL: none at all, as in most of very many channels */
 };
 const uint64_t *plan_scope_reasons(const struct plan_scope *s); /* PLAN_REASONS numbers, never NULL */
@@ -75,6 +78,7 @@ struct plan {
 struct plan_options { const char *rule, *team, *channel; /* restrict by name or id, may be NULL */
 		      bool sizes;  /* bytes of every due thread too (a limit on bytes knows them anyway) */
 		      bool strays; /* count strays: reads all of posts */
+		      bool measure; /* how much every channel holds, and since when: reads all of posts */
 		      const mm_id *held; size_t n_held; /* threads that the archive's ledger holds, sorted by strcmp: kept as by a hold of the policy */
 		      struct plan_watch *watch; /* of plan_explain_post alone */
 		      const struct progress *progress; };

@@ -227,6 +227,27 @@ class PlanFile(unittest.TestCase):
         self.assertRegex(text, rf"(?m)^due now: {scope['due']['threads']} threads?, {scope['due']['posts']} posts?(; kept by .*)?$")
         self.assertNotIn("that is ", text)
 
+    def test_sizes(self):
+        """What every channel holds, and since when, for whoever has no rule yet; asked for by -v, and no part of the plan."""
+        policy = pathlib.Path(__file__).resolve().parent.parent.parent / "policies" / "unlimited.yaml"
+        self.assertIn("`mmretain plan -v`", policy.read_text(encoding="utf-8"))
+        self.policy, _ = self.copy.write_policy([{"name": "unlimited", "match": {}, "keep": "forever"}])
+        short, doc = (json.loads(self.call(0, "plan", "--json", "--out", self.file, *more).out) for more in ((), ("-v",)))
+        self.assertEqual({(s["size"]["posts"], s["size"]["bytes"], s["oldest"]) for s in short["scopes"]}, {(0, 0, None)})
+        self.assertEqual({x["size_posts"] for x in self.lines() if x["k"] == "scope"}, {0})
+        text, db = self.call(0, "plan", "-v").out, self.want.db
+        for scope in doc["scopes"]:
+            posts = db.by_channel.get(scope["channel_id"], [])
+            oldest = min((p.createat for p in posts if (p.createat or 0) >= lib.oracle.SANE), default=None)
+            self.assertEqual(scope["size"], {"posts": len(posts), "bytes": sum(p.bytes for p in posts)})
+            self.assertEqual(scope["oldest"], oldest and datetime.datetime.fromtimestamp(oldest / 1000, datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+            if oldest:
+                self.assertRegex(text, rf"(?m) {len(posts)} +[0-9.]+ [KMG]?i?B +{scope['oldest']}$")
+        self.assertGreater(sum(s["size"]["bytes"] for s in doc["scopes"]), 10000)
+        channel = max(doc["scopes"], key=lambda s: s["size"]["posts"])
+        alone = json.loads(self.call(0, "plan", "-v", "--json", "--channel", channel["channel_id"]).out)["scopes"]
+        self.assertEqual(alone, [channel])
+
     def test_explain_team(self):
         """A limit per team: a channel's share of it, as in the plan of the team."""
         doc, due = self.limited(per="team", posts=60)
