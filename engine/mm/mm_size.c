@@ -180,7 +180,7 @@ static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, 
 	return 0;
 }
 
-static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels,
+static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool oldest,
 			   struct mm_size **ret, size_t *ret_n, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
@@ -188,8 +188,11 @@ static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_
 	struct db_result *res;
 	struct mm_size *size;
 	size_t rows;
-	int r = sum_bytes(tmp, mm, &sql_size_bytes, "off", 1, &ids, &res, err);
+	struct sql sql;
+	int r = mm_template(tmp, &sql_size_bytes, (const char *const[]){oldest ? "oldest" : NULL, NULL}, &sql, err);
 
+	if (r == 0)
+		r = sum_bytes(tmp, mm, &sql, "off", 1, &ids, &res, err);
 	if (r < 0)
 		return r;
 	rows = (size_t)db_rows(res);
@@ -198,7 +201,7 @@ static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_
 		snprintf(size[i].channel_id, sizeof size[i].channel_id, "%s", db_text(res, (int64_t)i, 0));
 		size[i].posts = (uint64_t)db_i64(res, (int64_t)i, 1);
 		size[i].bytes = (uint64_t)db_i64(res, (int64_t)i, 2);
-		size[i].oldest_ms = db_null(res, (int64_t)i, 3) ? INT64_MAX : db_i64(res, (int64_t)i, 3);
+		size[i].oldest_ms = !oldest || db_null(res, (int64_t)i, 3) ? INT64_MAX : db_i64(res, (int64_t)i, 3);
 	}
 	r = add_files(tmp, mm, ids, size, rows, err);
 	if (r < 0)
@@ -208,11 +211,11 @@ static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_
 	return 0;
 }
 
-int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool with_bytes,
+int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, enum mm_sizes_of of,
 	     struct mm_size **ret, size_t *ret_n, struct err *err)
 {
-	if (with_bytes)
-		return posts_and_bytes(ctx, mm, channel_ids, n, all_channels, ret, ret_n, err);
+	if (of != MM_SIZES_POSTS)
+		return posts_and_bytes(ctx, mm, channel_ids, n, all_channels, of == MM_SIZES_OLDEST, ret, ret_n, err);
 	return posts_only(ctx, mm, channel_ids, n, ret, ret_n, err);
 }
 

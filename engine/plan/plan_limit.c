@@ -120,7 +120,7 @@ static int read_sizes(void *ctx, struct limit *l, struct err *err)
 	const struct plan_pass *pass = l->pass;
 	struct mm_size *size;
 	size_t n;
-	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, pass->all_channels, l->rule->limit_bytes != 0, &size, &n, err);
+	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, pass->all_channels, l->rule->limit_bytes ? MM_SIZES_BYTES : MM_SIZES_POSTS, &size, &n, err);
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct by_id *at = channel_of(l, &size[i]);

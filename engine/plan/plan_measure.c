@@ -70,7 +70,7 @@ int plan_measure(struct plan *plan, struct mm *mm, bool all, struct err *err)
 	int r;
 
 	order(ctx, &m);
-	r = mm_sizes(ctx, mm, m.id, plan->n_scopes, all, true, &size, &n, err);
+	r = mm_sizes(ctx, mm, m.id, plan->n_scopes, all, MM_SIZES_OLDEST, &size, &n, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {

@@ -215,11 +215,12 @@ int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *
 struct mm_size {
 	mm_id channel_id;
 	uint64_t posts, bytes;
-	int64_t oldest_ms;         /* with bytes: of its oldest post, of those whose time can be right; INT64_MAX: none */
+	int64_t oldest_ms;         /* of its oldest post, of those whose time can be right; INT64_MAX: none */
 	uint64_t named_file_bytes; /* of bytes: files whose own rows name the channel; is their post there, and in it? */
 };
+enum mm_sizes_of { MM_SIZES_POSTS, MM_SIZES_BYTES, MM_SIZES_OLDEST }; /* each what the one before it gives, too */
 int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels /* these are all there are */,
-	     bool with_bytes, struct mm_size **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+	     enum mm_sizes_of of, struct mm_size **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 /* What of named_file_bytes belongs to posts of these channels: in as many records as have some, the other fields 0. */
 int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n,
 		       struct err *err) MMR_CHECKED;

@@ -393,12 +393,12 @@ START_TEST(test_second_session_ended)
 
 	db_rollback(mm->db);
 	OK(mm_snapshot_begin(mm, true, &err));
-	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	OK(mm_sizes(mm, mm, channels, 3, false, MM_SIZES_POSTS, &size, &n, &err));
 	ck_assert_uint_eq(n, 3);
 	snprintf(text, sizeof text, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = current_database()"
 				    " AND state = 'idle in transaction' AND pid <> %lld", (long long)value(mm->db, "SELECT pg_backend_pid()"));
 	ck_assert_int_eq(value(killer, text), 1);
-	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	OK(mm_sizes(mm, mm, channels, 3, false, MM_SIZES_POSTS, &size, &n, &err));
 	ck_assert_uint_eq(n, 3);
 	mm_snapshot_end(mm);
 	talloc_free(killer);
@@ -419,7 +419,7 @@ START_TEST(test_snapshot_beside_chat)
 	usual = (long long)value(mm->db, workers);
 	ck_assert_int_gt(usual, 0);
 	OK(mm_snapshot_begin(mm, false, &err));
-	OK(mm_sizes(mm, mm, channels, 3, false, false, &size, &n, &err));
+	OK(mm_sizes(mm, mm, channels, 3, false, MM_SIZES_POSTS, &size, &n, &err));
 	ck_assert_uint_eq(n, 3);
 	ck_assert_int_eq(value(mm->db, workers), 0);
 	ck_assert_int_eq(value(other, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"), 1);
