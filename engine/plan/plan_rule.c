@@ -115,8 +115,9 @@ static void add_up(struct plan_pass *pass)
 	plan->due_parts += rule->due_parts;
 }
 
-int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload, struct err *err)
+int plan_rule_count(void *parent, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload, struct err *err)
 {
+	auto_mem void *ctx = mem_context(parent, "count of a rule");
 	struct plan_rule *r = &plan->rule[rule];
 	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = r};
 
@@ -127,9 +128,10 @@ int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, vo
 			      err);
 }
 
-int plan_rule_run(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
+int plan_rule_run(void *parent, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,
 		  const struct plan_options *options, struct err *err)
 {
+	auto_mem void *ctx = mem_context(parent, "rule"); /* many rules would have a list of the channels each */
 	const struct policy_rule *r = &policy->rule[rule];
 	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = &plan->rule[rule]};
 	bool deleted = plan->deleted_cut_ms != INT64_MIN, takes = pass.rule->cut_ms != INT64_MIN || r->has_limit;

@@ -749,6 +749,10 @@ def test_many_channels(bench):
     night_within(bench, 80)
     bench.policy([{"name": "all", "match": {}, "keep": "forever", "limit": {"per": "channel", "posts": 1000}, "files": "drop"}])
     night_within(bench, 90)
+    names = bench.sql("SELECT c.name FROM channels c JOIN teams t ON t.id = c.teamid WHERE t.name = 'accelerator' AND c.name ~ '^[a-z][a-z0-9-]+$' ORDER BY c.id LIMIT 12").split()
+    bench.policy([{"name": f"rule{n}", "match": {"team": "accelerator", "channel": name}, "keep": {"for": "3000d"}} for n, name in enumerate(names)],
+                 holds=[{"name": f"hold{n}", "match": {"teams": ["*"], "channels": ["*"]}} for n in range(2)])
+    night_within(bench, 75)
 
 
 @test
