@@ -13,6 +13,7 @@
 
 #include "cli_audit.h"
 #include "cli_expire.h"
+#include "cli_files.h"
 #include "cli_match.h"
 #include "cli_mirror.h"
 #include "cli_people.h"
@@ -147,12 +148,15 @@ static void check_clock(struct doctor *d)
 
 static void check_files(struct doctor *d)
 {
-	const struct mm *mm = d->cli->mm;
+	struct cli_files f;
+	struct err err = {0};
 
-	if (mm->data_dirfd >= 0)
-		good(d, "attachments", "%s", mm->config->data_path ? mm->config->data_path : "the folder is open");
+	if (cli_files(d->cli, &f, &err) < 0)
+		fail(d, "attachments", &err);
+	else if (f.well)
+		good(d, "attachments", "%s", f.text);
 	else
-		warn(d, "attachments", mm_data_advice(mm), "%s: threads that have some stay", mm->data_problem);
+		warn(d, "attachments", f.hint, "%s", f.text);
 }
 
 /* A hold whose name is misspelt protects nobody, and the night goes on. */

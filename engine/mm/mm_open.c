@@ -1,7 +1,9 @@
 /*
  * mm_open.c - the database of one Mattermost server and its folder of attachments.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "mm_internal.h"
 #include "mm_sql.h"
@@ -21,7 +23,7 @@ const char *mm_data_advice(const struct mm *mm)
 	if (mm->config->file_driver[0] && strcmp(mm->config->file_driver, "local") != 0)
 		return "Only a local folder can be read; a rule with `files: keep` lets its threads go and leaves their attachments.";
 	if (mm->config->data_path)
-		return "It is named by FileSettings.Directory of the server's configuration, or by MM_FILESETTINGS_DIRECTORY: mount it, and let this user read and write there.";
+		return "It is named by FileSettings.Directory of the server's configuration, or by MM_FILESETTINGS_DIRECTORY: mount it, and run as the account that owns it.";
 	return "Name the server's config.json in the policy, or set MM_FILESETTINGS_DIRECTORY to the whole path.";
 }
 
@@ -29,7 +31,7 @@ const char *mm_data_advice(const struct mm *mm)
 static void open_data(struct mm *mm)
 {
 	struct err err = {.code = 0};
-
+	struct stat st;
 	bool local = strcmp(mm->config->file_driver, "local") == 0;
 
 	if (!local || !mm->config->data_path) {
@@ -38,8 +40,11 @@ static void open_data(struct mm *mm)
 					   : mem_strdup(mm, "no attachment folder is configured");
 		return;
 	}
-	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) < 0)
-		mm->data_problem = mem_printf(mm, "attachment folder: %s", err.msg);
+	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) == 0)
+		return;
+	mm->data_problem = mem_printf(mm, "attachment folder: %s", err.msg);
+	if (err.sys_errno == EACCES && stat(mm->config->data_path, &st) == 0)
+		mm->data_problem = mem_printf(mm, "%s; it belongs to user %u", mm->data_problem, (unsigned)st.st_uid);
 }
 
 static int learn_now(struct mm *mm, struct err *err)

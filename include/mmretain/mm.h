@@ -15,6 +15,7 @@
 #include <mmretain/db.h>
 
 #include <string.h>
+#include <sys/types.h>
 
 #define MM_ID 26
 typedef char mm_id[MM_ID + 1];
@@ -91,6 +92,14 @@ const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for mess
  * Errors as mm_config_read and db_open. */
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED;
 const char *mm_data_advice(const struct mm *mm); /* what to do about data_problem, a sentence */
+/* What a look at some files of the attachment folder found (mm_files.c): those that a few rows name, and some of the newest days. */
+struct mm_files_refusal { unsigned n; int sys_errno; char *folder /* below the attachment folder */; uid_t owner; }; /* of the first */
+struct mm_files {
+	unsigned files, named, missing;          /* looked at; paths of rows, and those where nothing lies */
+	struct mm_files_refusal unread, locked;  /* that may not be read; whose folder may not be written, so that they cannot go */
+};
+/* data_dirfd must be known.  A few hundred names at most; nothing is made or changed. */
+int mm_files_look(void *ctx, const struct mm *mm, struct mm_files **ret, struct err *err) MMR_CHECKED;
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED; /* ERR_SCHEMA: these are not Mattermost's tables at all */
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
  * the server's own job began). A handful of catalogue queries, some milliseconds. */

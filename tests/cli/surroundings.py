@@ -610,6 +610,99 @@ class Files(Base):
             self.call(14, "plan", err=r"cannot make a work file in %s: .*\n  hint: .*TMPDIR" % place, env={"TMPDIR": place})
 
 
+@unittest.skipUnless(os.geteuid() == 0, "needs root to become another account")
+class Account(Base):
+    """Attachments as the server leaves them: files 0600 in folders 0750, of an account of its own."""
+    SERVER, GROUP, OWN = 12345, 12346, 23456
+
+    def setUp(self):
+        super().setUp()
+        self.begin(init=False)
+        self.program = os.path.join(self.copy.where, "mmretain")
+        shutil.copy(lib.binary(), self.program)
+        os.chmod(self.program, 0o755)
+        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
+        for folder, folders, files in os.walk(self.copy.data):
+            for path, mode in [(folder, 0o750), *((os.path.join(folder, n), 0o600) for n in files)]:
+                os.lchown(path, self.SERVER, self.GROUP)
+                if not os.path.islink(path):
+                    os.chmod(path, mode)
+        os.makedirs(self.copy.archive)
+        os.chmod(self.copy.where, 0o755)
+        os.chmod(os.path.dirname(self.copy.where), 0o755)
+
+    def be(self, uid, capabilities="", group=None):
+        """The program as that account from now on, in the server's group, and with those capabilities alone; the archive and the policy are its own."""
+        for folder, _, names in os.walk(self.copy.archive):
+            for n in names + ["."]:
+                os.lchown(os.path.join(folder, n), uid, group or self.GROUP)
+        os.chown(self.policy, uid, -1)
+        few = ",".join(["-all", *(f"+{c}" for c in capabilities.split())])
+        lib.PROGRAM = ["setpriv", f"--reuid={uid}", f"--regid={group or self.GROUP}", "--clear-groups", f"--inh-caps={few}", f"--ambient-caps={few}", f"--bounding-set={few}",
+                       "--no-new-privs", self.program]
+        self.addCleanup(setattr, lib, "PROGRAM", None)
+
+    def attachments(self, words):
+        done = self.call(0, "doctor")
+        self.assertRegex(done.out, words)
+        self.assertEqual([p for p in self.want.files if "/" in p and os.path.basename(p) in done.out], [])  # people gave them their names
+
+    def closed(self, uid, reason="read, and their threads stay: Permission denied"):
+        self.be(uid)
+        self.call(0, "init") if not os.listdir(self.copy.archive) else None
+        self.attachments(rf"warn  attachments  {re.escape(self.copy.data)}: (\d+) of \1 attachments looked at cannot be {reason} in \d{{8}}/\S+\n"
+                         rf" +It belongs to user {self.SERVER}: run as that account, or with CAP_DAC_OVERRIDE")
+
+    def test_group(self):
+        """In the group of the server's account, and as root without capabilities, nothing can be read: doctor says what a run would end with."""
+        for uid in (self.OWN, 0):
+            self.closed(uid)
+        done = lib.call(self.copy, self.policy, "run", "--yes", now_ms=None)
+        self.assertEqual(done.code, 3, done.err)
+        self.assertEqual(self.copy.files(), self.want.files)
+
+    def test_stranger(self):
+        self.be(self.OWN, group=self.OWN)
+        self.call(0, "init")
+        self.attachments(rf"warn  attachments  attachment folder: [^\n]*: Permission denied; it belongs to user {self.SERVER}: threads that have some stay\n")
+
+    def test_read_only(self):
+        """Files that can be read, in folders that may not be written; then a file system that is mounted for reading."""
+        for folder, _, names in os.walk(self.copy.data):
+            for n in names:
+                os.chmod(os.path.join(folder, n), 0o640)
+        self.closed(self.OWN, "removed when their threads are gone: Permission denied")
+        self.be(self.SERVER)
+        if subprocess.run(["mount", "--bind", self.copy.data, self.copy.data], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("mounting is not permitted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.copy.data], check=True))
+        subprocess.run(["mount", "-o", "remount,bind,ro", self.copy.data], check=True)
+        self.attachments(r"warn  attachments .*: Read-only file system in [^\n]*\n +Mount its file system for writing; in a unit, `ReadWritePaths=` names the folder")
+
+    def test_not_there(self):
+        for name in os.listdir(self.copy.data):
+            lib.remove(os.path.join(self.copy.data, name))
+        self.be(self.SERVER)
+        self.call(0, "init")
+        self.attachments(r"warn  attachments .*: of \d+ attachments that the database names none is there, and their threads stay\n +Is it the server's folder")
+
+    def night(self, uid, capabilities=""):
+        self.be(uid, capabilities)
+        self.call(0, "init")
+        self.attachments(r"ok    attachments .*: [1-9]\d* attachments looked at, which can be read and removed\n")
+        self.call(0, "run", "--yes")
+        self.finished()
+
+    def test_server(self):
+        self.night(self.SERVER)
+
+    def test_capability(self):
+        self.night(self.OWN, "dac_override")
+
+    def test_root(self):
+        self.night(0, "dac_override")
+
+
 class LookAlikes(Base):
     BAD = "FUNCTION {s}.{n}({a}) RETURNS {r} LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'hijacked'; END$$"
 
