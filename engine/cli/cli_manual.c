@@ -31,8 +31,15 @@ static const struct { const char *path, *text; } files[] = {
 };
 
 static const struct { const char *name, *text; } variables[] = {
-	{"MM_SQLSETTINGS_DATASOURCE", "overrides the data source of Mattermost's config.json, as it does for the server"},
-	{"MM_FILESETTINGS_DIRECTORY", "overrides the attachment folder of config.json"},
+	{"MM_CONFIG", "where the server has its configuration; refused when it is of another kind (a file, a database) than the policy's `mattermost_config`"},
+	{"MM_SQLSETTINGS_DATASOURCE", "with `mattermost_config`: overrides the data source of the server's configuration, as it does for the server"},
+	{"MM_SQLSETTINGS_DRIVERNAME", "overrides the driver beside it; only `postgres` is taken"},
+	{"MM_FILESETTINGS_DIRECTORY", "overrides the attachment folder of the server's configuration, and names it with `service` and `url`; `files` of the policy overrides it"},
+	{"MM_FILESETTINGS_DRIVERNAME", "overrides the driver beside it; only attachments of `local` can be read"},
+	{"PGSERVICEFILE, PGSYSCONFDIR", "where the service is that the policy names; no other variable of libpq is read"},
+	{"HOME", "where `.pgpass` is"},
+	{"https_proxy, all_proxy, no_proxy", "the way to the store of the mirror, as libcurl takes them"},
+	{"INVOCATION_ID", "set by systemd: without a terminal the protocol says that a timer began the run"},
 	{"COLUMNS", "how wide `help` is, at most 100; without it as wide as the terminal"},
 	{"NO_COLOR", "when set, `--color auto` means `never`"},
 	{"TMPDIR", "where large sorts put their work files (default /tmp)"},

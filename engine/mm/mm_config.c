@@ -1,7 +1,7 @@
 /*
  * mm_config.c - Mattermost's own configuration: where its database and its attachments are.
  *
- * The environment beats the file, as it does for the server.  Secrets stay in the connection text and are in no message.
+ * The environment beats the file, as it does for the server; what the policy itself names beats both.  Secrets stay in the connection text and are in no message.
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -211,6 +211,15 @@ static int read_mattermost(struct mm_config *config, const char *place, struct e
 	return r;
 }
 
+/* The policy's word is the last one: the night works in the folder that it names and in no other. */
+static void files_from_policy(struct mm_config *config, const char *files)
+{
+	if (!files)
+		return;
+	config->file_driver = mem_strdup(config, "local");
+	config->data_path = mem_strdup(config, files);
+}
+
 /* Service and URL know nothing about attachments; the environment may. */
 static void files_from_environment(struct mm_config *config)
 {
@@ -248,6 +257,8 @@ int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config *
 		r = read_mattermost(config, source->mattermost_config, err);
 	else
 		r = read_plain(config, source, err);
+	if (r == 0)
+		files_from_policy(config, source->files);
 	if (r == 0)
 		r = db_conninfo_check(config->conninfo, err);
 	if (r < 0) {

@@ -23,8 +23,8 @@ const char *mm_data_advice(const struct mm *mm)
 	if (mm->config->file_driver[0] && strcmp(mm->config->file_driver, "local") != 0)
 		return "Only a local folder can be read; a rule with `files: keep` lets its threads go and leaves their attachments.";
 	if (mm->config->data_path)
-		return "It is named by FileSettings.Directory of the server's configuration, or by MM_FILESETTINGS_DIRECTORY: mount it, and run as the account that owns it.";
-	return "Name the server's config.json in the policy, or set MM_FILESETTINGS_DIRECTORY to the whole path.";
+		return "It is named by database.files of the policy, FileSettings.Directory of the server's configuration, or MM_FILESETTINGS_DIRECTORY: mount it, and run as the account that owns it.";
+	return "Name the server's config.json or, as database.files, the folder in the policy, or set MM_FILESETTINGS_DIRECTORY to the whole path.";
 }
 
 /* A folder that cannot be opened is no reason not to plan; whoever needs attachments asks for data_problem. */

@@ -14,7 +14,7 @@ static const struct node *child(const struct node *list, size_t i)
 
 static void check_database(struct problem_list *l, const struct policy *p, const struct node *n)
 {
-	unsigned given = 0;
+	unsigned given = 0, files = 0;
 
 	(void)p; /* what could not be bound still counts as given */
 	if (!n || n->kind != NODE_MAP)
@@ -22,8 +22,10 @@ static void check_database(struct problem_list *l, const struct policy *p, const
 	for (const struct node *v = n->first; v; v = v->next)
 		given += strcmp(v->key->text, "mattermost_config") == 0 || strcmp(v->key->text, "service") == 0 ||
 			 strcmp(v->key->text, "url") == 0;
-	if (given == 0 && n->n == 0) {
-		policy_problem(l, n, "`database` is empty");
+	for (const struct node *v = n->first; v; v = v->next)
+		files += strcmp(v->key->text, "files") == 0;
+	if (given == 0 && n->n == files) {
+		policy_problem(l, n, files ? "`database` has `files` and no database" : "`database` is empty");
 		policy_hint(l, "Write one of `mattermost_config`, `service` or `url`.");
 	} else if (given > 1) {
 		policy_problem(l, n, "`database` has %u of `mattermost_config`, `service` and `url`", given);

@@ -195,9 +195,14 @@ static const struct policy_key database_keys[] = {
 	{.name = "url", .kind = KIND_TEXT, AT(policy_database, url), .max = POLICY_PATH_MAX, .also = "dsn uri connection",
 	 .example = "postgres://mmretain@db.example.org/mattermost?sslmode=verify-full",
 	 .about = "A libpq connection URL. Put the password into `~/.pgpass`, not here; a host other than this one needs `sslmode=verify-full`."},
+	{.name = "files", .kind = KIND_PATH, AT(policy_database, files), .max = POLICY_PATH_MAX, .also = "data directory attachments file_directory",
+	 .example = "/opt/mattermost/data",
+	 .about = "The folder of the attachments on this host, whatever FileSettings say. Without it: with `mattermost_config` what the server's configuration and its variables "
+		  "`MM_FILESETTINGS_DIRECTORY` and `MM_FILESETTINGS_DRIVERNAME` say, with `service` and `url` these variables alone; where nothing does, threads with attachments stay."},
 };
 static const struct policy_section database_section = {
-	.name = "`database`", .title = "database", KEYS(database_keys), .about = "How to reach the database: exactly one of these."};
+	.name = "`database`", .title = "database", KEYS(database_keys),
+	.about = "How to reach the database: exactly one of `mattermost_config`, `service` and `url`. And where the attachments are."};
 
 static const struct policy_key mirror_keys[] = {
 	{.name = "bucket", .kind = KIND_TEXT, AT(policy_mirror, bucket), .required = true, .max = POLICY_ADDRESS_MAX, .also = "store url target",

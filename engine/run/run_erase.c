@@ -125,7 +125,7 @@ static int check_person(struct erase *x, struct err *err)
 static int ask_database(struct erase *x, struct err *err)
 {
 	const struct policy_database *d = &x->policy->database;
-	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
 	int rc = mm_open(x->ctx, &source, &x->mm, err);
 
 	if (rc == 0)

@@ -304,7 +304,7 @@ static int expire(struct run_expire *x, struct err *err)
 static int open_all(struct run_expire *x, struct err *err)
 {
 	const struct policy_database *d = &x->policy->database;
-	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
 	int rc = mm_open(x->ctx, &source, &x->mm, err);
 
 	if (rc < 0)

@@ -186,7 +186,7 @@ static int open_all(struct run *run, struct err *err)
 {
 	const struct policy_database *d = &run->policy->database;
 	const struct policy_throttle *t = &run->policy->throttle;
-	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
 	struct purge_pace_limits limits = {t->replica_lag_ms, t->replica_lag_bytes, t->probe_latency_ms,
 					   (const char *const *)t->replica_except.item, t->replica_except.n};
 	int rc;

@@ -187,7 +187,7 @@ static int check_schema(const struct mm_schema *s, struct err *err)
 static int open_all(struct restore *r, const struct policy *policy, struct err *err)
 {
 	const struct policy_database *d = &policy->database;
-	struct mm_source source = {d->mattermost_config, d->service, d->url};
+	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
 	int rc;
 
 	if ((rc = mm_open(r->ctx, &source, &r->mm, err)) < 0 || (rc = db_open_again(r->ctx, r->mm->db, &r->lock_db, err)) < 0 ||

@@ -24,8 +24,9 @@ static inline int mm_id_cmp(const void *a, const void *b) { return strcmp(a, b);
 
 /* ---- open (mm_config.c, mm_dsn.c) ------------------------------------------ */
 
-/* Exactly one is set.  mattermost_config: a path, or the postgres:// URL of a server that keeps its configuration in the database. */
-struct mm_source { const char *mattermost_config, *service, *url; };
+/* Exactly one of the first three is set.  mattermost_config: a path, or the postgres:// URL of a server that keeps its configuration in the database.
+ * files: the attachment folder, whatever configuration and environment say, or NULL. */
+struct mm_source { const char *mattermost_config, *service, *url, *files; };
 
 struct mm_config {                /* what we read from config.json and MM_* (environment wins) */
 	char *conninfo;           /* libpq key=value, ready for db_open */
@@ -33,7 +34,7 @@ struct mm_config {                /* what we read from config.json and MM_* (env
 	char *data_path;          /* FileSettings.Directory made absolute; NULL when unknown */
 };
 /* config.json and MM_SQLSETTINGS_DATASOURCE / MM_FILESETTINGS_DIRECTORY / MM_FILESETTINGS_DRIVERNAME; a relative Directory is
- * relative to the server's folder (parent of config/).  With service/url the data path comes from MM_FILESETTINGS_DIRECTORY or is unknown.
+ * relative to the server's folder (parent of config/).  With service/url the data path is source->files, comes from MM_FILESETTINGS_DIRECTORY, or is unknown.
  * Refuses DriverName other than postgres, a non-local host without sslmode=verify-full (facts 8, security 8.2). ERR_POLICY/ERR_DATABASE. */
 int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config **ret, struct err *err) MMR_CHECKED;
 

@@ -53,7 +53,10 @@ struct policy_hold {
 	int64_t since_ms, until_ms;       /* since inclusive, until exclusive (a date means its end of day) */
 };
 
-struct policy_database { char *mattermost_config, *service, *url; };  /* exactly one set */
+struct policy_database {
+	char *mattermost_config, *service, *url; /* exactly one set */
+	char *files;                      /* the attachment folder, or NULL */
+};
 
 struct policy_mirror {                /* optional archive.mirror: */
 	bool present;

@@ -391,12 +391,23 @@ class Files(Base):
         gone = os.path.join(self.copy.where, "nowhere")
         stay = ": threads that have some stay\\n"
         for env, words in (
-                ({"MM_FILESETTINGS_DIRECTORY": gone}, f"attachment folder: [^\\n]*{re.escape(gone)}[^\\n]*: No such file or directory{stay} +It is named by FileSettings.Directory"),
+                ({"MM_FILESETTINGS_DIRECTORY": gone}, f"attachment folder: [^\\n]*{re.escape(gone)}[^\\n]*: No such file or directory{stay} +It is named by database.files of the policy, FileSettings.Directory"),
                 ({"MM_FILESETTINGS_DIRECTORY": ""}, f"no attachment folder is configured{stay} +Name the server's config.json"),
                 ({"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, f'the attachments are with file driver "amazons3", not in a local folder{stay} +Only a local folder can be read')):
             self.call(0, "doctor", env=env, out="warn  attachments  " + words)
         done = self.call(3, "run", "--yes", env={"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, err="amazons3[^\\n]*stay. Only a local folder")
         self.assertNotIn("config.json", done.err)
+
+    def test_files_of_policy(self):
+        """The attachment folder that the policy names is it, whatever the environment says; without either threads with attachments stay."""
+        self.begin()
+        self.call(0, "doctor", env={"MM_FILESETTINGS_DIRECTORY": ""}, out="warn  attachments  no attachment folder is configured")
+        text = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        pathlib.Path(self.policy).write_text(text.replace("database:\n", f"database:\n  files: {self.copy.data}\n"), encoding="utf-8")
+        env = {"MM_FILESETTINGS_DIRECTORY": "/nowhere", "MM_FILESETTINGS_DRIVERNAME": "amazons3"}
+        self.call(0, "doctor", env=env, out=rf"ok    attachments  {re.escape(self.copy.data)}: \d+ attachments looked at")
+        self.call(0, "run", "--yes", env=env)
+        self.finished()
 
     def test_doctor_foresees(self):
         """What a run would be refused for: a clock behind the ledger."""

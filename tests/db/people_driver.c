@@ -181,7 +181,7 @@ static int open_all(struct driver *d, const char *policy, const char *journal, s
 
 	if (rc < 0)
 		return rc;
-	source = (struct mm_source){d->policy->database.mattermost_config, d->policy->database.service, d->policy->database.url};
+	source = (struct mm_source){d->policy->database.mattermost_config, d->policy->database.service, d->policy->database.url, d->policy->database.files};
 	d->o = (struct people_options){.key = key, .key_len = sizeof(key), .event = on_event, .payload = d, .journal_dirfd = -1};
 	if ((rc = file_open_dir(journal, &d->o.journal_dirfd, err)) < 0 || (rc = mm_open(d->ctx, &source, &d->mm, err)) < 0)
 		return rc;

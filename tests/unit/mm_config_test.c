@@ -191,6 +191,27 @@ START_TEST(test_service_and_url)
 }
 END_TEST
 
+/* What the policy names is it, whatever the environment and the server's configuration say. */
+START_TEST(test_files_of_policy)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_source source[] = {{.service = "mm", .files = "/srv/files"}, {.url = "postgres:///mm", .files = "/srv/files"}, {.mattermost_config = path, .files = "/srv/files"}};
+	struct mm_config *c = NULL;
+	struct err err = {0};
+
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"Directory\": \"./data/\"}}");
+	for (int with_environment = 0; with_environment < 2; with_environment++) {
+		for (size_t i = 0; i < ARRAY_LEN(source); i++) {
+			ck_assert_msg(mm_config_read(ctx, &source[i], &c, &err) == 0, "%s", err.msg);
+			ck_assert_str_eq(c->data_path, "/srv/files");
+			ck_assert_str_eq(c->file_driver, "local");
+		}
+		setenv("MM_FILESETTINGS_DIRECTORY", "/srv/data", 1);
+		setenv("MM_FILESETTINGS_DRIVERNAME", "amazons3", 1);
+	}
+}
+END_TEST
+
 START_TEST(test_other_store)
 {
 	void *ctx auto_mem = mem_context(NULL, "test");
@@ -218,6 +239,7 @@ TCase *mm_config_case(void)
 	tcase_add_test(tc, test_verified_far_host);
 	tcase_add_test(tc, test_file_kinds);
 	tcase_add_test(tc, test_service_and_url);
+	tcase_add_test(tc, test_files_of_policy);
 	tcase_add_test(tc, test_other_store);
 	return tc;
 }

@@ -8,7 +8,7 @@
 static const char full[] =
 	"version: 1\n"
 	"database:\n"
-	"  mattermost_config: /opt/mattermost/config/config.json\n"
+	"  {mattermost_config: /opt/mattermost/config/config.json, files: /srv/files}\n"
 	"archive:\n"
 	"  store: /var/lib/mmretain/archive\n"
 	"  bundle_size: 128MiB\n"
@@ -45,6 +45,7 @@ START_TEST(test_full_rule)
 	struct policy *p = parse_good(ctx, full);
 	const struct policy_rule *r = &p->rule[1];
 
+	ck_assert_str_eq(p->database.files, "/srv/files");
 	ck_assert_uint_eq(p->n_rules, 3);
 	ck_assert_str_eq(r->name, "alarms");
 	ck_assert_str_eq(r->description, "Machine alarms\nof all kinds\n");
@@ -103,6 +104,7 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(p->n_holds, 0);
 	ck_assert_str_eq(p->database.service, "mm");
 	ck_assert_ptr_null(p->database.url);
+	ck_assert_ptr_null(p->database.files);
 	talloc_free(ctx);
 }
 END_TEST
