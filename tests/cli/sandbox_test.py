@@ -5,6 +5,8 @@ usage: MMRETAIN=BINARY sandbox_test.py [TEST...]
 """
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -18,7 +20,8 @@ import s3  # noqa: E402 (tests/support, found by e2e_lib)
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 DOCS = SOURCE / "docs"
 UNIT = DOCS / "systemd/mmretain.service"
-SANDBOX = ("unshare", "--mount", "--propagation", "private", "/usr/bin/python3", str(SOURCE / "tests/support/sandbox.py"), str(UNIT))
+PRISON = ("unshare", "--mount", "--propagation", "private", "/usr/bin/python3", str(SOURCE / "tests/support/sandbox.py"))
+SANDBOX = (*PRISON, str(UNIT))
 CASE = ("--case", "DPO-2026-7", "--reason", "a test")
 
 
@@ -76,10 +79,10 @@ class Sandbox(exit_codes.Base):
         os.mkdir(self.metrics)
         os.mkdir(self.tmp)
 
-    def inside(self, code, *args, **more):
+    def inside(self, code, *args, prison=SANDBOX, program=None, **more):
         """In the sandbox, with the folders that the unit lets it write into."""
         real = lib.PROGRAM
-        lib.PROGRAM = [*SANDBOX, self.copy.archive, self.copy.data, self.metrics, self.tmp, "--", lib.binary()]
+        lib.PROGRAM = [*prison, self.copy.archive, self.copy.data, self.metrics, self.tmp, "--", program or lib.binary()]
         try:
             return self.call(code, *args, env={"TMPDIR": self.tmp}, **more)
         finally:
@@ -104,6 +107,48 @@ class Sandbox(exit_codes.Base):
         self.assertEqual(os.listdir(self.metrics), ["mmretain.prom"])
         self.inside(0, "verify")
         self.assertEqual(os.listdir(self.tmp), [])
+
+    def give(self, uid, *roots):
+        for root in roots:
+            for folder, _, names in os.walk(root):
+                for path in (folder, *(os.path.join(folder, n) for n in names)):
+                    os.lchown(path, uid, uid)
+                    if not os.path.islink(path):
+                        os.chmod(path, 0o750 if path == folder else 0o600)
+
+    def test_account(self):
+        """Attachments as the server leaves them, and the two ways of operating.md: its own account, or another with the drop-in of that page."""
+        self.begin()
+        program, drop_in, server, own = os.path.join(self.copy.where, "mmretain"), os.path.join(self.copy.where, "drop-in"), 12345, 23456
+        shutil.copy(lib.binary(), program)
+        os.chmod(program, 0o755)
+        os.chmod(self.copy.where, 0o755)
+        os.chmod(exit_codes.WHERE, 0o755)
+        text = next(t for t in re.findall(r"(?s)```ini\n(.*?)```", (DOCS / "operating.md").read_text(encoding="utf-8")) if "AmbientCapabilities" in t)
+        pathlib.Path(drop_in).write_text(text, encoding="utf-8")
+        alone, with_drop_in = (*PRISON, f"--uid={own}", str(UNIT)), (*PRISON, f"--uid={own}", f"--drop-in={drop_in}", str(UNIT))
+        self.give(server, self.copy.data)
+        self.give(own, self.copy.archive, self.tmp)
+        os.chown(self.policy, 0, 0)
+        self.inside(0, "doctor", prison=alone, program=program, out=r"warn  attachments [^\n]*Permission denied")
+        self.inside(0, "doctor", prison=with_drop_in, program=program, out=r"ok    attachments [^\n]* looked at, which can be read and removed")
+        self.inside(0, "run", "--yes", "--no-purge", prison=with_drop_in, program=program)
+        self.give(server, self.copy.archive, self.tmp)
+        self.inside(0, "run", "--yes", prison=(*PRISON, f"--uid={server}", str(UNIT)), program=program)
+        self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
+
+    def test_group_of_auditors(self):
+        """Folders that hand on their group, as audit.md has them, go on doing so, although the unit lets nobody make one."""
+        self.begin()
+        for folder, _, names in os.walk(self.copy.archive):
+            os.chown(folder, 0, 34567)
+            os.chmod(folder, 0o2750)
+            for n in names:
+                os.chown(os.path.join(folder, n), 0, 34567)
+        self.inside(0, "run", "--yes")
+        for folder, folders, names in os.walk(self.copy.archive):
+            self.assertEqual(os.stat(folder).st_mode & 0o7777, 0o2750, folder)
+            self.assertEqual([n for n in folders + names if os.lstat(os.path.join(folder, n)).st_gid != 34567], [], folder)
 
     def test_audit(self):
         """Beside the timer's: what admins and auditors may want to give a unit, too."""

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """A command in the sandbox that a systemd unit describes, for machines where systemd itself does not run.
 
-    unshare --mount --propagation private sandbox.py UNIT WRITABLE... -- COMMAND...
+    unshare --mount --propagation private sandbox.py [--uid UID] [--drop-in FILE] UNIT WRITABLE... -- COMMAND...
 
-The file system is read-only but for the folders WRITABLE, which stand for the unit's ReadWritePaths; homes are empty; system calls are filtered, capabilities gone.
+The file system is read-only but for the folders WRITABLE, which stand for the unit's ReadWritePaths; homes are empty; system calls are filtered, capabilities gone
+but for those of the unit and its drop-in.  UID stands for User: without it root stays root.
 Each setting of the unit is applied by the code here that bears its name: one that nobody here applies is an error, so that the unit
 does not promise what no test has seen.  Needs root, python3-seccomp, systemd-analyze.
 """
+import argparse
 import configparser
 import ctypes
 import errno
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -18,7 +21,8 @@ import sys
 
 import seccomp
 
-PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, LAST_CAP = 24, 38, 63
+PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, LAST_CAP = 8, 24, 38, 47, 2, 63
+CAPABILITIES = {"CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2}
 NAMESPACES = 0x7E020000 | 0x00000080  # CLONE_NEWNS ... CLONE_NEWTIME
 SUID_SGID, WRITE_EXEC, SCHED_SAFE = 0o6000, 2 | 4, (0, 3, 5)  # other, batch, idle
 
@@ -33,11 +37,12 @@ class MultiDict(dict):
             super().__setitem__(key, value)
 
 
-def settings(unit):
+def settings(*units):
+    """Of a unit and its drop-ins; an empty value takes back what stood before."""
     parser = configparser.RawConfigParser(dict_type=MultiDict, strict=False, delimiters=("=",), comment_prefixes=("#", ";"))
     parser.optionxform = str
-    parser.read(unit, encoding="utf-8")
-    return {k: " ".join(v.split("\n")) if isinstance(v, str) else " ".join(v) for k, v in parser["Service"].items()}
+    parser.read_string("\n".join(pathlib.Path(u).read_text(encoding="utf-8") for u in units))
+    return {k: " ".join((v if isinstance(v, str) else "\n".join(v)).split("\n")).strip() for k, v in parser["Service"].items()}
 
 
 # ---- the file system ----
@@ -107,13 +112,22 @@ def no_suid():
     deny(*[(name, seccomp.Arg(at, seccomp.MASKED_EQ, bit, bit)) for name, at in chmods for bit in (0o4000, 0o2000)])
 
 
-def no_capabilities():
+def few_capabilities(bounding, ambient, uid):
     libc = ctypes.CDLL(None, use_errno=True)
-    for cap in range(LAST_CAP):
+    for cap in set(range(LAST_CAP)) - bounding:
         libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)  # those that this kernel does not have
-    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if uid:
+        libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    mask = sum(1 << cap for cap in ambient)
+    header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(mask, mask, mask)
     if libc.capset(header, data) != 0:
         raise OSError(ctypes.get_errno(), "capset")
+    for cap in ambient:
+        if libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "ambient capability")
 
 
 def no_new_privileges():
@@ -132,24 +146,27 @@ FILTERS = {
 # By a read-only file system without capabilities, and by system calls that are not among those allowed.
 FOLLOWS = {"ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups", "ProtectClock", "ProtectHostname", "PrivateDevices", "PrivateTmp"}
 NO_SANDBOX = {"Type", "User", "ExecStart", "ExecStopPost", "SuccessExitStatus", "TimeoutStartSec", "TimeoutStopSec", "KillMode", "Nice", "IOSchedulingClass"}
-FIXED = {"ProtectSystem": "strict", "ProtectHome": "yes", "NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "SystemCallArchitectures": "native", "SystemCallErrorNumber": "EPERM"}
+FIXED = {"ProtectSystem": "strict", "ProtectHome": "yes", "NoNewPrivileges": "yes", "SystemCallArchitectures": "native", "SystemCallErrorNumber": "EPERM"}
 
 
 def check(wanted):
     for key, value in wanted.items():
         if key in FIXED and FIXED[key] != value or (key in FILTERS or key in FOLLOWS) and value != "yes":
             raise SystemExit(f"{key}={value}: nobody here tries that")
-        if key not in {*FILTERS, *FOLLOWS, *NO_SANDBOX, *FIXED, "ReadWritePaths", "RestrictAddressFamilies", "SystemCallFilter", "UMask"}:
+        if key not in {*FILTERS, *FOLLOWS, *NO_SANDBOX, *FIXED, "AmbientCapabilities", "CapabilityBoundingSet", "ReadWritePaths", "RestrictAddressFamilies", "SystemCallFilter", "UMask"}:
             raise SystemExit(f"{key}: nobody here tries it")
 
 
-def apply(wanted, writable):
+def apply(wanted, writable, uid):
     check(wanted)
+    bounding, ambient = ({CAPABILITIES[word] for word in wanted.get(key, "").split()} for key in ("CapabilityBoundingSet", "AmbientCapabilities"))
+    if "CapabilityBoundingSet" not in wanted or not ambient <= bounding:
+        raise SystemExit("capabilities that are not bound")
     file_system([os.path.realpath(p) for p in writable], ("/home", "/root", "/run/user"))
     os.umask(int(wanted["UMask"], 8))
     names = set().union(*[members(w) if w.startswith("@") else {w} for w in wanted["SystemCallFilter"].split()])
     no_new_privileges()
-    no_capabilities()
+    few_capabilities(bounding, ambient, uid)
     families(wanted["RestrictAddressFamilies"])
     for key, load in FILTERS.items():
         if key in wanted:
@@ -158,11 +175,16 @@ def apply(wanted, writable):
 
 
 def main():
-    unit, *rest = sys.argv[1:]
-    at = rest.index("--")
-    apply(settings(unit), rest[:at])
+    at = sys.argv.index("--")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--uid", type=int)
+    parser.add_argument("--drop-in", action="append", default=[])
+    parser.add_argument("unit")
+    parser.add_argument("writable", nargs="*")
+    args = parser.parse_args(sys.argv[1:at])
+    apply(settings(args.unit, *args.drop_in), args.writable, args.uid)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    os.execvp(rest[at + 1], rest[at + 1:])
+    os.execvp(sys.argv[at + 1], sys.argv[at + 1:])
 
 
 if __name__ == "__main__":
