@@ -642,12 +642,12 @@ class Account(Base):
         os.chmod(self.copy.where, 0o755)
         os.chmod(os.path.dirname(self.copy.where), 0o755)
 
-    def be(self, uid, capabilities="", group=None):
+    def be(self, uid, capabilities="", group=None, owner=True):
         """The program as that account from now on, in the server's group, and with those capabilities alone; the archive and the policy are its own."""
-        for folder, _, names in os.walk(self.copy.archive):
+        for folder, _, names in os.walk(self.copy.archive) if owner else ():
             for n in names + ["."]:
                 os.lchown(os.path.join(folder, n), uid, group or self.GROUP)
-        os.chown(self.policy, uid, -1)
+        os.chown(self.policy, uid if owner else 0, -1)
         few = ",".join(["-all", *(f"+{c}" for c in capabilities.split())])
         lib.PROGRAM = ["setpriv", f"--reuid={uid}", f"--regid={group or self.GROUP}", "--clear-groups", f"--inh-caps={few}", f"--ambient-caps={few}", f"--bounding-set={few}",
                        "--no-new-privs", self.program]
@@ -696,6 +696,33 @@ class Account(Base):
         self.be(self.SERVER)
         self.call(0, "init")
         self.attachments(r"warn  attachments .*: of \d+ attachments that the database names none is there, and their threads stay\n +Is it the server's folder")
+
+    def test_auditor(self):
+        """The group of audit.md: an auditor reads and is in the case log, before and after a night, and changes nothing else."""
+        self.be(self.SERVER)
+        self.call(0, "init")
+        self.call(0, "run", "--yes", "--no-purge")
+        steps = re.search(r"(?s)```sh\n(groupadd .*?)```", (pathlib.Path(__file__).resolve().parents[2] / "docs/audit.md").read_text(encoding="utf-8"))[1]
+        steps = re.sub(r"(?m)^(groupadd .*|A=.*)$", "", steps).replace("chat-audit", str(self.GROUP + 1))
+        auditor, find = self.OWN, ("find", "--archive", self.copy.archive, "--case", "17/26", "--reason", "test", "--after", "1970-01-01")
+
+        def reads(code):
+            self.be(auditor, group=self.GROUP + 1, owner=None)
+            self.call(code, *find, err=None if code == 0 else "ledger/access")
+            self.call(0, "verify", "--archive", self.copy.archive)
+            self.call(0, "report", "last", "--archive", self.copy.archive)
+
+        subprocess.run(["chgrp", "-R", str(self.GROUP + 1), self.copy.archive], check=True)
+        reads(19)
+        subprocess.run(["sh", "-ec", f"A={self.copy.archive} owner={self.SERVER}\n{steps}"], check=True)
+        reads(0)
+        self.be(self.SERVER, owner=None)
+        self.call(0, "run", "--yes")
+        self.call(0, *find)
+        reads(0)
+        uids = [json.loads(line)["uid"] for line in pathlib.Path(self.copy.archive, "ledger/access/entries.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.assertEqual(uids, [auditor, self.SERVER, auditor])
+        self.assertEqual(lib.compare(self.want, self.copy, exact=False), ["left over: ledger/access/entries.jsonl"])
 
     def night(self, uid, capabilities=""):
         self.be(uid, capabilities)
