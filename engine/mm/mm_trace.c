@@ -51,7 +51,7 @@ const struct mm_trace mm_trace[] = {
 	{.table = "channeljoinrequests", .column = "userid", .what = "requests to join channels", .read = "userid",
 	 GONE(channeljoinrequests)},
 
-	{.table = "users", .what = "address, password, sign-in data, status text, settings", .act = MM_TRACE_BLANK, .reduce = &sql_people_user, .reduce_params = "iat", .one_row = true, .read = "id " USER_BLANK " deleteat",
+	{.table = "users", .what = "address, password, sign-in data, status text, settings", .act = MM_TRACE_BLANK, .reduce = &sql_people_user, .reduce_params = "iat", .one_row = true, .read = "id updateat lastpictureupdate deleteat",
 	 .write = USER_BLANK},
 	{.table = "users", .column = "mfausedtimestamps", .what = "times of one-time codes", .act = MM_TRACE_BLANK,
 	 .reduce = &sql_people_user_mfa, .reduce_params = "i", .one_row = true, .read = "id", .write = "mfausedtimestamps"},

@@ -3,6 +3,7 @@
 
 MMRETAIN names the program.
 """
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
+
+import psycopg2
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
@@ -315,6 +318,64 @@ def test_grants(pg):
     w.sql(script)
     run = p.document("run", "--yes")["departed_users"]
     check(run["depersonalised"] == 1 and any("attributeview" in n for n in run["notes"]), f"{run}")
+
+
+SQL = os.path.join(HERE, "..", "..", "engine", "mm", "sql")
+
+
+class Statements:
+    """The statements that depersonalise, begun by a role without being executed."""
+
+    def __init__(self, w, role, names):
+        self.conn, self.role, self.names = w.pg.connect(w.name), role, []
+        self.conn.autocommit = True
+        self.cursor = self.conn.cursor()
+        for n in names:
+            with open(os.path.join(SQL, n), encoding="utf-8") as f, contextlib.suppress(psycopg2.errors.UndefinedTable):  # of another release of the server
+                self.cursor.execute(f'PREPARE "{n}" AS {f.read()}')
+                self.names.append(n)
+
+    def refused(self, name):
+        """What the server says; None: nothing."""
+        self.cursor.execute("SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s", (name,))
+        params = ", ".join(["NULL"] * self.cursor.fetchone()[0])
+        self.cursor.execute(f"SET ROLE {self.role}")
+        try:
+            self.cursor.execute(f'EXPLAIN EXECUTE "{name}"' + (f"({params})" if params else ""))
+            return None
+        except psycopg2.errors.InsufficientPrivilege as why:
+            return str(why)
+        finally:
+            self.cursor.execute("RESET ROLE")
+
+
+def test_grants_are_needed(pg):
+    """Each right that the script of departed users asks for is one that a statement cannot do without; and none is missing."""
+    p = Program(pg, "climinimal")
+    w = p.w
+    w.sql("CREATE ROLE minimal")
+    names = sorted(n for n in os.listdir(SQL) if n.startswith("people_") and not n.startswith(("people_count_", "people_present", "people_unknown", "people_view")))
+    for people, without in (("after: 90d", r"audits_delete|user_(names|roles)|mentions"),
+                            ("after: 90d\nnames: pseudonym\nroles: user\naudits: delete\nkeep: [position]", r"audits_blank|user_position")):
+        p.policy(people)
+        base, _, script = p.call("grants", "minimal").partition("-- departed_users;")
+        w.sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM minimal;" + base + "--" + script)
+        used = Statements(w, "minimal", [n for n in names if not re.search(without, n)])
+        missing = [(n, r) for n in used.names if (r := used.refused(n))]
+        check(missing == [], f"a right is missing: {missing}")
+        idle = []
+        for rights, table in re.findall(r"(?m)^GRANT (.*) ON public\.(\w+) TO minimal;$", script):
+            for privilege, columns in re.findall(r"(SELECT|UPDATE|DELETE)(?: \(([^)]*)\))?", rights):
+                for column in columns.split(", ") if columns else [None]:
+                    right = f"{privilege} ({column})" if column else privilege
+                    if re.search(rf"(?m)^GRANT .*\b{privilege}(,| ON).* ON public\.{table} TO|^GRANT .*\b{privilege}[^)]* ON public\.{table} TO", base) or (
+                            column and re.search(rf"(?m)^GRANT .*{privilege} \([^)]*\b{column}\b.* ON public\.{table} TO", base)):
+                        continue  # of every run
+                    w.sql(f"REVOKE {right} ON public.{table} FROM minimal")
+                    if not any(used.refused(n) for n in used.names):
+                        idle.append(f"{right} ON {table}")
+                    w.sql(f"GRANT {right} ON public.{table} TO minimal")
+        check(idle == [], f"nobody needs {idle}")
 
 
 if __name__ == "__main__":
