@@ -119,7 +119,7 @@ static void check_schema(struct doctor *d)
 		bool unread = i >= s->n_unknown - s->n_unread;
 
 		err_set(&err, unread ? ERR_PERMISSION : ERR_SCHEMA, "%s", s->unknown[i]);
-		err_hint(&err, unread ? "`mmretain grants` has the statement that lets the role read it." : "`plan` works; a run is refused until this is settled.");
+		err_hint(&err, unread ? "`mmretain grants` has the statement that lets the role read it." : "`plan` works; a run is refused until this is settled: \"Upgrades and plugins\" of operating.md in share/doc/mmretain.");
 		fail(d, "schema", &err);
 	}
 	if (!s->n_unknown)
