@@ -242,7 +242,7 @@ static void expired(const struct report *rp)
 		point(rp, 0, "", "  %s", protocol_str(entry, "rel_path"));
 }
 
-/* The ledger has their names, the policy their reasons. */
+/* The ledger has their names, the policy their reasons.  One that protected nobody was not in force. */
 static void holds(const struct report *rp)
 {
 	bool same = protocol_same_policy(rp->cli, rp->doc);
@@ -252,10 +252,11 @@ static void holds(const struct report *rp)
 
 	json_array_foreach(json_object_get(rp->doc, "holds"), i, hold) {
 		uint64_t n = protocol_int(hold, "threads");
-		const char *because = protocol_str(hold, "because"),
-			   *kept = json_is_null(json_object_get(hold, "threads")) ? "in force" : mem_printf(ctx, "%llu thread%s", (unsigned long long)n, cli_s(n));
+		const char *because = protocol_str(hold, "because"), *unmatched = protocol_unmatched(ctx, hold),
+			   *kept = n ? mem_printf(ctx, "%llu thread%s", (unsigned long long)n, cli_s(n)) : protocol_bool(hold, "in_force") ? "in force" : *unmatched ? "" : "not shown to have been in force";
 
-		point(rp, 0, "", "  hold %s: %s%s%s", protocol_str(hold, "name"), kept, !*because ? "" : same ? ", because: " : ", because, as the policy says now: ", because);
+		point(rp, 0, "", "  hold %s: %s%s%s%s%s%s", protocol_str(hold, "name"), kept, *kept && *unmatched ? ", " : "", *unmatched ? "matched nothing: " : "", unmatched,
+		      !*because ? "" : same ? ", because: " : ", because, as the policy says now: ", because);
 	}
 }
 
@@ -407,7 +408,7 @@ static void outcome(const struct report *rp)
 	      (unsigned long long)protocol_int(ledger, "last_seq"));
 	point(rp, 0, "", "from hash %s", protocol_str(ledger, "first_prev"));
 	point(rp, 0, "", "to hash   %s", protocol_str(ledger, "last_hash"));
-	point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons, but reasons as the policy gives them");
+	point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons, but reasons, and words of holds that matched nothing, as the policy gives them");
 }
 
 static int print_report(struct cli *cli, json_t *doc, struct err *err)
@@ -420,6 +421,7 @@ static int print_report(struct cli *cli, json_t *doc, struct err *err)
 	rp.team = protocol_str(restricted, "team");
 
 	cli_json_put(doc, "holds", protocol_holds(cli, doc));
+	(void)json_object_del(doc, "unmatched"); /* absent is fine */
 	if (!restricted)
 		cli_json_put(doc, "restricted", json_null());
 	if (cli->json)

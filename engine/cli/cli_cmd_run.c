@@ -26,6 +26,8 @@ static int show_only(struct cli *cli, struct err *err)
 	struct plan *plan = NULL;
 	int r = cli_plan_show(cli, &plan, err);
 
+	if (r == 0 && cli_given(cli, OPT_STRICT))
+		r = plan_strict(plan, err);
 	if (r < 0 || cli_given(cli, OPT_DRY_RUN))
 		return r;
 	err_set(err, ERR_USAGE, "nothing was done: `run` acts only with --yes or on a plan file");
@@ -189,7 +191,7 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 {
 	const char *const *v = cli->args->value;
 	struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
-					    .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
+					    .strict = cli_given(cli, OPT_STRICT), .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
 					    .deadline_boot_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
 	struct run_report *rep = NULL;
 	struct err print_err = {0};

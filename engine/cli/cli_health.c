@@ -13,6 +13,7 @@
 
 #define SILENT_MS (INT64_C(50) * 3600000) /* a nightly timer left out one night, and two hours */
 #define WORK_LEFT_NIGHTS 3u
+#define HOLDS_SHOWN 5
 
 /* ---- the nights ---- */
 
@@ -59,6 +60,20 @@ static void take_silence(const json_t *runs, struct cli_health *h)
 
 	if (last && time_parse(protocol_str(last, "began"), &last_ms) && time_now_ms() - last_ms > SILENT_MS)
 		h->silent_days = (uint64_t)((time_now_ms() - last_ms) / 86400000);
+}
+
+/* Of the newest run that came to its plan. */
+static void take_unmatched(const json_t *runs, struct cli_health *h)
+{
+	for (size_t i = json_array_size(runs); i-- > 0;) {
+		const json_t *run = json_array_get(runs, i), *plan = json_object_get(run, "plan");
+
+		if (!json_is_object(plan))
+			continue;
+		h->unmatched = protocol_int(plan, "unmatched_words");
+		h->unmatched_run = run;
+		return;
+	}
 }
 
 /* ---- what waits ---- */
@@ -126,6 +141,7 @@ int cli_health(const struct store *store, const json_t *runs, const char *open_r
 	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX};
 	count_nights(runs, open_run, ret);
 	take_silence(runs, ret);
+	take_unmatched(runs, ret);
 	for (size_t i = 0; i < ARRAY_LEN(names) && r == 0; i++)
 		r = store_each_named(store, "ledger", names[i].begin, ".jsonl", names[i].fn, &w, err);
 	return r;
@@ -137,6 +153,34 @@ static void warn(struct cli_health_text *t, char *text)
 {
 	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
 	t->warning[t->n++] = text;
+}
+
+/* "case-1, case-2" and how many: of each once. */
+static const char *unmatched_holds(void *ctx, const json_t *run, size_t *ret_n)
+{
+	json_t *seen = cli_json_check(json_object()), *entry;
+	const char *list = "";
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(run, "plan"), "unmatched"), i, entry) {
+		const char *name = protocol_str(entry, "hold");
+
+		if (!json_object_get(seen, name) && json_object_size(seen) < HOLDS_SHOWN)
+			list = mem_printf(ctx, "%s%s%s", list, *list ? ", " : "", cli_safe(ctx, name));
+		cli_json_bool(seen, name, true);
+	}
+	*ret_n = json_object_size(seen);
+	json_decref(seen);
+	return *ret_n > HOLDS_SHOWN ? mem_printf(ctx, "%s, ...", list) : list;
+}
+
+static void warn_unmatched(const struct cli_health *h, struct cli_health_text *t)
+{
+	size_t n;
+	const char *list = unmatched_holds(t->ctx, h->unmatched_run, &n);
+
+	warn(t, mem_printf(t->ctx, "in the run of %s %llu word%s of hold%s %s matched nothing, and what was meant is not protected; `mmretain report %s` tells more, `mmretain check --db` looks again",
+			   protocol_str(h->unmatched_run, "began"), (unsigned long long)h->unmatched, cli_s(h->unmatched), cli_s(n), list, protocol_str(h->unmatched_run, "run")));
 }
 
 void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret)
@@ -151,6 +195,8 @@ void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_healt
 				     h->last_error ? h->last_error : ""));
 	else if (h->unended >= WORK_LEFT_NIGHTS)
 		warn(ret, mem_printf(ctx, "%u runs in a row left work for the next one: their time does not suffice, or they were stopped", h->unended));
+	if (h->unmatched)
+		warn_unmatched(h, ret);
 	if (h->silent_days)
 		warn(ret, mem_printf(ctx, "no run has begun for %llu days: is the timer at work?", (unsigned long long)h->silent_days));
 }

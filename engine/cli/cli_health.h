@@ -15,6 +15,8 @@ struct cli_health {
 	uint64_t silent_days;       /* 0: it is not long ago */
 	uint64_t journals, files;   /* of attachments that are still to be unlinked */
 	int64_t waiting_since_ms;   /* of the oldest journal; INT64_MAX: none */
+	uint64_t unmatched;         /* words of holds that matched nothing in the newest plan; which and when: */
+	const json_t *unmatched_run;
 	uint64_t aside;             /* journals that nobody carries out */
 };
 /* runs: of the protocol, oldest first; open_run: as in ledger_state.  Texts stay those of runs. */

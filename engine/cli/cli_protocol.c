@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <mmretain/ledger.h>
-#include <mmretain/policy.h>
 #include <mmretain/store.h>
 
 #include "cli_protocol.h"
@@ -382,8 +381,13 @@ static bool restrict_plan(json_t *doc, const struct protocol_query *q)
 	for (size_t i = 0; found && i < ARRAY_LEN(counts); i++)
 		if (json_object_get(plan, counts[i]))
 			cli_json_int(plan, counts[i], protocol_int(json_array_get(rules, 0), counts[i]));
-	if (!found)
+	if (!found) {
+		json_t *unmatched = json_object_get(plan, "unmatched");
+
+		if (unmatched) /* a hold is of no rule and no team */
+			cli_json_put(doc, "unmatched", json_incref(unmatched));
 		cli_json_put(doc, "plan", json_null());
+	}
 	return found;
 }
 
@@ -401,48 +405,6 @@ bool protocol_restrict(json_t *doc, const struct protocol_query *q)
 	cli_json_put(doc, "restricted", part);
 	add_totals(doc);
 	return found;
-}
-
-/* ---- holds ---- */
-
-bool protocol_same_policy(const struct cli *cli, const json_t *run)
-{
-	char hex[DIGEST_HEX + 1] = "";
-
-	if (cli->policy)
-		digest_hex(&cli->policy->digest, hex);
-	return *hex && strcmp(hex, protocol_str(json_object_get(run, "begin"), "policy_digest")) == 0;
-}
-
-static void add_hold(const struct cli *cli, json_t *list, const char *name, json_t *threads)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_text(obj, "name", name);
-	cli_json_text(obj, "because", cli_hold_because(cli, name));
-	cli_json_put(obj, "threads", threads ? json_incref(threads) : json_null());
-	if (json_array_append_new(list, obj) < 0)
-		mem_check(NULL);
-}
-
-json_t *protocol_holds(const struct cli *cli, const json_t *run)
-{
-	json_t *list = cli_json_check(json_array()), *kept = cli_json_check(json_object()), *entry, *threads;
-	const char *name;
-	size_t i;
-
-	json_array_foreach(json_object_get(run, "kept"), i, entry) {
-		name = protocol_str(entry, "hold");
-		if (*name)
-			cli_json_int(kept, name, protocol_int(kept, name) + protocol_int(entry, "threads"));
-	}
-	json_object_foreach(kept, name, threads)
-		add_hold(cli, list, name, threads);
-	for (i = 0; protocol_same_policy(cli, run) && i < cli->policy->n_holds; i++)
-		if (!json_object_get(kept, cli->policy->hold[i].name))
-			add_hold(cli, list, cli->policy->hold[i].name, NULL);
-	json_decref(kept);
-	return list;
 }
 
 static int release(struct protocol *p)

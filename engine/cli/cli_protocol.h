@@ -22,9 +22,12 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 /* Only what was done by the rule and to the team of the query: lines of the others go, and the totals are of the rest.  The ledger knows a team by its bundles alone: of
  * what is due and kept it says nothing then.  False: the run has nothing of it. */
 bool protocol_restrict(json_t *doc, const struct protocol_query *q);
-/* The holds of a run, [{name, because, threads}]: those that kept threads as its lines say, and, where the policy is the one of the run, those that
- * were in force beside (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold. */
+/* The holds of a run, [{name, because, threads, in_force, unmatched}]: those that kept threads or have words that matched nothing, as its lines say, and, where the
+ * policy is the one of the run, all others (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold.  in_force: it kept
+ * threads, or that policy has words of it that matched something.  unmatched: [{of, item, word}], word null without the policy of the run. */
 json_t *protocol_holds(const struct cli *cli, const json_t *run);
+/* "user tomas.maier, channel 2 of its list": what of a hold of that list matched nothing, by the word where the policy of the run is at hand, else by its place; or "". */
+const char *protocol_unmatched(void *ctx, const json_t *hold);
 /* Is the policy at hand that of the run? */
 bool protocol_same_policy(const struct cli *cli, const json_t *run);
 

@@ -72,6 +72,7 @@ static void put_archive(struct metrics *m)
 	one(m, "lost_bundles", st->overdue.lost, "Bundles that were declared lost.");
 	one(m, "missing_bundles", st->missing, "Bundles that the ledger says are there and that are not.");
 	one(m, "held_threads", st->state->n_held, "Threads that `hold` keeps.");
+	one(m, "unmatched_hold_words", st->health.unmatched, "Words of the policy's holds that matched nothing in the newest plan.");
 	one(m, "waiting_attachments", st->health.files, "Attachments of deleted posts that are still to be removed.");
 	one(m, "erasures_open", status_erasures_open(st), "Erasures that were interrupted.");
 	one(m, "warnings", st->words.n, "Warnings of `mmretain status`.");

@@ -273,6 +273,7 @@ int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const str
 		plan->n_unknown = p->n_unknown;
 		if (rules.listed)
 			count_listed(plan, rules.listed);
+		plan->n_words = plan->n_warnings;
 		tell_services(plan);
 	}
 	*ret = plan;

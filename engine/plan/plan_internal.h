@@ -12,8 +12,14 @@ enum {
 	PLAN_NAMES_SHOWN = 5,          /* names in one warning */
 };
 
-/* Adds to plan->warning; the same text only once. */
-void plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
+/* ---- plan_words.c ---- */
+/* Adds to plan->warning; the same text only once.  The text there. */
+const char *plan_warn(struct plan *plan, const char *fmt, ...) MMR_PRINTF(2, 3);
+/* That warning is of a word that matches nothing: of the item-th of that list of the hold, or (NULL) of something else. */
+void plan_note_word(struct plan *plan, const char *warning, const struct policy_hold *hold, const char *of, size_t item);
+struct plan_world { const struct mm_scope *scope; size_t n; }; /* every channel */
+/* As plan_words. */
+int plan_words_of(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_world *w, bool holds_only, struct err *err) MMR_CHECKED;
 
 /* ---- plan_build.c ---- */
 struct plan *plan_empty(void *ctx);

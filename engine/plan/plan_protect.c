@@ -5,10 +5,24 @@
 
 #include "plan_internal.h"
 
-static void warn_missing(struct plan *plan, const char *what, const char *name, char **missing, size_t n)
+/* Who is asked for: a hold's people, or the authors that a rule spares. */
+struct asked { const struct policy_list *names; const struct policy_hold *hold; const struct policy_rule *rule; };
+
+static size_t place_of(const struct policy_list *names, const char *name)
 {
+	size_t i = 0;
+
+	while (i + 1 < names->n && strcmp(names->item[i], name) != 0)
+		i++;
+	return i;
+}
+
+static void warn_missing(struct plan *plan, const struct asked *a, char **missing, size_t n)
+{
+	const char *what = a->hold ? "hold" : "rule", *name = a->hold ? a->hold->name : a->rule->name;
+
 	for (size_t i = 0; plan && i < n; i++)
-		plan_warn(plan, "%s %s: user \"%s\" does not exist", what, name, missing[i]);
+		plan_note_word(plan, plan_warn(plan, "%s %s: user \"%s\" does not exist", what, name, missing[i]), a->hold, "users", place_of(a->names, missing[i]));
 }
 
 static const char **pointers(void *ctx, mm_id *id, size_t n)
@@ -20,9 +34,9 @@ static const char **pointers(void *ctx, mm_id *id, size_t n)
 	return p;
 }
 
-static int users(void *ctx, struct mm *mm, const struct policy_list *names, const char *what, const char *name, struct plan *plan,
-		 const char *const **ret, size_t *ret_n, struct err *err)
+static int users(void *ctx, struct mm *mm, const struct asked *a, struct plan *plan, const char *const **ret, size_t *ret_n, struct err *err)
 {
+	const struct policy_list *names = a->names;
 	mm_id *id;
 	char **missing;
 	size_t n, n_missing;
@@ -33,7 +47,7 @@ static int users(void *ctx, struct mm *mm, const struct policy_list *names, cons
 	r = mm_user_ids(ctx, mm, (const char *const *)names->item, names->n, &id, &n, &missing, &n_missing, err);
 	if (r < 0)
 		return r;
-	warn_missing(plan, what, name, missing, n_missing);
+	warn_missing(plan, a, missing, n_missing);
 	*ret = pointers(ctx, id, n);
 	*ret_n = n;
 	return 0;
@@ -63,7 +77,7 @@ static int add_hold(void *ctx, const struct policy_hold *h, struct mm *mm, const
 	to->since_ms = h->has_since ? h->since_ms : INT64_MIN;
 	to->until_ms = h->has_until ? h->until_ms : INT64_MAX;
 	hold_channels(ctx, h, scopes, n, to);
-	return users(ctx, mm, &h->users, "hold", h->name, plan, &to->user_ids, &to->n_users, err);
+	return users(ctx, mm, &(struct asked){.names = &h->users, .hold = h}, plan, &to->user_ids, &to->n_users, err);
 }
 
 int plan_protect(void *ctx, const struct policy *policy, const struct policy_rule *rule, struct mm *mm, const struct plan_scope *scopes,
@@ -82,7 +96,7 @@ int plan_protect(void *ctx, const struct policy *policy, const struct policy_rul
 		q->flagged = rule->spare_flagged;
 		q->hashtags = (const char *const *)rule->spare_hashtags.item;
 		q->n_hashtags = rule->spare_hashtags.n;
-		r = users(q, mm, &rule->spare_authors, "rule", rule->name, plan, &q->author_ids, &q->n_authors, err);
+		r = users(q, mm, &(struct asked){.names = &rule->spare_authors, .rule = rule}, plan, &q->author_ids, &q->n_authors, err);
 	}
 	if (r < 0) {
 		talloc_free(q);

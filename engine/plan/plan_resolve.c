@@ -1,5 +1,5 @@
 /*
- * plan_resolve.c - which rule governs which channel, and which words of the policy match nothing.
+ * plan_resolve.c - which rule governs which channel.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,91 +28,6 @@ struct policy_scope plan_policy_scope(const struct mm_scope *s)
 		.channel_id = s->channel_id, .channel_name = s->channel_name, .team_id = s->team_id, .team_name = s->team_name,
 		.type = scope_type(s->type), .archived = s->channel_archived || s->team_archived,
 	};
-}
-
-void plan_warn(struct plan *plan, const char *fmt, ...)
-{
-	char *text;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = mem_check(talloc_vasprintf(plan, fmt, ap));
-	va_end(ap);
-	for (size_t i = 0; i < plan->n_warnings; i++)
-		if (strcmp(plan->warning[i], text) == 0) {
-			talloc_free(text);
-			return;
-		}
-	plan->warning = mem_grow(plan, plan->warning, char *, plan->n_warnings + 1);
-	plan->warning[plan->n_warnings++] = text;
-}
-
-/* ---- words that match nothing ---- */
-
-struct world { const struct mm_scope *scope; size_t n; };
-
-static bool channel_exists(const struct world *w, const char *pattern)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (policy_glob(pattern, w->scope[i].channel_id, w->scope[i].channel_name))
-			return true;
-	return false;
-}
-
-static bool team_exists(const struct world *w, const char *pattern)
-{
-	for (size_t i = 0; i < w->n; i++)
-		if (w->scope[i].team_id[0] && policy_glob(pattern, w->scope[i].team_id, w->scope[i].team_name))
-			return true;
-	return false;
-}
-
-static void warn_list(struct plan *plan, const struct world *w, const struct policy_list *l, const char *owner, const char *what,
-		      bool (*exists)(const struct world *, const char *))
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (!exists(w, l->item[i]))
-			plan_warn(plan, "%s: %s \"%s\" (line %u) matches nothing", owner, what, l->item[i], l->line ? l->line[i] : 0);
-}
-
-static bool matches_any(const struct policy_match *m, const struct world *w)
-{
-	for (size_t i = 0; i < w->n; i++) {
-		struct policy_scope s = plan_policy_scope(&w->scope[i]);
-
-		if (policy_match_scope(m, &s))
-			return true;
-	}
-	return false;
-}
-
-static void warn_words(struct plan *plan, const struct policy *policy, const struct world *w)
-{
-	for (size_t i = 0; i < policy->n_rules; i++) {
-		const struct policy_rule *rule = &policy->rule[i];
-		auto_mem char *owner = mem_printf(NULL, "rule %s", rule->name);
-		size_t before = plan->n_warnings;
-
-		warn_list(plan, w, &rule->match.team, owner, "team", team_exists);
-		warn_list(plan, w, &rule->match.channel, owner, "channel", channel_exists);
-		if (plan->n_warnings == before && !matches_any(&rule->match, w))
-			plan_warn(plan, "%s (line %u) matches no channel", owner, rule->line);
-	}
-	for (size_t i = 0; i < policy->n_holds; i++) {
-		auto_mem char *owner = mem_printf(NULL, "hold %s", policy->hold[i].name);
-
-		warn_list(plan, w, &policy->hold[i].teams, owner, "team", team_exists);
-		warn_list(plan, w, &policy->hold[i].channels, owner, "channel", channel_exists);
-	}
-}
-
-/* Also where no rule takes anything: holds are about accounts too. */
-static int warn_users(struct plan *plan, const struct policy *policy, struct mm *mm, struct err *err)
-{
-	auto_mem void *ctx = mem_context(NULL, "holds");
-	struct mm_protect_query *q;
-
-	return plan_protect(ctx, policy, NULL, mm, NULL, 0, plan, &q, err);
 }
 
 /* ---- winners ---- */
@@ -149,7 +64,7 @@ static int no_such(const char *what, const char *word, const char *in, const cha
 }
 
 /* A team or a channel of the restriction that does not exist at all. */
-static int check_places(const struct plan_options *o, const struct world *w, struct err *err)
+static int check_places(const struct plan_options *o, const struct plan_world *w, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "names");
 	const char **names = mem_array(ctx, const char *, w->n + 1);
@@ -172,7 +87,7 @@ static int check_places(const struct plan_options *o, const struct world *w, str
 	return there ? 0 : no_such("channel", o->channel, o->team ? o->team : "", names, n, err);
 }
 
-static int check_restriction(const struct plan_options *o, const struct policy *policy, const struct world *w, size_t found, struct err *err)
+static int check_restriction(const struct plan_options *o, const struct policy *policy, const struct plan_world *w, size_t found, struct err *err)
 {
 	int r;
 
@@ -241,7 +156,7 @@ static int take_scopes(struct plan *plan, const struct policy *policy, const str
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_scope(plan, policy, &all[i], options, &room, err);
 	if (r == 0)
-		r = check_restriction(options, policy, &(struct world){.scope = all, .n = n}, plan->n_scopes, err);
+		r = check_restriction(options, policy, &(struct plan_world){.scope = all, .n = n}, plan->n_scopes, err);
 	return r < 0 ? r : check_one_channel(plan, options, err);
 }
 
@@ -286,11 +201,8 @@ int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, 
 
 	if (r < 0 || (r = take_scopes(plan, policy, all, n, options, err)) < 0)
 		return r;
-	if (!is_restricted(options)) {
-		warn_words(plan, policy, &(struct world){.scope = all, .n = n});
-		if ((r = warn_users(plan, policy, mm, err)) < 0)
-			return r;
-	}
+	if ((r = plan_words_of(plan, policy, mm, &(struct plan_world){.scope = all, .n = n}, /* holds_only= */ is_restricted(options), err)) < 0)
+		return r;
 	if (plan->n_scopes)
 		qsort(plan->scope, plan->n_scopes, sizeof *plan->scope, compare_scopes);
 	*ret_all = plan->n_scopes == n;

@@ -181,7 +181,9 @@ static const struct policy_key hold_keys[] = {
 };
 static const struct policy_section hold_section = {
 	.name = "a hold", .title = "holds", KEYS(hold_keys), .size = sizeof(struct policy_hold),
-	.about = "Legal holds. A hold protects from deletion, from depersonalising and from expiry of bundles, and beats every rule."};
+	.about = "Legal holds. A hold protects from deletion, from depersonalising and from expiry of bundles, and beats every rule. "
+		 "A name in it that no account, channel or team has protects nothing: `plan` and `run` warn, `report` says so, `status` warns, and `run --strict` ends before it "
+		 "deletes anything. A deactivated account still counts."};
 
 static const struct policy_key database_keys[] = {
 	{.name = "mattermost_config", .kind = KIND_PATH_OR_URL, AT(policy_database, mattermost_config), .max = POLICY_PATH_MAX, .also = "config config_json",

@@ -71,6 +71,29 @@ static void put_rule(struct buf *b, const struct plan_rule *r)
 	buf_byte(b, '}');
 }
 
+enum { UNMATCHED_A_LINE = 1000 };
+
+/* Words of holds that match nothing, by their places in the policy: they are names. */
+static void put_unmatched(struct ledger_entry *e, const struct run *run)
+{
+	const struct plan *p = run->plan;
+	struct buf list;
+
+	if (!p->n_unmatched)
+		return;
+	buf_init(&list, run->ctx, 1 << 19);
+	for (size_t i = 0; i < p->n_unmatched && i < UNMATCHED_A_LINE; i++) {
+		const struct plan_unmatched *u = &p->unmatched[i];
+
+		buf_puts(&list, i ? ",{\"hold\":" : "[{\"hold\":");
+		json_put_string(&list, u->hold->name, strlen(u->hold->name));
+		buf_printf(&list, ",\"of\":\"%s\",\"item\":%zu}", u->of, u->item + 1);
+	}
+	buf_byte(&list, ']');
+	ledger_raw(e, "unmatched", list.data);
+	ledger_int(e, "unmatched_words", (int64_t)p->n_unmatched);
+}
+
 int run_line_plan(struct run *run, struct err *err)
 {
 	const struct plan *p = run->plan;
@@ -91,6 +114,7 @@ int run_line_plan(struct run *run, struct err *err)
 	if (p->deleted_cut_ms != INT64_MIN)
 		ledger_int(&e, "deleted_cut_ms", p->deleted_cut_ms);
 	ledger_raw(&e, "rules", rules.data);
+	put_unmatched(&e, run);
 	ledger_int(&e, "due_threads", (int64_t)p->due_threads);
 	if (p->due_parts)
 		ledger_int(&e, "due_parts", (int64_t)p->due_parts);

@@ -222,6 +222,38 @@ static int check_asked(struct run *run, struct plan **ret_read, struct err *err)
 	return o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
 }
 
+/* Before what an earlier run left is taken up: that deletes, too, and a word that matches nothing may have been meant to keep it. */
+static int check_words(struct run *run, struct err *err)
+{
+	struct plan *words;
+	int rc;
+
+	if (!run->options->strict)
+		return 0;
+	words = mem_new(run->ctx, struct plan);
+	return (rc = plan_words(words, run->policy, run->mm, /* holds_only= */ false, err)) < 0 ? rc : plan_strict(words, err);
+}
+
+static int check_people_words(const struct run *run, struct err *err)
+{
+	const struct people_plan *p = run->report->people_plan;
+
+	if (!run->options->strict || !p || !p->n_words)
+		return 0;
+	err_set(err, ERR_POLICY, "%s, and --strict is given", p->warning[0]);
+	return err_hint(err, "Correct departed_users (`mmretain check --db` names every such word), or leave --strict out. Nothing was archived or deleted.");
+}
+
+/* A plan file may be older than an account that has gone. */
+static int check_plan(struct run *run, struct err *err)
+{
+	int rc = run->options->plan_file ? plan_words(run->plan, run->policy, run->mm, /* holds_only= */ true, err) : 0;
+
+	if (rc < 0 || (rc = run_line_plan(run, err)) < 0)
+		return rc;
+	return run->options->strict && (rc = plan_strict(run->plan, err)) < 0 ? rc : plan_guard(run->plan, err);
+}
+
 /* read: from the plan file; NULL: there is none. */
 static int make_plan(struct run *run, struct plan *read, struct err *err)
 {
@@ -234,9 +266,7 @@ static int make_plan(struct run *run, struct plan *read, struct err *err)
 		return rc;
 	run->report->plan = run->plan = read;
 	run_timing("plan", from, run->plan->due_posts, "");
-	if ((rc = run_line_plan(run, err)) < 0)
-		return rc;
-	return plan_guard(run->plan, err);
+	return check_plan(run, err);
 }
 
 static int archive_all(struct run *run, struct err *err)
@@ -270,9 +300,11 @@ static int steps(struct run *run, struct err *err)
 	struct err own = {0};
 	int rc, people;
 
-	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0)
+	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = check_words(run, err)) < 0)
 		return rc;
 	people = run_people_plan(run, &own);
+	if (people == 0 && (rc = check_people_words(run, err)) < 0)
+		return rc;
 	if (people != -ERR_INTERRUPTED && ((rc = run_time_share(run, err)) < 0 || (rc = run_recover(run, err)) < 0))
 		return rc;
 	if (people < 0) {

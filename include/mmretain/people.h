@@ -58,6 +58,7 @@ struct people_plan {
 	struct people_service { char *name; uint64_t due; } *service; size_t n_services; /* due accounts by the identity system of their sign-in id */
 	char **unknown; size_t n_unknown;   /* table.column: looks like a person's id, not known, not touched */
 	char **warning; size_t n_warnings;
+	size_t n_words;                 /* of these, the first ones: words of the policy and of the list that match nothing */
 };
 /* That some who are due sign in through an identity system, how many through which, and what to do; NULL: nobody does.  It is among the plan's warnings. */
 char *people_services_text(void *ctx, const struct people_plan *plan);

@@ -59,6 +59,8 @@ struct plan_rule { const struct policy_rule *rule; int64_t cut_ms, floor_ms; uin
 		   uint64_t total_posts; /* of its scopes; 0 unless a limit or `guard: percent` below 100 asked; for the guard counted only as far
 					    as it takes to know that the share is small enough */ };
 
+struct plan_unmatched { const struct policy_hold *hold; const char *of; /* "users", "channels", "teams" */ size_t item; /* of that list, from 0 */ };
+
 struct plan {
 	struct digest policy_digest;
 	int64_t taken_ms;                 /* database clock */
@@ -69,6 +71,8 @@ struct plan {
 	struct plan_rule *rule; size_t n_rules;   /* as in the policy */
 	struct mm_strays strays;
 	char **warning; size_t n_warnings;        /* a selector that matches nothing, a limit that cannot be reached ... */
+	const char **word; size_t n_words;        /* of these: each a word of the policy that matches nothing */
+	struct plan_unmatched *unmatched; size_t n_unmatched; /* of those: words of holds */
 	struct spool *due;                /* struct plan_thread, sorted: rule, team id, channel id, root_create_ms, root */
 	uint64_t due_threads, due_posts, due_bytes;
 	uint64_t due_parts;               /* of due_threads: only parts of threads that stay */
@@ -88,6 +92,11 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	       struct err *err) MMR_CHECKED;
 /* ERR_USAGE when the restriction of the options names nothing, or more than one channel; without one, or where only a plan can tell, 0.  ERR_DATABASE. */
 int plan_check_options(const struct policy *policy, struct mm *mm, const struct plan_options *options, struct err *err) MMR_CHECKED;
+/* Adds words of the policy that match nothing to a plan; holds_only: those of holds, which protect whatever the plan is restricted to, or read from.  plan_build has
+ * added them.  ERR_DATABASE. */
+int plan_words(struct plan *plan, const struct policy *policy, struct mm *mm, bool holds_only, struct err *err) MMR_CHECKED;
+/* ERR_POLICY naming the words that match nothing; 0: there are none. */
+int plan_strict(const struct plan *plan, struct err *err) MMR_CHECKED;
 /* ERR_GUARD naming rule, numbers and the key to change. */
 int plan_guard(const struct plan *plan, struct err *err) MMR_CHECKED;
 /* A channel as the policy sees it; points into s. */

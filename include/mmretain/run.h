@@ -20,6 +20,7 @@
 struct run_options {
 	const char *plan_file;             /* carry out exactly this plan, or NULL: plan now */
 	bool no_purge;                     /* archive only */
+	bool strict;                       /* words of the policy that match nothing end the run before anything is archived or deleted: ERR_POLICY */
 	bool moved_database;               /* go on with an archive whose last run was with another database */
 	int64_t deadline_boot_ms;          /* by time_boot_ms; 0 = none */
 	const char *rule, *team, *channel; /* restrict, may be NULL */
