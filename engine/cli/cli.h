@@ -211,9 +211,10 @@ size_t cli_json_flags(void);                  /* how jansson is to write on this
 /* ---- a long list in a JSON document (cli_json_list.c) ---- */
 
 struct cli_list;
-typedef void (*cli_list_fn)(struct cli_list *l, const void *payload);
-/* As cli_json_print, but what root has as `key` is a list whose items fn writes. */
-int cli_json_print_list(json_t *root, const char *key, cli_list_fn fn, const void *payload, struct err *err) MMR_CHECKED;
+typedef int (*cli_list_fn)(struct cli_list *l, const void *payload, struct err *err);
+struct cli_list_of { const char *key; cli_list_fn fn; const void *payload; };
+/* As cli_json_print, but what root has under each of these keys is a list whose items fn writes.  Its errors end the document where it is. */
+int cli_json_print_list(json_t *root, const struct cli_list_of *list, size_t n, struct err *err) MMR_CHECKED;
 void cli_list_open(struct cli_list *l, const char *key);      /* an object; key NULL: an item of the list */
 void cli_list_close(struct cli_list *l);
 void cli_list_text(struct cli_list *l, const char *key, const char *text);   /* as cli_json_text */

@@ -32,11 +32,12 @@ static bool is_shown(const struct hold *h, const struct ledger_held_by *b)
 	return !h->case_id || strcmp(b->hold.case_id, h->case_id) == 0;
 }
 
-static void list_held(struct cli_list *l, const void *payload)
+static int list_held(struct cli_list *l, const void *payload, struct err *err)
 {
 	const struct hold *h = payload;
 	char since[TIME_TEXT];
 
+	(void)err;
 	for (size_t i = 0; i < h->state->n_held_by; i++) {
 		const struct ledger_held_by *b = &h->state->held_by[i];
 
@@ -50,6 +51,7 @@ static void list_held(struct cli_list *l, const void *payload)
 		cli_list_text(l, "via", b->hold.via);
 		cli_list_close(l);
 	}
+	return 0;
 }
 
 static int list_text(const struct hold *h, struct err *err)
@@ -84,7 +86,7 @@ static int list(struct hold *h, struct err *err)
 		return list_text(h, err);
 	doc = cli_json_check(json_object());
 	cli_json_put(doc, "held", json_array());
-	return cli_json_print_list(doc, "held", list_held, h, err);
+	return cli_json_print_list(doc, &(struct cli_list_of){"held", list_held, h}, 1, err);
 }
 
 /* ---- history ---- */
@@ -109,12 +111,13 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 	return stop_check(err);
 }
 
-static void list_history(struct cli_list *l, const void *payload)
+static int list_history(struct cli_list *l, const void *payload, struct err *err)
 {
 	const json_t *lines = payload;
 	json_t *line, *root;
 	size_t i, k;
 
+	(void)err;
 	json_array_foreach(lines, i, line)
 		json_array_foreach(json_object_get(line, "roots"), k, root) {
 			cli_list_open(l, NULL);
@@ -127,6 +130,7 @@ static void list_history(struct cli_list *l, const void *payload)
 			cli_list_text(l, "host", protocol_str(line, "host"));
 			cli_list_close(l);
 		}
+	return 0;
 }
 
 static int history_text(const struct hold *h, const json_t *lines, struct err *err)
@@ -169,7 +173,7 @@ static int history(struct hold *h, struct err *err)
 	} else if (r == 0) {
 		doc = cli_json_check(json_object());
 		cli_json_put(doc, "history", json_array());
-		r = cli_json_print_list(doc, "history", list_history, t.lines, err);
+		r = cli_json_print_list(doc, &(struct cli_list_of){"history", list_history, t.lines}, 1, err);
 	}
 	json_decref(t.lines);
 	return r < 0 ? r : 0;

@@ -50,8 +50,8 @@ int cli_cmd_plan(struct cli *cli, struct err *err)
 	struct plan *plan = NULL;
 	int r = cli_load_policy(cli, err);
 
-	if (r == 0 && cli_given(cli, OPT_USER) && (out || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL) || cli_given(cli, OPT_RULE))) {
-		err_set(err, ERR_USAGE, "`plan --user` shows what exists of one person everywhere: --out, --team, --channel and --rule have no place there");
+	if (r == 0 && cli_given(cli, OPT_USER) && (out || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL) || cli_given(cli, OPT_RULE) || cli_given(cli, OPT_KEPT))) {
+		err_set(err, ERR_USAGE, "`plan --user` shows what exists of one person everywhere: --out, --team, --channel, --rule and --kept have no place there");
 		return err_hint(err, "Leave --user out, or the others.");
 	}
 	if (r == 0 && cli_given(cli, OPT_USER))

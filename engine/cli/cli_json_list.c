@@ -1,5 +1,5 @@
 /*
- * cli_json_list.c - a JSON document with one list that is long, printed item by item.
+ * cli_json_list.c - a JSON document with lists that are long, printed item by item.
  *
  * jansson takes seven allocations for a channel of a plan; some thousand channels were a fifth of what a short plan costs.  The text is what
  * jansson makes of the same document.
@@ -152,28 +152,45 @@ void cli_list_text(struct cli_list *l, const char *key, const char *text)
 	put(l, "\"", 1);
 }
 
-int cli_json_print_list(json_t *root, const char *key, cli_list_fn fn, const void *payload, struct err *err)
+/* 1: it is none of them. */
+static int put_list(struct cli_list *l, const char *name, const struct cli_list_of *list, size_t n, struct err *err)
+{
+	int r;
+
+	while (n && strcmp(list->key, name) != 0) {
+		list++;
+		n--;
+	}
+	if (!n)
+		return 1;
+	open_with(l, '[');
+	if ((r = list->fn(l, list->payload, err)) == 0)
+		close_with(l, ']');
+	return r;
+}
+
+int cli_json_print_list(json_t *root, const struct cli_list_of *list, size_t n, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "cli_json_print_list");
 	struct cli_list l = {.flags = cli_json_flags()};
 	const char *name;
 	json_t *value;
+	int r = 0;
 
 	buf_init(&l.out, ctx, PIECE_BYTES + NUMBER_BYTES);
 	open_with(&l, '{');
 	json_object_foreach(root, name, value) {
 		member(&l, name);
-		if (strcmp(name, key) != 0) {
+		if ((r = put_list(&l, name, list, n, err)) < 0)
+			break;
+		if (r == 1)
 			put_json(&l, value);
-			continue;
-		}
-		open_with(&l, '[');
-		fn(&l, payload);
-		close_with(&l, ']');
 	}
 	close_with(&l, '}');
 	put(&l, "\n", 1);
 	flush(&l);
 	json_decref(root);
+	if (r < 0)
+		return r;
 	return l.failed && !ferror(stdout) ? err_set(err, ERR_INTERNAL, "cannot print the JSON document") : 0;
 }

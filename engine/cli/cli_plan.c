@@ -61,7 +61,7 @@ void cli_place(const struct cli *cli, const char **ret_team, const char **ret_ch
 
 static int build(struct cli *cli, const struct ledger_state *ledger, struct plan **ret, struct err *err)
 {
-	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .strays = cli->verbose, .measure = cli->verbose,
+	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .kept = cli_given(cli, OPT_KEPT), .strays = cli->verbose, .measure = cli->verbose,
 				       .progress = &cli->progress};
 	int r;
 
@@ -135,11 +135,12 @@ static void list_size(struct cli_list *l, const struct plan_scope *s, bool measu
 
 struct listing { const struct plan *plan; bool measured; };
 
-static void list_scopes(struct cli_list *l, const void *payload)
+static int list_scopes(struct cli_list *l, const void *payload, struct err *err)
 {
 	const struct listing *listing = payload;
 	const struct plan *plan = listing->plan;
 
+	(void)err;
 	for (size_t i = 0; i < plan->n_scopes; i++) {
 		const struct plan_scope *s = &plan->scope[i];
 
@@ -154,6 +155,7 @@ static void list_scopes(struct cli_list *l, const void *payload)
 		list_reasons(l, plan_scope_reasons(s));
 		cli_list_close(l);
 	}
+	return 0;
 }
 
 static void append(json_t *list, json_t *value)
@@ -190,6 +192,7 @@ static json_t *plan_json(const struct cli *cli, const struct plan *plan)
 		append(rules, rule_json(&plan->rule[i]));
 	cli_json_put(doc, "rules", rules);
 	cli_json_put(doc, "scopes", json_array()); /* list_scopes fills it */
+	cli_json_put(doc, "kept", plan->kept ? json_array() : json_null()); /* cli_plan_list_kept fills it */
 	cli_json_put(doc, "strays", cli->verbose ? strays_json(&plan->strays) : json_null());
 	for (size_t i = 0; i < plan->n_warnings; i++) {
 		auto_mem char *safe = cli_safe(NULL, plan->warning[i]);
@@ -326,6 +329,8 @@ static int print_text(const struct cli *cli, const struct plan *plan, struct err
 		r = print_scopes(cli, plan, err);
 	if (r < 0)
 		return r;
+	if ((r = cli_plan_print_kept(cli, plan, err)) < 0)
+		return r;
 	print_strays(&plan->strays);
 	printf("\ndue: %s, %s, %s\nplan digest %s\n", cli_count(cli->ctx, plan->due_threads, "thread"), cli_count(cli->ctx, plan->due_posts, "post"), bytes, hex);
 	return 0;
@@ -369,11 +374,15 @@ static int print_plan(struct cli *cli, struct plan *plan, const struct people_pl
 	if (r < 0)
 		return r;
 	if (cli->json) {
+		const struct listing listing = {.plan = plan, .measured = cli->verbose};
+		const struct cli_plan_kept kept = {cli, plan};
+		const struct cli_list_of lists[] = {{"scopes", list_scopes, &listing}, {"kept", cli_plan_list_kept, &kept}};
+
 		doc = plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);
 		cli_json_put(doc, "expiry", known ? overdue_json(&overdue) : json_null());
 		cli_json_put(doc, "departed_users", cli_people_plan_json(people));
-		return cli_json_print_list(doc, "scopes", list_scopes, &(struct listing){.plan = plan, .measured = cli->verbose}, err);
+		return cli_json_print_list(doc, lists, plan->kept ? 2 : 1, err);
 	}
 	r = print_text(cli, plan, err);
 	if (r == 0)

@@ -12,6 +12,11 @@
 void cli_place(const struct cli *cli, const char **ret_team, const char **ret_channel);
 /* Connects, plans with the restrictions of the command line, prints the plan, its warnings and the guard that would stop a run. */
 int cli_plan_show(struct cli *cli, struct plan **ret, struct err *err) MMR_CHECKED;
+/* With --kept: the threads that are kept although something wants them, as lines; or, of a payload struct cli_plan_kept, as items of a list.  They are read from
+ * the plan's spool, one at a time. */
+struct cli_plan_kept { const struct cli *cli; const struct plan *plan; };
+int cli_plan_print_kept(const struct cli *cli, const struct plan *plan, struct err *err) MMR_CHECKED;
+int cli_plan_list_kept(struct cli_list *l, const void *payload, struct err *err) MMR_CHECKED;
 /* {"threads": ..., "posts": ..., "bytes": ...} */
 json_t *cli_amounts_json(uint64_t threads, uint64_t posts, uint64_t bytes);
 /* {"age": 12, ...} of the reasons that occur. */

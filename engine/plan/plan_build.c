@@ -59,6 +59,17 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->root, y->root);
 }
 
+static int compare_kept(const void *a, const void *b)
+{
+	const struct plan_kept *x = a, *y = b;
+
+	if (x->scope != y->scope)
+		return x->scope < y->scope ? -1 : 1;
+	if (x->root_create_ms != y->root_create_ms)
+		return x->root_create_ms < y->root_create_ms ? -1 : 1;
+	return strcmp(x->root, y->root);
+}
+
 /* Nothing is deleted where no rule says so. */
 static void warn_ruleless(struct plan *plan)
 {
@@ -117,6 +128,8 @@ static int fill(void *ctx, struct plan *plan, const struct policy *policy, struc
 	}
 	if (r == 0)
 		r = count_and_sort(ctx, plan, mm, err);
+	if (r == 0 && plan->kept)
+		r = spool_sort(plan->kept, compare_kept, err);
 	if (r == 0)
 		warn_ruleless(plan);
 	if (r == 0 && options && options->strays)
@@ -135,6 +148,8 @@ int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const stru
 	bool alone = policy->throttle.export_pause_factor <= 0;
 	int r = plan_new(ctx, policy, mm, &plan, err);
 
+	if (r == 0 && options && options->kept)
+		r = spool_new(plan, sizeof(struct plan_kept), &plan->kept, err);
 	if (r == 0 && alone)
 		spool_sort_early(plan->due, compare);
 	if (r == 0)

@@ -8,7 +8,7 @@
 
 #include "plan_internal.h"
 
-struct wanted { struct mm_thread t; uint32_t scope; bool part; };
+struct wanted { struct mm_thread t; uint32_t scope; bool part, keep; uint8_t reason; };
 struct deleted { struct plan_pass *pass; struct spool *wanted; };
 
 bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms)
@@ -36,32 +36,33 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 	if (!plan_deleted_wants(d, rule->rule->from, rule->cut_ms))
 		return 0;
 	if (plan_deleted_decide(d, plan_protections(&d->thread, pass->held, pass->n_held), rule->floor_ms, &reason) == PLAN_KEEP)
-		return plan_book(pass, &d->thread, out.scope, PLAN_KEEP, reason, err);
-	if (out.part) {
+		out.keep = true;
+	out.reason = (uint8_t)reason;
+	if (out.part && !out.keep) {
 		out.t.posts = d->posts;
 		out.t.bytes = d->bytes;
 	}
 	return spool_add(w->wanted, &out, err);
 }
 
-/* What a limit has taken goes whole already. */
+/* What a limit has taken goes whole already; what it wanted and a protection keeps is counted. */
 static int book_rest(struct plan_pass *pass, struct spool *wanted, struct err *err)
 {
 	const void *p, *have = NULL;
 	int r = spool_sort(wanted, mm_id_cmp, err), more = 1;
 
-	if (r == 0 && pass->taken)
-		r = spool_sort(pass->taken, mm_id_cmp, err);
+	if (r == 0 && pass->seen)
+		r = spool_sort(pass->seen, mm_id_cmp, err);
 	while (r == 0 && (r = spool_next(wanted, &p, err)) == 1) {
 		const struct wanted *w = p;
 
 		r = 0;
-		while (pass->taken && more == 1 && (!have || strcmp(have, w->t.root) < 0))
-			more = spool_next(pass->taken, &have, err);
+		while (pass->seen && more == 1 && (!have || strcmp(have, w->t.root) < 0))
+			more = spool_next(pass->seen, &have, err);
 		if (more < 0)
 			return more;
-		if (!pass->taken || more == 0 || strcmp(have, w->t.root) != 0)
-			r = plan_book_part(pass, &w->t, w->scope, w->part, err);
+		if (!pass->seen || more == 0 || strcmp(have, w->t.root) != 0)
+			r = w->keep ? plan_book_kept(pass, &w->t, w->scope, (enum plan_reason)w->reason, err) : plan_book_part(pass, &w->t, w->scope, w->part, err);
 	}
 	return r;
 }

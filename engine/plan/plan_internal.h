@@ -56,11 +56,13 @@ struct plan_pass {
 	size_t n;
 	bool all_channels, with_bytes;
 	const mm_id *held; size_t n_held; /* as in plan_options */
-	struct spool *taken;           /* mm_id of what a limit takes, for plan_deleted_run; or NULL */
+	struct spool *seen;            /* mm_id of what age or a limit wants, taken or kept, for plan_deleted_run; or NULL: no limit */
 	struct plan_watch *watch;      /* or NULL */
 };
 /* A thread of which explain wants to know what was booked. */
 struct plan_watch { const char *root; bool seen; enum plan_verdict verdict; enum plan_reason reason; };
+/* One that something wants and that stays, or (KEPT_YOUNG) that nothing wants. */
+int plan_book_kept(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_reason reason, struct err *err) MMR_CHECKED;
 /* Books a decision: counts it, and puts a due thread into the spool. */
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err) MMR_CHECKED;

@@ -37,29 +37,45 @@ static void watch(struct plan_watch *w, const struct mm_thread *t, enum plan_ver
 	w->reason = reason;
 }
 
+int plan_book_kept(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_reason reason, struct err *err)
+{
+	struct plan_kept k = {.root_create_ms = t->root_create_ms, .scope = scope, .reason = (uint8_t)reason, .hold = reason == KEPT_HOLD ? t->hold : -1};
+
+	if (pass->watch)
+		watch(pass->watch, t, PLAN_KEEP, reason);
+	plan_scope_count(pass->plan, &pass->plan->scope[scope])[reason]++;
+	pass->rule->reason[reason]++;
+	if (reason == KEPT_HOLD && t->hold >= 0)
+		pass->rule->held[t->hold]++;
+	if (!pass->plan->kept || reason == KEPT_YOUNG)
+		return 0;
+	memcpy(k.root, t->root, strlen(t->root));
+	return spool_add(pass->plan->kept, &k, err);
+}
+
+static int note_seen(struct plan_pass *pass, const struct mm_thread *t, struct err *err)
+{
+	mm_id root = "";
+
+	memcpy(root, t->root, strlen(t->root));
+	return spool_add(pass->seen, root, err);
+}
+
 int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
 	      struct err *err)
 {
-	struct plan_scope *s = &pass->plan->scope[scope];
 	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
 				  .reason = (uint8_t)reason};
 	int rc;
 
+	if (pass->seen && reason != KEPT_YOUNG && (rc = note_seen(pass, t, err)) < 0)
+		return rc;
+	if (verdict == PLAN_KEEP)
+		return plan_book_kept(pass, t, scope, reason, err);
 	if (pass->watch)
 		watch(pass->watch, t, verdict, reason);
-	plan_scope_count(pass->plan, s)[reason]++;
+	plan_scope_count(pass->plan, &pass->plan->scope[scope])[reason]++;
 	pass->rule->reason[reason]++;
-	if (reason == KEPT_HOLD && t->hold >= 0)
-		pass->rule->held[t->hold]++;
-	if (verdict == PLAN_KEEP)
-		return 0;
-	if (pass->taken) {
-		mm_id root = "";
-
-		memcpy(root, t->root, strlen(t->root));
-		if ((rc = spool_add(pass->taken, root, err)) < 0)
-			return rc;
-	}
 	return book(pass, t, &due, err);
 }
 
@@ -147,7 +163,7 @@ int plan_rule_run(void *parent, struct plan *plan, const struct policy *policy, 
 	pass.with_bytes = (options && options->sizes) || (r->has_limit && r->limit_bytes);
 	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
 	if (rc == 0 && deleted && r->has_limit)
-		rc = spool_new(ctx, sizeof(mm_id), &pass.taken, err);
+		rc = spool_new(ctx, sizeof(mm_id), &pass.seen, err);
 	if (rc == 0 && takes)
 		rc = r->has_limit ? plan_limit_run(ctx, &pass, err) : run_age(&pass, err);
 	if (rc == 0 && deleted)

@@ -39,6 +39,7 @@ struct plan_thread {          /* one due thread; fixed size, lives in a spool */
 };
 
 struct plan_holding { uint64_t posts, bytes; int64_t oldest_ms; /* of its oldest post; INT64_MAX: it has none */ };
+struct plan_kept { mm_id root; int64_t root_create_ms; uint32_t scope; int32_t hold /* of the policy, or -1 */; uint8_t reason; }; /* one that something wanted */
 
 struct plan_scope {
 	const struct mm_scope *mm;        /* belongs to the plan, or to whoever made the scope */
@@ -74,6 +75,7 @@ struct plan {
 	const char **word; size_t n_words;        /* of these: each a word of the policy that matches nothing */
 	struct plan_unmatched *unmatched; size_t n_unmatched; /* of those: words of holds */
 	struct spool *due;                /* struct plan_thread, sorted: rule, team id, channel id, root_create_ms, root */
+	struct spool *kept;               /* struct plan_kept, in the order of due; NULL: nobody asked for them */
 	uint64_t due_threads, due_posts, due_bytes;
 	uint64_t due_parts;               /* of due_threads: only parts of threads that stay */
 	struct digest digest;             /* over scopes, cut-offs and due threads in order */
@@ -81,6 +83,7 @@ struct plan {
 
 struct plan_options { const char *rule, *team, *channel; /* restrict by name or id, may be NULL */
 		      bool sizes;  /* bytes of every due thread too (a limit on bytes knows them anyway) */
+		      bool kept;   /* list the threads that are kept although something wants them */
 		      bool strays; /* count strays: reads all of posts */
 		      bool measure; /* how much every channel holds, and since when: reads all of posts */
 		      const mm_id *held; size_t n_held; /* threads that the archive's ledger holds, sorted by strcmp: kept as by a hold of the policy */
