@@ -13,6 +13,11 @@ void log_level_set(enum log_level level)
 	log_max = level;
 }
 
+bool log_is_on(enum log_level level)
+{
+	return level <= log_max;
+}
+
 bool log_bar_drawn(bool drawn)
 {
 	return atomic_exchange(&log_bar, drawn);

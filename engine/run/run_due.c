@@ -81,6 +81,7 @@ int run_due_group(struct run *run, struct spool **ret, struct err *err)
 		/* A plan file may be older than the hold. */
 		if (run_is_held(run, d.t.root)) {
 			run->report->kept[KEPT_HOLD]++;
+			log_debug("thread %s stays: %s", d.t.root, plan_reason_name(KEPT_HOLD));
 			continue;
 		}
 		d.rule = (int32_t)(scope->rule - run->policy->rule);
@@ -115,4 +116,30 @@ void run_due_rest(const struct sitting *s)
 	report->kept[KEPT_CHANGED] += changed;
 	report->kept[KEPT_DAMAGED] += odd;
 	report->gone_before += s->used > told ? s->used - told : 0;
+}
+
+static void mark(uint8_t *why, uint64_t end, const uint64_t *thread, size_t n, enum plan_reason reason)
+{
+	for (size_t i = 0; i < n; i++)
+		if (thread[i] < end)
+			why[thread[i]] = (uint8_t)reason;
+}
+
+int run_due_tell(const struct sitting *s, struct spool *due, struct err *err)
+{
+	auto_mem uint8_t *why = NULL;
+	const void *p;
+	int rc;
+
+	if (!log_is_on(LOG_DEBUG) || !(s->n_dropped + s->n_changed + s->n_odd))
+		return 0;
+	why = mem_array(NULL, uint8_t, s->used + 1);
+	mark(why, s->used, s->dropped, s->n_dropped, KEPT_FILE_MISSING);
+	mark(why, s->used, s->changed, s->n_changed, KEPT_CHANGED);
+	mark(why, s->used, s->odd, s->n_odd, KEPT_DAMAGED);
+	rc = spool_seek(due, s->begin, err);
+	for (uint64_t i = 0; rc == 0 && i < s->used && (rc = spool_next(due, &p, err)) == 1; i++, rc = 0)
+		if (why[i])
+			log_debug("thread %s stays: %s", ((const struct due *)p)->t.root, plan_reason_name((enum plan_reason)why[i]));
+	return rc < 0 ? rc : 0;
 }

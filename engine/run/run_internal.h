@@ -183,6 +183,8 @@ struct sitting {
 };
 /* Books why threads that the sitting is done with were not written. */
 void run_due_rest(const struct sitting *s);
+/* Names them, with -v. */
+int run_due_tell(const struct sitting *s, struct spool *due, struct err *err) MMR_CHECKED;
 /* How many more there were than were named. */
 void run_files_tell_rest(const struct run *run);
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;

@@ -392,7 +392,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 
 	if (rc == 0 && kept_back(run->report)) {
 		rc = err_set(err, ERR_KEPT, "done, but some items were kept back");
-		err_hint(err, "`mmretain report %s` lists them by reason; the next run tries those again that may still go.", run->report->id);
+		err_hint(err, "`mmretain report %s` counts them by reason, and a run with -v names each; the next run tries those again that may still go.", run->report->id);
 	}
 	if (rc == -ERR_WORK_LEFT && stop_requested())
 		rc = stop_check(err);

@@ -380,7 +380,7 @@ static int archive_end(struct sitting *s, struct err *err)
 		return rc;
 	run_due_rest(s);
 	TALLOC_FREE(s->crew);
-	return 0;
+	return run_due_tell(s, s->rows->due, err);
 }
 
 /* Everything up to published bundles; what is left when the snapshot is to end soon, archive_end does. */

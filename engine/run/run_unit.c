@@ -252,8 +252,12 @@ void run_unit_purge(struct unit *u, struct run_purge *ret)
 
 	*ret = (struct run_purge){.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
 				  .skip = u->skip, .n_skip = u->n_skip, .counts = &s->run->report->bundle[u->at].purge};
-	for (size_t i = 0; i < u->n_skip; i++)
-		s->run->report->kept[KEPT_FILE_MISSING] += u->skip[i].why == MM_FILE_MISSING;
+	for (size_t i = 0; i < u->n_skip; i++) {
+		if (u->skip[i].why != MM_FILE_MISSING)
+			continue; /* the delete tells */
+		s->run->report->kept[KEPT_FILE_MISSING]++;
+		log_debug("thread %s stays: %s", u->skip[i].root, plan_reason_name(KEPT_FILE_MISSING));
+	}
 	if (u->n_skip)
 		qsort(u->skip, u->n_skip, sizeof *u->skip, mm_id_cmp);
 }

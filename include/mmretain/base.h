@@ -303,6 +303,7 @@ void bytes_format(uint64_t bytes, char ret[TIME_TEXT]); /* 1.5 MiB, for people *
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_level_set(enum log_level level);
+bool log_is_on(enum log_level level);   /* for what costs something to find out */
 /* To stderr, one line, control characters escaped. Never message text, names or secrets. */
 void log_put(enum log_level level, const char *fmt, ...) MMR_PRINTF(2, 3);
 /* The cursor stands behind a bar of progress on a terminal, or not any more: the next line takes it off first.  What it was before. */
