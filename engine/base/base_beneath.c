@@ -62,6 +62,13 @@ int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
+bool file_stat_beneath(int dirfd, const char *path, struct stat *ret)
+{
+	auto_fd int fd = path_plain(path) ? open2(dirfd, path, O_PATH | O_NOFOLLOW) : -1;
+
+	return fd >= 0 && fstat(fd, ret) == 0;
+}
+
 int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const char **ret_leaf, struct err *err)
 {
 	const char *slash;

@@ -42,6 +42,7 @@ static void open_data(struct mm *mm)
 	}
 	if (file_open_dir(mm->config->data_path, &mm->data_dirfd, &err) == 0)
 		return;
+	mm->data_denied = err.sys_errno == EACCES || err.sys_errno == EPERM;
 	mm->data_problem = mem_printf(mm, "attachment folder: %s", err.msg);
 	if (err.sys_errno == EACCES && stat(mm->config->data_path, &st) == 0)
 		mm->data_problem = mem_printf(mm, "%s; it belongs to user %u", mm->data_problem, (unsigned)st.st_uid);

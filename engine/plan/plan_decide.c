@@ -11,7 +11,7 @@ static const char *const reason_name[PLAN_REASONS] = {
 	[KEPT_PINNED] = "pinned", [KEPT_FLAGGED] = "flagged", [KEPT_AUTHOR] = "author", [KEPT_HASHTAG] = "hashtag",
 	[KEPT_FLOOR] = "floor", [KEPT_HOLD] = "hold", [KEPT_LEGAL_HOLD] = "legal_hold", [KEPT_CONTENT_FLAG] = "content_flag",
 	[KEPT_COMPLIANCE] = "compliance", [KEPT_BURN_ON_READ] = "burn_on_read", [KEPT_DAMAGED] = "damaged", [KEPT_YOUNG] = "young",
-	[KEPT_CHANGED] = "changed", [KEPT_FILE_MISSING] = "file_missing", [KEPT_LOCKED] = "locked",
+	[KEPT_CHANGED] = "changed", [KEPT_FILE_MISSING] = "file_missing", [KEPT_FILE_UNREADABLE] = "file_unreadable", [KEPT_LOCKED] = "locked",
 };
 
 const char *plan_reason_name(enum plan_reason r)

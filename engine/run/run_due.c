@@ -108,11 +108,12 @@ static uint64_t below(const uint64_t *thread, size_t n, uint64_t end)
 /* One that nobody has left out was not there any more. */
 void run_due_rest(const struct sitting *s)
 {
-	uint64_t missing = below(s->dropped, s->n_dropped, s->used), changed = below(s->changed, s->n_changed, s->used),
+	uint64_t missing = below(s->dropped, s->n_dropped, s->used), unreadable = below(s->unreadable, s->n_unreadable, s->used), changed = below(s->changed, s->n_changed, s->used),
 		 odd = below(s->odd, s->n_odd, s->used), told = s->written + missing + changed + odd;
 	struct run_report *report = s->run->report;
 
-	report->kept[KEPT_FILE_MISSING] += missing;
+	report->kept[KEPT_FILE_MISSING] += missing - unreadable;
+	report->kept[KEPT_FILE_UNREADABLE] += unreadable;
 	report->kept[KEPT_CHANGED] += changed;
 	report->kept[KEPT_DAMAGED] += odd;
 	report->gone_before += s->used > told ? s->used - told : 0;
@@ -135,6 +136,7 @@ int run_due_tell(const struct sitting *s, struct spool *due, struct err *err)
 		return 0;
 	why = mem_array(NULL, uint8_t, s->used + 1);
 	mark(why, s->used, s->dropped, s->n_dropped, KEPT_FILE_MISSING);
+	mark(why, s->used, s->unreadable, s->n_unreadable, KEPT_FILE_UNREADABLE);
 	mark(why, s->used, s->changed, s->n_changed, KEPT_CHANGED);
 	mark(why, s->used, s->odd, s->n_odd, KEPT_DAMAGED);
 	rc = spool_seek(due, s->begin, err);

@@ -7,6 +7,7 @@
 #include "run_internal.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,12 +19,22 @@ enum { TOLD = 20 /* a lost folder would fill the journal with what one line says
 /* What was seen of an attachment; its row comes again when the bundle is written. */
 struct look { uint64_t thread, size_bytes; mm_id id; struct digest sha256; };
 
-static void drop(struct sitting *u, uint64_t thread)
+/* Not missing: somebody may give it back. */
+static bool is_unreadable(int sys_errno)
+{
+	return sys_errno == EACCES || sys_errno == EPERM || sys_errno == EIO;
+}
+
+static void drop(struct sitting *u, uint64_t thread, bool unreadable)
 {
 	if (u->n_dropped && u->dropped[u->n_dropped - 1] == thread)
 		return;
 	u->dropped = mem_grow(u->ctx, u->dropped, uint64_t, u->n_dropped + 1);
 	u->dropped[u->n_dropped++] = thread;
+	if (!unreadable)
+		return;
+	u->unreadable = mem_grow(u->ctx, u->unreadable, uint64_t, u->n_unreadable + 1);
+	u->unreadable[u->n_unreadable++] = thread;
 }
 
 static const struct policy_rule *rule_of(const struct sitting *s, uint64_t thread)
@@ -59,7 +70,7 @@ static int no_folder(struct sitting *s, const struct look *f)
 		log_warn("no attachment can be archived or removed (%s), and threads that have some stay. %s", s->run->mm->data_problem,
 			 mm_data_advice(s->run->mm));
 	s->run->told_no_folder = true;
-	drop(s, f->thread);
+	drop(s, f->thread, s->run->mm->data_denied);
 	return 0;
 }
 
@@ -77,11 +88,30 @@ static void tell(struct run *run, const char *id, const char *why)
 		log_debug("attachment %s cannot be archived (%s); its thread stays", id, why);
 }
 
+static void tell_denied(struct run *run, const char *id, const char *path, const struct err *why)
+{
+	auto_mem char *text = NULL;
+	struct stat st;
+
+	run->told_denied++;
+	if (file_stat_beneath(run->mm->data_dirfd, path, &st))
+		text = mem_printf(NULL, "%s: it belongs to user %u, group %u, mode %04o, and user %u runs this", why->msg, (unsigned)st.st_uid, (unsigned)st.st_gid,
+				  (unsigned)st.st_mode & 07777, (unsigned)geteuid());
+	else
+		text = mem_printf(NULL, "%s: user %u runs this, and may not enter a folder on its path", why->msg, (unsigned)geteuid());
+	tell(run, id, text);
+}
+
 void run_files_tell_rest(const struct run *run)
 {
+	const struct passwd *pw = run->told_denied ? getpwuid(geteuid()) : NULL;
+
 	if (run->told_files > TOLD)
-		log_warn("%llu more attachments cannot be archived, their threads stay: is the folder of attachments mounted? -v names each",
-			 (unsigned long long)run->told_files - TOLD);
+		log_warn("%llu more attachments cannot be archived, their threads stay%s -v names each", (unsigned long long)run->told_files - TOLD,
+			 run->told_denied < run->told_files ? ": is the folder of attachments mounted?" : ";");
+	if (run->told_denied)
+		log_warn("%llu attachment%s there and may not be read by user %u%s%s, who runs this: let this account read them, or run as the account that owns them",
+			 (unsigned long long)run->told_denied, run->told_denied == 1 ? " is" : "s are", (unsigned)geteuid(), pw ? ", " : "", pw ? pw->pw_name : "");
 }
 
 static int look_at(struct sitting *s, struct look *f, const char *path)
@@ -99,8 +129,11 @@ static int look_at(struct sitting *s, struct look *f, const char *path)
 	if (rc == 0)
 		rc = hash_fd(fd, "an attachment", &f->sha256, &f->size_bytes, &why);
 	if (rc < 0) {
-		tell(s->run, f->id, why.msg);
-		drop(s, f->thread);
+		if (why.sys_errno == EACCES || why.sys_errno == EPERM)
+			tell_denied(s->run, f->id, path, &why);
+		else
+			tell(s->run, f->id, why.msg);
+		drop(s, f->thread, is_unreadable(why.sys_errno));
 		return 0;
 	}
 	measure(s, f);
@@ -215,7 +248,7 @@ static int store_content(struct unit *u, const struct file *f, const char *path,
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
 	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
-		tell(u->sitting->run, f->id, "it changed meanwhile");
+		tell(u->sitting->run, f->id, fd < 0 ? err->msg : "it changed meanwhile");
 		run_unit_skip(u, f->root, MM_FILE_MISSING);
 		err_clear(err);
 		return bundle_file(u->w, f->id, "missing", NULL, 0, err);

@@ -64,6 +64,7 @@ struct run {
 	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
 	int64_t since_ms;                  /* since when replies may have come late to what this run deletes; RUN_NOT_YET: it has deleted nothing */
 	uint64_t told_files;               /* attachments that cannot be archived, so far */
+	uint64_t told_denied;              /* of those: that may not be read */
 	bool told_no_folder;               /* that there is no folder of attachments was said */
 	bool leftovers;                    /* journals of runs before wait for the end of this one */
 	struct run_pending *pending; size_t n_pending;
@@ -174,6 +175,7 @@ struct sitting {
 	struct unit *unit; size_t n_units, n_settled; /* settled: published */
 	struct spool *looked;              /* attachments, in the order of their rows */
 	uint64_t *dropped; size_t n_dropped;
+	uint64_t *unreadable; size_t n_unreadable; /* of those: an attachment is there, and cannot be read */
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
 	uint64_t *odd; size_t n_odd;       /* threads with an id that no server makes */
 	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
@@ -185,7 +187,7 @@ struct sitting {
 void run_due_rest(const struct sitting *s);
 /* Names them, with -v. */
 int run_due_tell(const struct sitting *s, struct spool *due, struct err *err) MMR_CHECKED;
-/* How many more there were than were named. */
+/* How many more there were than were named, and what to do about those that may not be read. */
 void run_files_tell_rest(const struct run *run);
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;
 /* The row of an attachment goes into the bundle.  ERR_INTERNAL: run_files_look did not see it. */

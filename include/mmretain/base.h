@@ -206,6 +206,9 @@ int file_read(void *ctx, int dirfd, const char *name, size_t max_bytes, char **r
  * absolute paths, "..", empty and NUL-holding components first.  Regular files only; never blocks on a FIFO.
  * sys_errno tells ENOENT from the rest. */
 int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
+/* What there is at such a path, without opening it: whose it is, where it may not be read.  False: it is not there, or a folder above it may not be entered. */
+struct stat;
+bool file_stat_beneath(int dirfd, const char *path, struct stat *ret);
 /* Open the folder that holds `path` in the same way; *ret_leaf points into path. */
 int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const char **ret_leaf, struct err *err) MMR_CHECKED;
 /* What decides over deletion is written by its owner alone, who is root or ourselves: else ERR_PERMISSION with the command to run.  what: "plan file". */

@@ -73,6 +73,7 @@ struct mm {
 	struct mm_schema *schema;          /* after mm_probe */
 	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
+	bool data_denied;                  /* the folder is there, and this user may not open it */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	int64_t clock_ms;                  /* database clock at mm_open */
 	int64_t now_ms;                    /* the same, or the --now override */

@@ -18,7 +18,8 @@ enum plan_reason {   /* of a due thread */
 	DUE_AGE, DUE_POSTS, DUE_BYTES, DUE_DELETED,
 	/* of a kept one that age or limit wanted */
 	KEPT_PINNED, KEPT_FLAGGED, KEPT_AUTHOR, KEPT_HASHTAG, KEPT_FLOOR, KEPT_HOLD, KEPT_LEGAL_HOLD, KEPT_CONTENT_FLAG, KEPT_COMPLIANCE,
-	KEPT_BURN_ON_READ, KEPT_DAMAGED, KEPT_YOUNG /* nothing wants it */, KEPT_CHANGED, KEPT_FILE_MISSING, KEPT_LOCKED, PLAN_REASONS,
+	KEPT_BURN_ON_READ, KEPT_DAMAGED, KEPT_YOUNG /* nothing wants it */, KEPT_CHANGED, KEPT_FILE_MISSING,
+	KEPT_FILE_UNREADABLE /* an attachment is there, and its content cannot be had */, KEPT_LOCKED, PLAN_REASONS,
 };
 const char *plan_reason_name(enum plan_reason r); /* "age", "pinned", ... */
 

@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
+import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import exit_codes  # noqa: E402
@@ -93,6 +95,97 @@ class Kept(exit_codes.Base):
         named = re.findall(r"(?m)^mmretain: debug: thread (\S+) stays: (\S+)$", done.err)
         self.assertEqual(sorted(named), sorted([(lost, "file_missing"), (changed, "changed"), (locked, "locked"), (held, "hold")]))
         self.assertEqual(json.loads(done.out)["kept"], {"hold": 1, "changed": 1, "file_missing": 1, "locked": 1})
+
+    def plain(self):
+        """Everything of the copy belongs to a plain user, who runs the program: root may read whatever there is."""
+        program = os.path.join(self.copy.where, "mmretain")
+        shutil.copy(lib.binary(), program)
+        os.chmod(program, 0o755)
+        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
+        lib.PROGRAM = [program]
+        for folder, _, names in os.walk(self.copy.where):
+            for n in names + ["."]:
+                os.lchown(os.path.join(folder, n), 65534, 65534)
+        os.chmod(self.copy.where, 0o755)
+        return {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/"}
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become a plain user")
+    def test_unreadable(self):
+        """An attachment that is there and may not be read is not missing: the reason, the warning and the last hint say what it is."""
+        self.begin({"guard": {"threads": 100000}})
+        files = self.want.db.tables["fileinfo"]
+        paths = [files.get(r, "path") for r in files.rows]
+        found = {}
+        for ident, (root, row) in sorted(self.want.attachments.rows.items()):
+            path = files.get(row, "path")
+            if root in self.want.roots and paths.count(path) == 1 and os.path.isfile(os.path.join(self.copy.data, path)):
+                found.setdefault(root, (ident, path))
+        (shut, (shut_id, shut_path)), (gone, (_, gone_path)), (below, (below_id, below_path)) = list(found.items())[:3]
+        self.assertNotEqual(os.path.dirname(below_path), os.path.dirname(shut_path))
+        who = self.plain()
+        folder = os.path.join(self.copy.data, os.path.dirname(below_path))
+        os.chown(os.path.join(self.copy.data, shut_path), 0, 0)
+        os.chmod(os.path.join(self.copy.data, shut_path), 0)
+        os.unlink(os.path.join(self.copy.data, gone_path))
+        os.chown(folder, 0, 0)
+        os.chmod(folder, 0)
+        done = self.call(3, "run", "--yes", "-v", "--json", err=re.escape(f"attachment {shut_id} cannot be archived (cannot open a file of the file store: Permission denied: it belongs to user 0, group 0, mode 0000, and user 65534 runs this); its thread stays"), **who)
+        self.assertIn(f"attachment {below_id} cannot be archived (cannot open a file of the file store: Permission denied: user 65534 runs this, and may not enter a folder on its path)", done.err)
+        self.assertRegex(done.err, r"warning: 2 attachments are there and may not be read by user 65534, nobody, who runs this: let this account read them")
+        self.assertNotIn("is the folder of attachments mounted", done.err)
+        kept = {"file_unreadable": 2, "file_missing": 1}
+        self.assertEqual(json.loads(done.out)["kept"], kept)
+        named = re.findall(r"(?m)^mmretain: debug: thread (\S+) stays: (\S+)$", done.err)
+        self.assertEqual(sorted(named), sorted([(shut, "file_unreadable"), (below, "file_unreadable"), (gone, "file_missing")]))
+        self.assertEqual({e["reason"]: e["threads"] for e in self.ledger() if e["type"] == "kept" and not e["rule"]}, kept)
+        self.assertRegex(self.call(0, "report", "last", **who).out, r"(?s)file_missing: 1 thread\n.*file_unreadable: 2 threads\n")
+        self.assertIn('reason="file_unreadable"} 2\n', self.call(0, "status", "--metrics", "-", **who).out)
+        # Nothing of them has gone, and the night after somebody has looked takes them.
+        os.chmod(folder, 0o755)
+        os.chown(os.path.join(self.copy.data, shut_path), 65534, 65534)
+        os.chmod(os.path.join(self.copy.data, shut_path), 0o600)
+        done = self.call(3, "run", "--yes", "--json", err="done, but some items were kept back", **who)
+        self.assertEqual((json.loads(done.out)["kept"], json.loads(done.out)["deleted"]["threads"]), ({"file_missing": 1}, 2))
+        left = self.copy.load()["posts"]
+        self.assertEqual({left.get(r, "id") for r in left.rows} & self.want.roots, {gone})
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become a plain user")
+    def test_unreadable_folder(self):
+        self.begin({"guard": {"threads": 100000}})
+        with_files = {root for root, _ in self.want.attachments.rows.values() if root in self.want.roots}
+        who = self.plain()
+        os.chown(self.copy.data, 0, 0)
+        os.chmod(self.copy.data, 0o700)
+        done = self.call(3, "run", "--yes", err=r"no attachment can be archived or removed \(attachment folder: .*Permission denied\)", out=f"kept      file_unreadable {len(with_files)}\n", **who)
+        self.assertNotIn("may not be read by user", done.err)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to become a plain user")
+    def test_unreadable_many(self):
+        """Where attachments may not be read, nobody is asked whether their folder is mounted, however many they are."""
+        self.begin({"keep": {"for": "1d"}, "guard": {"threads": 100000}})
+        files = self.want.db.tables["fileinfo"]
+        ident, path = next((i, files.get(row, "path")) for i, (root, row) in sorted(self.want.attachments.rows.items())
+                           if root in self.want.roots and os.path.isfile(os.path.join(self.copy.data, files.get(row, "path"))))
+        due, more = 12, [f"{path}{n}" for n in range(12)]
+        self.query(f"INSERT INTO fileinfo SELECT (r).* FROM (SELECT jsonb_populate_record(f, jsonb_build_object('id', substr(md5(n::text), 1, 26), 'path', path || n)) AS r "
+                   f"FROM fileinfo f, generate_series(0, 11) n WHERE id = '{ident}') x")
+        for name in more:
+            pathlib.Path(self.copy.data, name).write_bytes(b"x")
+        who = self.plain()
+        for name in more:
+            os.chown(os.path.join(self.copy.data, name), 0, 0)
+            os.chmod(os.path.join(self.copy.data, name), 0)
+        for root, row in self.want.attachments.rows.values():
+            path = os.path.join(self.copy.data, files.get(row, "path"))
+            if os.path.isfile(path) and not os.path.islink(path):
+                os.lchown(path, 0, 0)
+                os.chmod(path, 0)
+                due += root in self.want.roots
+        self.assertGreater(due, 20)
+        done = self.call(3, "run", "--yes", err=rf"{due} attachments are there and may not be read by user 65534, nobody, who runs this", **who)
+        self.assertEqual(len(re.findall(r"(?m)^mmretain: warning: attachment ", done.err)), 20)
+        self.assertEqual("is the folder of attachments mounted" in done.err, "file_missing" in done.out, done.err + done.out)
+        self.assertRegex(done.err, rf"warning: {due - 20} more attachments cannot be archived, their threads stay; -v names each")
 
 
 if __name__ == "__main__":

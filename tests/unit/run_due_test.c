@@ -178,12 +178,13 @@ START_TEST(test_rest)
 {
 	const struct policy policy = {.n_rules = 0};
 	const struct run_options options = {.no_purge = false};
-	uint64_t dropped[] = {0, 5, 90}, changed[] = {1, 50}, odd[] = {2};
-	struct sitting s = {.run = new_run(&policy, &options), .used = 10, .written = 4, .dropped = dropped, .n_dropped = 3, .changed = changed, .n_changed = 2,
-			    .odd = odd, .n_odd = 1};
+	uint64_t dropped[] = {0, 5, 7, 90}, unreadable[] = {7, 90}, changed[] = {1, 50}, odd[] = {2};
+	struct sitting s = {.run = new_run(&policy, &options), .used = 10, .written = 3, .dropped = dropped, .n_dropped = 4, .changed = changed, .n_changed = 2,
+			    .odd = odd, .n_odd = 1, .unreadable = unreadable, .n_unreadable = 2};
 
 	run_due_rest(&s); /* those past the used ones are for the next sitting */
 	ck_assert_uint_eq(s.run->report->kept[KEPT_FILE_MISSING], 2);
+	ck_assert_uint_eq(s.run->report->kept[KEPT_FILE_UNREADABLE], 1);
 	ck_assert_uint_eq(s.run->report->kept[KEPT_CHANGED], 1);
 	ck_assert_uint_eq(s.run->report->kept[KEPT_DAMAGED], 1);
 	ck_assert_uint_eq(s.run->report->gone_before, 2);
