@@ -89,6 +89,7 @@ struct cli {
 	struct progress progress;
 	bool json, quiet, verbose, color;             /* color: of stdout */
 	struct policy *policy;                        /* after cli_load_policy */
+	const char *archive;                          /* its archive.store; of one with errors, too, or NULL */
 	struct store *store;                          /* after cli_open_store */
 	struct mm *mm;                                /* after cli_open_db */
 };

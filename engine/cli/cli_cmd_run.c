@@ -194,12 +194,15 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 					    .strict = cli_given(cli, OPT_STRICT), .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
 					    .deadline_boot_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
 	struct run_report *rep = NULL;
+	bool acts = !cli_given(cli, OPT_DRY_RUN) && (cli_given(cli, OPT_YES) || options.plan_file);
 	struct err print_err = {0};
 	int r = cli_load_policy(cli, err), printed = 0;
 
+	if (r < 0 && acts && cli->archive)
+		run_attempt_note(cli->archive, r, err);
 	if (r < 0)
 		return r;
-	if (cli_given(cli, OPT_DRY_RUN) || (!cli_given(cli, OPT_YES) && !options.plan_file))
+	if (!acts)
 		return show_only(cli, err);
 	cli_place(cli, &options.team, &options.channel);
 	r = run_night(cli->ctx, cli->policy, &options, &rep, err);

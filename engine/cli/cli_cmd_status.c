@@ -128,6 +128,20 @@ static json_t *warnings_json(const struct cli_health_text *t)
 	return list;
 }
 
+static json_t *attempt_json(const struct run_attempt *a)
+{
+	json_t *obj = a ? cli_json_check(json_object()) : json_null();
+
+	if (!a)
+		return obj;
+	cli_json_time(obj, "ended", a->at_ms);
+	cli_json_text(obj, "trigger", a->trigger);
+	cli_json_int(obj, "exit", (uint64_t)a->exit);
+	cli_json_text(obj, "error", a->error);
+	cli_json_text(obj, "message", a->message);
+	return obj;
+}
+
 static json_t *withdrawn_json(const struct status *st)
 {
 	json_t *list = cli_json_check(json_array());
@@ -160,6 +174,7 @@ static int print_json(const struct status *st, struct err *err)
 		append(runs, run_json(run));
 	cli_json_put(doc, "runs", runs);
 	cli_json_text(doc, "open_run", st->state->open_run);
+	cli_json_put(doc, "not_begun", attempt_json(st->attempt));
 	for (i = 0; i < st->state->n_bundles; i++) {
 		const struct ledger_bundle *b = &st->state->bundle[i];
 
@@ -229,6 +244,18 @@ static void print_waited(const struct status *st)
 		if (replicas_ms + server_ms > 0 && replicas_ms + server_ms >= protocol_int(end, "duration_ms") / 10)
 			printf("waited: run %s %s\n", cli_safe(st->cli->ctx, protocol_str(run, "run")), protocol_waited(st->cli->ctx, replicas_ms, server_ms));
 	}
+}
+
+/* The ledger has no line of it. */
+static void print_attempt(const struct status *st)
+{
+	const struct run_attempt *a = st->attempt;
+	char at[TIME_TEXT];
+
+	if (!a)
+		return;
+	time_format(a->at_ms, at);
+	printf("not begun: a run (%s) ended at %s with status %d, before its first step: %s\n", cli_safe(st->cli->ctx, a->trigger), at, a->exit, cli_safe(st->cli->ctx, a->message));
 }
 
 /* What was in a lost bundle's place is somebody's data still. */
@@ -317,6 +344,7 @@ static int print_text(const struct status *st, struct err *err)
 	}
 	if (r < 0)
 		return r;
+	print_attempt(st);
 	print_waited(st);
 	print_unfinished(st);
 	print_waiting(&st->health);
@@ -336,6 +364,16 @@ static int look_for_missing(struct status *st, struct err *err)
 	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
 	t->warning[t->n++] = mem_printf(t->ctx, "%s. %s", cli_missing_text(t->ctx, missing, st->missing), AUDIT_MISSING_HINT);
 	return 0;
+}
+
+/* It only tells of a run: one that cannot be read keeps nothing else from being told. */
+static int read_attempt(struct status *st, struct err *err)
+{
+	struct err own = {0};
+
+	if (run_attempt_read(st->cli->ctx, st->cli->store, &st->attempt, &own) < 0)
+		log_warn("%s", cli_safe(st->cli->ctx, own.msg));
+	return stop_check(err);
 }
 
 int cli_cmd_status(struct cli *cli, struct err *err)
@@ -358,7 +396,9 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 	if (r == 0)
 		r = ledger_archive(cli->ctx, cli->store->ledger_dirfd, &st.published, err);
 	if (r == 0)
-		r = cli_health(cli->store, st.protocol->runs, st.state->open_run, &st.health, err);
+		r = read_attempt(&st, err);
+	if (r == 0)
+		r = cli_health(cli->store, st.protocol->runs, st.state->open_run, st.attempt, &st.health, err);
 	if (r < 0)
 		return r;
 	cli_health_warnings(cli->ctx, &st.health, &st.words);

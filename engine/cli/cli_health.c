@@ -129,7 +129,7 @@ static int on_aside(void *payload, const char *rel_path, struct err *err)
 	return 0;
 }
 
-int cli_health(const struct store *store, const json_t *runs, const char *open_run, struct cli_health *ret, struct err *err)
+int cli_health(const struct store *store, const json_t *runs, const char *open_run, const struct run_attempt *attempt, struct cli_health *ret, struct err *err)
 {
 	static const struct { const char *begin; store_name_fn fn; } names[] = {
 		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside}, {"moved-people-unlink-", on_aside},
@@ -138,7 +138,7 @@ int cli_health(const struct store *store, const json_t *runs, const char *open_r
 	struct waiting w = {store, ret};
 	int r = 0;
 
-	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX};
+	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX, .attempt = attempt, .tried = attempt && time_now_ms() - attempt->at_ms <= SILENT_MS};
 	count_nights(runs, open_run, ret);
 	take_silence(runs, ret);
 	take_unmatched(runs, ret);
@@ -185,7 +185,14 @@ static void warn_unmatched(const struct cli_health *h, struct cli_health_text *t
 
 void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret)
 {
+	char at[TIME_TEXT];
+
 	*ret = (struct cli_health_text){.ctx = ctx};
+	if (h->attempt) {
+		time_format(h->attempt->at_ms, at);
+		warn(ret, mem_printf(ctx, "the last run ended before it began, at %s, with status %d (%s); `mmretain report` does not know it", at, h->attempt->exit,
+				     cli_safe(ctx, h->attempt->error)));
+	}
 	if (h->failed == 1)
 		warn(ret, mem_printf(ctx, "the run of %s did not come to an end%s%s; `mmretain report last` tells more", h->failed_since, h->last_error ? ", with " : "",
 				     h->last_error ? h->last_error : ""));
@@ -198,5 +205,5 @@ void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_healt
 	if (h->unmatched)
 		warn_unmatched(h, ret);
 	if (h->silent_days)
-		warn(ret, mem_printf(ctx, "no run has begun for %llu days: is the timer at work?", (unsigned long long)h->silent_days));
+		warn(ret, mem_printf(ctx, "no run has begun for %llu days%s", (unsigned long long)h->silent_days, h->tried ? "" : ": is the timer at work?"));
 }

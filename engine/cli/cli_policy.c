@@ -43,6 +43,7 @@ int cli_load_policy(struct cli *cli, struct err *err)
 	struct policy_problems *problems = NULL;
 	int r = policy_load(cli->ctx, cli_policy_path(cli), &cli->policy, &problems, err);
 
+	cli->archive = problems ? problems->store : NULL;
 	/* Who runs or plans must see the warnings; who only reads the archive has seen them before. */
 	for (size_t i = 0; problems && i < problems->n; i++)
 		if (!problems->item[i].warning || warn)

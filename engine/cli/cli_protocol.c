@@ -70,6 +70,24 @@ json_t *protocol_waited_json(uint64_t replicas_ms, uint64_t server_ms)
 
 /* ---- documents ---- */
 
+bool protocol_good(const json_t *run)
+{
+	const char *word = protocol_str(json_object_get(run, "end"), "outcome");
+
+	return strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0;
+}
+
+static void drop_oldest(struct protocol *p)
+{
+	json_t *oldest = json_array_get(p->runs, 0);
+
+	if (protocol_good(oldest)) {
+		json_decref(p->good);
+		p->good = json_incref(oldest);
+	}
+	json_array_remove(p->runs, 0);
+}
+
 static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 {
 	json_t *doc = cli_json_check(json_object());
@@ -91,7 +109,7 @@ static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 	if (json_array_append_new(rd->out->runs, doc) < 0)
 		mem_check(NULL);
 	if (rd->query->newest && json_array_size(rd->out->runs) > rd->query->newest)
-		json_array_remove(rd->out->runs, 0);
+		drop_oldest(rd->out);
 	return doc;
 }
 
@@ -410,6 +428,7 @@ bool protocol_restrict(json_t *doc, const struct protocol_query *q)
 static int release(struct protocol *p)
 {
 	json_decref(p->runs);
+	json_decref(p->good);
 	return 0;
 }
 

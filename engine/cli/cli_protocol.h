@@ -14,6 +14,7 @@ struct protocol_query {
 
 struct protocol {
 	json_t *runs;        /* array of documents as in `report --json`, oldest first; freed with the context */
+	json_t *good;        /* the newest protocol_good among those that `newest` has dropped, or NULL */
 	uint64_t entries;
 };
 
@@ -31,6 +32,8 @@ const char *protocol_unmatched(void *ctx, const json_t *hold);
 /* Is the policy at hand that of the run? */
 bool protocol_same_policy(const struct cli *cli, const json_t *run);
 
+/* It did what there was to do, as far as its time went. */
+bool protocol_good(const json_t *run);
 /* Reading a document; an absent key counts as 0, "" and NULL. */
 uint64_t protocol_int(const json_t *obj, const char *key);
 const char *protocol_str(const json_t *obj, const char *key);

@@ -3,6 +3,7 @@
 #define CLI_STATUS_H
 
 #include <mmretain/ledger.h>
+#include <mmretain/run.h>
 
 #include "cli_expire.h"
 #include "cli_health.h"
@@ -18,6 +19,7 @@ struct status {
 	struct cli_health health;
 	struct cli_health_text words;
 	struct cli_mirror_state mirror;
+	struct run_attempt *attempt; /* NULL: the newest run is in the ledger */
 	uint64_t bundles, bytes, free_bytes, replaced; /* replaced: older generations that are still there */
 	size_t missing;             /* bundles that the ledger says are there */
 };

@@ -107,17 +107,16 @@ static void put_time(struct metrics *m, const char *name, const json_t *run, con
 	seconds(m, name, NULL, NULL, ms);
 }
 
-/* The newest that did what there was to do, as far as its time went. */
+/* However long ago. */
 static const json_t *newest_good(const struct status *st)
 {
 	for (size_t i = json_array_size(st->protocol->runs); i-- > 0;) {
 		const json_t *run = json_array_get(st->protocol->runs, i);
-		const char *word = protocol_str(json_object_get(run, "end"), "outcome");
 
-		if (strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0)
+		if (protocol_good(run))
 			return run;
 	}
-	return NULL;
+	return st->protocol->good;
 }
 
 static void put_counts(struct metrics *m, const json_t *run)
@@ -144,12 +143,25 @@ static void put_end(struct metrics *m, const json_t *end)
 {
 	if (!json_is_object(end))
 		return;
-	one(m, "last_run_exit_status", protocol_int(end, "exit"), "Its exit status.");
 	begin(m, "last_run_duration_seconds", "How long it took.");
 	seconds(m, "last_run_duration_seconds", NULL, NULL, (int64_t)protocol_int(end, "duration_ms"));
 	begin(m, "last_run_waited_seconds", "For whom it waited, of that.");
 	seconds(m, "last_run_waited_seconds", "for", "replicas", (int64_t)protocol_int(end, "waited_replicas_ms"));
 	seconds(m, "last_run_waited_seconds", "for", "server", (int64_t)protocol_int(end, "waited_server_ms"));
+}
+
+/* Of one that did not begin the ledger has nothing, and the run before it may have ended well. */
+static void put_exit(struct metrics *m, const json_t *run)
+{
+	const struct run_attempt *a = m->st->attempt;
+	const json_t *end = json_object_get(run, "end");
+
+	if (a || json_is_object(end))
+		one(m, "last_run_exit_status", a ? (uint64_t)a->exit : protocol_int(end, "exit"), "Exit status of the newest run, of one that did not begin, too.");
+	if (!a)
+		return;
+	begin(m, "not_begun_timestamp_seconds", "When a run ended before it began, after the newest one that did; absent: none has.");
+	seconds(m, "not_begun_timestamp_seconds", NULL, NULL, a->at_ms);
 }
 
 static void put_runs(struct metrics *m)
@@ -159,10 +171,11 @@ static void put_runs(struct metrics *m)
 	one(m, "run_open", m->st->state->open_run != NULL, "Is a run at work, or was interrupted?");
 	if (good)
 		put_time(m, "last_good_run_end_timestamp_seconds", good, "ended", "When the newest run ended that was complete, or ended by its time.");
+	put_time(m, "last_run_begin_timestamp_seconds", run, "began", "When the newest run began that did.");
+	put_time(m, "last_run_end_timestamp_seconds", run, "ended", "When it ended; absent: it has not.");
+	put_exit(m, run);
 	if (!run)
 		return;
-	put_time(m, "last_run_begin_timestamp_seconds", run, "began", "When the newest run began.");
-	put_time(m, "last_run_end_timestamp_seconds", run, "ended", "When it ended; absent: it has not.");
 	put_end(m, json_object_get(run, "end"));
 	put_counts(m, run);
 }

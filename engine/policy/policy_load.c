@@ -136,6 +136,8 @@ int policy_parse(void *ctx, const char *name, const char *text, size_t len, stru
 	policy_problems_sort(&l);
 	if (l.all->n_errors)
 		rc = report(l.all, name, err);
+	if (p->archive.store)
+		l.all->store = mem_strdup(l.all, p->archive.store);
 	if (ret_problems)
 		*ret_problems = (struct policy_problems *)talloc_steal(ctx, l.all);
 	if (rc == 0)

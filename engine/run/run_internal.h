@@ -16,6 +16,7 @@
  * run_clock.c    whether what time it is can be believed
  * run_people.c   departed users
  * run_ledger.c   the ledger lines
+ * run_attempt.c  what is left of a run that did not come to its first one
  * run_trigger.c  who began the run
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
@@ -74,6 +75,7 @@ struct run {
 	struct mirror *mirror;             /* NULL: the policy has none */
 	bool mirror_has_ledger;            /* as of this run */
 	bool mirror_failed;                /* a bundle could not be brought there */
+	bool named_wrongly;                /* a rule, a channel or a plan file that is not there: that was no run */
 };
 
 /* ---- due threads, grouped ---- */
@@ -307,5 +309,11 @@ int run_line_sweep(struct run *run, const struct run_purge *p, struct err *err) 
 int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
 int run_line_kept(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_end(struct run *run, int code, struct err *err) MMR_CHECKED;
+/* What the process ends with. */
+int run_exit_status(int code);
+/* The run has its first line: what one before left is out of date. */
+void run_attempt_clear(const struct store *store);
+/* At its end: the same of those that it has kept from beginning. */
+void run_attempt_clear_locked(const struct store *store);
 
 #endif

@@ -42,6 +42,8 @@ int run_line_begin(struct run *run, struct err *err)
 	ledger_bool(&e, "purge", run_deletes(run));
 	rc = ledger_append(run->ledger, &e, err);
 	run->report->begun = rc == 0;
+	if (rc == 0)
+		run_attempt_clear(run->store);
 	return rc;
 }
 
@@ -295,13 +297,18 @@ int run_line_kept(struct run *run, struct err *err)
 	return rc;
 }
 
+int run_exit_status(int code)
+{
+	return code == -ERR_INTERRUPTED && stop_requested() ? 128 + stop_requested() : err_exit_status(code);
+}
+
 int run_line_end(struct run *run, int code, struct err *err)
 {
 	struct ledger_entry e;
 
 	begin(&e, run, "run-end");
 	ledger_str(&e, "outcome", run->report->outcome);
-	ledger_int(&e, "exit", code == -ERR_INTERRUPTED && stop_requested() ? 128 + stop_requested() : err_exit_status(code));
+	ledger_int(&e, "exit", run_exit_status(code));
 	ledger_int(&e, "duration_ms", run->report->ended_ms - run->report->began_ms);
 	if (run->report->gone_before)
 		ledger_int(&e, "gone_threads", (int64_t)run->report->gone_before);

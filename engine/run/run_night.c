@@ -218,8 +218,10 @@ static int check_asked(struct run *run, struct plan **ret_read, struct err *err)
 {
 	const struct run_options *o = run->options;
 	const struct plan_options po = plan_options(run);
+	int rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
 
-	return o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
+	run->named_wrongly = rc == -ERR_USAGE || rc == -ERR_NOT_FOUND;
+	return rc;
 }
 
 /* Before what an earlier run left is taken up: that deletes, too, and a word that matches nothing may have been meant to keep it. */
@@ -407,6 +409,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 	end = run_line_kept(run, &own);
 	if (end == 0)
 		end = run_line_end(run, rc, &own);
+	run_attempt_clear_locked(run->store);
 	if (end == 0)
 		end = run_mirror_close(run, &own);
 	if (end < 0 && rc == 0) {
@@ -435,6 +438,8 @@ int run_night(void *ctx, const struct policy *policy, const struct run_options *
 		rc = run_mirror_rest(run, night(run, err), err);
 	tell_state(rc, err);
 	rc = close_run(run, rc, err);
+	if (rc < 0 && !run->report->begun && !run->named_wrongly)
+		run_attempt_note(policy->archive.store, rc, err);
 	/* Locks and the ledger go with the process or the caller's context, after the report was printed. */
 	talloc_steal(run->report, run->plan);
 	return rc;

@@ -124,7 +124,10 @@ struct policy {
 
 /* One complaint; all of a file come in one pass, in file order. */
 struct policy_problem { uint32_t line, column; bool warning; char *text; char *hint; };
-struct policy_problems { struct policy_problem *item; size_t n, n_errors; };
+struct policy_problems {
+	struct policy_problem *item; size_t n, n_errors;
+	char *store;                       /* archive.store, where that could be read; NULL: not */
+};
 
 /* Reads and checks a policy.  ERR_POLICY when it has errors: then *ret_problems lists every one
  * ("file:line:column: text" is for the caller to print) and *ret is untouched. Both freed with ctx. */

@@ -60,6 +60,22 @@ struct run_report {
 int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
 	      struct err *err) MMR_CHECKED;
 
+/* ---- a run that ended before its first line in the ledger (run_attempt.c) ---- */
+
+struct store;
+struct run_attempt {
+	int64_t at_ms;                     /* when it ended */
+	int exit;
+	const char *error, *trigger, *message; /* error: name of the code; trigger: as in `run-begin` */
+};
+/* Leaves a file with it in the archive at that path, in place of the one of an earlier run; run_night has done so.  Needs no lock and disturbs nobody who has one.  Where the
+ * archive cannot be opened or written nothing is left, and nothing said.  Durable when it returns, if at all.  code: of problem. */
+void run_attempt_note(const char *store_path, int code, const struct err *problem);
+/* *ret: of ctx; NULL: the newest run has its line in the ledger.  ERR_STORE: it cannot be read. */
+int run_attempt_read(void *ctx, const struct store *store, struct run_attempt **ret, struct err *err) MMR_CHECKED;
+
+/* ---- holds ---- */
+
 /* Holds threads for a case: no later run takes them or parts of them until it, and every other case, has released them.  The ledger is open, so no run is on.  via: "restore" or
  * "admin".  Several lines where there are more than 1000; those before a failure stand.  Durable when it returns 0; errors as ledger_append. */
 int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err) MMR_CHECKED;
