@@ -9,6 +9,7 @@
 
 #include "cli_audit.h"
 #include "cli_protocol.h"
+#include "cli_report.h"
 
 struct report {
 	struct cli *cli;
@@ -454,6 +455,8 @@ static int report_run(struct cli *cli, const char *run, struct err *err)
 	struct protocol *p = NULL;
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 
+	if (r == 0 && strcmp(run, "list") == 0)
+		return cli_report_list(cli, &q, err);
 	if (r == 0 && !cli->policy && cli_given(cli, OPT_CONFIG)) /* for the reasons of holds */
 		r = cli_load_policy(cli, err);
 	if (r == 0)
@@ -464,7 +467,7 @@ static int report_run(struct cli *cli, const char *run, struct err *err)
 		if (last)
 			return err_set(err, ERR_NOT_FOUND, "the ledger has no run yet");
 		err_set(err, ERR_NOT_FOUND, "the ledger has no run \"%s\"", run);
-		return err_hint(err, "`mmretain status` lists the last runs.");
+		return err_hint(err, "`mmretain report list` has them all.");
 	}
 	if ((r = restrict_to(json_array_get(p->runs, 0), &q, err)) < 0)
 		return r;
@@ -481,8 +484,10 @@ int cli_cmd_report(struct cli *cli, struct err *err)
 	}
 	if (cli_given(cli, OPT_ACCESS))
 		return cli_print_access(cli, err);
+	if (cli_given(cli, OPT_BUNDLE))
+		return cli_report_bundle(cli, err);
 	if (cli->args->n_operands == 0) {
-		err_set(err, ERR_USAGE, "\"report\" needs RUN|last");
+		err_set(err, ERR_USAGE, "\"report\" needs RUN|last|list");
 		return err_hint(err, "For example: mmretain report last");
 	}
 	return report_run(cli, cli->args->operand[0], err);

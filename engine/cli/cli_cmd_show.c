@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "cli_audit.h"
+#include "cli_fate.h"
 
-struct show { struct cli *cli; const struct audit_thread *t; size_t width; int day; };
+struct show { struct cli *cli; const struct audit_thread *t; const struct cli_fate *fate; size_t width; int day; };
 
 static size_t terminal_width(void)
 {
@@ -167,13 +168,15 @@ static void head(const struct show *s)
 	if (copies)
 		printf(", %zu earlier version%s", copies, cli_s(copies));
 	printf(", from %s%s\n", audit_bundle_path(s->t->bundle), plain(s));
+	printf("%s%s%s\n", dim(s), cli_fate_text(s->cli, s->fate), plain(s));
 	if (s->t->parts)
 		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 }
 
-static void print_thread(struct show *s, const struct audit_thread *t)
+static void print_thread(struct show *s, const struct audit_thread *t, const struct cli_fate *fate)
 {
 	s->t = t;
+	s->fate = fate;
 	s->day = -1;
 	head(s);
 	for (size_t i = 0; i < t->n_posts; i++)
@@ -188,11 +191,41 @@ static int print_line(void *payload, const char *line, size_t len, struct err *e
 	return stop_check(err);
 }
 
+/* The rows, and what the ledger says of them; `deletion` is no kind of row. */
+static int print_lines(struct audit *a, const struct audit_ref *ref, const struct cli_fate *fate, struct err *err)
+{
+	json_t *doc = cli_json_check(json_object()), *said = cli_fate_json(fate);
+	int r = audit_thread_lines(a, ref, print_line, NULL, err);
+
+	cli_json_text(doc, "k", "deletion");
+	if (json_object_update_missing(doc, said) < 0)
+		mem_check(NULL);
+	json_decref(said);
+	if (r == 0 && json_dumpf(doc, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) == 0)
+		(void)fputc('\n', stdout); /* checked at the end, by cli_run */
+	json_decref(doc);
+	return r;
+}
+
+/* The archive answers without its ledger, too. */
+static struct cli_fate *read_fates(struct cli *cli, struct audit_thread **t, size_t n)
+{
+	struct cli_fate *fate = mem_array(cli->ctx, struct cli_fate, n);
+	struct err err = {0};
+
+	for (size_t i = 0; i < n; i++)
+		cli_fate_init(cli, &fate[i], audit_bundle_path(t[i]->bundle), t[i]->root);
+	if (cli_fate_read(cli, fate, n, &err) < 0)
+		log_warn("%s: what is said of the deletion may be out of date", cli_safe(cli->ctx, err.msg));
+	return fate;
+}
+
 int cli_cmd_show(struct cli *cli, struct err *err)
 {
 	struct show s = {.cli = cli, .width = terminal_width()};
 	struct audit_thread **t = NULL;
 	struct audit_ref *ref = NULL;
+	struct cli_fate *fate = NULL;
 	uint64_t posts = 0;
 	size_t n = 0;
 	struct audit *a;
@@ -211,13 +244,15 @@ int cli_cmd_show(struct cli *cli, struct err *err)
 	}
 	if (r == 0)
 		r = cli_log_access(cli, a, ref[0].root, 1, posts, err);
+	if (r == 0)
+		fate = read_fates(cli, t, n);
 	for (size_t i = 0; i < n && r == 0; i++) {
 		if (!cli->json && i > 0)
 			printf("\n");
 		if (cli->json)
-			r = audit_thread_lines(a, &ref[i], print_line, NULL, err);
+			r = print_lines(a, &ref[i], &fate[i], err);
 		else
-			print_thread(&s, t[i]);
+			print_thread(&s, t[i], &fate[i]);
 	}
 	if (r < 0)
 		return r;

@@ -356,7 +356,7 @@ static void add_totals(json_t *doc)
 /* ---- a part of a run ---- */
 
 /* mmr1-<team>-<month of expiry>-<number>-<digits>...: a team's name may have hyphens and digits. */
-static bool is_of_team(const char *bundle, const char *team)
+bool protocol_is_of_team(const char *bundle, const char *team)
 {
 	static const char format[] = "mmr1-", digits[] = "0123456789";
 	size_t len = strlen(team), month;
@@ -377,7 +377,7 @@ static bool is_wanted(const json_t *entry, const struct protocol_query *q, bool 
 {
 	if (q->rule && strcmp(protocol_str(entry, "rule"), q->rule) != 0)
 		return false;
-	return !q->team || (of_bundle && is_of_team(protocol_str(entry, "bundle"), q->team));
+	return !q->team || (of_bundle && protocol_is_of_team(protocol_str(entry, "bundle"), q->team));
 }
 
 /* What is left of a list; true: something is. */

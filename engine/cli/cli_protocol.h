@@ -23,6 +23,8 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 /* Only what was done by the rule and to the team of the query: lines of the others go, and the totals are of the rest.  The ledger knows a team by its bundles alone: of
  * what is due and kept it says nothing then.  False: the run has nothing of it. */
 bool protocol_restrict(json_t *doc, const struct protocol_query *q);
+/* mmr1-<team>-<month of expiry>-<number>-<digits>... of that team? */
+bool protocol_is_of_team(const char *bundle, const char *team);
 /* The holds of a run, [{name, because, threads, in_force, unmatched}]: those that kept threads or have words that matched nothing, as its lines say, and, where the
  * policy is the one of the run, all others (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold.  in_force: it kept
  * threads, or that policy has words of it that matched something.  unmatched: [{of, item, word}], word null without the policy of the run. */

@@ -90,6 +90,8 @@ class Keys(exit_codes.Base):
         """After a run."""
         self.document("status")
         self.document("report", "last", skip=WORDS | LINES)
+        self.document("report", "list")
+        self.document("report", "--bundle", next(pathlib.Path(self.copy.archive).rglob("*.tar.zst")).name)
         self.document("verify", "--mirror", "sums")
         self.document("fetch", "-n")
         looked = self.document("reindex", "--all", "-n")

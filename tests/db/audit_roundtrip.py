@@ -62,7 +62,11 @@ class Check:
         problems = []
         for root, want in self.of_root.items():
             found = collections.Counter()
-            for line in self.archive.call("show", "--json", root).rstrip("\n").split("\n"):
+            *rows, last = self.archive.call("show", "--json", root).rstrip("\n").split("\n")
+            said = json.loads(last)
+            if said["k"] != "deletion" or not said["deleted"] or said["stayed"]:
+                problems.append(f"thread {root}: is gone, and the ledger is said to tell: {lib.short(said)}")
+            for line in rows:
                 table, row = self.bundle.row(line)
                 found[(table,) + tuple(sorted(row.items()))] += 1
             for r in list((want - found).elements())[:2]:
