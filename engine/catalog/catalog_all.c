@@ -52,7 +52,7 @@ int all_check(struct sq *s, struct err *err)
 	if (!rc)
 		rc = sq_number(s, "PRAGMA user_version", &version, err);
 	if (!rc && (application != CATALOG_APPLICATION || version != INDEX_VERSION))
-		rc = err_set(err, ERR_VERIFY, "\"%s\" has another format", s->name);
+		rc = sq_foreign(s, application || version, err);
 	return rc;
 }
 

@@ -35,6 +35,8 @@ int sq_exec(struct sq *s, const char *sql, struct err *err) MMR_CHECKED;
 int sq_number(struct sq *s, const char *sql, int64_t *ret, struct err *err) MMR_CHECKED;
 int sq_prepare(struct sq *s, const char *sql, sqlite3_stmt **ret, struct err *err) MMR_CHECKED;
 int sq_fail(struct sq *s, struct err *err);
+/* Not one of our indexes; marked: it says of what program it is.  ERR_VERIFY. */
+int sq_foreign(const struct sq *s, bool marked, struct err *err);
 /* 1: a row, 0: done, or a negative code. */
 int sq_step(struct sq *s, sqlite3_stmt *q, struct err *err) MMR_CHECKED;
 /* Runs to the end and makes it ready again. */

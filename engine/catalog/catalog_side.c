@@ -49,7 +49,7 @@ static int side_check(struct catalog_side *s, const struct store *store, const c
 	if (!rc)
 		rc = sq_number(s->sq, "PRAGMA user_version", &version, err);
 	if (!rc && (application != SIDE_APPLICATION || version != INDEX_VERSION))
-		rc = err_set(err, ERR_VERIFY, "index \"%s\" has another format", s->sq->name);
+		rc = sq_foreign(s->sq, application || version, err);
 	if (!rc)
 		rc = bundle_tail(store, bundle_rel_path, &s->bundle_bytes, &tail, err);
 	if (!rc)

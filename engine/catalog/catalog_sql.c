@@ -26,6 +26,12 @@ int sq_fail(struct sq *s, struct err *err)
 	return err_hint(err, "Is its disk full or mounted read-only, or the folder another user's? Searches do without an index, slower.");
 }
 
+int sq_foreign(const struct sq *s, bool marked, struct err *err)
+{
+	err_set(err, ERR_VERIFY, marked ? "index \"%s\" has another format" : "index \"%s\" is empty, as a full disk leaves it", s->name);
+	return err_hint(err, "Make sure that its disk has room, then run `mmretain reindex`; searches read the bundles themselves until then.");
+}
+
 /* file: URI, so that a fixed file can be opened without locks; every byte that means something there is escaped. */
 static char *uri_of(void *ctx, const char *path, bool fixed)
 {

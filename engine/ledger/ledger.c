@@ -140,6 +140,15 @@ static int write_line(struct ledger *l, const struct buf *line, struct err *err)
 	return file_sync(l->fd, "ledger", err);
 }
 
+/* Also what makes room needs a line that says so: the first bytes must come from what nobody misses. */
+static int no_room(struct err *err)
+{
+	if (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT)
+		return err->code;
+	return err_hint(err, "Make room on the archive's disk: `catalog.sqlite` and the `*.idx` files in the archive may be removed, `mmretain reindex` builds them "
+			     "again. Then `mmretain expire --yes` removes what is past its time. Nothing is lost; the next run goes on.");
+}
+
 static int append(struct ledger *l, struct ledger_entry *e, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "ledger line");
@@ -154,7 +163,7 @@ static int append(struct ledger *l, struct ledger_entry *e, struct err *err)
 	r = write_line(l, &line, err);
 	if (r < 0) {
 		l->failed = true;
-		return r;
+		return no_room(err);
 	}
 	l->seq++;
 	memcpy(l->hash, hash, sizeof(hash));

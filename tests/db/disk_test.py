@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The disk of the database server is full: that of its temporary files during an export, that of its log of writes during a delete, when the server
-goes down and cannot come up again, and that of its tables during a restore; and the disk of the archive, for an index alone.  Nothing is lost, the words say
+goes down and cannot come up again, and that of its tables during a restore; and the disk of the archive, for an index alone and for everything.  Nothing is lost, the words say
 what to do, and with room the next run comes to the same end.
 
 usage: MMRETAIN=BINARY disk_test.py [-k NAME]
@@ -282,6 +282,78 @@ class Disk(unittest.TestCase):
     def test_catalog(self):
         """Of a small bundle: only the catalog has it."""
         self.index([{"name": "one", "match": {"team": "accelerator", "channel": "town-square"}, "keep": {"for": "1200d"}}], with_side=False)
+
+    def derived(self, bench):
+        """What may go at any time."""
+        found = [os.path.join(bench.copy.archive, "catalog.sqlite")]
+        return [*found, *(p.replace(".tar.zst", ".idx") for p in lib.bundles(bench.copy.archive) if os.path.exists(p.replace(".tar.zst", ".idx")))]
+
+    def due(self, bench):
+        return {b["path"] for b in json.loads(bench.call("expire", "-n", "--json").out)["bundles"] if b["state"] == "expires"}
+
+    def test_archive(self):
+        """The archive's disk takes nothing more: bundles that are past their time cannot go either, before what is derived has made room for the lines that say so."""
+        room, pg = self.room(64), self.server(settings=lib.QUICK)
+        bench = faults.Bench(lib.World(pg, "world", 1500, 3), WHERE, self._testMethodName, int(time.time()) * 1000 - 3 * lib.DAY)
+        self.addCleanup(bench.copy.remove)
+        bench.copy.archive = os.path.join(room.path, "archive")
+        bench.begin([dict(RULES[0], archive={"keep_for": "30d"})], bundle_size="1MiB")
+        bench.run(code=bench.want.code)
+        bench.now += 2 * lib.DAY
+        due = self.due(bench)
+        self.assertGreater(len(due), 1)
+        thread = find(bench, "--after", "2001-01-01")[0][0]["thread"]
+        room.leave(0)
+        held = []
+        while len(held) < 40:  # the last block of the ledger may have room for some
+            done = bench.call("hold", "add", thread, "--case", str(len(held)))
+            if done.code:
+                break
+            held.append(str(len(held)))
+        full = ("No space left on device", "`catalog.sqlite` and the `*.idx` files", "`mmretain reindex`", "`mmretain expire --yes`")
+        for done in (done, bench.call("expire", "--yes"), bench.call("run", "--yes"), self.logged(bench)):
+            self.assertEqual(done.code, 14, done.err)
+            bench.says(done, *full)
+        self.assertGreaterEqual(len(lib.bundles(bench.copy.archive)), len(due))
+        self.assertIsNone(json.loads(bench.call("status", "--json", code=0).out)["not_begun"])  # there is no place
+        for path in self.derived(bench):
+            os.unlink(path)
+        bench.call("find", *CASE, "--after", "2001-01-01", code=0)
+        for case in held:
+            bench.call("hold", "release", thread, "--case", case, code=0)
+        bench.call("expire", "--yes", code=0)
+        self.assertEqual(self.due(bench), set())
+        self.assertLess(len(lib.bundles(bench.copy.archive)), len(due))
+        room.widen()
+        bench.call("reindex", code=0)
+        bench.call("verify", code=0)
+        self.assertEqual(bench.problems, [])
+
+    def logged(self, bench):
+        """A search whose record finds no room."""
+        for _ in range(40):
+            done = bench.call("find", *CASE, "--after", "2001-01-01")
+            if done.code:
+                break
+        return done
+
+    def test_cut_off(self):
+        """What a full disk left of an index: said as that, with what to do, and searches do without."""
+        bench = self.bench_on(self.server(settings=lib.QUICK), 1500)
+        bench.begin(RULES, bundle_size="1MiB")
+        bench.run(code=bench.want.code)
+        catalog, *sides = self.derived(bench)
+        whole = len(find(bench, "--after", "2001-01-01")[0])
+        for size, words in ((0, ("is empty, as a full disk leaves it",)), (8192, ("is damaged",))):
+            os.truncate(catalog, size)
+            done = bench.call("find", *CASE, "--after", "2001-01-01", "--json", "--limit", "0", code=0)
+            bench.says(done, *words, "`mmretain reindex` builds it again")
+            self.assertNotIn("another format", done.err)
+            self.assertEqual(len(json.loads(done.out)["hits"]), whole)
+            bench.call("reindex", "--all", code=0)
+        os.truncate(sides[0], 0)
+        bench.says(bench.call("find", *CASE, "--after", "2001-01-01", code=0), "is empty, as a full disk leaves it; building it")
+        self.assertEqual(bench.problems, [])
 
     def mounted(self, image, where):
         if subprocess.run(["mount", "-o", "loop", image, where], capture_output=True, check=False).returncode:
