@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -192,6 +193,19 @@ class NotBegun(exit_codes.Base):
         self.begin(user="begun_reader")
         self.fails(19, "PERMISSION", "lacks DELETE ON")
         self.sql("DROP OWNED BY begun_reader; DROP ROLE begun_reader")
+
+    def test_143(self):
+        """Stopped while it connects to a server that does not answer."""
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        self.begin(url=f"postgres://keeper@127.0.0.1:{silent.getsockname()[1]}/m")
+        process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None)
+        client, _ = silent.accept()
+        self.addCleanup(client.close)
+        client.recv(8)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(lib.finish(process, 60).code, 143)
+        self.told(143, "INTERRUPTED", "SIGTERM")
 
     def test_damaged(self):
         """A file that nobody can read keeps nothing else from being told, and goes with the next run."""
