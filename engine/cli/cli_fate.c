@@ -12,6 +12,7 @@
 #include "cli_protocol.h"
 
 #define SUFFIX ".tar.zst"
+#define WAIVED "waived-"
 
 struct fates { struct cli *cli; struct cli_fate *fate; size_t n; };
 
@@ -22,7 +23,7 @@ static char *first_name(void *ctx, const char *path)
 	char *name = mem_strdup(ctx, leaf ? leaf + 1 : path);
 	size_t len = strlen(name), end = strlen(SUFFIX);
 
-	if (strncmp(name, "waived-", 7) == 0)
+	if (strncmp(name, WAIVED, strlen(WAIVED)) == 0)
 		return name;
 	if (len > end && strcmp(name + len - end, SUFFIX) == 0)
 		name[len -= end] = '\0';
@@ -81,7 +82,7 @@ static void take_begin(const struct fates *all, struct cli_fate *f, const json_t
 {
 	f->rule = mem_strdup(all->cli->ctx, protocol_str(line, "rule"));
 	f->parts = protocol_bool(line, "parts");
-	f->begun = f->deleted = f->stayed = f->restored = (struct cli_fate_step){0};
+	f->begun = f->stopped = f->deleted = f->stayed = f->restored = (struct cli_fate_step){0};
 	note(all, &f->archived, line);
 }
 
@@ -94,6 +95,14 @@ static bool names_root(const json_t *line, const char *root)
 		if (root && json_is_string(one) && strcmp(json_string_value(one), root) == 0)
 			return true;
 	return false;
+}
+
+/* A later run that may not delete any more by the rule only looks which threads are still there, names them and closes the bundle: what it does not name
+ * went with the one before.  Of a list without an archive nobody looks. */
+static void closed(struct cli_fate *f)
+{
+	if (!f->deleted.at && f->begun.at && strncmp(f->bundle, WAIVED, strlen(WAIVED)) != 0)
+		f->deleted = f->stopped.at ? f->stopped : f->begun;
 }
 
 static void take_bundle_line(const struct fates *all, struct cli_fate *f, const char *type, const json_t *line)
@@ -110,6 +119,10 @@ static void take_bundle_line(const struct fates *all, struct cli_fate *f, const 
 		if (f->stayed.run && strcmp(f->stayed.run, protocol_str(line, "run")) != 0)
 			f->stayed = (struct cli_fate_step){0};
 		note(all, &f->deleted, line);
+	} else if (strcmp(type, "purge-stopped") == 0) {
+		note(all, &f->stopped, line);
+	} else if (strcmp(type, "bundle-done") == 0) {
+		closed(f);
 	}
 }
 

@@ -11,7 +11,7 @@ struct cli_fate {
 	char *rule;                         /* NULL: the ledger has no line of it */
 	bool parts;                         /* it has parts of threads that stay */
 	struct cli_fate_step archived;      /* published, or listed where no archive is wanted */
-	struct cli_fate_step begun, deleted;/* its delete */
+	struct cli_fate_step begun, stopped, deleted; /* its delete; stopped: a run ended before it did */
 	struct cli_fate_step stayed;        /* this thread was not deleted with it, or came back at once */
 	struct cli_fate_step restored;      /* `restore` has put this thread back since; no run */
 	json_t *lines;                      /* [{at, type, run, threads, posts}] of the bundle; freed with the context */

@@ -96,6 +96,31 @@ class History(exit_codes.Base):
         doc = self.said(root, rf"\Adeleted \S+ by run {self.run_id()}, rule all\Z")
         self.assertNotEqual(doc["bundle"], first)
 
+    def test_closed(self):
+        """A delete that was cut off, and a later run with another policy that only looks what is left of it: what went is told of, what stayed goes by another bundle."""
+        for fault in ("PURGE_AFTER_COMMIT", "PURGE_AFTER_INTENT"):
+            with self.subTest(fault):
+                self.tearDown()
+                self.setUp()
+                self.begin()
+                process = self.halt(fault)
+                process.kill()
+                lib.finish(process, 60)
+                bundle = next(e["bundle"] for e in self.ledger() if e["type"] == "purging")
+                at = self.at("purging", bundle)
+                roots = [row["id"] for b in lib.read_bundles(self.copy.archive, []) if b.name == bundle for table, row in b.rows() if table == "posts" and not row["rootid"]]
+                gone = [r for r in roots if not self.there(r)]
+                self.assertEqual(bool(gone), fault == "PURGE_AFTER_COMMIT")
+                pathlib.Path(self.policy).write_text(pathlib.Path(self.policy).read_text(encoding="utf-8") + "# another one\n", encoding="utf-8")
+                self.call(0, "run", "--yes")
+                self.assertNotIn("purged", [e["type"] for e in self.ledger() if e.get("bundle") == bundle])
+                for root in roots[:3] + gone[:3]:
+                    self.assertFalse(self.there(root))
+                    doc = self.said(root, r"\Adeleted \S+ by run ")
+                    self.assertEqual((doc["bundle"] == bundle, doc["deleted"]["run"]), (root in gone, self.run_id(0 if root in gone else 1)))
+                    if root in gone:
+                        self.assertEqual(doc["deleted"]["at"], at)
+
     def test_crash(self):
         """A delete that one run begins and another one ends."""
         self.begin()
