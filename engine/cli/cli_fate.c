@@ -142,7 +142,9 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 
 		if (!holds(text, len, f->bundle) && !holds(text, len, f->root))
 			continue;
-		if (!line && !json_is_object(line = json_loadb(text, len, 0, NULL)))
+		if (!line)
+			line = json_loadb(text, len, 0, NULL);
+		if (!json_is_object(line))
 			return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON", (unsigned long long)seq);
 		type = protocol_str(line, "type");
 		if (strcmp(protocol_str(line, "bundle"), f->bundle) == 0)
