@@ -1,7 +1,7 @@
 /*
  * base_spool.c - fixed-size records in an unnamed work file, with an external merge sort.
  *
- * Memory: one chunk while adding and sorting, one block per run while merging; both bounded by constants.
+ * Memory: one chunk while adding and sorting, the blocks of all runs while merging; both bounded by constants.
  */
 #include <mmretain/base.h>
 
@@ -12,12 +12,15 @@
 
 enum {
 	CHUNK_BYTES = 4 << 20, /* sorted in memory */
-	BLOCK_BYTES = 64 << 10, /* read-ahead per run while merging, and of the reader */
+	BLOCK_BYTES = 64 << 10, /* read-ahead of the reader, and per run while merging */
+	MERGE_BYTES = 8 << 20,  /* of all runs together, as long as a block is not below the least */
+	BLOCK_LEAST_BYTES = 4 << 10,
 };
 
 struct run {
 	uint64_t next, end; /* record numbers in the file */
 	char *block;
+	size_t max;         /* records of a block; 0: as many as go into BLOCK_BYTES */
 	size_t have, at;    /* records in block */
 };
 
@@ -163,7 +166,7 @@ uint64_t spool_count(const struct spool *s)
 /* Next record of a run, or NULL at its end; *rc < 0 on failure. */
 static const void *run_peek(struct spool *s, struct run *r, int *rc, struct err *err)
 {
-	size_t max = BLOCK_BYTES / s->record + 1, n;
+	size_t max = r->max ? r->max : BLOCK_BYTES / s->record + 1, n;
 
 	*rc = 0;
 	if (r->at < r->have)
@@ -227,44 +230,89 @@ static int sort_chunks(struct spool *s, spool_cmp cmp, struct err *err)
 	return rc < 0 ? rc : helper_wait(s, err);
 }
 
-/* Merge sorted runs into a new file; a linear pass over the heads is enough for some dozens of runs. */
+/* ---- merging: a heap of runs by their heads ---- */
+
+struct merge { struct spool *s; spool_cmp cmp; struct run *run; size_t *heap, n; };
+
+static const void *head(const struct merge *m, size_t i)
+{
+	const struct run *r = &m->run[m->heap[i]];
+
+	return r->block + r->at * m->s->record;
+}
+
+/* Equal records in the order of their runs. */
+static bool is_before(const struct merge *m, size_t i, size_t k)
+{
+	int c = m->cmp(head(m, i), head(m, k));
+
+	return c ? c < 0 : m->heap[i] < m->heap[k];
+}
+
+static void sink(struct merge *m, size_t i)
+{
+	for (;;) {
+		size_t first = i, least = 2 * i + 1, end = least + 2 < m->n ? least + 2 : m->n;
+
+		for (size_t k = least; k < end; k++)
+			if (is_before(m, k, first))
+				first = k;
+		if (first == i)
+			return;
+		least = m->heap[i];
+		m->heap[i] = m->heap[first];
+		m->heap[first] = least;
+		i = first;
+	}
+}
+
+static int merge_begin(struct merge *m, void *ctx, size_t chunk, size_t n_runs, struct err *err)
+{
+	size_t bytes = MERGE_BYTES / n_runs;
+	int rc = 0;
+
+	bytes = bytes > BLOCK_BYTES ? BLOCK_BYTES : bytes < BLOCK_LEAST_BYTES ? BLOCK_LEAST_BYTES : bytes;
+	m->run = mem_array(ctx, struct run, n_runs);
+	m->heap = mem_array(ctx, size_t, n_runs);
+	for (size_t i = 0; i < n_runs && rc == 0; i++) {
+		m->run[i] = (struct run){.next = i * chunk, .end = (i + 1) * chunk < m->s->count ? (i + 1) * chunk : m->s->count, .max = bytes / m->s->record + 1};
+		if (run_peek(m->s, &m->run[i], &rc, err))
+			m->heap[m->n++] = i;
+	}
+	for (size_t i = m->n / 2; i-- > 0 && rc == 0;)
+		sink(m, i);
+	return rc;
+}
+
+static int merge_next(struct merge *m, struct err *err)
+{
+	struct run *r = &m->run[m->heap[0]];
+	int rc;
+
+	r->at++;
+	if (!run_peek(m->s, r, &rc, err))
+		m->heap[0] = m->heap[--m->n];
+	if (rc == 0 && m->n)
+		sink(m, 0);
+	return rc;
+}
+
+/* Sorted runs into a new file. */
 static int merge(struct spool *s, size_t chunk, size_t n_runs, spool_cmp cmp, struct err *err)
 {
+	struct merge m = {.s = s, .cmp = cmp};
 	struct spool *to;
-	struct run *run;
 	int rc, fd;
 
 	if ((rc = spool_new(s, s->record, &to, err)) < 0)
 		return rc;
-	run = mem_array(to, struct run, n_runs);
-	for (size_t i = 0; i < n_runs; i++) {
-		run[i].next = i * chunk;
-		run[i].end = (i + 1) * chunk < s->count ? (i + 1) * chunk : s->count;
-	}
-	for (;;) {
-		const void *best = NULL;
-		size_t best_i = 0;
-
-		for (size_t i = 0; i < n_runs; i++) {
-			const void *p = run_peek(s, &run[i], &rc, err);
-
-			if (rc < 0)
-				return rc;
-			if (p && (!best || cmp(p, best) < 0)) {
-				best = p;
-				best_i = i;
-			}
-		}
-		if (!best)
-			break;
-		if ((rc = spool_add(to, best, err)) < 0)
-			return rc;
-		run[best_i].at++;
-	}
-	if ((rc = flush(to, err)) < 0)
+	rc = merge_begin(&m, to, chunk, n_runs, err);
+	while (rc == 0 && m.n && (rc = spool_add(to, head(&m, 0), err)) == 0)
+		rc = merge_next(&m, err);
+	if (rc < 0 || (rc = flush(to, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n_runs; i++)
-		talloc_free(run[i].block);
+		talloc_free(m.run[i].block);
 	fd = s->fd;
 	s->fd = to->fd;
 	to->fd = fd;

@@ -292,7 +292,7 @@ static int cmp_u64_down(const void *a, const void *b)
 
 START_TEST(test_spool)
 {
-	static const uint64_t counts[] = {0, 1, 1000, 1200000}; /* the last: several sorted runs to merge */
+	static const uint64_t counts[] = {0, 1, 1000, 4000000}; /* the last: eight sorted runs to merge */
 	static const enum { AT_THE_END, EARLY, EARLY_BY_ANOTHER } ways[] = {AT_THE_END, EARLY, EARLY_BY_ANOTHER};
 	uint64_t count = counts[_i % 4], x = 88172645463325252ULL, last = 0, n = 0, sum = 0;
 	auto_mem void *ctx = talloc_new(NULL);
