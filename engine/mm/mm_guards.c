@@ -128,7 +128,7 @@ static int read_export(struct mm *mm, struct mm_guards *g, struct err *err)
 	if (r < 0)
 		return r;
 	g->exports = db_i64(res, 0, 0) > 0;
-	g->exported_ms = db_i64(res, 0, 1); /* 0 when no cursor is readable: all is kept */
+	g->exported_ms = db_i64(res, 0, 1); /* 0 when none has ended, or its cursor is not readable: all is kept */
 	talloc_free(res);
 	return 0;
 }

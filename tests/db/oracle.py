@@ -246,12 +246,22 @@ class Db:
         """How far the server's own compliance export has come; None when there is none."""
         self.exported = None
         jobs = self.tables.get("jobs")
-        for row in jobs.rows if jobs else ():
-            if jobs.get(row, "type") in ("message_export", "cli_message_export") and jobs.get(row, "status") == "success":
-                data = json.loads(jobs.get(row, "data") or "{}")
-                at = data.get("batch_start_time") or data.get("batch_start_timestamp")
-                if at is not None:
-                    self.exported = max(self.exported or 0, int(at))
+        rows = [{c: jobs.get(row, c) for c in ("type", "status", "createat", "data")} for row in jobs.rows] if jobs else []
+        own = [r for r in rows if r["type"] == "message_export"]
+        of_export = own or [r for r in rows if r["type"] == "cli_message_export"]
+        if not of_export:
+            return
+        ended = [r for r in of_export if r["status"] in ("success", "warning")]
+        newest = max((number(r["createat"]) or 0 for r in ended), default=None)
+        cursors = [cursor(r["data"]) for r in ended if (number(r["createat"]) or 0) == newest]
+        self.exported = min(cursors, default=0)
+
+
+def cursor(data):
+    """How far one export job came; 0 when it does not say."""
+    values = json.loads(data or "{}") or {}
+    at = values.get("batch_start_time") or values.get("batch_start_timestamp") or ""
+    return int(at) if re.fullmatch(r"[0-9]{1,18}", at) else 0
 
 
 # ---- the policy ------------------------------------------------------------------------------------------------------
@@ -611,7 +621,7 @@ EMPTY = {
     "persistentnotifications": "postid", "postreminders": "postid", "drafts": "rootid", "readreceipts": "postid", "temporaryposts": "postid",
     "translations": "objectid objecttype", "propertyvalues": "id targetid targettype fieldid value deleteat", "propertyfields": "id name groupid",
     "propertygroups": "id name", "sharedchannelattachments": "id fileid", "pluginkeyvaluestore": "pluginid pkey pvalue",
-    "channelmemberhistory": "channelid userid jointime leavetime", "groupmembers": "groupid userid deleteat", "jobs": "type status data",
+    "channelmemberhistory": "channelid userid jointime leavetime", "groupmembers": "groupid userid deleteat", "jobs": "type status createat data",
 }
 
 
@@ -684,6 +694,13 @@ def self_test():
         equal(f"hold at {at}", due({}, [post("a", at)], [hold]), {"a": "age"} if goes else {})
     equal("damaged", due({}, [post("a", None), post("b", 0), post("c", old), post("d", old, "c", "c2"), post("e", old, channel="gone"), post("f", now + 2 * DAY)]), {})
     equal("second level", due({}, [post("a", old), post("b", old, "a"), post("c", old, "b")]), {})
+    jobs = (("success", 5, "message_export", {"a": "age"}), ("warning", 5, "message_export", {"a": "age"}), ("in_progress", 5, "message_export", {}), ("error", 5, "message_export", {}),
+            ("success", 5, "cli_message_export", {"a": "age"}), ("success", 5, "data_retention", {"a": "age", "b": "age"}))
+    for status, createat, kind, wanted in jobs:
+        row = dict(type=kind, status=status, createat=createat, data=json.dumps({"batch_start_time": str(old)}))
+        equal(f"export {status} {kind}", due({}, [post("a", old), post("b", old + 1)], jobs=[row]), wanted)
+        later = dict(row, status="success", createat=6, type="message_export", data=json.dumps({"batch_start_time": str(old - 1)}))
+        equal(f"export {status} {kind}, one more", due({}, [post("a", old), post("b", old - 1)], jobs=[row, later]), {"b": "age"})
     equal("burn", due({}, [post("a", old), post("b", old, type="burn_on_read")], temporaryposts=[dict(postid="a")]), {})
     equal("limit posts", due({"keep": "forever", "limit": {"per": "channel", "posts": 2}},
                              [post("a", old), post("b", old + 1), post("c", old + 1, "b"), post("d", old + 2), post("e", old, channel="c2")]), {"a": "posts", "b": "posts"})

@@ -61,7 +61,8 @@ static const char make_thread[] =
 	"                       v.deleteat = 0 AND v.fieldid IN (SELECT f.id FROM propertyfields f JOIN propertygroups g ON g.id = f.groupid "
 	"                                                        WHERE f.name = 'status' AND g.name = 'content_flagging') AND lower(v.value #>> '{}') IN ('pending', 'assigned'))) AS cflag, "
 	"       bool_or(coalesce(m.type, '') = 'burn_on_read' OR EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id)) AS burn, "
-	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%' AND m.updateat > 1600000000000) AS unexported "
+	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%' AND m.updateat > 1640000000000) AS unexported, "
+	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%') AS exportable "
 	"FROM member m JOIN posts r ON r.id = m.thread JOIN channels c ON c.id = r.channelid "
 	"LEFT JOIN (SELECT postid, sum(size) AS size FROM fileinfo WHERE postid <> '' GROUP BY postid) f ON f.postid = m.id "
 	"WHERE r.createat > 0 GROUP BY m.thread, r.channelid, c.teamid, r.createat";
@@ -295,11 +296,48 @@ static void servers_own(void *ctx)
 		check_query("legal hold", mem_printf(ctx, HEAD "  - {name: r, match: {}, keep: {for: %dd}, guard: {percent: 100}}\n", days), false,
 			    mem_printf(ctx, "SELECT *, 'age' AS reason FROM thread t WHERE reply_at < %lld AND " SAFE " AND %s", (long long)ago(days), text));
 	sql(ctx, "DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_x'");
-	sql(ctx, "INSERT INTO jobs (id, type, status, data) VALUES ('job', 'message_export', 'success', '{\"batch_start_time\": \"1600000000000\"}')");
-	for (int days = 400; days <= 1600; days += 1200)
-		check("compliance export", mem_printf(ctx, HEAD "  - {name: r, match: {}, keep: {for: %dd}, guard: {percent: 100}}\n", days), "reply_at", days,
-		      "NOT unexported");
-	sql(ctx, "DELETE FROM jobs WHERE id = 'job'");
+}
+
+/* Jobs of the server's compliance export, and what may go beside them: the newest one that ended counts, and one that has not keeps all. */
+static void exports(void *ctx)
+{
+	static const char done[] = "NOT unexported", none[] = "NOT exportable";
+	static const struct { const char *jobs, *expect; } world[] = {
+		{"('a', 'message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}')", done},
+		{"('a', 'message_export', 'warning', 5, '{\"batch_start_time\": \"1640000000000\"}')", done},
+		{"('a', 'message_export', 'warning', 5, '{\"batch_start_timestamp\": \"1640000000000\", \"batch_end_timestamp\": \"1750000000000\"}')", done},
+		{"('a', 'message_export', 'success', NULL, '{\"batch_start_time\": \"1640000000000\", \"job_end_time\": \"1750000000000\"}')", done},
+		{"('a', 'message_export', 'in_progress', 5, '{\"batch_start_time\": \"1640000000000\"}')", none},
+		{"('a', 'message_export', 'pending', 5, NULL)", none},
+		{"('a', 'message_export', 'error', 5, '{\"batch_start_time\": \"1640000000000\"}')", none},
+		{"('a', 'message_export', 'canceled', 5, '{\"batch_start_time\": \"1640000000000\"}')", none},
+		{"('a', 'message_export', 'success', 5, '{\"batch_start_time\": \"soon\"}')", none},
+		{"('a', 'message_export', 'success', 5, '{\"job_end_time\": \"1750000000000\"}')", none},
+		{"('a', 'message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}'), "
+		 "('b', 'message_export', 'in_progress', 6, '{\"batch_start_time\": \"1750000000000\"}'), "
+		 "('c', 'message_export', 'error', 7, '{\"batch_start_time\": \"1750000000000\"}')", done},
+		/* begun again from the start: the server goes on from the newest */
+		{"('a', 'message_export', 'success', 5, '{\"batch_start_time\": \"1750000000000\"}'), "
+		 "('b', 'message_export', 'warning', 6, '{\"batch_start_time\": \"1640000000000\"}')", done},
+		{"('a', 'message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}'), ('b', 'message_export', 'success', 6, '{}')", none},
+		/* the command line's: not where the server goes on from */
+		{"('a', 'cli_message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}')", done},
+		{"('a', 'cli_message_export', 'in_progress', 5, '{\"batch_start_time\": \"1640000000000\"}')", none},
+		{"('a', 'cli_message_export', 'success', 6, '{\"batch_start_time\": \"1750000000000\"}'), "
+		 "('b', 'message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}')", done},
+		{"('a', 'cli_message_export', 'success', 5, '{\"batch_start_time\": \"1640000000000\"}'), "
+		 "('b', 'message_export', 'in_progress', 6, '{\"batch_start_time\": \"1000000000000\"}')", none},
+		{"('a', 'data_retention', 'success', 5, '{\"batch_start_time\": \"1\"}')", "true"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(world); i++) {
+		sql(ctx, mem_printf(ctx, "INSERT INTO jobs (id, type, status, createat, data) VALUES %s", world[i].jobs));
+		for (int days = 400; days <= 1600; days += 1200)
+			check(mem_printf(ctx, "compliance export %zu", i),
+			      mem_printf(ctx, HEAD "  - {name: r, match: {}, keep: {for: %dd}, guard: {percent: 100}}\n", days), "reply_at", days,
+			      world[i].expect);
+		sql(ctx, "DELETE FROM jobs WHERE id IN ('a', 'b', 'c')");
+	}
 }
 
 /* The page of mm_protections and the one thread of explain see what the plan saw. */
@@ -399,7 +437,7 @@ static void timeless(void *ctx)
 	for (int i = 0; i < 4; i++) {
 		if (i == 2)
 			sql(ctx, "UPDATE posts SET createat = NULL WHERE id IN (SELECT max(m.id) FROM thread t JOIN member m ON m.thread = t.thread "
-				 "WHERE t.posts > 3 AND m.rootid = t.thread AND coalesce(m.originalid, '') = '' AND t.edit_at < 1700000000000 AND " SAFE
+				 "WHERE t.posts > 3 AND m.rootid = t.thread AND coalesce(m.originalid, '') = '' AND t.edit_at < 1750000000000 AND " SAFE
 				 " AND t.teamid = (SELECT id FROM teams WHERE name = 'accelerator') GROUP BY t.thread ORDER BY 1 LIMIT 3)");
 		plan[i] = build(ctx, mem_printf(ctx, HEAD "  - {name: r, match: %s, keep: {for: 400d}, guard: {percent: 100}}\n", match[i & 1]), false);
 	}
@@ -426,7 +464,7 @@ int main(void)
 	/* edit copies of replies that lost their rootid, one of them much younger than its reply */
 	sql(ctx, "INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, ispinned) "
 		 "SELECT 'oddcopy' || substr(id, 8), createat + CASE WHEN right(id, 1) < 'm' THEN 0 ELSE 60000000000 END, updateat, updateat + 1, 0, userid, channelid, '', id, message, '', '{}', '', false "
-		 "FROM posts WHERE rootid <> '' AND createat < 1700000000000 AND coalesce(originalid, '') = '' ORDER BY id COLLATE \"C\" LIMIT 200 ON CONFLICT DO NOTHING");
+		 "FROM posts WHERE rootid <> '' AND createat < 1750000000000 AND coalesce(originalid, '') = '' ORDER BY id COLLATE \"C\" LIMIT 200 ON CONFLICT DO NOTHING");
 	sql(ctx, "ANALYZE posts");
 	sql(ctx, make_member);
 	sql(ctx, "CREATE INDEX ON member (id)");
@@ -446,6 +484,7 @@ int main(void)
 	limits(ctx);
 	limits_files(ctx);
 	servers_own(ctx);
+	exports(ctx);
 	pages(ctx);
 	explain(ctx);
 	file(ctx);

@@ -33,8 +33,10 @@ INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat) VALUES ('com.
 """.replace("{now}", str(NOW))
 COMPLIANCE = """
 INSERT INTO jobs (id, type, priority, createat, startat, lastactivityat, status, progress, data) VALUES
- ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'success', 100, '{"batch_start_time": "{old}", "job_end_time": "{old}", "batch_start_id": ""}'),
- ('exportexportexportexporte2', 'message_export', 0, {now}, 0, 0, 'error', 1, '{"batch_start_time": "{now}"}');
+ ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'warning', 100, '{"batch_start_time": "{old}", "job_end_time": "{old}", "batch_start_id": ""}'),
+ ('exportexportexportexporte2', 'message_export', 0, {now}, 0, 0, 'error', 1, '{"batch_start_time": "{now}"}'),
+ ('exportexportexportexporte3', 'message_export', 0, 5, 0, 0, 'success', 100, '{"batch_start_time": "5"}'),
+ ('exportexportexportexporte4', 'cli_message_export', 0, {now}, 0, 0, 'success', 100, '{"batch_start_time": "{now}"}');
 """.replace("{now}", str(NOW)).replace("{old}", str(NOW - 240 * DAY))
 FACETS = ({"posts": 1000}, {"posts": 1400, "spice": PLUGIN_HOLDS}, {"posts": 2000, "lost": False}, {"posts": 1200, "spice": COMPLIANCE},
           # other orders of letters, other pairs of great and small ones: no id, name or tag may be read by them
