@@ -36,7 +36,7 @@ const struct mm_trace mm_trace[] = {
 	{.table = "drafts", .what = "drafts", .read = "userid fileids", GONE(drafts)},
 	{.table = "scheduledposts", .what = "files of scheduled messages, never posted", GONE(files_scheduledposts), .returns_files = true,
 	 .read = "userid fileids"},
-	{.table = "scheduledposts", .what = "scheduled messages, never sent", .read = "userid", GONE(scheduledposts)},
+	{.table = "scheduledposts", .what = "scheduled messages, never sent", .read = "userid channelid", GONE(scheduledposts)},
 	{.table = "uploadsessions", .what = "unfinished uploads", GONE(uploadsessions), .returns_files = true, .read = "id userid path type"},
 	{.table = "recentsearches", .what = "searches", .read = "userid", GONE(recentsearches)},
 	{.table = "notifyadmin", .what = "requests to the administrator for paid features", .read = "userid", GONE(notifyadmin)},

@@ -5,6 +5,7 @@
  * people_list.c       the only_listed file
  * people_select.c     verdicts, plan, explain
  * people_held.c       who waits because a thread is held
+ * people_guard.c      who waits because of a hold on channels
  * people_reduce.c     the transaction of one account
  * people_files.c      journal and removal of files whose rows went
  * people_picture.c    the profile picture
@@ -49,9 +50,20 @@ struct people_rules {
 };
 /* Everybody whom the holds concern, with the thread as note.  The notes live in ctx. */
 int people_held(void *ctx, struct mm *mm, const struct people_holds *holds, struct people_names *into, struct err *err) MMR_CHECKED;
-/* Pure. */
+/* Pure: all but what people_guards_ask asks. */
 enum people_verdict people_judge(const struct people_rules *rules, const struct people_row *row, const char **ret_hold);
 unsigned people_choices(const struct policy_people *p);
+
+/* ---- what only the database can tell of an account ---- */
+struct people_guard { const char *name, *channels; char since[24], until[24]; }; /* a hold of the policy on channels, as parameters */
+struct people_guards {
+	struct mm_people *p;
+	struct people_guard *hold; size_t n_holds;   /* in the order of the policy */
+};
+/* policy and p are borrowed. */
+int people_guards_read(void *ctx, const struct policy *policy, struct mm_people *p, struct people_guards **ret, struct err *err) MMR_CHECKED;
+/* Those of the due ones who have to wait get the verdict and the hold's name. */
+int people_guards_ask(const struct people_guards *g, struct people_user *const *user, size_t n, struct err *err) MMR_CHECKED;
 
 /* A pseudonym that only the key ties to the account: departed- and 16 of 32 signs. */
 void people_pseudonym(const uint8_t *key, size_t key_len, const char *user_id, char ret[32]);

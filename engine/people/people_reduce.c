@@ -62,8 +62,8 @@ void people_digest(const struct people_options *o, const struct people_row *row,
 
 struct reduce {
 	struct mm_people *p;
+	const struct people_guards *guards;
 	const struct people_options *o;
-	const struct policy_people *policy;
 	struct people_user *user;
 	struct people_counts *counts;
 	void *ctx;
@@ -119,6 +119,15 @@ static int ask_legal(struct reduce *r, bool *ret_held, struct err *err)
 	*ret_held = false;
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		*ret_held |= strcmp(id[i], r->user->id) == 0;
+	return rc;
+}
+
+/* So does what has come to a channel under a hold since the plan. */
+static int ask_guards(struct reduce *r, bool *ret_waits, struct err *err)
+{
+	int rc = people_guards_ask(r->guards, &r->user, 1, err);
+
+	*ret_waits = r->user->verdict != PEOPLE_DUE;
 	return rc;
 }
 
@@ -182,16 +191,17 @@ static int prepare(struct reduce *r, bool *ret_go, struct err *err)
 {
 	const char *timeout = lock_timeout_ms;
 	struct db_result *res = NULL;
-	bool same, held = false;
+	bool same, held = false, waits = false;
 	int rc = db_query(r->ctx, r->p->mm->db, &sql_people_settings, DB_ONE, 1, &timeout, &res, err);
 
 	*ret_go = false;
-	if (rc < 0 || (rc = lock_account(r, &same, err)) < 0 || (same && (rc = ask_legal(r, &held, err)) < 0))
+	if (rc < 0 || (rc = lock_account(r, &same, err)) < 0 || (same && (rc = ask_legal(r, &held, err)) < 0) ||
+	    (same && !held && (rc = ask_guards(r, &waits, err)) < 0))
 		return rc;
-	if (!same || held) {
+	if (!same || held)
 		r->user->verdict = same ? PEOPLE_LEGAL_HOLD : PEOPLE_CHANGED;
+	if (!same || held || waits)
 		return 0;
-	}
 	if ((rc = tell(r, /* ended= */ false, err)) < 0 || (rc = run_traces(r, err)) < 0 ||
 	    (rc = people_files_journal(r->p->mm, r->o, &r->files, err)) < 0)
 		return rc;
@@ -240,12 +250,12 @@ static int after_commit(struct reduce *r, struct err *err)
 	return rc < 0 ? rc : tell(r, /* ended= */ true, err);
 }
 
-int people_reduce(struct mm_people *p, const struct policy *policy, struct people_user *user, const struct people_options *o,
+int people_reduce(const struct people_guards *guards, const struct policy *policy, struct people_user *user, const struct people_options *o,
 		  struct people_counts *counts, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "people reduce");
 	struct people_counts own = people_counts_new(ctx);
-	struct reduce r = {.p = p, .o = o, .policy = &policy->people, .user = user, .counts = &own, .ctx = ctx,
+	struct reduce r = {.p = guards->p, .guards = guards, .o = o, .user = user, .counts = &own, .ctx = ctx,
 			   .choices = people_choices(&policy->people)};
 	bool go = false;
 	int rc;

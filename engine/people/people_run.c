@@ -92,10 +92,11 @@ static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 	return true;
 }
 
-static int one(struct mm_people *p, const struct policy *policy, struct people_report *r, struct people_user *u,
+static int one(const struct people_guards *g, const struct policy *policy, struct people_report *r, struct people_user *u,
 	       const struct people_options *o, struct err *err)
 {
-	int rc = people_reduce(p, policy, u, o, &r->total, err);
+	struct mm_people *p = g->p;
+	int rc = people_reduce(g, policy, u, o, &r->total, err);
 
 	if (rc < 0 && is_of_one(rc, err, &u->verdict)) {
 		people_note(r, "%s: %s%s%s", u->id, err->msg, err->hint[0] ? ". " : "", err->hint);
@@ -103,7 +104,7 @@ static int one(struct mm_people *p, const struct policy *policy, struct people_r
 		return 0;
 	}
 	r->done += u->verdict == PEOPLE_DONE;
-	r->changed += u->verdict == PEOPLE_CHANGED || u->verdict == PEOPLE_LEGAL_HOLD;
+	r->changed += u->verdict != PEOPLE_DONE && u->verdict != PEOPLE_DUE;
 	if (rc == 0 && u->verdict == PEOPLE_DONE)
 		rc = people_integrations(r, p, u->id, &r->integration, &r->n_integrations, err);
 	if (rc == 0 && u->verdict == PEOPLE_DONE && policy->people.names == NAMES_PSEUDONYM)
@@ -124,13 +125,15 @@ static int may_go_on(const struct people_options *o, struct err *err)
 
 static int all(struct mm_people *p, const struct policy *policy, struct people_report *r, const struct people_options *o, struct err *err)
 {
-	int rc = 0;
+	void *ctx auto_mem = mem_context(NULL, "people guards");
+	struct people_guards *g = NULL;
+	int rc = r->n_users ? people_guards_read(ctx, policy, p, &g, err) : 0;
 
 	for (size_t i = 0; rc == 0 && i < r->n_users; i++) {
 		progress_update(o->progress, "depersonalise", i, r->n_users, "accounts");
 		rc = may_go_on(o, err);
 		if (rc == 0)
-			rc = one(p, policy, r, &r->user[i], o, err);
+			rc = one(g, policy, r, &r->user[i], o, err);
 	}
 	return rc;
 }

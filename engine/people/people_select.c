@@ -207,7 +207,7 @@ char *people_services_text(void *ctx, const struct people_plan *plan)
 			       "afterwards: take them out of it, or out of the filter by which Mattermost sees it, first", (unsigned long long)n, list);
 }
 
-struct collect { struct people_plan *plan; const struct people_rules *rules; size_t room; };
+struct collect { struct people_plan *plan; const struct people_rules *rules; char **service /* of each account, or NULL */; size_t room; };
 
 static int add_user(void *payload, const struct db_row *r, struct err *err)
 {
@@ -219,12 +219,34 @@ static int add_user(void *payload, const struct db_row *r, struct err *err)
 	if (plan->n_users == c->room) {
 		c->room = c->room ? 2 * c->room : 64;
 		plan->user = mem_grow(plan, plan->user, struct people_user, (unsigned)c->room);
+		c->service = mem_grow(plan, c->service, char *, (unsigned)c->room);
 	}
 	set_user(plan, &plan->user[plan->n_users], c->rules, &row);
-	if (plan->user[plan->n_users].verdict == PEOPLE_DUE && r->value[ROW_SERVICE][0])
-		add_service(plan, r->value[ROW_SERVICE]);
-	plan->count[plan->user[plan->n_users++].verdict]++;
+	c->service[plan->n_users++] = r->value[ROW_SERVICE][0] ? mem_strdup(c->service, r->value[ROW_SERVICE]) : NULL;
 	return 0;
+}
+
+/* Of those whom nothing else keeps: what the database alone can tell. */
+static int ask_guards(void *tmp, const struct policy *policy, struct mm_people *p, struct people_plan *plan, struct err *err)
+{
+	struct people_user **due = mem_array(tmp, struct people_user *, (unsigned)plan->n_users + 1);
+	struct people_guards *g = NULL;
+	size_t n = 0;
+	int r = people_guards_read(tmp, policy, p, &g, err);
+
+	for (size_t i = 0; i < plan->n_users; i++)
+		if (plan->user[i].verdict == PEOPLE_DUE)
+			due[n++] = &plan->user[i];
+	return r < 0 ? r : people_guards_ask(g, due, n, err);
+}
+
+static void count(struct people_plan *plan, char *const *service)
+{
+	for (size_t i = 0; i < plan->n_users; i++) {
+		plan->count[plan->user[i].verdict]++;
+		if (plan->user[i].verdict == PEOPLE_DUE && service[i])
+			add_service(plan, service[i]);
+	}
 }
 
 static void tell_services(struct people_plan *plan)
@@ -263,12 +285,16 @@ int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const str
 			r = db_stream(mm->db, &sql_people_users, 1, &domain, add_user, &c, err);
 		if (r == 0)
 			r = mm_people_probe(plan, mm, &p, err);
+		if (r == 0)
+			r = ask_guards(tmp, policy, p, plan, err);
 	}
 	if (r < 0) {
 		talloc_free(plan);
 		return r;
 	}
 	if (p) {
+		count(plan, c.service);
+		talloc_free(c.service);
 		plan->unknown = p->unknown;
 		plan->n_unknown = p->n_unknown;
 		if (rules.listed)
@@ -293,6 +319,19 @@ static int find(void *ctx, struct mm *mm, const char *name, struct db_result **r
 	return err_hint(err, "Give an account name, an id or an e-mail address as Mattermost has it.");
 }
 
+static int ask_guards_of_one(void *tmp, const struct policy *policy, struct mm *mm, struct people_user *user, struct err *err)
+{
+	struct people_guards *g = NULL;
+	struct mm_people *p = NULL;
+	int r;
+
+	if (!policy->people.present || user->verdict != PEOPLE_DUE)
+		return 0;
+	if ((r = mm_people_probe(tmp, mm, &p, err)) < 0 || (r = people_guards_read(tmp, policy, p, &g, err)) < 0)
+		return r;
+	return people_guards_ask(g, &user, 1, err);
+}
+
 int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name,
 		   struct people_user **ret, struct err *err)
 {
@@ -313,5 +352,5 @@ int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const 
 	};
 	*ret = mem_new(ctx, struct people_user);
 	set_user(*ret, *ret, &rules, &row);
-	return 0;
+	return ask_guards_of_one(tmp, policy, mm, *ret, err);
 }

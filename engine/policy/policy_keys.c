@@ -182,6 +182,7 @@ static const struct policy_key hold_keys[] = {
 static const struct policy_section hold_section = {
 	.name = "a hold", .title = "holds", KEYS(hold_keys), .size = sizeof(struct policy_hold),
 	.about = "Legal holds. A hold protects from deletion, from depersonalising and from expiry of bundles, and beats every rule. "
+		 "An account keeps its data while a hold names it, and while it has a part in a channel that is held: `departed-users.md`. "
 		 "A name in it that no account, channel or team has protects nothing: `plan` and `run` warn, `report` says so, `status` warns, and `run --strict` ends before it "
 		 "deletes anything. A deactivated account still counts."};
 

@@ -24,7 +24,8 @@
 #define PEOPLE_JOURNAL "people-unlink.jsonl"       /* files of removed rows, in the ledger folder (docs/formats.md) */
 enum { PEOPLE_LIST_BYTES = 16 << 20 };             /* ceiling of the only_listed file */
 
-/* Why an account is or is not taken; the first that holds, in this order. */
+/* Why an account is or is not taken; the first that holds, in this order.  Whether a hold on channels keeps it (PEOPLE_HELD) is asked when nothing else
+ * does. */
 enum people_verdict {
 	PEOPLE_DUE, PEOPLE_ACTIVE, PEOPLE_BOT, PEOPLE_REMOTE, PEOPLE_DONE, PEOPLE_HELD, PEOPLE_LEGAL_HOLD, PEOPLE_EXCEPTED,
 	PEOPLE_YOUNG, PEOPLE_UNLISTED,
@@ -116,9 +117,10 @@ struct people_report {
  * (nothing done), ERR_SCHEMA, ERR_KEY, ERR_DB_GONE, ERR_COMMIT_UNKNOWN (that account is settled by people_settled). */
 int people_run(void *ctx, const struct policy *policy, struct mm *mm, const struct people_plan *plan,
 	       const struct people_options *options, struct people_report **ret, struct err *err) MMR_CHECKED;
-/* One account of a plan; user->verdict becomes PEOPLE_DONE, or PEOPLE_CHANGED (0 either way).  Durable when it returns 0 and DONE: the
+/* One account of a plan, due by it; user->verdict becomes PEOPLE_DONE, or what keeps it now, such as PEOPLE_CHANGED (0 either way).  Durable when it returns 0 and DONE: the
  * account row and all rows that hang on it in one commit. */
-int people_reduce(struct mm_people *p, const struct policy *policy, struct people_user *user, const struct people_options *options,
+struct people_guards;
+int people_reduce(const struct people_guards *guards, const struct policy *policy, struct people_user *user, const struct people_options *options,
 		  struct people_counts *counts, struct err *err) MMR_CHECKED;
 /* What may be left behind a commit: files in the journal, pictures of depersonalised accounts, the view of profile attributes.  A journal that is damaged
  * or another database's stays, and is a note and one of files_left.

@@ -295,6 +295,60 @@ def test_held_threads(pg):
     check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 5, "run after the release")
 
 
+MINE = ("posts", "drafts", "scheduledposts", "postreminders", "preferences")
+IN_2024, IN_2020 = 1_718_000_000_000, 1_590_000_000_000
+PARTS = """
+INSERT INTO posts SELECT r.* FROM (VALUES {posts}) v (id, userid, channelid, createat, rootid, originalid), jsonb_populate_record(NULL::posts,
+  (SELECT to_jsonb(p) FROM posts p WHERE type = '' LIMIT 1) || to_jsonb(v) || jsonb_build_object('deleteat', 0, 'editat', 0, 'updateat', v.createat, 'ispinned', false, 'fileids', '[]')) r;
+INSERT INTO drafts (createat, updateat, deleteat, userid, channelid, rootid, message, props, fileids, priority) VALUES (1, 1, 0, '{drafter}', '{held}', '', 'x', '{{}}', '', NULL), (1, 1, 0, '{free}', '{other}', '', 'x', '{{}}', '', NULL);
+INSERT INTO scheduledposts (id, createat, updateat, userid, channelid, rootid, message, scheduledat) VALUES ('s1', 1, 1, '{scheduler}', '{held}', '', 'x', 1), ('s2', 1, 1, '{free}', '{other}', '', 'x', 1);
+INSERT INTO postreminders (postid, userid, targettime) VALUES ('{reply}', '{reminded}', 1), ('{free_post}', '{free}', 1);
+INSERT INTO preferences (userid, category, name, value) VALUES ('{saver}', 'flagged_post', '{reply}', 'true'), ('{free}', 'flagged_post', '{free_post}', 'true');
+"""
+
+
+def test_held_channels(pg):
+    """A hold on channels or teams keeps whoever has a part in one of its threads, and what is unsent there; one with times keeps nobody else."""
+    p = Program(pg, "clichannels")
+    w = p.w
+    held, other = [r[0] for r in w.rows("SELECT id FROM channels WHERE type = 'O' AND deleteat = 0 ORDER BY id LIMIT 2")]
+    names = ("writer", "root_writer", "replier", "editor", "drafter", "scheduler", "reminded", "saver", "early", "free")
+    who = dict(zip(names, w.people[2:]))
+    some = "('" + "', '".join(who.values()) + "')"
+    w.sql("".join(f"UPDATE posts SET userid = '{w.people[1]}' WHERE userid IN {some};" if t == "posts" else f"DELETE FROM {t} WHERE userid IN {some};" for t in MINE))
+    post = {n: f"{n:0<26}" for n in ("in", "root", "reply", "second", "copied", "copy", "late", "early", "free")}
+    rows = [(post["in"], who["writer"], held, IN_2024, "", ""),
+            (post["root"], who["root_writer"], held, IN_2020, "", ""), (post["reply"], w.people[1], held, IN_2024, post["root"], ""), (post["second"], who["replier"], held, IN_2020, post["root"], ""),
+            (post["copied"], w.people[1], held, IN_2020, "", ""), (post["copy"], who["editor"], held, IN_2020, "", post["copied"]), (post["late"], w.people[1], held, IN_2024, post["copied"], ""),
+            (post["early"], who["early"], held, IN_2020, "", ""), (post["free"], who["free"], other, IN_2024, "", "")]
+    w.sql(PARTS.format(posts=", ".join(str(r) for r in rows), held=held, other=other, reply=post["reply"], free_post=post["free"], **{n: who[n] for n in names}))
+    w.leave(*who.values())
+
+    def results():
+        return {u["id"]: (u["result"], u["hold"]) for u in p.document("plan")["departed_users"]["accounts"] if u["id"] in who.values()}
+
+    def state():
+        return {t: w.rows(f"SELECT t::text FROM {t} t WHERE {'id' if t == 'users' else 'userid'} IN {some} ORDER BY 1") for t in ("users",) + MINE}
+
+    before = state()
+    p.policy("after: 90d", f"holds:\n  - {{name: of-2024, match: {{channels: [{held}]}}, since: 2024-01-01, until: 2024-12-31, because: file 9/26}}")
+    check(results() == {u: ("due", None) if n in ("early", "free") else ("held", "of-2024") for n, u in who.items()}, f"2024: {results()}")
+    doc = p.document("explain", who["drafter"])
+    check((doc["result"], doc["hold"], doc["because"]) == ("held", "of-2024", "file 9/26"), f"explain: {doc}")
+    check("(of-2024, because: file 9/26)" in p.call("explain", who["replier"]) and "to depersonalise" in p.call("explain", who["early"]), "explain")
+    check(p.document("plan", "--user", who["saver"])["result"] == "held", "plan --user")
+    for match in ("teams: [\"*\"], channels: [\"*\"]", "channels: [\"*\"]"):
+        p.policy("after: 90d", f"holds:\n  - {{name: nobody, match: {{channels: [no-such-channel]}}}}\n  - {{name: everything, match: {{{match}}}}}")
+        check(results() == {u: ("held", "everything") for u in who.values()}, f"{match}: {results()}")
+        p.call("run", "--yes")
+        check(state() == before, f"{match}: something of a held channel has changed")
+    team = w.rows(f"SELECT t.name FROM teams t JOIN channels c ON c.teamid = t.id WHERE c.id = '{held}'")[0][0]
+    p.policy("after: 90d", f"holds:\n  - {{name: of-team, match: {{teams: [{team}]}}, until: 2023-01-01}}")
+    check({n for n, u in who.items() if results()[u][0] == "held"} >= {"root_writer", "replier", "editor", "drafter", "scheduler", "reminded", "saver", "early"}, f"team: {results()}")
+    p.policy("after: 90d")
+    check(set(results().values()) == {("due", None)}, f"no hold: {results()}")
+
+
 def test_grants(pg):
     """A role with exactly the script of `grants` does the whole of it."""
     p = Program(pg, "cligrants")

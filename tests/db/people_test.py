@@ -310,6 +310,15 @@ def test_changed_between(pg):
           f"'{record}', 'UTF8'), 0)", code=3)
     check(w.verdicts("result") == {a: "legal-hold"} and w.of("ledger") == [], "a hold set in between")
     w.sql("DELETE FROM pluginkeyvaluestore WHERE pkey = 'kvstore_legal_hold_g'")
+    channel = w.rows(f"SELECT id FROM channels c WHERE NOT EXISTS (SELECT FROM posts p WHERE p.channelid = c.id AND p.userid = '{a}') ORDER BY id LIMIT 1")[0][0]
+    w.sql("".join(f"DELETE FROM {t} WHERE userid = '{a}';" for t in ("drafts", "scheduledposts", "postreminders")) + f"DELETE FROM preferences WHERE userid = '{a}' AND category = 'flagged_post'")
+    w.policy("after: 90d", f"holds:\n  - {{name: case-1, match: {{channels: [{channel}]}}}}")
+    w.run("plan")
+    check(w.verdicts()[a] == "due", "not in the channel of the hold")
+    w.run("run", "--between", "INSERT INTO drafts (createat, updateat, deleteat, userid, channelid, rootid, message, props, fileids, priority) VALUES "
+          f"(1, 1, 0, '{a}', '{channel}', '', 'x', '{{}}', '', NULL)", code=3)
+    check(w.verdicts("result") == {a: "held"} and w.of("ledger") == [], "a draft in a held channel that came in between")
+    w.policy("after: 90d")
     w.run("run", "--between", f"DELETE FROM users WHERE id = '{a}'", code=3)
     check(w.verdicts("result") == {a: "changed"}, "a row that is gone")
 
