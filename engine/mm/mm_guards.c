@@ -2,6 +2,8 @@
  * mm_guards.c - what the server itself wants kept: the legal-hold plugin's records, how far the compliance export has come,
  * and which tables can protect posts at all.
  */
+#include <mmretain/mm_people.h>
+
 #include <jansson.h>
 #include <string.h>
 
@@ -120,17 +122,27 @@ static int read_legals(struct mm_guards *to, struct mm *mm, bool groups, const c
 	return r;
 }
 
-static int read_export(struct mm *mm, struct mm_guards *g, struct err *err)
+static int read_export(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err)
 {
 	struct db_result *res;
-	int r = db_query(g, mm->db, &sql_protect_export, DB_ONE, 0, NULL, &res, err);
+	int r = db_query(NULL, mm->db, &sql_protect_export, DB_ONE, 0, NULL, &res, err);
 
 	if (r < 0)
 		return r;
-	g->exports = db_i64(res, 0, 0) > 0;
-	g->exported_ms = db_i64(res, 0, 1); /* 0 when none has ended, or its cursor is not readable: all is kept */
+	*ret_exports = db_i64(res, 0, 0) > 0;
+	*ret_ms = db_i64(res, 0, 1); /* 0 when none has ended, or its cursor is not readable: all is kept */
 	talloc_free(res);
 	return 0;
+}
+
+int mm_exported(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err)
+{
+	struct db_result *t auto_mem = NULL;
+	int r = db_query(NULL, mm->db, &sql_protect_tables, DB_ONE, 0, NULL, &t, err);
+
+	*ret_exports = false;
+	*ret_ms = 0;
+	return r < 0 || !db_bool(t, 0, 4) ? r : read_export(mm, ret_exports, ret_ms, err);
 }
 
 static int read_flag_fields(struct mm *mm, struct mm_guards *g, struct err *err)
@@ -164,7 +176,7 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 		if (r == 0 && db_bool(t, 0, 2))
 			r = read_legals(g, mm, db_bool(t, 0, 3), roots, err);
 		if (r == 0 && db_bool(t, 0, 4))
-			r = read_export(mm, g, err);
+			r = read_export(mm, &g->exports, &g->exported_ms, err);
 	}
 	if (r < 0) {
 		talloc_free(g);

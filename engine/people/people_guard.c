@@ -1,9 +1,10 @@
 /*
- * people_guard.c - what keeps an account that would be taken: a hold on channels that it has a part in.
+ * people_guard.c - what keeps an account that would be taken: a hold on channels that it has a part in, and the server's compliance export.
  *
- * A hold keeps threads as they are, so this asks what people_held.c asks about single threads.  It takes index probes for each account, and
+ * A hold keeps threads as they are, so this asks what people_held.c asks about single threads.  The export writes a post with its author's address as
+ * that is then, so the address stays until the last post is exported.  All of it takes index probes for each account, and
  * is therefore asked of those alone whom nothing else keeps; and again in the transaction of each, because the account of an integration
- * goes on posting, and channels move.
+ * goes on posting, and an export may begin.
  */
 #include "people_internal.h"
 
@@ -134,11 +135,34 @@ static int ask_hold(const struct people_guards *g, const struct people_guard *h,
 	return r;
 }
 
+static int ask_export(const struct people_guards *g, struct people_user *const *user, size_t n, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "people export");
+	struct asked a = {people_names_new(tmp)};
+	char cursor[24];
+	const char *param[] = {due_ids(tmp, user, n), cursor};
+	int64_t ms;
+	bool exports;
+	int r;
+
+	if (!param[0] || (r = mm_exported(g->p->mm, &exports, &ms, err)) < 0)
+		return param[0] ? r : 0;
+	for (size_t i = 0; i < n && exports && !ms; i++) /* the first one is still to end: it writes who is in the channels, too */
+		if (user[i]->verdict == PEOPLE_DUE)
+			user[i]->verdict = PEOPLE_COMPLIANCE;
+	if (!exports || !ms)
+		return 0;
+	snprintf(cursor, sizeof cursor, "%lld", (long long)ms);
+	r = db_stream(g->p->mm->db, &sql_people_unexported, 2, param, on_found, &a, err);
+	keep(&a, user, n, PEOPLE_COMPLIANCE, NULL);
+	return r;
+}
+
 int people_guards_ask(const struct people_guards *g, struct people_user *const *user, size_t n, struct err *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < g->n_holds; i++)
 		r = ask_hold(g, &g->hold[i], user, n, err);
-	return r;
+	return r < 0 ? r : ask_export(g, user, n, err);
 }

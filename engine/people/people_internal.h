@@ -5,7 +5,7 @@
  * people_list.c       the only_listed file
  * people_select.c     verdicts, plan, explain
  * people_held.c       who waits because a thread is held
- * people_guard.c      who waits because of a hold on channels
+ * people_guard.c      who waits because of a hold on channels, or of the compliance export
  * people_reduce.c     the transaction of one account
  * people_files.c      journal and removal of files whose rows went
  * people_picture.c    the profile picture
@@ -62,7 +62,7 @@ struct people_guards {
 };
 /* policy and p are borrowed. */
 int people_guards_read(void *ctx, const struct policy *policy, struct mm_people *p, struct people_guards **ret, struct err *err) MMR_CHECKED;
-/* Those of the due ones who have to wait get the verdict and the hold's name. */
+/* Those of the due ones who have to wait get their verdict, and the name of the hold if it is one. */
 int people_guards_ask(const struct people_guards *g, struct people_user *const *user, size_t n, struct err *err) MMR_CHECKED;
 
 /* A pseudonym that only the key ties to the account: departed- and 16 of 32 signs. */

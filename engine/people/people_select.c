@@ -16,6 +16,7 @@ static const struct { const char *name, *text; } verdicts[PEOPLE_VERDICTS] = {
 	[PEOPLE_EXCEPTED] = {"excepted", "the policy excepts the account"},
 	[PEOPLE_YOUNG] = {"young", "deactivated too recently"},
 	[PEOPLE_UNLISTED] = {"unlisted", "not on the list of departed persons: blocked, perhaps, but not departed"},
+	[PEOPLE_COMPLIANCE] = {"compliance", "the server's compliance export has not passed the account's last post"},
 	[PEOPLE_CHANGED] = {"changed", "reactivated or changed since the plan; next time"},
 	[PEOPLE_LOCKED] = {"locked", "the server was working on the account; next time"},
 	[PEOPLE_FAILED] = {"failed", "the change was refused; the account is as it was"},

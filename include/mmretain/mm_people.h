@@ -2,7 +2,7 @@
  * mm_people.h - floor 2: where Mattermost keeps something of a person.
  *
  * For: the list of places, which of them exist here, what the role may do there, holds of the server's own
- * legal-hold plugin.
+ * legal-hold plugin, how far its compliance export has come.
  * Not for: deciding who is depersonalised, changing anything (people).
  * Includes: base, db, mm.  Part of the mm room; a header of its own because only people needs it.
  * Order: mm_open, mm_people_probe, then the rest.
@@ -52,6 +52,9 @@ int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err) MMR
 int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
 /* ERR_SCHEMA while the server changes its schema (db_lock), ERR_DATABASE on a standby. */
 int mm_people_ready(struct mm_people *p, struct err *err) MMR_CHECKED;
+
+/* How far the server's compliance export has come: posts that changed up to then are exported; 0: none is yet.  *ret_exports: it has begun to. */
+int mm_exported(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err) MMR_CHECKED;
 
 /* Everybody whom a record of the legal-hold plugin names, by id or as a member of a group, whatever its dates: unsorted, may repeat.
  * ERR_HOLD when a record cannot be read. */

@@ -24,11 +24,12 @@
 #define PEOPLE_JOURNAL "people-unlink.jsonl"       /* files of removed rows, in the ledger folder (docs/formats.md) */
 enum { PEOPLE_LIST_BYTES = 16 << 20 };             /* ceiling of the only_listed file */
 
-/* Why an account is or is not taken; the first that holds, in this order.  Whether a hold on channels keeps it (PEOPLE_HELD) is asked when nothing else
- * does. */
+/* Why an account is or is not taken; the first that holds, in this order.  Whether a hold on channels keeps it (PEOPLE_HELD), and then
+ * whether the compliance export does, is asked when nothing else does. */
 enum people_verdict {
 	PEOPLE_DUE, PEOPLE_ACTIVE, PEOPLE_BOT, PEOPLE_REMOTE, PEOPLE_DONE, PEOPLE_HELD, PEOPLE_LEGAL_HOLD, PEOPLE_EXCEPTED,
 	PEOPLE_YOUNG, PEOPLE_UNLISTED,
+	PEOPLE_COMPLIANCE,  /* the server's compliance export, which reads addresses, has not passed its last post */
 	PEOPLE_CHANGED,     /* reactivated, or changed otherwise, between plan and transaction */
 	PEOPLE_LOCKED,      /* the server held its rows for too long */
 	PEOPLE_FAILED,      /* the database refused a statement */

@@ -349,6 +349,37 @@ def test_held_channels(pg):
     check(set(results().values()) == {("due", None)}, f"no hold: {results()}")
 
 
+def test_compliance(pg):
+    """The compliance export reads addresses when it writes: an account waits until it has passed the last post, everybody until a first one has ended."""
+    p = Program(pg, "clicompliance")
+    w = p.w
+    a, b, c, joined = w.people[2:6]
+    early, late = 1_500_000_000_000, 1_700_000_000_000
+    some = "('" + "', '".join((a, b, c, joined)) + "')"
+    w.sql(f"UPDATE posts SET userid = '{w.people[1]}' WHERE userid IN {some}")
+    posts = [r[0] for r in w.rows("SELECT id FROM posts WHERE type = '' AND rootid = '' AND originalid = '' ORDER BY id LIMIT 4")]
+    for u, post, at, more in zip((a, b, c, joined), posts, (early, late, early, late), ("", ", deleteat = updateat", ", deleteat = updateat", ", type = 'system_join_channel'")):
+        w.sql(f"UPDATE posts SET userid = '{u}', updateat = {at}{more} WHERE id = '{post}'")
+    w.leave(a, b, c, joined)
+    done = {u: "due" for u in (a, b, c, joined)}
+    waits = dict.fromkeys(done, "compliance")
+    worlds = (([], done), ([("message_export", "in_progress", late)], waits), ([("message_export", "error", late)], waits), ([("cli_message_export", "pending", late)], waits),
+              ([("message_export", "success", early - 1)], {**waits, joined: "due"}), ([("message_export", "success", late)], done),
+              ([("message_export", "warning", early), ("message_export", "in_progress", late)], {**done, b: "compliance"}))
+    for jobs, wanted in worlds:
+        w.sql("DELETE FROM jobs WHERE type LIKE '%message_export'" + "".join(
+            f"; INSERT INTO jobs (id, type, status, createat, data) VALUES ('export{n}', '{t}', '{status}', {n}, '{{\"batch_start_time\": \"{at}\"}}')" for n, (t, status, at) in enumerate(jobs)))
+        doc = p.document("plan")["departed_users"]
+        check({u["id"]: u["result"] for u in doc["accounts"]} == wanted, f"{jobs}: {doc['accounts']}")
+        check(p.document("explain", b)["result"] == wanted[b], f"{jobs}: explain")
+    check("4 accounts" not in p.call("plan") and "not taken: compliance 1" in p.call("plan"), "plan")
+    check("not taken: the server's compliance export has not passed the account's last post\n" in p.call("explain", b), "explain")
+    mail = w.rows(f"SELECT email FROM users WHERE id = '{b}'")
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 3 and w.rows(f"SELECT email FROM users WHERE id = '{b}'") == mail, "run")
+    w.sql("UPDATE jobs SET status = 'success' WHERE id = 'export1'")
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 1, "run after the export")
+
+
 def test_grants(pg):
     """A role with exactly the script of `grants` does the whole of it."""
     p = Program(pg, "cligrants")

@@ -319,6 +319,9 @@ def test_changed_between(pg):
           f"(1, 1, 0, '{a}', '{channel}', '', 'x', '{{}}', '', NULL)", code=3)
     check(w.verdicts("result") == {a: "held"} and w.of("ledger") == [], "a draft in a held channel that came in between")
     w.policy("after: 90d")
+    w.run("run", "--between", "INSERT INTO jobs (id, type, status) VALUES ('x', 'message_export', 'pending')", code=3)
+    check(w.verdicts("result") == {a: "compliance"} and w.of("ledger") == [], "a compliance export that began in between")
+    w.sql("DELETE FROM jobs WHERE id = 'x'")
     w.run("run", "--between", f"DELETE FROM users WHERE id = '{a}'", code=3)
     check(w.verdicts("result") == {a: "changed"}, "a row that is gone")
 
