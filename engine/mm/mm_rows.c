@@ -45,6 +45,16 @@ static uint32_t channel_number(struct reader *c, const char *id, size_t len)
 	return (uint32_t)c->seen.n - 1;
 }
 
+/* A bundle names the channel of each frame in a line of words (bundle_write.c), so blanks and signs beyond ASCII have no place in its id. */
+static bool channel_sound(const char *id, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && id[i] > 0x20 && id[i] < 0x7f)
+		i++;
+	return i == len && len > 0;
+}
+
 static int take_row(void *payload, const struct db_row *row, struct err *err)
 {
 	struct reader *c = payload;
@@ -60,6 +70,8 @@ static int take_row(void *payload, const struct db_row *row, struct err *err)
 	edit = number(row, 3);
 	part.last_edit_ms = edit > part.last_reply_ms ? edit : part.last_reply_ms;
 	part.bits = (uint32_t)number(row, 4);
+	if (!row->value[1] || !channel_sound(row->value[1], row->len[1]))
+		part.bits |= MM_DAMAGED;
 	if (part.bits & MM_ROW_ROOT)
 		part.root_create_ms = part.last_reply_ms;
 	if (c->hold) {

@@ -415,6 +415,40 @@ def test_root_at_work(bench):
 
 
 @test
+def test_odd_channels(bench):
+    """Channels whose ids no server makes, with signs that a bundle cannot name: their threads stay, whole and named, and hold up nobody."""
+    bench.begin(bundle_size="64MiB")
+    places = [("channels", "id")] + [(name, "channelid") for name, t in bench.copy.load().items() if "channelid" in t.columns]
+    by_channel = {}
+    for t in bench.roots(lambda t: True):
+        by_channel.setdefault(t.root.channel, []).append(t)
+    odd = (26 * "ü", "with a blank" + 14 * "x", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 13 * "é")
+    kept = set()
+    for new, old in zip(odd, sorted(by_channel)):
+        literal = "E'" + "".join(f"\\u{ord(c):04x}" for c in new) + "'"
+        bench.sql("".join(f"UPDATE {t} SET {c} = {literal} WHERE {c} = '{old}';" for t, c in places))
+        kept |= {p.id for t in by_channel[old] for p in t.posts}
+    before = oracle.Db(bench.copy.load())
+    if not kept or not kept <= set(before.posts):
+        bench.fail("not made")
+    for word in ("first", "second"):
+        bench.run(code=(0, 3))
+        here = set(oracle.Db(bench.copy.load()).posts)
+        if gone := kept - here:
+            bench.fail(f"{word} night: posts of channels with odd ids are gone: {sorted(gone)[:5]}")
+        if left := {t.root.id for old in sorted(by_channel)[len(odd):] for t in by_channel[old]} & here:
+            bench.fail(f"{word} night: {len(left)} other threads are still there")
+        told = json.loads(bench.call("report", "last", "--json", code=0).out)["totals"]["kept"]
+        if not told.get("damaged"):
+            bench.fail(f"{word} night: nothing is called damaged: {told}")
+    root = by_channel[sorted(by_channel)[0]][0].root.id
+    told = json.loads(bench.call("explain", root, "--json", code=0).out)["post"]
+    if told["due"] or told["reason"] != "damaged":
+        bench.fail(f"explain does not say that it is damaged: {told}")
+    bench.call("verify", code=0)
+
+
+@test
 def test_odd_ids(bench):
     """Ids that no server makes, with signs that JSON or COPY escapes, or more bytes than 26: their threads stay, whole and named, and hold up nobody."""
     bench.begin(bundle_size="64MiB")
