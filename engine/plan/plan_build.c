@@ -73,10 +73,15 @@ static int compare_kept(const void *a, const void *b)
 /* Nothing is deleted where no rule says so. */
 static void warn_ruleless(struct plan *plan)
 {
-	size_t n = 0;
+	size_t n = 0, unknown = 0;
 
-	for (size_t i = 0; i < plan->n_scopes; i++)
+	for (size_t i = 0; i < plan->n_scopes; i++) {
 		n += plan->scope[i].rule == NULL;
+		unknown += plan->scope[i].rule == NULL && plan_policy_scope(plan->scope[i].mm).type == SCOPE_OTHER;
+	}
+	if (unknown)
+		plan_warn(plan, "%zu channel%s of a type that this version does not know: nothing goes there unless a rule's `channel` has the very name or id",
+			  unknown, unknown == 1 ? " is" : "s are");
 	if (n && plan->deleted_cut_ms != INT64_MIN)
 		plan_warn(plan, "deleted_posts: nothing goes in %zu channel%s that no rule matches", n, n == 1 ? "" : "s");
 }

@@ -41,7 +41,9 @@ static const struct policy_key match_keys[] = {
 static const struct policy_section match_section = {
 	.name = "`match`", .title = "match", KEYS(match_keys),
 	.about = "Which channels the rule is about; all that is written must hold. `match: {}` is the whole server. Names are "
-		 "case-sensitive; in a glob `*` is any text, `?` one character, `[a-f]` one of a range."};
+		 "case-sensitive; in a glob `*` is any text, `?` one character, `[a-f]` one of a range. "
+		 "Channels of types that this version does not know, such as those of boards, are taken only by a rule whose `channel` has their very name or id; "
+		 "elsewhere they keep everything."};
 
 static const struct policy_key keep_keys[] = {
 	{.name = "for", .kind = KIND_DURATION, AT(policy_rule, age), HAS(policy_rule, has_age), .required = true,

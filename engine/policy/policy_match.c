@@ -34,8 +34,19 @@ static bool team_matches(const struct policy_list *list, const struct policy_sco
 	return s->team_id[0] != '\0' && list_matches(list, s->team_id, s->team_name);
 }
 
+static bool names_channel(const struct policy_match *m, const struct policy_scope *s)
+{
+	for (size_t i = 0; i < m->channel.n; i++)
+		if (strcmp(m->channel.item[i], s->channel_id) == 0 || strcmp(m->channel.item[i], s->channel_name) == 0)
+			return true;
+	return false;
+}
+
+/* A newer server keeps things in channels of types that nobody had in mind who wrote the rule: only one that names such a channel takes it. */
 bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s)
 {
+	if (s->type == SCOPE_OTHER && !names_channel(m, s))
+		return false;
 	if (m->team.n && !team_matches(&m->team, s))
 		return false;
 	if (m->channel.n && !list_matches(&m->channel, s->channel_id, s->channel_name))

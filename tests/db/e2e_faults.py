@@ -449,6 +449,33 @@ def test_odd_channels(bench):
 
 
 @test
+def test_unknown_type(bench):
+    """A channel of a type of a newer server: no rule takes it that does not name it, and the plan warns of it."""
+    rule = {"name": "all", "match": {}, "keep": {"for": "30d"}}
+    bench.sql("ALTER TYPE channel_type ADD VALUE 'BX'")
+    channel = bench.copy.load()["posts"]
+    channel = max(c := [channel.get(r, "channelid") for r in channel.rows], key=c.count)
+    bench.sql(f"UPDATE channels SET type = 'BX' WHERE id = '{channel}'")
+    bench.policy([rule])
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    bench.call("init", code=0)
+    due = {t.root.id for t in bench.roots()}
+    mine = {p.id for p in bench.want.db.posts.values() if p.channel == channel}
+    if not mine or mine & due:
+        bench.fail("the oracle takes it")
+    bench.says(bench.call("plan", code=0), "1 channel is of a type that this version does not know")
+    told = json.loads(bench.call("explain", channel, "--json", code=0).out)
+    if told["rule"] is not None or told["type"] != "other":
+        bench.fail(f"explain: {told}")
+    bench.run(code=bench.want.code)
+    bench.done()
+    bench.policy([rule, {"name": "named", "match": {"channel": channel}, "keep": {"for": "30d"}}])
+    done = bench.call("plan", "--json", code=0)
+    if json.loads(done.out)["due"]["threads"] == 0 or "does not know" in done.err:
+        bench.fail(f"the rule that names it takes nothing: {lib.tail(done.err)}")
+
+
+@test
 def test_odd_ids(bench):
     """Ids that no server makes, with signs that JSON or COPY escapes, or more bytes than 26: their threads stay, whole and named, and hold up nobody."""
     bench.begin(bundle_size="64MiB")

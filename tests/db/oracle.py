@@ -303,6 +303,8 @@ def named(pattern, ident, name):
 
 
 def matches(match, scope):
+    if scope.type not in KINDS.values() and not {scope.id, scope.name} & set(many(match.get("channel"))):
+        return False
     if "team" in match and not (scope.team and any(named(p, scope.team, scope.team_name) for p in many(match["team"]))):
         return False
     if "channel" in match and not any(named(p, scope.id, scope.name) for p in many(match["channel"])):
@@ -734,6 +736,10 @@ def self_test():
     rules = [{"name": "all", "match": {}}, {"name": "type", "match": {"type": ["private"]}}, {"name": "team", "match": {"team": "a*"}},
              {"name": "team2", "match": {"team": ["acc"]}, "priority": 5}, {"name": "channel", "match": {"channel": "alarm-*"}}]
     equal("ladder", [winner(rules, channels[n])["name"] for n in ("town", "alarm-1", "a__b")], ["team2", "channel", "all"])
+    board = Scope()
+    board.id, board.name, board.team, board.team_name, board.type, board.archived = "c9", "board", "t1", "acc", "BO", False
+    equal("unknown type", [winner([{"name": "r", "match": m}], board) is not None for m in ({}, {"team": "*"}, {"channel": "*"}, {"channel": "boar?"}, {"channel": ["x", "board"]}, {"channel": "c9"})],
+          [False] * 4 + [True] * 2)
     equal("no rule", winner(rules[4:], channels["town"]), None)
     equal("direct has no team", winner([{"name": "t", "match": {"team": "*"}}], channels["a__b"]), None)
     try:

@@ -6,6 +6,7 @@
 static const struct policy_scope alarm_1 = {"c1", "alarm-1", "t1", "accelerator", SCOPE_PUBLIC, false};
 static const struct policy_scope town = {"c2", "town-square", "t1", "accelerator", SCOPE_PUBLIC, false};
 static const struct policy_scope old_private = {"c3", "old", "t2", "office", SCOPE_PRIVATE, true};
+static const struct policy_scope board = {"c5", "board", "t1", "accelerator", SCOPE_OTHER, false}; /* of a newer server */
 static const struct policy_scope direct = {"c4", "u1__u2", "", "", SCOPE_DIRECT, false};
 
 /* Rules as "name match priority"; who wins. */
@@ -48,6 +49,13 @@ static const struct {
 	{"a|{channel: 'alarm-[!0-9]'}|0", &alarm_1, NULL},
 	{"a|{channel: 'alarm-?'}|0", &alarm_1, "a"},
 	{"a|{channel: 'alarm-'}|0", &alarm_1, NULL},
+	{"a|{}|0", &board, NULL},
+	{"a|{team: accelerator}|0\nb|{archived: no}|0\nc|{channel: '*'}|0\nd|{channel: 'boar[d]'}|0", &board, NULL},
+	{"a|{}|0\nb|{type: [public, private, direct, group]}|0", &board, NULL},
+	{"a|{}|0\nb|{channel: ['alarm-*', board]}|0", &board, "b"},
+	{"a|{channel: c5}|0", &board, "a"},
+	{"a|{channel: board, team: office}|0", &board, NULL},
+	{"a|{channel: board, type: public}|0", &board, NULL},
 	{"a|{channel: 'c?'}|0", &alarm_1, NULL}, /* a glob is about names, not ids */
 };
 
