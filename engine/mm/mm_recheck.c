@@ -2,7 +2,8 @@
  * mm_recheck.c - what can have changed about a thread although none of its rows has.
  *
  * The delete matches every row by its exact version, so whatever follows from the rows themselves (pins, authors, tags, times) is as
- * it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's records.
+ * it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's records, and a compliance export that has
+ * begun.  One that was at work goes on from post to post, and what it had passed stays passed.
  */
 #include <mmretain/mm.h>
 
@@ -26,15 +27,36 @@ static int legal_state(void *ctx, struct mm *mm, char **ret, struct err *err)
 	return 0;
 }
 
+/* A server whose export had begun before is not asked again. */
+static int export_begun(void *ctx, struct mm *mm, bool *ret, struct err *err)
+{
+	struct db_result *r;
+	int rc;
+
+	*ret = false;
+	if (!mm->awaits_export)
+		return 0;
+	if ((rc = db_query_prepared(ctx, mm->db, &sql_recheck_export, DB_ONE, 0, NULL, &r, err)) < 0)
+		return rc;
+	*ret = db_bool(r, 0, 0);
+	talloc_free(r);
+	return 0;
+}
+
 int mm_recheck_begin(struct mm *mm, struct err *err)
 {
 	struct db_result *r;
+	bool begun;
 	int rc = db_query(mm, mm->db, &sql_recheck_store, DB_ONE, 0, NULL, &r, err);
 
 	if (rc < 0)
 		return rc;
 	mm->has_plugin_store = db_bool(r, 0, 0);
+	mm->awaits_export = db_bool(r, 0, 1);
 	talloc_free(r);
+	if ((rc = export_begun(mm, mm, &begun, err)) < 0)
+		return rc;
+	mm->awaits_export = mm->awaits_export && !begun;
 	return legal_state(mm, mm, &mm->legal_state, err);
 }
 
@@ -66,12 +88,13 @@ int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_a
 {
 	auto_mem void *ctx = mem_context(mm, "recheck");
 	struct ask flagged = {fn, payload, MM_FLAGGED};
+	bool begun;
 	char *now;
 	int rc = legal_state(ctx, mm, &now, err);
 
-	if (rc < 0)
+	if (rc < 0 || (rc = export_begun(ctx, mm, &begun, err)) < 0)
 		return rc;
-	*ret_all = !mm->legal_state || strcmp(now, mm->legal_state) != 0;
+	*ret_all = begun || !mm->legal_state || strcmp(now, mm->legal_state) != 0;
 	if (q->flagged && (rc = db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err)) < 0)
 		return rc;
 	if (mm->schema->table[MM_PROPERTY].present)

@@ -75,6 +75,7 @@ struct mm {
 	char *data_problem;                /* why data_dirfd is -1, or NULL */
 	bool data_denied;                  /* the folder is there, and this user may not open it */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
+	bool awaits_export;                /* the same: the server has jobs, none of them of the compliance export */
 	int64_t clock_ms;                  /* database clock at mm_open */
 	int64_t now_ms;                    /* the same, or the --now override */
 	int64_t clock_boot_ms;             /* time_boot_ms() when clock_ms was asked for: so old is it by now */
@@ -292,11 +293,11 @@ int mm_sweep_orphans(struct mm *mm, db_row_fn fn, void *payload, struct err *err
 
 /* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have changed since the
  * plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records are not those of
- * mm_recheck_begin (or that was not called), so ask mm_protections about every thread. id_array: db_array_text of post ids. */
+ * mm_recheck_begin (or that was not called), or a compliance export has begun since, so ask mm_protections about every thread. id_array: db_array_text of post ids. */
 typedef void (*mm_recheck_fn)(void *payload, const char *post_id, unsigned bit);
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
 	       bool *ret_all, struct err *err) MMR_CHECKED;
-/* Notes the state of the legal-hold plugin's records. Before the plan is made; never for a plan that was made earlier. */
+/* Notes the state of the legal-hold plugin's records, and whether there are exports. Before the plan is made; never for a plan that was made earlier. */
 int mm_recheck_begin(struct mm *mm, struct err *err) MMR_CHECKED;
 
 /* ---- export of closures (mm_export.c) --------------------------------------------- */

@@ -1568,6 +1568,25 @@ def test_hold_while_archiving(bench):
 
 
 @test
+def test_export_while_archiving(bench):
+    """The server's first compliance export begins between export and delete: what it has to write stays, exit 3."""
+    bench.begin()
+    process = bench.halt("RUN_AFTER_PUBLISHED")
+    bench.sql("INSERT INTO jobs (id, type, status, createat) VALUES ('first', 'message_export', 'pending', 1)")
+    before = oracle.Db(bench.copy.load())
+    bench.go_on(process, code=3)
+    here = oracle.Db(bench.copy.load()).posts
+    spoken = {p.id for r in bench.want.roots for p in bench.want.db.threads[r].posts if any(not q.type.startswith("system_") for q in bench.want.db.threads[r].posts)}
+    if not spoken <= set(before.posts):
+        bench.fail("something was deleted before")
+    if gone := spoken - set(here):
+        bench.fail(f"{len(gone)} posts that are still to be exported are gone")
+    told = json.loads(bench.call("report", "last", "--json", code=0).out)["totals"]["kept"]
+    if not told.get("compliance"):
+        bench.fail(f"nothing is kept for the export: {told}")
+
+
+@test
 def test_hold_after_plan(bench):
     """A hold set after `plan --out` wins over `run --plan`."""
     bench.begin()
