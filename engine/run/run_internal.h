@@ -75,7 +75,7 @@ struct run {
 	struct mirror *mirror;             /* NULL: the policy has none */
 	bool mirror_has_ledger;            /* as of this run */
 	bool mirror_failed;                /* a bundle could not be brought there */
-	bool named_wrongly;                /* a rule, a channel or a plan file that is not there: that was no run */
+	bool named_wrongly;                /* a rule or a channel that is not there, a plan file that cannot be used: that was no run */
 };
 
 /* ---- due threads, grouped ---- */

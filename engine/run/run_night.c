@@ -220,7 +220,7 @@ static int check_asked(struct run *run, struct plan **ret_read, struct err *err)
 	const struct plan_options po = plan_options(run);
 	int rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
 
-	run->named_wrongly = rc == -ERR_USAGE || rc == -ERR_NOT_FOUND;
+	run->named_wrongly = rc < 0 && (o->plan_file || rc == -ERR_USAGE || rc == -ERR_NOT_FOUND); /* whoever names a plan is there to see what is wrong with it */
 	return rc;
 }
 

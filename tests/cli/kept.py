@@ -156,7 +156,7 @@ class Kept(exit_codes.Base):
         who = self.plain()
         os.chown(self.copy.data, 0, 0)
         os.chmod(self.copy.data, 0o700)
-        done = self.call(3, "run", "--yes", err=r"no attachment can be archived or removed \(attachment folder: .*Permission denied\)", out=f"kept      file_unreadable {len(with_files)}\n", **who)
+        done = self.call(3, "run", "--yes", err=r"no attachment can be archived or removed \(attachment folder: .*Permission denied; it belongs to user \d+\)", out=f"kept      file_unreadable {len(with_files)}\n", **who)
         self.assertNotIn("may not be read by user", done.err)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become a plain user")
