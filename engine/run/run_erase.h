@@ -26,7 +26,7 @@ struct erase_bundle {
 	struct run_erased *ret;            /* in the report, valid until the next bundle */
 	struct ledger_voucher voucher;
 	struct bundle_erasure *erasure;
-	char **post; size_t n_posts;       /* ids of posts that go */
+	char **post; size_t n_posts;       /* ids of posts that go, and of those that their earlier texts name */
 	char **late_id; size_t n_late_ids; /* ids in the person's late rows, those of posts among them */
 };
 /* It stays, with what err says; the others are looked at all the same.  Clears err, and returns 0. */

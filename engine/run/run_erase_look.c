@@ -2,7 +2,8 @@
  * run_erase_look.c - one bundle: what of the person is in it, and does anything stand against writing it again?
  *
  * Rows are the person's by the owner column of their kind.  Translations and texts that burn belong to nobody in the tables, but repeat
- * what the person wrote: those of the person's posts go too.
+ * what the person wrote: those of the person's posts go too.  So do their files without an owner: what a program uploads for somebody, and what a
+ * moved thread has, belongs to `nouser`.  A file of another account stays, as every row of others does.
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -24,14 +25,18 @@ struct looking {
 
 /* ---- lines ---- */
 
-struct fields { const char *id, *root, *original, *channel, *user, *post; size_t id_len, root_len, original_len, channel_len, user_len, post_len; int64_t at_ms; };
+struct fields {
+	const char *id, *root, *original, *channel, *user, *post, *creator;
+	size_t id_len, root_len, original_len, channel_len, user_len, post_len, creator_len;
+	int64_t at_ms;
+};
 
 static void take(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; const char **to; size_t *len; } text[] = {
 		{"id", &f->id, &f->id_len}, {"rootid", &f->root, &f->root_len}, {"originalid", &f->original, &f->original_len},
 		{"channelid", &f->channel, &f->channel_len}, {"userid", &f->user, &f->user_len}, {"postid", &f->post, &f->post_len},
-		{"objectid", &f->post, &f->post_len},
+		{"objectid", &f->post, &f->post_len}, {"creatorid", &f->creator, &f->creator_len},
 	};
 
 	if (s->type == JSON_NUMBER && s->key_len == 8 && memcmp(s->key, "createat", 8) == 0)
@@ -116,11 +121,19 @@ static void on_goes(struct looking *l)
 	note_hold(l);
 }
 
-static void note_post(struct erase_bundle *b, const struct fields *f)
+static void note_id(struct erase_bundle *b, const char *id, size_t len)
 {
 	if (b->n_posts % 64 == 0)
 		b->post = mem_grow(b, b->post, char *, b->n_posts + 64);
-	b->post[b->n_posts++] = mem_strndup(b->post, f->id ? f->id : "", f->id_len);
+	b->post[b->n_posts++] = mem_strndup(b->post, id ? id : "", len);
+}
+
+/* An earlier text names the post: in parts that may have stayed on the server, and its files are here. */
+static void note_post(struct erase_bundle *b, const struct fields *f)
+{
+	note_id(b, f->id, f->id_len);
+	if (f->original_len)
+		note_id(b, f->original, f->original_len);
 }
 
 /* What hangs on a post follows it, in the same thread. */
@@ -132,6 +145,17 @@ static bool on_own_post(const struct looking *l, const struct fields *f)
 		if (strlen(b->post[i]) == f->post_len && memcmp(b->post[i], f->post, f->post_len) == 0)
 			return true;
 	return false;
+}
+
+/* Of no account: `nouser` and other words stand there, or nothing. */
+static bool is_nobodys_file(const struct bundle_kind *kind, const struct fields *f)
+{
+	return strcmp(kind->kind, "file") == 0 && f->creator_len != MM_ID;
+}
+
+static bool is_of_post(const struct bundle_kind *kind, const struct fields *f)
+{
+	return strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0 || is_nobodys_file(kind, f);
 }
 
 static bool mentions(const struct erase *x, const char *line, size_t len)
@@ -156,7 +180,7 @@ static int on_row(void *payload, const struct bundle_kind *kind, const char *lin
 	scan(line, len, &f);
 	if (post && (rc = on_post(l, &f, err)) < 0)
 		return rc;
-	if (!owned && (strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0))
+	if (!owned && is_of_post(kind, &f))
 		goes = on_own_post(l, &f);
 	if (post && owned)
 		note_post(l->b, &f);

@@ -21,7 +21,7 @@ import e2e_lib as lib
 from cluster import literal  # (tests/support, found by e2e_lib)
 
 CASE = ("--case", "DPO-2026-7", "--reason", "request under Art. 17")
-WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"Zqxdisplay")
+WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"Zqxdisplay", b"zqxnobodysfile", b"zqxtextoffile")
 POINTS = ("ERASE_WRITTEN", "ERASE_AFTER_INTENT", "ERASE_AFTER_LATE", "BUNDLE_WRITE", "BUNDLE_SYNC", "BUNDLE_BEFORE_RENAME", "BUNDLE_AFTER_RENAME", "ERASE_AFTER_LINE",
           "ERASE_BEFORE_UNLINK", "ERASE_AFTER_UNLINK", "LEDGER_WRITE", "LEDGER_SYNC")
 # One person whose words, files and names can be told from everybody else's; rows are long enough for a bundle to have an index.
@@ -33,6 +33,11 @@ INSERT INTO translations (objectid, dstlang, objecttype, providerid, normhash, t
  SELECT id, 'de', 'post', 'x', repeat('0', 64), 'zqxwordsofone übersetzt', 0.1, '{}', createat, 'ready', NULL FROM posts WHERE userid = (SELECT id FROM one) AND ascii(md5(id)) % 3 = 1 ON CONFLICT DO NOTHING;
 UPDATE translations SET text = 'zqxwordsofone traduit' WHERE objectid IN (SELECT id FROM posts WHERE userid = (SELECT id FROM one));
 UPDATE fileinfo SET name = 'zqxnameoffile ' || id || '.txt' WHERE creatorid = (SELECT id FROM one);
+CREATE TEMP TABLE file AS SELECT f.id, p.userid = (SELECT id FROM one) AS own, row_number() OVER (PARTITION BY p.userid = (SELECT id FROM one) ORDER BY f.id) AS n
+ FROM fileinfo f JOIN posts p ON p.id = f.postid WHERE f.creatorid = p.userid AND p.userid IN (SELECT id FROM users);
+UPDATE fileinfo SET creatorid = 'nouser', name = 'zqxnobodysfile ' || fileinfo.id || '.txt', content = 'zqxtextoffile' FROM file f WHERE f.id = fileinfo.id AND own AND n % 3 = 0;
+UPDATE fileinfo SET creatorid = (SELECT min(id) FROM users WHERE id <> (SELECT id FROM one)), name = 'of somebody else.txt' FROM file f WHERE f.id = fileinfo.id AND own AND n % 3 = 1;
+UPDATE fileinfo SET creatorid = 'nouser' FROM file f WHERE f.id = fileinfo.id AND NOT own AND n % 3 = 0;
 UPDATE users SET username = 'zqxaccount', nickname = 'Zqxdisplay', firstname = 'Zqxdisplay' WHERE id = (SELECT id FROM one);
 """
 PG = WORLD = WHERE = NOW = USER = None
@@ -91,7 +96,7 @@ class Erase(unittest.TestCase):
 
     def check_erased(self):
         """Every bundle says the same of everybody else as before."""
-        gone = collections.Counter()
+        gone, stays = collections.Counter(), collections.Counter()
         self.assertEqual(self.where_found(), [])
         now = {b.name.partition(".")[0].removesuffix("-e2"): b for b in map(lib.Bundle, lib.bundles(self.archive))}
         self.assertEqual(set(now), set(self.before))
@@ -104,17 +109,29 @@ class Erase(unittest.TestCase):
             self.assertEqual(now[name].members["history/mmretain-e1.json"], old.members["mmretain.json"])
             before, after = lines_of(old), lines_of(now[name])
             self.assertEqual(len(before), len(after))
+            posts = {r["id"] for r in map(json.loads, before) if r["k"] == "post" and r["userid"] == USER}
             for was, line in zip(before, after):
                 row = json.loads(was)
                 if line != was:
                     self.assertEqual(line[:13], b'{"k":"erased"')
                     self.assertEqual(json.loads(line)["kind"], row["k"])
-                    self.assertTrue(USER in (row.get("userid"), row.get("creatorid")) or row["k"] in ("translation", "temporary"), was)
+                    self.assertTrue(USER in (row.get("userid"), row.get("creatorid")) or row["k"] in ("translation", "temporary") or self.is_nobodys(row, posts), was)
                     gone[row["k"]] += 1
+                    gone["file of nobody"] += self.is_nobodys(row, posts)
                 else:
                     self.assertNotIn(USER, (row.get("userid"), row.get("creatorid")))
+                    self.assertFalse(self.is_nobodys(row, posts), was)
+                    stays["nouser"] += row.get("creatorid") == "nouser"
+                    stays["on an erased post"] += row["k"] == "file" and row["postid"] in posts
             self.assertFalse([m for m in old.blobs if m not in now[name].blobs and self.is_used(now[name], m)])
+            self.assertFalse([m for m in now[name].blobs if not self.is_used(now[name], m)])
+        nobodys = gone.pop("file of nobody")
+        self.assertTrue(nobodys and stays["nouser"] and stays["on an erased post"], (nobodys, stays))
         return gone
+
+    def is_nobodys(self, row, posts):
+        """A file that no account owns, on a post of the person."""
+        return row["k"] == "file" and row["postid"] in posts and len(row.get("creatorid", "")) != 26
 
     def is_used(self, bundle, digest):
         return any(json.loads(line).get("sha256") == digest for line in bundle.members.get("data/files.jsonl", b"").splitlines())
