@@ -57,6 +57,7 @@ void describe_bundle_json(struct bundle_writer *w, struct buf *b)
 	put(b, "previous_rows_sha256", w->previous_hex);
 	put(b, "encoding", "UTF-8");
 	put(b, "order", "channel id, createat of the root, root id; a thread is one range of lines");
+	put(b, "frame_times", "posts");
 	put_time(b, "first", w->min_ms);
 	put_time(b, "last", w->max_ms);
 	put_number(b, "threads", (int64_t)w->sum.threads);

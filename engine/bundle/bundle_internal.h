@@ -50,7 +50,7 @@ struct kind_codec {
 	struct bundle_kind kind;         /* own copy */
 	char *open; size_t open_len;     /* {"k":"post" */
 	struct column_codec *column;
-	int time_column;                 /* createat, or -1 */
+	int time_column;                 /* createat, or -1; asked of posts */
 	uint64_t rows;
 };
 void codec_init(void *ctx, struct kind_codec *c, const struct bundle_kind *kind);

@@ -280,19 +280,18 @@ static void row_count(struct bundle_writer *w, struct kind_codec *c, const struc
 		w->thread_counted = true;
 		w->sum.threads++;
 		m->threads++;
-		widen(&m->min_ms, &m->max_ms, w->root_ms);
-		widen(&w->min_ms, &w->max_ms, w->root_ms);
 	}
+	m->rows++;
+	c->rows++;
+	w->sum.rows++;
+	if (strcmp(c->kind.kind, "post") != 0)
+		return; /* what comes to a thread later, as a reaction, makes it no younger */
+	w->sum.posts++;
 	if (c->time_column >= 0) {
 		int64_t ms = codec_int(&fields[c->time_column]);
 		widen(&m->min_ms, &m->max_ms, ms);
 		widen(&w->min_ms, &w->max_ms, ms);
 	}
-	m->rows++;
-	c->rows++;
-	w->sum.rows++;
-	if (strcmp(c->kind.kind, "post") == 0)
-		w->sum.posts++;
 }
 
 static const uint8_t *row_salt(struct bundle_writer *w, const struct kind_codec *c, const struct bundle_field *fields)

@@ -40,6 +40,12 @@ struct run_expire {
 bool run_expire_may_be_due(const struct ledger_published *p, int64_t now_ms);
 /* By the rule as it is now: a longer time that was said later wins, a shorter one is for bundles to come.  Sets e->expires_ms, and e->state when it stays. */
 void run_expire_by_policy(const struct run_expire *x, struct run_expired *e);
+/* When was the newest post of the bundle?  For one whose frames have the times of all rows: reads those that may hold it. */
+struct run_expire_newest {
+	int64_t ms;         /* of the posts that have a time; 0: none */
+	int64_t perhaps_ms; /* no post whose time went with its erasure is newer than this; 0: there is none that matters */
+};
+int run_expire_newest(struct bundle_reader *r, struct run_expire_newest *ret, struct err *err) MMR_CHECKED;
 /* Is it past its time, and may it go?  0: *ret is NULL when it is of no interest (not yet due, or expired long ago), else an entry of the report,
  * whose state tells.  Negative: nothing can be decided (the database, a stop). */
 int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen,

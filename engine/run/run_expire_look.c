@@ -7,6 +7,8 @@
 #include "run_internal.h"
 #include "run_expire.h"
 
+#include <mmretain/catalog.h>
+
 #include <jansson.h>
 #include <string.h>
 
@@ -94,10 +96,14 @@ static void take_times(struct bundle_reader *r, struct run_expired *e)
 	}
 }
 
-static int read_head(struct run_expire *x, struct bundle_reader *r, const struct ledger_published *p, struct run_expired *e, bool *ret_held, struct err *err)
+/* of_posts: what frames say of times is said of posts; earlier versions had every row for that, as a reaction of months later. */
+struct head { bool held, of_posts; int64_t cut_ms; /* of parts; else 0 */ };
+
+static int read_head(struct run_expire *x, struct bundle_reader *r, const struct ledger_published *p, struct run_expired *e, struct head *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "head");
 	const json_t *expires;
+	const char *times;
 	json_t *o;
 	char *text;
 	size_t len;
@@ -112,9 +118,11 @@ static int read_head(struct run_expire *x, struct bundle_reader *r, const struct
 		e->team = mem_strdup(x->report, json_string_value(json_object_get(o, "team")));
 	if (!p->has_expiry)
 		e->expires_ms = json_integer_value(expires);
-	*ret_held = json_is_true(json_object_get(o, "held"));
+	ret->held = json_is_true(json_object_get(o, "held"));
+	times = json_string_value(json_object_get(o, "frame_times"));
+	ret->of_posts = times && strcmp(times, "posts") == 0;
 	if (json_is_true(json_object_get(o, "parts")))
-		e->from_ms = json_integer_value(json_object_get(o, "cutoff_ms"));
+		e->from_ms = ret->cut_ms = json_integer_value(json_object_get(o, "cutoff_ms"));
 	rc = p->has_expiry || json_is_integer(expires) ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" does not say when it expires", p->rel_path);
 	json_decref(o);
 	take_times(r, e);
@@ -141,6 +149,85 @@ void run_expire_by_policy(const struct run_expire *x, struct run_expired *e)
 	e->expires_ms = until_ms;
 	if (until_ms > now_ms)
 		stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles longer now", rule->name));
+}
+
+/* ---- its newest post ---- */
+
+static int newest_in_frame(struct bundle_reader *r, struct catalog_rows *rows, size_t i, struct run_expire_newest *to, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "frame");
+	const struct bundle_frame *f = bundle_frame_at(r, i);
+	struct catalog_row row;
+	char *data;
+	size_t len;
+	int rc = bundle_read_frame(r, ctx, i, &data, &len, err);
+
+	for (const char *p = data, *end = rc ? data : data + len, *nl; rc == 0 && p < end; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (!nl)
+			return err_set(err, ERR_VERIFY, "a frame does not end with a whole row");
+		rc = catalog_row_decode(rows, p, (size_t)(nl - p), &row, err);
+		if (rc < 0 || row.kind != CATALOG_POST)
+			continue;
+		if (row.create_ms > to->ms)
+			to->ms = row.create_ms;
+		if (row.erased && !row.create_ms && f->max_ms > to->perhaps_ms)
+			to->perhaps_ms = f->max_ms;
+	}
+	return rc;
+}
+
+/* No frame has a post that is newer than its time says: those come first, and the others need not be read. */
+int run_expire_newest(struct bundle_reader *r, struct run_expire_newest *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "newest post");
+	size_t n = bundle_frames(r), best = 0;
+	bool *seen = mem_array(ctx, bool, n + 1);
+	struct catalog_rows *rows;
+	int rc = catalog_rows_new(ctx, r, &rows, err);
+
+	*ret = (struct run_expire_newest){.ms = 0};
+	while (rc == 0 && (rc = stop_check(err)) == 0) {
+		int64_t ms = ret->ms;
+
+		for (size_t i = 0; i < n; i++)
+			if (!seen[i] && bundle_frame_at(r, i)->rows && bundle_frame_at(r, i)->max_ms > ms)
+				ms = bundle_frame_at(r, best = i)->max_ms;
+		if (ms == ret->ms)
+			break;
+		seen[best] = true;
+		rc = newest_in_frame(r, rows, best, ret, err);
+	}
+	return rc;
+}
+
+static void by_policy_since(const struct run_expire *x, struct run_expired *e, const struct run_expired *as_published, const struct head *head, int64_t ms)
+{
+	*e = *as_published;
+	e->from_ms = ms > head->cut_ms ? ms : head->cut_ms;
+	run_expire_by_policy(x, e);
+}
+
+/* Times of other rows must not lengthen anything: what they would, the posts themselves are asked for. */
+static int look_at_policy(const struct run_expire *x, struct bundle_reader *r, const struct head *head, struct run_expired *e, struct err *err)
+{
+	struct run_expired as_published = *e;
+	struct run_expire_newest newest;
+	int rc;
+
+	run_expire_by_policy(x, e);
+	if (head->of_posts || e->expires_ms == as_published.expires_ms || e->expires_ms == 0)
+		return 0;
+	if ((rc = run_expire_newest(r, &newest, err)) < 0)
+		return rc;
+	as_published.last_ms = newest.ms;
+	by_policy_since(x, e, &as_published, head, newest.ms);
+	if (e->state != RUN_EXPIRES || newest.perhaps_ms <= newest.ms)
+		return 0;
+	by_policy_since(x, e, &as_published, head, newest.perhaps_ms);
+	if (e->state != RUN_EXPIRES)
+		e->why = mem_printf(x->report, "rule %s may keep it longer now: when a post was that is erased in it is not known", e->rule);
+	return 0;
 }
 
 /* ---- all of it ---- */
@@ -178,23 +265,24 @@ static int look_at_bundle(struct run_expire *x, const struct ledger_published *p
 {
 	auto_mem void *ctx = mem_context(NULL, "bundle past its time");
 	struct bundle_reader *r;
-	bool held = false;
+	struct head head = {.held = false};
 	int rc;
 
 	if ((rc = store_see(x->store, p->rel_path, seen, err)) == -ERR_NOT_FOUND) {
 		err_clear(err);
 		return stays(e, RUN_STAYS_MISSING, "its file is missing");
 	}
-	if (rc < 0 || (rc = bundle_open(ctx, x->store->root_dirfd, p->rel_path, &r, err)) < 0 || (rc = read_head(x, r, p, e, &held, err)) < 0)
+	if (rc < 0 || (rc = bundle_open(ctx, x->store->root_dirfd, p->rel_path, &r, err)) < 0 || (rc = read_head(x, r, p, e, &head, err)) < 0)
 		return damaged(e, x, err);
 	e->bytes = seen->size_bytes;
 	if (!is_due(x, e))
 		return 0; /* only the bundle itself says when */
 	if ((rc = look_at_runs(x, p, e, err)) < 0 || e->state != RUN_EXPIRES)
 		return rc;
-	if (held)
+	if (head.held)
 		return stays(e, RUN_STAYS_HELD, e->hold = "the bundle is marked as held");
-	run_expire_by_policy(x, e);
+	if ((rc = look_at_policy(x, r, &head, e, err)) < 0)
+		return damaged(e, x, err);
 	if (e->state != RUN_EXPIRES)
 		return 0;
 	/* A hold lasts for years: what it keeps is not read back every night. */

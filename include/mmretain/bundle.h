@@ -41,7 +41,7 @@ struct bundle_kind {
 	const struct bundle_column *column;
 	size_t n_columns;
 	int owner_column;          /* userid/creatorid, -1 = none: whose salt the row's digest takes */
-	/* A BT_INT column named "createat" gives the time range of frames; rows of the kind "post" are counted as posts. */
+	/* Rows of the kind "post" are counted as posts; a BT_INT column of theirs named "createat" gives the time range of frames. */
 };
 
 struct bundle_field { const char *data; size_t len; bool null; };
@@ -188,7 +188,8 @@ int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int f
 struct bundle_frame { uint64_t offset; uint32_t clen, rlen; uint32_t no; char member[96]; char first_channel[27], last_channel[27];
 		      int64_t min_ms, max_ms; uint32_t rows; };
 /* Every frame that frames.tsv names, in file order; of another member than data/threads/ rows is 0.  i counts from 0; borrowed from the reader.
- * min_ms..max_ms: createat of the frame's rows and of the roots whose first row is in it; 0, 0 when there is none. */
+ * min_ms..max_ms: createat of the frame's posts (erased ones too); 0, 0 when there is none.  Only where data/bundle.json has "frame_times":"posts": earlier
+ * versions had the rows of all kinds for that. */
 size_t bundle_frames(const struct bundle_reader *r);
 const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t i);
 /* Decompressed bytes of one frame (capped at 64 MiB), parent ctx. */

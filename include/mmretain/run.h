@@ -123,7 +123,7 @@ const char *run_expiry_name(enum run_expiry state); /* "held" ..., for people an
 struct run_expired {
 	const char *bundle, *rel_path, *rule, *team; /* team: label of the bundle, "" when it was not read */
 	int64_t expires_ms;                /* as it was published, or by the policy of today when that is later; 0: never */
-	int64_t first_ms, last_ms;         /* of its rows; 0 when it was not read */
+	int64_t first_ms, last_ms;         /* of its posts; of a bundle of an earlier version, of its rows, until the posts had to be asked; 0 when it was not read */
 	int64_t from_ms;                   /* what a keep_for counts from: last_ms, of parts at least the cut-off that took them */
 	uint64_t threads, posts, bytes;
 	enum run_expiry state;

@@ -19,6 +19,7 @@ from cluster import literal  # (tests/support, found by e2e_lib)
 from e2e_lib import DAY
 
 KEEP, KEEP_FOR = 500, 700  # days
+REACTED = 400  # days ago somebody reacted to the thread below, whose newest post is older
 RULE = {"name": "all", "match": {}, "keep": {"for": f"{KEEP}d"}, "archive": {"keep_for": f"{KEEP_FOR}d"}}
 POINTS = ("EXPIRE_AFTER_INTENT", "EXPIRE_AFTER_UNLINK", "EXPIRE_AFTER_INDEX", "EXPIRE_AFTER_LATE", "EXPIRE_AFTER_CATALOG", "EXPIRE_AFTER_IDS", "LEDGER_WRITE", "LEDGER_SYNC")
 LOCKED, INTERRUPTED = 11, 128 + signal.SIGTERM
@@ -47,6 +48,7 @@ INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, c
  FROM generate_series(0, 1) n;
 INSERT INTO threads (postid, replycount, lastreplyat, participants, channelid) VALUES ('{root}', 11, {at} + 11000, '["{user}"]', '{channel}'), ('{other}', 1, {later} + 1000, '[]',
  (SELECT id FROM channels WHERE name = 'town-square' AND teamid = (SELECT id FROM teams WHERE name = 'accelerator')));
+INSERT INTO reactions (userid, postid, emojiname, createat, updateat, deleteat, remoteid, channelid) VALUES ('{user}', '{root}', 'eyes', {reacted}, {reacted}, 0, '', '{channel}');
 """
 PG = WORLD = WHERE = NOW = None
 PREPARED = {}  # after a first run, by what that is
@@ -57,7 +59,7 @@ def setUpModule():
     NOW = int(time.time()) * 1000 - 3 * DAY  # when the run is; the present is two days later, and may be a third
     WHERE = lib.folder("expire")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
-    WORLD = lib.World(PG, "world", 250, 21, spice=MARKED.format(user=USER, channel=CHANNEL, root=ROOT, other=OTHER_ROOT, gone=GONE_USER, at=NOW - 900 * DAY, later=NOW - 1000 * DAY))
+    WORLD = lib.World(PG, "world", 250, 21, spice=MARKED.format(user=USER, channel=CHANNEL, root=ROOT, other=OTHER_ROOT, gone=GONE_USER, at=NOW - 900 * DAY, later=NOW - 1000 * DAY, reacted=NOW - REACTED * DAY))
 
 
 def tearDownModule():
@@ -735,7 +737,7 @@ class Times(Base):
         """A longer time that was said later wins, a shorter one does not."""
         due, last = self.due(), {}
         for path in lib.bundles(self.bench.copy.archive):
-            last[os.path.relpath(path, self.bench.copy.archive)] = max(int(row["createat"]) for table, row in lib.Bundle(path).rows() if "createat" in row and row["createat"])
+            last[os.path.relpath(path, self.bench.copy.archive)] = max(int(row["createat"]) for table, row in lib.Bundle(path).rows() if table == "posts")
         for days in (900, 1500):
             self.keep_for({"keep_for": f"{days}d"})
             found = self.listed()
@@ -755,6 +757,23 @@ class Times(Base):
             self.assertTrue(all("without end" in b["why"] for b in found.values()))
         self.bench.policy([dict(RULE, name="renamed", archive={"keep_for": "20y"})])
         self.assertEqual({p: b["state"] for p, b in self.listed().items()}, dict.fromkeys(due, "expires"))
+
+    def test_reaction_of_later(self):
+        """What came to a post when it was old postpones nothing, and no reason is said that is not there."""
+        path = self.of(ROOT)
+        rows = list(lib.Bundle(os.path.join(self.bench.copy.archive, path)).rows())
+        self.assertTrue(any(table == "reactions" and int(row["createat"]) == NOW - REACTED * DAY for table, row in rows))
+        newest = max(int(row["createat"]) for table, row in rows if table == "posts")
+        b = self.listed()[path]
+        self.assertEqual((b["state"], b["why"]), ("expires", None))
+        self.assertEqual(int(datetime.datetime.fromisoformat(b["expires"]).timestamp() * 1000), month_end(newest + KEEP_FOR * DAY))
+        self.assertGreater(month_end(NOW - REACTED * DAY + KEEP_FOR * DAY), self.bench.now)
+        self.keep_for({"keep_for": "1500d"})  # a longer time counts from the same post
+        b = self.listed()[path]
+        self.assertEqual((b["state"], int(datetime.datetime.fromisoformat(b["expires"]).timestamp() * 1000)), ("policy", month_end(newest + 1500 * DAY)))
+        self.keep_for({"keep_for": f"{KEEP_FOR}d"})
+        self.expire("--yes")
+        self.assertEqual({e["last_ms"] for e in self.lines("expiring") if e["rel_path"] == path}, {newest})
 
     def test_never(self):
         """Archived without an end: a shorter time that was said later changes nothing."""

@@ -141,6 +141,7 @@ int main(void)
 	suite_add_tcase(s, publish_tests());
 	suite_add_tcase(s, damage_tests());
 	suite_add_tcase(s, golden_tests());
+	suite_add_tcase(s, times_tests());
 	suite_add_tcase(s, erase_tests());
 	return suite_run(s);
 }

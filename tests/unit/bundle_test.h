@@ -46,6 +46,7 @@ TCase *codec_tests(void);
 TCase *damage_tests(void);
 TCase *publish_tests(void);
 TCase *golden_tests(void);
+TCase *times_tests(void);
 TCase *erase_tests(void);
 
 #endif

@@ -3,6 +3,9 @@
 #include "run_tests.h"
 #include "run_expire.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define DAY INT64_C(86400000)
 #define NOW INT64_C(1764000000000)
 
@@ -59,6 +62,35 @@ START_TEST(test_by_policy)
 }
 END_TEST
 
+/* ---- of a bundle whose frames have the times of all rows ---- */
+
+#define GOLDEN TEST_SOURCE_DIR "/unit/golden"
+/* Newest of its posts 2024-11-19T10:00; of two threads the newest row is a reaction, the later one of 2025-06-07.  With the newest posts erased: the roots are left. */
+static const struct { const char *file; int64_t ms, perhaps_ms; } old_bundles[] = {
+	{"mmr1-accelerator-202701-000043-e9cba1cedf74.tar.zst", 1732010400000, 0},
+	{"mmr1-accelerator-202701-000043-e9cba1cedf74-e2.tar.zst", 1732006800000, 1749254400000},
+};
+
+START_TEST(test_newest)
+{
+	int dirfd = open(GOLDEN, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct run_expire_newest newest;
+	struct bundle_reader *r;
+	struct err err = {0};
+	int64_t by_frames = 0;
+
+	ck_assert_msg(bundle_open(ctx, dirfd, old_bundles[_i].file, &r, &err) == 0, "%s", err.msg);
+	for (size_t i = 0; i < bundle_frames(r); i++)
+		if (bundle_frame_at(r, i)->max_ms > by_frames)
+			by_frames = bundle_frame_at(r, i)->max_ms;
+	ck_assert_int_eq(by_frames, 1749254400000);
+	ck_assert_msg(run_expire_newest(r, &newest, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(newest.ms, old_bundles[_i].ms);
+	ck_assert_int_eq(newest.perhaps_ms, old_bundles[_i].perhaps_ms);
+	close(dirfd);
+}
+END_TEST
+
 /* ---- names ---- */
 
 static void all_differ(const char *const *name, size_t n)
@@ -93,6 +125,7 @@ TCase *run_expire_case(void)
 
 	tcase_add_loop_test(tc, test_may_be_due, 0, ARRAY_LEN(bundles));
 	tcase_add_loop_test(tc, test_by_policy, 0, ARRAY_LEN(rules));
+	tcase_add_loop_test(tc, test_newest, 0, ARRAY_LEN(old_bundles));
 	tcase_add_test(tc, test_names);
 	return tc;
 }
