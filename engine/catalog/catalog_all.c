@@ -56,6 +56,15 @@ int all_check(struct sq *s, struct err *err)
 	return rc;
 }
 
+int all_has_names(struct sq *s, bool *ret, struct err *err)
+{
+	int64_t n = 0;
+	int rc = sq_number(s, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'name'", &n, err);
+
+	*ret = !rc && n;
+	return rc;
+}
+
 /* ---- the filter of one bundle ---- */
 
 static int filter_fill(struct sq *side, uint8_t *bits, uint32_t n_blocks, struct err *err)
@@ -180,6 +189,18 @@ static int enter_bundle(struct sq *s, struct sq *side, const char *rel_path, int
 	return rc;
 }
 
+/* Where the names are dropped, those of all listed bundles come back at once. */
+static int enter_names(struct sq *s, struct sq *side, int64_t no, struct err *err)
+{
+	bool there;
+	int rc = all_has_names(s, &there, err);
+
+	if (rc || !there)
+		return rc;
+	return copy_rows(s, side, "SELECT what, id, name, display, extra FROM name",
+			 "INSERT OR IGNORE INTO name(what, id, name, display, extra) SELECT ?2,?3,?4,?5,?6 WHERE ?1 IS NOT NULL", no, err);
+}
+
 static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct err *err)
 {
 	uint32_t blocks = 0;
@@ -194,9 +215,7 @@ static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct
 		rc = copy_rows(s, side, "SELECT kind, id, min_ms, max_ms FROM spans",
 			       "INSERT INTO member(bundle, kind, id, min_ms, max_ms) VALUES(?1,?2,?3,?4,?5)", no, err);
 	if (!rc)
-		rc = copy_rows(s, side, "SELECT what, id, name, display, extra FROM name",
-			       "INSERT OR IGNORE INTO name(what, id, name, display, extra) SELECT ?2,?3,?4,?5,?6 WHERE ?1 IS NOT NULL",
-			       no, err);
+		rc = enter_names(s, side, no, err);
 	return rc;
 }
 

@@ -3,6 +3,9 @@
  *
  * What an index says of a bundle is people's data like the bundle: it is overwritten, not only unlinked from its tables.  The catalog's names belong
  * to no one bundle; they are written anew from those that are left, so that no name stays that only a removed one had.
+ *
+ * That reads all bundles, so whoever removes one after the other drops the names with the first, in the same transaction, and has them written anew
+ * after the last.  A catalog without the table is no worse in between, or after a crash: names are asked of the bundles then (catalog_open.c).
  */
 #include "catalog_internal.h"
 
@@ -130,12 +133,18 @@ static int listed(void *ctx, struct sq *s, struct path_list *ret, struct err *er
 	return rc;
 }
 
+/* Its pages are overwritten as they come free: with secure_delete. */
+static int names_drop(struct sq *s, struct err *err)
+{
+	return sq_exec(s, "DROP TABLE IF EXISTS name", err);
+}
+
 static int names_anew(struct sq *s, const struct store *store, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "forget");
 	struct names_to to = {.sq = s, .known = {.ctx = tmp}};
 	struct path_list rest = {0};
-	int rc = sq_exec(s, "DROP TABLE name", err); /* its pages are overwritten as they come free */
+	int rc = names_drop(s, err);
 
 	if (!rc)
 		rc = all_create(s, err);
@@ -164,17 +173,22 @@ static int count_listed(struct sq *s, const char *rel_path, int64_t *n, struct e
 	return rc < 0 ? rc : 0;
 }
 
-static int forget_in(struct sq *s, const struct store *store, char *const *rel_path, size_t n, struct err *err)
+static int begin(struct sq *s, struct err *err)
+{
+	return sq_exec(s, "PRAGMA secure_delete=ON; BEGIN IMMEDIATE", err);
+}
+
+static int forget_in(struct sq *s, const struct store *store, char *const *rel_path, size_t n, bool anew, struct err *err)
 {
 	int64_t known = 0;
-	int rc = sq_exec(s, "PRAGMA secure_delete=ON; BEGIN IMMEDIATE", err);
+	int rc = begin(s, err);
 
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = count_listed(s, rel_path[i], &known, err);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = all_remove(s, rel_path[i], err);
 	if (!rc && known) /* else no name is theirs */
-		rc = names_anew(s, store, err);
+		rc = anew ? names_anew(s, store, err) : names_drop(s, err);
 	/* Before: the catalog lists bundles that are gone, which the ledger announces.  After: not any more. */
 	return rc ? rc : sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
 }
@@ -187,25 +201,31 @@ static int drop_damaged(const struct store *store, struct err *err)
 	return all_drop(store, err);
 }
 
-static int forget_all(void *ctx, const struct store *store, char *const *rel_path, size_t n, struct err *err)
+static bool has_catalog(const struct store *store)
 {
 	struct stat st;
+
+	return fstatat(store->root_dirfd, CATALOG_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+static int forget_all(void *ctx, const struct store *store, char *const *rel_path, size_t n, bool anew, struct err *err)
+{
 	struct sq *s;
 	int rc;
 
-	if (fstatat(store->root_dirfd, CATALOG_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
+	if (!has_catalog(store))
 		return 0;
 	rc = sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, &s, err);
 	if (!rc) {
 		rc = all_check(s, err);
 		if (!rc)
-			rc = forget_in(s, store, rel_path, n, err);
+			rc = forget_in(s, store, rel_path, n, anew, err);
 		talloc_free(s);
 	}
 	return rc == -ERR_VERIFY ? drop_damaged(store, err) : rc;
 }
 
-int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err)
+static int forget(const struct store *store, char *const *rel_path, size_t n, bool anew, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "forget");
 	auto_fd int lock = -1;
@@ -213,7 +233,71 @@ int catalog_forget(const struct store *store, char *const *rel_path, size_t n, s
 
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = forget_side(store, rel_path[i], err);
-	return rc || !n ? rc : forget_all(tmp, store, rel_path, n, err);
+	return rc || !n ? rc : forget_all(tmp, store, rel_path, n, anew, err);
+}
+
+int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err)
+{
+	return forget(store, rel_path, n, true, err);
+}
+
+int catalog_forget_next(const struct store *store, const char *rel_path, struct err *err)
+{
+	auto_mem char *path = mem_strdup(NULL, rel_path);
+
+	return forget(store, &path, 1, false, err);
+}
+
+/* Without the lock: there is nothing to do as a rule.  In doubt, as after a writer that was killed, whoever may write looks once more. */
+static bool perhaps_without_names(const struct store *store)
+{
+	void *tmp auto_mem = mem_context(NULL, "names");
+	struct err err = {0};
+	bool there = false;
+	struct sq *s;
+
+	if (!has_catalog(store))
+		return false;
+	return sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_READ, &s, &err) < 0 || all_has_names(s, &there, &err) < 0 || !there;
+}
+
+static int names_again(struct sq *s, const struct store *store, struct err *err)
+{
+	bool there;
+	int rc = all_check(s, err);
+
+	if (!rc)
+		rc = all_has_names(s, &there, err);
+	if (rc || there)
+		return rc;
+	rc = begin(s, err);
+	if (!rc)
+		rc = names_anew(s, store, err);
+	/* Before: no names, which readers know.  After: those of all bundles that are listed. */
+	return rc ? rc : sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
+}
+
+int catalog_names_again(const struct store *store, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "names");
+	auto_fd int lock = -1;
+	struct sq *s;
+	int rc;
+
+	if (!perhaps_without_names(store))
+		return 0;
+	rc = store_lock_indexes(store, &lock, err);
+	if (rc || !has_catalog(store))
+		return rc;
+	rc = sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_WRITE, &s, err);
+	if (!rc) {
+		rc = names_again(s, store, err);
+		talloc_free(s); /* before the lock */
+	}
+	if (rc != -ERR_VERIFY)
+		return rc;
+	err_clear(err); /* damaged: whoever asks it, or enters something, says so */
+	return 0;
 }
 
 int all_forget_vanished(struct sq *s, const struct store *store, struct err *err)
@@ -227,7 +311,7 @@ int all_forget_vanished(struct sq *s, const struct store *store, struct err *err
 	for (size_t i = 0; i < all.n && !rc; i++)
 		if (fstatat(store->root_dirfd, all.path[i], &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT)
 			all.path[n++] = all.path[i];
-	return rc || !n ? rc : forget_in(s, store, all.path, n, err);
+	return rc || !n ? rc : forget_in(s, store, all.path, n, true, err);
 }
 
 int catalog_forget_side(const struct store *store, const char *rel_path, struct err *err)

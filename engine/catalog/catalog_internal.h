@@ -103,6 +103,8 @@ struct catalog_db {
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
+/* Not between a removal and the next catalog_names_again (catalog_forget.c): then bundles are asked for their names. */
+int all_has_names(struct sq *s, bool *ret, struct err *err) MMR_CHECKED;
 /* What goes into the catalog of a bundle: its sidecar, or one in memory. */
 int all_source(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
 /* One bundle inside the open transaction: all of it or nothing. */

@@ -193,20 +193,30 @@ static int names_of_db(struct sq *s, const char *what, catalog_name_fn fn, void 
 	return rc;
 }
 
+/* *ret: it has the names of all that it lists. */
+static int names_listed(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, bool *ret, struct err *err)
+{
+	int rc = all_has_names(c->db->sq, ret, err);
+
+	if (!rc && *ret)
+		rc = names_of_db(c->db->sq, what, fn, payload, err);
+	if (rc != -ERR_VERIFY)
+		return rc;
+	db_forget(c, err); /* names given already come again: callers take that */
+	return 0;
+}
+
 int catalog_names(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, struct err *err)
 {
-	int rc = 0;
+	bool there = false;
+	int rc = c->db ? names_listed(c, what, fn, payload, &there, err) : 0;
 
-	if (c->db && (rc = names_of_db(c->db->sq, what, fn, payload, err)) < 0) {
-		if (rc != -ERR_VERIFY)
-			return rc;
-		db_forget(c, err); /* names given already come again: callers take that */
-		rc = 0;
-	}
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < c->n_bundles && !rc; i++) {
 		void *tmp auto_mem = mem_context(NULL, "names");
 		struct bundle_reader *r;
-		if (c->bundle[i].listed)
+		if (c->bundle[i].listed && there)
 			continue;
 		rc = bundle_open(tmp, c->store->root_dirfd, c->bundle[i].rel_path, &r, err);
 		if (!rc)

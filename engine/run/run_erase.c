@@ -2,8 +2,8 @@
  * run_erase.c - one person out of the archive.
  *
  * Each bundle: the old file is read back against the ledger, the new one written and read back, holds asked again, line `erasing`, late rows, the new file published,
- * line `erased`, the old file out of every index and removed.  At the end the indexes are built again.  What an earlier call left is
- * finished first, whoever it was about.
+ * line `erased`, the old file out of every index and removed; the catalog has no names from the first one on.  At the end the indexes are built again.  What an
+ * earlier call left is finished first, whoever it was about.
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -251,8 +251,10 @@ static void reindex(struct erase *x)
 	struct catalog_totals totals;
 	struct err why = {0};
 
-	if (store_check_place(x->store, &why) < 0 || catalog_reindex(x->store, false, &totals, x->options->progress, &why) < 0)
+	/* Before: nothing of the person in any index, and the catalog neither lists the new files nor has names. */
+	if (run_fault(FAULT_ERASE_NAMES, &why) < 0 || store_check_place(x->store, &why) < 0 || catalog_reindex(x->store, false, &totals, x->options->progress, &why) < 0)
 		log_warn("cannot build the indexes again (%s); `mmretain reindex` does that, ignoring", why.msg);
+	erase_names(x->store); /* after a stop, too: then no bundle is read, but the names of all are written */
 }
 
 static const struct run_erased *first_of(const struct run_erase_report *r, enum run_erase_state a, enum run_erase_state b)

@@ -72,6 +72,8 @@ int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool
 /* After `erased`: the mirror has the new file (its digests as in the ledger) and not the old one; then the old file goes, out of every index first. */
 struct erase_swap { const char *old_rel_path, *rel_path, *file_hex, *rows_hex; };
 int erase_remove_old(const struct store *store, struct mirror *m, const struct erase_swap *swap, struct err *err) MMR_CHECKED;
+/* The catalog's names, when the removal of old files has left it without; a failure is a warning. */
+void erase_names(const struct store *store);
 /* What a call before left: announced and published, but not entered; entered, but the old file is there.  Holds are asked again for each; where one covers what
  * was erased, an erasure that is not entered is withdrawn, and an old file that is there stays.  An older generation that cannot be shown to have been
  * replaced by a sound one, or for which holds cannot be asked, is left.  Each with a warning, and counted. */

@@ -50,17 +50,17 @@ int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool
 }
 
 /* One of two generations goes, out of every index first: as long as it is there, the next call knows that its index may be there, too.  A crash just before
- * leaves both files, and a line that says which is the bundle; just after, that one.  Who indexes meanwhile may have found it: it is forgotten once more. */
+ * leaves both files, and a line that says which is the bundle; just after, that one.  Who indexes meanwhile may have found it: it is forgotten once more.
+ * The catalog's names go with the first, all of them: whose they were that this file alone had is asked once, after the last (erase_names). */
 static int remove_one(const struct store *store, const char *rel_path, const enum fault_id at[3], struct err *err)
 {
-	auto_mem char *path = mem_strdup(NULL, rel_path);
 	bool was;
 	int rc = run_fault(at[0], err);
 
-	if (rc < 0 || (rc = store_check_place(store, err)) < 0 || (rc = catalog_forget(store, &path, 1, err)) < 0 || (rc = run_fault(at[1], err)) < 0 ||
+	if (rc < 0 || (rc = store_check_place(store, err)) < 0 || (rc = catalog_forget_next(store, rel_path, err)) < 0 || (rc = run_fault(at[1], err)) < 0 ||
 	    (rc = store_remove(store, rel_path, NULL, &was, err)) < 0 || (rc = run_fault(at[2], err)) < 0)
 		return rc;
-	return catalog_forget(store, &path, 1, err);
+	return catalog_forget_next(store, rel_path, err);
 }
 
 int erase_remove_old(const struct store *store, struct mirror *m, const struct erase_swap *swap, struct err *err)
@@ -286,6 +286,17 @@ static int on_replaced(void *payload, const char *rel_path, uint64_t size_bytes,
 	return 0;
 }
 
+/* A crash before this leaves a catalog without names: the erased person's are not in it, others' are read from the bundles, and no file or line of the ledger is left
+ * that would bring anybody here.  So every call that finishes erasures comes here, whether it has found one or not. */
+void erase_names(const struct store *store)
+{
+	struct err why = {0};
+
+	if (run_fault(FAULT_ERASE_NAMES, &why) == 0 && store_check_place(store, &why) == 0 && catalog_names_again(store, &why) == 0)
+		return;
+	log_warn("cannot write the catalog's names again (%s); searches read them from the bundles, the next run tries again", why.msg);
+}
+
 int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store, struct ledger *l, struct erase_finished *ret, struct err *err)
 {
 	struct finish f = {.ctx = ctx, .asker = asker, .store = store, .ledger = l, .to = ret};
@@ -297,7 +308,10 @@ int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store
 	f.st = st;
 	for (size_t i = 0; rc == 0 && i < st->n_erasing; i++)
 		rc = take_up(&f, &st->erasing[i], err);
-	return rc < 0 ? rc : store_each_replaced(store, on_replaced, &f, err);
+	if (rc < 0 || (rc = store_each_replaced(store, on_replaced, &f, err)) < 0)
+		return rc;
+	erase_names(store);
+	return 0;
 }
 
 int run_erase_recover(struct run *run, struct err *err)

@@ -51,6 +51,11 @@ int catalog_forget_side(const struct store *store, const char *rel_path, struct 
  * names of all listed bundles, when any of these was listed.  Durable.  ERR_STORE (locked by others for seconds, too), ERR_PERMISSION.  Of a file that is
  * still there somebody may make an index meanwhile: give it once more when it is removed. */
 int catalog_forget(const struct store *store, char *const *rel_path, size_t n, struct err *err) MMR_CHECKED;
+/* The same of one of several that are removed one after the other, each by itself for good: in place of the pass over all names the catalog has none any more,
+ * also after a crash, and searches ask the bundles for them.  When the last one is gone: catalog_names_again, or catalog_reindex. */
+int catalog_forget_next(const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+/* Writes them from all listed bundles, when there are none; a catalog that is missing or damaged is left alone.  ERR_STORE, ERR_PERMISSION. */
+int catalog_names_again(const struct store *store, struct err *err) MMR_CHECKED;
 
 /* ---- of a bundle that is lost (catalog_lost.c) ---- */
 

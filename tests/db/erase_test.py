@@ -11,7 +11,9 @@ import glob
 import json
 import os
 import shutil
+import re
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -23,7 +25,7 @@ from cluster import literal  # (tests/support, found by e2e_lib)
 CASE = ("--case", "DPO-2026-7", "--reason", "request under Art. 17")
 WORDS = (b"zqxwordsofone", b"zqxnameoffile", b"zqxaccount", b"Zqxdisplay", b"zqxnobodysfile", b"zqxtextoffile")
 POINTS = ("ERASE_WRITTEN", "ERASE_AFTER_INTENT", "ERASE_AFTER_LATE", "BUNDLE_WRITE", "BUNDLE_SYNC", "BUNDLE_BEFORE_RENAME", "BUNDLE_AFTER_RENAME", "ERASE_AFTER_LINE",
-          "ERASE_BEFORE_UNLINK", "ERASE_AFTER_UNLINK", "LEDGER_WRITE", "LEDGER_SYNC")
+          "ERASE_BEFORE_UNLINK", "ERASE_AFTER_UNLINK", "ERASE_NAMES", "LEDGER_WRITE", "LEDGER_SYNC")
 # One person whose words, files and names can be told from everybody else's; rows are long enough for a bundle to have an index.
 ONE = """
 CREATE TEMP TABLE one AS SELECT userid AS id FROM posts WHERE userid IN (SELECT id FROM users) GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1;
@@ -354,6 +356,77 @@ class Erase(unittest.TestCase):
         self.assertTrue(self.where_found())
         self.assertIn("finished: 1 interrupted", self.erase("--yes", code=1).out)
         self.check_erased()
+
+    def names(self):
+        """How many the catalog has; None: it has no list of them."""
+        with sqlite3.connect(f"file:{self.archive}/catalog.sqlite?mode=ro", uri=True) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'name'").fetchone():
+                return None
+            return db.execute("SELECT count(*) FROM name WHERE what = 'users'").fetchone()[0]
+
+    def check_no_names(self, other, posts):
+        """The catalog names nobody any more, and searches by name give what they gave before."""
+        self.assertIsNone(self.names())
+        self.assertEqual([p for p, _ in self.where_found() if p.endswith(".sqlite")], [])
+        found = self.read("find", "--user", other, "--limit", "0", "--json")
+        self.assertEqual({h["post"] for h in json.loads(found.out)["hits"]}, posts)
+        self.assertNotIn("damaged", found.err)
+        self.bench.call("verify", code=0)
+
+    def test_no_names_after_crash(self):
+        """Names go from the catalog with the first old file and come back after the last; in between, however it ends, nobody finds the erased person by them and everybody else."""
+        self.run_all()
+        self.bench.call("reindex", code=0)
+        self.assertGreater(self.names(), 1)
+        hits = json.loads(self.read("find", "--after", "1990-01-01", "--limit", "0", "--json").out)["hits"]
+        other = next(h["user"] for h in hits if h["user_id"] not in ("", USER))
+        posts = {h["post"] for h in json.loads(self.read("find", "--user", other, "--limit", "0", "--json").out)["hits"]}
+        self.assertTrue(posts)
+        n = len(json.loads(self.erase("-n", "--json").out)["bundles"])
+        kept = os.path.join(self.bench.copy.where, "kept")
+        shutil.copytree(self.archive, kept)
+        again = (("erase", "--user", USER, "--yes", *CASE), ("run", "--yes"), ("expire", "--yes"))
+        for point in ("ERASE_BEFORE_UNLINK:kill", "ERASE_AFTER_UNLINK:kill", f"ERASE_BEFORE_UNLINK:kill:{n}", f"ERASE_AFTER_UNLINK:kill:{n}", "ERASE_NAMES:kill:2"):
+            for call in again:
+                shutil.rmtree(self.archive)
+                shutil.copytree(kept, self.archive)
+                done = lib.finish(self.bench.start(point, *again[0]))
+                self.assertEqual(done.code, -signal.SIGKILL, done.err)
+                self.check_no_names(other, posts)
+                if point.startswith("ERASE_NAMES"):
+                    self.check_erased()  # with the last file all of the person is gone, before anything is built again
+                done = lib.finish(self.bench.start("ERASE_NAMES:kill", *call))
+                self.assertEqual(done.code, -signal.SIGKILL, done.err)
+                self.check_no_names(other, posts)
+                self.bench.call(*call, code=(0, 3))
+                self.assertGreater(self.names(), 1)
+                self.erase("--yes", user=USER)
+                self.check_erased()
+                self.assertEqual({h["post"] for h in json.loads(self.read("find", "--user", other, "--limit", "0", "--json").out)["hits"]}, posts)
+
+    @unittest.skipUnless(shutil.which("strace") and not subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True).returncode, "needs strace, and the right to trace")
+    def test_openings(self):
+        """How often a bundle is opened does not depend on how many others hold anything of the person."""
+        self.run_all()
+        self.bench.call("reindex", code=0)
+        n = len(json.loads(self.erase("-n", "--json").out)["bundles"])
+        self.assertGreater(n, 4)
+        calls, program = os.path.join(self.bench.copy.where, "calls"), lib.PROGRAM
+        self.bench.env["ASAN_OPTIONS"] = "detect_leaks=0"
+        lib.PROGRAM = ["strace", "-f", "-qq", "-s", "300", "-o", calls, "-e", "trace=openat,openat2", lib.binary()]
+        try:
+            self.erase("--yes")
+        finally:
+            lib.PROGRAM = program
+        opened, indexed = collections.Counter(), set()
+        with open(calls, encoding="utf-8", errors="replace") as f:
+            for name, end in re.findall(r'"(?:[^"]*/)?(mmr1-[^"/]*?)(?:-e2)?\.(tar\.zst|idx)"', f.read()):
+                opened[name] += 1
+                indexed |= {name} if end == "idx" else set()
+        self.assertEqual(len(opened), len(self.before))
+        small = {name: count for name, count in opened.items() if name not in indexed}
+        self.assertGreater(len(small), 3)
+        self.assertEqual(len(set(small.values())), 1, opened)
 
     def test_holds(self):
         self.run_all()
@@ -788,6 +861,7 @@ class Erase(unittest.TestCase):
         self.assertEqual(done.code, 143, done.err)
         self.assertIn("1 erased in", done.err)
         self.assertEqual(len(self.ledger("erased")), 1)
+        self.assertGreater(self.names(), 0)
         self.bench.call("verify", code=0)
         self.erase("--yes", user=USER)
         self.assertEqual(len(self.ledger("erased")), n)

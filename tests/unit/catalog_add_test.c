@@ -233,6 +233,63 @@ START_TEST(forget_one_that_is_there)
 }
 END_TEST
 
+static int count_name(void *payload, const struct catalog_name *n, struct err *e)
+{
+	(void)n;
+	(void)e;
+	++*(int *)payload;
+	return 0;
+}
+
+/* With or without the list in the catalog. */
+static int names(bool want_there)
+{
+	static const struct catalog_options options = {0};
+	struct catalog *c;
+	struct sq *s;
+	bool there;
+	int n = 0;
+
+	ck_assert_int_eq(sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_READ, &s, &err), 0);
+	ck_assert_int_eq(all_has_names(s, &there, &err), 0);
+	ck_assert_int_eq(there, want_there);
+	ck_assert_int_eq(catalog_open(ctx, store, &options, &c, &err), 0);
+	ck_assert_int_eq(catalog_names(c, "users", count_name, &n, &err), 0);
+	ck_assert(c->db != NULL);
+	talloc_free(c);
+	talloc_free(s);
+	return n;
+}
+
+/* One after the other: the names are gone with the first, searches have them all the same, and they come back when somebody asks for it. */
+START_TEST(forget_one_after_the_other)
+{
+	const char *one[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX),
+			     bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-d-202701-000004-b679effb00ff.tar.zst", SIZE_MAX)};
+
+	ck_assert_int_eq(catalog_names_again(store, &err), 0); /* no catalog yet */
+	ck_assert_int_ne(access(talloc_asprintf(ctx, "%s/catalog.sqlite", path), F_OK), 0);
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(catalog_add_bundle(store, one[i], &err), 0);
+	ck_assert_int_eq(catalog_names_again(store, &err), 0);
+	ck_assert_int_eq(catalog_forget_next(store, one[3], &err), 0); /* it lists none of that name */
+	ck_assert_int_eq(names(true), 2);                             /* the list has each once, and the fourth bundle is asked */
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(catalog_forget_next(store, one[i], &err), 0);
+		ck_assert_int_eq(unlinkat(store->root_dirfd, one[i], 0), 0);
+		ck_assert_int_eq(names(false), 3 - (int)i);
+	}
+	ck_assert_int_eq(catalog_add_bundle(store, one[3], &err), 0);
+	ck_assert_int_eq(names(false), 2);
+	ck_assert_int_eq(listed(), 2);
+	ck_assert_int_eq(catalog_names_again(store, &err), 0);
+	ck_assert_int_eq(names(true), 1);
+	ck_assert_int_eq(catalog_forget_next(store, one[2], &err), 0);
+	ck_assert_int_eq(catalog_forget(store, (char *[]){(char *)(uintptr_t)one[3]}, 1, &err), 0); /* whoever removes many at once needs no list to be there */
+	ck_assert_int_eq(names(true), 2);
+}
+END_TEST
+
 TCase *catalog_add_case(void)
 {
 	TCase *t = tcase_create("add");
@@ -245,5 +302,6 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, reindex_after_a_killed_writer);
 	tcase_add_test(t, reindex_looked_at);
 	tcase_add_test(t, forget_one_that_is_there);
+	tcase_add_test(t, forget_one_after_the_other);
 	return t;
 }
