@@ -194,6 +194,29 @@ class Erase(unittest.TestCase):
         self.assertTrue(mail["X-Mmretain-Time"].startswith("unknown; Date is that of the post before it"))
         self.assertRegex(mail.get_content(), r"^\[erased, case DPO-2026-7, .*\]\nTime of this post: unknown; Date is that of the post before it, because a mail must have one\.\n$")
 
+    def test_file_of_an_earlier_text(self):
+        """A part of a thread that stayed: the post is not in the bundle, an earlier text of it and the file that the edit took off it are."""
+        post = self.bench.sql(f"SELECT id FROM posts WHERE userid = '{USER}' AND rootid = '' AND originalid = '' AND deleteat = 0 AND type = '' AND NOT ispinned ORDER BY createat LIMIT 1")
+        at, copy, file, path = self.bench.now - 60 * lib.DAY, faults.new_id(1), faults.new_id(2), "versions/zqxnameoffile.txt"
+        self.bench.sql(f"""
+          INSERT INTO posts (id, createat, updateat, editat, deleteat, ispinned, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids)
+           SELECT '{copy}', createat, {at}, 0, {at}, false, userid, channelid, '', id, 'before', '', '{{}}', '', '[]', '["{file}"]' FROM posts WHERE id = '{post}';
+          INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, content, remoteid, archived, channelid)
+           SELECT '{file}', 'nouser', id, createat, createat, {at}, '{path}', '', '', 'zqxnameoffile.txt', 'txt', 3, 'text/plain', 0, 0, false, 'zqxtextoffile', '', false, channelid FROM posts WHERE id = '{post}'""")
+        full = os.path.join(self.bench.copy.data, path)
+        os.makedirs(os.path.dirname(full))
+        with open(full, "w", encoding="utf-8") as f:
+            f.write("was")
+        os.utime(full, (at / 1000, at / 1000))
+        self.bench.policy([{"name": "all", "match": {}, "keep": "forever"}], purge_after="30d")
+        self.bench.run(code=(0, 3))
+        rows = [(table, row["id"]) for path in lib.bundles(self.archive) for table, row in lib.Bundle(path).rows() if row.get("id") in (copy, file, post)]
+        self.assertEqual(set(rows), {("posts", copy), ("fileinfo", file)})
+        self.erase("--yes")
+        self.assertEqual(self.where_found(), [])
+        self.assertFalse([m for path in lib.bundles(self.archive) for m in lib.Bundle(path).blobs.values() if m == b"was"])
+        self.bench.call("verify", code=0)
+
     def test_readers(self):
         """What is left of a thread can be found, shown and exported, and cannot be put back."""
         self.run_all()
