@@ -2,7 +2,8 @@
  * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
  *
  * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening; what comes is taken out of
- * the socket meanwhile, which holds less than a page and would stop the server.
+ * the socket meanwhile, which holds less than a page and would stop the server.  Rows come in single-row mode: a page that is much wider than the one
+ * before is never in memory as a whole.
  */
 #include <string.h>
 
@@ -14,13 +15,15 @@ struct db_cursor {
 	struct db *db;
 	struct db_cursor *later; /* in the list of open ones */
 	const struct sql *sql;
-	char *fetch, *close;
+	const char *name;
+	char *close;
 	int fetch_rows;
-	PGresult *page, *next;
+	struct db_page *page, *next;
 	struct db_wait wait;
-	bool ahead; /* the next page is under way */
-	int at, rows, columns;
-	bool last_page, asked; /* asked: for its first page, too */
+	bool ahead;    /* the next page is under way */
+	bool has_next; /* and has come */
+	bool begun, last_page, asked; /* asked: for its first page, too */
+	int columns;   /* room of the row */
 	const char **value;
 	size_t *len;
 };
@@ -41,9 +44,21 @@ static int cursor_destroy(struct db_cursor *c)
 		db_cursor_settle(c->db);
 	if (c->db)
 		leave_list(c);
-	PQclear(c->page);
-	PQclear(c->next);
 	return 0;
+}
+
+/* Takes in the rest of the page, and waits for it. */
+static void collect(struct db_cursor *c)
+{
+	PGresult *r;
+
+	while ((r = db_next_result(c->db, &c->wait)) != NULL) {
+		db_page_add(c->next, r);
+		if (PQstatus(c->db->pg) != CONNECTION_OK)
+			break;
+	}
+	c->db->busy = NULL;
+	c->has_next = true;
 }
 
 void db_cursor_settle(struct db *db)
@@ -54,7 +69,22 @@ void db_cursor_settle(struct db *db)
 		return;
 	db->ahead = NULL;
 	c->ahead = false;
-	c->next = db_collect(db, &c->wait);
+	collect(c);
+}
+
+/* Rows that have come; false: more will. */
+static bool take_rows(struct db_cursor *c)
+{
+	while (!PQisBusy(c->db->pg)) {
+		PGresult *r = PQgetResult(c->db->pg);
+
+		if (!r)
+			return true;
+		db_page_add(c->next, r);
+		if (PQstatus(c->db->pg) != CONNECTION_OK)
+			return true;
+	}
+	return false;
 }
 
 void db_cursor_forget(struct db *db)
@@ -78,7 +108,9 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 	c->db = db;
 	c->sql = sql;
 	c->fetch_rows = fetch_rows > 0 ? fetch_rows : 1000;
-	c->fetch = mem_printf(c, "FETCH FORWARD %d FROM %s", c->fetch_rows, name);
+	c->name = mem_strdup(c, name);
+	c->page = db_page_new(c);
+	c->next = db_page_new(c);
 	c->close = mem_printf(c, "CLOSE %s", name);
 	declare.text = mem_printf(c, "DECLARE %s NO SCROLL CURSOR FOR\n%s", name, sql->text);
 	r = db_query(c, db, &declare, DB_NONE, n_params, params, NULL, err);
@@ -93,12 +125,26 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 	return 0;
 }
 
-static int send_fetch(struct db_cursor *c, struct err *err)
+/* As many as memory is meant for, by the width of the last ones. */
+static int rows_wanted(const struct db_cursor *c)
 {
+	uint64_t n = c->page->n ? DB_PAGE_AIM_BYTES / (c->page->bytes / (uint64_t)c->page->n) : (uint64_t)c->fetch_rows;
+
+	return n < 1 ? 1 : n < (uint64_t)c->fetch_rows ? (int)n : c->fetch_rows;
+}
+
+static int send_fetch(struct db_cursor *c, int rows, struct err *err)
+{
+	char text[128];
 	int r = db_begin_statement(c->db, c->sql->name, &c->wait, err);
 
-	if (r < 0 || PQsendQuery(c->db->pg, c->fetch))
+	if (r < 0)
 		return r;
+	db_page_clear(c->next);
+	c->next->wanted = rows;
+	(void)snprintf(text, sizeof text, "FETCH FORWARD %d FROM %s", rows, c->name); /* fits: names have at most 63 bytes */
+	if (PQsendQuery(c->db->pg, text))
+		return PQsetSingleRowMode(c->db->pg) ? 0 : err_set(err, ERR_INTERNAL, "no single-row mode (%s)", c->sql->name);
 	c->db->busy = NULL;
 	return db_fail(c->db, NULL, c->sql->name, &c->wait, err);
 }
@@ -108,7 +154,7 @@ static void ask_ahead(struct db_cursor *c)
 {
 	struct err ignored;
 
-	if (send_fetch(c, &ignored) < 0)
+	if (send_fetch(c, rows_wanted(c), &ignored) < 0)
 		return;
 	c->db->busy = NULL;
 	c->db->ahead = c;
@@ -121,11 +167,11 @@ static void look_ahead(struct db *db)
 	struct db_cursor *c;
 
 	if (db->ahead) {
-		if (!PQconsumeInput(db->pg) || PQisBusy(db->pg))
+		if (!PQconsumeInput(db->pg) || !take_rows(db->ahead))
 			return; /* a broken connection shows when the page is wanted */
 		db_cursor_settle(db);
 	}
-	for (c = db->cursors; c && ((!c->page && !c->asked) || c->last_page || c->next); c = c->later)
+	for (c = db->cursors; c && ((!c->begun && !c->asked) || c->last_page || c->has_next); c = c->later)
 		;
 	if (c)
 		ask_ahead(c);
@@ -142,7 +188,7 @@ int db_awake(struct db *db, struct err *err)
 	static const struct sql word = {"db_awake", "SELECT 1"};
 	struct db_result *res auto_mem = NULL;
 
-	while (db->ahead && PQisBusy(db->pg)) { /* what has come of the page may be all, and the server silent */
+	while (db->ahead && !take_rows(db->ahead)) { /* what has come of the page may be all, and the server silent */
 		if (!db_has_input(db, 0))
 			return 0; /* at work */
 		if (!PQconsumeInput(db->pg))
@@ -155,65 +201,64 @@ int db_awake(struct db *db, struct err *err)
 static int page_failed(struct db_cursor *c, struct err *err)
 {
 	for (struct db_cursor *o = c->db->cursors; o; o = o->later)
-		if (o->next && PQresultStatus(o->next) != PGRES_TUPLES_OK)
-			return db_fail(c->db, o->next, o->sql->name, &o->wait, err);
-	return db_fail(c->db, c->page, c->sql->name, &c->wait, err);
+		if (o->has_next && !o->next->ended)
+			return db_fail(c->db, o->next->failed, o->sql->name, &o->wait, err);
+	return db_fail(c->db, c->page->failed, c->sql->name, &c->wait, err);
 }
 
 static int fetch_page(struct db_cursor *c, struct err *err)
 {
-	int r;
+	struct db_page *given = c->page;
+	int r, rows = rows_wanted(c);
 
-	PQclear(c->page);
-	c->page = NULL;
-	c->at = c->rows = 0;
 	if (c->ahead)
 		db_cursor_settle(c->db);
-	if (!c->next) {
-		if ((r = send_fetch(c, err)) < 0)
+	if (!c->has_next) {
+		if ((r = send_fetch(c, rows, err)) < 0)
 			return r;
-		c->next = db_collect(c->db, &c->wait);
+		collect(c);
 	}
 	c->page = c->next;
-	c->next = NULL;
-	if (!c->page || PQresultStatus(c->page) != PGRES_TUPLES_OK)
+	c->next = given;
+	db_page_clear(given);
+	c->has_next = false;
+	c->begun = true;
+	if (!c->page->ended)
 		return page_failed(c, err);
-	c->rows = PQntuples(c->page);
-	c->last_page = c->rows < c->fetch_rows;
+	if (c->page->rc < 0)
+		return *err = c->page->err, c->page->rc;
+	c->last_page = c->page->n < c->page->wanted;
 	look_ahead(c->db);
 	return 0;
 }
 
-static void load_row(struct db_cursor *c)
+static void make_room(struct db_cursor *c)
 {
-	if (!c->value) {
-		c->columns = PQnfields(c->page);
-		c->value = mem_array(c, const char *, (unsigned)c->columns + 1);
-		c->len = mem_array(c, size_t, (unsigned)c->columns + 1);
-	}
-	for (int i = 0; i < c->columns; i++) {
-		c->value[i] = PQgetisnull(c->page, c->at, i) ? NULL : PQgetvalue(c->page, c->at, i);
-		c->len[i] = (size_t)PQgetlength(c->page, c->at, i);
-	}
+	if (c->columns == c->page->columns)
+		return;
+	c->columns = c->page->columns;
+	c->value = mem_array(c, const char *, (unsigned)c->columns + 1);
+	c->len = mem_array(c, size_t, (unsigned)c->columns + 1);
 }
 
 int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err)
 {
 	int r;
 
-	if (c->at == c->rows) {
+	if (c->page->at == c->page->n) {
 		if (c->last_page)
 			return 0;
 		r = fetch_page(c, err);
 		if (r < 0)
 			return r;
-		if (c->rows == 0)
+		if (c->page->n == 0)
 			return 0;
 	}
-	if (c->at % LOOK_EVERY_ROWS == 0)
+	if (c->page->at % LOOK_EVERY_ROWS == 0)
 		look_ahead(c->db);
-	load_row(c);
-	c->at++;
+	make_room(c);
+	if ((r = db_page_next(c->page, c->value, c->len, err)) < 0)
+		return r;
 	*ret = (struct db_row){.columns = c->columns, .value = c->value, .len = c->len};
 	return 1;
 }

@@ -19,6 +19,8 @@ enum {
 	DB_COMMIT_PATIENCE_MS = 30000,   /* the answer to COMMIT: the server may be waiting for a standby that is gone */
 	DB_LOCK_PATIENCE_MS = 3000,      /* the server needs a moment to notice that a run has ended, a busy one more */
 	DB_ARRAY_BYTES = 256 << 20,      /* one array parameter */
+	DB_PAGE_BYTES = 2 << 20,         /* a cursor's page in memory; there are two a cursor, and a dozen cursors */
+	DB_PAGE_AIM_BYTES = 1 << 20,     /* the next page has as many rows as that holds of the last one's: 500 rows of 2 KiB */
 };
 
 enum db_plan_mode { DB_PLAN_UNKNOWN, DB_PLAN_AUTO, DB_PLAN_GENERIC };
@@ -91,6 +93,26 @@ PGresult *db_collect(struct db *db, struct db_wait *w);
 
 /* Fill err from a failed result (may be NULL); returns the code. */
 int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_wait *w, struct err *err);
+
+/* The rows of a cursor's page, as they come (db_page.c). */
+struct db_page {
+	struct buf rows;           /* the first ones */
+	int fd;                    /* the others, or -1 */
+	uint64_t file_bytes;
+	struct buf row;            /* one that was read from there */
+	int wanted, n, at, columns; /* rows that were asked for, that came, that were given */
+	uint64_t bytes, pos;
+	bool ended;                /* all of them came */
+	PGresult *failed;
+	int rc;                    /* of the work file, told when a row is wanted */
+	struct err err;
+};
+struct db_page *db_page_new(void *ctx);
+void db_page_clear(struct db_page *p);
+/* A result of single-row mode, which it owns from then on. */
+void db_page_add(struct db_page *p, PGresult *r);
+/* The next row, of which there must be one; valid until the next call. */
+int db_page_next(struct db_page *p, const char **value, size_t *len, struct err *err) MMR_CHECKED;
 
 /* Takes in the page that is under way. */
 void db_cursor_settle(struct db *db);

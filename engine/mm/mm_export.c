@@ -2,7 +2,7 @@
  * mm_export.c - the closure of a unit of threads, read in one snapshot and merged into bundle order.
  *
  * Every table is one server-side cursor sorted by the post's place in the unit; the merge takes the smallest place first.
- * Memory is two fetches per cursor, whatever the size of the unit or of a thread.
+ * Memory is two fetches per cursor, whatever the size of the unit, of a thread or of a row but the one that is looked at.
  */
 #include <mmretain/mm.h>
 

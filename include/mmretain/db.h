@@ -104,15 +104,15 @@ int db_stream(struct db *db, const struct sql *sql, int n_params, const char *co
 
 /* Server-side cursors, to merge several streams in one transaction: the statement text is wrapped in
  * DECLARE <name> NO SCROLL CURSOR FOR. Names are compiled in, never user text.
- * Needs a transaction, and is of no use after its end.  fetch_rows: of a page, 0 = 1000; a page is asked for while the caller works on the one before,
- * and other statements of the session may come between.  *ret's parent is ctx.  Errors as db_query; those of the rows show in
- * db_cursor_next. */
+ * Needs a transaction, and is of no use after its end.  fetch_rows: of a page, at most, 0 = 1000; a page is asked for while the caller works on the one
+ * before, and other statements of the session may come between.  Memory is two pages of 2 MiB at most and one row; what is more of a page goes to a work
+ * file, and the next one has fewer rows.  *ret's parent is ctx.  Errors as db_query; those of the rows, and of the work file, show in db_cursor_next. */
 struct db_cursor;
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
 		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err) MMR_CHECKED;
 /* Asks for the first page, which the server makes while the caller does other things.  A failure shows when it is wanted. */
 void db_cursor_ask(struct db_cursor *c);
-/* 1 and *ret (valid until the next call), 0 at the end, or a negative code as of db_query: only db_rollback may follow.  The cause may be the page of another cursor. */
+/* 1 and *ret (valid until the next call), 0 at the end, or a negative code as of db_query or file_temp: only db_rollback may follow.  The cause may be the page of another cursor. */
 int db_cursor_next(struct db_cursor *c, struct db_row *ret, struct err *err) MMR_CHECKED;
 /* Frees it, also on errors. talloc_free alone leaves it open on the server until the transaction ends. */
 int db_cursor_close(struct db_cursor *c, struct err *err) MMR_CHECKED;

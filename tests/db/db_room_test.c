@@ -91,6 +91,7 @@ int main(void)
 
 	mem_setup();
 	find_base();
+	suite_add_tcase(suite, db_cursor_case());
 	suite_add_tcase(suite, db_live_case());
 	suite_add_tcase(suite, db_trouble_case());
 	suite_add_tcase(suite, db_lock_case());

@@ -6,6 +6,7 @@
 #include <mmretain/db.h>
 #include <mmretain/mm.h>
 
+TCase *db_cursor_case(void);
 TCase *db_live_case(void);
 TCase *db_trouble_case(void);
 TCase *db_lock_case(void);

@@ -833,6 +833,41 @@ def test_long_thread(bench):
     bench.call("verify", code=0)
 
 
+def wide_replies(bench, n, since, size):
+    """n replies of the first due thread with props of that size."""
+    t = bench.roots(replies)[0]
+    bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
+      SELECT 'wide' || lpad(({since} + n)::text, 22, '0'), {t.root.createat} + {since} + n, {t.root.createat} + {since} + n, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', n, '',
+             jsonb_build_object('k', repeat('x', {size})), '', '[]', '[]', false, false, '' FROM generate_series(1, {n}) n; ANALYZE posts""")
+
+
+def wide_export(bench):
+    night_within(bench, 64)
+    if bench.sql("SELECT (SELECT count(*) FROM posts WHERE id LIKE 'wide%') + (SELECT count(*) FROM fileinfo WHERE id LIKE 'wide%')") != "0":
+        bench.fail("some of the wide rows are left")
+    bench.call("verify", code=0)
+
+
+@test
+def test_wide_posts(bench):
+    """Posts as wide as the server lets them be, after many small ones and before others: a page is bounded by its bytes, not by its rows."""
+    bench.begin(ONE)
+    wide_replies(bench, 700, 0, 100)
+    wide_replies(bench, 400, 1000, 384 << 10)
+    wide_replies(bench, 700, 2000, 100)
+    wide_export(bench)
+
+
+@test
+def test_wide_files(bench):
+    """The same of what the server has read out of attachments.  A word that long is none to the index over it."""
+    bench.begin([dict(ONE[0], files="keep")])
+    bench.sql(f"""INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, channelid, content)
+      SELECT 'wide' || lpad(n::text, 22, '0'), userid, id, createat, createat, 0, '20200101/teams/noteam/channels/' || channelid || '/users/' || userid || '/wide' || n || '/name.txt', '', '',
+             'name.txt', 'txt', 10, 'text/plain', 0, 0, false, channelid, repeat('x', 1048576) FROM generate_series(1, 150) n, posts WHERE id = '{bench.roots()[0].root.id}'; ANALYZE fileinfo""")
+    wide_export(bench)
+
+
 @contextlib.contextmanager
 def held_up_in_export(bench, tables, waiting):
     """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards it may go on."""

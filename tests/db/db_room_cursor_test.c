@@ -1,0 +1,109 @@
+/* db_room_cursor_test.c - server-side cursors. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_room_tests.h"
+
+/* A page asked for ahead fails while the rows of another cursor are wanted: what is told is the cause, not that the transaction is over. */
+START_TEST(test_cursor_cause)
+{
+	static const struct sql good = {"q_good", "SELECT g FROM generate_series(1, 100) g"};
+	static const struct sql bad = {"q_bad", "SELECT 1 / (15 - g) FROM generate_series(1, 100) g"};
+	struct db *db = open_db();
+	struct db_cursor *a = NULL, *b = NULL;
+	struct db_row row;
+	struct err err = {0};
+	int rc = 1;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_a", &good, 0, NULL, 10, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_b", &bad, 0, NULL, 10, &b, &err));
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+	for (int i = 0; i < 100 && rc == 1; i++)
+		rc = db_cursor_next(a, &row, &err);
+	ck_assert_int_eq(rc, -ERR_DATABASE);
+	ck_assert_str_eq(err.sqlstate, "22012");
+	ck_assert_ptr_nonnull(strstr(err.msg, "q_bad"));
+	db_rollback(db);
+	talloc_free(db);
+}
+END_TEST
+
+START_TEST(test_cursors)
+{
+	static const struct sql sql = {"q_cursor", "-- a comment first\nSELECT g, NULLIF(g % 2, 0) FROM generate_series(1, $1::int) g;\n"};
+	struct db *db = open_db();
+	struct db_cursor *a = NULL, *b = NULL;
+	const char *n = "2500", *m = "3";
+	struct db_row row;
+	struct err err;
+	int64_t sum = 0;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_a", &sql, 1, &n, 1000, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_b", &sql, 1, &m, 2, &b, &err));
+	for (int i = 0; i < 2500; i++) {
+		ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+		sum += strtoll(row.value[0], NULL, 10);
+		ck_assert((row.value[1] == NULL) == ((i + 1) % 2 == 0));
+		if (i % 1000 == 500) {
+			ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+			ck_assert_int_eq(atoi(row.value[0]), i / 1000 + 1);
+		}
+	}
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 0);
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 0);
+	ck_assert_int_eq(sum, 2500 * 2501 / 2);
+	OK(db_cursor_close(a, &err));
+	OK(db_cursor_close(b, &err));
+	ck_assert_int_eq(value(db, "SELECT count(*) FROM pg_cursors WHERE name LIKE 'mmr_%'"), 0);
+	db_rollback(db);
+	FAILS(db_cursor_open(db, db, "mmr_c", &sql, 1, &n, 10, &a, &err), ERR_DATABASE); /* needs a transaction */
+	talloc_free(db);
+}
+END_TEST
+
+/* Pages that are wider than memory is meant for, between others: every row as it was, whatever comes between. */
+START_TEST(test_cursor_wide)
+{
+	static const struct sql sql = {"wide_rows", "SELECT i, CASE WHEN i % 100 < 60 THEN repeat(chr(97 + i % 26), i % 100 * 10000) END, i * 2 FROM generate_series(1, 300) i"};
+	static const struct sql other = {"narrow_rows", "SELECT i FROM generate_series(1, 300) i"};
+	struct db *db = open_db();
+	struct db_cursor *wide, *narrow;
+	struct db_row row, with;
+	struct err err;
+
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_wide", &sql, 0, NULL, 50, &wide, &err));
+	OK(db_cursor_open(db, db, "mmr_narrow", &other, 0, NULL, 7, &narrow, &err));
+	for (int i = 1; i <= 300; i++) {
+		ck_assert_int_eq(db_cursor_next(wide, &row, &err), 1);
+		ck_assert_int_eq(db_cursor_next(narrow, &with, &err), 1);
+		if (i % 90 == 0)
+			ck_assert_int_eq(value(db, "SELECT 1"), 1);
+		ck_assert_int_eq(row.columns, 3);
+		ck_assert_int_eq(atoi(row.value[0]), i);
+		ck_assert_int_eq(atoi(row.value[2]), 2 * i);
+		ck_assert((row.value[1] == NULL) == (i % 100 >= 60));
+		ck_assert_uint_eq(row.len[1], row.value[1] ? i % 100 * 10000 : 0);
+		if (row.value[1])
+			ck_assert_uint_eq(strspn(row.value[1], (char[]){(char)('a' + i % 26), '\0'}), row.len[1]); /* also ends there */
+		ck_assert_int_eq(atoi(with.value[0]), i);
+	}
+	ck_assert_int_eq(db_cursor_next(wide, &row, &err), 0);
+	ck_assert_int_eq(db_cursor_next(narrow, &row, &err), 0);
+	talloc_free(db);
+}
+END_TEST
+
+TCase *db_cursor_case(void)
+{
+	TCase *tc = tcase_create("cursor");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, test_cursors);
+	tcase_add_test(tc, test_cursor_cause);
+	tcase_add_test(tc, test_cursor_wide);
+	return tc;
+}
