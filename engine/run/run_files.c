@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 enum { TOLD = 20 /* a lost folder would fill the journal with what one line says */ };
-#define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30) /* attachments of one bundle, about */
+/* Attachments of one bundle, about: whoever writes or reads it has 2 KiB of memory for each. */
+#define BUNDLE_BLOB_BYTES (UINT64_C(8) << 30)
+#define BUNDLE_BLOBS 20000u
 
 /* What was seen of an attachment; its row comes again when the bundle is written. */
 struct look { uint64_t thread, size_bytes; mm_id id; struct digest sha256; };
@@ -52,15 +54,23 @@ static const struct policy_rule *rule_of(const struct sitting *s, uint64_t threa
 	return &s->run->policy->rule[s->group[lo].first.rule];
 }
 
-/* Attachments of one bundle have a size too; files come in the order of threads. */
+/* Attachments of one bundle have a size and a number too; files come in the order of threads, and a thread stays whole. */
 static void measure(struct sitting *s, const struct look *f)
 {
-	s->blob_bytes += f->size_bytes;
-	if (s->blob_bytes <= BUNDLE_BLOB_BYTES || f->thread == 0 || (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
+	struct blob_sum *all = &s->blobs, *own = &s->thread_blobs;
+
+	if (f->thread != s->blob_thread)
+		*own = (struct blob_sum){0};
+	s->blob_thread = f->thread;
+	own->bytes += f->size_bytes;
+	all->bytes += f->size_bytes;
+	own->n++;
+	all->n++;
+	if ((all->bytes <= BUNDLE_BLOB_BYTES && all->n <= BUNDLE_BLOBS) || f->thread == 0 || (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
 		return;
 	s->cut = mem_grow(s->ctx, s->cut, uint64_t, s->n_cuts + 1);
 	s->cut[s->n_cuts++] = f->thread;
-	s->blob_bytes = f->size_bytes;
+	*all = *own;
 }
 
 /* Without their folder the threads with attachments stay, very many perhaps: said once. */

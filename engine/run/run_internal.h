@@ -159,6 +159,8 @@ void run_index_wait(struct run *run, uint64_t number);
 
 /* ---- threads of several bundles, read together ---- */
 struct sitting_group { uint64_t thread; struct due first; }; /* from this thread on */
+struct blob_sum { uint64_t n, bytes; };
+
 struct sitting {
 	struct run *run;
 	void *ctx;
@@ -180,8 +182,9 @@ struct sitting {
 	uint64_t *unreadable; size_t n_unreadable; /* of those: an attachment is there, and cannot be read */
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
 	uint64_t *odd; size_t n_odd;       /* threads with an id that no server makes */
-	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size */
-	uint64_t blob_bytes;
+	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size or number */
+	struct blob_sum blobs, thread_blobs; /* since the last of them; of blob_thread */
+	uint64_t blob_thread;
 	struct rows *rows;                 /* while they are written */
 	bool leave;                        /* its snapshot is to end soon: with the thread that is being written */
 };

@@ -781,16 +781,21 @@ def night_within(bench, mib):
         bench.fail(f"it took {peak.mib} MiB of memory")
 
 
+def small_files(bench, many):
+    """So many more attachments of the due threads: their rows."""
+    due = ", ".join(f"'{t.root.id}'" for t in bench.roots())
+    bench.sql(f"""WITH due AS (SELECT id, userid, channelid, createat, row_number() OVER (ORDER BY id) - 1 AS k, count(*) OVER () AS roots FROM posts WHERE id IN ({due}))
+      INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, channelid)
+      SELECT 'many' || lpad(n::text, 22, '0'), userid, id, createat, createat, 0, '20200101/teams/noteam/channels/' || channelid || '/users/' || COALESCE(userid, 'nobody') || '/many' || n || '/name.txt', '', '',
+             'name.txt', 'txt', 10, 'text/plain', 0, 0, false, channelid FROM generate_series(1, {many}) n JOIN due ON k = n % roots; ANALYZE fileinfo""")
+
+
 @test
 def test_many_attachments(bench):
     """However many attachments one bundle has: what is to be noted of them lies on disk, and a few posts with very many of them are no small transaction."""
     bench.begin([dict(ONE[0], files="keep")], bundle_size="256MiB")
     many = 1000000 if os.environ.get("MMR_LONG") == "1" else 150000
-    due = ", ".join(f"'{t.root.id}'" for t in bench.roots())
-    bench.sql(f"""WITH due AS (SELECT id, userid, channelid, createat, row_number() OVER (ORDER BY id) - 1 AS k, count(*) OVER () AS roots FROM posts WHERE id IN ({due}))
-      INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, channelid)
-      SELECT 'many' || lpad(n::text, 22, '0'), userid, id, createat, createat, 0, '20200101/teams/noteam/channels/' || channelid || '/users/' || userid || '/many' || n || '/name.txt', '', '',
-             'name.txt', 'txt', 10, 'text/plain', 0, 0, false, channelid FROM generate_series(1, {many}) n JOIN due ON k = n % roots; ANALYZE fileinfo""")
+    small_files(bench, many)
     night_within(bench, 64)
     gone = many - int(bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'"))
     if gone < many // 2:
@@ -798,6 +803,25 @@ def test_many_attachments(bench):
     batches = sum(e["batches"] for e in lib.ledger(bench.copy.archive) if e["type"] == "purged")
     if batches < gone // 10000:
         bench.fail(f"{gone} attachments went in {batches} transactions: users of the chat wait for each")
+    bench.call("verify", code=0)
+
+
+@test
+def test_many_small_files(bench):
+    """The same whose content goes into the archive: a bundle has so many of them, for who writes and reads it has memory for each."""
+    bench.begin([dict(ONE[0], files="archive")], bundle_size="256MiB")
+    small_files(bench, 45000)
+    for path in bench.sql("SELECT path FROM fileinfo WHERE id LIKE 'many%'").splitlines():
+        full = os.path.join(bench.copy.data, path)
+        os.makedirs(os.path.dirname(full))
+        with open(full, "w", encoding="ascii") as f:
+            f.write(path[-19:-9])
+    night_within(bench, 90)
+    if bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'") != "0":
+        bench.fail("some of the attachments are left")
+    n = sum(e["type"] == "purged" for e in lib.ledger(bench.copy.archive))
+    if not 3 <= n <= 4:
+        bench.fail(f"{n} bundles of 45000 attachments")
     bench.call("verify", code=0)
 
 
