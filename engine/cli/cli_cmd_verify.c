@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 #include <mmretain/audit.h>
 #include <mmretain/bundle.h>
 #include <mmretain/catalog.h>
@@ -13,51 +15,35 @@
 #include "cli_loss.h"
 #include "cli_mirror.h"
 #include "cli_protocol.h"
+#include "cli_verify.h"
 
-struct entry {                /* a bundle, as the ledger, the folder or both know it */
-	char *rel_path;
-	bool in_ledger, on_disk, wanted;
-	bool announced, expired; /* the ledger says that it is about to go, or gone */
-	bool replaced;           /* the ledger says that a later generation took its place */
-	char *lost;              /* when it was declared lost, and why; NULL: it was not */
-	bool erasing;            /* a later generation that no line says yet to be in its place */
-	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
-	uint64_t size_bytes;
-	bool ok;
-	struct bundle_check check;
-	char *damage;
-};
+struct known { UT_hash_handle hh; size_t at; };
 
-struct verify {
-	struct cli *cli;
-	struct entry *entry;
-	size_t n;
-	struct err ledger;    /* what is wrong with it; code 0: nothing */
-	struct err access;    /* what is wrong with the case log */
-	struct catalog_check index;
-	bool index_known;
-	uint64_t access_entries;
-	char **left; size_t n_left;   /* older generations that are still there */
-	uint64_t ledger_entries, published, missing, unknown, damaged, checked, expired;
-	struct cli_loss *lost; size_t n_lost; /* declared so, and not back */
-	struct run_mirror_report *mirror;     /* NULL: not asked for */
-};
-
-static struct entry *find(struct verify *v, const char *rel_path)
+static struct verify_entry *find(struct verify *v, const char *rel_path)
 {
-	for (size_t i = 0; i < v->n; i++)
-		if (strcmp(v->entry[i].rel_path, rel_path) == 0)
-			return &v->entry[i];
-	v->entry = mem_grow(v->cli->ctx, v->entry, struct entry, v->n + 1);
-	v->entry[v->n] = (struct entry){.rel_path = mem_strdup(v->cli->ctx, rel_path), .wanted = true};
-	return &v->entry[v->n++];
+	struct known *k;
+	struct verify_entry *e;
+
+	HASH_FIND_STR(v->table, rel_path, k);
+	if (k)
+		return &v->entry[k->at];
+	if (v->n == v->room) {
+		v->room = v->room ? 2 * v->room : 64;
+		v->entry = mem_grow(v->cli->ctx, v->entry, struct verify_entry, v->room);
+	}
+	e = &v->entry[v->n];
+	*e = (struct verify_entry){.rel_path = mem_strdup(v->cli->ctx, rel_path), .wanted = true};
+	k = mem_new(v->cli->ctx, struct known);
+	k->at = v->n++;
+	HASH_ADD_KEYPTR(hh, v->table, e->rel_path, strlen(e->rel_path), k);
+	return e;
 }
 
 static void take_expiry(struct verify *v, const json_t *line)
 {
 	const char *type = protocol_str(line, "type");
 	bool begins = strcmp(type, "expiring") == 0, ends = strcmp(type, "expired") == 0;
-	struct entry *e;
+	struct verify_entry *e;
 
 	if (!begins && !ends && strcmp(type, "expiry-withdrawn") != 0)
 		return;
@@ -68,23 +54,31 @@ static void take_expiry(struct verify *v, const json_t *line)
 
 static void take_loss(struct verify *v, const json_t *line)
 {
-	struct entry *e = find(v, protocol_str(line, "rel_path"));
+	struct verify_entry *e = find(v, protocol_str(line, "rel_path"));
 
 	e->lost = mem_printf(v->cli->ctx, "declared lost on %s: %s", protocol_str(line, "at"), protocol_str(line, "reason"));
-	e->check.threads = protocol_int(line, "threads");
-	e->check.posts = protocol_int(line, "posts");
+	e->sum.threads = protocol_int(line, "threads");
+	e->sum.posts = protocol_int(line, "posts");
+}
+
+/* What is none equals no file's. */
+static void take_digests(struct verify_entry *e, const json_t *line)
+{
+	if (!hex_decode(protocol_str(line, "rows_digest"), DIGEST_BYTES, e->rows_digest.b))
+		e->rows_digest = (struct digest){0};
+	if (!hex_decode(protocol_str(line, "file_digest"), DIGEST_BYTES, e->file_digest.b))
+		e->file_digest = (struct digest){0};
 }
 
 /* A bundle that was written again without one person: another file is the bundle from then on. */
 static void take_erasure(struct verify *v, const json_t *line, bool done)
 {
-	struct entry *e = find(v, protocol_str(line, "rel_path"));
+	struct verify_entry *e = find(v, protocol_str(line, "rel_path"));
 
 	e->in_ledger = true;
 	e->erasing = !done;
 	e->replaced = false;
-	snprintf(e->rows_digest, sizeof(e->rows_digest), "%s", protocol_str(line, "rows_digest"));
-	snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
+	take_digests(e, line);
 	if (done)
 		find(v, protocol_str(line, "old_rel_path"))->replaced = true;
 }
@@ -103,12 +97,11 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	if (!json_is_object(line))
 		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
 	if (strcmp(protocol_str(line, "type"), "published") == 0) {
-		struct entry *e = find(v, protocol_str(line, "rel_path"));
+		struct verify_entry *e = find(v, protocol_str(line, "rel_path"));
 
 		v->published++;
 		e->in_ledger = true;
-		snprintf(e->rows_digest, sizeof(e->rows_digest), "%s", protocol_str(line, "rows_digest"));
-		snprintf(e->file_digest, sizeof(e->file_digest), "%s", protocol_str(line, "file_digest"));
+		take_digests(e, line);
 	}
 	take_expiry(v, line);
 	if (strcmp(protocol_str(line, "type"), "abandoned") == 0)
@@ -128,6 +121,7 @@ static int take_replaced(void *payload, const char *rel_path, uint64_t size_byte
 	(void)err;
 	v->left = mem_grow(v->cli->ctx, v->left, char *, v->n_left + 1);
 	v->left[v->n_left++] = mem_strdup(v->cli->ctx, rel_path);
+	find(v, rel_path)->beside = true;
 	return 0;
 }
 
@@ -137,12 +131,9 @@ static void drop_generations(struct verify *v)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < v->n; i++) {
-		const struct entry *e = &v->entry[i];
-		bool beside = false;
+		const struct verify_entry *e = &v->entry[i];
 
-		for (size_t k = 0; k < v->n_left; k++)
-			beside |= strcmp(v->left[k], e->rel_path) == 0;
-		if (e->on_disk || !(e->replaced || e->erasing || beside))
+		if (e->on_disk || !(e->replaced || e->erasing || e->beside))
 			v->entry[kept++] = *e;
 	}
 	v->n = kept;
@@ -151,7 +142,7 @@ static void drop_generations(struct verify *v)
 static int take_file(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
 	struct verify *v = payload;
-	struct entry *e = find(v, rel_path);
+	struct verify_entry *e = find(v, rel_path);
 
 	e->on_disk = true;
 	e->size_bytes = size_bytes;
@@ -203,7 +194,7 @@ static int choose_subset(struct verify *v, struct err *err)
 
 static int by_path(const void *a, const void *b)
 {
-	return strcmp(((const struct entry *)a)->rel_path, ((const struct entry *)b)->rel_path);
+	return strcmp(((const struct verify_entry *)a)->rel_path, ((const struct verify_entry *)b)->rel_path);
 }
 
 static int take_access(void *payload, const char *line, size_t len, struct err *err)
@@ -236,23 +227,13 @@ static int check_rest(struct verify *v, struct err *err)
 	return r;
 }
 
-/* Not one of the bundles that the ledger says are there. */
-static bool is_foreign(const struct entry *e)
+static const char *compare(const struct verify *v, const struct verify_entry *e)
 {
-	return !e->in_ledger || e->expired || e->replaced;
-}
-
-static const char *compare(const struct verify *v, const struct entry *e)
-{
-	char hex[DIGEST_HEX + 1];
-
 	if (!e->in_ledger)
 		return v->ledger.code < 0 ? "sound in itself; the ledger is damaged and does not name it" : "the ledger does not know it";
-	digest_hex(&e->check.file_digest, hex);
-	if (strcmp(hex, e->file_digest) != 0)
+	if (memcmp(&e->sum.file_digest, &e->file_digest, sizeof e->file_digest) != 0)
 		return "sound in itself, but not the file that the ledger names";
-	digest_hex(&e->check.rows_digest, hex);
-	if (strcmp(hex, e->rows_digest) != 0)
+	if (memcmp(&e->sum.rows_digest, &e->rows_digest, sizeof e->rows_digest) != 0)
 		return "its rows are not those that the ledger names";
 	if (e->expired)
 		return "sound, but the ledger says that it expired and was removed";
@@ -262,8 +243,9 @@ static const char *compare(const struct verify *v, const struct entry *e)
 }
 
 /* Damage is a finding, not a failure: the rest is still looked at. */
-static int check_one(struct verify *v, struct entry *e, struct err *err)
+static int check_one(struct verify *v, struct verify_entry *e, struct err *err)
 {
+	struct bundle_check c = {0};
 	const char *fault;
 	int r;
 
@@ -272,14 +254,15 @@ static int check_one(struct verify *v, struct entry *e, struct err *err)
 		v->missing++;
 		return 0;
 	}
-	r = bundle_verify(v->cli->store->root_dirfd, e->rel_path, &e->check, &v->cli->progress, err);
+	r = bundle_verify(v->cli->store->root_dirfd, e->rel_path, &c, &v->cli->progress, err);
 	if (r < 0 && r != -ERR_VERIFY)
 		return r;
 	v->checked++;
-	fault = r < 0 ? (*e->check.damage ? e->check.damage : err->msg) : compare(v, e);
+	e->sum = (struct verify_sum){c.threads, c.posts, c.rows, c.blobs, c.erased, c.generation, c.rows_digest, c.file_digest};
+	fault = r < 0 ? (*c.damage ? c.damage : err->msg) : compare(v, e);
 	if (r < 0)
 		v->damaged++;
-	else if (fault && is_foreign(e))
+	else if (fault && verify_foreign(e))
 		v->unknown++;
 	else if (fault)
 		v->damaged++;
@@ -290,110 +273,7 @@ static int check_one(struct verify *v, struct entry *e, struct err *err)
 	return stop_check(err);
 }
 
-/* ---- output ---- */
-
-static void put_name(json_t *list, const char *name)
-{
-	if (json_array_append_new(list, cli_json_check(json_string(name))) < 0)
-		mem_check(NULL);
-}
-
-static json_t *entry_json(const struct entry *e)
-{
-	json_t *obj = cli_json_check(json_object());
-
-	cli_json_text(obj, "bundle", e->rel_path);
-	cli_json_bool(obj, "ok", e->ok);
-	cli_json_int(obj, "threads", e->check.threads);
-	cli_json_int(obj, "posts", e->check.posts);
-	cli_json_int(obj, "rows", e->check.rows);
-	cli_json_int(obj, "blobs", e->check.blobs);
-	cli_json_int(obj, "erased", e->check.erased);
-	cli_json_int(obj, "generation", e->check.generation);
-	cli_json_int(obj, "bytes", e->size_bytes);
-	cli_json_digest(obj, "rows_digest", &e->check.rows_digest);
-	cli_json_digest(obj, "file_digest", &e->check.file_digest);
-	cli_json_text(obj, "damage", e->damage);
-	return obj;
-}
-
-static int print_json(const struct verify *v, bool ok, struct err *err)
-{
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
-	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array()), *left = cli_json_check(json_array());
-
-	cli_json_bool(doc, "ok", ok);
-	cli_json_put(doc, "ledger", json_pack("{s:I,s:I}", "entries", (json_int_t)v->ledger_entries, "published",
-					      (json_int_t)v->published));
-	cli_json_text(json_object_get(doc, "ledger"), "damage", v->ledger.code < 0 ? v->ledger.msg : NULL);
-	for (size_t i = 0; i < v->n; i++) {
-		const struct entry *e = &v->entry[i];
-
-		if (!e->wanted)
-			continue;
-		if (!e->on_disk)
-			put_name(missing, e->rel_path);
-		else if (json_array_append_new(list, entry_json(e)) < 0)
-			mem_check(NULL);
-		if (is_foreign(e))
-			put_name(unknown, e->rel_path);
-	}
-	cli_json_put(doc, "case_log", json_pack("{s:I}", "entries", (json_int_t)v->access_entries));
-	cli_json_text(json_object_get(doc, "case_log"), "damage", v->access.code < 0 ? v->access.msg : NULL);
-	cli_json_put(doc, "indexes", json_pack("{s:I,s:I,s:I,s:I}", "missing", (json_int_t)v->index.missing, "stale", (json_int_t)v->index.stale,
-					       "unlisted", (json_int_t)v->index.unlisted, "gone", (json_int_t)v->index.gone));
-	cli_json_put(doc, "bundles", list);
-	cli_json_put(doc, "missing", missing);
-	cli_json_put(doc, "unknown", unknown);
-	cli_json_int(doc, "expired", v->expired);
-	cli_json_put(doc, "mirror", cli_mirror_json(v->mirror));
-	cli_json_put(doc, "lost", cli_losses_json(v->lost, v->n_lost));
-	for (size_t i = 0; i < v->n_left; i++)
-		put_name(left, v->left[i]);
-	cli_json_put(doc, "replaced", left);
-	return cli_json_print(doc, err);
-}
-
-static int print_text(const struct verify *v, struct err *err)
-{
-	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
-						    {"FILES", CLI_RIGHT}, {"SIZE", CLI_RIGHT},    {"RESULT", CLI_LEFT}};
-	struct cli_table *t = cli_table_new(v->cli, columns, ARRAY_LEN(columns));
-	bool any = false;
-
-	for (size_t i = 0; i < v->n; i++) {
-		const struct entry *e = &v->entry[i];
-
-		if (!e->wanted)
-			continue;
-		any = true;
-		cli_table_row(t);
-		cli_table_text(t, e->rel_path);
-		cli_table_int(t, e->check.threads);
-		cli_table_int(t, e->check.posts);
-		cli_table_int(t, e->check.blobs);
-		cli_table_bytes(t, e->size_bytes);
-		cli_table_text(t, !e->ok ? e->damage : e->lost ? mem_printf(v->cli->ctx, "ok, though %s", e->lost) : "ok");
-	}
-	printf("ledger: %llu line%s, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries, cli_s(v->ledger_entries),
-	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
-	if (v->expired)
-		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
-	cli_losses_print(v->cli, v->lost, v->n_lost);
-	cli_mirror_print(v->cli, v->mirror);
-	if (!v->cli->args->n_operands)
-		printf("case log: %llu line%s, %s\n", (unsigned long long)v->access_entries, cli_s(v->access_entries), v->access.code < 0 ? "then damage" : "chain whole");
-	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
-		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain reindex` builds them again\n",
-		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale, (unsigned long long)v->index.unlisted,
-		       (unsigned long long)v->index.gone);
-	for (size_t i = 0; i < v->n_left; i++)
-		printf("%s is still there: an erasure was interrupted; the next `mmretain erase` or run finishes it\n", cli_safe(v->cli->ctx, v->left[i]));
-	if (any)
-		return cli_table_print(t, err);
-	printf("no bundles\n");
-	return 0;
-}
+/* ---- the verdict ---- */
 
 /* The ledger's fault comes first; what the bundles add to it follows. */
 static int judge_ledger(const struct verify *v, struct err *err)
@@ -433,7 +313,7 @@ static void drop_gone(struct verify *v)
 		if (v->entry[i].announced && !v->entry[i].on_disk)
 			v->expired++;
 		else if (v->entry[i].lost && !v->entry[i].on_disk)
-			v->lost[v->n_lost++] = (struct cli_loss){v->entry[i].rel_path, v->entry[i].lost, v->entry[i].check.threads, v->entry[i].check.posts};
+			v->lost[v->n_lost++] = (struct cli_loss){v->entry[i].rel_path, v->entry[i].lost, v->entry[i].sum.threads, v->entry[i].sum.posts};
 		else
 			v->entry[kept++] = v->entry[i];
 	}
@@ -462,6 +342,7 @@ static int collect(struct verify *v, struct err *err)
 		r = store_each_bundle(v->cli->store, take_file, v, err);
 	if (r == 0)
 		r = store_each_replaced(v->cli->store, take_replaced, v, err);
+	HASH_CLEAR(hh, v->table);
 	if (r == 0) {
 		drop_generations(v);
 		if (v->n) /* no bundle yet */
@@ -489,7 +370,7 @@ int cli_cmd_verify(struct cli *cli, struct err *err)
 		return r;
 	cli_progress_clear();
 	r = judge(&v, err);
-	printed = cli->json ? print_json(&v, r == 0, &print_err) : print_text(&v, &print_err);
+	printed = cli->json ? cli_verify_json(&v, r == 0, &print_err) : cli_verify_text(&v, &print_err);
 	if (printed < 0 && r == 0)
 		*err = print_err;
 	return r < 0 ? r : printed;

@@ -11,7 +11,7 @@ import sys
 
 
 def main():
-    previous, out = "0" * 64, b""
+    previous, out = "0" * 64, bytearray()
     for seq, line in enumerate(filter(str.strip, sys.stdin), 1):
         fields = json.loads(line)
         head = {"seq": seq, "at": fields.pop("at"), "prev": previous, "type": fields.pop("type")}
