@@ -6,17 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
-
 #include "ledger_internal.h"
 
-struct known { UT_hash_handle hh; size_t at; const char *bundle; };
+enum { TEXT_BYTES = 64 << 10, NAME_DIGITS = 12 };
 
 struct archive_fold {
 	struct ledger_archive *to;
-	struct known *table;
 	size_t room;
-	void *names;           /* of the table */
+	uint32_t *slot; size_t n_slots; /* table of bundles: their number + 1; 0: free */
+	struct buf text;       /* paths and names, in pieces of TEXT_BYTES that stay */
+	char **rule; size_t n_rules;
+	char *run;             /* of the line before */
 	void *scratch;         /* emptied for each line */
 };
 
@@ -89,33 +89,98 @@ static void copy_digest(char to[DIGEST_HEX + 1], const char *from)
 		memcpy(to, from, DIGEST_HEX + 1);
 }
 
+/* A piece of memory of its own for each costs more than most texts. */
+static char *keep(struct archive_fold *f, const char *s)
+{
+	size_t len = s ? strlen(s) : 0;
+
+	if (len + 1 > f->text.max_bytes - f->text.len) {
+		buf_init(&f->text, f->to, len < TEXT_BYTES ? TEXT_BYTES : len + 1);
+		buf_start(&f->text, f->text.max_bytes);
+	}
+	buf_put(&f->text, s ? s : "", len);
+	buf_byte(&f->text, '\0');
+	return f->text.data + f->text.len - len - 1;
+}
+
+static char *keep_rule(struct archive_fold *f, const char *rule)
+{
+	for (size_t i = 0; i < f->n_rules; i++)
+		if (strcmp(f->rule[i], rule ? rule : "") == 0)
+			return f->rule[i];
+	f->rule = mem_grow(f->to, f->rule, char *, f->n_rules + 1);
+	return f->rule[f->n_rules++] = keep(f, rule);
+}
+
+/* FNV-1a */
+static uint32_t *slot_of(const struct archive_fold *f, const char *bundle)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+	size_t i;
+
+	for (const char *p = bundle; *p; p++)
+		h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	for (i = (h ^ h >> 32) & (f->n_slots - 1); f->slot[i] && strcmp(f->to->bundle[f->slot[i] - 1].bundle, bundle) != 0;)
+		i = (i + 1) & (f->n_slots - 1);
+	return &f->slot[i];
+}
+
 static struct ledger_published *find(struct archive_fold *f, const char *bundle)
 {
-	struct known *k;
+	uint32_t at = f->n_slots ? *slot_of(f, bundle) : 0;
 
-	HASH_FIND_STR(f->table, bundle, k);
-	return k ? &f->to->bundle[k->at] : NULL;
+	return at ? &f->to->bundle[at - 1] : NULL;
+}
+
+/* Twice as many slots as bundles, at least. */
+static void make_room(struct archive_fold *f)
+{
+	struct ledger_archive *a = f->to;
+
+	if (a->n < f->room)
+		return;
+	f->room = f->room ? 2 * f->room : 64;
+	a->bundle = mem_grow(a, a->bundle, struct ledger_published, f->room);
+	talloc_free(f->slot);
+	f->n_slots = 2 * f->room;
+	f->slot = mem_array(a, uint32_t, f->n_slots);
+	for (size_t i = 0; i < a->n; i++)
+		*slot_of(f, a->bundle[i].bundle) = (uint32_t)i + 1;
 }
 
 static void add(struct archive_fold *f, const struct line *l)
 {
 	struct ledger_archive *a = f->to;
-	struct known *k = mem_new(f->names, struct known);
 	struct ledger_published *p;
+	char *path, *slash;
 
-	if (a->n == f->room) {
-		f->room = f->room ? 2 * f->room : 64;
-		a->bundle = mem_grow(a, a->bundle, struct ledger_published, f->room);
-	}
+	make_room(f);
+	path = keep(f, l->rel_path);
+	slash = strrchr(path, '/');
 	p = &a->bundle[a->n];
-	*p = (struct ledger_published){.bundle = copy(a, l->bundle), .rel_path = copy(a, l->rel_path), .rule = copy(a, l->rule),
+	*p = (struct ledger_published){.bundle = slash && strcmp(slash + 1, l->bundle) == 0 ? slash + 1 : keep(f, l->bundle), .rel_path = path, .rule = keep_rule(f, l->rule),
 				       .threads = (uint64_t)l->threads, .posts = (uint64_t)l->posts, .rows = (uint64_t)l->rows,
 				       .file_bytes = (uint64_t)l->file_bytes, .has_expiry = l->has_expiry, .expires_ms = l->expires_ms};
+	p->rows_digest = mem_array(a, char, 2 * (DIGEST_HEX + 1));
+	p->file_digest = p->rows_digest + DIGEST_HEX + 1;
 	copy_digest(p->rows_digest, l->rows_digest);
 	copy_digest(p->file_digest, l->file_digest);
-	k->at = a->n++;
-	k->bundle = p->bundle;
-	HASH_ADD_KEYPTR(hh, f->table, k->bundle, strlen(k->bundle), k);
+	*slot_of(f, p->bundle) = (uint32_t)++a->n;
+}
+
+/* Nobody asks of a bundle that is gone which runs had to do with it, nor for more of its digests than its name has. */
+static void expired(struct ledger_published *p)
+{
+	char *digits = strlen(p->rows_digest) == DIGEST_HEX ? memmem(p->bundle, strlen(p->bundle), p->rows_digest, NAME_DIGITS) : NULL;
+
+	p->expiry = LEDGER_EXPIRED;
+	if (!digits)
+		return; /* of a name that no run gives nothing is left out */
+	TALLOC_FREE(p->run);
+	p->n_runs = 0;
+	talloc_free(p->rows_digest); /* both */
+	p->rows_digest = digits;
+	p->file_digest = digits + strlen(digits);
 }
 
 /* A step of a run with the bundle. */
@@ -129,8 +194,10 @@ static void step(struct archive_fold *f, struct ledger_published *p, const struc
 			return;
 	if (!l->run)
 		return;
+	if (!f->run || strcmp(f->run, l->run) != 0)
+		f->run = keep(f, l->run);
 	p->run = mem_grow(f->to, p->run, char *, p->n_runs + 1);
-	p->run[p->n_runs++] = copy(f->to, l->run);
+	p->run[p->n_runs++] = f->run;
 }
 
 /* Another file is the bundle from now on: without one person, and the same in everything else. */
@@ -140,10 +207,11 @@ static void rewritten(struct archive_fold *f, struct ledger_published *p, const 
 		return;
 	p->former = mem_grow(f->to, p->former, char *, p->n_former + 1);
 	p->former[p->n_former++] = p->rel_path;
-	p->rel_path = copy(f->to, l->rel_path);
+	p->rel_path = keep(f, l->rel_path);
 	if (p->expiry == LEDGER_EXPIRING)
 		p->expiry = LEDGER_THERE; /* what was announced was the old file */
-	copy_digest(p->file_digest, l->file_digest);
+	if (p->expiry != LEDGER_EXPIRED)
+		copy_digest(p->file_digest, l->file_digest);
 	p->file_bytes = (uint64_t)l->file_bytes;
 	p->posts -= (uint64_t)l->posts < p->posts ? (uint64_t)l->posts : p->posts;
 }
@@ -172,7 +240,8 @@ static void take_bundle(struct archive_fold *f, const struct line *l, int64_t at
 	if (strcmp(l->type, "expiring") == 0) {
 		p->expiry = LEDGER_EXPIRING;
 	} else if (strcmp(l->type, "expired") == 0) {
-		p->expiry = LEDGER_EXPIRED;
+		if (p->expiry != LEDGER_EXPIRED)
+			expired(p);
 	} else if (strcmp(l->type, "expiry-withdrawn") == 0) {
 		p->expiry = LEDGER_THERE;
 	} else if (strcmp(l->type, "abandoned") == 0) {
@@ -219,12 +288,12 @@ static int fold_line(void *payload, uint64_t seq, const char *text, size_t len, 
 int ledger_archive(void *ctx, int ledger_dirfd, struct ledger_archive **ret, struct err *err)
 {
 	auto_mem void *scratch = mem_context(NULL, "ledger archive");
-	struct archive_fold f = {.to = mem_new(ctx, struct ledger_archive), .scratch = mem_context(scratch, "line"), .names = mem_context(scratch, "names")};
+	struct archive_fold f = {.to = mem_new(ctx, struct ledger_archive), .scratch = mem_context(scratch, "line")};
 	int rc;
 
 	f.to->newest_ms = f.to->gap_from_ms = f.to->gap_to_ms = INT64_MIN;
 	rc = ledger_read(ledger_dirfd, fold_line, &f, err);
-	HASH_CLEAR(hh, f.table);
+	talloc_free(f.slot);
 	if (rc < 0) {
 		talloc_free(f.to);
 		return rc;

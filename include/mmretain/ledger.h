@@ -109,19 +109,19 @@ int ledger_vouch(int ledger_dirfd, const char *rel_path, struct ledger_voucher *
 /* ---- every published bundle, and what became of it (ledger_archive.c) ---- */
 struct ledger_loss { int64_t at_ms; char *found, *ids, *reason, *host; uint64_t uid; bool deleting; }; /* the fields of its `abandoned` line */
 enum ledger_expiry { LEDGER_THERE, LEDGER_EXPIRING /* announced, not yet said to be gone */, LEDGER_EXPIRED };
-struct ledger_published {
+struct ledger_published {                  /* as small as it can be: an archive has one for each that ever was */
 	char *bundle, *rel_path, *rule;
 	char **former; size_t n_former;    /* paths of files that an erasure replaced */
-	char rows_digest[DIGEST_HEX + 1], file_digest[DIGEST_HEX + 1];
-	bool has_expiry;                   /* false: only the bundle itself says when it expires */
+	char *rows_digest, *file_digest;   /* hex, or "".  Of one that expired: the 12 digits that its name has, and what follows them there; "" */
 	int64_t expires_ms;                /* 0: never */
 	uint64_t threads, posts, rows, file_bytes; /* file_bytes 0: not said */
-	bool done;                         /* no run owes it a step */
 	uint64_t open_xid;                 /* of its last sweep; 0: closed */
-	char **run; size_t n_runs;         /* whose lines name it, each once, in their order: a journal of any of them may be of its attachments */
+	char **run; size_t n_runs;         /* whose lines name it, each once, in their order: a journal of any of them may be of its attachments; of one that expired: none */
 	int64_t newest_ms;                 /* when: of its newest line but those of its expiry */
-	enum ledger_expiry expiry;
 	const struct ledger_loss *loss;    /* NULL: nobody has declared it lost */
+	enum ledger_expiry expiry;
+	bool has_expiry;                   /* false: only the bundle itself says when it expires */
+	bool done;                         /* no run owes it a step */
 };
 /* A ledger that is silent for longer than this was left alone, or a clock has jumped. */
 #define LEDGER_GAP_MS (INT64_C(32) * 86400000)

@@ -16,6 +16,7 @@ void put(struct ledger *l, const char *type, const char *const *pair);
 void put_sweep(struct ledger *l, const char *run, const char *bundle, const char *field, int64_t value);
 struct ledger_state *fold(void);
 
+TCase *archive_tests(void);
 TCase *fold_tests(void);
 TCase *late_tests(void);
 
