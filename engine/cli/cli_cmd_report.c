@@ -261,6 +261,21 @@ static void holds(const struct report *rp)
 	}
 }
 
+/* In all; and of them, those that an earlier run had left in its journals. */
+static void attachments(const struct report *rp)
+{
+	const json_t *before = json_object_get(rp->doc, "unlinked_earlier");
+	uint64_t earlier = protocol_int(before, "blobs_unlinked");
+	char bytes[TIME_TEXT];
+
+	bytes_format(sum(rp, "unlinked", "bytes_unlinked") + protocol_int(before, "bytes_unlinked"), bytes);
+	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed", (unsigned long long)(sum(rp, "unlinked", "blobs_unlinked") + earlier), bytes,
+	      (unsigned long long)(sum(rp, "unlinked", "blobs_shared") + protocol_int(before, "blobs_shared")),
+	      (unsigned long long)(sum(rp, "unlinked", "blobs_failed") + protocol_int(before, "blobs_failed")));
+	if (protocol_int(before, "journals"))
+		point(rp, 0, "", "  of them attachments of earlier runs: %llu removed", (unsigned long long)earlier);
+}
+
 static void result(const struct report *rp)
 {
 	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
@@ -268,11 +283,10 @@ static void result(const struct report *rp)
 	auto_mem void *ctx = mem_context(NULL, "result");
 	json_t *value;
 	const char *reason;
-	char bytes[TIME_TEXT], unlinked[TIME_TEXT];
+	char bytes[TIME_TEXT];
 	bool any = false;
 
 	bytes_format(protocol_int(archived, "bytes"), bytes);
-	bytes_format(sum(rp, "unlinked", "bytes_unlinked"), unlinked);
 	point(rp, 7, "result", "selected: %s",
 	      rp->plan ? amount(ctx, rp->plan, "due_threads", "due_parts", "due_posts") : "not recorded");
 	point(rp, 0, "", "archived: %s, %llu bundle%s, %s",
@@ -280,9 +294,7 @@ static void result(const struct report *rp)
 	      cli_s(bundles), bytes);
 	point(rp, 0, "", "deleted: %s", amount(ctx, deleted, "threads", "parts", "posts"));
 	rows_by_kind(rp);
-	point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
-	      (unsigned long long)sum(rp, "unlinked", "blobs_unlinked"), unlinked,
-	      (unsigned long long)sum(rp, "unlinked", "blobs_shared"), (unsigned long long)sum(rp, "unlinked", "blobs_failed"));
+	attachments(rp);
 	departed(rp);
 	expired(rp);
 	json_object_foreach(json_object_get(rp->totals, "kept"), reason, value) {

@@ -88,6 +88,11 @@ static void drop_oldest(struct protocol *p)
 	json_array_remove(p->runs, 0);
 }
 
+static json_t *no_journals(void)
+{
+	return json_pack("{s:i,s:i,s:i,s:i,s:i}", "journals", 0, "blobs_unlinked", 0, "blobs_shared", 0, "blobs_failed", 0, "bytes_unlinked", 0);
+}
+
 static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 {
 	json_t *doc = cli_json_check(json_object());
@@ -98,6 +103,7 @@ static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 	for (size_t i = 0; i < 3; i++)
 		cli_json_put(doc, ((const char *const[]){"begin", "plan", "end"})[i], json_null());
 	cli_json_put(doc, "bundles", json_array());
+	cli_json_put(doc, "unlinked_earlier", no_journals());
 	cli_json_put(doc, "depersonalised", json_array());
 	cli_json_put(doc, "expired", json_array());
 	cli_json_put(doc, "kept", json_array());
@@ -191,6 +197,24 @@ static void take_bundle_line(const struct reader *rd, json_t *doc, const char *t
 	}
 }
 
+/* An `unlinked` line names the journal where a run before has left one: attachments of its threads, and no bundle of this run. */
+static bool is_journal(const char *type, const char *bundle)
+{
+	static const char begin[] = "unlink-", end[] = ".jsonl";
+	size_t len = strlen(bundle);
+
+	return strcmp(type, "unlinked") == 0 && strncmp(bundle, begin, strlen(begin)) == 0 && len > strlen(end) && strcmp(bundle + len - strlen(end), end) == 0;
+}
+
+static void take_journal(json_t *doc, const json_t *line)
+{
+	json_t *sums = json_object_get(doc, "unlinked_earlier"), *value;
+	const char *key;
+
+	json_object_foreach(sums, key, value)
+		cli_json_int(sums, key, (uint64_t)json_integer_value(value) + (strcmp(key, "journals") == 0 ? 1 : protocol_int(line, key)));
+}
+
 /* Lines of a bundle that another run has published, years ago: it is none of this run's. */
 static bool is_expiry(const char *type)
 {
@@ -216,6 +240,8 @@ static void take_run_line(const struct reader *rd, json_t *doc, const char *type
 	if (is_expiry(type)) {
 		if (strcmp(type, "expired") == 0)
 			take_expired(rd, doc, line);
+	} else if (is_journal(type, protocol_str(line, "bundle"))) {
+		take_journal(doc, line);
 	} else if (json_object_get(line, "bundle")) {
 		take_bundle_line(rd, doc, type, line);
 	} else if (strcmp(type, "run-begin") == 0) {
@@ -417,6 +443,7 @@ bool protocol_restrict(json_t *doc, const struct protocol_query *q)
 	found |= keep_wanted(json_object_get(doc, "bundles"), q, /* of_bundle= */ true);
 	found |= keep_wanted(json_object_get(doc, "expired"), q, /* of_bundle= */ true);
 	found |= keep_wanted(json_object_get(doc, "kept"), q, /* of_bundle= */ false);
+	cli_json_put(doc, "unlinked_earlier", no_journals()); /* nor has a journal a rule or a team in the ledger */
 	cli_json_put(doc, "depersonalised", json_array()); /* by no rule, of no team */
 	cli_json_text(part, "rule", q->rule);
 	cli_json_text(part, "team", q->team);

@@ -121,6 +121,25 @@ class History(exit_codes.Base):
                     if root in gone:
                         self.assertEqual(doc["deleted"]["at"], at)
 
+    def test_attachments_left(self):
+        """A night that ends before its attachments have gone: the next one removes them, and reports no bundle for their journal."""
+        self.begin()
+        process = lib.start(self.copy, self.policy, "run", "--yes", now_ms=None, env={"MMR_FAULT": "UNLINK_BEFORE:kill"})
+        self.assertEqual(lib.finish(process, 60).code, -signal.SIGKILL)
+        self.call(0, "run", "--yes")
+        bundles = {e["bundle"] for e in self.ledger() if e["type"] == "published"}
+        left = [e for e in self.ledger() if e["type"] == "unlinked" and e["bundle"].startswith("unlink-")]
+        removed = sum(e["blobs_unlinked"] for e in left)
+        self.assertGreater(removed, 0)
+        doc = json.loads(self.call(0, "report", "last", "--json").out)
+        self.assertLessEqual({b["bundle"] for b in doc["bundles"]}, bundles)
+        self.assertTrue(all(b["done"] for b in doc["bundles"]))
+        self.assertEqual(doc["unlinked_earlier"], {"journals": len(left)} | {k: sum(e[k] for e in left) for k in ("blobs_unlinked", "blobs_shared", "blobs_failed", "bytes_unlinked")})
+        text = self.call(0, "report", "last").out
+        self.assertRegex(text, rf"evidence +{len(doc['bundles'])} bundle")
+        self.assertRegex(text, rf"attachments: {removed} removed .*\n +of them attachments of earlier runs: {removed} removed\n")
+        self.assertNotRegex(text, "not finished|unlink-")
+
     def test_crash(self):
         """A delete that one run begins and another one ends."""
         self.begin()
