@@ -221,6 +221,7 @@ void cli_list_close(struct cli_list *l);
 void cli_list_text(struct cli_list *l, const char *key, const char *text);   /* as cli_json_text */
 void cli_list_int(struct cli_list *l, const char *key, uint64_t value);
 void cli_list_bool(struct cli_list *l, const char *key, bool value);
+void cli_list_json(struct cli_list *l, const char *key, const json_t *value);
 
 /* ---- progress (cli_progress.c) ---- */
 

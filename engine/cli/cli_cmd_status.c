@@ -380,7 +380,7 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 {
 	struct status st = {.cli = cli};
 	bool metrics = cli_given(cli, OPT_METRICS);
-	const struct protocol_query q = {.newest = RUNS_SHOWN};
+	const struct protocol_query q = {.newest = RUNS_SHOWN, .totals_alone = true};
 	int r = metrics && cli->json ? err_set(err, ERR_USAGE, "`--metrics` and `--json` are two forms of one result: give one of them") : cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0)

@@ -124,6 +124,12 @@ void cli_list_bool(struct cli_list *l, const char *key, bool value)
 	put(l, value ? "true" : "false", value ? 4 : 5);
 }
 
+void cli_list_json(struct cli_list *l, const char *key, const json_t *value)
+{
+	member(l, key);
+	put_json(l, value);
+}
+
 /* Any but plain text is jansson's to write. */
 static void put_odd_text(struct cli_list *l, const char *key, const char *text)
 {

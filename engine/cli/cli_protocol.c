@@ -6,7 +6,7 @@
 #include <mmretain/ledger.h>
 #include <mmretain/store.h>
 
-#include "cli_protocol.h"
+#include "cli_protocol_bundles.h"
 
 struct reader {
 	struct cli *cli;
@@ -14,7 +14,7 @@ struct reader {
 	struct protocol *out;
 	uint64_t recovered;  /* torn lines met since the last run began */
 	json_t *parts;       /* names of bundles of parts of threads, whichever run has published them */
-	json_t *rules;       /* name of a bundle: its rule, likewise */
+	json_t *rules;       /* name of a bundle: its rule, likewise; with `totals_alone` none */
 };
 
 uint64_t protocol_int(const json_t *obj, const char *key)
@@ -68,6 +68,42 @@ json_t *protocol_waited_json(uint64_t replicas_ms, uint64_t server_ms)
 	return obj;
 }
 
+/* ---- totals ---- */
+
+static json_t *put_amount(json_t *obj, const struct protocol_amount *a)
+{
+	cli_json_int(obj, "threads", a->threads);
+	cli_json_int(obj, "parts", a->parts);
+	cli_json_int(obj, "posts", a->posts);
+	return obj;
+}
+
+static json_t *kept_json(const json_t *doc)
+{
+	json_t *kept = cli_json_check(json_object()), *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(doc, "kept"), i, entry) {
+		const char *reason = protocol_str(entry, "reason");
+
+		cli_json_int(kept, reason, protocol_int(kept, reason) + protocol_int(entry, "threads"));
+	}
+	return kept;
+}
+
+static void put_totals(json_t *doc, const struct protocol_sums *s)
+{
+	json_t *totals = cli_json_check(json_object()), *archived = cli_json_check(json_object());
+
+	cli_json_int(archived, "bundles", s->bundles);
+	put_amount(archived, &s->archived);
+	cli_json_int(archived, "bytes", s->bytes);
+	cli_json_put(totals, "archived", archived);
+	cli_json_put(totals, "deleted", put_amount(cli_json_check(json_object()), &s->deleted));
+	cli_json_put(totals, "kept", kept_json(doc));
+	cli_json_put(doc, "totals", totals);
+}
+
 /* ---- documents ---- */
 
 bool protocol_good(const json_t *run)
@@ -93,10 +129,24 @@ static json_t *no_journals(void)
 	return json_pack("{s:i,s:i,s:i,s:i,s:i}", "journals", 0, "blobs_unlinked", 0, "blobs_shared", 0, "blobs_failed", 0, "bytes_unlinked", 0);
 }
 
+/* Of the run before only its document is kept. */
+static void begin_bundles(const struct reader *rd)
+{
+	struct protocol *p = rd->out;
+	json_t *before = json_array_get(p->runs, json_array_size(p->runs) - 1), *rows = p->sums.rows;
+
+	if (before && rd->query->totals_alone)
+		put_totals(before, &p->sums);
+	p->sums = (struct protocol_sums){.rows = rows};
+	talloc_free(p->bundles);
+	p->bundles = protocol_bundles_new(p);
+}
+
 static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 {
 	json_t *doc = cli_json_check(json_object());
 
+	begin_bundles(rd);
 	cli_json_text(doc, "run", run);
 	cli_json_put(doc, "began", json_incref(json_object_get(line, "at")));
 	cli_json_put(doc, "ended", json_null());
@@ -131,23 +181,6 @@ static json_t *find_run(struct reader *rd, const char *run)
 	return NULL;
 }
 
-/* A later run may settle a bundle of a crashed one: then its entry here has no `published`. */
-static json_t *find_bundle(json_t *doc, const char *bundle)
-{
-	json_t *list = json_object_get(doc, "bundles"), *entry;
-	size_t i;
-
-	json_array_foreach(list, i, entry)
-		if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
-			return entry;
-	entry = cli_json_check(json_object());
-	cli_json_text(entry, "bundle", bundle);
-	cli_json_bool(entry, "done", false);
-	if (json_array_append_new(list, entry) < 0)
-		mem_check(NULL);
-	return entry;
-}
-
 /* The line's own fields; chain and key fields go. */
 static json_t *fields_of(const json_t *line)
 {
@@ -165,36 +198,43 @@ static void note_bundle(struct reader *rd, const char *type, const json_t *line)
 		return;
 	if (protocol_bool(line, "parts"))
 		cli_json_bool(rd->parts, protocol_str(line, "bundle"), true);
-	cli_json_text(rd->rules, protocol_str(line, "bundle"), protocol_str(line, "rule"));
+	if (!rd->query->totals_alone)
+		cli_json_text(rd->rules, protocol_str(line, "bundle"), protocol_str(line, "rule"));
 }
 
-static void put_rule(const struct reader *rd, json_t *entry)
+static const char *rule_of(const struct reader *rd, const json_t *line)
 {
-	const char *rule = protocol_str(rd->rules, protocol_str(entry, "bundle"));
-
-	if (*rule)
-		cli_json_text(entry, "rule", rule);
+	return protocol_str(rd->rules, protocol_str(line, "bundle"));
 }
 
-static void take_bundle_line(const struct reader *rd, json_t *doc, const char *type, json_t *line)
+/* All lines of a run come before the next one begins: the newest is the one under way. */
+static bool is_newest(const struct reader *rd, const json_t *doc)
 {
-	json_t *entry = find_bundle(doc, protocol_str(line, "bundle"));
+	return json_array_get(rd->out->runs, json_array_size(rd->out->runs) - 1) == doc;
+}
 
-	if (protocol_bool(rd->parts, protocol_str(line, "bundle")))
-		cli_json_bool(entry, "parts", true);
-	put_rule(rd, entry);
-	if (strcmp(type, "published") == 0 || strcmp(type, "waived") == 0) {
-		json_t *fields = fields_of(line);
-
-		if (json_object_update_missing(entry, fields) < 0)
-			mem_check(NULL);
-		json_decref(fields);
-		cli_json_bool(entry, "waived", type[0] == 'w');
-	} else if (strcmp(type, "bundle-done") == 0) {
-		cli_json_bool(entry, "done", true);
-	} else {
-		cli_json_put(entry, type, fields_of(line)); /* purging, purged, purge-stopped, sweep, unlinked */
+static void take_sums(struct protocol_sums *s, const char *type, const json_t *line, bool parts)
+{
+	if (strcmp(type, "published") == 0) {
+		s->bundles++;
+		s->bytes += protocol_int(line, "file_bytes");
+		protocol_amount_add(&s->archived, line, parts);
+	} else if (strcmp(type, "purged") == 0 || strcmp(type, "purge-stopped") == 0) {
+		protocol_amount_add(&s->deleted, line, parts);
 	}
+}
+
+static void take_bundle_line(const struct reader *rd, const json_t *doc, const char *type, const json_t *line)
+{
+	const char *bundle = protocol_str(line, "bundle");
+	bool parts = protocol_bool(rd->parts, bundle);
+
+	if (!is_newest(rd, doc))
+		return;
+	if (rd->query->totals_alone)
+		take_sums(&rd->out->sums, type, line, parts);
+	else
+		protocol_bundles_take(rd->out->bundles, bundle, rule_of(rd, line), parts, type, fields_of(line));
 }
 
 /* An `unlinked` line names the journal where a run before has left one: attachments of its threads, and no bundle of this run. */
@@ -226,7 +266,8 @@ static void take_expired(const struct reader *rd, json_t *doc, json_t *line)
 	json_t *fields = fields_of(line);
 
 	cli_json_put(fields, "bundle", json_incref(json_object_get(line, "bundle")));
-	put_rule(rd, fields);
+	if (*rule_of(rd, line))
+		cli_json_text(fields, "rule", rule_of(rd, line));
 	if (json_array_append_new(json_object_get(doc, "expired"), fields) < 0)
 		mem_check(NULL);
 }
@@ -259,43 +300,13 @@ static void take_run_line(const struct reader *rd, json_t *doc, const char *type
 
 /* ---- what became of a bundle since: every run that names it tells ---- */
 
-static void note_expiry(json_t *entry, const json_t *line)
+static void take_fate(const struct reader *rd, const char *type, const json_t *line)
 {
-	cli_json_put(entry, "expired", json_incref(json_object_get(line, "at")));
-}
+	static const char *const fates[] = {"expired", "erased", "erasure-withdrawn", "abandoned"};
 
-static void note_erasure(json_t *entry, const json_t *line)
-{
-	json_t *list = json_object_get(entry, "erasures");
-
-	if (!list)
-		cli_json_put(entry, "erasures", list = json_array());
-	if (json_array_append_new(list, fields_of(line)) < 0)
-		mem_check(NULL);
-}
-
-static void note_loss(json_t *entry, const json_t *line)
-{
-	cli_json_put(entry, "abandoned", fields_of(line));
-}
-
-static void take_fate(struct reader *rd, const char *type, const json_t *line)
-{
-	static const struct { const char *type; void (*note)(json_t *entry, const json_t *line); } fates[] = {
-		{"expired", note_expiry}, {"erased", note_erasure}, {"erasure-withdrawn", note_erasure}, {"abandoned", note_loss},
-	};
-	const char *bundle = protocol_str(line, "bundle");
-	json_t *doc, *entry;
-	size_t f = 0, i, k;
-
-	while (f < ARRAY_LEN(fates) && strcmp(type, fates[f].type) != 0)
-		f++;
-	if (f == ARRAY_LEN(fates))
-		return;
-	json_array_foreach(rd->out->runs, i, doc)
-		json_array_foreach(json_object_get(doc, "bundles"), k, entry)
-			if (strcmp(protocol_str(entry, "bundle"), bundle) == 0)
-				fates[f].note(entry, line);
+	for (size_t i = 0; i < ARRAY_LEN(fates) && !rd->query->totals_alone; i++)
+		if (strcmp(type, fates[i]) == 0)
+			protocol_bundles_note(rd->out->bundles, protocol_str(line, "bundle"), type, fields_of(line));
 }
 
 static int take_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
@@ -322,61 +333,16 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	return 0;
 }
 
-/* ---- totals ---- */
+/* ---- totals of the newest run ---- */
 
-struct amount { uint64_t threads, parts /* of them */, posts; };
-
-static void add_amount(struct amount *to, const json_t *entry, const json_t *line)
+static int sum_newest(struct protocol *p, const struct protocol_query *q, struct err *err)
 {
-	to->threads += protocol_int(line, "threads");
-	to->parts += protocol_bool(entry, "parts") ? protocol_int(line, "threads") : 0;
-	to->posts += protocol_int(line, "posts");
-}
+	json_t *doc = json_array_get(p->runs, json_array_size(p->runs) - 1);
+	int r = doc && !q->totals_alone ? protocol_bundles_sum(p->bundles, &p->sums, err) : 0;
 
-static json_t *put_amount(json_t *obj, const struct amount *a)
-{
-	cli_json_int(obj, "threads", a->threads);
-	cli_json_int(obj, "parts", a->parts);
-	cli_json_int(obj, "posts", a->posts);
-	return obj;
-}
-
-static json_t *kept_json(const json_t *doc)
-{
-	json_t *kept = cli_json_check(json_object()), *entry;
-	size_t i;
-
-	json_array_foreach(json_object_get(doc, "kept"), i, entry) {
-		const char *reason = protocol_str(entry, "reason");
-
-		cli_json_int(kept, reason, protocol_int(kept, reason) + protocol_int(entry, "threads"));
-	}
-	return kept;
-}
-
-static void add_totals(json_t *doc)
-{
-	json_t *totals = cli_json_check(json_object()), *archived = cli_json_check(json_object()), *entry;
-	struct amount published = {0}, gone = {0};
-	uint64_t bytes = 0, count = 0;
-	size_t i;
-
-	json_array_foreach(json_object_get(doc, "bundles"), i, entry) {
-		if (json_object_get(entry, "rel_path")) {
-			count++;
-			add_amount(&published, entry, entry);
-			bytes += protocol_int(entry, "file_bytes");
-		}
-		add_amount(&gone, entry, json_object_get(entry, "purged"));
-		add_amount(&gone, entry, json_object_get(entry, "purge-stopped"));
-	}
-	cli_json_int(archived, "bundles", count);
-	put_amount(archived, &published);
-	cli_json_int(archived, "bytes", bytes);
-	cli_json_put(totals, "archived", archived);
-	cli_json_put(totals, "deleted", put_amount(cli_json_check(json_object()), &gone));
-	cli_json_put(totals, "kept", kept_json(doc));
-	cli_json_put(doc, "totals", totals);
+	if (doc && r == 0)
+		put_totals(doc, &p->sums);
+	return r;
 }
 
 /* ---- a part of a run ---- */
@@ -435,27 +401,27 @@ static bool restrict_plan(json_t *doc, const struct protocol_query *q)
 	return found;
 }
 
-bool protocol_restrict(json_t *doc, const struct protocol_query *q)
+int protocol_restrict(struct protocol *p, const struct protocol_query *q, bool *found, struct err *err)
 {
-	json_t *part = cli_json_check(json_object());
-	bool found = restrict_plan(doc, q);
+	json_t *part = cli_json_check(json_object()), *doc = json_array_get(p->runs, json_array_size(p->runs) - 1);
 
-	found |= keep_wanted(json_object_get(doc, "bundles"), q, /* of_bundle= */ true);
-	found |= keep_wanted(json_object_get(doc, "expired"), q, /* of_bundle= */ true);
-	found |= keep_wanted(json_object_get(doc, "kept"), q, /* of_bundle= */ false);
-	cli_json_put(doc, "unlinked_earlier", no_journals()); /* nor has a journal a rule or a team in the ledger */
+	*found = restrict_plan(doc, q);
+	*found |= protocol_bundles_keep(p->bundles, q->rule, q->team);
+	*found |= keep_wanted(json_object_get(doc, "expired"), q, /* of_bundle= */ true);
+	*found |= keep_wanted(json_object_get(doc, "kept"), q, /* of_bundle= */ false);
+	cli_json_put(doc, "unlinked_earlier", no_journals()); /* no rule and no team is known of a journal */
 	cli_json_put(doc, "depersonalised", json_array()); /* by no rule, of no team */
 	cli_json_text(part, "rule", q->rule);
 	cli_json_text(part, "team", q->team);
 	cli_json_put(doc, "restricted", part);
-	add_totals(doc);
-	return found;
+	return sum_newest(p, q, err);
 }
 
 static int release(struct protocol *p)
 {
 	json_decref(p->runs);
 	json_decref(p->good);
+	json_decref(p->sums.rows);
 	return 0;
 }
 
@@ -463,21 +429,19 @@ int protocol_read(struct cli *cli, const struct protocol_query *q, struct protoc
 {
 	struct protocol *p = mem_new(cli->ctx, struct protocol);
 	struct reader rd = {.cli = cli, .query = q, .out = p};
-	json_t *doc;
-	size_t i;
 	int r;
 
 	p->runs = cli_json_check(json_array());
+	p->sums.rows = cli_json_check(json_object());
+	p->bundles = protocol_bundles_new(p);
 	talloc_set_destructor(p, release);
 	rd.parts = cli_json_check(json_object());
 	rd.rules = cli_json_check(json_object());
 	r = ledger_read(cli->store->ledger_dirfd, take_line, &rd, err);
 	json_decref(rd.parts);
 	json_decref(rd.rules);
-	if (r < 0)
+	if (r < 0 || (r = sum_newest(p, q, err)) < 0)
 		return r;
-	json_array_foreach(p->runs, i, doc)
-		add_totals(doc);
 	*ret = p;
 	return 0;
 }
