@@ -4,10 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
+
 #include "ledger_internal.h"
+
+/* Where the bundles of a name stand in a list: a night makes thousands, and each line names one.  One that is dropped leaves a gap, until they are half of the list. */
+struct spot { UT_hash_handle hh; size_t at; struct spot *same; /* name, for a list without an archive may come again */ };
+struct spots { struct spot *table; void *ctx; size_t gaps; };
 
 struct fold {
 	struct ledger_state *state;
+	struct spots bundles, last_run; /* of the lists in state */
 	char *newest_run;      /* the newest run that published any */
 	struct ledger_holds *holds;
 	void *scratch;         /* emptied for each line */
@@ -106,6 +113,28 @@ static void add_bundle(struct ledger_state *st, struct ledger_bundle **list, siz
 	copy_digest(b->file_digest, f->file_digest);
 }
 
+static struct spot *spot_of(const struct spots *s, const char *name)
+{
+	struct spot *found;
+
+	HASH_FIND(hh, s->table, name, strlen(name), found);
+	return found;
+}
+
+/* name: stays where it is until the spot is dropped. */
+static void put_spot(struct spots *s, const char *name, size_t at)
+{
+	struct spot *first = spot_of(s, name), *one = mem_new(s->ctx, struct spot);
+
+	one->at = at;
+	while (first && first->same)
+		first = first->same;
+	if (first)
+		first->same = one;
+	else
+		HASH_ADD_KEYPTR(hh, s->table, name, strlen(name), one);
+}
+
 /* A ledger of many years has many bundles: keep the memory of those that matter. */
 static void release_bundle(struct ledger_bundle *b)
 {
@@ -118,24 +147,61 @@ static void release_bundle(struct ledger_bundle *b)
 	talloc_free(b->stayed_run);
 }
 
+static void close_gaps(struct spots *s, struct ledger_bundle *list, size_t *n)
+{
+	size_t kept = 0;
+
+	HASH_CLEAR(hh, s->table);
+	talloc_free_children(s->ctx);
+	s->gaps = 0;
+	for (size_t i = 0; i < *n; i++) {
+		if (!list[i].bundle)
+			continue;
+		list[kept] = list[i];
+		put_spot(s, list[kept].bundle, kept);
+		kept++;
+	}
+	*n = kept;
+}
+
+static void drop(struct spots *s, struct ledger_bundle *list, size_t *n, const char *bundle)
+{
+	struct spot *one = spot_of(s, bundle), *next;
+
+	if (!one)
+		return;
+	HASH_DELETE(hh, s->table, one);
+	for (; one; one = next) {
+		next = one->same;
+		release_bundle(&list[one->at]);
+		list[one->at] = (struct ledger_bundle){.bundle = NULL};
+		talloc_free(one);
+		s->gaps++;
+	}
+	if (s->gaps > *n / 2)
+		close_gaps(s, list, n);
+}
+
 /* The list of the newest run that deletes begins anew with its first bundle.  A sweep that is open stays on it: whoever was under way then may still
  * be.  A waived bundle cannot be swept again. */
 static void begin_list(struct fold *fold, const char *run)
 {
 	struct ledger_state *st = fold->state;
-	size_t kept = 0;
 
 	if (fold->newest_run && strcmp(fold->newest_run, run) == 0)
 		return;
 	talloc_free(fold->newest_run);
 	fold->newest_run = copy(st, run);
+	HASH_CLEAR(hh, fold->last_run.table); /* it has the names for keys */
 	for (size_t i = 0; i < st->n_last_run; i++) {
-		if (st->last_run[i].open_xid && !st->last_run[i].waived)
-			st->last_run[kept++] = st->last_run[i];
-		else
-			release_bundle(&st->last_run[i]);
+		struct ledger_bundle *b = &st->last_run[i];
+
+		if (!b->bundle || (b->open_xid && !b->waived))
+			continue;
+		release_bundle(b);
+		b->bundle = NULL;
 	}
-	st->n_last_run = kept;
+	close_gaps(&fold->last_run, st->last_run, &st->n_last_run);
 }
 
 static void on_published(struct fold *fold, const struct fields *f)
@@ -143,15 +209,16 @@ static void on_published(struct fold *fold, const struct fields *f)
 	struct ledger_state *st = fold->state;
 
 	add_bundle(st, &st->bundle, &st->n_bundles, f);
+	put_spot(&fold->bundles, st->bundle[st->n_bundles - 1].bundle, st->n_bundles - 1);
 	if (strcmp(f->type, "published") == 0)
 		copy_digest(st->last_rows_digest, f->rows_digest);
 }
 
-static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
+static void mark(const struct spots *s, struct ledger_bundle *list, const struct fields *f)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(list[i].bundle, f->bundle) != 0)
-			continue;
+	for (const struct spot *one = spot_of(s, f->bundle); one; one = one->same) {
+		size_t i = one->at;
+
 		list[i].purge_started |= strcmp(f->type, "purging") == 0;
 		list[i].purged |= strcmp(f->type, "purged") == 0;
 		/* Whoever says that the delete came to its end has said before what stayed: of another run's list the rest is deleted. */
@@ -165,14 +232,6 @@ static void mark(struct ledger_bundle *list, size_t n, const struct fields *f)
 			list[i].looked_ms = f->looked_ms;
 		}
 	}
-}
-
-static bool listed(const struct ledger_state *st, const char *bundle)
-{
-	for (size_t i = 0; i < st->n_last_run; i++)
-		if (strcmp(st->last_run[i].bundle, bundle) == 0)
-			return true;
-	return false;
 }
 
 /* A line of a run that finishes what another one had begun to delete.  A waiver cannot be swept again, and a run that only archives closes it, too,
@@ -190,12 +249,12 @@ static void deleted_by(struct fold *fold, const struct fields *f)
 	struct ledger_state *st = fold->state;
 	struct ledger_bundle *b, *to;
 
-	for (size_t i = 0; i < st->n_bundles; i++) {
-		b = &st->bundle[i];
-		if (strcmp(b->bundle, f->bundle) != 0 || (!begins && !finishes(b, f)))
+	for (const struct spot *one = spot_of(&fold->bundles, f->bundle); one; one = one->same) {
+		b = &st->bundle[one->at];
+		if (!begins && !finishes(b, f))
 			continue;
 		begin_list(fold, f->run);
-		if (listed(st, f->bundle))
+		if (spot_of(&fold->last_run, f->bundle))
 			continue;
 		st->last_run = mem_grow(st, st->last_run, struct ledger_bundle, st->n_last_run + 1);
 		to = &st->last_run[st->n_last_run++];
@@ -207,17 +266,16 @@ static void deleted_by(struct fold *fold, const struct fields *f)
 		to->policy_digest = copy(st, b->policy_digest);
 		to->stayed = b->stayed ? copy(st, b->stayed) : NULL;
 		to->stayed_run = b->stayed_run ? copy(st, b->stayed_run) : NULL;
+		put_spot(&fold->last_run, to->bundle, st->n_last_run - 1);
 	}
 }
 
 /* The newest run that went through the bundle knows. */
-static void add_stayed(struct ledger_state *st, struct ledger_bundle *list, size_t n, const struct fields *f)
+static void add_stayed(struct ledger_state *st, const struct spots *s, struct ledger_bundle *list, const struct fields *f)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct ledger_bundle *b = &list[i];
+	for (const struct spot *one = spot_of(s, f->bundle); one; one = one->same) {
+		struct ledger_bundle *b = &list[one->at];
 
-		if (strcmp(b->bundle, f->bundle) != 0)
-			continue;
 		if (!b->stayed_run || strcmp(b->stayed_run, f->run) != 0) {
 			TALLOC_FREE(b->stayed);
 			talloc_free(b->stayed_run);
@@ -227,19 +285,6 @@ static void add_stayed(struct ledger_state *st, struct ledger_bundle *list, size
 		for (char *p = strchr(f->roots, '"'), *end; p && (end = strchr(p + 1, '"')); p = strchr(end + 1, '"'))
 			b->stayed = talloc_asprintf_append_buffer(b->stayed, " %.*s", (int)(end - p - 1), p + 1);
 	}
-}
-
-static void drop_done(struct ledger_state *st)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < st->n_bundles; i++) {
-		if (st->bundle[i].done)
-			release_bundle(&st->bundle[i]);
-		else
-			st->bundle[kept++] = st->bundle[i];
-	}
-	st->n_bundles = kept;
 }
 
 static void note_run(struct ledger_state *st, const struct fields *f)
@@ -265,30 +310,25 @@ static void note_run(struct ledger_state *st, const struct fields *f)
 }
 
 /* It will not be swept again: there is nothing left to sweep it by, or what was erased in it could not be put back. */
-static void forget(struct ledger_state *st, const char *bundle)
+static void forget(struct fold *fold, const char *bundle)
 {
-	size_t kept = 0;
+	drop(&fold->last_run, fold->state->last_run, &fold->state->n_last_run, bundle);
+}
 
-	for (size_t i = 0; i < st->n_last_run; i++) {
-		if (strcmp(st->last_run[i].bundle, bundle) == 0)
-			release_bundle(&st->last_run[i]);
-		else
-			st->last_run[kept++] = st->last_run[i];
-	}
-	st->n_last_run = kept;
+static void finished(struct fold *fold, const char *bundle)
+{
+	drop(&fold->bundles, fold->state->bundle, &fold->state->n_bundles, bundle);
 }
 
 /* Declared lost: no run owes it a step any more. */
-static void give_up(struct ledger_state *st, const char *bundle)
+static void give_up(struct fold *fold, const char *bundle)
 {
-	forget(st, bundle);
-	ledger_erasure_forget(st, bundle);
-	for (size_t i = 0; i < st->n_bundles; i++)
-		st->bundle[i].done |= strcmp(st->bundle[i].bundle, bundle) == 0;
-	drop_done(st);
+	forget(fold, bundle);
+	ledger_erasure_forget(fold->state, bundle);
+	finished(fold, bundle);
 }
 
-static void fold_erasure(struct ledger_state *st, const struct fields *f, const char *line, size_t len)
+static void fold_erasure(struct fold *fold, const struct fields *f, const char *line, size_t len)
 {
 	static const struct { const char *type; enum ledger_erasure_step step; } lines[] = {
 		{"erasing", ERASURE_BEGINS}, {"erased", ERASURE_DONE}, {"erasure-withdrawn", ERASURE_WITHDRAWN},
@@ -299,9 +339,9 @@ static void fold_erasure(struct ledger_state *st, const struct fields *f, const 
 		i++;
 	if (i == ARRAY_LEN(lines))
 		return;
-	ledger_erasure_take(st, line, len, lines[i].step);
+	ledger_erasure_take(fold->state, line, len, lines[i].step);
 	if (f->bundle)
-		forget(st, f->bundle);
+		forget(fold, f->bundle);
 }
 
 static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
@@ -319,12 +359,12 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	if (f.type && f.roots && strcmp(f.type, "release") == 0)
 		ledger_holds_end(fold->holds, f.roots, f.uid < 0 ? NULL : f.case_id ? f.case_id : "");
 	if (f.type && f.bundle && strcmp(f.type, "expiring") == 0)
-		forget(st, f.bundle);
+		forget(fold, f.bundle);
 	if (f.type && f.bundle && strcmp(f.type, "expired") == 0)
 		ledger_erasure_forget(st, f.bundle);
 	if (f.type && f.bundle && strcmp(f.type, "abandoned") == 0)
-		give_up(st, f.bundle);
-	fold_erasure(st, &f, line, len);
+		give_up(fold, f.bundle);
+	fold_erasure(fold, &f, line, len);
 	if (!f.run)
 		return 0;
 	if (f.at)
@@ -339,23 +379,30 @@ static int fold_line(void *payload, uint64_t seq, const char *line, size_t len, 
 	if (strcmp(f.type, "purging") == 0 || strcmp(f.type, "bundle-done") == 0)
 		deleted_by(fold, &f);
 	if (strcmp(f.type, "stayed") == 0 && f.roots) {
-		add_stayed(st, st->bundle, st->n_bundles, &f);
-		add_stayed(st, st->last_run, st->n_last_run, &f);
+		add_stayed(st, &fold->bundles, st->bundle, &f);
+		add_stayed(st, &fold->last_run, st->last_run, &f);
 	}
-	mark(st->bundle, st->n_bundles, &f);
-	mark(st->last_run, st->n_last_run, &f);
-	drop_done(st);
+	mark(&fold->bundles, st->bundle, &f);
+	mark(&fold->last_run, st->last_run, &f);
+	if (strcmp(f.type, "bundle-done") == 0)
+		finished(fold, f.bundle);
 	return 0;
 }
 
 int ledger_fold(void *ctx, int ledger_dirfd, struct ledger_state **ret, struct err *err)
 {
-	auto_mem void *scratch = mem_context(NULL, "ledger fold");
+	auto_mem void *scratch = mem_context(NULL, "ledger fold"), *spots = mem_context(NULL, "spots of bundles");
 	struct fold fold = {.state = mem_new(ctx, struct ledger_state), .scratch = scratch};
 	int r;
 
+	fold.bundles.ctx = mem_context(spots, "bundles");
+	fold.last_run.ctx = mem_context(spots, "last run");
 	fold.holds = ledger_holds_new(fold.state);
 	r = ledger_read(ledger_dirfd, fold_line, &fold, err);
+	close_gaps(&fold.bundles, fold.state->bundle, &fold.state->n_bundles);
+	close_gaps(&fold.last_run, fold.state->last_run, &fold.state->n_last_run);
+	HASH_CLEAR(hh, fold.bundles.table);
+	HASH_CLEAR(hh, fold.last_run.table);
 	if (r < 0) {
 		talloc_free(fold.state);
 		return r;
