@@ -39,6 +39,22 @@ static int print_json(const struct run_restore_report *rep, struct err *err)
 	return cli_json_print(doc, err);
 }
 
+static bool has_limit(const struct policy *policy)
+{
+	for (size_t i = 0; i < policy->n_rules; i++)
+		if (policy->rule[i].has_limit)
+			return true;
+	return false;
+}
+
+/* A limit counts what came back, which stays: what it takes for that is older, and nobody has asked for it to go. */
+static void print_after(const struct cli *cli)
+{
+	printf("held until `mmretain hold release`; the server shows it when its caches are purged (System Console) or it is started again\n");
+	if (has_limit(cli->policy))
+		printf("where a rule has a limit, what came back counts: the next run takes the oldest other threads for it (`mmretain plan` shows which)\n");
+}
+
 static int print_text(const struct cli *cli, const struct run_restore_report *rep, struct err *err)
 {
 	static const struct cli_column columns[] = {{"THREAD", CLI_LEFT}, {"POSTS", CLI_RIGHT}, {"ROWS", CLI_RIGHT}, {"THERE", CLI_RIGHT},
@@ -58,7 +74,7 @@ static int print_text(const struct cli *cli, const struct run_restore_report *re
 		cli_table_text(t, state_of(rep, x));
 	}
 	if ((r = cli_table_print(t, err)) == 0 && rep->done)
-		printf("held until `mmretain hold release`; the server shows it when its caches are purged (System Console) or it is started again\n");
+		print_after(cli);
 	return r;
 }
 

@@ -365,6 +365,13 @@ class Restore(unittest.TestCase):
         self.restore(root, "--yes")
         self.assertEqual(self.bench.sql("SELECT rootid FROM posts WHERE id = 'zznewreplyzznewreplyzznewr'"), root)
 
+    def test_limit(self):
+        """Where a rule has a limit, whoever puts a thread back is told that others go for it."""
+        said = "the next run takes the oldest other threads for it"
+        self.assertNotIn(said, self.restore(self.roots[0], "--yes").out)
+        self.bench.policy([{"name": "full", "match": {}, "keep": "forever", "limit": {"per": "channel", "posts": 1}}])
+        self.assertIn(said, self.restore(self.roots[1], "--yes").out)
+
     def test_held_before(self):
         """A restore holds for its own case; what another case holds goes on by itself."""
         root, other = self.roots[:2]
