@@ -27,7 +27,7 @@ void *mem_check(void *p)
 	return p;
 }
 
-enum { BLOCK_BYTES = 64 << 10, CRUMB_BYTES = 4 << 10 /* what is larger has a block of its own */ };
+enum { BLOCK_LEAST_BYTES = 1 << 10, BLOCK_MOST_BYTES = 64 << 10, CRUMB_BYTES = 512 /* what is larger has a block of its own */ };
 
 static void *take(struct mem_crumbs *c, size_t bytes)
 {
@@ -36,8 +36,9 @@ static void *take(struct mem_crumbs *c, size_t bytes)
 	if (bytes > CRUMB_BYTES)
 		return mem_array(c->ctx, char, bytes);
 	if (bytes > c->left) {
-		c->at = mem_array(c->ctx, char, BLOCK_BYTES);
-		c->left = BLOCK_BYTES;
+		c->block = c->block == 0 ? BLOCK_LEAST_BYTES : c->block < BLOCK_MOST_BYTES ? 2 * c->block : BLOCK_MOST_BYTES;
+		c->at = mem_array(c->ctx, char, c->block);
+		c->left = c->block;
 	}
 	p = c->at;
 	c->at += bytes;

@@ -144,8 +144,10 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 			continue;
 		if (!line)
 			line = json_loadb(text, len, 0, NULL);
-		if (!json_is_object(line))
+		if (!json_is_object(line)) {
+			json_decref(line);
 			return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON", (unsigned long long)seq);
+		}
 		type = protocol_str(line, "type");
 		if (strcmp(protocol_str(line, "bundle"), f->bundle) == 0)
 			take_bundle_line(all, f, type, line);

@@ -8,13 +8,13 @@
 
 #include "ledger_internal.h"
 
-enum { TEXT_BYTES = 64 << 10, NAME_DIGITS = 12 };
+enum { NAME_DIGITS = 12 };
 
 struct archive_fold {
 	struct ledger_archive *to;
 	size_t room;
-	uint32_t *slot; size_t n_slots; /* table of bundles: their number + 1; 0: free */
-	struct buf text;       /* paths and names, in pieces of TEXT_BYTES that stay */
+	uint32_t *slot; size_t n_slots; /* table of bundles: their number + 1; 0: free.  uthash takes 56 bytes more for each of what may be a hundred thousand */
+	struct mem_crumbs text; /* paths and names, which stay */
 	char **rule; size_t n_rules;
 	char *run;             /* of the line before */
 	void *scratch;         /* emptied for each line */
@@ -89,18 +89,9 @@ static void copy_digest(char to[DIGEST_HEX + 1], const char *from)
 		memcpy(to, from, DIGEST_HEX + 1);
 }
 
-/* A piece of memory of its own for each costs more than most texts. */
 static char *keep(struct archive_fold *f, const char *s)
 {
-	size_t len = s ? strlen(s) : 0;
-
-	if (len + 1 > f->text.max_bytes - f->text.len) {
-		buf_init(&f->text, f->to, len < TEXT_BYTES ? TEXT_BYTES : len + 1);
-		buf_start(&f->text, f->text.max_bytes);
-	}
-	buf_put(&f->text, s ? s : "", len);
-	buf_byte(&f->text, '\0');
-	return f->text.data + f->text.len - len - 1;
+	return mem_crumb_text(&f->text, s ? s : "", s ? strlen(s) : 0);
 }
 
 static char *keep_rule(struct archive_fold *f, const char *rule)
@@ -291,6 +282,7 @@ int ledger_archive(void *ctx, int ledger_dirfd, struct ledger_archive **ret, str
 	struct archive_fold f = {.to = mem_new(ctx, struct ledger_archive), .scratch = mem_context(scratch, "line")};
 	int rc;
 
+	f.text.ctx = f.to;
 	f.to->newest_ms = f.to->gap_from_ms = f.to->gap_to_ms = INT64_MIN;
 	rc = ledger_read(ledger_dirfd, fold_line, &f, err);
 	talloc_free(f.slot);

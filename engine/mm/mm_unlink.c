@@ -33,7 +33,6 @@ struct job {
 	struct mm_unlink_asked *asked;
 	struct mm_journal_mark next; bool any; /* the next mark of those to come */
 	struct spool *left;          /* numbers of the entries that stay */
-	uint64_t n_left;             /* of this journal */
 	bool away, told;             /* the attachment folder is empty: what was there may be on a file system that is not mounted */
 };
 
@@ -260,7 +259,7 @@ static int put_left(struct job *u, int fd, struct err *err)
 	buf_init(&out, ctx, REST_BYTES);
 	mm_journal_rewind(u->j);
 	rc = put_line(fd, &out, u->j->head, strlen(u->j->head), err);
-	for (uint64_t n = u->n_left, at = 0; rc == 0 && n > 0; n--) {
+	for (uint64_t n = u->counts->left, at = 0; rc == 0 && n > 0; n--) {
 		if ((rc = next_left(u, &at, err)) < 0)
 			return rc;
 		do
@@ -295,7 +294,7 @@ static int close_journal(struct job *u, struct err *err)
 
 	if ((rc = fault_check(FAULT_UNLINK_BEFORE_CLOSE, ERR_INTERNAL, err)) < 0)
 		return rc;
-	if (u->n_left)
+	if (u->counts->left)
 		return (rc = keep_left(u, err)) < 0 ? rc : fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
 	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
 	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after: no journal; nothing is left
@@ -311,7 +310,6 @@ static void take(struct job *u, struct mm_unlink_item *item)
 {
 	u->j = item->j;
 	u->counts = &item->counts;
-	u->n_left = item->counts.left;
 }
 
 static int settle_all(struct job *u, struct mm_unlink_item *item, size_t n, struct err *err)

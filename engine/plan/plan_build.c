@@ -48,26 +48,29 @@ int plan_new(void *ctx, const struct policy *policy, const struct mm *mm, struct
 }
 
 /* plan->scope is in order of rule, team, channel, so the index stands for all three. */
+struct place { uint32_t scope; int64_t root_create_ms; const char *root; };
+
+static int compare_places(const struct place x, const struct place y)
+{
+	if (x.scope != y.scope)
+		return x.scope < y.scope ? -1 : 1;
+	if (x.root_create_ms != y.root_create_ms)
+		return x.root_create_ms < y.root_create_ms ? -1 : 1;
+	return strcmp(x.root, y.root);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct plan_thread *x = a, *y = b;
 
-	if (x->scope != y->scope)
-		return x->scope < y->scope ? -1 : 1;
-	if (x->root_create_ms != y->root_create_ms)
-		return x->root_create_ms < y->root_create_ms ? -1 : 1;
-	return strcmp(x->root, y->root);
+	return compare_places((struct place){x->scope, x->root_create_ms, x->root}, (struct place){y->scope, y->root_create_ms, y->root});
 }
 
 static int compare_kept(const void *a, const void *b)
 {
 	const struct plan_kept *x = a, *y = b;
 
-	if (x->scope != y->scope)
-		return x->scope < y->scope ? -1 : 1;
-	if (x->root_create_ms != y->root_create_ms)
-		return x->root_create_ms < y->root_create_ms ? -1 : 1;
-	return strcmp(x->root, y->root);
+	return compare_places((struct place){x->scope, x->root_create_ms, x->root}, (struct place){y->scope, y->root_create_ms, y->root});
 }
 
 /* Nothing is deleted where no rule says so. */

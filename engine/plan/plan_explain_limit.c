@@ -5,7 +5,7 @@
 
 #include "plan_internal.h"
 
-static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct policy_rule *rule, struct err *err)
+static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct policy_rule *rule, size_t *room, struct err *err)
 {
 	const struct policy_scope ps = plan_policy_scope(s);
 	const struct policy_rule *winner = NULL;
@@ -17,6 +17,10 @@ static int add_scope(struct plan *plan, const struct policy *policy, const struc
 	}
 	if (r < 0 || winner != rule)
 		return r;
+	if (plan->n_scopes == *room) {
+		*room = plan_scope_room(*room);
+		plan->scope = mem_grow(plan, plan->scope, struct plan_scope, *room);
+	}
 	plan->scope[plan->n_scopes++] = (struct plan_scope){.mm = s, .rule = rule};
 	plan->rule[rule - policy->rule].scopes++;
 	return 0;
@@ -25,12 +29,12 @@ static int add_scope(struct plan *plan, const struct policy *policy, const struc
 static int add_unit(struct plan *plan, const struct policy *policy, const struct plan_explain *x, const struct mm_scope *all, size_t n,
 		    struct err *err)
 {
+	size_t room = 0;
 	int r = 0;
 
-	plan->scope = mem_array(plan, struct plan_scope, n + 1);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (plan_limit_joins(x->rule, &all[i], &x->scope))
-			r = add_scope(plan, policy, &all[i], x->rule, err);
+			r = add_scope(plan, policy, &all[i], x->rule, &room, err);
 	return r;
 }
 

@@ -63,8 +63,10 @@ static void hold_channels(void *ctx, const struct policy_hold *h, const struct p
 
 		if (!policy_hold_covers(h, &s))
 			continue;
-		if (to->n_channels == room)
-			p = mem_grow(ctx, p, const char *, room = plan_scope_room(room));
+		if (to->n_channels == room) {
+			room = plan_scope_room(room);
+			p = mem_grow(ctx, p, const char *, room);
+		}
 		p[to->n_channels++] = scopes[i].mm->channel_id;
 	}
 	to->channel_ids = p;

@@ -74,7 +74,7 @@ void *mem_check(void *p); /* p, or end the process when NULL */
 #define mem_printf(ctx, ...) ((char *)mem_check(talloc_asprintf(ctx, __VA_ARGS__)))
 #define mem_context(ctx, name) mem_check(talloc_named_const(ctx, 0, name))
 /* Many small things that live as long as ctx, in blocks: talloc alone takes a hundred bytes for each.  Zeroed: {ctx}, nothing yet. */
-struct mem_crumbs { void *ctx; char *at; size_t left; };
+struct mem_crumbs { void *ctx; char *at; size_t left, block; };
 void *mem_crumb(struct mem_crumbs *c, size_t bytes);                      /* zeroed, aligned as a uint64_t */
 char *mem_crumb_text(struct mem_crumbs *c, const char *text, size_t len); /* a NUL behind it */
 void mem_free_p(void *pp);          /* for auto_mem */

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,19 @@ class Base(unittest.TestCase):
         self.assertGreater(len(self.want.roots), 20)
         if init:
             self.call(0, "init")
+
+    def plain_user(self):
+        """Everything of the copy belongs to a plain user, who runs the program: root may read whatever there is."""
+        program = os.path.join(self.copy.where, "mmretain")
+        shutil.copy(lib.binary(), program)
+        os.chmod(program, 0o755)
+        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
+        lib.PROGRAM = [program]
+        for folder, _, names in os.walk(self.copy.where):
+            for n in names + ["."]:
+                os.lchown(os.path.join(folder, n), 65534, 65534)
+        os.chmod(self.copy.where, 0o755)
+        return {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/"}
 
     def call(self, code, *args, err=None, out=None, now=None, **more):
         """Run; stderr and stdout must match the patterns somewhere (None: stderr has no error, stdout is not looked at)."""

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import sys
 import unittest
 
@@ -96,19 +95,6 @@ class Kept(exit_codes.Base):
         self.assertEqual(sorted(named), sorted([(lost, "file_missing"), (changed, "changed"), (locked, "locked"), (held, "hold")]))
         self.assertEqual(json.loads(done.out)["kept"], {"hold": 1, "changed": 1, "file_missing": 1, "locked": 1})
 
-    def plain(self):
-        """Everything of the copy belongs to a plain user, who runs the program: root may read whatever there is."""
-        program = os.path.join(self.copy.where, "mmretain")
-        shutil.copy(lib.binary(), program)
-        os.chmod(program, 0o755)
-        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
-        lib.PROGRAM = [program]
-        for folder, _, names in os.walk(self.copy.where):
-            for n in names + ["."]:
-                os.lchown(os.path.join(folder, n), 65534, 65534)
-        os.chmod(self.copy.where, 0o755)
-        return {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/"}
-
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become a plain user")
     def test_unreadable(self):
         """An attachment that is there and may not be read is not missing: the reason, the warning and the last hint say what it is."""
@@ -122,7 +108,7 @@ class Kept(exit_codes.Base):
                 found.setdefault(root, (ident, path))
         (shut, (shut_id, shut_path)), (gone, (_, gone_path)), (below, (below_id, below_path)) = list(found.items())[:3]
         self.assertNotEqual(os.path.dirname(below_path), os.path.dirname(shut_path))
-        who = self.plain()
+        who = self.plain_user()
         folder = os.path.join(self.copy.data, os.path.dirname(below_path))
         os.chown(os.path.join(self.copy.data, shut_path), 0, 0)
         os.chmod(os.path.join(self.copy.data, shut_path), 0)
@@ -153,7 +139,7 @@ class Kept(exit_codes.Base):
     def test_unreadable_folder(self):
         self.begin({"guard": {"threads": 100000}})
         with_files = {root for root, _ in self.want.attachments.rows.values() if root in self.want.roots}
-        who = self.plain()
+        who = self.plain_user()
         os.chown(self.copy.data, 0, 0)
         os.chmod(self.copy.data, 0o700)
         done = self.call(3, "run", "--yes", err=r"no attachment can be archived or removed \(attachment folder: .*Permission denied; it belongs to user \d+\)", out=f"kept      file_unreadable {len(with_files)}\n", **who)
@@ -171,7 +157,7 @@ class Kept(exit_codes.Base):
                    f"FROM fileinfo f, generate_series(0, 11) n WHERE id = '{ident}') x")
         for name in more:
             pathlib.Path(self.copy.data, name).write_bytes(b"x")
-        who = self.plain()
+        who = self.plain_user()
         for name in more:
             os.chown(os.path.join(self.copy.data, name), 0, 0)
             os.chmod(os.path.join(self.copy.data, name), 0)

@@ -539,21 +539,13 @@ class Files(Base):
         self.begin()
         self.call(0, "run", "--yes", "--no-purge")
         root = sorted(self.want.roots)[0]
-        program = os.path.join(self.copy.where, "mmretain")
-        shutil.copy(lib.binary(), program)
-        os.chmod(program, 0o755)
-        self.addCleanup(setattr, lib, "PROGRAM", lib.PROGRAM)
-        lib.PROGRAM = [program]
-        for folder, _, names in os.walk(self.copy.where):
-            for n in names + ["."]:
-                os.lchown(os.path.join(folder, n), 65534, 65534)
-        os.chmod(self.copy.where, 0o755)
+        who = self.plain_user()
         closed = os.path.join(self.copy.where, "closed")
         os.mkdir(closed, 0o755)
         for command in self.outputs(root):
             with self.subTest(command=command):
                 out = os.path.join(closed, "out")
-                done = lib.call(self.copy, self.policy, *command, out, now_ms=None, user=65534, group=65534, extra_groups=[], cwd="/")
+                done = lib.call(self.copy, self.policy, *command, out, now_ms=None, **who)
                 self.check(done, 19, self.whole(out) + ": Permission denied")
         self.assertEqual(os.listdir(closed), [])
 

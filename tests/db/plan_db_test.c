@@ -5,35 +5,11 @@
  * thread are worked out once, row by row and without a care for cost, into a temporary table; each case is a policy and the
  * condition on that table that its due threads must meet.
  */
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <mmretain/plan.h>
+#include "plan_db_test.h"
 
-#define HEAD "version: 1\ndatabase: {service: x}\narchive: {store: /tmp/x}\nrules:\n"
 #define RULE "  - {name: r, match: {}, keep: {for: 400d}, guard: {percent: 100}"
-
-static struct mm *mm;
-static int failures;
-
-static void die(const char *what, const struct err *err)
-{
-	fprintf(stderr, "%s: %s: %s\n", what, err_name(err->code), err->msg);
-	exit(1);
-}
-
-static struct db_result *sql(void *ctx, const char *text)
-{
-	struct sql s = {.name = "test", .text = text};
-	struct db_result *res = NULL;
-	struct err err = {0};
-	bool rows = strncmp(text, "SELECT", 6) == 0 || strncmp(text, "WITH", 4) == 0;
-
-	if (db_query(ctx, mm->db, &s, rows ? DB_ANY : DB_NONE, 0, NULL, rows ? &res : NULL, &err) < 0)
-		die(text, &err);
-	return res;
-}
 
 /* ---- the naive side ---- */
 
@@ -70,20 +46,6 @@ static const char make_thread[] =
 #define SAFE "NOT damaged AND NOT cflag AND NOT burn"
 
 /* ---- the two sides compared ---- */
-
-static struct policy *parse(void *ctx, const char *text)
-{
-	struct policy_problems *problems = NULL;
-	struct policy *policy;
-	struct err err = {0};
-
-	if (policy_parse(ctx, "test", text, strlen(text), &policy, &problems, &err) < 0) {
-		for (size_t i = 0; problems && i < problems->n; i++)
-			fprintf(stderr, "%u: %s\n", problems->item[i].line, problems->item[i].text);
-		die(text, &err);
-	}
-	return policy;
-}
 
 static struct plan *build(void *ctx, const char *policy_text, bool sizes)
 {
@@ -450,17 +412,9 @@ static void timeless(void *ctx)
 
 int main(void)
 {
-	const struct mm_source source = {.url = getenv("MMR_TEST_CONNINFO")};
-	struct err err = {0};
-	void *ctx;
+	void *ctx = begin("plan_db_test");
 	char *text;
 
-	mem_setup();
-	ctx = mem_context(NULL, "plan_db_test");
-	if (getenv("MMR_TEST_NOW"))
-		time_override_ms(strtoll(getenv("MMR_TEST_NOW"), NULL, 10));
-	if (mm_open(ctx, &source, &mm, &err) < 0 || mm_probe(mm, &err) < 0)
-		die("open", &err);
 	/* edit copies of replies that lost their rootid, one of them much younger than its reply */
 	sql(ctx, "INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, ispinned) "
 		 "SELECT 'oddcopy' || substr(id, 8), createat + CASE WHEN right(id, 1) < 'm' THEN 0 ELSE 60000000000 END, updateat, updateat + 1, 0, userid, channelid, '', id, message, '', '{}', '', false "
@@ -489,7 +443,5 @@ int main(void)
 	explain(ctx);
 	file(ctx);
 	timeless(ctx);
-	printf("%d failures\n", failures);
-	talloc_free(ctx);
-	return failures ? 1 : 0;
+	return end(ctx);
 }

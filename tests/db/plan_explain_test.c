@@ -3,46 +3,7 @@
  *
  * MMR_TEST_CONNINFO names a database that tests/support/seed.py filled (--legacy).
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include <mmretain/plan.h>
-
-#define HEAD "version: 1\ndatabase: {service: x}\narchive: {store: /tmp/x}\nrules:\n"
-
-static struct mm *mm;
-static int failures;
-
-static void die(const char *what, const struct err *err)
-{
-	fprintf(stderr, "%s: %s: %s\n", what, err_name(err->code), err->msg);
-	exit(1);
-}
-
-static struct db_result *sql(void *ctx, const char *text)
-{
-	const struct sql s = {.name = "test", .text = text};
-	struct db_result *res = NULL;
-	struct err err = {0};
-
-	if (db_query(ctx, mm->db, &s, DB_ANY, 0, NULL, &res, &err) < 0)
-		die(text, &err);
-	return res;
-}
-
-static struct policy *parse(void *ctx, const char *text)
-{
-	struct policy_problems *problems = NULL;
-	struct policy *policy;
-	struct err err = {0};
-
-	if (policy_parse(ctx, "test", text, strlen(text), &policy, &problems, &err) < 0) {
-		for (size_t i = 0; problems && i < problems->n; i++)
-			fprintf(stderr, "%u: %s\n", problems->item[i].line, problems->item[i].text);
-		die(text, &err);
-	}
-	return policy;
-}
+#include "plan_db_test.h"
 
 /* ---- what the plan says ---- */
 
@@ -184,16 +145,8 @@ static void check_held(void *ctx)
 
 int main(void)
 {
-	const struct mm_source source = {.url = getenv("MMR_TEST_CONNINFO")};
-	struct err err = {0};
-	void *ctx;
+	void *ctx = begin("plan_explain_test");
 
-	mem_setup();
-	ctx = mem_context(NULL, "plan_explain_test");
-	if (getenv("MMR_TEST_NOW"))
-		time_override_ms(strtoll(getenv("MMR_TEST_NOW"), NULL, 10));
-	if (mm_open(ctx, &source, &mm, &err) < 0 || mm_probe(mm, &err) < 0)
-		die("open", &err);
 	CHECK("age", "  - {name: r, match: {}, keep: {for: 400d}, spare: {pinned: thread}, guard: {percent: 100}}\n", DUE_AGE, KEPT_PINNED);
 	CHECK("posts per channel", "  - {name: r, match: {}, keep: {for: 1500d}, limit: {per: channel, posts: 20}, guard: {percent: 100}}\n", DUE_AGE, DUE_POSTS);
 	CHECK("posts per team", "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: team, posts: 100}, spare: {pinned: thread, flagged: yes}, floor: 200d, guard: {percent: 100}}\n",
@@ -207,7 +160,5 @@ int main(void)
 	CHECK("deleted posts", "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: channel, posts: 30}, spare: {pinned: thread}, guard: {percent: 100}}\ndeleted_posts: {purge_after: 30d}\n",
 	      DUE_POSTS, DUE_DELETED);
 	check_held(ctx);
-	printf("%d failures\n", failures);
-	talloc_free(ctx);
-	return failures ? 1 : 0;
+	return end(ctx);
 }
