@@ -176,6 +176,7 @@ int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s
 
 	memset(b, 0, sizeof *b);
 	b->ctx = mem_context(parent, "purge batch");
+	b->receipt = s->receipt;
 	b->located = s->hints != NULL;
 	b->parts_before_ms = s->parts_before_ms;
 	while (s->have_next && b->posts < posts && b->n_rows < rows)

@@ -3,6 +3,7 @@
  *
  * purge_receipt.c  the loop: batches out of the bundle, throttle, what is kept
  * purge_pace.c     waits and longer pauses, for replicas and for users of the chat
+ * purge_kind.c     lines of a bundle, tables as kinds of one;  purge_value.c  what its lines leave out
  * purge_batch.c    rows of whole threads as keys, versions and locations
  * purge_watch.c    replies that arrive meanwhile
  * purge_missing.c  attachments that the bundle does not hold
@@ -56,6 +57,7 @@ struct purge_thread {
 
 struct purge_batch {
 	void *ctx;                 /* emptied with the batch */
+	const struct receipt *receipt; /* of its bundle */
 	struct purge_thread *thread; size_t n_threads, cap_threads;
 	struct purge_row *row; size_t n_rows, cap_rows;
 	struct purge_file *file; size_t n_files, cap_files;
@@ -65,6 +67,11 @@ struct purge_batch {
 	bool located;              /* rows carry locations */
 };
 
+/* What bundles written from now on leave out, in the server's text form; NULL: SQL NULL.  It says nothing about the column's SQL default, and readers go by the
+ * bundle's own schema: other versions leave out other values. */
+const char *purge_usual_value(enum mm_kind kind, const char *column, enum bundle_type type);
+/* As purge_bundle_kinds; an absent key stands for what the bundle's own schema says, which another version may have written. */
+int purge_kinds_as(void *ctx, struct mm *mm, struct bundle_reader *reader, struct bundle_kind **ret, struct err *err) MMR_CHECKED;
 /* What one line of a bundle says about its row (purge_kind.c). */
 struct purge_line {
 	enum mm_kind kind;

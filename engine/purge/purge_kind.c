@@ -137,21 +137,6 @@ static enum bundle_type type_of(const char *pg_type)
 	return n > 2 && strcmp(pg_type + n - 2, "[]") == 0 ? BT_ARRAY : BT_TEXT;
 }
 
-/* The value most rows have, so that slim lines leave it out; it says nothing about the column's SQL default. */
-static const char *common_value(enum bundle_type type)
-{
-	switch (type) {
-	case BT_TEXT: return "";
-	case BT_INT: return "0";
-	case BT_BOOL: return "f";
-	case BT_JSON: return "{}";
-	case BT_BYTES:
-	case BT_ARRAY:
-	case BT_REAL: return NULL;
-	}
-	return NULL;
-}
-
 int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struct err *err)
 {
 	struct bundle_kind *all = mem_array(ctx, struct bundle_kind, MM_KINDS);
@@ -167,12 +152,41 @@ int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struc
 		for (size_t i = 0; i < t->n_columns; i++) {
 			c[i] = (struct bundle_column){.name = t->column[i].name, .pg_type = t->column[i].pg_type,
 						      .type = type_of(t->column[i].pg_type)};
-			c[i].default_text = common_value(c[i].type);
+			c[i].default_text = purge_usual_value((enum mm_kind)k, c[i].name, c[i].type);
 			if (t->owner && strcmp(t->owner, t->column[i].name) == 0)
 				all[k].owner_column = (int)i;
 		}
 	}
 	*ret = all;
+	return 0;
+}
+
+/* Versions differ in what they leave out. */
+static void adopt(void *ctx, struct bundle_kind *kind, const struct bundle_kind *archived)
+{
+	struct bundle_column *c = mem_array(ctx, struct bundle_column, kind->n_columns + 1);
+
+	for (size_t i = 0; i < kind->n_columns; i++) {
+		c[i] = kind->column[i];
+		for (size_t j = 0; j < archived->n_columns; j++)
+			if (strcmp(c[i].name, archived->column[j].name) == 0)
+				c[i].default_text = archived->column[j].default_text;
+	}
+	kind->column = c;
+}
+
+int purge_kinds_as(void *ctx, struct mm *mm, struct bundle_reader *reader, struct bundle_kind **ret, struct err *err)
+{
+	struct bundle_kind *archived;
+	size_t n;
+	int rc = purge_bundle_kinds(ctx, mm, ret, err);
+
+	if (rc < 0 || (rc = bundle_read_schema(reader, *ret, &archived, &n, err)) < 0)
+		return rc;
+	for (int k = 0; k < MM_KINDS; k++)
+		for (size_t i = 0; i < n; i++)
+			if (strcmp((*ret)[k].kind, archived[i].kind) == 0)
+				adopt(*ret, &(*ret)[k], &archived[i]);
 	return 0;
 }
 

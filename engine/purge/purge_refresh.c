@@ -108,6 +108,7 @@ static int add_threads(struct refresh *r, struct mm_export *x, size_t *ret_n, st
 int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err)
 {
 	struct refresh r = {.mm = mm, .b = b, .current = UINT64_MAX};
+	struct bundle_reader *reader;
 	struct bundle_kind *kind;
 	struct mm_export *x;
 	size_t n = 0;
@@ -119,7 +120,8 @@ int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err)
 	r.lines = mem_array(b->ctx, struct digest, b->n_threads);
 	r.hash = hash_new(b->ctx);
 	buf_init(&r.line, b->ctx, BUNDLE_ROW_MAX);
-	if ((rc = purge_bundle_kinds(b->ctx, mm, &kind, err)) < 0 || (rc = mm_export_begin(b->ctx, mm, false, b->n_threads, &x, err)) < 0)
+	if ((rc = bundle_open_receipt(b->ctx, b->receipt, &reader, err)) < 0 || (rc = purge_kinds_as(b->ctx, mm, reader, &kind, err)) < 0 ||
+	    (rc = mm_export_begin(b->ctx, mm, false, b->n_threads, &x, err)) < 0)
 		return rc;
 	r.encoder = bundle_encoder_new(b->ctx, kind, MM_KINDS);
 	r.field = mem_array(b->ctx, struct bundle_field, PURGE_COLUMNS_MAX);

@@ -120,7 +120,7 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 	size_t len;
 	int rc;
 
-	if ((rc = purge_bundle_kinds(ctx, mm, &kind, err)) < 0 || (rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 ||
+	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 || (rc = purge_kinds_as(ctx, mm, reader, &kind, err)) < 0 ||
 	    (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	parts = rc == 1;
