@@ -12,7 +12,7 @@ static char *rule_title(void *ctx, const struct policy_rule *r)
 static bool has_star(const struct policy_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (strcmp(list->item[i], "*") == 0)
+		if (policy_glob_any(list->item[i]))
 			return true;
 	return list->n == 0;
 }

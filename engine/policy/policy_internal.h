@@ -140,6 +140,8 @@ bool policy_guess_size(const char *text, char ret[TIME_TEXT]);
 
 /* ---- meaning ---- */
 
+/* "*" and the like: what every name matches. */
+bool policy_glob_any(const char *pattern);
 void policy_check(struct problem_list *l, struct policy *p, const struct node *root);
 /* Of PostgreSQL. */
 bool policy_is_url(const char *text);

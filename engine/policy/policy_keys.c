@@ -32,7 +32,8 @@ static const struct policy_key match_keys[] = {
 	 .about = "Teams, by name (the one in the address), id, or glob. Direct and group messages have no team."},
 	{.name = "channel", .kind = KIND_SELECTORS, AT(policy_match, channel), .filled = true, .also = "channels",
 	 .example = "[\"alarm-*\", town-square]",
-	 .about = "Channels, by name, id, or glob. Together with `team`: channels of those teams."},
+	 .about = "Channels, by name, id, or glob. Together with `team`: channels of those teams. Nobody named direct and group messages: a glob takes one only where it is `*`, "
+		  "has `__` or a whole id in it, or `type` names them."},
 	{.name = "type", .kind = KIND_CHOICES, AT(policy_match, types), .words = type_words, .filled = true,
 	 .also = "types kind channel_type", .example = "[direct, group]", .about = "Types of channel."},
 	{.name = "archived", .kind = KIND_YESNO, AT(policy_match, archived), .example = "yes",

@@ -34,6 +34,46 @@ static bool team_matches(const struct policy_list *list, const struct policy_sco
 	return s->team_id[0] != '\0' && list_matches(list, s->team_id, s->team_name);
 }
 
+bool policy_glob_any(const char *pattern)
+{
+	return strchr(pattern, '*') && pattern[strspn(pattern, "*?")] == '\0';
+}
+
+/* A glob that takes whatever there is, or that has a whole id in it, or the `__` between two. */
+static bool means_ids(const char *pattern)
+{
+	enum { ID = 26 };
+	size_t n = 0;
+
+	if (pattern[strspn(pattern, "*?")] == '\0' || strstr(pattern, "__"))
+		return true;
+	for (const char *p = pattern; *p && n < ID; p++) {
+		n = strchr("*?[]", *p) ? 0 : n + 1;
+		if (*p == '[') /* a range is one sign, however many it has to choose from */
+			p += strcspn(p, "]") - 1;
+	}
+	return n >= ID;
+}
+
+/*
+ * Nobody named a direct or group channel: its name is made of ids, and "*bot*" would hit one in some hundreds by chance.  So a glob takes it only
+ * where its own words, or `type`, show that such channels are meant.
+ */
+static bool channel_matches(const struct policy_match *m, const struct policy_scope *s)
+{
+	bool unnamed = (s->type & (SCOPE_DIRECT | SCOPE_GROUP)) != 0 && !(m->types & s->type);
+
+	for (size_t i = 0; i < m->channel.n; i++) {
+		const char *pattern = m->channel.item[i];
+
+		if (unnamed && strpbrk(pattern, "*?[") && !means_ids(pattern))
+			continue;
+		if (policy_glob(pattern, s->channel_id, s->channel_name))
+			return true;
+	}
+	return false;
+}
+
 static bool names_channel(const struct policy_match *m, const struct policy_scope *s)
 {
 	for (size_t i = 0; i < m->channel.n; i++)
@@ -49,7 +89,7 @@ bool policy_match_scope(const struct policy_match *m, const struct policy_scope 
 		return false;
 	if (m->team.n && !team_matches(&m->team, s))
 		return false;
-	if (m->channel.n && !list_matches(&m->channel, s->channel_id, s->channel_name))
+	if (m->channel.n && !channel_matches(m, s))
 		return false;
 	if (m->types && !(m->types & s->type))
 		return false;

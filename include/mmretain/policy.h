@@ -147,7 +147,7 @@ enum policy_rung { RUNG_ALL, RUNG_TYPE, RUNG_TEAM, RUNG_CHANNEL };
 enum policy_loss { WON, LOST_NO_MATCH, LOST_RUNG, LOST_PRIORITY, LOST_TIE };
 struct policy_candidate { const struct policy_rule *rule; enum policy_rung rung; enum policy_loss loss; };
 
-/* A scope of SCOPE_OTHER matches only where m->channel has its very name or id. */
+/* A scope of SCOPE_OTHER matches only where m->channel has its very name or id, and most globs take no direct or group channel. */
 bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s);
 enum policy_rung policy_rung_of(const struct policy_match *m);
 /* The winner, or NULL when no rule matches (nothing is deleted then). ERR_POLICY on a tie, naming both rules and the

@@ -302,12 +302,19 @@ def named(pattern, ident, name):
     return pattern in (ident, name) or fnmatch.fnmatchcase(name, pattern)
 
 
+def about(pattern, match, scope):
+    """Names of direct and group channels are made of ids: a glob must say that it means them."""
+    if scope.type not in ("direct", "group") or scope.type in many(match.get("type")) or not set("*?[") & set(pattern):
+        return True
+    return not pattern.strip("*?") or "__" in pattern or any(len(word) >= 26 for word in re.split(r"\[[^]]*\]|[*?]", pattern))
+
+
 def matches(match, scope):
     if scope.type not in KINDS.values() and not {scope.id, scope.name} & set(many(match.get("channel"))):
         return False
     if "team" in match and not (scope.team and any(named(p, scope.team, scope.team_name) for p in many(match["team"]))):
         return False
-    if "channel" in match and not any(named(p, scope.id, scope.name) for p in many(match["channel"])):
+    if "channel" in match and not any(named(p, scope.id, scope.name) for p in many(match["channel"]) if about(p, match, scope)):
         return False
     if "type" in match and scope.type not in many(match["type"]):
         return False
@@ -740,6 +747,10 @@ def self_test():
     board.id, board.name, board.team, board.team_name, board.type, board.archived = "c9", "board", "t1", "acc", "BO", False
     equal("unknown type", [winner([{"name": "r", "match": m}], board) is not None for m in ({}, {"team": "*"}, {"channel": "*"}, {"channel": "boar?"}, {"channel": ["x", "board"]}, {"channel": "c9"})],
           [False] * 4 + [True] * 2)
+    talk = Scope()
+    talk.id, talk.name, talk.team, talk.team_name, talk.type, talk.archived = "c8", "a" * 26 + "__" + "b" * 26, "", "", "direct", False
+    equal("globs and direct channels", [winner([{"name": "r", "match": m}], talk) is not None for m in ({"channel": "a*"}, {"channel": ["*ab*", "[ab]*"]}, {"channel": "*"}, {"channel": "*__*"},
+          {"channel": "a*", "type": "direct"}, {"channel": "a*", "type": ["group"]}, {"channel": "*" + "b" * 26}, {"channel": "c8"})], [False] * 2 + [True] * 3 + [False] + [True] * 2)
     equal("no rule", winner(rules[4:], channels["town"]), None)
     equal("direct has no team", winner([{"name": "t", "match": {"team": "*"}}], channels["a__b"]), None)
     try:

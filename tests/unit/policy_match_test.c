@@ -8,6 +8,8 @@ static const struct policy_scope town = {"c2", "town-square", "t1", "accelerator
 static const struct policy_scope old_private = {"c3", "old", "t2", "office", SCOPE_PRIVATE, true};
 static const struct policy_scope board = {"c5", "board", "t1", "accelerator", SCOPE_OTHER, false}; /* of a newer server */
 static const struct policy_scope direct = {"c4", "u1__u2", "", "", SCOPE_DIRECT, false};
+static const struct policy_scope talk = {"c6", "abotzk3wq7fybx5n1ipdgtcemo__ciuzeh8rj4s6sxa9nkw5fqydpb", "", "", SCOPE_DIRECT, false};
+static const struct policy_scope circle = {"c7", "3f8a0cib07d1b2c94e5a66f0017d9be82c41aa5d", "", "", SCOPE_GROUP, false};
 
 /* Rules as "name match priority"; who wins. */
 static const struct {
@@ -57,6 +59,20 @@ static const struct {
 	{"a|{channel: board, team: office}|0", &board, NULL},
 	{"a|{channel: board, type: public}|0", &board, NULL},
 	{"a|{channel: 'c?'}|0", &alarm_1, NULL}, /* a glob is about names, not ids */
+	/* nor about names that are made of ids, which it would hit by chance */
+	{"a|{channel: '*bot*'}|0", &talk, NULL},
+	{"a|{channel: ['ab*', '*ci*', '[a-m]*', '*pb', '?b*']}|0\nb|{}|0", &talk, "b"},
+	{"a|{channel: ['3f*', '*5d', '[0-9]*']}|0", &circle, NULL},
+	{"a|{channel: '3f8a0c*', type: [direct, public]}|0", &circle, NULL},
+	{"a|{channel: '3f*', type: [direct, group]}|0", &circle, "a"},
+	{"a|{channel: 'ab*', type: direct}|0", &talk, "a"},
+	{"a|{channel: '*__*'}|0", &talk, "a"},
+	{"a|{channel: ['x*', '*ciuzeh8rj4s6sxa9nkw5fqydpb']}|0", &talk, "a"},
+	{"a|{channel: '?botzk3wq7fybx5n1ipdgtcemo*'}|0", &talk, NULL},
+	{"a|{channel: ['x*', '**']}|0", &talk, "a"},
+	{"a|{channel: '[abcdefghijklmnopqrstuvwxyz0123456789]*'}|0", &talk, NULL},
+	{"a|{channel: '[!x]botzk3wq7fybx5n1ipdgtcemo_*'}|0", &talk, "a"},
+	{"a|{channel: c7}|0", &circle, "a"},
 };
 
 static char *policy_text(void *ctx, const char *rules)
@@ -137,6 +153,7 @@ static const struct {
 	{"{teams: [t2]}", false, false, true, false},
 	{"{teams: ['*']}", true, true, true, false},
 	{"{channels: ['*']}", true, true, true, true},
+	{"{channels: ['?1*']}", false, false, false, true}, /* in doubt more is held */
 	{"{channels: [c4]}", false, false, false, true},
 	{"{channels: ['alarm-*'], teams: [office]}", true, false, true, false},
 };

@@ -187,6 +187,7 @@ static const struct {
 } refused[] = {
 	{"match: {}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
 	{"match: {channel: '*'}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
+	{"match: {channel: [a, '?**']}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
 	{"match: {team: '*'}, keep: forever, limit: {per: team, posts: 5}, archive: none, because: x, guard: {percent: 1}", "whole server"},
 	{"match: {type: [public, private, direct, group]}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 1}", "whole server"},
 	{"match: {team: a}, keep: {for: 1y}, archive: none, guard: {percent: 10}", "needs `because`"},
