@@ -88,18 +88,21 @@ static void check_floor(struct problem_list *l, const struct policy_rule *r, con
 	policy_hint(l, "Shorten `floor`, or lengthen `keep`.");
 }
 
-/* keep_for counts from the newest post, which is as old as `keep` when the thread goes. */
+/* keep_for counts from the newest post, which is as old as `keep` when the thread goes, and in any case as `floor`. */
 static void check_keep_for(struct problem_list *l, const struct policy_rule *r, const struct node *n)
 {
 	const int64_t day_ms = 1735689600000; /* as above */
-	char age[TIME_TEXT], keep_for[TIME_TEXT];
+	const struct duration *least = r->has_age && r->from != FROM_ROOT ? &r->age : NULL;
+	char least_text[TIME_TEXT], keep_for[TIME_TEXT];
 
-	if (!r->has_age || !r->has_keep_for || r->from == FROM_ROOT || duration_before(day_ms, &r->keep_for) < duration_before(day_ms, &r->age))
+	if (r->has_floor && (r->has_age || r->has_limit) && (!least || duration_before(day_ms, &r->floor) < duration_before(day_ms, least)))
+		least = &r->floor;
+	if (!least || !r->has_keep_for || duration_before(day_ms, &r->keep_for) < duration_before(day_ms, least))
 		return;
-	duration_format(&r->age, age);
+	duration_format(least, least_text);
 	duration_format(&r->keep_for, keep_for);
-	policy_warning(l, policy_node_get(policy_node_get(n, "archive"), "keep_for"), "`keep_for` %s is not longer than `keep` %s: what is archived is past its time at once",
-		       keep_for, age);
+	policy_warning(l, policy_node_get(policy_node_get(n, "archive"), "keep_for"), "`keep_for` %s is not longer than `%s` %s: what is archived is past its time at once",
+		       keep_for, least == &r->floor ? "floor" : "keep", least_text);
 	policy_hint(l, "`keep_for` counts from the newest post. Lengthen it, or write `archive: none` where no archive is wanted.");
 }
 

@@ -159,10 +159,10 @@ static const char dangers[] =
 	"  never touched has to be said once more.\n"
 	"* `team` together with direct or group messages, which have no team.\n"
 	"* `until` before `since`; a hold that names nothing.\n"
-	"* Warned about: a `keep_for` that is not longer than `keep`, counted from the newest post as `keep` is: what is archived is\n"
+	"* Warned about: a `keep_for` that is not longer than `keep` or `floor`, counted from the newest post as they are: what is archived is\n"
 	"  past its time at once, and a later night removes it for good; a deleting rule without `guard`; a `floor` longer than\n"
 	"  `keep`; `per: team` for direct or group messages, which have no team; keys that have no effect because the rule\n"
-	"  keeps everything; names that no channel, team or account can have; a password in `url`, or another host without `sslmode=verify-full`. Warnings do not stop a run\n"
+	"  keeps everything; names and globs that no channel, team or account can have, hashtags that no post can have; a password in `url`, or another host without `sslmode=verify-full`. Warnings do not stop a run\n"
 	"  without `--strict`.\n"
 	"* Against the database (`mmretain check --db`): two rules that tie for a channel are an error, a name that matches\n"
 	"  nothing is a warning. The ledger has the places of such names in holds.\n";
