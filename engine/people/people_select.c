@@ -14,6 +14,7 @@ static const struct { const char *name, *text; } verdicts[PEOPLE_VERDICTS] = {
 	[PEOPLE_HELD] = {"held", "a hold keeps the account, or a thread that it has a part in"},
 	[PEOPLE_LEGAL_HOLD] = {"legal-hold", "a legal hold in Mattermost names the account"},
 	[PEOPLE_EXCEPTED] = {"excepted", "the policy excepts the account"},
+	[PEOPLE_ODD_TIME] = {"odd-time", "the time of its deactivation cannot be right: it is before 2000"},
 	[PEOPLE_YOUNG] = {"young", "deactivated too recently"},
 	[PEOPLE_UNLISTED] = {"unlisted", "not on the list of departed persons: blocked, perhaps, but not departed"},
 	[PEOPLE_COMPLIANCE] = {"compliance", "the server's compliance export has not passed the account's last post"},
@@ -33,6 +34,8 @@ const char *people_verdict_text(enum people_verdict v)
 }
 
 /* ---- one account ---- */
+
+#define SANE_MS INT64_C(946684800000) /* 2000, as of posts: thread_rows.sql */
 
 static void lower(char *ret, size_t size, const char *text)
 {
@@ -80,6 +83,8 @@ enum people_verdict people_judge(const struct people_rules *rules, const struct 
 		return PEOPLE_LEGAL_HOLD;
 	if (people_names_find(rules->except, row->id))
 		return PEOPLE_EXCEPTED;
+	if (row->deleteat_ms < SANE_MS)
+		return PEOPLE_ODD_TIME;
 	if (duration_after(row->deleteat_ms, &rules->after) >= rules->now_ms)
 		return PEOPLE_YOUNG;
 	return listed ? PEOPLE_DUE : PEOPLE_UNLISTED;
@@ -103,7 +108,7 @@ static void set_user(void *ctx, struct people_user *u, const struct people_rules
 	snprintf(u->id, sizeof(u->id), "%s", row->id);
 	u->verdict = people_judge(rules, row, &hold);
 	u->hold = hold ? mem_strdup(ctx, hold) : NULL;
-	u->due_ms = row->deleteat_ms > 0 ? duration_after(row->deleteat_ms, &rules->after) : 0;
+	u->due_ms = row->deleteat_ms > 0 && u->verdict != PEOPLE_ODD_TIME ? duration_after(row->deleteat_ms, &rules->after) : 0;
 }
 
 /* ---- what verdicts depend on ---- */

@@ -28,6 +28,7 @@ enum { PEOPLE_LIST_BYTES = 16 << 20 };             /* ceiling of the only_listed
  * whether the compliance export does, is asked when nothing else does. */
 enum people_verdict {
 	PEOPLE_DUE, PEOPLE_ACTIVE, PEOPLE_BOT, PEOPLE_REMOTE, PEOPLE_DONE, PEOPLE_HELD, PEOPLE_LEGAL_HOLD, PEOPLE_EXCEPTED,
+	PEOPLE_ODD_TIME,    /* deactivated before there was a Mattermost: by hand, with 1 or in seconds, nobody knows when */
 	PEOPLE_YOUNG, PEOPLE_UNLISTED,
 	PEOPLE_COMPLIANCE,  /* the server's compliance export, which reads addresses, has not passed its last post */
 	PEOPLE_CHANGED,     /* reactivated, or changed otherwise, between plan and transaction */
@@ -43,7 +44,7 @@ struct people_user {
 	char *username;                 /* for the terminal, never for logs or the ledger */
 	int64_t deactivated_ms;         /* 0: active */
 	int64_t updated_ms;             /* version of the row as planned */
-	int64_t due_ms;                 /* when it is or was due; 0: active */
+	int64_t due_ms;                 /* when it is or was due; 0: active, or not to be told */
 	enum people_verdict verdict;
 	const char *hold;               /* name of the policy's hold, or "thread <id>" of one that the ledger holds; or NULL */
 };

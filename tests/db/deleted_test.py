@@ -446,6 +446,27 @@ def test_named_by_another(bench):
     bench.done()
 
 
+@test
+def test_hidden_by_hand(bench):
+    """A time of deletion before 2000 (1, or seconds in place of milliseconds) is no time: such rows stay, whole threads of them as well."""
+    bench.begin(KEEP, purge_after="30d")
+    live = sorted((t for t in bench.want.db.threads.values() if not t.damage and len(t.posts) > 2 and all(p.live for p in t.posts) and not t.flags), key=lambda t: t.root.id)
+    part = next(t for t in parts(bench) if len(bench.want.verdict.part[t.root.id][0]) > 1)
+    at = bench.now - 86_400_000
+    bench.sql(f"UPDATE posts SET deleteat = 1 WHERE '{live[0].root.id}' IN (id, rootid); UPDATE posts SET deleteat = {at // 1000} WHERE '{live[1].root.id}' IN (id, rootid);"
+              f" UPDATE posts SET deleteat = {at // 1000} WHERE id = '{next(p for p in live[2].posts if p.root).id}';"
+              f" UPDATE posts SET deleteat = 1 WHERE id = '{min(bench.want.verdict.part[part.root.id][0])}'")
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    if any(t.root.id in bench.want.verdict.due for t in live[:3]):
+        bench.fail("the oracle wants them")
+    for t in live[:3]:
+        got = json.loads(bench.call("explain", t.root.id, "--json", code=0).out)["post"]
+        if got["due"] or got["deleted"]:
+            bench.fail(f"explain: {got}")
+    bench.run(code=bench.want.code)
+    bench.done()
+
+
 def main(argv):
     parser = argparse.ArgumentParser(description="deleted_posts, end to end.")
     parser.add_argument("--only", action="append", help="tests whose name contains this")

@@ -735,6 +735,9 @@ def self_test():
     files = [dict(id="f1", postid="a", size=1, deleteat=gone), dict(id="f2", postid="a", size=1, deleteat=gone), dict(id="f3", postid="a", size=1, deleteat=gone)]
     equal("edit copy and its file", deleted({}, copies, fileinfo=files), {"a": ("deleted", ["x"], ["f1"])})
     equal("a later copy names the file", deleted({}, copies[:2] + [dict(copies[2], fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
+    equal("hidden by hand", deleted({}, [post("a", old), post("b", old, "a", deleteat=1), post("c", old, "a", deleteat=gone // 1000), post("d", old, "a", deleteat=gone)]), {"a": ("deleted", ["d"], [])})
+    equal("hidden by hand, all of it", deleted({}, [post("a", old, deleteat=1), post("b", old, "a", deleteat=gone // 1000)]), {})
+    equal("hidden by hand, file", deleted({}, copies[:2], fileinfo=[dict(files[0], deleteat=1)]), {"a": ("deleted", ["x"], [])})
     equal("reply with a young copy", deleted({}, [post("a", old), post("b", old, "a", deleteat=gone), post("x", old, "a", originalid="b", deleteat=now)]), {})
     equal("another live post names the file", deleted({}, copies[:2] + [post("r", old, "a", fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
     equal("live post names its file", deleted({}, [post("a", old, fileids="[f1]"), post("b", old, "a", deleteat=gone)], fileinfo=[dict(id="f1", postid="b", size=1, deleteat=0)]), {})

@@ -4,9 +4,12 @@ From the words of docs/deleting.md, slow on purpose; shares nothing with the eng
 """
 
 
+SANE = 946_684_800_000  # the year 2000: what somebody hid by hand with another number than milliseconds was hidden nobody knows when
+
+
 def gone_before(post, cut):
     """Was it soft-deleted, or replaced by an edit, before the cut-off?"""
-    return bool(post.deleteat) and 0 < post.deleteat < cut
+    return bool(post.deleteat) and SANE <= post.deleteat < cut
 
 
 def part_of(db, thread, cut):
@@ -43,7 +46,7 @@ def extra_files(db, thread, ids, cut):
             continue
         for line, row in db.pointing["fileinfo"].get(copy.original, ()):
             ident, deleted = files.get(row, "id"), int(files.get(row, "deleteat") or 0)
-            if not 0 < deleted < cut or ident not in copy.fileids:
+            if not SANE <= deleted < cut or ident not in copy.fileids:
                 continue
             others = [db.posts[copy.original]] if copy.original in db.posts else []
             others += (db.copies or {}).get(copy.original, [])

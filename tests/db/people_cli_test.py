@@ -137,6 +137,23 @@ def test_sign_in(pg):
     check("identity system" not in p.error and p.document("plan")["departed_users"]["sign_in"] == {}, p.error)
 
 
+def test_hidden_by_hand(pg):
+    """A time of deactivation that cannot be right, 1 or in seconds, is no proof that `after` has passed: the account stays, and the reason is said."""
+    p = Program(pg, "clihand")
+    w, (gone, one, seconds) = p.w, p.w.people[2:5]
+    w.leave(gone)
+    w.sql(f"UPDATE users SET deleteat = 1 WHERE id = '{one}'; UPDATE users SET deleteat = {int(time.time())} WHERE id = '{seconds}'")
+    before = w.tables()
+    doc = p.document("plan")["departed_users"]
+    check(doc["counts"] == {"due": 1, "odd-time": 2}, f"{doc['counts']}")
+    check("not taken: odd-time 2\n" in p.call("plan"), "plan")
+    text = p.call("explain", one)
+    check("not taken: the time of its deactivation cannot be right: it is before 2000\n" in text, text)
+    check(p.document("explain", seconds)["due_from"] is None, "explain --json")
+    check(p.document("run", "--yes")["departed_users"]["depersonalised"] == 1, "run")
+    compare(before, w.tables(), expect(before, {gone}), {gone})
+
+
 def test_list(pg):
     """Entries of the list that are no deactivated account are named: with -v, and in JSON."""
     p = Program(pg, "clilist")

@@ -83,6 +83,8 @@ END_TEST
 
 #define DAY INT64_C(86400000)
 #define NOW (20000 * DAY)
+#define OLD (NOW - 4000 * DAY)
+#define YEAR_2000 (10957 * DAY)
 enum { HELD = 1, LEGAL = 2, EXCEPT = 4, LIST = 8, ON_LIST = 16, BOT = 32, REMOTE = 64, DONE = 128 };
 
 static const struct { int64_t deleteat; unsigned is; enum people_verdict want; } verdicts[] = {
@@ -93,23 +95,30 @@ static const struct { int64_t deleteat; unsigned is; enum people_verdict want; }
 	{NOW - 90 * DAY, 0, PEOPLE_YOUNG},         /* longer than, not as long as */
 	{NOW - 90 * DAY - 1, 0, PEOPLE_DUE},
 	{NOW + DAY, 0, PEOPLE_YOUNG},              /* a clock that was wrong */
-	{1, 0, PEOPLE_DUE},
-	{1, LIST, PEOPLE_UNLISTED},
-	{1, LIST | ON_LIST, PEOPLE_DUE},
-	{NOW - DAY, LIST | ON_LIST, PEOPLE_YOUNG},
-	{1, BOT, PEOPLE_BOT},
-	{1, REMOTE, PEOPLE_REMOTE},
-	{1, DONE, PEOPLE_DONE},
+	{OLD, 0, PEOPLE_DUE},
+	{1, 0, PEOPLE_ODD_TIME},                   /* hidden by hand: nobody knows when */
+	{(NOW - 91 * DAY) / 1000, LIST | ON_LIST, PEOPLE_ODD_TIME},
+	{YEAR_2000 - 1, 0, PEOPLE_ODD_TIME},
+	{YEAR_2000, 0, PEOPLE_DUE},
+	{1, LIST, PEOPLE_ODD_TIME},
 	{1, HELD, PEOPLE_HELD},
-	{1, HELD | LIST | ON_LIST, PEOPLE_HELD},
-	{1, HELD | LEGAL, PEOPLE_HELD},
-	{1, LEGAL, PEOPLE_LEGAL_HOLD},
-	{1, LEGAL | LIST | ON_LIST, PEOPLE_LEGAL_HOLD},
 	{1, EXCEPT, PEOPLE_EXCEPTED},
-	{1, EXCEPT | LIST | ON_LIST, PEOPLE_EXCEPTED},
-	{1, HELD | EXCEPT, PEOPLE_HELD},
-	{1, BOT | HELD, PEOPLE_BOT},
-	{1, DONE | HELD, PEOPLE_DONE},
+	{OLD, LIST, PEOPLE_UNLISTED},
+	{OLD, LIST | ON_LIST, PEOPLE_DUE},
+	{NOW - DAY, LIST | ON_LIST, PEOPLE_YOUNG},
+	{OLD, BOT, PEOPLE_BOT},
+	{OLD, REMOTE, PEOPLE_REMOTE},
+	{OLD, DONE, PEOPLE_DONE},
+	{OLD, HELD, PEOPLE_HELD},
+	{OLD, HELD | LIST | ON_LIST, PEOPLE_HELD},
+	{OLD, HELD | LEGAL, PEOPLE_HELD},
+	{OLD, LEGAL, PEOPLE_LEGAL_HOLD},
+	{OLD, LEGAL | LIST | ON_LIST, PEOPLE_LEGAL_HOLD},
+	{OLD, EXCEPT, PEOPLE_EXCEPTED},
+	{OLD, EXCEPT | LIST | ON_LIST, PEOPLE_EXCEPTED},
+	{OLD, HELD | EXCEPT, PEOPLE_HELD},
+	{OLD, BOT | HELD, PEOPLE_BOT},
+	{OLD, DONE | HELD, PEOPLE_DONE},
 };
 
 START_TEST(test_judge)

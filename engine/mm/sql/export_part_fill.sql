@@ -11,11 +11,11 @@ FROM (
 	FROM pg_temp.mmr_post p
 	CROSS JOIN LATERAL (SELECT q.originalid, q.fileids, coalesce(nullif(q.rootid, ''), q.originalid) AS root FROM posts q
 			    WHERE q.ctid = p.tid AND q.originalid <> '' OFFSET 0) c
-	CROSS JOIN LATERAL (SELECT g.id, g.ctid AS tid FROM fileinfo g WHERE g.postid = c.originalid AND g.deleteat > 0 AND g.deleteat < $1::bigint
+	CROSS JOIN LATERAL (SELECT g.id, g.ctid AS tid FROM fileinfo g WHERE g.postid = c.originalid AND g.deleteat >= 946684800000 AND g.deleteat < $1::bigint
 			    AND strpos(c.fileids, g.id) > 0 OFFSET 0) f
 	WHERE NOT EXISTS (SELECT FROM posts o WHERE o.id = c.originalid AND strpos(o.fileids, f.id) > 0 OFFSET 0)
 	  AND NOT EXISTS (SELECT FROM posts o WHERE o.originalid = c.originalid AND strpos(o.fileids, f.id) > 0
-			  AND (o.deleteat > 0 AND o.deleteat < $1::bigint
+			  AND (o.deleteat >= 946684800000 AND o.deleteat < $1::bigint
 			       AND (o.rootid = c.root OR coalesce(o.rootid, '') = '' AND o.originalid = c.root)) IS NOT TRUE OFFSET 0)
 	  AND NOT EXISTS (SELECT FROM posts l WHERE (l.rootid = c.root OR l.id = c.root) AND coalesce(l.deleteat, 0) = 0
 			  AND (strpos(l.fileids, f.id) > 0 OR strpos(l.filenames, f.id) > 0) OFFSET 0)

@@ -12,11 +12,11 @@ FROM (
 	       coalesce(p.originalid, '') <> '' AS copy
 	FROM pg_temp.mmr_thread w
 	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, originalid FROM posts
-			    WHERE rootid = w.root AND (rootid, deleteat) > (w.root, 0) OFFSET 0) p
+			    WHERE rootid = w.root AND (rootid, deleteat) >= (w.root, 946684800000) OFFSET 0) p
 	WHERE p.id <> w.root AND p.deleteat < $1::bigint
 	  AND (p.originalid <> ''
 	       OR NOT EXISTS (SELECT FROM posts c WHERE c.originalid = p.id
-			      AND (c.rootid = w.root AND c.deleteat > 0 AND c.deleteat < $1::bigint) IS NOT TRUE OFFSET 0)
+			      AND (c.rootid = w.root AND c.deleteat >= 946684800000 AND c.deleteat < $1::bigint) IS NOT TRUE OFFSET 0)
 		  AND NOT EXISTS (SELECT FROM fileinfo f CROSS JOIN LATERAL (
 					SELECT l.fileids FROM posts l WHERE (l.rootid = w.root OR l.id = w.root) AND l.deleteat = 0 OFFSET 0) l
 				  WHERE f.postid = p.id AND strpos(l.fileids, f.id) > 0 OFFSET 0))
@@ -24,5 +24,5 @@ FROM (
 	SELECT w.thread, w.root, p.id, p.tid, p.createat, p.updateat, p.deleteat, w.root, true
 	FROM pg_temp.mmr_thread w
 	CROSS JOIN LATERAL (SELECT id, ctid AS tid, createat, updateat, deleteat, rootid FROM posts WHERE originalid = w.root OFFSET 0) p
-	WHERE p.id <> w.root AND coalesce(p.rootid, '') = '' AND p.deleteat > 0 AND p.deleteat < $1::bigint
+	WHERE p.id <> w.root AND coalesce(p.rootid, '') = '' AND p.deleteat >= 946684800000 AND p.deleteat < $1::bigint
 ) c
