@@ -56,6 +56,17 @@ static void check_limit(struct problem_list *l, const struct node *n)
 	policy_hint(l, "Write how much may stay, such as `limit: {per: channel, posts: 50000, bytes: 500MiB}`.");
 }
 
+/* What is protected counts, and may be more than the limit by itself; so may one long thread. */
+static void check_limit_floor(struct problem_list *l, const struct node *n)
+{
+	const struct node *limit = policy_node_good(n, "limit");
+
+	if (!limit || policy_node_get(n, "floor"))
+		return;
+	policy_warning(l, limit->key, "`limit` without `floor` can take threads of today");
+	policy_hint(l, "Add a `floor`, such as `floor: 30d`: nothing younger goes then, also where one long thread, or what holds and `spare` keep, is over the limit by itself.");
+}
+
 static void check_guard(struct problem_list *l, const struct policy_rule *r, const struct node *n)
 {
 	const struct node *guard = policy_node_get(n, "guard");
@@ -149,6 +160,7 @@ void policy_check_rule(struct problem_list *l, const struct policy_rule *r, cons
 {
 	check_types(l, r, n);
 	check_limit(l, n);
+	check_limit_floor(l, n);
 	check_guard(l, r, n);
 	check_floor(l, r, n);
 	check_keep_for(l, r, n);

@@ -72,7 +72,8 @@ static const struct policy_key limit_keys[] = {
 static const struct policy_section limit_section = {
 	.name = "`limit`", .title = "limit", KEYS(limit_keys),
 	.about = "How much may stay. The oldest threads (by the rule's `from`) are due until the rest fits; what a hold, `spare` or "
-		 "`floor` protects never goes, and a limit that cannot be reached is reported."};
+		 "`floor` protects never goes, and a limit that cannot be reached is reported. What is protected counts all the same: where that alone, or one "
+		 "long thread, is over the limit, everything else goes, also what was written today, unless there is a `floor`."};
 
 static const struct policy_key spare_keys[] = {
 	{.name = "pinned", .kind = KIND_CHOICE, AT(policy_rule, spare_pinned), .words = spare_words, .fallback = "no",

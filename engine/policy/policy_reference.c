@@ -160,7 +160,7 @@ static const char dangers[] =
 	"* `team` together with direct or group messages, which have no team.\n"
 	"* `until` before `since`; a hold that names nothing.\n"
 	"* Warned about: a `keep_for` that is not longer than `keep` or `floor`, counted from the newest post as they are: what is archived is\n"
-	"  past its time at once, and a later night removes it for good; a deleting rule without `guard`; a `floor` longer than\n"
+	"  past its time at once, and a later night removes it for good; a deleting rule without `guard`; a `limit` without `floor`; a `floor` longer than\n"
 	"  `keep`; `per: team` for direct or group messages, which have no team; keys that have no effect because the rule\n"
 	"  keeps everything; names and globs that no channel, team or account can have, hashtags that no post can have; a password in `url`, or another host without `sslmode=verify-full`. Warnings do not stop a run\n"
 	"  without `--strict`.\n"

@@ -157,6 +157,9 @@ static const struct {
 	{"match: {}, keep: {for: 30d}, floor: 90d, guard: {percent: 10}", "`floor` 90d is longer than `keep` 30d"},
 	{"match: {}, keep: {for: 90d}, floor: 90d, guard: {percent: 10}", NULL},
 	{"match: {}, keep: {for: 1y}, floor: 366d, guard: {percent: 10}", NULL}, /* 2024 is a leap year */
+	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, guard: {percent: 10}", "`limit` without `floor` can take threads of today"},
+	{"match: {}, keep: {for: 1y}, limit: {per: team, bytes: 9MB}, guard: {percent: 10}", "`limit` without `floor` can take threads of today"},
+	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1d, guard: {percent: 10}", NULL},
 	{"match: {}, keep: forever, floor: 90d", "`floor` has no effect"},
 	{"match: {}, keep: forever, archive: {keep_for: 1y}", "`archive` has no effect"},
 	{"match: {team: Legal}, keep: forever", "not the name of a channel or team"},
