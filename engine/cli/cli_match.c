@@ -191,12 +191,13 @@ static int check_holds(struct match *m, struct err *err)
 }
 
 /* Of accounts, not of the policy: --strict does not count it. */
-static void tell_services(struct cli *cli, const struct people_plan *plan)
+static void tell_due(struct cli *cli, const struct people_plan *plan)
 {
-	const char *text = people_services_text(cli->ctx, plan);
+	const char *const text[] = {people_services_text(cli->ctx, plan), people_unlisted_text(cli->ctx, &cli->policy->people, plan)};
 
-	if (text)
-		log_warn("%s", cli_safe(cli->ctx, text));
+	for (size_t i = 0; i < ARRAY_LEN(text); i++)
+		if (text[i])
+			log_warn("%s", cli_safe(cli->ctx, text[i]));
 }
 
 static int check_people(struct match *m, struct cli_match_result *ret, struct err *err)
@@ -211,7 +212,7 @@ static int check_people(struct match *m, struct cli_match_result *ret, struct er
 		return r;
 	if (p->only_listed && plan->listed_unknown == plan->listed)
 		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true, "departed_users: the list names no deactivated account");
-	tell_services(m->cli, plan);
+	tell_due(m->cli, plan);
 	if (p->only_listed)
 		ret->listed = plan;
 	return 0;

@@ -213,6 +213,16 @@ char *people_services_text(void *ctx, const struct people_plan *plan)
 			       "afterwards: take them out of it, or out of the filter by which Mattermost sees it, first", (unsigned long long)n, list);
 }
 
+char *people_unlisted_text(void *ctx, const struct policy_people *p, const struct people_plan *plan)
+{
+	uint64_t n = plan->count[PEOPLE_DUE];
+
+	if (p->only_listed || !n)
+		return NULL;
+	return mem_printf(ctx, "%llu account%s due for being deactivated alone: no list (`only_listed`) says who has left, and a blocked account is taken like any other",
+			  (unsigned long long)n, n == 1 ? " is" : "s are");
+}
+
 struct collect { struct people_plan *plan; const struct people_rules *rules; char **service /* of each account, or NULL */; size_t room; };
 
 static int add_user(void *payload, const struct db_row *r, struct err *err)
@@ -255,12 +265,14 @@ static void count(struct people_plan *plan, char *const *service)
 	}
 }
 
-static void tell_services(struct people_plan *plan)
+static void tell_due(struct people_plan *plan, const struct policy_people *p)
 {
-	auto_mem char *text = people_services_text(NULL, plan);
+	auto_mem char *services = people_services_text(NULL, plan), *unlisted = people_unlisted_text(NULL, p, plan);
 
-	if (text)
-		warn(plan, "%s", text);
+	if (services)
+		warn(plan, "%s", services);
+	if (unlisted)
+		warn(plan, "%s", unlisted);
 }
 
 static void count_listed(struct people_plan *plan, const struct people_names *listed)
@@ -306,7 +318,7 @@ int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const str
 		if (rules.listed)
 			count_listed(plan, rules.listed);
 		plan->n_words = plan->n_warnings;
-		tell_services(plan);
+		tell_due(plan, &policy->people);
 	}
 	*ret = plan;
 	return 0;

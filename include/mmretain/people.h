@@ -65,6 +65,8 @@ struct people_plan {
 };
 /* That some who are due sign in through an identity system, how many through which, and what to do; NULL: nobody does.  It is among the plan's warnings. */
 char *people_services_text(void *ctx, const struct people_plan *plan);
+/* That nothing but being deactivated makes accounts due; NULL: there is a list, or nobody is due.  Among the warnings likewise. */
+char *people_unlisted_text(void *ctx, const struct policy_people *p, const struct people_plan *plan);
 
 /* Who is due now.  Reads only.  ERR_POLICY when the list cannot be read, is empty or has a damaged line; ERR_HOLD when a record of the
  * legal-hold plugin is unreadable.  An exception that names no account is a warning; of such a hold plan_build warns.  Without departed_users in the policy

@@ -160,6 +160,10 @@ def test_list(pg):
     w, (gone, active) = p.w, p.w.people[2:4]
     w.leave(gone)
     names = {r[0]: r[1] for r in w.rows("SELECT id, username FROM users")}
+    said = "1 account is due for being deactivated alone: no list (`only_listed`) says who has left"
+    for command in ("plan",), ("check", "--db", "--strict"):
+        p.call(*command)
+        check(said in p.error, f"{command} without a list: {p.error}")
     listed = os.path.join(w.folder, "departed.txt")
     with open(listed, "w", encoding="utf-8") as f:
         f.write(f"{names[gone]}\nNobody@example.org\n@{names[active]} # not yet\n")
@@ -168,6 +172,7 @@ def test_list(pg):
         doc = p.document(*command)[of]
         check((doc["listed"], doc["listed_unknown"], doc["listed_unknown_names"]) == (3, 2, ["nobody@example.org", names[active]]), f"{command}: {doc}")
         text = p.call(*command)
+        check("deactivated alone" not in p.error, f"{command} with a list: {p.error}")
         check("the list names 3, of whom 2 are no deactivated account (-v names them)\n" in text and "nobody@" not in text, text)
         check(f"no deactivated account:\n  nobody@example.org\n  {names[active]}\n" in p.call(*command, "-v"), "-v")
     text = p.call("doctor")
