@@ -87,7 +87,8 @@ bool policy_bind_name_ok(struct binder *b, const struct policy_key *k, const str
 	if (!is_glob_of_names(v->text)) {
 		policy_warning(b->problems, v, strpbrk(v->text, "*?[") ? "%s matches no name of a channel or team: those are lower-case, without spaces"
 								       : "%s is not the name of a channel or team: those are lower-case, without spaces", Q(v));
-		policy_hint(b->problems, "Write the name from the address in the browser, not the one that is displayed.");
+		policy_hint(b->problems, !strchr(v->text, '/') ? "Write the name from the address in the browser, not the one that is displayed."
+							       : "Write what is behind the `/`, or the channel's id; in a rule the team has a key of its own, `team`.");
 	}
 	return true;
 }

@@ -199,6 +199,22 @@ START_TEST(test_warnings)
 }
 END_TEST
 
+/* As plans print a channel, and as --channel takes it. */
+START_TEST(test_team_and_channel)
+{
+	void *ctx = mem_context(NULL, "team and channel");
+	static const char text[] = HEAD "rules: [{name: a, match: {}, keep: forever}]\nholds: [{name: h, match: {channels: [acc/alarm-1]}}]\n";
+	struct policy_problems *problems = NULL;
+	struct policy *p = NULL;
+	struct err err = {0};
+
+	ck_assert_int_eq(policy_parse(ctx, "w", text, strlen(text), &p, &problems, &err), 0);
+	ck_assert_uint_eq(problems->n, 1);
+	ck_assert_ptr_nonnull(strstr(problems->item[0].hint, "behind the `/`"));
+	talloc_free(ctx);
+}
+END_TEST
+
 /* F002 and its like: refused, with the word that matters. */
 static const struct {
 	const char *rule, *want;
@@ -241,6 +257,7 @@ TCase *policy_value_cases(void)
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_rest_of_file);
 	tcase_add_loop_test(tc, test_warnings, 0, ARRAY_LEN(warnings));
+	tcase_add_test(tc, test_team_and_channel);
 	tcase_add_loop_test(tc, test_refused, 0, ARRAY_LEN(refused));
 	return tc;
 }
