@@ -97,6 +97,21 @@ int64_t duration_after(int64_t from_ms, const struct duration *d)
 	return d->months ? add_months(from_ms, d->months) : from_ms + d->ms;
 }
 
+/* At the end of a month the time that lies d before goes back by up to three days. */
+int64_t duration_passed(int64_t from_ms, const struct duration *d, int64_t now_ms)
+{
+	const int64_t day_ms = 86400000;
+	bool passed = duration_before(now_ms, d) > from_ms;
+	int64_t first = duration_after(from_ms, d) + 1, at = first;
+
+	for (int i = 0; i < 10 && (duration_before(at, d) <= from_ms || (at <= now_ms && !passed)); i++) {
+		int64_t day = at - (at % day_ms + day_ms) % day_ms, hour = day + (first % day_ms + day_ms) % day_ms;
+
+		at = hour > at ? hour : day + day_ms;
+	}
+	return at;
+}
+
 bool bytes_parse(const char *text, uint64_t *ret_bytes)
 {
 	static const struct { const char *unit; uint64_t factor; } sizes[] = {

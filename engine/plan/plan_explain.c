@@ -82,15 +82,15 @@ static int explain_scope(struct plan_explain *x, const struct policy *policy, st
 }
 
 /* The later of: age passed, floor passed. */
-static int64_t due_ms(const struct plan_explain *x)
+static int64_t due_ms(const struct plan_explain *x, int64_t now_ms)
 {
 	const struct policy_rule *rule = x->rule;
 	int64_t at, floor;
 
 	if (!rule || x->cut_ms == INT64_MIN)
 		return INT64_MAX;
-	at = duration_after(x->age_key_ms, &rule->age) + 1;
-	floor = rule->has_floor ? duration_after(x->thread.last_reply_ms, &rule->floor) + 1 : INT64_MIN;
+	at = duration_passed(x->age_key_ms, &rule->age, now_ms);
+	floor = rule->has_floor ? duration_passed(x->thread.last_reply_ms, &rule->floor, now_ms) : INT64_MIN;
 	return at > floor ? at : floor;
 }
 
@@ -140,7 +140,7 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 	x->thread.protections = plan_protections(&x->thread, o->held, o->n_held);
 	x->held = o->n_held && bsearch(x->root, o->held, o->n_held, sizeof(mm_id), mm_id_cmp);
 	x->age_key_ms = plan_age_key(x->rule ? x->rule->from : FROM_LAST_REPLY, &x->thread);
-	x->due_ms = due_ms(x);
+	x->due_ms = due_ms(x, mm->now_ms);
 	if (x->thread.hold >= 0)
 		x->thread_hold = &policy->hold[x->thread.hold];
 	r = decide(x, policy, mm, w, err);

@@ -298,6 +298,8 @@ void duration_format(const struct duration *d, char ret[TIME_TEXT]);
 /* now minus d, calendar months in UTC; a day that the target month lacks becomes its last day. */
 int64_t duration_before(int64_t now_ms, const struct duration *d);
 int64_t duration_after(int64_t from_ms, const struct duration *d);
+/* When duration_before() comes to be later than from: in the past where it is so now, else the first time after now. */
+int64_t duration_passed(int64_t from_ms, const struct duration *d, int64_t now_ms);
 /* 500MiB 2GB 10kB 512B; a bare number is refused. */
 bool bytes_parse(const char *text, uint64_t *ret_bytes);
 void bytes_format(uint64_t bytes, char ret[TIME_TEXT]); /* 1.5 MiB, for people */

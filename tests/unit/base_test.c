@@ -48,6 +48,32 @@ START_TEST(test_cutoff)
 }
 END_TEST
 
+static const struct { const char *from, *dur, *now, *want; } passed[] = {
+	{"2026-01-15T12:00:00Z", "1mo", "2026-01-20", "2026-02-15T12:00:00.001Z"}, {"2026-01-15T12:00:00Z", "30d", "2026-06-20", "2026-02-14T12:00:00.001Z"},
+	/* February has no such day: not before March, as the cut-off has it */
+	{"2026-01-31T12:00:00Z", "1mo", "2026-02-28T13:00:00Z", "2026-03-01T00:00:00Z"}, {"2026-01-31T12:00:00Z", "1mo", "2026-03-02", "2026-03-01T00:00:00Z"},
+	{"2024-02-29T12:00:00Z", "1y", "2025-02-01", "2025-03-01T00:00:00Z"},
+	/* on the 29th of March the cut-off is the 28th of February once more */
+	{"2026-02-28T12:00:00Z", "1mo", "2026-03-28T13:00:00Z", "2026-03-28T12:00:00.001Z"}, {"2026-02-28T12:00:00Z", "1mo", "2026-03-29T02:00:00Z", "2026-03-29T12:00:00.001Z"},
+	{"2026-02-28T12:00:00Z", "1mo", "2026-03-31T02:00:00Z", "2026-03-31T12:00:00.001Z"}, {"2026-02-28T12:00:00Z", "1mo", "2026-04-01T02:00:00Z", "2026-03-28T12:00:00.001Z"},
+	{"1960-01-31T12:00:00Z", "1mo", "1960-02-10", "1960-03-01T00:00:00Z"},
+};
+
+START_TEST(test_passed)
+{
+	struct duration d;
+	int64_t from, now, at;
+	char text[TIME_TEXT];
+
+	ck_assert(time_parse(passed[_i].from, &from) && time_parse(passed[_i].now, &now) && duration_parse(passed[_i].dur, &d));
+	at = duration_passed(from, &d, now);
+	time_format(at, text);
+	ck_assert_str_eq(text, passed[_i].want);
+	ck_assert_int_gt(duration_before(at, &d), from);
+	ck_assert_int_eq(at <= now, duration_before(now, &d) > from); /* what is due says so, and what is not does not */
+}
+END_TEST
+
 static const struct { const char *text; bool ok; uint64_t bytes; } sizes[] = {
 	{"500MiB", true, 500ULL << 20}, {"2GB", true, 2000000000}, {"10kB", true, 10000}, {"1B", true, 1}, {"1TiB", true, 1ULL << 40},
 	{"500", false, 0}, {"MiB", false, 0}, {"-1MiB", false, 0}, {"1mib", false, 0}, {"99999999TiB", false, 0}, {"1 MiB", false, 0},
@@ -392,6 +418,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_duration, 0, (int)ARRAY_LEN(durations));
 	tcase_add_loop_test(tc, test_cutoff, 0, (int)ARRAY_LEN(cutoffs));
+	tcase_add_loop_test(tc, test_passed, 0, (int)ARRAY_LEN(passed));
 	tcase_add_loop_test(tc, test_bytes, 0, (int)ARRAY_LEN(sizes));
 	tcase_add_loop_test(tc, test_time, 0, (int)ARRAY_LEN(times));
 	tcase_add_loop_test(tc, test_scan, 0, (int)ARRAY_LEN(objects));
