@@ -1,14 +1,15 @@
 /*
- * audit_find.c - questions: names to ids, indexes to frames, and then the exact test on every real row.
+ * audit_find.c - questions: indexes to frames, and then the exact test on every real row.
  */
 #include "audit_internal.h"
 
 #include <fnmatch.h>
 #include <regex.h>
+#include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 #include <uthash.h>
 
-struct ids { const char **id; size_t n; };
 struct known { UT_hash_handle hh; size_t len; char key[]; };
 struct find {
 	struct audit *a;
@@ -18,7 +19,7 @@ struct find {
 	regex_t regex; bool has_regex;
 	struct ids users, channels;
 	bool by_channel;             /* channels or a team were asked for */
-	char *file_glob;
+	char *file_part, *file_glob; /* glob NULL: it is no pattern */
 	struct buf text;
 	struct audit_bundle *b;      /* the one being read */
 	uint32_t frame;
@@ -27,6 +28,7 @@ struct find {
 	bool threads_only;
 	struct hash *hash;
 	struct known *rows;          /* digests of the rows that were found */
+	struct { char id[64]; struct buf files; } last; /* for has_file: the post that was found last, not an earlier version */
 };
 
 /* true: not known before. */
@@ -42,131 +44,6 @@ static bool learn(void *ctx, struct known **all, const void *key, size_t len)
 	k->len = len;
 	HASH_ADD_KEYPTR(hh, *all, k->key, k->len, k);
 	return true;
-}
-
-/* ---- names ---- */
-
-struct resolve { struct find *f; const char *asked; struct ids *to; char *team; };
-
-static void ids_put(struct find *f, struct ids *l, const char *id)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->id[i], id))
-			return;
-	l->id = mem_grow(f->ctx, l->id, const char *, l->n + 1);
-	l->id[l->n++] = mem_strdup(f->ctx, id);
-}
-
-static int match_name(void *payload, const struct catalog_name *n, struct err *err)
-{
-	struct resolve *r = payload;
-
-	(void)err;
-	if (r->team && strcmp(n->extra, r->team) != 0)
-		return 0;
-	if (!strcmp(n->id, r->asked) || !strcmp(n->name, r->asked))
-		ids_put(r->f, r->to, n->id);
-	return 0;
-}
-
-static int match_team(void *payload, const struct catalog_name *n, struct err *err)
-{
-	struct resolve *r = payload;
-
-	(void)err;
-	if (!strcmp(n->extra, r->asked))
-		ids_put(r->f, r->to, n->id);
-	return 0;
-}
-
-static bool looks_like_id(const char *s)
-{
-	return strlen(s) == 26 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == 26;
-}
-
-static int unknown(const struct find *f, const char *what, const char *asked, struct err *err)
-{
-	if (f->a->n_missing) {
-		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s \"%s\", and %zu %s missing", what, asked, f->a->n_missing, f->a->n_missing == 1 ? "is" : "are");
-		return err_hint(err, AUDIT_MISSING_HINT);
-	}
-	err_set(err, ERR_NOT_FOUND, "no bundle knows a %s \"%s\"", what, asked);
-	return err_hint(err, "Give the name as it was when it was archived, or the id.");
-}
-
-static int resolve_one(struct find *f, const char *what, const char *word, const char *asked, char *team, struct ids *to, struct err *err)
-{
-	struct resolve r = {.f = f, .asked = asked, .to = to, .team = team};
-	size_t before = to->n;
-	int rc;
-
-	if (looks_like_id(asked)) { /* rows may name somebody whose account was gone already */
-		ids_put(f, to, asked);
-		return 0;
-	}
-	rc = catalog_names(f->a->catalog, what, match_name, &r, err);
-	return rc ? rc : to->n > before ? 0 : unknown(f, word, asked, err);
-}
-
-/* Channels of the teams of that name. */
-static int resolve_team(struct find *f, const char *asked, struct ids *teams, struct err *err)
-{
-	return resolve_one(f, "teams", "team", asked, NULL, teams, err);
-}
-
-static int resolve_channel(struct find *f, const char *asked, struct err *err)
-{
-	const char *slash = strchr(asked, '/');
-	struct ids teams = {0};
-
-	if (!slash)
-		return resolve_one(f, "channels", "channel", asked, NULL, &f->channels, err);
-	int rc = resolve_team(f, mem_strndup(f->ctx, asked, (size_t)(slash - asked)), &teams, err);
-	size_t before = f->channels.n;
-	for (size_t i = 0; i < teams.n && !rc; i++) {
-		rc = resolve_one(f, "channels", "channel", slash + 1, mem_strdup(f->ctx, teams.id[i]), &f->channels, err);
-		if (rc == -ERR_NOT_FOUND && (i + 1 < teams.n || f->channels.n > before))
-			rc = 0;
-	}
-	return rc;
-}
-
-static int resolve_team_channels(struct find *f, struct err *err)
-{
-	struct ids teams = {0}, all = {0};
-	int rc = resolve_team(f, f->q->team, &teams, err);
-
-	for (size_t i = 0; i < teams.n && !rc; i++) {
-		struct resolve r = {.f = f, .asked = teams.id[i], .to = &all};
-		rc = catalog_names(f->a->catalog, "channels", match_team, &r, err);
-	}
-	if (rc || f->channels.n == 0) {
-		f->channels = f->channels.n ? f->channels : all;
-		return rc;
-	}
-	struct ids both = {0};
-	for (size_t i = 0; i < f->channels.n; i++)
-		for (size_t k = 0; k < all.n; k++)
-			if (!strcmp(f->channels.id[i], all.id[k]))
-				ids_put(f, &both, all.id[k]);
-	f->channels = both;
-	return 0;
-}
-
-static int resolve_all(struct find *f, struct err *err)
-{
-	int rc = 0;
-
-	for (size_t i = 0; i < f->q->n_users && !rc; i++) {
-		const char *name = f->q->user[i];
-		rc = resolve_one(f, "users", "user", name + (name[0] == '@'), NULL, &f->users, err);
-	}
-	for (size_t i = 0; i < f->q->n_channels && !rc; i++)
-		rc = resolve_channel(f, f->q->channel[i], err);
-	if (!rc && f->q->team)
-		rc = resolve_team_channels(f, err);
-	f->by_channel = f->q->n_channels > 0 || f->q->team;
-	return rc;
 }
 
 /* ---- the exact test ---- */
@@ -198,10 +75,51 @@ static bool line_wanted(const void *payload, const char *line, size_t len)
 	return !f->words || words_may_line(f->words, line, len);
 }
 
+/* One spelling of a letter: "ü" from a Mac is often `u` and a mark behind it.  A child of ctx. */
+static char *composed(void *ctx, const char *text, size_t len)
+{
+	utf8proc_uint8_t *made = NULL;
+	bool plain = true;
+
+	for (size_t i = 0; i < len && plain; i++)
+		plain = (unsigned char)text[i] < 0xcc; /* below is nothing that is put together: marks begin with U+0300 */
+	if (plain || utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &made, UTF8PROC_STABLE | UTF8PROC_COMPOSE) < 0)
+		return mem_strndup(ctx, text, len); /* also what is no UTF-8 */
+	char *copy = mem_strdup(ctx, (const char *)made);
+	free(made);
+	return copy;
+}
+
+/* Any part of a name, sign by sign. */
+static char *glob_of_part(void *ctx, const char *part)
+{
+	struct buf b;
+
+	buf_init(&b, ctx, 1 << 20);
+	buf_byte(&b, '*');
+	for (; *part; part++) {
+		if (strchr("*?[]\\", *part))
+			buf_byte(&b, '\\');
+		buf_byte(&b, *part);
+	}
+	buf_put(&b, "*", 2);
+	return b.data;
+}
+
+/* As a part, and as a pattern where it is one: `Bill [1].pdf` may be either. */
 static bool name_matches(const struct find *f, struct catalog_text name)
 {
-	char *copy = mem_strndup(NULL, name.s ? name.s : "", name.len);
-	bool hit = fnmatch(f->file_glob, copy, FNM_CASEFOLD) == 0;
+	char *copy = composed(NULL, name.s ? name.s : "", name.len);
+	bool hit = fnmatch(f->file_part, copy, FNM_CASEFOLD) == 0 || (f->file_glob && fnmatch(f->file_glob, copy, FNM_CASEFOLD) == 0);
+
+	talloc_free(copy);
+	return hit;
+}
+
+static bool regex_matches(const struct find *f, const char *text, size_t len)
+{
+	char *copy = composed(NULL, text, len);
+	bool hit = regexec(&f->regex, copy, 0, NULL, 0) == 0;
 
 	talloc_free(copy);
 	return hit;
@@ -220,19 +138,19 @@ static bool row_matches(struct find *f, const struct catalog_row *row)
 		return false;
 	if (f->by_channel && !in_ids(&f->channels, row->channel))
 		return false;
-	if (f->file_glob && !(file && name_matches(f, row->name)))
+	if (f->file_part && !(file && name_matches(f, row->name)))
 		return false;
-	if (q->has_file && !file && (row->file_ids.len < 4 || row->original.len > 0))
+	if (q->has_file && !file && row->file_ids.len < 4)
 		return false;
 	if (!f->words && !f->has_regex)
-		return !file || f->file_glob != NULL;
+		return !file || f->file_part != NULL;
 	buf_clear(&f->text);
 	catalog_row_words(row, &f->text);
-	buf_byte(&f->text, '\0'); /* for regexec */
+	buf_byte(&f->text, '\0'); /* never NULL */
 	size_t len = f->text.len - 1;
 	if (f->words && !words_hold(f->words, f->text.data, len))
 		return false;
-	return !f->has_regex || regexec(&f->regex, f->text.data, 0, NULL, 0) == 0;
+	return !f->has_regex || regex_matches(f, f->text.data, len);
 }
 
 /* ---- hits ---- */
@@ -295,9 +213,44 @@ static void hit_add(struct find *f, const struct catalog_row *row)
 		.snippet = f->threads_only ? NULL : snippet_of(f, row), .create_ms = row->create_ms, .deleted = row->delete_ms > 0,
 		.file_name = row->kind == CATALOG_FILE ? text_dup(f->ctx, row->name) : NULL,
 		.earlier_version = row->original.len > 0,
+		.file_ids = f->q->has_file && row->original.len > 0 ? text_dup(f->ctx, row->file_ids) : NULL,
 		.by_post = row->kind == CATALOG_FILE || (row->original.len > 0 && row->root.len == 0),
 	};
 	(void)snprintf(h->ref.root, sizeof(h->ref.root), "%.*s", (int)thread.len, thread.s ? thread.s : ""); /* ids are 26 */
+}
+
+/* The next id in a list of them, which is JSON; what was before in *rest. */
+static bool next_id(struct catalog_text *rest, struct catalog_text *ret)
+{
+	const char *from = memchr(rest->s, '"', rest->len), *end = rest->s + rest->len;
+	const char *to = from ? memchr(from + 1, '"', (size_t)(end - from - 1)) : NULL;
+
+	if (!to)
+		return false;
+	*ret = (struct catalog_text){from, (size_t)(to - from) + 1}; /* with its quotes */
+	*rest = (struct catalog_text){to + 1, (size_t)(end - to) - 1};
+	return true;
+}
+
+/* An earlier version whose files the post that was found has still says nothing new.  They follow each other. */
+static bool repeats_files(struct find *f, const struct catalog_row *row)
+{
+	struct catalog_text rest = row->file_ids, id;
+
+	if (!f->q->has_file || row->kind != CATALOG_POST)
+		return false;
+	if (row->original.len == 0) {
+		(void)snprintf(f->last.id, sizeof(f->last.id), "%.*s", (int)row->id.len, row->id.s); /* ids are 26 */
+		buf_clear(&f->last.files);
+		buf_put(&f->last.files, rest.s, rest.len);
+		return false;
+	}
+	if (!text_is(row->original, f->last.id, strlen(f->last.id)))
+		return false;
+	while (next_id(&rest, &id))
+		if (!memmem(f->last.files.data, f->last.files.len, id.s, id.len))
+			return false;
+	return true;
 }
 
 static int find_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
@@ -306,7 +259,7 @@ static int find_row(void *payload, const struct catalog_row *row, const char *li
 	struct digest d;
 
 	(void)err;
-	if (!row_matches(f, row))
+	if (!row_matches(f, row) || repeats_files(f, row))
 		return 0;
 	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not change is one answer. */
 	hash_bytes(f->hash, line, len, &d);
@@ -367,7 +320,7 @@ static int find_bundles(struct find *f, struct err *err)
 static int find_regex(struct find *f, struct err *err)
 {
 	char what[200];
-	int code = regcomp(&f->regex, f->q->regex, REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE);
+	int code = regcomp(&f->regex, composed(f->ctx, f->q->regex, strlen(f->q->regex)), REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE);
 
 	f->has_regex = code == 0;
 	if (code == 0)
@@ -383,6 +336,7 @@ static int find_prepare(struct find *f, struct err *err)
 	int rc = 0;
 
 	buf_init(&f->text, f->ctx, (size_t)64 << 20);
+	buf_init(&f->last.files, f->ctx, 1 << 20);
 	f->hash = hash_new(f->ctx);
 	if (q->words && q->words[0] && !f->a->words)
 		rc = catalog_words_new(f->a, &f->a->words, err);
@@ -390,9 +344,13 @@ static int find_prepare(struct find *f, struct err *err)
 		rc = words_parse(f->ctx, f->a->words, q->words, &f->words, err);
 	if (!rc && q->regex)
 		rc = find_regex(f, err);
-	if (q->file_name)
-		f->file_glob = strpbrk(q->file_name, "*?[") ? mem_strdup(f->ctx, q->file_name) : mem_printf(f->ctx, "*%s*", q->file_name);
-	return rc ? rc : resolve_all(f, err);
+	if (q->file_name) {
+		char *name = composed(f->ctx, q->file_name, strlen(q->file_name));
+		f->file_part = glob_of_part(f->ctx, name);
+		f->file_glob = strpbrk(name, "*?[") ? name : NULL;
+	}
+	f->by_channel = q->n_channels > 0 || q->team;
+	return rc ? rc : names_resolve(f->a, q, f->ctx, &f->users, &f->channels, err);
 }
 
 static int find_run(struct find *f, struct err *err)

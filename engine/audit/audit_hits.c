@@ -29,15 +29,29 @@ static const struct audit_post *post_of(const struct audit_thread *t, const char
 	return NULL;
 }
 
+static void take_file(struct audit_hit *h, const struct audit_file *f, void *ctx)
+{
+	h->files = mem_grow(ctx, h->files, char *, h->n_files + 1);
+	h->files[h->n_files++] = mem_strdup(ctx, f->name);
+}
+
+/* Those that it names, of whatever post. */
+static void take_named(struct audit_hit *h, const struct audit_thread *t, void *ctx)
+{
+	for (size_t i = 0; i < t->n_posts; i++)
+		for (size_t k = 0; k < t->post[i].n_files; k++)
+			if (strstr(h->file_ids, t->post[i].file[k].id))
+				take_file(h, &t->post[i].file[k], ctx);
+}
+
 static void take_files(struct audit_hit *h, const struct audit_thread *t, void *ctx)
 {
-	const struct audit_post *p = h->file_name ? NULL : post_of(t, h->post);
+	const struct audit_post *p = h->file_name || h->file_ids ? NULL : post_of(t, h->post);
 
-	if (!p || p->n_files == 0)
-		return;
-	h->files = mem_array(ctx, char *, p->n_files);
-	for (size_t i = 0; i < p->n_files; i++)
-		h->files[h->n_files++] = mem_strdup(ctx, p->file[i].name);
+	if (h->file_ids)
+		take_named(h, t, ctx);
+	for (size_t i = 0; p && i < p->n_files; i++)
+		take_file(h, &p->file[i], ctx);
 }
 
 /* Hits [from, to) are of one thread. */

@@ -100,6 +100,11 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 /* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
+/* ---- names (audit_resolve.c) ---- */
+struct ids { const char **id; size_t n; };
+/* Users and channels of the question, those of its team among the latter.  ERR_NOT_FOUND: no bundle knows a name. */
+int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users, struct ids *ret_channels, struct err *err) MMR_CHECKED;
+
 /* ---- hits (audit_hits.c) ---- */
 int hits_threads(struct audit *a, struct audit_found *found, struct err *err) MMR_CHECKED;
 int hits_files(struct audit *a, struct audit_found *found, void *ctx, struct err *err) MMR_CHECKED;

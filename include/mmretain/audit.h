@@ -105,7 +105,7 @@ struct audit_question {
 	const char *const *channel; size_t n_channels; /* names, team/name, or ids */
 	const char *team;
 	int64_t from_ms, before_ms;
-	const char *file_name;       /* part of a name, or a glob */
+	const char *file_name;       /* part of a name, as it is or as a glob */
 	const char *regex;           /* POSIX extended, on the message or file name */
 	bool has_file;
 	uint64_t offset, limit;      /* limit 0: all */
@@ -118,6 +118,7 @@ struct audit_hit {
 	char **files; size_t n_files; /* of a post, where has_file was asked for: their names */
 	bool deleted, earlier_version, erased;
 	bool by_post;                /* while searching: the row names its post, and the thread is looked up by that */
+	char *file_ids;              /* likewise: of an earlier version, whose files hang on its post */
 };
 struct audit_found { struct audit_hit *hit; size_t n; bool more; uint64_t seen; }; /* seen: from the first hit on, before offset too; when there is more, with the next one */
 /* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense, ERR_NOT_FOUND for a name that

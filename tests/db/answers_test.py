@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""What the archive answers, about people, places, texts and files that are unusual and real: names that look like ids or that two people had one after the other,
+spellings, files that an edit took off, webhooks, threads that came back or went in parts.  The answer to each question is known from the rows that were made.
+
+usage: MMRETAIN=BINARY answers_test.py [-k NAME]
+"""
+import csv
+import email
+import email.policy
+import glob
+import json
+import os
+import unittest
+
+import e2e_lib as lib
+from e2e_lib import DAY, NOW
+
+CASE = ("--case", "17/26", "--reason", "answers")
+OLD = NOW - 400 * DAY     # due in the first night
+YOUNG = NOW - 200 * DAY   # in the second one
+SECOND = NOW + 320 * DAY
+PG = WORLD = WHERE = COPY = POLICY = None
+
+
+def oid(text):
+    """An id that can be read."""
+    return f"{text:0<26}"
+
+
+# Somebody who gave the name up, who took it, and a name that looks like an id; letters of two kinds that look the same.
+ALICE, NEXT, BOB, LONG, HOOK = (oid(f"u{n}") for n in ("alice", "next", "bob", "long", "hook"))
+LONG_NAME, LONG_PLACE, LONG_TEAM = "maximilianmustermannhausen", "abcdefghijklmnopqrstuvwxyz", "teamwithanameof26characters"[:26]
+TEAM, WIDE, PLACE, MOVED = oid("tone"), oid("twide"), oid("cone"), oid("cmoved")
+FILES = {"fmac": "U\u0308bersicht vom Mac.pdf", "fpc": "Übersicht vom PC.pdf", "fbrackets": "Rechnung [1].pdf", "fslash": "back\\slash*.txt"}
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 60
+
+
+class Rows:
+    """Rows for a database and its attachment folder."""
+
+    def __init__(self, copy):
+        self.copy, self.sql = copy, []
+
+    def row(self, table, **values):
+        texts = ["NULL" if v is None else str(v) if isinstance(v, (int, bool)) else lib.cluster.literal(v) for v in values.values()]
+        self.sql.append(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(texts)})")
+
+    def user(self, ident, name, first, last):
+        self.row("users", id=ident, createat=1, updateat=1, deleteat=0, username=name, email=name + "@example.invalid", nickname="", firstname=first, lastname=last, roles="system_user",
+                 authservice="", lastlogin=0)
+
+    def team(self, ident, name):
+        self.row("teams", id=ident, createat=1, updateat=1, deleteat=0, displayname=name, name=name, description="", email="", type="O", inviteid=ident)
+
+    def channel(self, ident, team, name):
+        self.row("channels", id=ident, createat=1, updateat=1, deleteat=0, teamid=team, type="O", displayname=name, name=name, header="", purpose="", lastpostat=0, totalmsgcount=0,
+                 extraupdateat=0, creatorid="", totalmsgcountroot=0)
+
+    def post(self, ident, user, message, at, channel=PLACE, root="", original="", deleted=0, edited=0, kind="", props=None, files=()):
+        self.row("posts", id=oid(ident), createat=at, updateat=max(at, deleted, edited), deleteat=deleted, editat=edited, userid=user, channelid=channel, rootid=root and oid(root),
+                 originalid=original and oid(original), message=message, type=kind, props=json.dumps(props or {}), hashtags="", filenames="[]",
+                 fileids=json.dumps([oid(f) for f in files]), hasreactions=False, ispinned=False)
+
+    def file(self, ident, post, user, name, at, deleted=0, mime="text/plain", content=None):
+        path = f"{ident}/{ident}"
+        full = os.path.join(self.copy.data, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "wb") as f:
+            f.write(content or ident.encode())
+        self.row("fileinfo", id=oid(ident), creatorid=user, postid=oid(post), createat=at, updateat=at, deleteat=deleted, path=path, thumbnailpath="", previewpath="", name=name,
+                 extension="", size=os.path.getsize(full), mimetype=mime, width=0, height=0, haspreviewimage=False, content="", remoteid="", channelid=PLACE)
+
+    def done(self):
+        self.copy.pg.psql(";\n".join(self.sql), db=self.copy.name)
+        self.sql = []
+
+
+def first_rows(r):
+    for ident, name, first, last in ((ALICE, "alice", "Alice", "One"), (BOB, "bob", "Bob", "Beta"), (LONG, LONG_NAME, "Max", "M"), (HOOK, "j.doe", "John", "Doe")):
+        r.user(ident, name, first, last)
+    r.team(TEAM, "teamone")
+    r.team(WIDE, LONG_TEAM)
+    for ident, team, name in ((PLACE, TEAM, "general"), (MOVED, TEAM, "wandering"), (oid("clong"), WIDE, LONG_PLACE)):
+        r.channel(ident, team, name)
+    r.post("pold", ALICE, "zqone words of Alice", OLD)
+    r.post("plong", LONG, "zqlong words of a long name", OLD, channel=oid("clong"))
+    r.post("pmoved", ALICE, "zqmoved words", OLD, channel=MOVED)
+    r.post("pmac", BOB, "Der Schlu\u0308ssel vom Mac", OLD)
+    r.post("ppc", BOB, "Der Schlüssel vom PC", OLD)
+    r.post("pfiles", BOB, "files", OLD, files=FILES)
+    for ident, name in FILES.items():
+        r.file(ident, "pfiles", BOB, name, OLD)
+    # an edit took one of two files off; another edit none
+    r.post("pcut", BOB, "zqcut now", OLD + 1, edited=OLD + DAY, files=["fstays"])
+    r.post("pcutold", BOB, "zqcut before", OLD + 1, original="pcut", deleted=OLD + DAY, files=["fstays", "ftaken"])
+    r.file("fstays", "pcut", BOB, "stays.txt", OLD)
+    r.file("ftaken", "pcut", BOB, "taken.png", OLD, deleted=OLD + DAY, mime="image/png", content=PNG)
+    r.post("pkept", BOB, "zqkept now", OLD + 2, edited=OLD + DAY, files=["fkept"])
+    r.post("pkeptold", BOB, "zqkept before", OLD + 2, original="pkept", deleted=OLD + DAY, files=["fkept"])
+    r.file("fkept", "pkept", BOB, "kept.txt", OLD)
+
+
+def second_rows(r):
+    r.user(NEXT, "alice", "Alice", "Two")
+    r.post("pnew", NEXT, "zqnext words of the other Alice", NOW + 1)
+    r.post("pmoved2", ALICE, "zqmoved again", NOW + 2, channel=MOVED)
+
+
+RENAMED = f"""
+UPDATE users SET username = 'alice.married', email = 'married@example.invalid' WHERE id = '{ALICE}';
+UPDATE teams SET name = 'teamnew' WHERE id = '{TEAM}';
+UPDATE channels SET name = 'wandered' WHERE id = '{MOVED}';
+"""
+
+
+def setUpModule():
+    global PG, WORLD, WHERE, COPY, POLICY
+    WHERE = lib.folder("answers")
+    PG = lib.cluster.Cluster(settings=lib.QUICK).start()
+    WORLD = lib.World(PG, "world", 50, 3, legacy=False, hostile=False, odd=False, lost=False)
+    COPY = WORLD.clone("answers", os.path.join(WHERE, "answers"))
+    rows = Rows(COPY)
+    POLICY, _ = COPY.write_policy([{"name": "all", "match": {}, "keep": {"for": "300d"}}], purge_after="30d")
+    first_rows(rows)
+    rows.done()
+    night("init")
+    night("run", "--yes")
+    PG.psql(RENAMED, db=COPY.name)
+    second_rows(rows)
+    rows.done()
+    night("run", "--yes", now=SECOND)
+
+
+def tearDownModule():
+    lib.clear(WHERE, PG)
+
+
+def night(*args, now=NOW, code=0):
+    done = lib.call(COPY, POLICY, *args, now_ms=now)
+    if done.code != code:
+        raise AssertionError(f"{args}: status {done.code}\n{done.out}{done.err}")
+    return done
+
+
+class Answers(unittest.TestCase):
+    maxDiff = None
+
+    def ask(self, command, *words, code=0):
+        done = lib.call(COPY, POLICY, command, *CASE, *words, now_ms=SECOND)
+        self.assertEqual(done.code, code, (words, done.out, done.err))
+        return done
+
+    def hits(self, *words):
+        return json.loads(self.ask("find", "--json", "--limit", "0", *words).out)["hits"]
+
+    def posts(self, *words):
+        return sorted(h["post"].rstrip("0") for h in self.hits(*words))
+
+    def out(self, name):
+        path = os.path.join(WHERE, name)
+        self.addCleanup(lambda: os.path.exists(path) and lib.remove(path))
+        return path
+
+
+class Names(Answers):
+    def test_name_like_an_id(self):
+        """26 letters are a name as much as an id."""
+        self.assertEqual(len(LONG_NAME), 26)
+        for words in (("--user", LONG_NAME), ("--user", "@" + LONG_NAME), ("--user", LONG), ("--channel", LONG_PLACE), ("--team", LONG_TEAM),
+                      ("--channel", f"{LONG_TEAM}/{LONG_PLACE}"), ("--team", LONG_TEAM, "--channel", LONG_PLACE, "--user", LONG_NAME)):
+            self.assertEqual(self.posts(*words), ["plong"], words)
+        self.assertEqual(self.posts("--user", oid("unobody")), [])
+
+    def test_two_names_of_one(self):
+        """What one word of a list means already, another may mean too."""
+        for words in (("--user", "bob,bob"), ("--user", f"bob,{BOB}")):
+            self.assertEqual(self.posts(*words), ["pcut", "pcutold", "pfiles", "pkept", "pkeptold", "pmac", "ppc"], words)
+        for words in (("--channel", "wandering,wandered"), ("--channel", "teamone/wandering,wandering"), ("--channel", "teamone/wandering,teamnew/wandered")):
+            self.assertEqual(self.posts(*words), ["pmoved", "pmoved2"], words)
+        self.assertEqual(self.posts("--user", "alice.married,alice"), ["pmoved", "pmoved2", "pnew", "pold"])
+
+    def test_one_name_of_two(self):
+        """Whose posts are among the hits is said, and their ids."""
+        done = self.ask("find", "--user", "alice")
+        self.assertIn(f'the name "alice" means 2 people in the bundles, one after another: {ALICE}, {NEXT}', done.err)
+        out = self.out("two.csv")
+        self.assertIn(f"{ALICE}, {NEXT}", self.ask("export", "--user", "@alice", "--out", out).err)
+        self.assertEqual(self.posts("--user", ALICE), ["pmoved", "pmoved2", "pold"])
+        self.assertEqual(self.posts("--user", NEXT), ["pnew"])
+        for words in (("--user", "alice.married"), ("--user", ALICE), ("--user", LONG_NAME), ("--user", "bob,alice.married")):
+            self.assertNotIn("warning: the name", self.ask("find", *words).err)
+
+
+class Texts(Answers):
+    def test_spellings(self):
+        """A letter and its mark are the letter with its mark, in every question."""
+        for word in ("Schlüssel", "Schlu\u0308ssel"):
+            self.assertEqual(self.posts(word), ["pmac", "ppc"])
+            self.assertEqual(self.posts("--regex", f"der {word.lower()} vom"), ["pmac", "ppc"])
+        for word in ("übersicht", "U\u0308bersicht", "*übersicht*.pdf", "[Üx]bersicht*"):
+            self.assertEqual(sorted(h["file"] for h in self.hits("--file-name", word, "--user", BOB)), sorted([FILES["fmac"], FILES["fpc"]]), word)
+
+    def test_signs_in_file_names(self):
+        """A name as it is finds its file, whatever it would mean as a pattern."""
+        for word, name in (("Rechnung [1].pdf", "fbrackets"), ("[1]", "fbrackets"), ("back\\slash", "fslash"), ("slash*.txt", "fslash"), ("RECHNUNG*", "fbrackets"), ("*[[]1]*", "fbrackets")):
+            self.assertEqual([h["file"] for h in self.hits("--file-name", word, "--user", BOB)], [FILES[name]], word)
+        self.assertEqual(self.hits("--file-name", "[2]", "--user", BOB), [])
+
+    def test_files_taken_off(self):
+        """An earlier version with a file that its post has no more is an answer; one that says nothing new is not, unless it alone answers."""
+        def answers(*words):
+            return [(h["post"].rstrip("0"), h["earlier_version"], h["files"]) for h in self.hits("--has", "file", *words)]
+
+        both = [("pcut", False, ["stays.txt", "taken.png"]), ("pcutold", True, ["stays.txt", "taken.png"])]
+        self.assertEqual(answers("zqcut"), both)
+        self.assertEqual(answers("zqkept"), [("pkept", False, ["kept.txt"])])
+        self.assertEqual(answers("zqkept", "before"), [("pkeptold", True, ["kept.txt"])])
+        self.assertEqual([a for a in answers("--user", "bob") if a[0].startswith("pcut")], both)
+        self.assertEqual(answers("--scan", "zqcut"), both)
+
+
+if __name__ == "__main__":
+    lib.outcome.main(verbosity=2)
