@@ -22,6 +22,17 @@ static void put_digest(struct export *x, const struct audit_file *f)
 	buf_printf(&x->out.b, "<span class=\"dig\">SHA-256 %s</span>", hex);
 }
 
+static void put_deleted(struct export *x, const struct audit_file *f)
+{
+	char full[AUDIT_CLOCK];
+
+	if (f->delete_ms <= 0)
+		return;
+	local_full(f->delete_ms, full);
+	put(x, ", deleted ");
+	html_text(x, full);
+}
+
 /* By content, never by the name or the type that the sender gave; vector images can hold scripts and are never shown. */
 static bool put_picture(struct export *x, struct audit_thread *t, const struct audit_file *f)
 {
@@ -43,7 +54,9 @@ static bool put_picture(struct export *x, struct audit_thread *t, const struct a
 	put(x, "\">\n<figcaption>");
 	html_text(x, f->name);
 	bytes_format(len, size);
-	buf_printf(&x->out.b, ", %s ", size);
+	buf_printf(&x->out.b, ", %s", size);
+	put_deleted(x, f);
+	put(x, " ");
 	put_digest(x, f);
 	put(x, "</figcaption></figure>\n");
 	return true;
@@ -74,8 +87,7 @@ static int put_file(struct export *x, struct audit_thread *t, const struct audit
 		put(x, "</span>");
 	}
 	buf_printf(&x->out.b, "<span class=\"how\">%s", size);
-	if (f->delete_ms > 0)
-		put(x, ", deleted");
+	put_deleted(x, f);
 	if (rc != 0) {
 		put(x, ", content not here: ");
 		html_text(x, f->state);

@@ -10,6 +10,7 @@ static const char *const columns[] = {
 	"Post Creation Time", "Post Update Time", "Post Update Type", "Team Id", "Team Name", "Team Display Name", "Channel Id",
 	"Channel Name", "Channel Display Name", "User Id", "Username", "Display Name", "User Type", "Post Id", "Edited By Post Id",
 	"Replied to Post Id", "Post Message", "Post Type", "Thread Id", "File Name", "File Size", "File SHA-256", "Reactions", "Bundle",
+	"Webhook", "Deleted By",
 };
 
 static void cell(struct export *x, const char *text)
@@ -93,7 +94,7 @@ static void line(struct export *x, struct audit_thread *t, const struct audit_po
 	cell(x, p->user);
 	cell(x, user->name);
 	cell(x, user->display);
-	cell(x, !strcmp(user->extra, "bot") ? "bot" : "user");
+	cell(x, !strcmp(user->extra, "bot") || p->webhook ? "bot" : "user");
 	cell(x, p->id);
 	cell(x, p->original);
 	cell(x, p->root);
@@ -105,6 +106,8 @@ static void line(struct export *x, struct audit_thread *t, const struct audit_po
 	cell(x, hex);
 	cell(x, f ? "" : reactions_of(tmp, p));
 	cell(x, audit_bundle_path(t->bundle));
+	cell(x, p->webhook ? audit_webhook_text(tmp, p->webhook) : "");
+	cell(x, p->deleted_by && p->delete_ms > 0 && !p->original[0] ? audit_user(t->bundle, p->deleted_by)->name : "");
 	line_end(x);
 }
 

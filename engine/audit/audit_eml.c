@@ -116,6 +116,11 @@ static int file_part(struct export *x, struct audit_thread *t, const struct audi
 	if (rc)
 		return rc;
 	x->sum.files++;
+	if (f->delete_ms > 0) {
+		char at[TIME_TEXT];
+		time_format(f->delete_ms - f->delete_ms % 1000, at);
+		buf_printf(b, "Content-Description: deleted %s\r\n", at);
+	}
 	buf_puts(b, "Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename*=UTF-8''");
 	percent(b, f->name[0] ? f->name : f->id);
 	buf_puts(b, "\r\nContent-Transfer-Encoding: base64\r\n\r\n");
@@ -151,10 +156,13 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 {
 	struct buf *b = &x->out.b;
 	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL);
+	const struct audit_name *by = audit_deleter(t, p);
 	const char *name = user->display[0] ? user->display : user->name;
 	char *place = audit_place(tmp, t->bundle, t->channel), date[AUDIT_CLOCK];
 
 	rfc5322_date(p->create_ms, date);
+	if (p->webhook)
+		name = mem_printf(tmp, "%.*s (%s)", (int)fitting(name, strlen(name), NAME_BYTES / 2), name, audit_webhook_text(tmp, p->webhook));
 	buf_printf(b, "Date: %s\r\nFrom: ", date);
 	encoded(b, name, fitting(name, strlen(name), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
@@ -173,6 +181,10 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
 	header(b, "X-Mattermost-State", p->erased ? "erased" : p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
+	if (by)
+		header(b, "X-Mattermost-Deleted-By", by->name);
+	if (p->webhook)
+		header(b, "X-Mattermost-Webhook", audit_webhook_text(tmp, p->webhook));
 	if (timeless(p))
 		header(b, "X-Mmretain-Time", timeless(p));
 	header(b, "X-Mmretain-Bundle", audit_bundle_path(t->bundle));

@@ -211,6 +211,7 @@ static void hit_add(struct find *f, const struct catalog_row *row)
 		.bundle = f->b, .ref = {.bundle = f->b->index, .frame = f->frame}, .user = text_dup(f->ctx, row->user),
 		.post = text_dup(f->ctx, row->kind == CATALOG_FILE ? row->post : row->id), .channel = text_dup(f->ctx, row->channel),
 		.snippet = f->threads_only ? NULL : snippet_of(f, row), .create_ms = row->create_ms, .deleted = row->delete_ms > 0,
+		.webhook = row->kind == CATALOG_POST ? props_webhook(f->ctx, row->props.s, row->props.len) : NULL,
 		.file_name = row->kind == CATALOG_FILE ? text_dup(f->ctx, row->name) : NULL,
 		.earlier_version = row->original.len > 0,
 		.file_ids = f->q->has_file && row->original.len > 0 ? text_dup(f->ctx, row->file_ids) : NULL,

@@ -100,6 +100,11 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 /* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
+/* ---- props (audit_props.c) ---- */
+/* The name under which a webhook's post was shown, or "": under that of the account that made the webhook.  NULL: it came by none. */
+char *props_webhook(void *ctx, const char *props, size_t len);
+char *props_deleted_by(void *ctx, const char *props, size_t len); /* the id, or NULL: not known */
+
 /* ---- names (audit_resolve.c) ---- */
 struct ids { const char **id; size_t n; };
 /* Users and channels of the question, those of its team among the latter.  ERR_NOT_FOUND: no bundle knows a name. */

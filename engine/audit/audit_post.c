@@ -83,8 +83,10 @@ static void put_mark(struct export *x, const char *class, const char *word, int6
 	put(x, "</span>");
 }
 
-static void put_meta(struct export *x, const struct audit_post *p, const struct audit_name *user)
+static void put_meta(struct export *x, const struct audit_thread *t, const struct audit_post *p, const struct audit_name *user)
 {
+	const struct audit_name *by = audit_deleter(t, p);
+
 	put(x, "<div class=\"meta\"><span class=\"who\">");
 	html_text(x, user->display[0] ? user->display : user->name);
 	put(x, "</span>");
@@ -95,6 +97,8 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 	}
 	if (!strcmp(user->extra, "bot"))
 		put_mark(x, "", "BOT", 0);
+	if (p->webhook)
+		put_mark(x, "", audit_webhook_text(x->ctx, p->webhook), 0);
 	if (!p->timeless)
 		put_time(x, p->create_ms);
 	if (p->pinned)
@@ -106,7 +110,7 @@ static void put_meta(struct export *x, const struct audit_post *p, const struct 
 	if (p->original[0])
 		put_mark(x, "warn", "earlier version, until", p->delete_ms);
 	else if (p->delete_ms > 0)
-		put_mark(x, "bad", "deleted", p->delete_ms);
+		put_mark(x, "bad", by ? mem_printf(x->ctx, "deleted by @%s,", by->name) : "deleted", p->delete_ms);
 	if (p->type[0] && strcmp(p->type, "slack_attachment")) /* the card below shows it */
 		put_mark(x, "", p->type, 0);
 	if (p->acks > 0)
@@ -182,7 +186,7 @@ static int put_post(struct export *x, struct audit_thread *t, size_t at, struct 
 	buf_printf(&x->out.b, "\">\n<div class=\"av a%u%s\" aria-hidden=\"true\">", colour_of(p->user), bot ? " bot" : "");
 	put_initials(x, user->display[0] ? user->display : user->name);
 	put(x, "</div>\n<div class=\"body\">\n");
-	put_meta(x, p, user);
+	put_meta(x, t, p, user);
 	put(x, "<div class=\"msg\" dir=\"auto\">");
 	audit_markdown(&x->out.b, p->message, p->message_len);
 	put(x, "</div>\n");

@@ -126,6 +126,8 @@ static void post_add(struct audit_thread *t, const struct catalog_row *row)
 		.type = text_dup(t, row->type), .props = text_dup(t, row->props), .create_ms = row->create_ms,
 		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms, .pinned = row->pinned,
 	};
+	p->webhook = props_webhook(t, row->props.s, row->props.len);
+	p->deleted_by = props_deleted_by(t, row->props.s, row->props.len);
 	if (row->erased)
 		post_erased(t, p, row);
 	if (catalog_row_is_root(row) || !t->channel[0])

@@ -20,6 +20,7 @@ static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 	cli_json_text(obj, "place", audit_place(cli->ctx, h->bundle, h->channel));
 	cli_json_text(obj, "user_id", h->user);
 	cli_json_text(obj, "user", user->name);
+	cli_json_text(obj, "webhook", h->webhook);
 	cli_json_text(obj, "file", h->file_name);
 	for (size_t i = 0; i < h->n_files; i++)
 		if (json_array_append_new(files, cli_json_check(json_string(h->files[i]))) < 0)
@@ -73,9 +74,9 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased);
 
 	time_format(h->create_ms - h->create_ms % 1000, time);
-	printf("%s%s%s  %s  %s  @%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root), cli_tint(cli->color, CLI_PLAIN),
+	printf("%s%s%s  %s  %s  @%s%s%s%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root), cli_tint(cli->color, CLI_PLAIN),
 	       time, cli_safe(cli->ctx, audit_place(cli->ctx, h->bundle, h->channel)), cli_safe(cli->ctx, user->name),
-	       h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
+	       h->webhook ? "  [" : "", h->webhook ? cli_safe(cli->ctx, audit_webhook_text(cli->ctx, h->webhook)) : "", h->webhook ? "]" : "", h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
 	if (h->file_name)
 		printf("    file %s\n", one_line(cli, h->file_name));
 	else if (!h->snippet[0])
@@ -130,6 +131,7 @@ static int find_thread(struct cli *cli, struct audit *a, const char *id, struct 
 	h->channel = t->channel;
 	h->post = t->root;
 	h->user = t->post[0].user;
+	h->webhook = t->post[0].webhook;
 	h->create_ms = t->post[0].create_ms;
 	h->deleted = t->post[0].delete_ms > 0;
 	h->erased = t->post[0].erased != NULL;

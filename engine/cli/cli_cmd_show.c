@@ -85,8 +85,11 @@ static void day_line(struct show *s, int64_t ms)
 
 static void marks(const struct show *s, const struct audit_post *p)
 {
+	const struct audit_name *by = audit_deleter(s->t, p);
 	char time[TIME_TEXT];
 
+	if (p->webhook)
+		printf("  %s[%s]%s", cli_tint(s->cli->color, CLI_YELLOW), cli_safe(s->cli->ctx, audit_webhook_text(s->cli->ctx, p->webhook)), plain(s));
 	if (p->pinned)
 		printf("  %s[pinned]%s", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 	if (p->priority && p->priority[0])
@@ -97,7 +100,7 @@ static void marks(const struct show *s, const struct audit_post *p)
 	}
 	if (p->delete_ms > 0 && !p->original[0]) {
 		time_format(p->delete_ms - p->delete_ms % 1000, time);
-		printf("  %s[deleted %s]%s", cli_tint(s->cli->color, CLI_RED), time, plain(s));
+		printf("  %s[deleted %s%s%s]%s", cli_tint(s->cli->color, CLI_RED), time, by ? " by @" : "", by ? cli_safe(s->cli->ctx, by->name) : "", plain(s));
 	}
 	if (p->type[0])
 		printf("  %s[%s]%s", dim(s), cli_safe(s->cli->ctx, p->type), plain(s));
@@ -107,12 +110,13 @@ static void files(const struct show *s, const struct audit_post *p, size_t left)
 {
 	for (size_t i = 0; i < p->n_files; i++) {
 		const struct audit_file *f = &p->file[i];
-		char size[TIME_TEXT], hex[DIGEST_HEX + 1];
+		char size[TIME_TEXT], hex[DIGEST_HEX + 1], gone[TIME_TEXT];
+		time_format(f->delete_ms - f->delete_ms % 1000, gone);
 		bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
 		digest_hex(&f->sha256, hex);
 		indent(left);
-		printf("%sfile%s %s  %s  %s%s%s  %s\n", cli_tint(s->cli->color, CLI_BOLD), plain(s), cli_safe(s->cli->ctx, f->name), size,
-		       f->state, f->has_digest ? "  sha256 " : "", f->has_digest ? hex : "", cli_safe(s->cli->ctx, f->id));
+		printf("%sfile%s %s  %s  %s%s%s%s%s%s  %s\n", cli_tint(s->cli->color, CLI_BOLD), plain(s), cli_safe(s->cli->ctx, f->name), size,
+		       f->delete_ms > 0 ? "[deleted " : "", f->delete_ms > 0 ? gone : "", f->delete_ms > 0 ? "]  " : "", f->state, f->has_digest ? "  sha256 " : "", f->has_digest ? hex : "", cli_safe(s->cli->ctx, f->id));
 	}
 }
 
@@ -134,14 +138,15 @@ static void post(struct show *s, const struct audit_post *p)
 	const struct audit_name *user = audit_author(s->t->bundle, p->user, p->erased != NULL);
 	bool copy = p->original[0] != '\0', root = s->t->parts || p == &s->t->post[0];
 	size_t left = root ? 7 : copy ? 15 : 11;
-	char clock[AUDIT_CLOCK];
+	char clock[AUDIT_CLOCK], until[TIME_TEXT];
 
 	day_line(s, p->create_ms);
 	audit_local_clock(p->create_ms, clock);
+	time_format(p->delete_ms - p->delete_ms % 1000, until);
 	indent(left - 7);
 	printf("%s%-5s%s  ", dim(s), copy || p->timeless ? "" : clock, plain(s));
-	if (copy)
-		printf("%searlier version%s", dim(s), plain(s));
+	if (copy) /* of a part its post may be elsewhere: it says itself whose it is */
+		printf("%searlier version, until %s, of @%s%s", dim(s), until, cli_safe(s->cli->ctx, user->name), plain(s));
 	else
 		printf("%s%s%s%s%s%s%s", cli_tint(s->cli->color, CLI_BOLD), cli_safe(s->cli->ctx, user->display[0] ? user->display : user->name),
 		       plain(s), user->display[0] ? " @" : "", user->display[0] ? cli_safe(s->cli->ctx, user->name) : "",

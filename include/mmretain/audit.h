@@ -76,6 +76,8 @@ struct audit_post {
 	struct audit_reaction *reaction; size_t n_reactions;
 	struct audit_file *file; size_t n_files;
 	uint32_t acks;
+	char *webhook;               /* a webhook brought it: the name it was shown under, or ""; NULL: the person wrote it */
+	char *deleted_by;            /* whose id its row has for that, or NULL */
 };
 struct audit_thread {
 	struct audit_bundle *bundle;
@@ -85,6 +87,10 @@ struct audit_thread {
 	size_t erased_posts, erased_rows;        /* rows: with those of other kinds */
 	bool parts;                              /* not the thread: only posts of it that had been deleted or replaced by an edit */
 };
+/* Who deleted it, where that was not its author; else NULL. */
+const struct audit_name *audit_deleter(const struct audit_thread *t, const struct audit_post *p);
+/* "by webhook, as "GitLab"". */
+char *audit_webhook_text(void *ctx, const char *name);
 /* *ret: a child of ctx with all its texts; `bundle` and the names of audit_user and the like are the audit's.  Reactions that were taken back and rows of kinds that no
  * reader shows are left out.  ERR_NOT_FOUND: no thread of that id begins there; ERR_VERIFY: the bundle is damaged, or the thread larger than 1 GiB; ERR_STORE, ERR_PERMISSION: the
  * bundle cannot be read, or was removed since audit_open. */
@@ -114,6 +120,7 @@ struct audit_hit {
 	struct audit_bundle *bundle;
 	struct audit_ref ref;        /* frame: of the hit */
 	char *post, *user, *channel, *snippet, *file_name; /* file_name NULL: the post itself */
+	char *webhook;               /* as of audit_post */
 	int64_t create_ms;
 	char **files; size_t n_files; /* of a post, where has_file was asked for: their names */
 	bool deleted, earlier_version, erased;

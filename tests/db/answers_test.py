@@ -10,6 +10,7 @@ import email.policy
 import glob
 import json
 import os
+import tempfile
 import unittest
 
 import e2e_lib as lib
@@ -98,6 +99,17 @@ def first_rows(r):
     r.post("pkept", BOB, "zqkept now", OLD + 2, edited=OLD + DAY, files=["fkept"])
     r.post("pkeptold", BOB, "zqkept before", OLD + 2, original="pkept", deleted=OLD + DAY, files=["fkept"])
     r.file("fkept", "pkept", BOB, "kept.txt", OLD)
+    r.post("phook", HOOK, "zqhook build failed", OLD + 3, kind="slack_attachment", props={"from_webhook": "true", "override_username": "Git\u202eLab", "webhook_display_name": "CI"})
+    r.post("pplain", HOOK, "zqhook by hand", OLD + 4, props={"from_webhook": "false", "override_username": "Nobody"})
+    # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
+    r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
+    r.post("pmodreply", HOOK, "zqmod reply", OLD + 6, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
+    r.post("pmodown", BOB, "zqmod own", OLD + 7, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
+    # of a thread that is young two parts go: of two people
+    r.post("pyoung", BOB, "zqyoung begins", YOUNG)
+    r.post("pgone", ALICE, "zqgone words", YOUNG + 1, root="pyoung", deleted=YOUNG + DAY, props={"deleteBy": ALICE})
+    r.post("pedit", HOOK, "zqedit now", YOUNG + 2, root="pyoung", edited=YOUNG + DAY)
+    r.post("peditold", HOOK, "zqedit before", YOUNG + 2, root="pyoung", original="pedit", deleted=YOUNG + DAY)
 
 
 def second_rows(r):
@@ -157,9 +169,7 @@ class Answers(unittest.TestCase):
         return sorted(h["post"].rstrip("0") for h in self.hits(*words))
 
     def out(self, name):
-        path = os.path.join(WHERE, name)
-        self.addCleanup(lambda: os.path.exists(path) and lib.remove(path))
-        return path
+        return os.path.join(tempfile.mkdtemp(dir=WHERE), name)
 
 
 class Names(Answers):
@@ -174,10 +184,10 @@ class Names(Answers):
     def test_two_names_of_one(self):
         """What one word of a list means already, another may mean too."""
         for words in (("--user", "bob,bob"), ("--user", f"bob,{BOB}")):
-            self.assertEqual(self.posts(*words), ["pcut", "pcutold", "pfiles", "pkept", "pkeptold", "pmac", "ppc"], words)
+            self.assertEqual(self.posts("der", *words), ["pmac", "ppc"], words)
         for words in (("--channel", "wandering,wandered"), ("--channel", "teamone/wandering,wandering"), ("--channel", "teamone/wandering,teamnew/wandered")):
             self.assertEqual(self.posts(*words), ["pmoved", "pmoved2"], words)
-        self.assertEqual(self.posts("--user", "alice.married,alice"), ["pmoved", "pmoved2", "pnew", "pold"])
+        self.assertEqual(self.posts("words", "--user", "alice.married,alice"), ["pgone", "pmoved", "pnew", "pold"])
 
     def test_one_name_of_two(self):
         """Whose posts are among the hits is said, and their ids."""
@@ -185,7 +195,7 @@ class Names(Answers):
         self.assertIn(f'the name "alice" means 2 people in the bundles, one after another: {ALICE}, {NEXT}', done.err)
         out = self.out("two.csv")
         self.assertIn(f"{ALICE}, {NEXT}", self.ask("export", "--user", "@alice", "--out", out).err)
-        self.assertEqual(self.posts("--user", ALICE), ["pmoved", "pmoved2", "pold"])
+        self.assertEqual(self.posts("words", "--user", ALICE), ["pgone", "pmoved", "pold"])
         self.assertEqual(self.posts("--user", NEXT), ["pnew"])
         for words in (("--user", "alice.married"), ("--user", ALICE), ("--user", LONG_NAME), ("--user", "bob,alice.married")):
             self.assertNotIn("warning: the name", self.ask("find", *words).err)
@@ -217,6 +227,70 @@ class Texts(Answers):
         self.assertEqual(answers("zqkept", "before"), [("pkeptold", True, ["kept.txt"])])
         self.assertEqual([a for a in answers("--user", "bob") if a[0].startswith("pcut")], both)
         self.assertEqual(answers("--scan", "zqcut"), both)
+
+
+class Shown(Answers):
+    """What is said of a post beside its text, in every form."""
+
+    def forms(self, *posts):
+        """The same threads as everything that can be made of them."""
+        ids = [oid(p) for p in posts]
+        found = {"show": "".join(self.ask("show", i).out for i in ids)}
+        for form in ("html", "csv", "eml"):
+            out = self.out(f"shown.{form}")
+            self.ask("export", *ids, "--as", form, "--out", out)
+            if form != "eml":
+                with open(out, newline="", encoding="utf-8") as f:
+                    found[form] = f.read()
+        found["csv"] = list(csv.DictReader(found["csv"].splitlines(), strict=True))
+        found["eml"] = {}
+        for path in glob.glob(os.path.join(out, "*.eml")):
+            with open(path, "rb") as f:
+                mail = email.message_from_binary_file(f, policy=email.policy.default)
+            self.assertEqual(mail.defects, [])
+            found["eml"][mail["X-Mattermost-Post"].rstrip("0")] = mail
+        return found
+
+    def test_webhook(self):
+        """Nobody is taken for the author of what a webhook wrote in their name."""
+        found, said = self.forms("phook", "pplain"), 'by webhook, as "Git\\u{202e}Lab"'
+        self.assertIn(f"@j.doe  [{said}]", found["show"])
+        self.assertEqual(found["show"].count("by webhook"), 1)
+        self.assertEqual(found["html"].count("by webhook, as"), 1)
+        self.assertNotIn("\u202e", found["html"])
+        self.assertEqual([(r["Post Id"].rstrip("0"), r["User Type"], r["Webhook"]) for r in found["csv"]],
+                         [("phook", "bot", 'by webhook, as "Git\u202eLab"'), ("pplain", "user", "")])
+        self.assertEqual(found["eml"]["phook"]["X-Mattermost-Webhook"], 'by webhook, as "Git\u202eLab"')
+        self.assertEqual(str(found["eml"]["phook"]["From"].addresses[0].display_name), 'John Doe (by webhook, as "Git\u202eLab")')
+        self.assertEqual(str(found["eml"]["pplain"]["From"].addresses[0].display_name), "John Doe")
+        self.assertEqual([(h["post"].rstrip("0"), h["webhook"]) for h in self.hits("zqhook")], [("phook", "Git\u202eLab"), ("pplain", None)])
+        self.assertIn(f"@j.doe  [{said}]", self.ask("find", "zqhook").out)
+        self.assertIn(f"@j.doe  [{said}]", self.ask("find", "--thread", oid("phook")).out)
+
+    def test_deleted_by(self):
+        """Who deleted what others wrote."""
+        found = self.forms("pmod")
+        day = lib.stamp(OLD + DAY)
+        self.assertEqual(found["show"].count(f"[deleted {day} by @bob]"), 2)
+        self.assertEqual(found["show"].count(f"[deleted {day}]"), 1)
+        self.assertEqual(found["html"].count("deleted by @bob, "), 2)
+        self.assertEqual([r["Deleted By"] for r in found["csv"]], ["bob"] * 3)
+        self.assertEqual([found["eml"][p]["X-Mattermost-Deleted-By"] for p in ("pmod", "pmodreply", "pmodown")], ["bob", "bob", None])
+
+    def test_deleted_files(self):
+        """A file that an edit took off does not pass for one of the post."""
+        found, day = self.forms("pcut"), lib.stamp(OLD + DAY)
+        self.assertRegex(found["show"], rf"file taken\.png  [^\n]*\[deleted {day}\]")
+        self.assertNotRegex(found["show"], r"file stays\.txt  [^\n]*deleted")
+        self.assertRegex(found["html"], r"<figcaption>taken\.png, [^<]*, deleted 20")
+        self.assertNotRegex(found["html"], r"stays\.txt</a><span class=\"how\">[^<]*deleted")
+        parts = {p.get_filename(): p["Content-Description"] for p in found["eml"]["pcut"].walk() if p.get_filename()}
+        self.assertEqual(parts, {"stays.txt": None, "taken.png": f"deleted {day}"})
+
+    def test_whose_version(self):
+        """An earlier version without its post names its author."""
+        text = self.forms("pyoung")["show"]
+        self.assertIn(f"earlier version, until {lib.stamp(YOUNG + DAY)}, of @j.doe\n", text)
 
 
 if __name__ == "__main__":
