@@ -243,6 +243,8 @@ static int bulk_thread(struct export *x, const struct audit_ref *ref, struct aud
 	(void)ref;
 	if (t->parts)
 		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on the server");
+	if (t->earlier)
+		return left_out(x, t, "it is an earlier state, and the thread as it was archived last is here");
 	if (t->n_posts == 0 || !importable(&t->post[0]))
 		return left_out(x, t, "its first post is deleted, erased or burns on reading, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */

@@ -10,7 +10,7 @@ static const char *const columns[] = {
 	"Post Creation Time", "Post Update Time", "Post Update Type", "Team Id", "Team Name", "Team Display Name", "Channel Id",
 	"Channel Name", "Channel Display Name", "User Id", "Username", "Display Name", "User Type", "Post Id", "Edited By Post Id",
 	"Replied to Post Id", "Post Message", "Post Type", "Thread Id", "File Name", "File Size", "File SHA-256", "Reactions", "Bundle",
-	"Webhook", "Deleted By",
+	"Webhook", "Deleted By", "Extent",
 };
 
 static void cell(struct export *x, const char *text)
@@ -107,7 +107,9 @@ static void line(struct export *x, struct audit_thread *t, const struct audit_po
 	cell(x, f ? "" : reactions_of(tmp, p));
 	cell(x, audit_bundle_path(t->bundle));
 	cell(x, p->webhook ? audit_webhook_text(tmp, p->webhook) : "");
+	const char *extent = t->parts ? "part" : t->earlier ? "earlier state" : "whole";
 	cell(x, p->deleted_by && p->delete_ms > 0 && !p->original[0] ? audit_user(t->bundle, p->deleted_by)->name : "");
+	cell(x, extent);
 	line_end(x);
 }
 

@@ -169,8 +169,9 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	encoded(b, place, fitting(place, strlen(place), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@channel." HOST ">\r\n", local_part(tmp, t->channel));
 	header(b, "Subject", subject(t, p, place, tmp));
-	buf_printf(b, "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id));
-	if (p != &t->post[0] || t->parts) {
+	/* Of an earlier state it is another mail, and readers show only one of those that have the same id. */
+	buf_printf(b, t->earlier ? "Message-ID: <%s.%u@post." HOST ">\r\n" : "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id), x->n_written);
+	if (p != &t->post[0] || t->parts || t->earlier) {
 		buf_printf(b, "In-Reply-To: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
 		buf_printf(b, "References: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
 	}
@@ -178,6 +179,8 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	header(b, "X-Mattermost-Thread", t->root);
 	if (t->parts)
 		header(b, "X-Mmretain-Part", "deleted posts and earlier versions; the thread stayed on the server");
+	if (t->earlier)
+		header(b, "X-Mmretain-Part", "an earlier state of the thread, with something that it had no more when it was archived last");
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
 	header(b, "X-Mattermost-State", p->erased ? "erased" : p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");

@@ -382,39 +382,29 @@ int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struc
 	return rc;
 }
 
-/* Where the thread of a hit is read: as it was last, or the part of it.  1, or 0: nowhere. */
-static int thread_of_hit(struct audit *a, const struct audit_ref *r, struct audit_ref *ret, struct err *err)
-{
-	int rc;
-
-	if (a->bundle[r->bundle].parts)
-		return locate_in(a, r->bundle, r->root, ret, err);
-	rc = audit_locate(a, r->root, ret, err);
-	if (rc != -ERR_NOT_FOUND)
-		return rc < 0 ? rc : 1;
-	err_clear(err);
-	return 0;
-}
-
 int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
 {
 	struct audit_found found = {0};
 	void *tmp auto_mem = mem_context(NULL, "threads");
 	struct find f = {.a = a, .q = q, .ctx = tmp, .out = &found, .threads_only = true};
 	struct known *known = NULL;
-	struct audit_ref *list = NULL;
-	size_t n = 0;
+	struct audit_ref *list = NULL, *of_one;
+	size_t n = 0, n_one;
 	int rc = find_run(&f, err);
 
 	for (size_t i = 0; i < found.n && rc >= 0; i++) {
-		const struct audit_ref *r = &found.hit[i].ref;
-		if (i > 0 && !strcmp(found.hit[i - 1].ref.root, r->root) && found.hit[i - 1].ref.bundle == r->bundle) /* hits of one thread follow each other */
+		const char *root = found.hit[i].ref.root;
+		if (!learn(tmp, &known, root, strlen(root)))
 			continue;
-		list = mem_grow(ctx, list, struct audit_ref, n + 1);
-		rc = thread_of_hit(a, r, &list[n], err);
-		if (rc > 0) {
-			char *key = mem_printf(tmp, "%zu %s", list[n].bundle, list[n].root);
-			n += learn(tmp, &known, key, strlen(key));
+		rc = audit_locate_all(a, root, tmp, &of_one, &n_one, err);
+		if (rc == -ERR_NOT_FOUND) { /* a file whose post is nowhere */
+			err_clear(err);
+			rc = 0;
+			continue;
+		}
+		for (size_t k = 0; k < n_one && rc >= 0; k++) {
+			list = mem_grow(ctx, list, struct audit_ref, n + 1);
+			list[n++] = of_one[k];
 		}
 	}
 	HASH_CLEAR(hh, known);

@@ -125,6 +125,7 @@ static int located(struct audit *a, size_t i, const char *root, uint32_t frame, 
 
 	ret->bundle = i;
 	ret->frame = frame;
+	ret->earlier = false;
 	(void)snprintf(ret->root, sizeof(ret->root), "%s", root); /* ids are 26 */
 	return rc < 0 ? rc : 1;
 }
@@ -196,36 +197,4 @@ int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct 
 	}
 	int rc = len ? missing_id(a, id, NULL, err) : 0;
 	return rc < 0 || part ? rc : not_found(a, id, err);
-}
-
-int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
-{
-	struct audit_ref first, *list;
-	size_t n = 0;
-	int rc = audit_locate(a, id, &first, err);
-
-	if (rc)
-		return rc;
-	list = mem_array(ctx, struct audit_ref, a->catalog->n_bundles + 1);
-	/* A reply that was taken out before the rest was archived leads to the rest, too. */
-	rc = audit_locate(a, first.root, &list[n], err);
-	if (rc && rc != -ERR_NOT_FOUND)
-		return rc;
-	err_clear(err);
-	if (rc)
-		list[n] = first;
-	n++;
-	rc = missing_id(a, first.root, NULL, err);
-	for (size_t i = 0; i < a->catalog->n_bundles && !rc; i++) {
-		if (i == list[0].bundle)
-			continue;
-		rc = bundle_passed(a, i, locate_in(a, i, first.root, &list[n], err), err);
-		if (rc < 0)
-			return rc;
-		n += rc > 0 && a->bundle[i].parts;
-		rc = 0;
-	}
-	*ret = list;
-	*ret_n = n;
-	return rc;
 }

@@ -121,7 +121,7 @@ int pack_thread(struct export *x, struct audit_thread *t, struct err *err)
 	cell(&p->threads, time, '\t');
 	buf_printf(&p->threads, "%llu\t", (unsigned long long)(t->n_posts - x->left.posts));
 	cell(&p->threads, audit_bundle_path(t->bundle), '\t');
-	cell(&p->threads, x->left.whole ? "left out" : t->parts ? "part" : "whole", '\t');
+	cell(&p->threads, x->left.whole ? "left out" : t->parts ? "part" : t->earlier ? "earlier state" : "whole", '\t');
 	buf_printf(&p->threads, "%llu\n", (unsigned long long)x->left.posts);
 	if (rc || p->threads.len < FLUSH_BYTES)
 		return rc;
@@ -157,7 +157,7 @@ static void describe_format(const struct pack *p, struct buf *b)
 			    "    teams and channels imports the pack as it is: mmctl import upload PACK, then mmctl import process.\n");
 		break;
 	}
-	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle, whether it is whole, a part or left out, number of posts left out.\n"
+	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle, whether it is whole, a part, an earlier state or left out, number of posts left out.\n"
 		    MANIFEST "\n    The SHA-256 of every file here.\n");
 }
 

@@ -183,6 +183,8 @@ static int put_post(struct export *x, struct audit_thread *t, size_t at, struct 
 
 	buf_printf(&x->out.b, "<article class=\"post%s\" id=\"p-", gone ? " deleted" : "");
 	html_text(x, p->id);
+	if (t->earlier)
+		buf_printf(&x->out.b, "-%u", ((struct html *)x->state)->sections); /* it is above, too */
 	buf_printf(&x->out.b, "\">\n<div class=\"av a%u%s\" aria-hidden=\"true\">", colour_of(p->user), bot ? " bot" : "");
 	put_initials(x, user->display[0] ? user->display : user->name);
 	put(x, "</div>\n<div class=\"body\">\n");
@@ -224,6 +226,8 @@ static void section_open(struct export *x, struct audit_thread *t, bool again)
 	}
 	if (t->parts)
 		put_mark(x, "warn", "only deleted posts and earlier versions; the thread stayed on the server", 0);
+	if (t->earlier)
+		put_mark(x, "warn", "an earlier state of the thread above, with something that is not there", 0);
 	put(x, "<span class=\"id\">");
 	html_text(x, t->root);
 	put(x, "</span></div>\n");

@@ -215,6 +215,7 @@ int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, s
 		return rc;
 	}
 	t->parts = t->bundle->parts;
+	t->earlier = ref->earlier;
 	*ret = t;
 	return 0;
 }

@@ -49,6 +49,15 @@ static int choose_format(const struct cli *cli, const char *out, enum bundle_pac
 	return err_hint(err, "Give --as %s, or another name.", formats[by_name]);
 }
 
+/* Two ids may be of one thread. */
+static bool has_root(const struct audit_ref *ref, size_t n, const char *root)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(ref[i].root, root))
+			return true;
+	return false;
+}
+
 /* Threads by id, or the threads of a search. */
 static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size_t *ret_n, struct err *err)
 {
@@ -74,10 +83,10 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 	cli_take_ids(cli, 0);
 	for (size_t i = 0; i < args->n_operands && r == 0; i++) {
 		struct audit_ref *one = NULL;
-		size_t n = 0;
+		size_t n = 0, before = *ret_n;
 		r = audit_locate_all(a, args->operand[i], cli->ctx, &one, &n, err);
 		*ret = mem_grow(cli->ctx, *ret, struct audit_ref, *ret_n + n + 1);
-		for (size_t k = 0; k < n; k++)
+		for (size_t k = 0; k < n && !has_root(*ret, before, one[k].root); k++)
 			(*ret)[(*ret_n)++] = one[k];
 	}
 	return r;

@@ -174,6 +174,8 @@ static void head(const struct show *s)
 		printf(", %zu earlier version%s", copies, cli_s(copies));
 	printf(", from %s%s\n", audit_bundle_path(s->t->bundle), plain(s));
 	printf("%s%s%s\n", dim(s), cli_fate_text(s->cli, s->fate), plain(s));
+	if (s->t->earlier)
+		printf("%san earlier state of the thread, with something that it had no more when it was archived last%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 	if (s->t->parts)
 		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 }

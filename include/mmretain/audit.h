@@ -53,10 +53,11 @@ char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id);
 
 /* ---- threads (audit_locate.c, audit_thread.c) ---- */
 
-struct audit_ref { size_t bundle; uint32_t frame; char root[64]; };    /* where a thread begins */
+struct audit_ref { size_t bundle; uint32_t frame; char root[64]; bool earlier; }; /* where a thread begins; earlier: as it is in audit_thread */
 /* By the id of any post or file of it, or of the thread. ERR_NOT_FOUND. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
-/* The thread, when it was archived, and then all parts of it that were taken out before (deleted_posts), each in its bundle. ERR_NOT_FOUND. */
+/* The thread as it was archived last, when it was; then all parts of it that were taken out before (deleted_posts), each in its bundle; then, the newest first, earlier
+ * states of it that have a post, a text or a file which nothing before has. ERR_NOT_FOUND. */
 int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 
 struct audit_reaction { char *emoji; char **user; int64_t *at_ms; size_t n; };
@@ -86,6 +87,7 @@ struct audit_thread {
 	size_t n_live;                           /* without earlier versions */
 	size_t erased_posts, erased_rows;        /* rows: with those of other kinds */
 	bool parts;                              /* not the thread: only posts of it that had been deleted or replaced by an edit */
+	bool earlier;                            /* not as it was archived last, and with something that is not in that */
 };
 /* Who deleted it, where that was not its author; else NULL. */
 const struct audit_name *audit_deleter(const struct audit_thread *t, const struct audit_post *p);
@@ -131,7 +133,7 @@ struct audit_found { struct audit_hit *hit; size_t n; bool more; uint64_t seen; 
 /* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense, ERR_NOT_FOUND for a name that
  * no bundle knows. */
 int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struct audit_found *ret, struct err *err) MMR_CHECKED;
-/* The threads of all hits, each once. */
+/* All that there is of the threads of all hits, as audit_locate_all, each once. */
 int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret, size_t *ret_n,
 		       struct err *err) MMR_CHECKED;
 

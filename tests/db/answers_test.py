@@ -10,6 +10,7 @@ import email.policy
 import glob
 import json
 import os
+import re
 import tempfile
 import unittest
 
@@ -101,6 +102,11 @@ def first_rows(r):
     r.file("fkept", "pkept", BOB, "kept.txt", OLD)
     r.post("phook", HOOK, "zqhook build failed", OLD + 3, kind="slack_attachment", props={"from_webhook": "true", "override_username": "Git\u202eLab", "webhook_display_name": "CI"})
     r.post("pplain", HOOK, "zqhook by hand", OLD + 4, props={"from_webhook": "false", "override_username": "Nobody"})
+    r.post("pback", ALICE, "zqback begins", OLD + 8, files=["fback"])
+    r.post("pbackreply", BOB, "zqback reply as it was", OLD + 9, root="pback")
+    r.post("pbackgone", HOOK, "zqback of somebody who was deleted", OLD + 10, root="pback")
+    r.file("fback", "pback", ALICE, "back.txt", OLD)
+    r.post("psame", BOB, "zqsame comes back as it was", OLD + 11)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
     r.post("pmodreply", HOOK, "zqmod reply", OLD + 6, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -118,6 +124,12 @@ def second_rows(r):
     r.post("pmoved2", ALICE, "zqmoved again", NOW + 2, channel=MOVED)
 
 
+# What an administrator does with SQL or `mmctl user delete`: no edit leaves an earlier version of that.
+CHANGED = f"""
+UPDATE posts SET message = 'zqback reply as it is', updateat = {NOW + DAY} WHERE id = '{oid("pbackreply")}';
+DELETE FROM posts WHERE id = '{oid("pbackgone")}';
+UPDATE posts SET ispinned = true, updateat = {NOW + DAY} WHERE id = '{oid("psame")}';
+"""
 RENAMED = f"""
 UPDATE users SET username = 'alice.married', email = 'married@example.invalid' WHERE id = '{ALICE}';
 UPDATE teams SET name = 'teamnew' WHERE id = '{TEAM}';
@@ -136,7 +148,11 @@ def setUpModule():
     first_rows(rows)
     rows.done()
     night("init")
+    night("run", "--yes", "--no-purge")  # everything is in two bundles after the next one
     night("run", "--yes")
+    night("restore", *CASE, oid("pback"), oid("psame"), "--yes")
+    night("hold", "release", *CASE[:2], oid("pback"), oid("psame"))
+    PG.psql(CHANGED, db=COPY.name)
     PG.psql(RENAMED, db=COPY.name)
     second_rows(rows)
     rows.done()
@@ -291,6 +307,66 @@ class Shown(Answers):
         """An earlier version without its post names its author."""
         text = self.forms("pyoung")["show"]
         self.assertIn(f"earlier version, until {lib.stamp(YOUNG + DAY)}, of @j.doe\n", text)
+
+
+class States(Answers):
+    """All that the archive has of a thread: as it was last, the parts that went before, and what only an earlier state says."""
+
+    def exported(self, *words, form="csv"):
+        out = self.out(f"states.{form}")
+        self.ask("export", *words, "--as", form, "--out", out)
+        with open(out, newline="", encoding="utf-8") as f:
+            if form == "csv":
+                return [(r["Post Id"].rstrip("0"), r["Extent"]) for r in csv.DictReader(f, strict=True) if not r["File Name"]]
+            return f.read()
+
+    def test_parts(self):
+        """A question leads to all of a thread, whatever part of it has the answer; an id likewise."""
+        want = [("pyoung", "whole"), ("pedit", "whole"), ("pgone", "part"), ("peditold", "part")]
+        for words in ("zqgone", "zqedit before", "zqyoung", "zqgone OR zqyoung"):
+            self.assertEqual(self.exported("--words", words), want, words)
+        for ids in (("pgone",), ("pyoung", "pedit"), ("peditold", "pgone", "pyoung")):
+            self.assertEqual(self.exported(*map(oid, ids)), want, ids)
+
+    def test_same(self):
+        """A state with nothing of its own is left out: everything here was in two bundles at first."""
+        self.assertEqual(self.exported("--words", "zqsame"), [("psame", "whole")])
+        self.assertEqual(self.exported(oid("pmod")), [("pmod", "whole"), ("pmodreply", "whole"), ("pmodown", "whole")])
+        self.assertNotIn("earlier state", self.ask("show", oid("psame")).out)
+
+    def test_earlier(self):
+        """What it had no more when it was archived last is shown as that."""
+        want = [("pback", "whole"), ("pbackreply", "whole")] + [(p, "earlier state") for p in ("pback", "pbackreply", "pbackgone")]
+        for words in (("--words", '"as it was" zqback'), ("--words", '"as it is"'), (oid("pback"),), (oid("pbackgone"),)):
+            self.assertEqual(self.exported(*words), want, words)
+        text = self.ask("show", oid("pback")).out
+        now, then = text.split("\n\nteamone/general\n")
+        self.assertIn("reply as it is", now)
+        self.assertNotIn("reply as it was", now)
+        self.assertIn("an earlier state of the thread", then)
+        self.assertIn("reply as it was", then)
+        self.assertIn("of somebody who was deleted", then)
+        rows = [json.loads(line) for line in self.ask("show", "--json", oid("pback")).out.splitlines()]
+        self.assertEqual([r["k"] for r in rows if r["k"] in ("post", "deletion")], ["post"] * 2 + ["deletion"] + ["post"] * 3 + ["deletion"])
+        page = self.exported(oid("pback"), form="html")
+        marks = re.findall(r'<article class="post[^"]*" id="([^"]*)"', page)
+        self.assertEqual((len(marks), len(set(marks))), (5, 5))
+        self.assertEqual(page.count("an earlier state of the thread above"), 1)
+
+    def test_earlier_elsewhere(self):
+        """In mails they are mails of their own; an import cannot have both."""
+        out = self.out("mails")
+        self.ask("export", oid("pback"), "--as", "eml", "--out", out)
+        mails = []
+        for path in sorted(glob.glob(os.path.join(out, "*"))):
+            with open(path, "rb") as f:
+                mails.append(email.message_from_binary_file(f, policy=email.policy.default))
+        self.assertEqual(len({m["Message-ID"] for m in mails}), 5)
+        self.assertEqual(sum("an earlier state" in (m["X-Mmretain-Part"] or "") for m in mails), 3)
+        out = self.out("import")
+        done = self.ask("export", oid("pback"), "--as", "mattermost", "--out", out, "--json")
+        self.assertEqual([json.loads(done.out)[k] for k in ("threads", "posts", "left_out")], [1, 2, {"threads": 0, "posts": 3}])
+        self.assertIn("it is an earlier state", done.err)
 
 
 if __name__ == "__main__":
