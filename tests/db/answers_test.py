@@ -107,6 +107,7 @@ def first_rows(r):
     r.post("pbackgone", HOOK, "zqback of somebody who was deleted", OLD + 10, root="pback")
     r.file("fback", "pback", ALICE, "back.txt", OLD)
     r.post("psame", BOB, "zqsame comes back as it was", OLD + 11)
+    r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
     r.post("pmodreply", HOOK, "zqmod reply", OLD + 6, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -231,6 +232,12 @@ class Texts(Answers):
         for word, name in (("Rechnung [1].pdf", "fbrackets"), ("[1]", "fbrackets"), ("back\\slash", "fslash"), ("slash*.txt", "fslash"), ("RECHNUNG*", "fbrackets"), ("*[[]1]*", "fbrackets")):
             self.assertEqual([h["file"] for h in self.hits("--file-name", word, "--user", BOB)], [FILES[name]], word)
         self.assertEqual(self.hits("--file-name", "[2]", "--user", BOB), [])
+
+    def test_days(self):
+        """A day alone is one of UTC; with an offset it is that of a place."""
+        for words, want in ((("--after", "2024-01-01"), []), (("--after", "2024-01-01T00:00+01:00"), ["pnight"]), (("--after", "2024-01-01T00:01+01:00"), []),
+                            (("--before", "2024-01-01"), ["pnight"]), (("--before", "2024-01-01T00:00+01:00"), []), (("--before", "2023-12-31"), [])):
+            self.assertEqual(self.posts("zqnight", *words), want, words)
 
     def test_files_taken_off(self):
         """An earlier version with a file that its post has no more is an answer; one that says nothing new is not, unless it alone answers."""
