@@ -138,6 +138,26 @@ static int ask_database(struct erase *x, struct err *err)
 	return err_hint(err, "Nothing was done. `--without database` goes on with the names in the bundles, when no other hold concerns this person.");
 }
 
+static int on_name_of_now(void *payload, const struct db_row *row, struct err *err)
+{
+	struct erase *x = payload;
+	const char **name = mem_array(x->ctx, const char *, x->ask.n_names + 1);
+
+	(void)err;
+	for (size_t i = 0; i < x->ask.n_names; i++)
+		name[i] = x->ask.name[i];
+	if (row->columns > 1 && row->value[1] && row->value[1][0])
+		name[x->ask.n_names++] = mem_strdup(x->ctx, row->value[1]);
+	x->ask.name = name;
+	return 0;
+}
+
+/* A group message may have a name that no list of users has: of somebody who was no member any more; in bundles of earlier versions of a member without a row. */
+static int add_name_of_now(struct erase *x, struct err *err)
+{
+	return x->mm && x->options->user[0] ? mm_names(x->mm, "users", &x->options->user, 1, on_name_of_now, x, err) : 0;
+}
+
 /* What was said of this person's holds with --without was said of nobody else's. */
 static int finish(struct erase *x, struct err *err)
 {
@@ -202,7 +222,7 @@ static int begin(struct erase *x, struct err *err)
 	uint32_t cleared;
 	int rc = x->policy && !o->without_database ? ask_database(x, err) : 0;
 
-	if (rc < 0 || (rc = check_person(x, err)) < 0)
+	if (rc < 0 || (rc = check_person(x, err)) < 0 || (rc = add_name_of_now(x, err)) < 0)
 		return rc;
 	if (o->act) {
 		person_digest(x);

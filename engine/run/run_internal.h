@@ -105,6 +105,8 @@ int run_names_fetch(struct run *run, struct run_names *names, const char *what, 
 /* Writes data/names/<what>.jsonl of the bundle for all ids; asks for those that are not known. */
 int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what, const struct run_ids *ids,
 		    struct err *err) MMR_CHECKED;
+/* Adds who is in the direct and group messages among channels, whose names were written: some may have no row of their own there. */
+void run_names_people(const struct run_names *names, const struct run_ids *channels, struct run_ids *users);
 
 /* ---- one unit ---- */
 struct sitting;

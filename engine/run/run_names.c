@@ -44,7 +44,7 @@ static int by_text(const struct id *a, const struct id *b)
 
 /* ---- names ---- */
 
-struct name { UT_hash_handle hh; char *name, *display, *extra; /* name NULL: nobody has that id */ char id[]; };
+struct name { UT_hash_handle hh; char *name, *display, *extra, *people; /* name NULL: nobody has that id */ char id[]; };
 struct run_names { struct names { struct name *set; } users, channels, teams; };
 
 static void forget(struct names *t)
@@ -95,17 +95,21 @@ static struct name *add(void *ctx, struct names *t, const char *id)
 	return e;
 }
 
-/* The three in one piece: each on its own would take more than its words. */
-static void keep(struct name *e, const char *name, const char *display, const char *extra)
+/* All in one piece: each on its own would take more than its words. */
+static void keep(struct name *e, const char *const word[4])
 {
-	size_t n = strlen(name) + 1, d = strlen(display) + 1;
+	char **to[] = {&e->name, &e->display, &e->extra, &e->people};
+	size_t len = 0;
 
-	e->name = mem_array(e, char, n + d + strlen(extra) + 1);
-	e->display = e->name + n;
-	e->extra = e->display + d;
-	memcpy(e->name, name, n);
-	memcpy(e->display, display, d);
-	memcpy(e->extra, extra, strlen(extra) + 1);
+	for (size_t i = 0; i < ARRAY_LEN(to); i++)
+		len += strlen(word[i]) + 1;
+	char *p = mem_array(e, char, len);
+	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+		size_t n = strlen(word[i]) + 1;
+		memcpy(p, word[i], n);
+		*to[i] = p;
+		p += n;
+	}
 }
 
 static const char *text(const struct db_row *row, int col)
@@ -121,7 +125,7 @@ static int on_name(void *payload, const struct db_row *row, struct err *err)
 	(void)err;
 	if (!e || e->name)
 		return 0; /* nobody asked */
-	keep(e, text(row, 1), text(row, 2), text(row, 3));
+	keep(e, (const char *const[]){text(row, 1), text(row, 2), text(row, 3), text(row, 4)});
 	return 0;
 }
 
@@ -159,4 +163,16 @@ int run_names_write(struct run *run, struct run_names *names, struct bundle_writ
 			rc = bundle_name(w, what, e->id, e->name, e->display, e->extra, err);
 	}
 	return rc;
+}
+
+void run_names_people(const struct run_names *names, const struct run_ids *channels, struct run_ids *users)
+{
+	for (const struct id *i = channels->set; i; i = i->hh.next) {
+		const struct name *e = find(&names->channels, i->text);
+		for (const char *p = e && e->name ? e->people : ""; *p;) {
+			size_t len = strcspn(p, ",");
+			run_ids_add(users, p, len);
+			p += len + (p[len] == ',');
+		}
+	}
 }

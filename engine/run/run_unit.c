@@ -81,6 +81,7 @@ static int write_names(struct unit *u, struct err *err)
 	if ((rc = run_names_write(run, names, u->w, "teams", u->teams, err)) < 0 ||
 	    (rc = run_names_write(run, names, u->w, "channels", u->channels, err)) < 0)
 		return rc;
+	run_names_people(names, u->channels, u->users);
 	return run_names_write(run, names, u->w, "users", u->users, err);
 }
 

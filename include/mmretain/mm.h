@@ -163,7 +163,8 @@ int mm_strays(struct mm *mm, struct mm_strays *ret, struct err *err) MMR_CHECKED
 int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n, char ***ret_missing,
 		size_t *ret_n_missing, struct err *err) MMR_CHECKED;
 
-/* id -> names for the bundle (mm_names.c). columns: id, name, display name, extra JSON members. what: teams, channels, users. */
+/* id -> names for the bundle (mm_names.c). columns: id, name, display name, extra JSON members; of channels also the ids of
+ * the people in a direct or group message, with commas. what: teams, channels, users. */
 int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
 /* ---- thread facts and protections (mm_thread.c, mm_protect.c) -------------------- */

@@ -11,6 +11,8 @@ import glob
 import json
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -30,7 +32,7 @@ def oid(text):
 
 
 # Somebody who gave the name up, who took it, and a name that looks like an id; letters of two kinds that look the same.
-ALICE, NEXT, BOB, LONG, HOOK = (oid(f"u{n}") for n in ("alice", "next", "bob", "long", "hook"))
+ALICE, NEXT, BOB, LONG, HOOK, QUIET, LEFT = (oid(f"u{n}") for n in ("alice", "next", "bob", "long", "hook", "quiet", "left"))
 LONG_NAME, LONG_PLACE, LONG_TEAM = "maximilianmustermannhausen", "abcdefghijklmnopqrstuvwxyz", "teamwithanameof26characters"[:26]
 TEAM, WIDE, PLACE, MOVED = oid("tone"), oid("twide"), oid("cone"), oid("cmoved")
 FILES = {"fmac": "U\u0308bersicht vom Mac.pdf", "fpc": "Übersicht vom PC.pdf", "fbrackets": "Rechnung [1].pdf", "fslash": "back\\slash*.txt"}
@@ -54,8 +56,8 @@ class Rows:
     def team(self, ident, name):
         self.row("teams", id=ident, createat=1, updateat=1, deleteat=0, displayname=name, name=name, description="", email="", type="O", inviteid=ident)
 
-    def channel(self, ident, team, name):
-        self.row("channels", id=ident, createat=1, updateat=1, deleteat=0, teamid=team, type="O", displayname=name, name=name, header="", purpose="", lastpostat=0, totalmsgcount=0,
+    def channel(self, ident, team, name, kind="O", display=None):
+        self.row("channels", id=ident, createat=1, updateat=1, deleteat=0, teamid=team, type=kind, displayname=name if display is None else display, name=name, header="", purpose="", lastpostat=0, totalmsgcount=0,
                  extraupdateat=0, creatorid="", totalmsgcountroot=0)
 
     def post(self, ident, user, message, at, channel=PLACE, root="", original="", deleted=0, edited=0, kind="", props=None, files=()):
@@ -71,6 +73,9 @@ class Rows:
             f.write(content or ident.encode())
         self.row("fileinfo", id=oid(ident), creatorid=user, postid=oid(post), createat=at, updateat=at, deleteat=deleted, path=path, thumbnailpath="", previewpath="", name=name,
                  extension="", size=os.path.getsize(full), mimetype=mime, width=0, height=0, haspreviewimage=False, content="", remoteid="", channelid=PLACE)
+
+    def member(self, channel, user):
+        self.row("channelmembers", channelid=channel, userid=user, roles="", autotranslation=False, autotranslationdisabled=False)
 
     def done(self):
         self.copy.pg.psql(";\n".join(self.sql), db=self.copy.name)
@@ -107,6 +112,15 @@ def first_rows(r):
     r.post("pbackgone", HOOK, "zqback of somebody who was deleted", OLD + 10, root="pback")
     r.file("fback", "pback", ALICE, "back.txt", OLD)
     r.post("psame", BOB, "zqsame comes back as it was", OLD + 11)
+    # in a direct and in a group message without a word; and no member any more of the latter
+    r.user(QUIET, "zqquiet", "Zqfirst", "Zqlast")
+    r.user(LEFT, "zqleft", "", "")
+    r.channel(oid("cdirect"), "", f"{BOB}__{QUIET}", "D", "")
+    r.channel(oid("cgroup"), "", "f" * 40, "G", "bob, zqleft, zqquiet")
+    for user in (BOB, QUIET, ALICE):
+        r.member(oid("cgroup"), user)
+    r.post("pdirect", BOB, "zqdirect words", OLD + 13, channel=oid("cdirect"))
+    r.post("pgroup", BOB, "zqgroup words", OLD + 14, channel=oid("cgroup"))
     r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -216,6 +230,38 @@ class Names(Answers):
         self.assertEqual(self.posts("--user", NEXT), ["pnew"])
         for words in (("--user", "alice.married"), ("--user", ALICE), ("--user", LONG_NAME), ("--user", "bob,alice.married")):
             self.assertNotIn("warning: the name", self.ask("find", *words).err)
+
+    def test_who_was_told(self):
+        """A direct message names the one who said nothing, too."""
+        self.assertEqual([h["place"] for h in self.hits("zqdirect")], ["direct: bob, zqquiet"])
+        self.assertEqual(self.ask("show", oid("pdirect")).out.partition("\n")[0], "direct: bob, zqquiet")
+
+    def test_erased_without_a_word(self):
+        """The names of who said nothing go, out of every list that has them."""
+        archive, policy = os.path.join(tempfile.mkdtemp(dir=WHERE), "archive"), os.path.join(WHERE, "erased.yaml")
+        shutil.copytree(COPY.archive, archive)
+        with open(POLICY, encoding="utf-8") as f, open(policy, "w", encoding="utf-8") as to:
+            to.write(f.read().replace(lib.flow(COPY.archive), lib.flow(archive)))
+        for user, words, group in ((QUIET, (b"zqquiet", b"Zqfirst", QUIET.encode()), "bob, zqleft, erased"), (LEFT, (b"zqleft", LEFT.encode()), "bob, erased, erased")):
+            self.assertTrue(traces(archive, words[:1]))
+            done = lib.call(COPY, policy, "erase", "--user", user, *CASE, "--yes", now_ms=SECOND)
+            self.assertEqual(done.code, 0, done.err)
+            self.assertEqual(traces(archive, words), [])
+            hits = json.loads(lib.call(COPY, policy, "find", *CASE, "zqgroup", "--json", now_ms=SECOND).out)["hits"]
+            self.assertEqual([h["place"] for h in hits], [f"group: {group}"])
+
+
+def traces(archive, words):
+    """Where one of the words is, in files as they are and unpacked."""
+    found = []
+    for folder, _, names in os.walk(archive):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as f:
+                data = f.read()
+            if name.endswith(".zst"):
+                data += subprocess.run(["zstd", "-dcq", os.path.join(folder, name)], capture_output=True, check=True).stdout
+            found += [(name, word) for word in words if word in data]
+    return found
 
 
 class Texts(Answers):

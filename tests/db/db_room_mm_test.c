@@ -341,7 +341,7 @@ START_TEST(test_names)
 	ck_assert_str_eq(out, "u1|j.doe|Jane D\"oe|\nu2|bot|Robo|\"bot\":true\nu3|u1||\n");
 	out[0] = '\0';
 	OK(mm_names(mm, "channels", channels, ARRAY_LEN(channels), join_row, out, &err));
-	ck_assert_str_eq(out, "chB|town|Town|\"type\":\"O\",\"team\":\"team1\"\nchd|u1__u2||\"type\":\"D\"\ncnull|||\"type\":\"\"\n");
+	ck_assert_str_eq(out, "chB|town|Town|\"type\":\"O\",\"team\":\"team1\"|\nchd|u1__u2||\"type\":\"D\"|u1,u2\ncnull|||\"type\":\"\"|\n");
 	out[0] = '\0';
 	OK(mm_names(mm, "teams", teams, ARRAY_LEN(teams), join_row, out, &err));
 	ck_assert_str_eq(out, "team1|acc|Acceler\"ator|\"type\":\"O\"\n");
