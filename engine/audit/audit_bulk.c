@@ -54,23 +54,29 @@ static void string(struct buf *b, const char *key, const char *text)
 		buf_puts(b, "\"\"");
 }
 
+/* An import with somebody whom the server does not know stops: who has no name here had no account any more. */
+static bool has_name(const struct audit_thread *t, const char *id)
+{
+	return id[0] && strcmp(audit_user(t->bundle, id)->name, id) != 0;
+}
+
 static void put_reactions(struct buf *b, struct audit_thread *t, const struct audit_post *p)
 {
-	const char *comma = "";
+	const char *lead = ",\"reactions\":[";
 
-	if (p->n_reactions == 0)
-		return;
-	buf_puts(b, ",\"reactions\":[");
 	for (size_t i = 0; i < p->n_reactions; i++)
 		for (size_t k = 0; k < p->reaction[i].n; k++) {
 			int64_t at = p->reaction[i].at_ms[k];
-			buf_printf(b, "%s{\"create_at\":%lld", comma, (long long)(at > p->create_ms ? at : p->create_ms));
+			if (!has_name(t, p->reaction[i].user[k]))
+				continue;
+			buf_printf(b, "%s{\"create_at\":%lld", lead, (long long)(at > p->create_ms ? at : p->create_ms));
 			string(b, "user", audit_user(t->bundle, p->reaction[i].user[k])->name);
 			string(b, "emoji_name", p->reaction[i].emoji);
 			buf_byte(b, '}');
-			comma = ",";
+			lead = ",";
 		}
-	buf_byte(b, ']');
+	if (lead[1] == '\0')
+		buf_byte(b, ']');
 }
 
 static int put_files(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p, struct err *err)
@@ -125,18 +131,23 @@ static int put_post(struct export *x, struct buf *b, struct audit_thread *t, con
 	return put_files(x, b, t, p, err);
 }
 
-/* The two of a direct message, by account name. */
-static void put_two(struct buf *b, struct audit_thread *t, const char *name)
+/* The two of a direct message, by account name; false: one has none. */
+static bool put_two(struct buf *b, struct audit_thread *t, const char *name)
 {
 	const char *cut = strstr(name, "__");
 	void *tmp auto_mem = mem_context(NULL, "members");
-	const char *a = audit_user(t->bundle, mem_strndup(tmp, name, (size_t)(cut - name)))->name, *c = audit_user(t->bundle, cut + 2)->name;
+	char *first = mem_strndup(tmp, name, (size_t)(cut - name));
+	const char *a = audit_user(t->bundle, first)->name, *c = audit_user(t->bundle, cut + 2)->name;
+
+	if (!has_name(t, first) || !has_name(t, cut + 2))
+		return false;
 
 	buf_puts(b, "\"channel_members\":[");
 	json_put_string(b, a, strlen(a));
 	buf_byte(b, ',');
 	json_put_string(b, c, strlen(c));
 	buf_byte(b, ']');
+	return true;
 }
 
 /* All of a group message.  One too few, and the importer would make another group of it: so either all are known, or none. */
@@ -169,20 +180,19 @@ static bool put_place(struct buf *b, struct audit_thread *t, bool *ret_direct)
 	buf_puts(b, "{\"type\":\"direct_post\",\"direct_post\":{");
 	if (!strstr(channel->name, "__"))
 		return put_group(b, channel->members);
-	put_two(b, t, channel->name);
-	return true;
+	return put_two(b, t, channel->name);
 }
 
-static bool importable(const struct audit_post *p)
+static bool importable(const struct audit_thread *t, const struct audit_post *p)
 {
-	return p->delete_ms == 0 && !p->original[0] && !p->erased && strcmp(p->type, "burn_on_read") != 0;
+	return has_name(t, p->user) && p->delete_ms == 0 && !p->original[0] && !p->erased && strcmp(p->type, "burn_on_read") != 0;
 }
 
 /* What the format cannot say; a thread without its root cannot be said at all. */
 static void count_left_out(struct export *x, const struct audit_thread *t, bool whole)
 {
 	for (size_t i = 0; i < t->n_posts; i++)
-		x->left.posts += whole || !importable(&t->post[i]);
+		x->left.posts += whole || !importable(t, &t->post[i]);
 	x->left.whole = whole;
 }
 
@@ -219,7 +229,7 @@ static int put_line(struct export *x, struct audit_thread *t, size_t *next, size
 	int rc = put_post(x, b, t, &t->post[0], err);
 
 	for (; *next < t->n_posts && !rc && b->len - at < LINE_MAX_BYTES; ++*next) {
-		if (!importable(&t->post[*next]))
+		if (!importable(t, &t->post[*next]))
 			continue;
 		buf_puts(b, lead);
 		size_t first = b->len;
@@ -245,13 +255,13 @@ static int bulk_thread(struct export *x, const struct audit_ref *ref, struct aud
 		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on the server");
 	if (t->earlier)
 		return left_out(x, t, "it is an earlier state, and the thread as it was archived last is here");
-	if (t->n_posts == 0 || !importable(&t->post[0]))
-		return left_out(x, t, "its first post is deleted, erased or burns on reading, and replies cannot be imported without it");
+	if (t->n_posts == 0 || !importable(t, &t->post[0]))
+		return left_out(x, t, "its first post is deleted, erased, burns on reading or is of somebody without an account, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */
 		size_t at = b->len;
 		if (!put_place(b, t, &direct)) {
 			b->len = at;
-			return left_out(x, t, "it is in a group message, and its bundle does not list who was in it");
+			return left_out(x, t, "it is in a direct or group message, and its bundle does not list who was in it, or not by name");
 		}
 		rc = put_line(x, t, &next, at, err);
 		if (!rc && direct)

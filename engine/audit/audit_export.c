@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utf8proc.h>
 
 #define BUFFERED ((size_t)1 << 20)
 
@@ -154,19 +156,55 @@ static bool is_full(int errnum)
 	return errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG;
 }
 
-int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err)
+/* The sender's, as far as every system can make it: letters without their marks, and one sign for each other. */
+static char *sender_name(void *ctx, const char *text)
+{
+	enum { NAME_MAX_BYTES = 120 };
+	utf8proc_uint8_t *bare = NULL;
+	char *name = mem_array(ctx, char, NAME_MAX_BYTES + 1);
+	size_t n = 0;
+
+	if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &bare, UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_STRIPMARK) >= 0)
+		text = (const char *)bare;
+	size_t len = strlen(text);
+	for (const char *p = text + (len > NAME_MAX_BYTES ? len - NAME_MAX_BYTES : 0); *p; p++) /* the end says what it is */
+		if (((unsigned char)*p & 0xc0) != 0x80)
+			name[n++] = *p;
+	name[n] = '\0';
+	free(bare);
+	return plain_name(ctx, n ? name : "file", strlen(n ? name : "file"));
+}
+
+/* A name of ours: nothing of the sender's but a known extension.  An import has no other place for theirs than the end of the path, in a folder of ours. */
+static int attachment_name(struct export *x, const struct audit_file *f, char **ret, struct err *err)
 {
 	char hex[DIGEST_HEX + 1], extension[12];
+
+	digest_hex(&f->sha256, hex);
+	if (x->options->format != AUDIT_MATTERMOST) {
+		plain_extension(f->name, extension);
+		*ret = mem_printf(x->ctx, "%.24s%s", hex, extension);
+		return 0;
+	}
+	hex[24] = '\0';
+	if (mkdirat(x->files_dirfd, hex, 0700) != 0 && errno != EEXIST)
+		return out_failed(x, hex, errno, err);
+	*ret = mem_printf(x->ctx, "%s/%s", hex, sender_name(x->ctx, f->name));
+	return 0;
+}
+
+int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err)
+{
 	auto_fd int fd = -1;
+	char *name;
 
 	if (!f->has_digest || strcmp(f->state, "stored") != 0) {
 		x->sum.files_missing++;
 		return err_set(err, ERR_NOT_FOUND, "the content of file %s is not in the archive", f->id);
 	}
-	digest_hex(&f->sha256, hex);
-	plain_extension(f->name, extension);
-	char *name = mem_printf(x->ctx, "%.24s%s", hex, extension); /* a name of ours: nothing of the sender's but a known extension */
 	int rc = files_folder(x, err);
+	if (!rc)
+		rc = attachment_name(x, f, &name, err);
 	if (rc)
 		return rc;
 	*ret_name = mem_printf(x->ctx, "%s/%s", x->files_dir, name);

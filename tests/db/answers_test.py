@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import zipfile
 
 import e2e_lib as lib
 from e2e_lib import DAY, NOW
@@ -121,6 +122,12 @@ def first_rows(r):
         r.member(oid("cgroup"), user)
     r.post("pdirect", BOB, "zqdirect words", OLD + 13, channel=oid("cdirect"))
     r.post("pgroup", BOB, "zqgroup words", OLD + 14, channel=oid("cgroup"))
+    # of somebody whose account is no more
+    r.post("pnobody", oid("unobody"), "zqnobody begins", OLD + 15)
+    r.post("pask", BOB, "zqask", OLD + 16)
+    r.post("panswer", oid("unobody"), "zqask answer", OLD + 17, root="pask")
+    for user in (oid("unobody"), ALICE):
+        r.row("reactions", userid=user, postid=oid("pask"), emojiname="heart", createat=OLD + 18, updateat=OLD + 18, deleteat=0, remoteid="", channelid=PLACE)
     r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -210,7 +217,8 @@ class Names(Answers):
         for words in (("--user", LONG_NAME), ("--user", "@" + LONG_NAME), ("--user", LONG), ("--channel", LONG_PLACE), ("--team", LONG_TEAM),
                       ("--channel", f"{LONG_TEAM}/{LONG_PLACE}"), ("--team", LONG_TEAM, "--channel", LONG_PLACE, "--user", LONG_NAME)):
             self.assertEqual(self.posts(*words), ["plong"], words)
-        self.assertEqual(self.posts("--user", oid("unobody")), [])
+        self.assertEqual(self.posts("--user", oid("unobody")), ["panswer", "pnobody"])
+        self.assertEqual(self.posts("--user", oid("unever")), [])
 
     def test_two_names_of_one(self):
         """What one word of a list means already, another may mean too."""
@@ -420,6 +428,34 @@ class States(Answers):
         done = self.ask("export", oid("pback"), "--as", "mattermost", "--out", out, "--json")
         self.assertEqual([json.loads(done.out)[k] for k in ("threads", "posts", "left_out")], [1, 2, {"threads": 0, "posts": 3}])
         self.assertIn("it is an earlier state", done.err)
+
+
+class Import(Answers):
+    """A bulk import as the importer takes it: whoever it names exists, and a file's name is the end of its path."""
+
+    def lines(self, *ids):
+        out = self.out("import.zip")
+        done = self.ask("export", *map(oid, ids), "--as", "mattermost", "--out", out, "--json")
+        with zipfile.ZipFile(out) as z:
+            self.assertEqual(z.testzip(), None)
+            posts = [line[line["type"]] for line in map(json.loads, z.read("import.jsonl").decode().splitlines()) if line["type"] != "version"]
+            files = {n: z.read(n) for n in z.namelist() if n.startswith("data/")}
+            listed = dict(line.split("  ", 1)[::-1] for line in z.read("manifest-sha256.txt").decode().splitlines())
+            self.assertEqual(set(listed), set(z.namelist()) - {"manifest-sha256.txt"})
+        return json.loads(done.out), posts, files
+
+    def test_names_of_files(self):
+        doc, posts, files = self.lines("pfiles", "pcut")
+        names = {a["path"].rpartition("/")[2]: files["data/" + a["path"]] for p in posts for a in p["attachments"]}
+        self.assertEqual(names, {"Ubersicht_vom_Mac.pdf": b"fmac", "Ubersicht_vom_PC.pdf": b"fpc", "Rechnung__1_.pdf": b"fbrackets", "back_slash_.txt": b"fslash", "stays.txt": b"fstays"})
+        self.assertEqual((len(files), doc["files"]), (5, 5))
+
+    def test_nobody(self):
+        """One name that the server does not know would stop all of it."""
+        doc, posts, _ = self.lines("pask", "pnobody")
+        self.assertEqual([(p["user"], [r["user"] for r in p["reactions"]], "replies" in p) for p in posts], [("bob", ["alice"], False)])
+        self.assertEqual((doc["posts"], doc["left_out"]), (1, {"threads": 1, "posts": 2}))
+        self.assertEqual([p["channel_members"] for p in self.lines("pdirect")[1]], [["bob", "zqquiet"]])
 
 
 if __name__ == "__main__":
