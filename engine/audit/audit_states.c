@@ -170,7 +170,8 @@ int audit_locate_all(struct audit *a, const char *id, void *ctx, struct audit_re
 	s.before = mem_array(tmp, struct audit_ref, a->catalog->n_bundles + 1);
 	s.part = mem_array(tmp, struct audit_ref, a->catalog->n_bundles + 1);
 	/* A reply that was taken out before the rest was archived leads to the rest, too. */
-	rc = audit_locate(a, first.root, &s.list[0], err);
+	s.list[0] = first;
+	rc = strcmp(id, first.root) ? audit_locate(a, first.root, &s.list[0], err) : 0;
 	if (rc && rc != -ERR_NOT_FOUND)
 		return rc;
 	err_clear(err);

@@ -173,6 +173,16 @@ static int print_json(const struct audit_export *x, const struct audit_exported 
 	return cli_json_print(doc, err);
 }
 
+/* Of one thread there may be parts and states, one after the other. */
+static uint64_t count_threads(const struct audit_ref *ref, size_t n)
+{
+	uint64_t threads = 0;
+
+	for (size_t i = 0; i < n; i++)
+		threads += i == 0 || strcmp(ref[i].root, ref[i - 1].root) != 0;
+	return threads;
+}
+
 int cli_cmd_export(struct cli *cli, struct err *err)
 {
 	struct audit_export x = {
@@ -202,7 +212,7 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 		return err_hint(err, "Nothing was written. Try the question with `mmretain find`.");
 	}
 	if (r == 0)
-		r = cli_log_access(cli, a, n == 1 ? ref[0].root : NULL, n, UINT64_MAX, err);
+		r = cli_log_access(cli, a, count_threads(ref, n) == 1 ? ref[0].root : NULL, count_threads(ref, n), UINT64_MAX, err);
 	if (r == 0)
 		r = audit_export(a, ref, n, &x, &sum, err);
 	if (r < 0)

@@ -389,6 +389,13 @@ class States(Answers):
         for ids in (("pgone",), ("pyoung", "pedit"), ("peditold", "pgone", "pyoung")):
             self.assertEqual(self.exported(*map(oid, ids)), want, ids)
 
+    def test_case_log(self):
+        """It has one thread as one, whatever there is of it."""
+        for words, threads, thread in (((oid("pyoung"),), 1, oid("pyoung")), (("--words", "zqback"), 1, oid("pback")), ((oid("pyoung"), oid("pback"), oid("pgone")), 2, None)):
+            self.exported(*words)
+            last = json.loads(lib.call(COPY, POLICY, "report", "--access", "--json").out)["access"][-1]
+            self.assertEqual((last["command"], last["threads"], last.get("thread")), ("export", threads, thread))
+
     def test_same(self):
         """A state with nothing of its own is left out: everything here was in two bundles at first."""
         self.assertEqual(self.exported("--words", "zqsame"), [("psame", "whole")])
