@@ -28,6 +28,7 @@ struct find {
 	bool threads_only;
 	struct hash *hash;
 	struct known *rows;          /* digests of the rows that were found */
+	char owner[64];              /* the post of one of the users that was read last */
 	struct { char id[64]; struct buf files; } last; /* for has_file: the post that was found last, not an earlier version */
 };
 
@@ -56,6 +57,8 @@ static bool in_ids(const struct ids *l, struct catalog_text t)
 	return false;
 }
 
+static const char no_user[] = "\"nouser\""; /* the server's word for who uploaded what a program attached, or moved with a thread */
+
 /* Cheap, on the raw line: rows of other kinds and of other people are not worth decoding. */
 static bool line_wanted(const void *payload, const char *line, size_t len)
 {
@@ -70,7 +73,9 @@ static bool line_wanted(const void *payload, const char *line, size_t len)
 		for (size_t i = 0; i < f->users.n && !any; i++)
 			any = memmem(line, len, f->users.id[i], strlen(f->users.id[i])) != NULL;
 		if (!any)
-			return false;
+			return file && memmem(line, len, no_user, sizeof(no_user) - 1) != NULL && (!f->words || words_may_line(f->words, line, len));
+		if (post)
+			return true; /* whatever it says: a file of nobody may hang on it */
 	}
 	return !f->words || words_may_line(f->words, line, len);
 }
@@ -125,6 +130,12 @@ static bool regex_matches(const struct find *f, const char *text, size_t len)
 	return hit;
 }
 
+/* A file that nobody uploaded belongs to whose post it is on; that stands above it. */
+static bool is_nobodys_here(const struct find *f, const struct catalog_row *row)
+{
+	return row->user.len == sizeof(no_user) - 3 && !memcmp(row->user.s, no_user + 1, row->user.len) && text_is(row->post, f->owner, strlen(f->owner));
+}
+
 static bool row_matches(struct find *f, const struct catalog_row *row)
 {
 	const struct audit_question *q = f->q;
@@ -134,7 +145,7 @@ static bool row_matches(struct find *f, const struct catalog_row *row)
 		return false;
 	if (row->create_ms < q->from_ms || row->create_ms >= q->before_ms)
 		return false;
-	if (f->users.n > 0 && !in_ids(&f->users, row->user))
+	if (f->users.n > 0 && !in_ids(&f->users, row->user) && !(file && is_nobodys_here(f, row)))
 		return false;
 	if (f->by_channel && !in_ids(&f->channels, row->channel))
 		return false;
@@ -260,6 +271,8 @@ static int find_row(void *payload, const struct catalog_row *row, const char *li
 	struct digest d;
 
 	(void)err;
+	if (row->kind == CATALOG_POST && in_ids(&f->users, row->user))
+		(void)snprintf(f->owner, sizeof(f->owner), "%.*s", (int)row->id.len, row->id.s); /* ids are 26 */
 	if (!row_matches(f, row) || repeats_files(f, row))
 		return 0;
 	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not change is one answer. */

@@ -129,6 +129,8 @@ def first_rows(r):
     for user in (oid("unobody"), ALICE):
         r.row("reactions", userid=user, postid=oid("pask"), emojiname="heart", createat=OLD + 18, updateat=OLD + 18, deleteat=0, remoteid="", channelid=PLACE)
     r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
+    r.post("ptold", BOB, "zqtold", OLD + 19, files=["ftold"])
+    r.file("ftold", "ptold", "nouser", "zqcontract of a moved thread.txt", OLD)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
     r.post("pmodreply", HOOK, "zqmod reply", OLD + 6, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -286,6 +288,13 @@ class Texts(Answers):
         for word, name in (("Rechnung [1].pdf", "fbrackets"), ("[1]", "fbrackets"), ("back\\slash", "fslash"), ("slash*.txt", "fslash"), ("RECHNUNG*", "fbrackets"), ("*[[]1]*", "fbrackets")):
             self.assertEqual([h["file"] for h in self.hits("--file-name", word, "--user", BOB)], [FILES[name]], word)
         self.assertEqual(self.hits("--file-name", "[2]", "--user", BOB), [])
+
+    def test_files_of_nobody(self):
+        """What the server names nobody for, as of a moved thread, is a file of whose post it is on."""
+        for user, want in (("bob", ["ptold"]), (f"alice,{BOB}", ["ptold"]), ("alice", [])):
+            self.assertEqual(self.posts("--file-name", "zqcontract", "--user", user), want)
+            self.assertEqual(self.posts("zqcontract", "--user", user), want)
+            self.assertEqual(self.posts("--regex", "zqcontract", "--scan", "--user", user), want)
 
     def test_days(self):
         """A day alone is one of UTC; with an offset it is that of a place."""
