@@ -18,7 +18,7 @@ int libcurl_load(struct err *err)
 		return 0;
 	if (library_load("libcurl.so.4", functions, ARRAY_LEN(functions), &libcurl, err) < 0) {
 		err->code = -ERR_STORE;
-		return err_hint(err, "`archive: mirror:` needs libcurl; install package libcurl4.");
+		return err_hint(err, "A mirror, and attachments in a bucket, need libcurl; install package libcurl4.");
 	}
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, ERR_STORE, "libcurl cannot begin");

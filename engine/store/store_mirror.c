@@ -28,7 +28,6 @@ static void take_bucket(struct mirror *m, const char *url)
 	while (len && name[n + len - 1] == '/')
 		len--;
 	m->prefix = len > 1 ? mem_printf(m, "%.*s/", (int)len - 1, name + n + 1) : mem_strdup(m, "");
-	m->name = mem_strndup(m, url, strlen(url));
 }
 
 int mirror_open(void *ctx, const struct mirror_options *o, struct mirror **ret, struct err *err)
@@ -39,11 +38,15 @@ int mirror_open(void *ctx, const struct mirror_options *o, struct mirror **ret, 
 
 	talloc_set_destructor(m, mirror_free);
 	take_bucket(m, o->bucket);
+	m->name = mem_printf(m, "%s %s", o->what ? o->what : "mirror", o->bucket);
+	m->then = o->then ? o->then : "Nothing of the bundle at hand was deleted.";
 	m->endpoint = mem_strndup(m, o->endpoint, n && o->endpoint[n - 1] == '/' ? n - 1 : n);
 	m->region = mem_strdup(m, o->region ? o->region : "us-east-1");
 	m->ca = o->ca ? mem_strdup(m, o->ca) : NULL;
 	m->timeout_ms = o->timeout_ms;
-	rc = s3_keys_read(o->credentials, &m->keys, err);
+	if (o->keys)
+		m->keys = *o->keys;
+	rc = o->keys ? 0 : s3_keys_read(o->credentials, &m->keys, err);
 	if (rc == 0 && (rc = libcurl_load(err)) == 0 && !(m->curl = curl_easy_init()))
 		rc = err_set(err, ERR_STORE, "libcurl cannot begin");
 	if (rc < 0) {
@@ -66,7 +69,7 @@ bool mirror_keeps_versions(const struct mirror *m)
 
 static int not_there(const struct mirror *m, const char *key, struct err *err)
 {
-	return err_set(err, ERR_NOT_FOUND, "mirror %s has no %s", m->name, key);
+	return err_set(err, ERR_NOT_FOUND, "%s has no %s", m->name, key);
 }
 
 static bool same(const struct mirror_object *a, const struct mirror_object *b)
@@ -108,6 +111,22 @@ int mirror_look(struct mirror *m, const char *key, struct mirror_object *ret, st
 	return 0;
 }
 
+int mirror_see(struct mirror *m, const char *key, struct mirror_seen *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "see");
+	const struct s3_request q = {.method = "HEAD", .key = key};
+	struct s3_answer a;
+	int rc = s3_ask(ctx, m, &q, &a, err);
+
+	if (rc < 0)
+		return rc;
+	if (a.status == 404)
+		return not_there(m, key, err);
+	*ret = (struct mirror_seen){.bytes = a.bytes, .modified_s = a.modified_s};
+	memcpy(ret->etag, a.etag, sizeof ret->etag);
+	return 0;
+}
+
 /* ---- putting ---- */
 
 static int put_once(struct mirror *m, const char *key, int fd, const struct mirror_object *want, struct err *err)
@@ -126,14 +145,14 @@ static int confirm(struct mirror *m, const char *key, const struct mirror_object
 	int rc = mirror_look(m, key, &there, err);
 
 	if (rc == -ERR_NOT_FOUND) {
-		err_set(err, ERR_STORE, "mirror %s: the store said that it took %s, and does not have it", m->name, key);
-		err_hint(err, "Nothing of the bundle at hand was deleted; the next run sends it again.");
+		err_set(err, ERR_STORE, "%s: the store said that it took %s, and does not have it", m->name, key);
+		err_hint(err, "%s The next run sends it again.", m->then);
 		return 1;
 	}
 	if (rc < 0 || same(&there, want))
 		return rc;
-	err_set(err, ERR_VERIFY, "mirror %s: %s has other bytes than were sent", m->name, key);
-	err_hint(err, "Look at the store, and remove that object there. Nothing of the bundle at hand was deleted.");
+	err_set(err, ERR_VERIFY, "%s: %s has other bytes than were sent", m->name, key);
+	err_hint(err, "Look at the store, and remove that object there. %s", m->then);
 	return 1;
 }
 
@@ -143,7 +162,7 @@ int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_ob
 	int rc;
 
 	if (want->bytes > MIRROR_OBJECT_MAX) {
-		err_set(err, ERR_STORE, "mirror %s: %s has more than the 5 GiB that one request may bring", m->name, key);
+		err_set(err, ERR_STORE, "%s: %s has more than the 5 GiB that one request may bring", m->name, key);
 		return err_hint(err, "Its attachments make it so large: lower `bundle_size`, or take its threads out of the rule. Nothing of it was deleted.");
 	}
 	for (unsigned n = 1;; n++) {
@@ -167,7 +186,7 @@ int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_o
 	}
 	if (rc < 0 || same(&there, want))
 		return rc;
-	err_set(err, ERR_VERIFY, "mirror %s: %s is there already, with other bytes", m->name, key);
+	err_set(err, ERR_VERIFY, "%s: %s is there already, with other bytes", m->name, key);
 	return err_hint(err, "It was not written over. Is the prefix that of another archive, or was the object changed? `mmretain verify --mirror` names all such. Nothing of the bundle "
 			     "at hand was deleted.");
 }
@@ -185,7 +204,7 @@ int mirror_remove(struct mirror *m, const char *key, struct err *err)
 	for (unsigned n = 1;; n++) {
 		if ((rc = s3_ask(ctx, m, &drop, &a, err)) < 0 || (rc = s3_ask(ctx, m, &look, &a, err)) < 0 || a.status == 404)
 			return rc;
-		err_set(err, ERR_STORE, "mirror %s: the store said that it removed %s, and still has it", m->name, key);
+		err_set(err, ERR_STORE, "%s: the store said that it removed %s, and still has it", m->name, key);
 		err_hint(err, "May the keys delete objects, and does no lock of the bucket forbid it? The next run tries again.");
 		if (!s3_try_again(m, n, err))
 			return err->code;
@@ -247,13 +266,13 @@ static int next_page(struct page *p, void *list, void *ctx, const char *begin, s
 		return rc;
 	at = a.text.data;
 	if (a.text.overflow || !at || !strstr(at, "<ListBucketResult"))
-		return err_set(err, ERR_STORE, "mirror %s: the store's list is none", p->m->name);
+		return err_set(err, ERR_STORE, "%s: the store's list is none", p->m->name);
 	buf_clear(more);
 	if (s3_element(&at, "NextContinuationToken", &word) && word.len > 1) {
 		s3_put_encoded(more, word.data, false);
 		buf_byte(more, '\0');
 	} else if (strstr(a.text.data, "<IsTruncated>true<")) {
-		return err_set(err, ERR_STORE, "mirror %s: the store says that its list goes on, and not where", p->m->name);
+		return err_set(err, ERR_STORE, "%s: the store says that its list goes on, and not where", p->m->name);
 	}
 	return take_page(p, list, ctx, a.text.data, err);
 }
@@ -275,7 +294,7 @@ int mirror_each(struct mirror *m, const char *begin, mirror_fn fn, void *payload
 		stuck = p.goes_on ? 0 : stuck + 1;
 	} while (rc == 0 && more.len && stuck < STUCK_PAGES);
 	if (rc == 0 && more.len)
-		return err_set(err, ERR_STORE, "mirror %s: the store gives the same part of its list again and again", m->name);
+		return err_set(err, ERR_STORE, "%s: the store gives the same part of its list again and again", m->name);
 	return rc;
 }
 
@@ -299,11 +318,11 @@ static int probe(struct mirror *m, char *key, int fd, struct err *err)
 	if ((rc = file_write_all(fd, text, sizeof text - 1, key, err)) < 0 || (rc = mirror_put(m, key, fd, &want, err)) < 0 || (rc = mirror_get(m, key, -1, &got, err)) < 0)
 		return rc;
 	if (!same(&got, &want))
-		return err_set(err, ERR_VERIFY, "mirror %s: what was written comes back as something else", m->name);
+		return err_set(err, ERR_VERIFY, "%s: what was written comes back as something else", m->name);
 	if ((rc = mirror_each(m, key, is_it, key, err)) < 0)
 		return rc;
 	if (rc == 0)
-		return err_set(err, ERR_STORE, "mirror %s: what was written is not in the list", m->name);
+		return err_set(err, ERR_STORE, "%s: what was written is not in the list", m->name);
 	return mirror_remove(m, key, err);
 }
 

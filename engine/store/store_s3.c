@@ -39,7 +39,7 @@ static int say_over(const struct mirror *m, struct err *err)
 {
 	if (stop_requested())
 		return stop_check(err);
-	return err_set(err, ERR_WORK_LEFT, "time budget used up while the mirror %s was at work", m->name);
+	return err_set(err, ERR_WORK_LEFT, "time budget used up while the %s was at work", m->name);
 }
 
 bool s3_try_again(struct mirror *m, unsigned n, struct err *err)
@@ -126,6 +126,10 @@ static size_t take_header(char *line, size_t size, size_t n, void *payload)
 		a->versioned = strcmp(value, "null") != 0;
 	else if (header(line, len, "content-length:", value, sizeof value) && !a->q->take)
 		a->to->bytes = strtoull(value, NULL, 10);
+	else if (header(line, len, "etag:", value, sizeof a->to->etag))
+		memcpy(a->to->etag, value, sizeof a->to->etag);
+	else if (header(line, len, "last-modified:", value, sizeof value))
+		a->to->modified_s = (int64_t)curl_getdate(value, NULL);
 	else if (header(line, len, "date:", value, sizeof value))
 		a->date_s = (long)curl_getdate(value, NULL);
 	return len;
@@ -284,25 +288,27 @@ static bool is_skewed(const struct attempt *a)
 
 static int hint_status(const struct attempt *a, struct err *err)
 {
+	const char *then = a->m->then;
 	long s = a->to->status;
 
 	if (s == 403 && is_skewed(a))
-		return err_hint(err, "The clock of the store and the clock here differ by more than five minutes: set both right (NTP). Nothing of the bundle at hand was deleted.");
+		return err_hint(err, "The clock of the store and the clock here differ by more than five minutes: set both right (NTP). %s", then);
 	if (s == 403 || s == 401)
 		return err_hint(err, "Are the keys right, and may they list the bucket, and put, get and delete objects under the prefix? operating.md in share/doc/mmretain has the rights. "
-				     "Nothing of the bundle at hand was deleted.");
+				     "%s", then);
 	if (s == 404)
-		return err_hint(err, "Is the bucket made, and its name right? Nothing of the bundle at hand was deleted.");
+		return err_hint(err, "Is the bucket made, and its name right? %s", then);
 	if (s == 301 || s == 307 || s == 400)
-		return err_hint(err, "Is `region` that of the bucket, and `endpoint` that of the region? Nothing of the bundle at hand was deleted.");
-	return err_hint(err, "Nothing of the bundle at hand was deleted; the next run takes it up.");
+		return err_hint(err, "Is `region` that of the bucket, and `endpoint` that of the region? %s", then);
+	return err_hint(err, "%s The next run tries again.", a->m->then);
 }
 
 static int say_status(const struct attempt *a, struct err *err)
 {
 	const struct s3_answer *to = a->to;
 
-	err_set(err, ERR_STORE, "mirror %s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", to->status, to->code[0] ? " " : "", to->code);
+	err_set(err, ERR_STORE, "%s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", to->status, to->code[0] ? " " : "", to->code);
+	err->sys_errno = to->status == 401 || to->status == 403 ? EACCES : EIO;
 	return hint_status(a, err);
 }
 
@@ -314,12 +320,12 @@ static int say_curl(const struct attempt *a, CURLcode code, struct err *err)
 		return say_over(a->m, err);
 	if (a->local.code < 0) {
 		*err = a->local;
-		return err_prefix(err, "mirror %s", a->m->name);
+		return err_prefix(err, "%s", a->m->name);
 	}
-	err_set(err, ERR_STORE, "mirror %s: %s %s: %s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
+	err_set(err, ERR_STORE, "%s: %s %s: %s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
 	if (trust)
-		return err_hint(err, "The store's certificate is not to be trusted: name the authority that signed it in `ca`. Nothing of the bundle at hand was deleted.");
-	return err_hint(err, "Nothing of the bundle at hand was deleted; the next run takes it up.");
+		return err_hint(err, "The store's certificate is not to be trusted: name the authority that signed it in `ca`. %s", a->m->then);
+	return err_hint(err, "%s The next run tries again.", a->m->then);
 }
 
 static bool is_passing(CURLcode code)

@@ -25,8 +25,6 @@ bool s3_element(const char **at, const char *name, struct buf *b);
 
 /* ---- credentials ---- */
 
-#define S3_KEY_MAX 256
-struct s3_keys { char id[S3_KEY_MAX], secret[S3_KEY_MAX]; };
 int s3_keys_read(const char *path, struct s3_keys *ret, struct err *err) MMR_CHECKED;
 /* [default] of a file's text.  ERR_POLICY; the text is in no message. */
 int s3_keys_parse(const char *text, struct s3_keys *ret, struct err *err) MMR_CHECKED;
@@ -36,7 +34,8 @@ int s3_keys_parse(const char *text, struct s3_keys *ret, struct err *err) MMR_CH
 struct mirror {
 	char *bucket, *prefix;             /* prefix: "" or with a slash at its end */
 	char *endpoint, *region, *ca;
-	char *name;                        /* s3://bucket/prefix, for messages */
+	char *name;                        /* "mirror s3://bucket/prefix", for messages */
+	const char *then;                  /* what a failure leaves, a sentence */
 	int32_t timeout_ms;
 	int64_t deadline_boot_ms;
 	struct s3_keys keys;
@@ -56,6 +55,7 @@ struct s3_answer {
 	long status;
 	char code[64];                     /* of an error: "AccessDenied", or "" */
 	bool summed; struct digest sum;    /* as the store says */
+	char etag[MIRROR_ETAG]; int64_t modified_s; /* likewise; "" and 0: it does not */
 	uint64_t bytes;                    /* length as the store says, of what was taken: as it came */
 	struct digest taken;
 	struct buf text;                   /* what came and was not taken */

@@ -28,9 +28,9 @@ static bool is(struct line l, const char *word)
 }
 
 /* Printable ASCII without blanks: what else stands there was not meant. */
-static bool take(struct line value, char ret[S3_KEY_MAX])
+static bool take(struct line value, char ret[MIRROR_KEY_MAX])
 {
-	if (value.n == 0 || value.n >= S3_KEY_MAX)
+	if (value.n == 0 || value.n >= MIRROR_KEY_MAX)
 		return false;
 	for (size_t i = 0; i < value.n; i++)
 		if (value.p[i] <= ' ' || value.p[i] > '~')

@@ -6,7 +6,7 @@
  * Includes: base only.  libcurl is loaded when a mirror is opened.
  *
  * Keys are paths below the archive root; the policy's prefix comes before them.  Each call asks the store anew: nothing is remembered.  A failure is tried again a few times,
- * with pauses; a signal or the deadline ends it at once.  Errors of all calls, beside those named: ERR_STORE (the store cannot be reached, refuses, or answers what it
+ * with pauses; a signal or the deadline ends it at once.  The bucket of the server's attachments is asked in the same way (mm_blob.c).  Errors of all calls, beside those named: ERR_STORE (the store cannot be reached, refuses, or answers what it
  * must not), ERR_INTERRUPTED, ERR_WORK_LEFT (the deadline).  No message holds a key of the credentials.
  */
 #ifndef MMRETAIN_STORE_MIRROR_H
@@ -17,11 +17,17 @@
 /* Most that one PUT takes, by every store's rules. */
 #define MIRROR_OBJECT_MAX (UINT64_C(5) << 30)
 
+#define MIRROR_KEY_MAX 256
+struct s3_keys { char id[MIRROR_KEY_MAX], secret[MIRROR_KEY_MAX]; };
+
 struct mirror_options {
+	const char *what;                  /* what it is in messages; NULL: "mirror" */
+	const char *then;                  /* what a failure leaves, a sentence for hints, static; NULL: that of a mirror */
 	const char *bucket;                /* s3://bucket/prefix */
 	const char *endpoint;              /* https://host[:port] */
 	const char *region;                /* NULL: us-east-1 */
 	const char *credentials;           /* file */
+	const struct s3_keys *keys;        /* in its place; copied */
 	const char *ca;                    /* file, or NULL: the system's */
 	int32_t timeout_ms;                /* of a connection, and of one that hardly moves */
 };
@@ -38,6 +44,11 @@ bool mirror_keeps_versions(const struct mirror *m);
 struct mirror_object { uint64_t bytes; struct digest sum; };
 /* What is there by now: by the sum that the store itself gives, else by reading all of it.  ERR_NOT_FOUND. */
 int mirror_look(struct mirror *m, const char *key, struct mirror_object *ret, struct err *err) MMR_CHECKED;
+
+/* What the store says of it, without a sum: enough to see that it is the one that was seen before.  ERR_NOT_FOUND. */
+#define MIRROR_ETAG 96
+struct mirror_seen { uint64_t bytes; int64_t modified_s; char etag[MIRROR_ETAG]; };
+int mirror_see(struct mirror *m, const char *key, struct mirror_seen *ret, struct err *err) MMR_CHECKED;
 
 /* Puts what fd holds from its beginning, which is `want`, and asks again: 0 only when a second request says the same length and sum.  What was there is replaced. */
 int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_object *want, struct err *err) MMR_CHECKED;

@@ -11,6 +11,7 @@ Objects are files in `folder`, named by the sum of their keys.
 import base64
 import collections
 import datetime
+import email.utils
 import hashlib
 import hmac
 import http.server
@@ -167,10 +168,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.store.read(self.key)
         if body is None:
             raise Refused(404, "NoSuchKey")
-        headers = []
+        headers = [("ETag", f'"{hashlib.md5(body).hexdigest()}"'), ("Last-Modified", self.store.modified(self.key))]
         if self.headers.get("x-amz-checksum-mode") == "ENABLED" and self.store.sums:
             right = hashlib.sha256(body if action != "wrong sum" else body + b"!").digest()
-            headers = [("x-amz-checksum-sha256", base64.b64encode(right).decode())]
+            headers += [("x-amz-checksum-sha256", base64.b64encode(right).decode())]
         if action == "cut" and self.command == "GET":
             self.answer(200, body[:len(body) // 2], headers, len(body))
             self.close_connection = True
@@ -257,6 +258,9 @@ class S3:
                 return f.read()
         except FileNotFoundError:
             return None
+
+    def modified(self, key):
+        return email.utils.formatdate(os.stat(self.path(key)).st_mtime, usegmt=True)
 
     def drop(self, key):
         with self.lock:
