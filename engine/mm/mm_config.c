@@ -12,7 +12,7 @@
 #include "mm_internal.h"
 #include "mm_sql.h"
 
-enum { CONFIG_BYTES = 16 << 20 };
+enum { CONFIG_BYTES = 16 << 20, BUCKET_TIMEOUT_MS = 30 * 1000 /* the server's */, BUCKET_TIMEOUT_MAX_MS = 10 * 60 * 1000 };
 
 struct reading {
 	void *tmp;
@@ -178,6 +178,82 @@ static char *resolve(void *ctx, const char *folder, const char *directory)
 	return mem_printf(ctx, "%s/%s", strcmp(folder, "/") ? folder : "", directory);
 }
 
+/* ---- a bucket of attachments ---- */
+
+static int bool_of(const struct reading *c, const char *field, const char *variable, bool *ret, struct err *err)
+{
+	const char *value = env(variable);
+	json_t *j = json_object_get(json_object_get(c->root, "FileSettings"), field);
+
+	if (value)
+		*ret = strchr("1tT", value[0]) != NULL; /* as the server reads it */
+	else if (json_is_boolean(j))
+		*ret = json_is_true(j);
+	else if (j && !json_is_null(j))
+		return err_set(err, ERR_POLICY, "%s: FileSettings.%s is neither true nor false", c->origin, field);
+	return 0;
+}
+
+/* A key is as long as keys are, and no message holds any of it. */
+static int key_of(const struct reading *c, const char *field, const char *variable, char ret[MIRROR_KEY_MAX], struct err *err)
+{
+	const char *value;
+	int r = text_of(c, "FileSettings", field, &value, err);
+
+	value = env(variable) ?: value;
+	if (r < 0 || !value)
+		return r;
+	if (strlen(value) >= MIRROR_KEY_MAX)
+		return err_set(err, ERR_POLICY, "%s: FileSettings.%s is too long", c->origin, field);
+	snprintf(ret, MIRROR_KEY_MAX, "%s", value);
+	return 0;
+}
+
+static int wipe(struct mm_bucket_config *b)
+{
+	explicit_bzero(&b->keys, sizeof b->keys);
+	return 0;
+}
+
+static int read_timeout(const struct reading *c, struct mm_bucket_config *b, struct err *err)
+{
+	json_t *j = json_object_get(json_object_get(c->root, "FileSettings"), "AmazonS3RequestTimeoutMilliseconds");
+
+	if (j && !json_is_null(j) && !json_is_integer(j))
+		return err_set(err, ERR_POLICY, "%s: FileSettings.AmazonS3RequestTimeoutMilliseconds is not a number", c->origin);
+	b->timeout_ms = j && json_integer_value(j) >= 1000 && json_integer_value(j) <= BUCKET_TIMEOUT_MAX_MS ? (int32_t)json_integer_value(j) : BUCKET_TIMEOUT_MS;
+	return 0;
+}
+
+/* c->root NULL: of the environment alone. */
+static int read_bucket(const struct reading *c, struct mm_config *config, struct err *err)
+{
+	static const struct { const char *field, *variable; size_t at; } text[] = {
+		{"AmazonS3Endpoint", "MM_FILESETTINGS_AMAZONS3ENDPOINT", offsetof(struct mm_bucket_config, endpoint)},
+		{"AmazonS3Bucket", "MM_FILESETTINGS_AMAZONS3BUCKET", offsetof(struct mm_bucket_config, bucket)},
+		{"AmazonS3PathPrefix", "MM_FILESETTINGS_AMAZONS3PATHPREFIX", offsetof(struct mm_bucket_config, prefix)},
+		{"AmazonS3Region", "MM_FILESETTINGS_AMAZONS3REGION", offsetof(struct mm_bucket_config, region)},
+	};
+	struct mm_bucket_config *b = config->bucket = mem_new(config, struct mm_bucket_config);
+	const char *value;
+	int r = 0;
+
+	talloc_set_destructor(b, wipe);
+	b->tls = true;
+	for (size_t i = 0; i < ARRAY_LEN(text) && r == 0; i++) {
+		r = text_of(c, "FileSettings", text[i].field, &value, err);
+		value = env(text[i].variable) ?: value;
+		if (r == 0 && value)
+			*(char **)((char *)b + text[i].at) = mem_strdup(b, value + strspn(value, "/"));
+	}
+	if (r < 0 || (r = key_of(c, "AmazonS3AccessKeyId", "MM_FILESETTINGS_AMAZONS3ACCESSKEYID", b->keys.id, err)) < 0 ||
+	    (r = key_of(c, "AmazonS3SecretAccessKey", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", b->keys.secret, err)) < 0 ||
+	    (r = bool_of(c, "AmazonS3SSL", "MM_FILESETTINGS_AMAZONS3SSL", &b->tls, err)) < 0 ||
+	    (r = bool_of(c, "AmazonS3SignV2", "MM_FILESETTINGS_AMAZONS3SIGNV2", &b->sign_v2, err)) < 0)
+		return r;
+	return read_timeout(c, b, err);
+}
+
 static int read_files(const struct reading *c, struct mm_config *config, struct err *err)
 {
 	const char *driver = NULL, *directory = NULL;
@@ -192,7 +268,7 @@ static int read_files(const struct reading *c, struct mm_config *config, struct 
 	config->file_driver = mem_strdup(config, driver && driver[0] ? driver : "local");
 	if (!strcmp(config->file_driver, "local"))
 		config->data_path = resolve(config, c->folder, directory && directory[0] ? directory : "./data/");
-	return 0;
+	return strcmp(config->file_driver, "amazons3") ? 0 : read_bucket(c, config, err);
 }
 
 static int read_mattermost(struct mm_config *config, const char *place, struct err *err)
@@ -218,23 +294,28 @@ static void files_from_policy(struct mm_config *config, const char *files)
 		return;
 	config->file_driver = mem_strdup(config, "local");
 	config->data_path = mem_strdup(config, files);
+	TALLOC_FREE(config->bucket);
 }
 
 /* Service and URL know nothing about attachments; the environment may. */
-static void files_from_environment(struct mm_config *config)
+static int files_from_environment(struct mm_config *config, struct err *err)
 {
+	const struct reading c = {.origin = "the environment"};
 	const char *directory = env("MM_FILESETTINGS_DIRECTORY"), *driver = env("MM_FILESETTINGS_DRIVERNAME");
 
 	config->file_driver = mem_strdup(config, driver ? driver : directory ? "local" : "");
 	if (directory && !strcmp(config->file_driver, "local"))
 		config->data_path = resolve(config, NULL, directory);
+	return strcmp(config->file_driver, "amazons3") ? 0 : read_bucket(&c, config, err);
 }
 
 static int read_plain(struct mm_config *config, const struct mm_source *source, struct err *err)
 {
 	struct buf b;
+	int r = files_from_environment(config, err);
 
-	files_from_environment(config);
+	if (r < 0)
+		return r;
 	if (source->url)
 		return mm_dsn_parse(config, source->url, MM_DSN_LIBPQ, &config->conninfo, err);
 	buf_init(&b, config, 4096);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <mmretain/mm_bucket.h>
+
 #include "mm_internal.h"
 #include "mm_sql.h"
 
@@ -140,18 +142,42 @@ static int look_at_rows(struct look *l, struct err *err)
 	return r;
 }
 
-int mm_files_look(void *ctx, const struct mm *mm, struct mm_files **ret, struct err *err)
+/* Of a bucket the rows' paths alone are asked about: whether the keys may remove, only a removal would show. */
+static int look_at_objects(struct look *l, struct mm *mm, struct err *err)
+{
+	struct mm_bucket_seen seen;
+	struct db_result *res = NULL;
+	struct err why = {0};
+	int r = db_query(l->tmp, l->mm->db, &sql_files_some, DB_ANY, 0, NULL, &res, err);
+
+	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
+		int there = mm_bucket_see(mm, db_text(res, i, 0), &seen, &why);
+
+		l->to->named += there >= 0;
+		l->to->missing += there == 0;
+		l->to->files += there == 1;
+		if (there < 0 && why.sys_errno != EINVAL && l->to->unread.n++ == 0) { /* a path that is none says nothing of the bucket */
+			l->to->unread.sys_errno = why.sys_errno;
+			l->to->unread.folder = mem_strdup(l->to, why.msg);
+			l->to->hint = mem_strdup(l->to, why.hint);
+		}
+	}
+	return r;
+}
+
+int mm_files_look(void *ctx, struct mm *mm, struct mm_files **ret, struct err *err)
 {
 	auto_mem void *tmp = mem_context(NULL, "files look");
 	struct look l = {.tmp = tmp, .mm = mm, .to = mem_new(ctx, struct mm_files)};
 	char day[DAYS][DAY_DIGITS + 1] = {""};
-	int r = look_at_rows(&l, err);
+	int r = mm->bucket ? look_at_objects(&l, mm, err) : look_at_rows(&l, err);
 
 	if (r < 0) {
 		talloc_free(l.to);
 		return r;
 	}
-	newest_days(mm, day);
+	if (!mm->bucket)
+		newest_days(mm, day);
 	for (int i = 0; i < DAYS && day[i][0]; i++) {
 		l.names = DAY_NAMES;
 		l.files = DAY_FILES;

@@ -5,6 +5,17 @@
 #define MMRETAIN_MM_INTERNAL_H
 
 #include <mmretain/mm.h>
+#include <mmretain/store_mirror.h>
+
+/* The server's bucket of attachments, as its configuration names it (mm_config_bucket.c). */
+struct mm_bucket_config {
+	char *endpoint, *bucket, *prefix, *region; /* NULL or "": not said */
+	struct s3_keys keys;
+	bool tls, sign_v2;
+	int32_t timeout_ms;
+};
+/* Opens it, or says in data_problem why it cannot be used; asks it nothing. */
+void mm_bucket_begin(struct mm *mm);
 
 /* What a column has to be for us; lengths do not matter, they differ between server versions. */
 enum mm_family { MM_ANY_TYPE, MM_TEXT, MM_INT, MM_BOOL, MM_JSON, MM_BYTES, MM_REAL };

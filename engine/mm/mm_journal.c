@@ -12,25 +12,11 @@
 #include "mm_unlink_internal.h"
 
 enum { LINE_BYTES = 1 << 20 /* at most */, READ_BYTES = 256 << 10, HEAD_BYTES = 4 << 10 /* more than any first line has */ };
-enum { ID, USER, THREAD, PATH, STRINGS = PATH + MM_JOURNAL_PATHS, INO = STRINGS, BYTES, MTIME, FIELDS };
-static const char *const keys[FIELDS] = {"id", "user", "thread", "path", "thumbnail", "preview", "ino", "bytes", "mtime_ns"};
+enum { ID, USER, THREAD, PATH, ETAG = PATH + MM_JOURNAL_PATHS, STRINGS, INO = STRINGS, BYTES, MTIME, FIELDS };
+enum { NUMBERS_FILE = 7, NUMBERS_OBJECT = 6 /* bits from INO on: what tells a file, and with its etag an object */ };
+static const char *const keys[FIELDS] = {"id", "user", "thread", "path", "thumbnail", "preview", "etag", "ino", "bytes", "mtime_ns"};
 
 /* ---- writing ---- */
-
-void mm_journal_identify(struct mm *mm, struct mm_journal_entry *e)
-{
-	struct err ignored;
-	struct stat st;
-	auto_fd int fd = -1;
-
-	e->identified = false;
-	if (mm->data_dirfd < 0 || !e->path[0][0] || file_open_beneath(mm->data_dirfd, e->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
-		return;
-	e->identified = true;
-	e->ino = (uint64_t)st.st_ino;
-	e->bytes = st.st_size;
-	e->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-}
 
 static void put_string(struct buf *b, int key, const char *value)
 {
@@ -55,7 +41,7 @@ static const char *picture_of(const char *what, const struct mm_journal_entry *e
 
 void mm_journal_put(struct buf *lines, const char *what, const struct mm_journal_entry *e)
 {
-	const char *const value[STRINGS] = {[USER] = e->user, [THREAD] = e->thread, e->path[0], picture_of(what, e, 1), picture_of(what, e, 2)};
+	const char *const value[STRINGS] = {[USER] = e->user, [THREAD] = e->thread, e->path[0], picture_of(what, e, 1), picture_of(what, e, 2), e->identified ? e->etag : ""};
 	size_t from = lines->len;
 
 	buf_puts(lines, "{\"id\":");
@@ -63,9 +49,10 @@ void mm_journal_put(struct buf *lines, const char *what, const struct mm_journal
 	for (int i = ID + 1; i < STRINGS; i++)
 		if (value[i] && value[i][0])
 			put_string(lines, i, value[i]);
+	if (e->identified && !(e->etag && e->etag[0]))
+		buf_printf(lines, ",\"ino\":%llu", (unsigned long long)e->ino);
 	if (e->identified)
-		buf_printf(lines, ",\"ino\":%llu,\"bytes\":%lld,\"mtime_ns\":%lld", (unsigned long long)e->ino, (long long)e->bytes,
-			   (long long)e->mtime_ns);
+		buf_printf(lines, ",\"bytes\":%lld,\"mtime_ns\":%lld", (long long)e->bytes, (long long)e->mtime_ns);
 	buf_puts(lines, "}\n");
 	if (lines->len - from > LINE_BYTES)
 		lines->overflow = true;
@@ -254,8 +241,9 @@ static bool parse(struct mm_journal *j, struct mm_journal_entry *ret)
 			return false;
 		seen |= 1u << field;
 	}
-	e.identified = seen >> INO == 7;
-	if (s.bad || !(seen & 1u << ID) || (seen >> INO && !e.identified))
+	e.etag = j->text.data + at[ETAG];
+	e.identified = seen >> INO == (seen & 1u << ETAG ? NUMBERS_OBJECT : NUMBERS_FILE) && (!(seen & 1u << ETAG) || e.etag[0]);
+	if (s.bad || !(seen & 1u << ID) || (seen >> ETAG && !e.identified))
 		return false;
 	e.id = j->text.data + at[ID];
 	e.user = j->text.data + at[USER];

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <mmretain/mm_bucket.h>
+
 #include "mm_sql.h"
 #include "mm_unlink_internal.h"
 
@@ -65,7 +67,7 @@ static void remove_id_folder(struct mm *mm, const struct mm_journal_entry *e)
 	struct err ignored;
 	size_t n = slash ? (size_t)(slash - e->path[0]) : 0;
 
-	if (n == 0 || n >= sizeof folder)
+	if (mm->bucket || n == 0 || n >= sizeof folder)
 		return;
 	memcpy(folder, e->path[0], n);
 	folder[n] = '\0';
@@ -75,7 +77,7 @@ static void remove_id_folder(struct mm *mm, const struct mm_journal_entry *e)
 
 static bool is_journalled(const struct mm_journal_entry *e, const struct stat *st)
 {
-	return e->identified && (uint64_t)st->st_ino == e->ino && st->st_size == e->bytes &&
+	return e->identified && !e->etag[0] && (uint64_t)st->st_ino == e->ino && st->st_size == e->bytes &&
 	       (int64_t)st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec == e->mtime_ns;
 }
 
@@ -101,13 +103,47 @@ static int stays_for_good(const struct mm_journal_entry *e, int which, struct er
 	return STAYS_FOR_GOOD;
 }
 
+static bool is_object(const struct mm_journal_entry *e, const struct mm_bucket_seen *seen)
+{
+	return e->identified && seen->bytes == e->bytes && seen->mtime_ns == e->mtime_ns && e->etag[0] && strcmp(seen->etag, e->etag) == 0;
+}
+
+/* In the bucket, as unlink_one. */
+static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
+{
+	struct mm_bucket_seen seen;
+	int rc = mm_bucket_see(mm, e->path[which], &seen, why);
+
+	if (rc == 0)
+		return 0;
+	if (which ? !mm_journal_is_beside(e, which) : !e->identified || (rc == 1 && !is_object(e, &seen)))
+		return stays_for_good(e, which, why);
+	if (rc < 0)
+		return rc;
+	if (fault_hit(FAULT_UNLINK_BEFORE))
+		return err_set(why, ERR_STORE, "fault point");
+	/* Irreversible where the bucket keeps no versions.  Just before: the row is gone, the content is in the bundle (or the rule drops files, or no post ever had
+	 * it), the journal names it.  Just after: the object is gone and the journal still names it; the next start finds it gone and has nothing to do. */
+	if ((rc = mm_bucket_remove(mm, e->path[which], why)) < 0)
+		return rc;
+	if (fault_hit(FAULT_UNLINK_AFTER))
+		return err_set(why, ERR_STORE, "fault point");
+	c->files++;
+	c->bytes += (uint64_t)seen.bytes;
+	return 0;
+}
+
 /* 0: gone (now or before); STAYS_FOR_GOOD, and why; negative: could not be removed, and why: that may pass. */
 static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
 {
 	auto_fd int dir = -1;
 	const char *leaf;
 	struct stat st;
-	int rc = look(mm, e->path[which], &dir, &leaf, &st, why);
+	int rc;
+
+	if (mm->bucket)
+		return remove_object(mm, e, which, c, why);
+	rc = look(mm, e->path[which], &dir, &leaf, &st, why);
 
 	if (rc == 0)
 		return 0;
@@ -166,13 +202,32 @@ static bool is_empty(const struct mm *mm)
 	return empty;
 }
 
+/* A bucket that is not there answers of each object as if that were gone, so one that does not even list is taken for another. */
+static bool find_away(struct mm *mm)
+{
+	struct err why;
+	int rc = mm->bucket ? mm_bucket_is_empty(mm, &why) : is_empty(mm);
+
+	if (rc < 0)
+		log_warn("the bucket of the attachments cannot be listed, and what is to go waits: %s", why.msg);
+	return rc != 0;
+}
+
+static void tell_away(const struct job *u, const struct mm_journal_entry *e)
+{
+	bool bucket = u->mm->bucket != NULL;
+
+	log_warn("the %s of the attachments is empty, and %s %s was there: is %s? What was there waits", bucket ? "bucket" : "folder", u->j->kind->what, e->id,
+		 bucket ? "it the server's bucket" : "its file system mounted");
+}
+
 /* What was there when its row went. */
 static bool is_away(struct job *u, const struct mm_journal_entry *e)
 {
 	if (!u->away || !e->identified)
 		return false;
 	if (!u->told)
-		log_warn("the folder of the attachments is empty, and %s %s was there: is its file system mounted? What was there waits", u->j->kind->what, e->id);
+		tell_away(u, e);
 	return u->told = true;
 }
 
@@ -364,7 +419,7 @@ int mm_unlink(struct mm *mm, struct mm_unlink_item *item, size_t n, mm_journal_a
 		return 0;
 	db_array_init(&asked->wanted, ctx);
 	number(asked, item, n);
-	u.away = mm->data_dirfd >= 0 && any_path(item, n) && is_empty(mm);
+	u.away = mm_has_files(mm) && any_path(item, n) && find_away(mm);
 	if ((rc = spool_new(ctx, sizeof(struct mm_journal_mark), &asked->mark, err)) == 0 && (rc = spool_new(ctx, sizeof(uint64_t), &u.left, err)) == 0 &&
 	    (rc = mm_unlink_ask(mm, asked, item, n, ask, err)) == 0 && (rc = settle_all(&u, item, n, err)) == 0)
 		rc = close_all(&u, item, n, err);

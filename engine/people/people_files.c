@@ -8,11 +8,14 @@
 
 int people_files_line(struct mm *mm, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row, struct err *err)
 {
+	auto_mem void *ctx = mem_context(NULL, "people file");
 	struct mm_journal_entry e = {.user = user_id, .id = db_text(res, row, 0)};
+	int rc;
 
 	for (int i = 0; i < MM_JOURNAL_PATHS; i++)
 		e.path[i] = db_len(res, row, 1 + i) ? db_text(res, row, 1 + i) : "";
-	mm_journal_identify(mm, &e);
+	if ((rc = mm_journal_identify(ctx, mm, &e, err)) < 0)
+		return rc;
 	mm_journal_put(lines, mm_unlink_unposted.what, &e);
 	if (lines->overflow)
 		return err_set(err, ERR_STORE, "one account has too many unposted files for the journal");
@@ -32,7 +35,7 @@ int people_files_unlink(struct mm *mm, const struct people_options *o, struct pe
 
 	if (rc < 0 || !item.j)
 		return rc;
-	if (mm->data_dirfd < 0) {
+	if (!mm_has_files(mm)) {
 		c->files_left += mm_journal_entries(item.j); /* the journal waits until the folder is known */
 		c->files_waiting += mm_journal_entries(item.j);
 		return 0;

@@ -44,7 +44,7 @@ static int pictures(struct mm_people *p, struct people_counts *c, struct people_
 
 	if (rc < 0 || db_rows(res) == 0)
 		return rc;
-	if (p->mm->data_dirfd < 0) {
+	if (!mm_has_files(p->mm)) {
 		/* Told once per account, when it is depersonalised; every night would teach people to look away. */
 		if (notes && notes->done)
 			people_note(notes, "profile pictures stay: %s; their names are users/<user id>/profile.png",

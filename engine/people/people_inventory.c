@@ -1,6 +1,8 @@
 /*
  * people_inventory.c - what exists of one person, where; counts only.
  */
+#include <mmretain/mm_bucket.h>
+
 #include "people_internal.h"
 
 #include <errno.h>
@@ -51,19 +53,35 @@ static int add_place(struct people_inventory *inv, struct mm_people *p, const st
 	return 0;
 }
 
-static void look_at_picture(struct people_inventory *inv, const struct mm *mm)
+static void look_at_object(struct people_inventory *inv, struct mm *mm, const char *path)
+{
+	struct mm_bucket_seen seen;
+	struct err own;
+	int rc = mm_bucket_see(mm, path, &seen, &own);
+
+	if (rc < 0)
+		inv->picture_problem = mem_strdup(inv, own.msg);
+	inv->picture = rc == 1;
+	inv->picture_bytes = rc == 1 ? (uint64_t)seen.bytes : 0;
+}
+
+static void look_at_picture(struct people_inventory *inv, struct mm *mm)
 {
 	auto_fd int fd = -1;
 	struct err own;
 	struct stat st;
 	char path[64];
 
-	if (mm->data_dirfd < 0) {
+	if (!mm_has_files(mm)) {
 		inv->picture_problem = mm->data_problem ? mm->data_problem : "the folder of the server's files is not known";
 		return;
 	}
 	if (people_picture_path(inv->user->id, path, sizeof(path)) < 0)
 		return;
+	if (mm->bucket) {
+		look_at_object(inv, mm, path);
+		return;
+	}
 	if (file_open_beneath(mm->data_dirfd, path, &fd, &own) < 0) {
 		if (own.sys_errno != ENOENT)
 			inv->picture_problem = mem_strdup(inv, own.msg);

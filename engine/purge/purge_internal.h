@@ -43,6 +43,7 @@ struct purge_file {
 	int64_t size_bytes;
 	/* compared: the blob was to be compared with the bundle; read: it was, being this file.  What was not read is no file that may be unlinked. */
 	bool compared, read; uint64_t ino; int64_t mtime_ns;
+	const char *etag; int64_t blob_bytes; /* of an object in a bucket, as it was seen; NULL: none was */
 };
 
 struct purge_thread {
@@ -128,6 +129,8 @@ int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret,
 /* Attachments whose content is not in the bundle although its rule wanted it: their threads stay (purge_missing.c). */
 struct purge_missing;
 int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
+/* Of attachments in a bucket: what lies there now, for the journal.  One of which the bucket does not say that keeps its thread. */
+void purge_missing_see(struct mm *mm, struct purge_batch *b);
 void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
 /* For a receipt of which nobody knows when its rows were read: threads whose blob is not what the bundle holds stay too. */
 void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b);

@@ -7,6 +7,8 @@
  */
 #include "purge_internal.h"
 
+#include <mmretain/mm_bucket.h>
+
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
@@ -82,8 +84,45 @@ void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
 	}
 }
 
+/* 1; 0: nothing lies there; negative: that cannot be told. */
+static int see_object(void *ctx, struct mm *mm, struct purge_file *f)
+{
+	struct mm_bucket_seen seen;
+	struct err why;
+	int rc = mm_bucket_see(mm, f->path[0], &seen, &why);
+
+	if (rc != 1)
+		return rc;
+	f->etag = seen.mtime_ns > 0 ? mem_strdup(ctx, seen.etag) : NULL;
+	f->blob_bytes = seen.bytes;
+	f->mtime_ns = seen.mtime_ns;
+	return 1;
+}
+
+/* Seen before it is read: what takes its place meanwhile is another one when its turn comes. */
+static bool read_object(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret)
+{
+	struct err ignored;
+	auto_fd int fd = -1;
+
+	f->read = see_object(ctx, mm, f) == 1 && mm_bucket_open(mm, f->path[0], &fd, &ignored) == 0 && hash_fd(fd, "an attachment", ret, NULL, &ignored) == 0;
+	if (!f->read)
+		f->etag = NULL;
+	return f->read;
+}
+
+void purge_missing_see(struct mm *mm, struct purge_batch *b)
+{
+	for (size_t i = 0; i < b->n_files; i++) {
+		struct purge_thread *t = &b->thread[b->file[i].thread];
+
+		if (!t->why && !b->file[i].compared && b->file[i].path[0][0] && see_object(b->ctx, mm, &b->file[i]) < 0)
+			t->why |= MM_FILE_MISSING;
+	}
+}
+
 /* Counts as compared whatever comes of it: what answers again by the time of the commit, nobody has compared. */
-static bool read_blob(struct mm *mm, struct purge_file *f, struct digest *ret)
+static bool read_blob(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret)
 {
 	struct err ignored;
 	auto_fd int fd = -1;
@@ -91,6 +130,8 @@ static bool read_blob(struct mm *mm, struct purge_file *f, struct digest *ret)
 
 	f->compared = true;
 	f->read = false;
+	if (mm->bucket)
+		return read_object(ctx, mm, f, ret);
 	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0 ||
 	    hash_fd(fd, "an attachment", ret, NULL, &ignored) < 0)
 		return false;
@@ -108,7 +149,7 @@ void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct 
 
 	for (size_t i = 0; i < b->n_files; i++) {
 		HASH_FIND(hh, m->set, b->file[i].id, (unsigned)strlen(b->file[i].id), known);
-		if (known && !known->missing && read_blob(mm, &b->file[i], &now) && memcmp(&now, &known->sha256, sizeof now) != 0)
+		if (known && !known->missing && read_blob(b->ctx, mm, &b->file[i], &now) && memcmp(&now, &known->sha256, sizeof now) != 0)
 			b->thread[b->file[i].thread].why |= MM_FILE_MISSING;
 	}
 }

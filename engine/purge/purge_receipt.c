@@ -197,12 +197,15 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 	if (rc == 0 && (rc = look_around(mm, a->w, err)) == 0 && a->w)
 		purge_watch_mark(a->w, &b);
 	if (rc == 0) {
-		int64_t from = time_mono_us();
+		int64_t from;
 
 		mark_skipped(o, &b);
 		purge_missing_mark(a->missing, &b);
 		if (a->missing && o->snapshot_ms <= 0)
 			purge_missing_compare(a->missing, mm, &b);
+		if (o->unlink_files && mm->bucket)
+			purge_missing_see(mm, &b);
+		from = time_mono_us();
 		rc = settle_batch(mm, o, &b, ahead, c, err);
 		busy_us = time_mono_us() - from;
 		if (rc == 0 && (rc = mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {

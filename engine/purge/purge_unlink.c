@@ -56,10 +56,10 @@ static int want_named(struct mm *mm, struct mm_journal *j, struct err *err)
 /* A journal of files that stay needs none. */
 static int check_folder(const struct mm *mm, const struct mm_journal *j, struct err *err)
 {
-	if (mm->data_dirfd >= 0 || !mm_journal_any_path(j))
+	if (mm_has_files(mm) || !mm_journal_any_path(j))
 		return 0;
-	err_set(err, ERR_STORE, "the folder of the attachments is not known, so the blobs of deleted rows stay");
-	return err_hint(err, "Name it in the policy (database.files), or set MM_FILESETTINGS_DIRECTORY; the next run takes up the journal.");
+	err_set(err, ERR_STORE, "the folder or bucket of the attachments is not known, so the blobs of deleted rows stay");
+	return err_hint(err, "Name it in the policy (database.files), or set MM_FILESETTINGS_DIRECTORY, or MM_FILESETTINGS_AMAZONS3... of a bucket; the next run takes up the journal.");
 }
 
 static int open_journal(void *ctx, struct mm *mm, int dirfd, const char *name, struct mm_journal **ret, struct err *err)

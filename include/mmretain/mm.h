@@ -31,7 +31,8 @@ struct mm_source { const char *mattermost_config, *service, *url, *files; };
 struct mm_config {                /* what we read from config.json and MM_* (environment wins) */
 	char *conninfo;           /* libpq key=value, ready for db_open */
 	char *file_driver;        /* "local", "amazons3", "" when unknown (service/url: no file store known) */
-	char *data_path;          /* FileSettings.Directory made absolute; NULL when unknown */
+	char *data_path;          /* FileSettings.Directory made absolute; NULL when unknown; of a bucket what to call it */
+	struct mm_bucket_config *bucket; /* of "amazons3", else NULL */
 };
 /* config.json and MM_SQLSETTINGS_DATASOURCE / MM_FILESETTINGS_DIRECTORY / MM_FILESETTINGS_DRIVERNAME; a relative Directory is
  * relative to the server's folder (parent of config/).  With service/url the data path is source->files, comes from MM_FILESETTINGS_DIRECTORY, or is unknown.
@@ -72,7 +73,8 @@ struct mm {
 	struct db *db;
 	struct mm_schema *schema;          /* after mm_probe */
 	int data_dirfd;                    /* attachment folder, -1 when unknown or not local */
-	char *data_problem;                /* why data_dirfd is -1, or NULL */
+	struct mm_bucket *bucket;          /* of attachments (mm_bucket.h); NULL when unknown or local */
+	char *data_problem;                /* why there is neither, or NULL */
 	bool data_denied;                  /* the folder is there, and this user may not open it */
 	char *legal_state; bool has_plugin_store; /* after mm_recheck_begin */
 	bool awaits_export;                /* the same: the server has jobs, none of them of the compliance export */
@@ -94,15 +96,21 @@ const char *mm_home_problem(enum mm_home home); /* of HIDDEN and SHOWN, for mess
 /* Reads the configuration, connects, asks the database's clock and opens the attachment folder, of which the want is no error (data_problem).  talloc_free closes.
  * Errors as mm_config_read and db_open. */
 int mm_open(void *ctx, const struct mm_source *source, struct mm **ret, struct err *err) MMR_CHECKED;
+/* Can attachments be reached, in a folder or a bucket?  Else data_problem says why not. */
+static inline bool mm_has_files(const struct mm *mm)
+{
+	return mm->data_dirfd >= 0 || mm->bucket;
+}
 const char *mm_data_advice(const struct mm *mm); /* what to do about data_problem, a sentence */
 /* What a look at some files of the attachment folder found (mm_files.c): those that a few rows name, and some of the newest days. */
 struct mm_files_refusal { unsigned n; int sys_errno; char *folder /* below the attachment folder */; uid_t owner; }; /* of the first */
 struct mm_files {
 	unsigned files, named, missing;          /* looked at; paths of rows, and those where nothing lies */
 	struct mm_files_refusal unread, locked;  /* that may not be read; whose folder may not be written, so that they cannot go */
+	char *hint;                              /* of a bucket: what to do about unread, whose folder is what the bucket said */
 };
-/* data_dirfd must be known.  A few hundred names at most; nothing is made or changed. */
-int mm_files_look(void *ctx, const struct mm *mm, struct mm_files **ret, struct err *err) MMR_CHECKED;
+/* Needs mm_has_files.  A few hundred names at most, of a bucket those of rows; nothing is made or changed. */
+int mm_files_look(void *ctx, struct mm *mm, struct mm_files **ret, struct err *err) MMR_CHECKED;
 int mm_probe(struct mm *mm, struct err *err) MMR_CHECKED; /* ERR_SCHEMA: these are not Mattermost's tables at all */
 /* During a run: the catalogue once more. ERR_SCHEMA when it differs from mm->schema or has a reason not to delete (a migration or
  * the server's own job began). A handful of catalogue queries, some milliseconds. */

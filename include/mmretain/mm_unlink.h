@@ -20,11 +20,13 @@ struct mm_journal_entry {
 	const char *path[MM_JOURNAL_PATHS]; /* below the attachment folder; "" likewise */
 	bool identified;             /* what path[0] was: */
 	uint64_t ino; int64_t bytes, mtime_ns;
+	const char *etag;            /* of an object in a bucket, in the place of ino; else "" or NULL */
 };
 
-/* ---- writing (mm_journal.c) ---- */
-/* What the file at path[0] is now; one that cannot be opened is journalled without, and then never unlinked. */
-void mm_journal_identify(struct mm *mm, struct mm_journal_entry *e);
+/* ---- writing (mm_journal.c, mm_identify.c) ---- */
+/* What the file at path[0] is now; one that cannot be opened is journalled without, and then never unlinked.  Its etag belongs to ctx.  Errors are those of a bucket
+ * that does not say what it has (mm_bucket_see). */
+int mm_journal_identify(void *ctx, struct mm *mm, struct mm_journal_entry *e, struct err *err) MMR_CHECKED;
 /* Does path[i] lie in the folder of path[0]?  The server writes thumbnail and preview there; what lies elsewhere is something else, and never unlinked. */
 bool mm_journal_is_beside(const struct mm_journal_entry *e, int i);
 /* One line; what (of mm_unlink_kind): for the warning when a thumbnail or preview is left out because it lies elsewhere.  One that is longer than any that

@@ -28,7 +28,8 @@ FLOOR = {"base": 0, "db": 1, "policy": 1, "bundle": 1, "store": 1, "ledger": 1, 
 # Beside the rooms below, what a room may include of its own floor or must not include of the lower ones (design section 2).
 MAY_INCLUDE = {
     "base": set(), "db": {"base"}, "policy": {"base"}, "bundle": {"base"}, "store": {"base"}, "ledger": {"base"},
-    "mm": {"base", "db"}, "catalog": {"base", "bundle", "store", "ledger"}, "plan": {"base", "db", "policy", "mm"},
+    "mm": {"base", "db", "store"},  # store: its requests to a bucket, where the attachments may be
+    "catalog": {"base", "bundle", "store", "ledger"}, "plan": {"base", "db", "policy", "mm"},
     "purge": {"base", "db", "bundle", "mm"}, "people": {"base", "db", "policy", "mm"},
     "audit": {"base", "bundle", "store", "catalog", "ledger"},
 }

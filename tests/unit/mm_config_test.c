@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mm_internal.h"
 #include "mm_tests.h"
 
 static char folder[64], path[128];
@@ -24,7 +25,8 @@ static void write_config(const char *text)
 static void setup(void)
 {
 	static const char *const names[] = {"MM_CONFIG", "MM_SQLSETTINGS_DATASOURCE", "MM_SQLSETTINGS_DRIVERNAME",
-					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME"};
+					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", "MM_FILESETTINGS_AMAZONS3SSL",
+					    "MM_FILESETTINGS_AMAZONS3REGION"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		unsetenv(names[i]);
@@ -104,6 +106,50 @@ START_TEST(test_environment_wins)
 	ck_assert_int_eq(read_it(ctx, &c, &err), 0);
 	ck_assert_str_eq(c->file_driver, "amazons3");
 	ck_assert_ptr_null(c->data_path);
+}
+END_TEST
+
+/* Out of the file, and out of the environment, which beats it. */
+START_TEST(test_bucket)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"AmazonS3Bucket\": \"files\", \"AmazonS3PathPrefix\": \"/mm/\","
+		     " \"AmazonS3Endpoint\": \"s3.example.org\", \"AmazonS3SSL\": false, \"AmazonS3AccessKeyId\": \"id\", \"AmazonS3SecretAccessKey\": \"s3cret\","
+		     " \"AmazonS3RequestTimeoutMilliseconds\": 5000}}");
+	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
+	ck_assert_str_eq(c->bucket->bucket, "files");
+	ck_assert_str_eq(c->bucket->prefix, "mm/");
+	ck_assert_str_eq(c->bucket->endpoint, "s3.example.org");
+	ck_assert_str_eq(c->bucket->keys.secret, "s3cret");
+	ck_assert(!c->bucket->tls && !c->bucket->sign_v2 && !c->bucket->region && c->bucket->timeout_ms == 5000);
+	setenv("MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", "other", 1);
+	setenv("MM_FILESETTINGS_AMAZONS3SSL", "true", 1);
+	setenv("MM_FILESETTINGS_AMAZONS3REGION", "eu-central-1", 1);
+	ck_assert_int_eq(read_it(ctx, &c, &err), 0);
+	ck_assert_str_eq(c->bucket->keys.secret, "other");
+	ck_assert_str_eq(c->bucket->region, "eu-central-1");
+	ck_assert(c->bucket->tls);
+}
+END_TEST
+
+/* No message has a key in it. */
+START_TEST(test_bucket_of_other_types)
+{
+	static const char *const field[] = {"AmazonS3Bucket\": 7", "AmazonS3SSL\": \"s3cret\"", "AmazonS3SecretAccessKey\": [\"s3cret\"]", "AmazonS3RequestTimeoutMilliseconds\": \"s3cret\""};
+	void *ctx auto_mem = mem_context(NULL, "test");
+	struct mm_config *c = NULL;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(field); i++) {
+		auto_mem char *text = mem_printf(NULL, "{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"%s}}", field[i]);
+
+		write_config(text);
+		ck_assert_msg(read_it(ctx, &c, &err) == -ERR_POLICY, "%zu", i);
+		ck_assert_msg(strstr(err.msg, "AmazonS3") && !strstr(err.msg, "s3cret"), "%s", err.msg);
+	}
 }
 END_TEST
 
@@ -235,6 +281,8 @@ TCase *mm_config_case(void)
 	tcase_add_test(tc, test_whole);
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_environment_wins);
+	tcase_add_test(tc, test_bucket);
+	tcase_add_test(tc, test_bucket_of_other_types);
 	tcase_add_loop_test(tc, test_bad, 0, (int)ARRAY_LEN(bad));
 	tcase_add_test(tc, test_verified_far_host);
 	tcase_add_test(tc, test_file_kinds);

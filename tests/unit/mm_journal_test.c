@@ -89,8 +89,9 @@ START_TEST(test_round_trip)
 
 	append(&e);
 	append(&(struct mm_journal_entry){.id = "f2", .path = {"", "", ""}});
+	append(&(struct mm_journal_entry){.id = "f3", .path = {"a", "", ""}, .identified = true, .etag = "\"5d41-2\"", .bytes = 7, .mtime_ns = 1000000000});
 	ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_attachments, &j, &err), 0);
-	ck_assert_uint_eq(mm_journal_entries(j), 2);
+	ck_assert_uint_eq(mm_journal_entries(j), 3);
 	ck_assert(mm_journal_any_path(j) && mm_journal_any_thread(j));
 	for (int again = 0; again < 2; again++) {
 		ck_assert_int_eq(mm_journal_next(j, &r, &err), 1);
@@ -104,6 +105,9 @@ START_TEST(test_round_trip)
 		ck_assert_uint_eq(mm_journal_at(j), 2);
 		ck_assert_str_eq(r.id, "f2");
 		ck_assert(!r.identified && !r.user[0] && !r.thread[0] && !r.path[0][0] && !r.path[1][0] && !r.path[2][0]);
+		ck_assert_int_eq(mm_journal_next(j, &r, &err), 1);
+		ck_assert(r.identified && r.ino == 0 && r.bytes == 7 && r.mtime_ns == 1000000000);
+		ck_assert_str_eq(r.etag, "\"5d41-2\"");
 		ck_assert_int_eq(mm_journal_next(j, &r, &err), 0);
 		mm_journal_rewind(j);
 	}
@@ -138,16 +142,17 @@ END_TEST
 START_TEST(test_identify)
 {
 	struct mm_journal_entry e = {.id = "f", .path = {"blob", "", ""}};
+	struct err err;
 	struct stat st;
 
-	mm_journal_identify(&mm, &e);
+	ck_assert_int_eq(mm_journal_identify(NULL, &mm, &e, &err), 0);
 	ck_assert(!e.identified);
 	write_file("blob", "12345", 5);
-	mm_journal_identify(&mm, &e);
+	ck_assert_int_eq(mm_journal_identify(NULL, &mm, &e, &err), 0);
 	ck_assert_int_eq(fstatat(dir_fd, "blob", &st, 0), 0);
 	ck_assert(e.identified && e.ino == st.st_ino && e.bytes == 5 && e.mtime_ns == st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
 	e.path[0] = "../blob";
-	mm_journal_identify(&mm, &e);
+	ck_assert_int_eq(mm_journal_identify(NULL, &mm, &e, &err), 0);
 	ck_assert(!e.identified);
 }
 END_TEST
@@ -197,6 +202,8 @@ static const char *const damaged[] = {
 	"{\"id\":\"f\",\"ino\":1,\"bytes\":1}", "{\"id\":\"f\",\"ino\":-1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1,\"bytes\":-1,\"mtime_ns\":1}",
 	"{\"id\":\"f\",\"ino\":01,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1.0,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":\"1\",\"bytes\":1,\"mtime_ns\":1}",
 	"{\"id\":\"f\",\"ino\":18446744073709551616,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1,\"bytes\":9223372036854775808,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":\"\\\"a\\\"\"}", "{\"id\":\"f\",\"etag\":\"a\",\"ino\":1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"etag\":\"\",\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"etag\":\"a\",\"mtime_ns\":1}",
 	"{\"id\":\"f\",\"ino\":1,\"bytes\":1,\"mtime_ns\":-}", "{\"id\":\"f\",\"ino\":1,\"bytes\":1,\"mtime_ns\":1e3}",
 };
 
