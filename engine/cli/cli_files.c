@@ -34,6 +34,21 @@ static const char *refusal_hint(void *ctx, const struct mm_files_refusal *r)
 			  account(ctx, r->owner));
 }
 
+/* Nothing of a bucket is tried out: whether objects can be removed shows when the first is. */
+static void judge_bucket(void *ctx, const char *bucket, const struct mm_files *f, struct cli_files *ret)
+{
+	if (f->unread.n) {
+		ret->text = mem_printf(ctx, "%s: %s cannot be looked at, and their threads stay: %s", bucket, cli_count(ctx, f->unread.n, "attachment"), f->unread.folder);
+		ret->hint = f->hint && *f->hint ? f->hint : "Are bucket, region and keys those of the server?";
+	} else if (f->named && f->missing == f->named) {
+		ret->text = mem_printf(ctx, "%s: of %s that the database names none is there, and their threads stay", bucket, cli_count(ctx, f->named, "attachment"));
+		ret->hint = "Is it the server's bucket, and FileSettings.AmazonS3PathPrefix the server's?";
+	} else if (f->files) {
+		ret->text = mem_printf(ctx, "%s: %s looked at", bucket, cli_count(ctx, f->files, "attachment"));
+	}
+	ret->well = !*ret->hint;
+}
+
 static void judge(void *ctx, const char *folder, const struct mm_files *f, struct cli_files *ret)
 {
 	const struct mm_files_refusal *unread = &f->unread, *locked = &f->locked, *first = unread->n ? unread : locked;
@@ -53,11 +68,11 @@ static void judge(void *ctx, const char *folder, const struct mm_files *f, struc
 
 int cli_files(struct cli *cli, struct cli_files *ret, struct err *err)
 {
-	const struct mm *mm = cli->mm;
+	struct mm *mm = cli->mm;
 	struct mm_files *found;
 	int r;
 
-	if (mm->data_dirfd < 0) {
+	if (!mm_has_files(mm)) {
 		*ret = (struct cli_files){.text = mem_printf(cli->ctx, "%s: threads that have some stay", mm->data_problem), .hint = mm_data_advice(mm)};
 		return 0;
 	}
@@ -66,6 +81,6 @@ int cli_files(struct cli *cli, struct cli_files *ret, struct err *err)
 		return 0;
 	r = mm_files_look(cli->ctx, mm, &found, err);
 	if (r == 0)
-		judge(cli->ctx, mm->config->data_path, found, ret);
+		(mm->bucket ? judge_bucket : judge)(cli->ctx, mm->config->data_path, found, ret);
 	return r;
 }

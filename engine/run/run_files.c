@@ -6,6 +6,8 @@
  */
 #include "run_internal.h"
 
+#include <mmretain/mm_bucket.h>
+
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -87,7 +89,7 @@ static int no_folder(struct sitting *s, const struct look *f)
 /* What cannot be unlinked afterwards must keep its row, or nobody would find it again. */
 static int unwanted(struct sitting *s, const struct look *f, const struct policy_rule *rule)
 {
-	return rule->files == FILES_KEEP || s->run->mm->data_dirfd >= 0 ? 0 : no_folder(s, f);
+	return rule->files == FILES_KEEP || mm_has_files(s->run->mm) ? 0 : no_folder(s, f);
 }
 
 static void tell(struct run *run, const char *id, const char *why)
@@ -118,28 +120,56 @@ void run_files_tell_rest(const struct run *run)
 
 	if (run->told_files > TOLD)
 		log_warn("%llu more attachments cannot be archived, their threads stay%s -v names each", (unsigned long long)run->told_files - TOLD,
-			 run->told_denied < run->told_files ? ": is the folder of attachments mounted?" : ";");
+			 run->told_denied == run->told_files || run->mm->bucket ? ";" : ": is the folder of attachments mounted?");
 	if (run->told_denied)
 		log_warn("%llu attachment%s there and may not be read by user %u%s%s, who runs this: let this account read them, or run as the account that owns them",
 			 (unsigned long long)run->told_denied, run->told_denied == 1 ? " is" : "s are", (unsigned)geteuid(), pw ? ", " : "", pw ? pw->pw_name : "");
 }
 
-static int look_at(struct sitting *s, struct look *f, const char *path)
+void run_files_tell_versions(const struct run *run)
 {
-	const struct policy_rule *rule = rule_of(s, f->thread);
-	struct err why;
+	if (run->mm->bucket && mm_bucket_keeps_versions(run->mm))
+		log_warn("the bucket of attachments keeps versions: what was removed stays there as an older version, until the bucket's lifecycle removes it");
+}
+
+static bool ends_work(const struct err *why)
+{
+	return why->code == -ERR_INTERRUPTED || why->code == -ERR_WORK_LEFT;
+}
+
+/* In a bucket only whether it is there, and how long: it is read once, when it is stored. */
+static int look_at_content(struct run *run, struct look *f, const char *path, struct err *why)
+{
+	struct mm_bucket_seen seen;
 	auto_fd int fd = -1;
 	int rc;
 
+	if (!run->mm->bucket) {
+		rc = file_open_beneath(run->mm->data_dirfd, path, &fd, why);
+		return rc < 0 ? rc : hash_fd(fd, "an attachment", &f->sha256, &f->size_bytes, why);
+	}
+	if ((rc = mm_bucket_see(run->mm, path, &seen, why)) == 0)
+		err_set(why, ERR_NOT_FOUND, "it is not in the bucket");
+	else if (rc == 1)
+		f->size_bytes = (uint64_t)seen.bytes;
+	return rc == 1 ? 0 : why->code;
+}
+
+static int look_at(struct sitting *s, struct look *f, const char *path, struct err *err)
+{
+	const struct policy_rule *rule = rule_of(s, f->thread);
+	struct err why;
+
 	if (rule->files != FILES_ARCHIVE || rule->archive_none)
 		return unwanted(s, f, rule); /* the rule does not want the content */
-	if (s->run->mm->data_dirfd < 0)
+	if (!mm_has_files(s->run->mm))
 		return no_folder(s, f);
-	rc = file_open_beneath(s->run->mm->data_dirfd, path, &fd, &why);
-	if (rc == 0)
-		rc = hash_fd(fd, "an attachment", &f->sha256, &f->size_bytes, &why);
-	if (rc < 0) {
-		if (why.sys_errno == EACCES || why.sys_errno == EPERM)
+	if (look_at_content(s->run, f, path, &why) < 0) {
+		if (ends_work(&why)) {
+			*err = why;
+			return err->code;
+		}
+		if (!s->run->mm->bucket && (why.sys_errno == EACCES || why.sys_errno == EPERM))
 			tell_denied(s->run, f->id, path, &why);
 		else
 			tell(s->run, f->id, why.msg);
@@ -157,7 +187,7 @@ static int on_file(void *payload, const struct db_row *row, struct err *err)
 	int rc;
 
 	snprintf(f.id, sizeof f.id, "%s", row->value[MM_FILE_ID]);
-	rc = look_at(s, &f, row->value[MM_FILE_PATH] ? row->value[MM_FILE_PATH] : "");
+	rc = look_at(s, &f, row->value[MM_FILE_PATH] ? row->value[MM_FILE_PATH] : "", err);
 	return rc < 0 ? rc : spool_add(s->looked, &f, err);
 }
 
@@ -250,14 +280,27 @@ int run_files_add(struct unit *u, const char *root, const char *id, const char *
 	return rc == 0 && u->paths ? add_path(u, path, err) : rc;
 }
 
-static int store_content(struct unit *u, const struct file *f, const char *path, struct err *err)
+/* An object is hashed on the way; one that is longer or shorter than when it was looked at has changed. */
+static int open_content(struct mm *mm, struct file *f, const char *path, int *ret_fd, struct err *err)
+{
+	uint64_t bytes = 0;
+	int rc;
+
+	if (!mm->bucket)
+		return file_open_beneath(mm->data_dirfd, path, ret_fd, err);
+	if ((rc = mm_bucket_open(mm, path, ret_fd, err)) < 0 || (rc = hash_fd(*ret_fd, "an attachment", &f->sha256, &bytes, err)) < 0 || bytes == f->size_bytes)
+		return rc;
+	return err_sys(err, ERR_STORE, ESTALE, "an attachment changed in its bucket");
+}
+
+static int store_content(struct unit *u, struct file *f, const char *path, struct err *err)
 {
 	auto_fd int fd = -1;
-	int rc = file_open_beneath(u->sitting->run->mm->data_dirfd, path, &fd, err);
+	int rc = open_content(u->sitting->run->mm, f, path, &fd, err);
 
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
-	if (rc < 0 && (fd < 0 || err->sys_errno == ESTALE)) {
+	if (rc < 0 && !ends_work(err) && (fd < 0 || err->sys_errno == ESTALE)) {
 		tell(u->sitting->run, f->id, fd < 0 ? err->msg : "it changed meanwhile");
 		run_unit_skip(u, f->root, MM_FILE_MISSING);
 		err_clear(err);
@@ -266,7 +309,7 @@ static int store_content(struct unit *u, const struct file *f, const char *path,
 	return rc < 0 ? rc : bundle_file(u->w, f->id, "stored", &f->sha256, f->size_bytes, err);
 }
 
-static int store_one(struct unit *u, const struct file *f, struct buf *path, struct err *err)
+static int store_one(struct unit *u, struct file *f, struct buf *path, struct err *err)
 {
 	int rc;
 
@@ -290,8 +333,11 @@ int run_files_store(struct unit *u, struct err *err)
 	if ((wants_content(u) && (rc = store_check_room(u->sitting->run->store, u->blob_bytes, err)) < 0) || (rc = spool_rewind(u->files, err)) < 0 ||
 	    (u->paths && (rc = spool_rewind(u->paths, err)) < 0))
 		return rc;
-	while ((rc = spool_next(u->files, &f, err)) == 1)
-		if ((rc = store_one(u, f, &path, err)) < 0)
+	while ((rc = spool_next(u->files, &f, err)) == 1) {
+		struct file one = *(const struct file *)f;
+
+		if ((rc = store_one(u, &one, &path, err)) < 0)
 			break;
+	}
 	return rc;
 }

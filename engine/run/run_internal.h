@@ -196,6 +196,8 @@ void run_due_rest(const struct sitting *s);
 int run_due_tell(const struct sitting *s, struct spool *due, struct err *err) MMR_CHECKED;
 /* How many more there were than were named, and what to do about those that may not be read. */
 void run_files_tell_rest(const struct run *run);
+/* A bucket that keeps versions has removed nothing for good: once a run, when that showed. */
+void run_files_tell_versions(const struct run *run);
 int run_files_look(struct sitting *s, struct err *err) MMR_CHECKED;
 /* The row of an attachment goes into the bundle.  ERR_INTERNAL: run_files_look did not see it. */
 int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err) MMR_CHECKED;

@@ -1,5 +1,7 @@
 /* run_night.c - the order of steps of one night. */
 #include "run_internal.h"
+
+#include <mmretain/mm_bucket.h>
 #include "run_mirror.h"
 
 #include <errno.h>
@@ -198,6 +200,7 @@ static int open_all(struct run *run, struct err *err)
 	    (rc = check_database(run, err)) < 0 || (rc = mm_recheck_begin(run->mm, err)) < 0)
 		return rc;
 	run->pace = purge_pace_new(run->ctx, run->lock_db, RUN_LOCK_KEY, &limits);
+	mm_bucket_until(run->mm, run->options->deadline_boot_ms);
 	digest_hex(&run->policy->digest, run->policy_hex);
 	digest_hex(&run->mm->schema->digest, run->schema_hex);
 	if ((rc = purge_bundle_kinds(run->ctx, run->mm, &run->kind, err)) < 0)
@@ -406,6 +409,7 @@ static int close_run(struct run *run, int rc, struct err *err)
 		return rc;
 	tell_open_sweep(run->report);
 	run_files_tell_rest(run);
+	run_files_tell_versions(run);
 	end = run_line_kept(run, &own);
 	if (end == 0)
 		end = run_line_end(run, rc, &own);

@@ -293,6 +293,6 @@ int run_restore(void *ctx, const struct policy *policy, struct store *store, str
 	if (!left)
 		return 0;
 	err_set(err, ERR_KEPT, "%llu attachment%s without content: %s", (unsigned long long)left, left == 1 ? "" : "s",
-		r.mm->data_dirfd < 0 && r.mm->data_problem ? r.mm->data_problem : "the bundle does not hold it");
+		!mm_has_files(r.mm) && r.mm->data_problem ? r.mm->data_problem : "the bundle does not hold it");
 	return err_hint(err, "The rows are %s; a file can be put in its place by hand.", r.report->done ? "back" : "not back yet");
 }

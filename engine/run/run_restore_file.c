@@ -7,6 +7,8 @@
 #include "run_internal.h"
 #include "run_restore.h"
 
+#include <mmretain/mm_bucket.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -169,6 +171,33 @@ static int put_at(void *ctx, struct audit_thread *t, const struct audit_file *f,
 	return rc != 0 || !act ? (rc < 0 ? rc : 0) : write_file(t, p, f, err);
 }
 
+/* Into the bucket: what is there stays, and must be the same. */
+static int put_object(struct mm *mm, struct audit_thread *t, const struct audit_file *f, const char *path, struct run_restored *ret, bool act, struct err *err)
+{
+	auto_fd int fd = -1;
+	uint64_t bytes = 0;
+	struct digest sum;
+	bool sent = false;
+	int rc;
+
+	if ((rc = file_temp(NULL, &fd, err)) < 0 || (rc = audit_file_read(t->bundle, f, fd, err)) < 0)
+		return rc;
+	if (lseek(fd, 0, SEEK_SET) != 0 || (rc = hash_fd(fd, "an attachment", &sum, &bytes, err)) < 0)
+		return rc < 0 ? rc : err_sys(err, ERR_STORE, errno, "cannot read the copy of an attachment");
+	if (memcmp(&sum, &f->sha256, sizeof sum) != 0)
+		return err_set(err, ERR_VERIFY, "the copy of attachment %s is not what the bundle holds", f->id);
+	rc = mm_bucket_put(mm, path, fd, bytes, &sum, act, &sent, err);
+	if (rc == -ERR_VERIFY) {
+		err_set(err, ERR_GUARD, "in the place of attachment %s lies another file", f->id);
+		return err_hint(err, "Nothing was changed in the database. Move that object away, or export the thread.");
+	}
+	if (rc < 0)
+		return rc;
+	ret->files_put += sent;
+	ret->files_there += !sent;
+	return act && sent ? run_fault(FAULT_RESTORE_AFTER_FILE, err) : 0;
+}
+
 /* Before its row is committed.  A crash just before the file has its name leaves a hidden file of no use; just after, a file that no row
  * names, which the next try finds in its place. */
 int run_restore_file(void *ctx, struct mm *mm, struct audit_thread *t, const char *id, const char *path, struct run_restored *ret, bool act,
@@ -180,6 +209,8 @@ int run_restore_file(void *ctx, struct mm *mm, struct audit_thread *t, const cha
 
 	if (!f || strcmp(f->state, "kept") == 0) /* its content was never taken away */
 		return 0;
+	if (mm->bucket && strcmp(f->state, "stored") == 0 && path && path[0])
+		return put_object(mm, t, f, path, ret, act, err);
 	if (strcmp(f->state, "stored") != 0 || !path || !path[0] || mm->data_dirfd < 0 || fstat(mm->data_dirfd, &p.folder) != 0) {
 		ret->files_left++;
 		return 0;

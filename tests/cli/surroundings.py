@@ -393,9 +393,10 @@ class Files(Base):
         for env, words in (
                 ({"MM_FILESETTINGS_DIRECTORY": gone}, f"attachment folder: [^\\n]*{re.escape(gone)}[^\\n]*: No such file or directory{stay} +It is named by database.files of the policy, FileSettings.Directory"),
                 ({"MM_FILESETTINGS_DIRECTORY": ""}, f"no attachment folder is configured{stay} +Name the server's config.json"),
-                ({"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, f'the attachments are with file driver "amazons3", not in a local folder{stay} +Only a local folder can be read')):
+                ({"MM_FILESETTINGS_DRIVERNAME": "azure"}, f'the attachments are with file driver "azure", not in a local folder or a bucket{stay} +Only a local folder or a bucket can be read'),
+                ({"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, f'attachments in a bucket: FileSettings.AmazonS3Bucket names no bucket{stay} +FileSettings.AmazonS3')):
             self.call(0, "doctor", env=env, out="warn  attachments  " + words)
-        done = self.call(3, "run", "--yes", env={"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, err="amazons3[^\\n]*stay. Only a local folder")
+        done = self.call(3, "run", "--yes", env={"MM_FILESETTINGS_DRIVERNAME": "amazons3"}, err="names no bucket[^\\n]*stay. FileSettings.AmazonS3")
         self.assertNotIn("config.json", done.err)
 
     def test_files_of_policy(self):
