@@ -3,6 +3,7 @@
 
 #include <mmretain/ledger.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 struct missing { const struct ledger_published *p; struct catalog_absent *known; bool told; };
@@ -22,12 +23,9 @@ static size_t keep_missing(const struct store *store, struct ledger_archive *l)
 	return n;
 }
 
-static bool is_in(const struct ledger_archive *l, size_t n, const char *rel_path)
+static int by_path(const void *a, const void *b)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(l->bundle[i].rel_path, rel_path) == 0)
-			return true;
-	return false;
+	return strcmp(((const struct ledger_published *)a)->rel_path, ((const struct ledger_published *)b)->rel_path);
 }
 
 /* A reader has no lock: what was removed before the second reading of the ledger has a line there that says so, what goes after it was no missing one before. */
@@ -43,8 +41,9 @@ static int missing_of(void *ctx, const struct store *store, struct ledger_archiv
 	}
 	if ((rc = ledger_archive(ctx, store->ledger_dirfd, ret, err)) < 0)
 		return rc;
+	qsort(before->bundle, n, sizeof *before->bundle, by_path);
 	for (size_t i = 0; i < (*ret)->n; i++)
-		if (is_missing(store, &(*ret)->bundle[i]) && is_in(before, n, (*ret)->bundle[i].rel_path))
+		if (is_missing(store, &(*ret)->bundle[i]) && bsearch(&(*ret)->bundle[i], before->bundle, n, sizeof *before->bundle, by_path))
 			(*ret)->bundle[kept++] = (*ret)->bundle[i];
 	(*ret)->n = kept;
 	return 2;
