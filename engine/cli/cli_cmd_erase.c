@@ -38,7 +38,7 @@ static int on_named(void *payload, const struct catalog_name *n, struct err *err
 	const char *want = e->asked + (e->asked[0] == '@');
 
 	(void)err;
-	if (strcmp(n->name, want) == 0)
+	if (strcmp(n->name, want) == 0 || strcmp(n->id, want) == 0)
 		put(e->cli, &e->other, &e->n_others, n->id);
 	return 0;
 }
@@ -72,10 +72,10 @@ static int resolve(struct erase *e, struct err *err)
 
 	if (r < 0)
 		return r;
-	if (cli_looks_like_id(e->asked))
+	/* A name may look like an id; an id may be of somebody of whom no bundle has the name. */
+	r = catalog_names(c, "users", on_named, e, err);
+	if (r == 0 && e->n_others == 0 && cli_looks_like_id(e->asked))
 		put(e->cli, &e->other, &e->n_others, e->asked);
-	else
-		r = catalog_names(c, "users", on_named, e, err);
 	if (r == 0 && e->n_others > 1)
 		return ambiguous(e, err);
 	if (r < 0 || e->n_others == 0)

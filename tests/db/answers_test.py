@@ -222,6 +222,14 @@ class Names(Answers):
         self.assertEqual(self.posts("--user", oid("unobody")), ["panswer", "pnobody"])
         self.assertEqual(self.posts("--user", oid("unever")), [])
 
+    def test_erased_by_such_a_name(self):
+        """Nobody is told that there is nothing of somebody whose name looks like an id."""
+        for word in (LONG_NAME, "@" + LONG_NAME, LONG):
+            doc = json.loads(lib.call(COPY, POLICY, "erase", "--user", word, *CASE, "-n", "--json", now_ms=SECOND).out)
+            self.assertEqual((doc["user"], doc["rows"]), (LONG, {"post": 2}), word)  # in both bundles
+        doc = json.loads(lib.call(COPY, POLICY, "erase", "--user", oid("unobody"), *CASE, "-n", "--json", now_ms=SECOND).out)
+        self.assertEqual((doc["user"], doc["rows"]), (oid("unobody"), {"post": 4, "reaction": 2}))
+
     def test_two_names_of_one(self):
         """What one word of a list means already, another may mean too."""
         for words in (("--user", "bob,bob"), ("--user", f"bob,{BOB}")):
