@@ -58,5 +58,6 @@ char *cli_limit_text(void *ctx, const struct plan_explain *e)
 	}
 	if (e->unit_channels > 1)
 		text = mem_printf(ctx, "%s, in %s", text, cli_count(ctx, e->unit_channels, "channel"));
-	return mem_printf(ctx, "%s%s", text, is_over(e) ? "; the oldest threads go first" : "");
+	return mem_printf(ctx, "%s%s", text, !is_over(e) ? "" : e->deleted_cut_ms != INT64_MIN ? "; what goes by deleted_posts counts as gone, then the oldest threads go" :
+			  "; the oldest threads go first");
 }

@@ -8,7 +8,6 @@
 
 #include "plan_internal.h"
 
-struct wanted { struct mm_thread t; uint32_t scope; bool part, keep; uint8_t reason; };
 struct deleted { struct plan_pass *pass; struct spool *wanted; };
 
 bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms)
@@ -30,7 +29,7 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 	struct deleted *w = payload;
 	struct plan_pass *pass = w->pass;
 	const struct plan_rule *rule = pass->rule;
-	struct wanted out = {.t = d->thread, .scope = pass->scope[d->thread.channel], .part = !d->whole};
+	struct plan_wanted out = {.t = d->thread, .scope = pass->scope[d->thread.channel], .part = !d->whole};
 	enum plan_reason reason;
 
 	if (!plan_deleted_wants(d, rule->rule->from, rule->cut_ms))
@@ -45,16 +44,33 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 	return spool_add(w->wanted, &out, err);
 }
 
+int plan_deleted_find(void *ctx, struct plan_pass *pass, struct spool **ret, struct err *err)
+{
+	const struct mm_deleted_query q = {
+		.channel_ids = pass->channel, .n_channels = pass->n, .before_ms = pass->plan->deleted_cut_ms, .with_bytes = pass->with_bytes,
+		.protect = pass->protect,
+	};
+	struct deleted w = {.pass = pass};
+	int r = spool_new(ctx, sizeof(struct plan_wanted), &w.wanted, err);
+
+	if (r == 0)
+		r = mm_deleted(pass->mm, &q, on_thread, &w, err);
+	if (r == 0)
+		r = spool_sort(w.wanted, mm_id_cmp, err);
+	*ret = w.wanted;
+	return r;
+}
+
 /* What a limit has taken goes whole already; what it wanted and a protection keeps is counted. */
-static int book_rest(struct plan_pass *pass, struct spool *wanted, struct err *err)
+int plan_deleted_book(struct plan_pass *pass, struct spool *wanted, struct err *err)
 {
 	const void *p, *have = NULL;
-	int r = spool_sort(wanted, mm_id_cmp, err), more = 1;
+	int r = spool_rewind(wanted, err), more = 1;
 
 	if (r == 0 && pass->seen)
 		r = spool_sort(pass->seen, mm_id_cmp, err);
 	while (r == 0 && (r = spool_next(wanted, &p, err)) == 1) {
-		const struct wanted *w = p;
+		const struct plan_wanted *w = p;
 
 		r = 0;
 		while (pass->seen && more == 1 && (!have || strcmp(have, w->t.root) < 0))
@@ -65,18 +81,4 @@ static int book_rest(struct plan_pass *pass, struct spool *wanted, struct err *e
 			r = w->keep ? plan_book_kept(pass, &w->t, w->scope, (enum plan_reason)w->reason, err) : plan_book_part(pass, &w->t, w->scope, w->part, err);
 	}
 	return r;
-}
-
-int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err)
-{
-	const struct mm_deleted_query q = {
-		.channel_ids = pass->channel, .n_channels = pass->n, .before_ms = pass->plan->deleted_cut_ms, .with_bytes = pass->with_bytes,
-		.protect = pass->protect,
-	};
-	struct deleted w = {.pass = pass};
-	int r = spool_new(ctx, sizeof(struct wanted), &w.wanted, err);
-
-	if (r == 0)
-		r = mm_deleted(pass->mm, &q, on_thread, &w, err);
-	return r == 0 ? book_rest(pass, w.wanted, err) : r;
 }

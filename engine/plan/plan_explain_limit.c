@@ -63,7 +63,6 @@ int plan_explain_limit(struct plan_explain *x, const struct policy *policy, stru
 	if (r < 0)
 		return r;
 	watching.watch = &watch;
-	plan->deleted_cut_ms = INT64_MIN; /* explain asks for these by themselves */
 	r = add_unit(plan, policy, x, all, n, err);
 	if (r == 0)
 		r = plan_rule_run(ctx, plan, policy, mm, (size_t)(x->rule - policy->rule), false, &watching, err);

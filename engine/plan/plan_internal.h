@@ -56,7 +56,7 @@ struct plan_pass {
 	size_t n;
 	bool all_channels, with_bytes;
 	const mm_id *held; size_t n_held; /* as in plan_options */
-	struct spool *seen;            /* mm_id of what age or a limit wants, taken or kept, for plan_deleted_run; or NULL: no limit */
+	struct spool *seen;            /* mm_id of what age or a limit wants, taken or kept, for plan_deleted_book; or NULL: no limit */
 	struct plan_watch *watch;      /* or NULL */
 };
 /* A thread of which explain wants to know what was booked. */
@@ -78,7 +78,8 @@ int plan_rule_count(void *ctx, struct plan *plan, struct mm *mm, size_t rule, vo
 /* ---- plan_limit.c ---- */
 /* Does a limit of the rule, which won both, measure the two channels together? */
 bool plan_limit_joins(const struct policy_rule *rule, const struct mm_scope *a, const struct mm_scope *b);
-int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+/* wanted: of plan_deleted_find, or NULL.  What goes by it need not go by the limit. */
+int plan_limit_run(void *ctx, struct plan_pass *pass, struct spool *wanted, struct err *err) MMR_CHECKED;
 
 /* ---- plan_explain_limit.c ---- */
 /* How full the unit of x->scope is, and what the limit of x->rule does with the thread x->root; in the open snapshot. all: the channels. */
@@ -86,8 +87,12 @@ int plan_explain_limit(struct plan_explain *x, const struct policy *policy, stru
 		       const struct plan_options *options, struct err *err) MMR_CHECKED;
 
 /* ---- plan_deleted.c ---- */
-/* What `deleted_posts` takes out of the rule's channels, beside what age and limit have taken. */
-int plan_deleted_run(void *ctx, struct plan_pass *pass, struct err *err) MMR_CHECKED;
+/* A thread of which `deleted_posts` wants something, and age nothing: posts and bytes of t are what goes, unless it is kept. */
+struct plan_wanted { struct mm_thread t; uint32_t scope; bool part, keep; uint8_t reason; };
+/* What `deleted_posts` wants of the rule's channels: struct plan_wanted, by root. */
+int plan_deleted_find(void *ctx, struct plan_pass *pass, struct spool **ret, struct err *err) MMR_CHECKED;
+/* Books it, beside what age and limit have taken. */
+int plan_deleted_book(struct plan_pass *pass, struct spool *wanted, struct err *err) MMR_CHECKED;
 /* Does `deleted_posts` want any of the thread, that the rule's age does not want?  May it go? */
 bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64_t cut_ms);
 enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, unsigned protections, int64_t floor_ms, enum plan_reason *ret_reason);

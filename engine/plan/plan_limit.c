@@ -3,7 +3,8 @@
  *
  * A unit is a channel, or with `per: team` the rule's channels of one team.  Threads are listed only as far back in time as the
  * excess seems to need (mm_reach), decided in order of their age, and where that was not enough, the next round lists further.
- * Age and limit use the same key, so that one walk serves both: what is due by age comes first by itself.
+ * Age and limit use the same key, so that one walk serves both: what is due by age comes first by itself.  What deleted_posts takes counts as
+ * gone before the walk begins.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct item {                          /* one listed thread */
 	uint32_t unit, channel;        /* channel: index into pass->channel */
 	int64_t key_ms;
 	struct mm_thread t;
+	uint64_t part_posts, part_bytes; /* what goes of it by deleted_posts, and is counted as gone */
 };
 
 struct limit {
@@ -38,6 +40,7 @@ struct limit {
 	struct by_id *index;           /* of the pass's channels, by id */
 	uint32_t *listed;              /* this round's channels: index into pass->channel */
 	struct spool *spool;
+	struct spool *wanted;          /* struct plan_wanted, by root; or NULL */
 	struct mem_crumbs crumbs;
 };
 
@@ -168,6 +171,30 @@ static int settle_files(void *ctx, struct limit *l, struct err *err)
 	return r;
 }
 
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* What goes by deleted_posts in the same run need not be made up for with threads that nobody deleted. */
+static int leave_out_deleted(struct limit *l, struct err *err)
+{
+	const void *p;
+	int r = l->wanted ? spool_rewind(l->wanted, err) : 0;
+
+	while (r == 0 && l->wanted && (r = spool_next(l->wanted, &p, err)) == 1) {
+		const struct plan_wanted *w = p;
+		struct plan_limits *left = &l->unit[l->unit_of[w->t.channel]].left;
+
+		r = 0;
+		if (w->keep)
+			continue;
+		left->posts_left = minus(left->posts_left, w->t.posts);
+		left->bytes_left = minus(left->bytes_left, w->t.bytes);
+	}
+	return r;
+}
+
 static int measure(void *ctx, struct limit *l, struct err *err)
 {
 	int r;
@@ -178,7 +205,7 @@ static int measure(void *ctx, struct limit *l, struct err *err)
 		r = settle_files(ctx, l, err);
 	for (size_t i = 0; i < l->n_units; i++)
 		l->unit[i].left = (struct plan_limits){.posts_left = l->unit[i].posts, .bytes_left = l->unit[i].bytes};
-	return r;
+	return r < 0 ? r : leave_out_deleted(l, err);
 }
 
 /* ---- how far back to list ---- */
@@ -343,9 +370,39 @@ static int compare_items(const void *a, const void *b)
 	return strcmp(x->t.root, y->t.root);
 }
 
-static uint64_t minus(uint64_t a, uint64_t b)
+static int compare_roots(const void *a, const void *b)
 {
-	return a > b ? a - b : 0;
+	return strcmp(((const struct item *)a)->t.root, ((const struct item *)b)->t.root);
+}
+
+/* Both by root: the round's threads, with what deleted_posts takes of them. */
+static int join_deleted(void *ctx, struct limit *l, struct err *err)
+{
+	struct spool *listed = l->spool;
+	const void *p, *have = NULL;
+	int r = spool_sort(listed, compare_roots, err), more = 1;
+
+	if (r == 0)
+		r = spool_new(ctx, sizeof(struct item), &l->spool, err);
+	if (r == 0)
+		r = spool_rewind(l->wanted, err);
+	while (r == 0 && (r = spool_next(listed, &p, err)) == 1) {
+		struct item item = *(const struct item *)p;
+		const struct plan_wanted *w;
+
+		while (more == 1 && (!have || strcmp(((const struct plan_wanted *)have)->t.root, item.t.root) < 0))
+			more = spool_next(l->wanted, &have, err);
+		if (more < 0)
+			return more;
+		w = have;
+		if (more == 1 && !w->keep && strcmp(w->t.root, item.t.root) == 0) {
+			item.part_posts = w->t.posts;
+			item.part_bytes = w->t.bytes;
+		}
+		r = spool_add(l->spool, &item, err);
+	}
+	talloc_free(listed);
+	return r;
 }
 
 static int decide(struct limit *l, const struct item *item, struct err *err)
@@ -359,8 +416,8 @@ static int decide(struct limit *l, const struct item *item, struct err *err)
 	if (reason == KEPT_YOUNG)
 		return 0; /* nothing wants it */
 	if (v == PLAN_DUE) {
-		u->left.posts_left = minus(u->left.posts_left, item->t.posts);
-		u->left.bytes_left = minus(u->left.bytes_left, item->t.bytes);
+		u->left.posts_left = minus(u->left.posts_left, minus(item->t.posts, item->part_posts));
+		u->left.bytes_left = minus(u->left.bytes_left, minus(item->t.bytes, item->part_bytes));
 	} else {
 		if (!u->kept)
 			u->kept = mem_crumb(&l->crumbs, PLAN_REASONS * sizeof *u->kept);
@@ -376,6 +433,8 @@ static int round_run(void *ctx, struct limit *l, struct err *err)
 
 	if (r == 0)
 		r = list(ctx, l, err);
+	if (r == 0 && l->wanted)
+		r = join_deleted(ctx, l, err);
 	if (r == 0)
 		r = spool_sort(l->spool, compare_items, err);
 	while (r == 0 && (r = spool_next(l->spool, &p, err)) > 0)
@@ -415,9 +474,9 @@ static void warn_unreached(struct limit *l, const struct unit *u)
 		l->pass->plan->scope[l->pass->scope[u->first + k]].limit_unreached = true;
 }
 
-int plan_limit_run(void *ctx, struct plan_pass *pass, struct err *err)
+int plan_limit_run(void *ctx, struct plan_pass *pass, struct spool *wanted, struct err *err)
 {
-	struct limit l = {.pass = pass, .rule = pass->rule->rule, .crumbs = {ctx}};
+	struct limit l = {.pass = pass, .rule = pass->rule->rule, .wanted = wanted, .crumbs = {ctx}};
 	int r;
 
 	make_units(ctx, &l);

@@ -150,6 +150,7 @@ int plan_rule_run(void *parent, struct plan *plan, const struct policy *policy, 
 	auto_mem void *ctx = mem_context(parent, "rule"); /* many rules would have a list of the channels each */
 	const struct policy_rule *r = &policy->rule[rule];
 	struct plan_pass pass = {.plan = plan, .mm = mm, .rule = &plan->rule[rule]};
+	struct spool *wanted = NULL;
 	bool deleted = plan->deleted_cut_ms != INT64_MIN, takes = pass.rule->cut_ms != INT64_MIN || r->has_limit;
 	int rc;
 
@@ -164,10 +165,12 @@ int plan_rule_run(void *parent, struct plan *plan, const struct policy *policy, 
 	rc = plan_protect(ctx, policy, r, mm, plan->scope, plan->n_scopes, plan, &pass.protect, err);
 	if (rc == 0 && deleted && r->has_limit)
 		rc = spool_new(ctx, sizeof(mm_id), &pass.seen, err);
-	if (rc == 0 && takes)
-		rc = r->has_limit ? plan_limit_run(ctx, &pass, err) : run_age(&pass, err);
 	if (rc == 0 && deleted)
-		rc = plan_deleted_run(ctx, &pass, err);
+		rc = plan_deleted_find(ctx, &pass, &wanted, err);
+	if (rc == 0 && takes)
+		rc = r->has_limit ? plan_limit_run(ctx, &pass, wanted, err) : run_age(&pass, err);
+	if (rc == 0 && deleted && !pass.watch) /* explain asks for it by itself */
+		rc = plan_deleted_book(&pass, wanted, err);
 	if (rc < 0)
 		return rc;
 	add_up(&pass);

@@ -64,7 +64,7 @@ static const struct policy_key limit_keys[] = {
 	 .example = "channel", .about = "What is measured: each channel by itself, or the channels of one team that the rule won, together."},
 	{.name = "posts", .kind = KIND_NUMBER, AT(policy_rule, limit_posts), .min = 1, .max = INT64_MAX,
 	 .also = "messages count rows number max_posts", .example = "50000",
-	 .about = "At most this many posts: live and soft-deleted ones and edit copies."},
+	 .about = "At most this many posts: live and soft-deleted ones and edit copies. What goes by `deleted_posts` in the same run counts as gone."},
 	{.name = "bytes", .kind = KIND_SIZE, AT(policy_rule, limit_bytes), .min = 1, .max = INT64_MAX,
 	 .also = "size space max_bytes", .example = "500MiB",
 	 .about = "At most this much: message text, properties and file sizes."},

@@ -447,6 +447,35 @@ def test_named_by_another(bench):
 
 
 @test
+def test_limit(bench):
+    """A limit that is kept once what was deleted is gone takes nothing; one below that takes no more than it lacks; explain says the same."""
+    bench.begin(KEEP, purge_after="30d")
+    busy = max(bench.want.db.by_channel, key=lambda c: sum(len(bench.want.verdict.going(bench.want.db, t.root.id)) for t in parts(bench) if t.channel == c))
+    inside = [r for r in bench.want.roots if bench.want.db.threads[r].channel == busy]
+    all_posts = len(bench.want.db.by_channel[busy])
+    left = all_posts - sum(len(bench.want.verdict.going(bench.want.db, r)) for r in inside)
+    if all_posts - left < 3:
+        bench.fail("the test has too little deleted")
+    for posts, reasons in ((left, {"deleted": len(inside)}), (left - 1, None)):
+        bench.policy([{"name": "one", "match": {"channel": busy}, "keep": "forever", "limit": {"per": "channel", "posts": posts}, "spare": {"pinned": "thread", "flagged": True}}], purge_after="30d")
+        want = bench.expect()
+        got = json.loads(bench.call("plan", "--json", code=0).out)["rules"][0]["reasons"]
+        due = {k: v for k, v in got.items() if k in ("deleted", "posts")}
+        if reasons and due != reasons:
+            bench.fail(f"limit {posts}: {due}, wanted {reasons}")
+        for root in sorted(r for r in want.db.threads if want.db.threads[r].channel == busy and not want.db.threads[r].damage)[:40]:
+            x = json.loads(bench.call("explain", root, "--json", code=0).out)["post"]
+            says = x["reason"] if x["due"] else "deleted" if x["deleted"] and x["deleted"]["due"] else None
+            if says != (want.verdict.due[root][0] if root in want.verdict.due else None):
+                bench.fail(f"limit {posts}, {root}: explain says {says}, wanted {want.verdict.due.get(root, [None])[0]}")
+    if not any(why == "posts" for why, _ in want.verdict.due.values()):
+        bench.fail("the lower limit takes nothing")
+    bench.says(bench.call("explain", busy, code=0), "what goes by deleted_posts counts as gone, then the oldest threads go")
+    bench.run(code=bench.want.code)
+    bench.done()
+
+
+@test
 def test_hidden_by_hand(bench):
     """A time of deletion before 2000 (1, or seconds in place of milliseconds) is no time: such rows stay, whole threads of them as well."""
     bench.begin(KEEP, purge_after="30d")

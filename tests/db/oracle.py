@@ -387,8 +387,8 @@ class Verdict:
         return rows + [x for x in self.part.get(root, ((), ()))[1] if x not in rows]
 
 
-def judge_limit(db, rule, channels, threads, why, key, v):
-    """The oldest threads until the rest fits."""
+def judge_limit(db, rule, channels, threads, why, key, v, leaving):
+    """The oldest threads until the rest fits; leaving: what goes without them, by root."""
     limit = rule["limit"]
     units = collections.defaultdict(list)
     for c in channels:
@@ -404,6 +404,8 @@ def judge_limit(db, rule, channels, threads, why, key, v):
             if t.root.id in v.due:
                 posts -= len(t.posts)
                 size -= sum(p.bytes for p in t.posts)
+            posts -= leaving.get(t.root.id, (0, 0))[0]
+            size -= leaving.get(t.root.id, (0, 0))[1]
         for t in sorted(mine, key=lambda t: (t.key(key), t.root.id.encode())):
             if posts <= top_posts and size <= top_bytes:
                 break
@@ -413,8 +415,8 @@ def judge_limit(db, rule, channels, threads, why, key, v):
                 v.kept[t.root.id] = why[t.root.id]
                 continue
             v.due[t.root.id] = ("posts" if posts > top_posts else "bytes", rule)
-            posts -= len(t.posts)
-            size -= sum(p.bytes for p in t.posts)
+            posts -= len(t.posts) - leaving.get(t.root.id, (0, 0))[0]
+            size -= sum(p.bytes for p in t.posts) - leaving.get(t.root.id, (0, 0))[1]
         if posts > top_posts or size > top_bytes:
             v.unreached.append((rule["name"], unit))
 
@@ -484,7 +486,8 @@ def judge(db, policy, now_ms):
                 else:
                     v.due[t.root.id] = ("age", rule)
         if limit:
-            judge_limit(db, rule, channels, threads, why, key, v)
+            going = oracle_deleted.leaving(db, threads, deleted, lambda t: t.key(key) < cut, lambda t: why[t.root.id]) if deleted else {}
+            judge_limit(db, rule, channels, threads, why, key, v, going)
         if deleted:
             oracle_deleted.judge(db, threads, deleted, lambda t: t.key(key) < cut, lambda t: why[t.root.id], v, rule)
     return v
@@ -735,6 +738,11 @@ def self_test():
     files = [dict(id="f1", postid="a", size=1, deleteat=gone), dict(id="f2", postid="a", size=1, deleteat=gone), dict(id="f3", postid="a", size=1, deleteat=gone)]
     equal("edit copy and its file", deleted({}, copies, fileinfo=files), {"a": ("deleted", ["x"], ["f1"])})
     equal("a later copy names the file", deleted({}, copies[:2] + [dict(copies[2], fileids="[f1]")], fileinfo=files), {"a": ("deleted", ["x"], [])})
+    limit = {"limit": {"per": "channel", "posts": 3}}
+    old_ones = [post("e", old - 1), post("f", old)]
+    equal("a limit that is kept by what was deleted", deleted(limit, old_ones + thread[:2]), {"a": ("deleted", ["b"], [])})
+    equal("a limit that is not", deleted(limit, old_ones + thread + [post("d", now)]), {"e": ("posts", ["e"], []), "f": ("posts", ["f"], []), "a": ("deleted", ["b"], [])})
+    equal("a limit that takes the thread itself", deleted({"limit": {"per": "channel", "posts": 1}}, thread[:2] + [post("d", now)]), {"a": ("posts", ["a", "b"], [])})
     equal("hidden by hand", deleted({}, [post("a", old), post("b", old, "a", deleteat=1), post("c", old, "a", deleteat=gone // 1000), post("d", old, "a", deleteat=gone)]), {"a": ("deleted", ["d"], [])})
     equal("hidden by hand, all of it", deleted({}, [post("a", old, deleteat=1), post("b", old, "a", deleteat=gone // 1000)]), {})
     equal("hidden by hand, file", deleted({}, copies[:2], fileinfo=[dict(files[0], deleteat=1)]), {"a": ("deleted", ["x"], [])})

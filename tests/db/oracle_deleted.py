@@ -56,6 +56,18 @@ def extra_files(db, thread, ids, cut):
     return list(out.values())
 
 
+def leaving(db, threads, cut, aged, protected):
+    """{root: (posts, bytes)} of what goes out of threads that the rule's age leaves: a limit need not take others for it."""
+    out = {}
+    for t in threads:
+        if aged(t) or protected(t) or (t.root.deleteat and t.root.deleteat > 0 and any(p.live for p in t.posts)):
+            continue
+        gone = t.posts if all(gone_before(p, cut) for p in t.posts) else [p for p in t.posts if p.id in part_of(db, t, cut)]
+        if gone:
+            out[t.root.id] = len(gone), sum(p.bytes for p in gone)
+    return out
+
+
 def judge(db, threads, cut, aged, protected, verdict, rule):
     """Adds to the verdict.  aged: does the rule's age want the thread?  protected: why it stays, or nothing."""
     for t in threads:
