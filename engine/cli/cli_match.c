@@ -122,22 +122,27 @@ static int check_winners(struct match *m, struct cli_match_result *ret)
 	return 0;
 }
 
-static bool list_item_matches(const struct match *m, const char *pattern, bool team)
+/* rule: the match whose channels the list is, or NULL. */
+static bool list_item_matches(const struct match *m, const struct policy_list *list, size_t item, bool team, const struct policy_match *rule)
 {
+	const char *pattern = list->item[item];
+
 	for (size_t i = 0; i < m->n_scopes; i++) {
 		const struct mm_scope *s = &m->scope[i];
 		const char *name = team ? s->team_name : s->channel_name;
 
-		if (policy_glob(pattern, team ? s->team_id : s->channel_id, name ? name : ""))
+		struct policy_scope scope = cli_policy_scope(s);
+
+		if (rule ? policy_match_item(rule, item, &scope) : policy_glob(pattern, team ? s->team_id : s->channel_id, name ? name : ""))
 			return true;
 	}
 	return false;
 }
 
-static void check_list(struct match *m, const struct policy_list *list, bool team, const char *where)
+static void check_list(struct match *m, const struct policy_list *list, bool team, const struct policy_match *rule, const char *where)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (!list_item_matches(m, list->item[i], team))
+		if (!list_item_matches(m, list, i, team, rule))
 			(void)add(m, place_of(list, i), /* warning= */ true, "%s: no %s matches \"%s\"", where,
 			    team ? "team" : "channel", list->item[i]);
 }
@@ -168,8 +173,8 @@ static int check_rules(struct match *m, struct err *err)
 		const struct policy_rule *rule = &m->policy->rule[i];
 		auto_mem char *where = mem_printf(NULL, "rule \"%s\"", rule->name);
 
-		check_list(m, &rule->match.team, /* team= */ true, where);
-		check_list(m, &rule->match.channel, /* team= */ false, where);
+		check_list(m, &rule->match.team, /* team= */ true, NULL, where);
+		check_list(m, &rule->match.channel, /* team= */ false, &rule->match, where);
 		r = check_accounts(m, &rule->spare_authors, where, err);
 	}
 	return r;
@@ -183,8 +188,8 @@ static int check_holds(struct match *m, struct err *err)
 		const struct policy_hold *hold = &m->policy->hold[i];
 		auto_mem char *where = mem_printf(NULL, "hold \"%s\"", hold->name);
 
-		check_list(m, &hold->teams, /* team= */ true, where);
-		check_list(m, &hold->channels, /* team= */ false, where);
+		check_list(m, &hold->teams, /* team= */ true, NULL, where);
+		check_list(m, &hold->channels, /* team= */ false, NULL, where);
 		r = check_accounts(m, &hold->users, where, err);
 	}
 	return r;

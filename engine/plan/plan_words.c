@@ -52,15 +52,34 @@ static bool team_exists(const struct plan_world *w, const char *pattern)
 	return false;
 }
 
-/* Whose list it is: of a rule, or of a hold. */
-struct owner { const char *name; const struct policy_hold *hold; };
+/* A channel of a rule: in the teams and of the types that the rule names. */
+static bool rule_channel_exists(const struct plan_world *w, const struct policy_match *m, size_t item)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		struct policy_scope s = plan_policy_scope(&w->scope[i]);
+
+		if (policy_match_item(m, item, &s))
+			return true;
+	}
+	return false;
+}
+
+/* Whose list it is: of a rule (then its match), or of a hold. */
+struct owner { const char *name; const struct policy_hold *hold; const struct policy_match *match; };
+
+static bool item_exists(const struct plan_world *w, const struct policy_list *l, size_t i, const struct owner *o, bool team)
+{
+	if (team)
+		return team_exists(w, l->item[i]);
+	return o->match ? rule_channel_exists(w, o->match, i) : channel_exists(w, l->item[i]);
+}
 
 static void look_for(struct plan *plan, const struct plan_world *w, const struct policy_list *l, const struct owner *o, const char *of)
 {
 	bool team = strcmp(of, "teams") == 0;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (!(team ? team_exists : channel_exists)(w, l->item[i]))
+		if (!item_exists(w, l, i, o, team))
 			plan_note_word(plan, plan_warn(plan, "%s: %s \"%s\" (line %u) matches nothing", o->name, team ? "team" : "channel", l->item[i], l->line ? l->line[i] : 0),
 				       o->hold, of, i);
 }
@@ -81,7 +100,7 @@ static void words_of_rules(struct plan *plan, const struct policy *policy, const
 	for (size_t i = 0; i < policy->n_rules; i++) {
 		const struct policy_rule *rule = &policy->rule[i];
 		auto_mem char *name = mem_printf(NULL, "rule %s", rule->name);
-		const struct owner o = {name, NULL};
+		const struct owner o = {name, NULL, &rule->match};
 		size_t before = plan->n_warnings;
 
 		look_for(plan, w, &rule->match.team, &o, "teams");
@@ -96,7 +115,7 @@ static void words_of_holds(struct plan *plan, const struct policy *policy, const
 	for (size_t i = 0; i < policy->n_holds; i++) {
 		const struct policy_hold *hold = &policy->hold[i];
 		auto_mem char *name = mem_printf(NULL, "hold %s", hold->name);
-		const struct owner o = {name, hold};
+		const struct owner o = {name, hold, NULL};
 
 		look_for(plan, w, &hold->teams, &o, "teams");
 		look_for(plan, w, &hold->channels, &o, "channels");

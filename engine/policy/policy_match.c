@@ -96,6 +96,15 @@ bool policy_match_scope(const struct policy_match *m, const struct policy_scope 
 	return m->archived == FLAG_UNSET || (m->archived == FLAG_YES) == s->archived;
 }
 
+bool policy_match_item(const struct policy_match *m, size_t item, const struct policy_scope *s)
+{
+	struct policy_match one = *m;
+
+	one.channel = (struct policy_list){.n = 1, .item = &m->channel.item[item]};
+	one.archived = FLAG_UNSET;
+	return policy_match_scope(&one, s);
+}
+
 enum policy_rung policy_rung_of(const struct policy_match *m)
 {
 	if (m->channel.n)

@@ -165,7 +165,7 @@ static const char dangers[] =
 	"  keeps everything; names and globs that no channel, team or account can have, hashtags that no post can have; a password in `url`, or another host without `sslmode=verify-full`. Warnings do not stop a run\n"
 	"  without `--strict`.\n"
 	"* Against the database (`mmretain check --db`): two rules that tie for a channel are an error, a name that matches\n"
-	"  nothing is a warning. The ledger has the places of such names in holds.\n";
+	"  nothing is a warning, and so is a channel of a rule that is in none of its teams, or of none of its types. The ledger has the places of such names in holds.\n";
 
 int policy_reference_md(struct buf *out, struct err *err)
 {

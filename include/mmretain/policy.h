@@ -149,6 +149,8 @@ struct policy_candidate { const struct policy_rule *rule; enum policy_rung rung;
 
 /* A scope of SCOPE_OTHER matches only where m->channel has its very name or id, and most globs take no direct or group channel. */
 bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s);
+/* The same by one item of m->channel, archived or not: a word that takes no scope there is has no effect. */
+bool policy_match_item(const struct policy_match *m, size_t item, const struct policy_scope *s);
 enum policy_rung policy_rung_of(const struct policy_match *m);
 /* The winner, or NULL when no rule matches (nothing is deleted then). ERR_POLICY on a tie, naming both rules and the
  * channel: nothing is deleted there.  ret_candidates (may be NULL): one entry per rule, in file order. */

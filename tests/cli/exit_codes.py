@@ -35,6 +35,11 @@ def tearDownModule():
     lib.remove(WHERE)
 
 
+def direct_beginning(name):
+    """How the name of a direct channel begins, and no other's."""
+    return PG.psql("SELECT left(name, 8) FROM channels WHERE type = 'D' ORDER BY id LIMIT 1", db=name).strip()
+
+
 class Base(unittest.TestCase):
     def setUp(self):
         name = self.id().rpartition(".")[2].lower()
@@ -127,6 +132,24 @@ class Done(Base):
         for words in ("rule `all` deletes without a guard", 'hold case: channel "no-such-channel"', 'hold case: user "nobody.at.all" does not exist'):
             self.assertIn(words, done.err)
         self.assertEqual(len(json.loads(done.out)["warnings"]), 2)
+
+    def test_0_rule_words(self):
+        """A channel of a rule that is none of the rule's teams, or that it hits among names of ids by chance only, has no effect: plan and check --db say so."""
+        direct = direct_beginning(self.name)
+        self.begin(init=False)
+        here, there = (PG.psql(f"SELECT name FROM teams WHERE name ~ '^[a-z-]+$' ORDER BY id LIMIT 1 OFFSET {n}", db=self.name).strip() for n in (0, 1))
+        text = pathlib.Path(self.policy).read_text(encoding="utf-8")
+        PG.psql(f"UPDATE channels SET name = 'lonely' WHERE id = (SELECT min(c.id) FROM channels c JOIN teams t ON t.id = c.teamid WHERE t.name = '{there}' AND c.name NOT IN ('town-square', 'off-topic'))", db=self.name)
+        pathlib.Path(self.policy).write_text(text.replace("rules:\n", f"rules:\n  - {{name: team, match: {{team: {here}, channel: [town-square, lonely]}}, keep: forever}}\n"
+                                             f"  - {{name: chance, match: {{channel: [\"{direct}*\", town-square]}}, priority: -1, keep: forever}}\n"), encoding="utf-8")
+        done = self.call(0, "plan")
+        for words in ('rule team: channel "lonely"', f'rule chance: channel "{direct}*"'):
+            self.assertRegex(done.err, re.escape(words) + r" \(line \d+\) matches nothing")
+        self.assertNotRegex(done.err, 'channel "town-square"')
+        done = self.call(0, "check", "--db")
+        for words in ('rule "team": no channel matches "lonely"', f'rule "chance": no channel matches "{direct}*"'):
+            self.assertIn(words, done.err)
+        self.assertNotIn('matches "town-square"', done.err)
 
     def test_1(self):
         self.begin()
