@@ -37,6 +37,7 @@ struct db {
 	const char *busy;          /* name of the statement under way, or NULL */
 	bool warned;               /* the server warned of something since this was cleared */
 	enum db_plan_mode plan_mode;
+	bool savepoint;            /* this transaction has one */
 	struct db_cursor *cursors; /* open ones, as they were opened */
 	struct db_cursor *ahead;   /* its next page is under way; whoever begins a statement takes it in first */
 	const struct sql **prepared;

@@ -24,6 +24,7 @@ int db_begin(struct db *db, enum db_mode mode, struct err *err)
 		break;
 	}
 	snprintf(both, sizeof both, "%s%s", text, set ? "; SET plan_cache_mode = auto" : "");
+	db->savepoint = false;
 	r = db_exec(db, "begin", both, err);
 	if (r == 0)
 		db->plan_mode = DB_PLAN_AUTO;
@@ -110,4 +111,19 @@ void db_rollback(struct db *db)
 		return;
 	if (db_exec(db, "rollback", "ROLLBACK", &ignored) < 0)
 		log_debug("rollback: %s, ignoring: a connection that breaks here has rolled back as well", ignored.msg);
+}
+
+/* One round trip: of what was kept before, the server needs no point any more. */
+int db_savepoint(struct db *db, struct err *err)
+{
+	int r = db_exec(db, "savepoint", db->savepoint ? "RELEASE SAVEPOINT one; SAVEPOINT one" : "SAVEPOINT one", err);
+
+	db->savepoint = true;
+	return r;
+}
+
+int db_savepoint_undo(struct db *db, struct err *err)
+{
+	db->plan_mode = DB_PLAN_UNKNOWN; /* a setting made since is undone with the rest */
+	return db_exec(db, "savepoint_undo", "ROLLBACK TO SAVEPOINT one", err);
 }

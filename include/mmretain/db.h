@@ -139,6 +139,10 @@ int db_commit(struct db *db, struct err *err) MMR_CHECKED;
 int db_snapshot_export(void *ctx, struct db *db, char **ret_name, struct err *err) MMR_CHECKED;
 int db_snapshot_begin(struct db *db, const char *name, enum db_mode mode, struct err *err) MMR_CHECKED;
 void db_rollback(struct db *db); /* never fails: a broken connection has rolled back */
+/* What follows in this transaction can be undone by itself, also after an error of a statement; the next one keeps it.  The server remembers 64 between which something was written without
+ * a cost to other sessions: a transaction should have no more.  Errors as db_query. */
+int db_savepoint(struct db *db, struct err *err) MMR_CHECKED;
+int db_savepoint_undo(struct db *db, struct err *err) MMR_CHECKED;
 
 /* ---- the advisory lock of a run ---- */
 /* On a session of its own (db_open_again). ERR_LOCKED when another run holds it (message names its pid, host, start). */

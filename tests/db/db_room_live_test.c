@@ -233,6 +233,38 @@ START_TEST(test_transactions)
 }
 END_TEST
 
+/* Undone alone, also when the server has refused a statement, and with the settings that were made since. */
+START_TEST(test_savepoint)
+{
+	static const struct sql twice = {"savepoint_twice", "SELECT 2 * $1::int"};
+	const char *seven = "7";
+	struct db *db = open_db();
+	struct err err;
+
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	run(db, "CREATE TEMP TABLE t (a int) ON COMMIT DROP");
+	OK(db_savepoint(db, &err));
+	run(db, "INSERT INTO t VALUES (1)");
+	OK(db_savepoint(db, &err));
+	run(db, "INSERT INTO t VALUES (2)");
+	OK(db_query_prepared(NULL, db, &twice, DB_ONE, 1, &seven, NULL, &err));
+	FAILS(try_run(db, "INSERT INTO t VALUES (1 / 0)", &err), ERR_DATABASE);
+	OK(db_savepoint_undo(db, &err));
+	OK(db_query_prepared(NULL, db, &twice, DB_ONE, 1, &seven, NULL, &err));
+	OK(db_savepoint(db, &err));
+	run(db, "INSERT INTO t VALUES (3)");
+	OK(db_savepoint_undo(db, &err));
+	run(db, "INSERT INTO t VALUES (4)");
+	OK(db_savepoint_undo(db, &err)); /* the same place again */
+	ck_assert_int_eq(value(db, "SELECT sum(a) FROM t"), 1);
+	OK(db_commit(db, &err));
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	OK(db_savepoint(db, &err)); /* the one of the transaction before went with it */
+	OK(db_commit(db, &err));
+	talloc_free(db);
+}
+END_TEST
+
 START_TEST(test_shared_snapshot)
 {
 	struct db *first = open_db(), *second = open_db(), *writer = open_db();
@@ -407,6 +439,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_stream_error_half_way);
 	tcase_add_test(tc, test_copy);
 	tcase_add_test(tc, test_transactions);
+	tcase_add_test(tc, test_savepoint);
 	tcase_add_test(tc, test_shared_snapshot);
 	tcase_add_test(tc, test_copy_across);
 	tcase_add_test(tc, test_awake);
