@@ -1,7 +1,7 @@
 /*
  * audit_internal.h - what the files of this room share.
  *
- * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c.
+ * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c; audit_walk.c: a bundle from front to back.
  * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c / audit_bulk.c, all of it into
  *            the work folder of audit_stage.c, from where it gets its names.
  */
@@ -74,6 +74,8 @@ bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
 /* An answer for an id that no bundle has and that one held which was declared lost: err says so (ERR_NOT_FOUND).  false: there is none. */
 bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
 int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
+/* One row into a thread, in the order of the bundle. */
+int thread_take(struct audit_thread *t, const struct catalog_row *row, struct err *err) MMR_CHECKED;
 bool thread_has(const struct audit_thread *t, const char *post);
 /* The id of the thread that a post's row belongs to. */
 struct catalog_text thread_of(const struct catalog_row *row);

@@ -35,6 +35,11 @@ const char *audit_bundle_path(const struct audit_bundle *b)
 	return b->rel_path;
 }
 
+const char *audit_ref_path(const struct audit *a, const struct audit_ref *ref)
+{
+	return a->bundle[ref->bundle].rel_path;
+}
+
 /* Listed when the command began: a reader has no lock, and bundles expire.  Not ERR_NOT_FOUND, which would say that no bundle holds what was asked. */
 static int removed_meanwhile(const struct audit_bundle *b, struct err *err)
 {

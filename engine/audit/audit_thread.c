@@ -176,13 +176,10 @@ static int file_add(struct audit_thread *t, struct audit_post *p, const struct c
 	return 0;
 }
 
-static int thread_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+int thread_take(struct audit_thread *t, const struct catalog_row *row, struct err *err)
 {
-	struct audit_thread *t = payload;
 	struct audit_post *p = row->kind == CATALOG_POST || row->kind == CATALOG_OTHER ? NULL : post_of(t, row->post);
 
-	(void)line;
-	(void)len;
 	t->erased_rows += row->erased;
 	if (row->kind == CATALOG_POST)
 		post_add(t, row);
@@ -199,6 +196,13 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 	else if (row->kind == CATALOG_ACK)
 		p->acks++;
 	return 0;
+}
+
+static int thread_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+{
+	(void)line;
+	(void)len;
+	return thread_take(payload, row, err);
 }
 
 int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err)

@@ -54,6 +54,7 @@ char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id);
 /* ---- threads (audit_locate.c, audit_thread.c) ---- */
 
 struct audit_ref { size_t bundle; uint32_t frame; char root[64]; bool earlier; }; /* where a thread begins; earlier: as it is in audit_thread */
+const char *audit_ref_path(const struct audit *a, const struct audit_ref *ref); /* of its bundle */
 /* By the id of any post or file of it, or of the thread. ERR_NOT_FOUND. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
 /* The thread as it was archived last, when it was; then all parts of it that were taken out before (deleted_posts), each in its bundle; then, the newest first, earlier
@@ -104,6 +105,18 @@ int audit_thread_lines(struct audit *a, const struct audit_ref *ref, audit_line_
 /* Content of a stored file into fd, its digest checked; what was written before an error is in fd.  ERR_NOT_FOUND: the bundle does not hold it; ERR_VERIFY, ERR_STORE: as
  * audit_thread_load, and of writing. */
 int audit_file_read(struct audit_bundle *b, const struct audit_file *f, int fd, struct err *err) MMR_CHECKED;
+
+/* ---- every thread of one bundle (audit_walk.c) ---- */
+
+struct audit_walk;
+/* From the first one on.  Ends with talloc_free; before that no second walk of the same bundle.  ERR_NOT_FOUND: the archive, as it was when it was opened, has no such bundle; else as
+ * audit_thread_load. */
+int audit_walk_open(struct audit *a, const char *rel_path, void *ctx, struct audit_walk **ret, struct err *err) MMR_CHECKED;
+/* Its threads are parts of threads that stayed: it is not walked. */
+bool audit_walk_parts(const struct audit_walk *w);
+/* 1: the next thread, a child of ctx as of audit_thread_load, and its rows as the lines in the bundle, each with its newline, until the next call; 0: that was all.  No frame is decoded twice;
+ * memory is that of one thread.  Other bundles may be asked meanwhile. */
+int audit_walk_next(struct audit_walk *w, void *ctx, struct audit_thread **ret, const char **ret_lines, size_t *ret_len, struct err *err) MMR_CHECKED;
 
 /* ---- find (audit_words.c, audit_find.c) ---- */
 
