@@ -11,27 +11,9 @@
 #include "cli_fate.h"
 #include "cli_protocol.h"
 
-#define SUFFIX ".tar.zst"
 #define WAIVED "waived-"
 
 struct fates { struct cli *cli; struct cli_fate *fate; size_t n; };
-
-/* <name>-e2.tar.zst is what an erasure made of <name>.tar.zst; the ledger goes on to call it that. */
-static char *first_name(void *ctx, const char *path)
-{
-	const char *leaf = strrchr(path, '/'), *mark;
-	char *name = mem_strdup(ctx, leaf ? leaf + 1 : path);
-	size_t len = strlen(name), end = strlen(SUFFIX);
-
-	if (strncmp(name, WAIVED, strlen(WAIVED)) == 0)
-		return name;
-	if (len > end && strcmp(name + len - end, SUFFIX) == 0)
-		name[len -= end] = '\0';
-	mark = strrchr(name, '-');
-	if (mark && mark[1] == 'e' && mark[2] && strspn(mark + 2, "0123456789") == strlen(mark + 2))
-		name[mark - name] = '\0';
-	return mem_printf(ctx, "%s" SUFFIX, name);
-}
 
 static int release_lines(json_t **lines)
 {
@@ -43,7 +25,7 @@ void cli_fate_init(struct cli *cli, struct cli_fate *f, const char *bundle, cons
 {
 	json_t **owned = mem_new(cli->ctx, json_t *);
 
-	*f = (struct cli_fate){.bundle = first_name(cli->ctx, bundle), .root = root, .lines = cli_json_check(json_array())};
+	*f = (struct cli_fate){.bundle = ledger_bundle_name(cli->ctx, bundle), .root = root, .lines = cli_json_check(json_array())};
 	*owned = f->lines;
 	talloc_set_destructor(owned, release_lines);
 }
@@ -151,7 +133,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		type = protocol_str(line, "type");
 		if (strcmp(protocol_str(line, "bundle"), f->bundle) == 0)
 			take_bundle_line(all, f, type, line);
-		else if (f->root && f->archived.at && strcmp(type, "restored") == 0 && strcmp(protocol_str(line, "root"), f->root) == 0)
+		else if (f->root && f->archived.at && strcmp(type, "restored") == 0 && (strcmp(protocol_str(line, "root"), f->root) == 0 || names_root(line, f->root)))
 			note(all, &f->restored, line);
 	}
 	json_decref(line);

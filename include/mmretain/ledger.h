@@ -133,4 +133,22 @@ struct ledger_archive {
 /* Walks the ledger once; errors as ledger_read.  Parent ctx. */
 int ledger_archive(void *ctx, int ledger_dirfd, struct ledger_archive **ret, struct err *err) MMR_CHECKED;
 
+/* ---- what one run deleted, or all by one bundle (ledger_purged.c) ---- */
+struct ledger_purged {
+	char *bundle;                      /* its name when it was published first */
+	bool waived;                       /* a list of rows without an archive */
+	bool begun;                        /* its delete; of a run always */
+	uint64_t threads;                  /* that lines of the run say it deleted; 0 where bundle was asked for */
+	ledger_id *stayed; size_t n_stayed;/* its threads that were not deleted, or that a sweep put back; sorted by strcmp */
+	ledger_id *restored; size_t n_restored; /* that a line `restored` says were put back out of it; sorted likewise */
+};
+struct ledger_purges { char *run; /* NULL: a bundle was asked for */ struct ledger_purged *bundle; size_t n; };
+/* One of run ("last": the newest) and bundle (its name when it was published first), the other NULL.  A bundle that one run began to delete by and another finished is of both.  Walks the
+ * ledger twice; errors as ledger_read, ERR_NOT_FOUND: no such run, no such bundle, ERR_INTERRUPTED.  Parent ctx. */
+int ledger_purged(void *ctx, int ledger_dirfd, const char *run, const char *bundle, struct ledger_purges **ret, struct err *err) MMR_CHECKED;
+bool ledger_purged_stayed(const struct ledger_purged *b, const char *root);
+bool ledger_purged_restored(const struct ledger_purged *b, const char *root);
+/* What lines of a bundle call it, by any name or path of its file: <name>-e2.tar.zst is what an erasure made of <name>.tar.zst. */
+char *ledger_bundle_name(void *ctx, const char *path);
+
 #endif

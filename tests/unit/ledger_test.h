@@ -19,5 +19,6 @@ struct ledger_state *fold(void);
 TCase *archive_tests(void);
 TCase *fold_tests(void);
 TCase *late_tests(void);
+TCase *purged_tests(void);
 
 #endif
