@@ -115,7 +115,7 @@ bool cli_asks(const struct audit_question *q)
 
 /* ---- the case log ---- */
 
-static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_TEAM, OPT_USER,
+static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_BUNDLE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_RUN, OPT_TEAM, OPT_USER,
 					   OPT_WORDS};
 
 /* What was asked, as a digest: the words and names themselves do not belong into a ledger. */
@@ -155,17 +155,22 @@ char *cli_asked(struct cli *cli)
 	return b.len && !b.overflow ? b.data : mem_strdup(cli->ctx, "-");
 }
 
-int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
+int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
 {
 	char hex[DIGEST_HEX + 1];
 	struct audit_access access = {
 		.case_id = cli->args->value[OPT_CASE], .reason = cli->args->value[OPT_REASON],
 		.command = cli_commands[cli->args->command].word, .subject_sha256 = hex, .thread = thread,
-		.bundles = audit_stats(a)->bundles_read, .threads = threads, .posts = posts,
+		.bundles = bundles, .threads = threads, .posts = posts,
 	};
 
 	subject(cli, hex);
 	return audit_log(cli->store, &access, err);
+}
+
+int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
+{
+	return cli_log_access_of(cli, audit_stats(a)->bundles_read, thread, threads, posts, err);
 }
 
 static char *raw_text(struct cli *cli, const struct json_scan *s)

@@ -5,6 +5,7 @@
 
 #include "cli_audit.h"
 #include "cli_mirror.h"
+#include "cli_restore.h"
 
 static const char *state_of(const struct run_restore_report *rep, const struct run_restored *t)
 {
@@ -48,7 +49,7 @@ static bool has_limit(const struct policy *policy)
 }
 
 /* A limit counts what came back, which stays: what it takes for that is older, and nobody has asked for it to go. */
-static void print_after(const struct cli *cli)
+void cli_restore_print_after(const struct cli *cli)
 {
 	printf("held until `mmretain hold release`; the server shows it when its caches are purged (System Console) or it is started again\n");
 	if (has_limit(cli->policy))
@@ -74,7 +75,7 @@ static int print_text(const struct cli *cli, const struct run_restore_report *re
 		cli_table_text(t, state_of(rep, x));
 	}
 	if ((r = cli_table_print(t, err)) == 0 && rep->done)
-		print_after(cli);
+		cli_restore_print_after(cli);
 	return r;
 }
 
@@ -92,7 +93,7 @@ static int find_threads(struct cli *cli, struct audit *a, struct audit_ref **ret
 	return r < 0 ? r : cli_log_access(cli, a, args->n_operands == 1 ? ref[0].root : NULL, args->n_operands, UINT64_MAX, err);
 }
 
-int cli_cmd_restore(struct cli *cli, struct err *err)
+static int restore_threads(struct cli *cli, struct err *err)
 {
 	struct run_restore_options options = {.case_id = cli->args->value[OPT_CASE], .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
 	struct run_restore_report *rep = NULL;
@@ -115,4 +116,14 @@ int cli_cmd_restore(struct cli *cli, struct err *err)
 		return r < 0 ? r : printed;
 	err_set(err, ERR_USAGE, "nothing was done: `restore` acts only with --yes");
 	return err_hint(err, "Give the same command with --yes.");
+}
+
+int cli_cmd_restore(struct cli *cli, struct err *err)
+{
+	if (cli_given(cli, OPT_RUN) || cli_given(cli, OPT_BUNDLE))
+		return cli_restore_all(cli, err);
+	if (cli->args->n_operands)
+		return restore_threads(cli, err);
+	err_set(err, ERR_USAGE, "\"restore\" needs THREAD..., --run RUN or --bundle BUNDLE");
+	return err_hint(err, "For example: %s", cli_commands[CMD_RESTORE].example);
 }

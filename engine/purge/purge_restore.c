@@ -94,7 +94,7 @@ static int restore_row(struct mm *mm, const struct mm_table *t, const struct bun
 	if (object.overflow || base.overflow)
 		return err_set(err, ERR_VERIFY, "bundle row is too large to be restored");
 	param[0] = object.data;
-	return db_query(ctx, mm->db, sql, DB_NONE, 2, param, NULL, err);
+	return db_query_prepared(ctx, mm->db, sql, DB_NONE, 2, param, NULL, err);
 }
 
 static int restore_line(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
@@ -202,7 +202,7 @@ static int check_there(struct purge_put *p, void *ctx, const struct bundle_kind 
 	buf_init(&object, ctx, 128 << 20);
 	full_object(kind, f, &object);
 	param = object.data;
-	rc = db_query(ctx, p->mm->db, there_sql[at], DB_ANY, 1, &param, &res, err);
+	rc = db_query_prepared(ctx, p->mm->db, there_sql[at], DB_ANY, 1, &param, &res, err);
 	if (rc < 0 || db_rows(res) == 0 || db_bool(res, 0, 1)) /* none: another row is in its place, with what must be there once */
 		return rc;
 	err_set(err, ERR_GUARD, "in table %s another row has the id %s of an archived one", kind->table, db_text(res, 0, 0));
@@ -241,7 +241,7 @@ int purge_put_replies(struct mm *mm, const char *root, uint64_t *ret, struct err
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restored replies");
 	struct db_result *r;
-	int rc = db_query(ctx, mm->db, &sql_restore_replies, DB_ONE, 1, &root, &r, err);
+	int rc = db_query_prepared(ctx, mm->db, &sql_restore_replies, DB_ONE, 1, &root, &r, err);
 
 	if (rc == 0)
 		*ret = (uint64_t)db_i64(r, 0, 0);
@@ -250,5 +250,5 @@ int purge_put_replies(struct mm *mm, const char *root, uint64_t *ret, struct err
 
 int purge_put_end(struct mm *mm, const char *root, struct err *err)
 {
-	return db_query(mm, mm->db, &sql_restore_recount, DB_NONE, 1, &root, NULL, err);
+	return db_query_prepared(mm, mm->db, &sql_restore_recount, DB_NONE, 1, &root, NULL, err);
 }

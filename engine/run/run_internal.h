@@ -19,6 +19,7 @@
  * run_attempt.c  what is left of a run that did not come to its first one
  * run_trigger.c  who began the run
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
+ * run_restore_all.c  all that a run deleted, or one bundle; run_restore_batch.c: a transaction of that
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
  * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds asked again before
  * run_abandon.c  a bundle that is lost, declared so

@@ -10,60 +10,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct restore {
-	void *ctx;
-	const struct run_restore_options *options;
-	struct store *store;
-	struct audit *audit;
-	struct mm *mm;
-	struct db *lock_db;
-	struct ledger *ledger;      /* NULL: nothing is to be changed */
-	struct run_restore_report *report;
-};
-
 /* ---- one thread ---- */
 
-struct putting { struct restore *r; struct purge_put *put; struct audit_thread *t; struct run_restored *ret; };
-
-static int on_line(void *payload, const char *line, size_t len, struct err *err)
+int restore_row(struct restore_rows *p, void *ctx, const char *line, size_t len, struct purge_put_row *row, struct err *err)
 {
-	struct putting *p = payload;
-	auto_mem void *ctx = mem_context(NULL, "restored row");
-	struct purge_put_row row;
 	struct bundle_erased gone;
 	int rc;
 
 	if (bundle_erased_line(line, len, &gone))
 		return 0; /* a reaction, a membership: no post, or the thread was refused */
-	rc = purge_put(p->put, ctx, line, len, &row, err);
-
-	if (rc < 0)
+	if ((rc = purge_put(p->put, ctx, line, len, row, err)) < 0)
 		return rc;
-	p->ret->rows_put += row.put;
-	p->ret->rows_there += !row.put;
-	p->ret->posts_put += row.put && row.kind == MM_POST;
-	p->ret->posts_there += !row.put && row.kind == MM_POST;
-	if (row.kind == MM_FILE)
-		rc = run_restore_file(ctx, p->r->mm, p->t, row.file_id, row.file_path, p->ret, p->r->options->act, err);
+	p->ret->rows_put += row->put;
+	p->ret->rows_there += !row->put;
+	p->ret->posts_put += row->put && row->kind == MM_POST;
+	p->ret->posts_there += !row->put && row->kind == MM_POST;
+	return 1;
+}
+
+static int on_line(void *payload, const char *line, size_t len, struct err *err)
+{
+	struct restore_rows *p = payload;
+	auto_mem void *ctx = mem_context(NULL, "restored row");
+	struct purge_put_row row;
+	int rc = restore_row(p, ctx, line, len, &row, err);
+
+	if (rc == 1 && row.kind == MM_FILE)
+		rc = run_restore_file(ctx, p->r->mm, p->t, row.file_id, row.file_path, p->ret, p->r->act, err);
 	return rc < 0 ? rc : stop_check(err);
+}
+
+int restore_channel(struct restore *r, const char *channel, bool *ret, struct err *err)
+{
+	auto_mem void *ctx = mem_context(NULL, "channel");
+	struct mm_scope *scope;
+	mm_id id = "";
+	size_t n;
+	int rc;
+
+	if (strlen(channel) > MM_ID)
+		return err_set(err, ERR_VERIFY, "a channel id in the bundle is too long");
+	memcpy(id, channel, strlen(channel));
+	rc = mm_scopes_some(ctx, r->mm, &id, 1, &scope, &n, err);
+	if (rc == 0)
+		*ret = n == 1;
+	return rc;
 }
 
 /* What a thread stands in must be there: the server shows no post without its channel. */
 static int check_channel(struct restore *r, const struct audit_thread *t, struct err *err)
 {
-	auto_mem void *ctx = mem_context(NULL, "channel");
-	struct mm_scope *scope;
-	mm_id channel = "";
-	size_t n;
-	int rc;
+	bool there;
+	int rc = restore_channel(r, t->channel, &there, err);
 
-	if (strlen(t->channel) > MM_ID)
-		return err_set(err, ERR_VERIFY, "a channel id in the bundle is too long");
-	memcpy(channel, t->channel, strlen(t->channel));
-	rc = mm_scopes_some(ctx, r->mm, &channel, 1, &scope, &n, err);
-	if (rc < 0 || n == 1)
+	if (rc < 0 || there)
 		return rc;
-	err_set(err, ERR_GUARD, "the channel %s of thread %s is not in the database", channel, t->root);
+	err_set(err, ERR_GUARD, "the channel %s of thread %s is not in the database", t->channel, t->root);
 	return err_hint(err, "Nothing was changed. `mmretain export` writes the thread as a file.");
 }
 
@@ -99,7 +101,7 @@ static const char *erased_case(const struct audit_thread *t)
 }
 
 /* Whole as it was: so is its line in threads.  Where some of it was there, or came meanwhile, that counts what there is now. */
-static int count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret, struct err *err)
+int restore_count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret, struct err *err)
 {
 	uint64_t replies = 0, now;
 	int rc;
@@ -117,27 +119,29 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 {
 	auto_mem void *ctx = mem_context(NULL, "restored thread");
 	struct run_restored *ret = &r->report->thread[r->report->n++];
-	struct putting p = {.r = r, .ret = ret};
+	struct restore_rows p = {.r = r, .ret = ret};
+	struct audit_thread *t;
 	struct bundle_reader *reader;
-	int rc = audit_thread_load(r->audit, ref, ctx, &p.t, err);
+	int rc = audit_thread_load(r->audit, ref, ctx, &t, err);
 
 	if (rc < 0)
 		return rc;
-	snprintf(ret->root, sizeof ret->root, "%s", p.t->root);
-	ret->bundle = mem_strdup(r->report, audit_bundle_path(p.t->bundle));
-	if (p.t->parts) {
+	p.t = t;
+	snprintf(ret->root, sizeof ret->root, "%s", t->root);
+	ret->bundle = mem_strdup(r->report, audit_bundle_path(t->bundle));
+	if (t->parts) {
 		err_set(err, ERR_NOT_FOUND, "of thread %s only posts that had been deleted, or earlier versions, are archived: it stayed on the server", ret->root);
 		return err_hint(err, "`mmretain show` prints them.");
 	}
-	if (p.t->erased_posts) {
-		err_set(err, ERR_GUARD, "thread %s has %zu post%s of a person who was erased (case %s)", ret->root, p.t->erased_posts, p.t->erased_posts == 1 ? "" : "s", erased_case(p.t));
+	if (t->erased_posts) {
+		err_set(err, ERR_GUARD, "thread %s has %zu post%s of a person who was erased (case %s)", ret->root, t->erased_posts, t->erased_posts == 1 ? "" : "s", erased_case(t));
 		return err_hint(err, "Nothing was changed: what is left cannot be put back as the thread that it was. `mmretain export` writes it as a file.");
 	}
-	if ((rc = check_bundle(r, ret->bundle, err)) < 0 || (rc = check_channel(r, p.t, err)) < 0 ||
+	if ((rc = check_bundle(r, ret->bundle, err)) < 0 || (rc = check_channel(r, t, err)) < 0 ||
 	    (rc = bundle_open(ctx, r->store->root_dirfd, ret->bundle, &reader, err)) < 0 || (rc = purge_put_open(ctx, r->mm, reader, &p.put, err)) < 0 ||
 	    (rc = audit_thread_lines(r->audit, ref, on_line, &p, err)) < 0)
 		return rc;
-	return count_again(r, p.t, ret, err);
+	return restore_count_again(r, t, ret, err);
 }
 
 /* ---- before ---- */
@@ -184,7 +188,7 @@ static int check_schema(const struct mm_schema *s, struct err *err)
 	return err_hint(err, "`mmretain doctor` lists them all. Nothing was changed; `mmretain export` writes the thread as a file.");
 }
 
-static int open_all(struct restore *r, const struct policy *policy, struct err *err)
+int restore_open(struct restore *r, const struct policy *policy, struct err *err)
 {
 	const struct policy_database *d = &policy->database;
 	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
@@ -194,7 +198,7 @@ static int open_all(struct restore *r, const struct policy *policy, struct err *
 	    (rc = db_lock(r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(r->mm, err)) < 0 ||
 	    (rc = mm_check_grants(r->mm, true, err)) < 0 || (rc = check_schema(r->mm->schema, err)) < 0) /* what may not be read is no unknown thing */
 		return rc;
-	if (r->options->act && (rc = ledger_open(r->ctx, r->store->ledger_dirfd, &r->ledger, err)) < 0)
+	if (r->act && (rc = ledger_open(r->ctx, r->store->ledger_dirfd, &r->ledger, err)) < 0)
 		return rc;
 	return check_unfinished(r, err);
 }
@@ -214,9 +218,9 @@ static int hold_all(struct restore *r, struct err *err)
 		return rc;
 	for (size_t i = 0; i < r->report->n; i++) {
 		memcpy(root[n], r->report->thread[i].root, sizeof root[n]);
-		n += !ledger_held_for(st, root[n], r->options->case_id);
+		n += !ledger_held_for(st, root[n], r->case_id);
 	}
-	return run_line_hold(r->ledger, ctx, (const mm_id *)root, n, r->options->case_id, "restore", err);
+	return run_line_hold(r->ledger, ctx, (const mm_id *)root, n, r->case_id, "restore", err);
 }
 
 static int line_restored(struct restore *r, const struct run_restored *t, struct err *err)
@@ -226,12 +230,23 @@ static int line_restored(struct restore *r, const struct run_restored *t, struct
 	ledger_begin(&e, r->ctx, "restored");
 	ledger_str(&e, "root", t->root);
 	ledger_str(&e, "rel_path", t->bundle);
-	ledger_str(&e, "case", r->options->case_id);
+	ledger_str(&e, "case", r->case_id);
 	ledger_int(&e, "posts", (int64_t)t->posts_put);
 	ledger_int(&e, "rows", (int64_t)t->rows_put);
 	ledger_int(&e, "rows_there", (int64_t)t->rows_there);
 	ledger_int(&e, "files", (int64_t)t->files_put);
 	return ledger_append(r->ledger, &e, err);
+}
+
+int restore_commit(struct restore *r, struct err *err)
+{
+	int rc = run_fault(FAULT_RESTORE_BEFORE_COMMIT, err);
+
+	if (rc < 0)
+		return rc;
+	if ((rc = db_commit(r->mm->db, err)) == -ERR_COMMIT_UNKNOWN)
+		return err_hint(err, "Whether the threads are back is not known: the same command once more says it, and does what is left.");
+	return rc < 0 ? rc : run_fault(FAULT_RESTORE_AFTER_COMMIT, err);
 }
 
 /* A crash before the commit leaves a hold on threads that are not there, after it threads that are back and held: both do no harm, and the
@@ -240,11 +255,7 @@ static int finish(struct restore *r, struct err *err)
 {
 	int rc;
 
-	if ((rc = hold_all(r, err)) < 0 || (rc = run_fault(FAULT_RESTORE_BEFORE_COMMIT, err)) < 0)
-		return rc;
-	if ((rc = db_commit(r->mm->db, err)) == -ERR_COMMIT_UNKNOWN)
-		return err_hint(err, "Whether the threads are back is not known: the same command once more says it, and does what is left.");
-	if (rc < 0 || (rc = run_fault(FAULT_RESTORE_AFTER_COMMIT, err)) < 0)
+	if ((rc = hold_all(r, err)) < 0 || (rc = restore_commit(r, err)) < 0)
 		return rc;
 	r->report->done = true;
 	for (size_t i = 0; i < r->report->n; i++)
@@ -279,14 +290,14 @@ int run_restore(void *ctx, const struct policy *policy, struct store *store, str
 		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "restore");
-	struct restore r = {.ctx = own, .options = options, .store = store, .audit = audit, .report = mem_new(ctx, struct run_restore_report)};
+	struct restore r = {.ctx = own, .case_id = options->case_id, .act = options->act, .store = store, .audit = audit, .report = mem_new(ctx, struct run_restore_report)};
 	uint64_t left = 0;
 	int rc;
 
 	*ret = r.report;
 	r.report->thread = mem_array(r.report, struct run_restored, n + 1);
 	memset(r.report->thread, 0, sizeof *r.report->thread * (n + 1));
-	if ((rc = open_all(&r, policy, err)) < 0 || (rc = put_all(&r, ref, n, err)) < 0)
+	if ((rc = restore_open(&r, policy, err)) < 0 || (rc = put_all(&r, ref, n, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < r.report->n; i++)
 		left += r.report->thread[i].files_left;

@@ -129,7 +129,7 @@ static int is_there(void *ctx, const struct place *p, const struct audit_file *f
 	return err_hint(err, "Nothing was changed in the database. Move that file away, or export the thread.");
 }
 
-static int write_file(struct audit_thread *t, const struct place *p, const struct audit_file *f, struct err *err)
+static int write_file(const struct audit_thread *t, const struct place *p, const struct audit_file *f, struct err *err)
 {
 	char tmp[sizeof WORK_PREFIX + DIGEST_HEX + 8], hex[DIGEST_HEX + 1];
 	auto_fd int fd = -1;
@@ -159,7 +159,7 @@ static const struct audit_file *file_of(const struct audit_thread *t, const char
 	return NULL;
 }
 
-static int put_at(void *ctx, struct audit_thread *t, const struct audit_file *f, char *path, struct place *p, struct run_restored *ret,
+static int put_at(void *ctx, const struct audit_thread *t, const struct audit_file *f, char *path, struct place *p, struct run_restored *ret,
 		  bool act, struct err *err)
 {
 	int rc = walk(p, path, act, err);
@@ -172,7 +172,7 @@ static int put_at(void *ctx, struct audit_thread *t, const struct audit_file *f,
 }
 
 /* Into the bucket: what is there stays, and must be the same. */
-static int put_object(struct mm *mm, struct audit_thread *t, const struct audit_file *f, const char *path, struct run_restored *ret, bool act, struct err *err)
+static int put_object(struct mm *mm, const struct audit_thread *t, const struct audit_file *f, const char *path, struct run_restored *ret, bool act, struct err *err)
 {
 	auto_fd int fd = -1;
 	uint64_t bytes = 0;
@@ -200,7 +200,7 @@ static int put_object(struct mm *mm, struct audit_thread *t, const struct audit_
 
 /* Before its row is committed.  A crash just before the file has its name leaves a hidden file of no use; just after, a file that no row
  * names, which the next try finds in its place. */
-int run_restore_file(void *ctx, struct mm *mm, struct audit_thread *t, const char *id, const char *path, struct run_restored *ret, bool act,
+int run_restore_file(void *ctx, struct mm *mm, const struct audit_thread *t, const char *id, const char *path, struct run_restored *ret, bool act,
 		     struct err *err)
 {
 	const struct audit_file *f = id ? file_of(t, id) : NULL;

@@ -104,6 +104,64 @@ struct audit; struct audit_ref; struct store; struct mirror;
 int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
 		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err) MMR_CHECKED;
 
+/* ---- putting back all that a run deleted, or all of one bundle (run_restore_all.c) ---- */
+
+enum run_back {
+	RUN_BACK_LEFT,                     /* not read to its end: a stop or an error came before */
+	RUN_BACK_DONE,
+	RUN_BACK_PARTS,                    /* of threads that stayed: none comes back */
+	RUN_BACK_WAIVED,                   /* there was no archive */
+	RUN_BACK_EXPIRED, RUN_BACK_LOST, RUN_BACK_MISSING, RUN_BACK_DAMAGED,
+	RUN_BACKS,
+};
+const char *run_back_name(enum run_back state); /* "left" ..., for people and documents */
+
+enum run_left_why {
+	RUN_LEFT_ERASED,                   /* a post of it was erased */
+	RUN_LEFT_CHANNEL,                  /* its channel is gone */
+	RUN_LEFT_ROW,                      /* another row has the id of an archived one */
+	RUN_LEFT_FILE,                     /* another file is in an attachment's place */
+	RUN_LEFT_LATER,                    /* it was put back before, and a later bundle has it too, or may have it */
+	RUN_LEFT_UNREADABLE,               /* a row or a path of it makes no sense */
+	RUN_LEFTS,
+};
+const char *run_left_name(enum run_left_why why);
+
+struct run_back_bundle {
+	const char *bundle, *rel_path, *rule; /* rel_path: of the file by now; "" of a waiver */
+	enum run_back state;
+	const char *why;                   /* RUN_BACK_DAMAGED: what is wrong; else NULL */
+	uint64_t archived;                 /* threads in it, or that were deleted by a waiver */
+	uint64_t threads;                  /* of them: something came back */
+	uint64_t there;                    /* of which nothing was missing */
+	uint64_t stayed;                   /* that were never deleted by it, or were put back at once: not looked at */
+	uint64_t left_out;
+	uint64_t posts, rows, rows_there, files, files_there, files_left; /* as in run_restored, of threads and there */
+};
+struct run_left_out { mm_id root; uint32_t bundle; uint8_t why; char *text; /* which row or file, or NULL */ };
+struct run_restore_all_report {
+	const char *run;                   /* its name; NULL: a bundle was asked for */
+	struct run_back_bundle *bundle; size_t n;
+	struct run_left_out *left_out; size_t n_left_out;
+	uint64_t count[RUN_LEFTS];         /* of them */
+	const char *no_files;              /* why there is no attachment folder here, or NULL */
+	bool done;                         /* something is committed */
+};
+struct run_restore_all_options {
+	const char *run, *bundle;          /* one of both; run: a name or "last"; bundle: its name when it was published first */
+	const char *case_id;
+	bool act;                          /* false: all of it is done and rolled back, and no file is written */
+	int (*access)(void *payload, size_t bundles, uint64_t threads, struct err *err); /* before anything is read: the case log */
+	void *payload;
+	const struct progress *progress;
+};
+/* Whole threads as run_restore, in batches of whole threads that are committed one after the other, each held before its commit when anything of it comes back; what cannot come back is left
+ * out and told.  Each bundle is verified, then read once; memory is that of a thread, and some dozen bytes for each that was put back before or is left out.  *ret is filled as far as it came, also on errors (parent ctx).
+ * ERR_KEPT: done, and something was left out; ERR_VERIFY: a bundle is missing or damaged, the others are done; ERR_NOT_FOUND: no such run or bundle, or it deleted nothing; ERR_INTERRUPTED
+ * between two threads; else as run_restore.  Durable afterwards: of each batch the hold, the threads, their files, a ledger line. */
+int run_restore_all(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct run_restore_all_options *options,
+		    struct run_restore_all_report **ret, struct err *err) MMR_CHECKED;
+
 /* ---- bundles past their time (run_expire.c) ---- */
 
 enum run_expiry {
