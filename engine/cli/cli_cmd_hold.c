@@ -306,10 +306,38 @@ static void print_released(const struct hold *h, const struct cli_hold_id *id)
 	printf("\n");
 }
 
+/* All that the case holds; what was counted cannot change, for the ledger is locked. */
+static int take_all(struct hold *h, struct err *err)
+{
+	h->id = mem_array(h->cli->ctx, mm_id, h->state->n_held_by + 1);
+	for (size_t i = 0; i < h->state->n_held_by; i++)
+		if (is_shown(h, &h->state->held_by[i]))
+			memcpy(h->id[h->n++], h->state->held_by[i].root, sizeof(mm_id));
+	if (h->n)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, "no thread is held for this case");
+	return err_hint(err, "`mmretain hold list` shows what is held, and for which case.");
+}
+
+static void print_released_all(const struct hold *h)
+{
+	size_t others = 0;
+
+	for (size_t i = 0; i < h->n; i++)
+		others += is_held_by_another(h, h->id[i]);
+	printf("%s %s held for this case any more", cli_count(h->cli->ctx, h->n, "thread"), h->dry ? "would not be" : h->n == 1 ? "is not" : "are not");
+	if (others)
+		printf("; another case holds %zu of them", others);
+	printf("\n");
+}
+
 static int release(struct hold *h, struct err *err)
 {
+	bool all = cli_given(h->cli, OPT_ALL);
 	int r;
 
+	if (all && (r = take_all(h, err)) < 0)
+		return r;
 	for (size_t i = 0; i < h->n_named; i++)
 		if (!ledger_held_for(h->state, h->named[i].root, h->case_id))
 			return refuse_not_held(h, &h->named[i], err);
@@ -320,6 +348,8 @@ static int release(struct hold *h, struct err *err)
 		return r < 0 ? r : print_json(h, "released", (const mm_id *)h->id, h->n, err);
 	for (size_t i = 0; i < h->n_named; i++)
 		print_released(h, &h->named[i]);
+	if (all)
+		print_released_all(h);
 	return 0;
 }
 
@@ -438,6 +468,7 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		{"list", list, NULL, false}, {"history", history, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
 	};
 	const char *word = cli->args->operand[0];
+	bool all = cli_given(cli, OPT_ALL), named = cli->args->n_operands > 1;
 	struct hold h = {.cli = cli, .dry = cli_given(cli, OPT_DRY_RUN)};
 	size_t i = 0;
 	int r;
@@ -448,11 +479,15 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		err_set(err, ERR_USAGE, "unknown word \"%s\" after \"hold\"", word);
 		return err_hint(err, "Say `hold list`, `hold history`, `hold add THREAD...` or `hold release THREAD...`.");
 	}
-	if (words[i].writes != (cli->args->n_operands > 1)) {
+	if (all && (named || words[i].run != release)) {
+		err_set(err, ERR_USAGE, named ? "`--all` is all threads of the case: no threads beside it" : "`hold %s` takes no --all", word);
+		return err_hint(err, "`mmretain hold release --all --case ID` releases all that this case holds.");
+	}
+	if (words[i].writes != (named || all)) {
 		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);
 		return err_hint(err, "`mmretain help hold` shows how it is used.");
 	}
-	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, words[i].threads, err)) < 0)
+	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, all ? NULL : words[i].threads, err)) < 0)
 		return r;
 	return words[i].run(&h, err);
 }

@@ -107,6 +107,7 @@ class Keys(exit_codes.Base):
         self.document("export", thread, "--out", os.path.join(self.copy.where, "pack.zip"), *CASE)
         self.document("report", "--access", skip=WORDS | LINES)
         self.document("restore", thread, "-n", *CASE, code=(0, 2))
+        self.document("restore", "--run", "last", "-n", *CASE, code=(0, 3))
         for words in (("add", thread, "-n"), ("add", thread), ("list",), ("release", thread, "-n"), ("release", thread)):
             self.document("hold", *words, *CASE[:2])
         self.document("hold", "history")

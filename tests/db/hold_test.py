@@ -488,6 +488,36 @@ def test_command_reply(bench):
 
 
 @test
+def test_release_all(bench):
+    """`hold release --all` ends what its case holds, a thousand a line, and nothing of another case."""
+    bench.begin()
+    roots = sorted(bench.want.roots)
+    many = [f"held{n:022}" for n in range(2400)]
+    lib.write_ledger(bench.copy.archive, "hold", roots=roots + many[:900], case="17/26", via="restore", uid=0, host="x")
+    lib.write_ledger(bench.copy.archive, "hold", roots=many[900:], case="17/26", via="restore", uid=0, host="x")
+    bench.call("hold", "add", roots[0], "--case", "court", code=0)
+    for words in (("release", "--all"), ("release", "--all", roots[0], "--case", "17/26"), ("add", "--all", "--case", "17/26"), ("list", "--all")):
+        bench.call("hold", *words, code=2)
+    bench.says(bench.call("hold", "release", "--all", "--case", "16/26", code=1), "no thread is held for this case")
+    before = lib.ledger(bench.copy.archive)
+    n = len(roots) + len(many)
+    bench.says(bench.call("hold", "release", "--all", "--case", "17/26", "-n", code=0), f"{n} threads would not be held for this case any more", "another case holds 1 of them")
+    if lib.ledger(bench.copy.archive) != before:
+        bench.fail("`-n` has written")
+    got = json.loads(bench.call("hold", "release", "--all", "--case", "17/26", "--json", code=0).out)
+    if got["released"] != sorted(roots + many) or got["still_held"] != [roots[0]] or got["named"] or not got["done"]:
+        bench.fail(f"hold release --all says {str(got)[:300]}")
+    lines = lib.ledger(bench.copy.archive)[len(before):]
+    if {e["type"] for e in lines} != {"release"} or max(len(e["roots"]) for e in lines) > 1000 or sum(len(e["roots"]) for e in lines) != n:
+        bench.fail("the lines of the release are not bounded")
+    bench.parsed["held"] = [roots[0]]
+    bench.expect()
+    bench.run(code=bench.want.code)
+    bench.done()
+    bench.call("hold", "release", "--all", "--case", "17/26", code=1)
+
+
+@test
 def test_command_archived(bench):
     """What is in the archive alone is held too, with and without a database to ask."""
     bench.begin()
