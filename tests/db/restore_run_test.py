@@ -506,6 +506,17 @@ class Interrupted(unittest.TestCase):
         self.restore("--run", "last", "--yes")
         self.assertEqual(self.differences(self.tables(), before), {})
 
+    def test_closed_by_another_policy(self):
+        """The run after a kill that may not delete any more names what is left; the rest went with the first, and comes back."""
+        before = {name: collections.Counter(t.lines) for name, t in self.bench.want.db.tables.items()}
+        self.assertEqual(lib.finish(self.bench.start("PURGE_AFTER_COMMIT:kill:2")).code, -signal.SIGKILL)
+        self.bench.policy([{"name": "all", "match": {}, "keep": "forever"}])
+        self.bench.run(code=(0, 3))
+        self.assertNotEqual(self.differences(self.tables(), before), {})
+        doc = json.loads(self.restore("--run", self.runs()[0], "--yes", "--json").out)
+        self.assertGreater(sum(b["back"] for b in doc["bundles"]), 0)
+        self.assertEqual(self.differences(self.tables(), before), {})
+
     def test_stayed(self):
         """Threads of a bundle that its run did not delete are not looked at: they are the server's, also when it has removed them since."""
         process = self.bench.halt("PURGE_AFTER_INTENT")
