@@ -15,6 +15,7 @@ struct all {
 	struct run_restore_all_report *report;
 	struct ledger_purges *purges;
 	struct ledger_archive *archive;
+	const struct ledger_published **published; /* of each bundle of the report; NULL: of a waiver */
 	struct ledger_state *state;
 	uint64_t seen, total;                /* threads, for the progress */
 };
@@ -35,7 +36,7 @@ const char *run_left_name(enum run_left_why why)
 
 /* ---- which bundles ---- */
 
-static const struct ledger_published *published(const struct all *a, const char *bundle)
+static const struct ledger_published *find_published(const struct all *a, const char *bundle)
 {
 	for (size_t i = 0; i < a->archive->n; i++)
 		if (strcmp(a->archive->bundle[i].bundle, bundle) == 0)
@@ -62,9 +63,10 @@ static void list_bundles(struct all *a)
 
 	rep->run = a->purges->run ? mem_strdup(rep, a->purges->run) : NULL;
 	rep->bundle = mem_array(rep, struct run_back_bundle, a->purges->n + 1);
+	a->published = mem_array(a->ctx, const struct ledger_published *, a->purges->n + 1);
 	for (size_t i = 0; i < a->purges->n; i++) {
 		const struct ledger_purged *from = &a->purges->bundle[i];
-		const struct ledger_published *p = published(a, from->bundle);
+		const struct ledger_published *p = a->published[i] = find_published(a, from->bundle);
 
 		rep->bundle[rep->n++] = (struct run_back_bundle){
 			.bundle = mem_strdup(rep, from->bundle), .rel_path = mem_strdup(rep, p ? p->rel_path : ""), .rule = mem_strdup(rep, p ? p->rule : ""),
@@ -103,10 +105,9 @@ static int choose(struct all *a, struct err *err)
 /* ---- one bundle ---- */
 
 /* What goes into the database is what once came out of it.  A bundle that is not whole is told, and the others go on: 1. */
-static int verify(struct all *a, struct run_back_bundle *b, struct err *err)
+static int verify(struct all *a, const struct ledger_published *p, struct run_back_bundle *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "vouched bundle");
-	const struct ledger_published *p = published(a, b->bundle);
 	struct receipt *receipt;
 	struct digest file, rows;
 	int rc;
@@ -156,7 +157,7 @@ static int read_bundle(struct all *a, size_t i, struct err *err)
 
 	if ((rc = mm_probe_watch(a->r.mm, err)) < 0)
 		return err_hint(err, "No more threads are put back: give the same command again when the server's upgrade or job is finished.");
-	if ((rc = verify(a, b, err)) != 0)
+	if ((rc = verify(a, a->published[i], b, err)) != 0)
 		return rc < 0 ? rc : 0;
 	if ((rc = audit_walk_open(a->r.audit, b->rel_path, ctx, &w, err)) < 0)
 		return rc;
