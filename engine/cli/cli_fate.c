@@ -108,6 +108,22 @@ static void take_bundle_line(const struct fates *all, struct cli_fate *f, const 
 	}
 }
 
+/* Its path names the file that it was read from, which an erasure may have made. */
+static bool is_of(const json_t *line, const char *bundle)
+{
+	auto_mem char *name = ledger_bundle_name(NULL, protocol_str(line, "rel_path"));
+
+	return strcmp(name, bundle) == 0;
+}
+
+static void take_restored(const struct fates *all, struct cli_fate *f, const json_t *line)
+{
+	if (f->archived.at && is_of(line, f->bundle))
+		list(f, line);
+	if (f->root && f->archived.at && (strcmp(protocol_str(line, "root"), f->root) == 0 || names_root(line, f->root)))
+		note(all, &f->restored, line);
+}
+
 static bool holds(const char *text, size_t len, const char *word)
 {
 	return word && memmem(text, len, word, strlen(word)) != NULL;
@@ -122,7 +138,7 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		struct cli_fate *f = &all->fate[i];
 		const char *type;
 
-		if (!holds(text, len, f->bundle) && !holds(text, len, f->root))
+		if (!holds(text, len, f->bundle) && !holds(text, len, f->root) && !holds(text, len, "\"restored\""))
 			continue;
 		if (!line)
 			line = json_loadb(text, len, 0, NULL);
@@ -133,8 +149,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 		type = protocol_str(line, "type");
 		if (strcmp(protocol_str(line, "bundle"), f->bundle) == 0)
 			take_bundle_line(all, f, type, line);
-		else if (f->root && f->archived.at && strcmp(type, "restored") == 0 && (strcmp(protocol_str(line, "root"), f->root) == 0 || names_root(line, f->root)))
-			note(all, &f->restored, line);
+		else if (strcmp(type, "restored") == 0)
+			take_restored(all, f, line);
 	}
 	json_decref(line);
 	return 0;

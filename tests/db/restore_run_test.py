@@ -168,6 +168,8 @@ class Night(Base):
             self.assertEqual([b["bundle"] for b in doc["bundles"]], [os.path.basename(name)])
             self.assertIsNone(doc["run"])
             self.back(self.threads_of(self.large()))
+        lines = json.loads(self.bench.call("report", "--bundle", os.path.basename(self.large()), "--json", code=0).out)["lines"]
+        self.assertEqual(sum(e["threads"] for e in lines if e["type"] == "restored"), len(self.threads_of(self.large())))
 
     def test_shows_only(self):
         """Nothing is written but the case log."""
