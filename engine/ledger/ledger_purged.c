@@ -150,8 +150,11 @@ static int choose_line(void *payload, uint64_t seq, const char *text, size_t len
 		b->threads += ended ? l.threads : 0;
 	}
 	if (s->bundle && l.bundle && strcmp(l.bundle, s->bundle) == 0) {
+		struct ledger_purged *b = choose(s, l.bundle);
+
 		s->found = true;
-		choose(s, l.bundle)->begun |= is(&l, "purging");
+		b->begun |= is(&l, "purging");
+		b->threads += ended ? l.threads : 0;
 	}
 	return stop_check(err);
 }

@@ -196,6 +196,17 @@ static int read_all(struct all *a, struct err *err)
 
 /* ---- what came of it ---- */
 
+static int tell_left_out(size_t threads, uint64_t bundles, struct err *err)
+{
+	if (!bundles)
+		err_set(err, ERR_KEPT, "left out: %zu thread%s", threads, threads == 1 ? "" : "s");
+	else if (!threads)
+		err_set(err, ERR_KEPT, "left out: all of %llu bundle%s", (unsigned long long)bundles, bundles == 1 ? "" : "s");
+	else
+		err_set(err, ERR_KEPT, "left out: %zu thread%s, and all of %llu bundle%s", threads, threads == 1 ? "" : "s", (unsigned long long)bundles, bundles == 1 ? "" : "s");
+	return err_hint(err, "The list says why; `mmretain export` and `show` read what is in a bundle.");
+}
+
 static int judge(const struct all *a, struct err *err)
 {
 	const struct run_restore_all_report *rep = a->report;
@@ -216,11 +227,8 @@ static int judge(const struct all *a, struct err *err)
 			n_bad == 1 ? "it holds is" : "they hold is", bad->rel_path, run_back_name(bad->state));
 		return err_hint(err, AUDIT_MISSING_HINT " Then the same command does the rest.");
 	}
-	if (rep->n_left_out || without) {
-		err_set(err, ERR_KEPT, "left out: %zu thread%s, and all of %llu bundle%s", rep->n_left_out, rep->n_left_out == 1 ? "" : "s", (unsigned long long)without,
-			without == 1 ? "" : "s");
-		return err_hint(err, "The list says why; `mmretain export` and `show` read what is in a bundle.");
-	}
+	if (rep->n_left_out || without)
+		return tell_left_out(rep->n_left_out, without, err);
 	if (!files)
 		return 0;
 	err_set(err, ERR_KEPT, "%llu attachment%s without content: %s", (unsigned long long)files, files == 1 ? "" : "s", rep->no_files ? rep->no_files : "the bundle does not hold it");

@@ -138,7 +138,7 @@ struct ledger_purged {
 	char *bundle;                      /* its name when it was published first */
 	bool waived;                       /* a list of rows without an archive */
 	bool begun;                        /* its delete; of a run always */
-	uint64_t threads;                  /* that lines of the run say it deleted; 0 where bundle was asked for */
+	uint64_t threads;                  /* that lines (of the run, where one was asked for) say were deleted */
 	ledger_id *stayed; size_t n_stayed;/* its threads that were not deleted, or that a sweep put back; sorted by strcmp */
 	ledger_id *restored; size_t n_restored; /* that a line `restored` says were put back out of it; sorted likewise */
 };

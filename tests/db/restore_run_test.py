@@ -405,6 +405,8 @@ class Waived(Base):
         self.assertGreater(sum(b["threads"] for b in waived), 0)
         self.assertEqual(self.here(), set(self.roots))
         self.assertIn("deleted without an archive", self.restore("--yes", code=3).out)
+        one = self.told("-n", of=("--bundle", waived[0]["bundle"]), code=3)["bundles"]
+        self.assertEqual([(b["state"], b["threads"]) for b in one], [("waived", waived[0]["threads"])])
 
 
 class Faults(Base):
@@ -438,10 +440,19 @@ class Faults(Base):
         self.assertIsNotNone(self.show(root)["restored"])
 
     def test_refused_write(self):
-        """A disk that is full of the ledger ends it, between two batches."""
-        done = lib.finish(self.bench.start("LEDGER_WRITE:ENOSPC:5", "restore", "--run", "last", *CASE, "--yes"))
-        self.assertEqual(done.code, 14)
-        self.assertIn("No space left on device", done.err)
+        """A full disk, of the ledger or of the attachments, ends it: what was committed stays."""
+        for fault, code in (("LEDGER_WRITE:ENOSPC:5", 14), ("RESTORE_AFTER_FILE:ENOSPC:9", 1)):
+            done = lib.finish(self.bench.start(fault, "restore", "--run", "last", *CASE, "--yes"))
+            self.assertEqual(done.code, code, done.err)
+            self.assertGreater(len(self.here()), 0)
+        self.again()
+
+    def test_server_gone(self):
+        """The sessions end before a commit."""
+        process = self.bench.start("RESTORE_BEFORE_COMMIT:stop:3", "restore", "--run", "last", *CASE, "--yes")
+        self.assertTrue(lib.stopped(process))
+        self.bench.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mmretain'")
+        self.bench.go_on(process, code=12)
         self.assertGreater(len(self.again()), 0)
 
     def test_stop(self):

@@ -114,6 +114,8 @@ START_TEST(purged_bundle)
 	ck_assert_ptr_null(p->run);
 	ck_assert_uint_eq(p->n, 1);
 	ck_assert(p->bundle[0].begun);
+	ck_assert_uint_eq(p->bundle[0].threads, 7);
+	ck_assert_uint_eq(of(NULL, W1)->bundle[0].threads, 5);
 	ck_assert(ledger_purged_restored(&p->bundle[0], "zz"));
 	ck_assert(ledger_purged_restored(&p->bundle[0], "bb"));
 	ck_assert(ledger_purged_restored(&p->bundle[0], "yy"));
