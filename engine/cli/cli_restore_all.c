@@ -81,6 +81,8 @@ static const char *state_text(const struct run_back_bundle *b, bool act)
 		return "parts of threads that stayed: none comes back";
 	case RUN_BACK_WAIVED:
 		return "deleted without an archive";
+	case RUN_BACK_UNFINISHED:
+		return "an erasure was interrupted: the next run finishes it";
 	case RUN_BACK_EXPIRED:
 		return "expired";
 	case RUN_BACK_LOST:

@@ -22,7 +22,7 @@ struct all {
 
 const char *run_back_name(enum run_back state)
 {
-	static const char *const name[RUN_BACKS] = {"left", "done", "parts", "waived", "expired", "lost", "missing", "damaged"};
+	static const char *const name[RUN_BACKS] = {"left", "done", "parts", "waived", "unfinished", "expired", "lost", "missing", "damaged"};
 
 	return name[state];
 }
@@ -44,12 +44,25 @@ static const struct ledger_published *find_published(const struct all *a, const 
 	return NULL;
 }
 
+static bool erasure_is_open(const struct all *a, const struct ledger_published *p)
+{
+	for (size_t i = 0; i < a->state->n_erasing; i++) {
+		const struct ledger_erasure *e = &a->state->erasing[i];
+
+		if (strcmp(e->bundle, p->bundle) == 0 && store_has_file(a->r.store, e->rel_path))
+			return true;
+	}
+	return false;
+}
+
 static enum run_back state_of(const struct all *a, const struct ledger_published *p)
 {
 	if (!p)
 		return RUN_BACK_WAIVED;
 	if (p->expiry == LEDGER_EXPIRED)
 		return RUN_BACK_EXPIRED;
+	if (erasure_is_open(a, p))
+		return RUN_BACK_UNFINISHED;
 	if (store_has_file(a->r.store, p->rel_path))
 		return RUN_BACK_LEFT;
 	if (p->expiry == LEDGER_EXPIRING) /* removed, and a crash came before the line */
@@ -160,7 +173,7 @@ static int read_bundle(struct all *a, size_t i, struct err *err)
 	if ((rc = verify(a, a->published[i], b, err)) != 0)
 		return rc < 0 ? rc : 0;
 	if ((rc = audit_walk_open(a->r.audit, b->rel_path, ctx, &w, err)) < 0)
-		return rc;
+		return rc != -ERR_NOT_FOUND ? rc : err_hint(err, "It came while the archive was being listed: give the same command again.");
 	if (audit_walk_parts(w)) {
 		b->state = RUN_BACK_PARTS;
 		return 0;

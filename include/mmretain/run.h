@@ -111,6 +111,7 @@ enum run_back {
 	RUN_BACK_DONE,
 	RUN_BACK_PARTS,                    /* of threads that stayed: none comes back */
 	RUN_BACK_WAIVED,                   /* there was no archive */
+	RUN_BACK_UNFINISHED,               /* an erasure of it was interrupted: which file is the bundle is not settled */
 	RUN_BACK_EXPIRED, RUN_BACK_LOST, RUN_BACK_MISSING, RUN_BACK_DAMAGED,
 	RUN_BACKS,
 };

@@ -316,6 +316,21 @@ class LeftOut(Base):
         old = os.path.basename(next(b["path"] for b in doc["bundles"] if b["path"].endswith("-e2.tar.zst")))
         self.assertEqual(self.told("-n", of=("--bundle", old), code=(0, 3))["bundles"][0]["path"].rpartition("/")[2], old)
 
+    def test_erasure_interrupted(self):
+        """Which file is the bundle is not settled: nothing comes out of either, until somebody finishes it."""
+        user = self.bench.want.db.threads[self.middle()].root.user
+        erase = ("erase", "--user", user, "--case", "DPO-1", "--reason", "a test", "--yes")
+        self.assertEqual(lib.finish(self.bench.start("BUNDLE_AFTER_RENAME:kill", *erase)).code, -signal.SIGKILL)
+        doc = self.told("--yes", code=3)
+        self.assertEqual([b["state"] for b in doc["bundles"]].count("unfinished"), 1)
+        self.assertEqual({b["back"] for b in doc["bundles"] if b["state"] == "unfinished"}, {0})
+        self.assertGreater(self.sums(doc, "back"), 0)
+        self.bench.run(code=(0, 3))
+        first = self.ledger("run-begin")[0]["run"]
+        doc = self.told("--yes", of=("--run", first), code=3)
+        self.assertEqual({b["state"] for b in doc["bundles"]}, {"done"})
+        self.assertEqual({o["reason"] for o in doc["left_out"]}, {"erased"})
+
     def test_no_folder(self):
         done = self.restore("--yes", code=3, env={"MM_FILESETTINGS_DIRECTORY": ""})
         self.assertIn("without content", done.err)
