@@ -17,6 +17,7 @@
  * purge_orphans.c  ids of posts that rows name although they are gone
  * purge_seen.c     a filter that knows the posts of a bundle that was deleted
  * purge_sweep.c    late replies and late dependants;  purge_restore.c puts a thread back
+ * purge_put.c      the same, where a person asked for it
  */
 #ifndef PURGE_INTERNAL_H
 #define PURGE_INTERNAL_H
@@ -198,5 +199,15 @@ int purge_set_wait(struct db *db, const char *time, struct err *err) MMR_CHECKED
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
 /* Puts the threads with these roots, or what is in the bundle of them, back in the open transaction. */
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
+
+/* ---- one row back, for purge_put.c ---- */
+extern const struct sql *const purge_restore_sql[MM_KINDS];
+/* The row that jsonb_populate_record() begins with, in PostgreSQL's text form: empty but for JSON nulls.  False: there are none. */
+bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out);
+/* Appends the row as a JSON object with every column, but those that purge_base_row says. */
+void purge_full_object(const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out);
+/* f: of the row, for the caller, with a place for each column; they may point into store. */
+int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
+		      struct bundle_field *f, struct buf *store, struct err *err) MMR_CHECKED;
 
 #endif

@@ -12,30 +12,30 @@
 
 /* ---- one thread ---- */
 
-int restore_row(struct restore_rows *p, void *ctx, const char *line, size_t len, struct purge_put_row *row, struct err *err)
+struct putting { struct restore *r; struct purge_put *put; const struct audit_thread *t; struct run_restored *ret; };
+
+void restore_count(struct run_restored *ret, const struct purge_put_row *row)
 {
+	ret->rows_put += row->put;
+	ret->rows_there += !row->put;
+	ret->posts_put += row->put && row->kind == MM_POST;
+	ret->posts_there += !row->put && row->kind == MM_POST;
+}
+
+static int on_line(void *payload, const char *line, size_t len, struct err *err)
+{
+	struct putting *p = payload;
+	auto_mem void *ctx = mem_context(NULL, "restored row");
+	struct purge_put_row row;
 	struct bundle_erased gone;
 	int rc;
 
 	if (bundle_erased_line(line, len, &gone))
 		return 0; /* a reaction, a membership: no post, or the thread was refused */
-	if ((rc = purge_put(p->put, ctx, line, len, row, err)) < 0)
+	if ((rc = purge_put(p->put, ctx, line, len, &row, err)) < 0)
 		return rc;
-	p->ret->rows_put += row->put;
-	p->ret->rows_there += !row->put;
-	p->ret->posts_put += row->put && row->kind == MM_POST;
-	p->ret->posts_there += !row->put && row->kind == MM_POST;
-	return 1;
-}
-
-static int on_line(void *payload, const char *line, size_t len, struct err *err)
-{
-	struct restore_rows *p = payload;
-	auto_mem void *ctx = mem_context(NULL, "restored row");
-	struct purge_put_row row;
-	int rc = restore_row(p, ctx, line, len, &row, err);
-
-	if (rc == 1 && row.kind == MM_FILE)
+	restore_count(p->ret, &row);
+	if (row.kind == MM_FILE)
 		rc = run_restore_file(ctx, p->r->mm, p->t, row.file_id, row.file_path, p->ret, p->r->act, err);
 	return rc < 0 ? rc : stop_check(err);
 }
@@ -119,7 +119,7 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 {
 	auto_mem void *ctx = mem_context(NULL, "restored thread");
 	struct run_restored *ret = &r->report->thread[r->report->n++];
-	struct restore_rows p = {.r = r, .ret = ret};
+	struct putting p = {.r = r, .ret = ret};
 	struct audit_thread *t;
 	struct bundle_reader *reader;
 	int rc = audit_thread_load(r->audit, ref, ctx, &t, err);

@@ -22,9 +22,7 @@ int restore_open(struct restore *r, const struct policy *policy, struct err *err
 /* Is the channel in the database? */
 int restore_channel(struct restore *r, const char *channel, bool *ret, struct err *err) MMR_CHECKED;
 
-struct restore_rows { struct restore *r; struct purge_put *put; const struct audit_thread *t; struct run_restored *ret; };
-/* One row of the thread, counted in ret.  1: it is put, or there; 0: it was erased, and is no post.  row: its texts are of ctx. */
-int restore_row(struct restore_rows *p, void *ctx, const char *line, size_t len, struct purge_put_row *row, struct err *err) MMR_CHECKED;
+void restore_count(struct run_restored *ret, const struct purge_put_row *row);
 /* After the last row: what threads says of it. */
 int restore_count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret, struct err *err) MMR_CHECKED;
 int restore_commit(struct restore *r, struct err *err) MMR_CHECKED;

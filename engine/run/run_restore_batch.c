@@ -13,7 +13,7 @@
 enum { TEXTS_MAX = 1000 };
 
 struct file { char *id, *path; };
-struct files { void *ctx; struct file *file; size_t n; };
+struct putting { void *ctx; const struct audit_thread *t; struct run_restored *ret; struct file *file; size_t n_files; };
 
 /* ---- left out ---- */
 
@@ -44,30 +44,24 @@ static int why_left(int rc, bool of_file, const struct err *err)
 
 /* ---- one thread ---- */
 
-static int put_rows(struct restore_batch *b, struct restore_rows *p, const char *lines, size_t len, struct files *files, struct err *err)
+static int on_row(void *payload, const struct purge_put_row *row, struct err *err)
 {
-	for (const char *line = lines, *end = lines + len, *nl; line < end; line = nl + 1) {
-		auto_mem void *ctx = mem_context(NULL, "restored row");
-		struct purge_put_row row;
-		int rc;
+	struct putting *p = payload;
 
-		nl = memchr(line, '\n', (size_t)(end - line));
-		if ((rc = restore_row(p, ctx, line, (size_t)(nl - line), &row, err)) < 0 || (rc == 1 && (rc = stop_check(err)) < 0))
-			return rc;
-		if (rc < 0 || row.kind != MM_FILE || !row.file_id)
-			continue;
-		files->file = mem_grow(files->ctx, files->file, struct file, files->n + 1);
-		files->file[files->n++] = (struct file){mem_strdup(files->ctx, row.file_id), row.file_path ? mem_strdup(files->ctx, row.file_path) : NULL};
+	restore_count(p->ret, row);
+	if (row->kind == MM_FILE && row->file_id) {
+		p->file = mem_grow(p->ctx, p->file, struct file, p->n_files + 1);
+		p->file[p->n_files++] = (struct file){mem_strdup(p->ctx, row->file_id), row->file_path ? mem_strdup(p->ctx, row->file_path) : NULL};
 	}
-	return restore_count_again(b->r, p->t, p->ret, err);
+	return stop_check(err);
 }
 
-static int each_file(const struct restore_rows *p, const struct files *files, struct run_restored *ret, bool act, struct err *err)
+static int each_file(struct restore_batch *b, const struct putting *p, struct run_restored *ret, bool act, struct err *err)
 {
 	int rc = 0;
 
-	for (size_t i = 0; i < files->n && rc == 0; i++)
-		rc = run_restore_file(files->ctx, p->r->mm, p->t, files->file[i].id, files->file[i].path, ret, act, err);
+	for (size_t i = 0; i < p->n_files && rc == 0; i++)
+		rc = run_restore_file(p->ctx, b->r->mm, p->t, p->file[i].id, p->file[i].path, ret, act, err);
 	return rc;
 }
 
@@ -90,11 +84,12 @@ static int went_again(struct restore_batch *b, const struct run_restored *ret, s
 static int put_thread(struct restore_batch *b, const struct audit_thread *t, const char *lines, size_t len, struct run_restored *ret, int *ret_why, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "files of a thread");
-	struct restore_rows p = {.r = b->r, .put = b->put, .t = t, .ret = ret};
-	struct files files = {.ctx = ctx};
+	struct putting p = {.ctx = ctx, .t = t, .ret = ret};
 	struct run_restored looked = {0};
-	int rc = put_rows(b, &p, lines, len, &files, err), again;
+	int rc = purge_put_lines(b->put, lines, len, on_row, &p, err), again;
 
+	if (rc == 0)
+		rc = restore_count_again(b->r, t, ret, err);
 	*ret_why = why_left(rc, false, err);
 	if (rc < 0)
 		return rc;
@@ -102,10 +97,10 @@ static int put_thread(struct restore_batch *b, const struct audit_thread *t, con
 		*ret_why = again < 0 ? -1 : RUN_LEFT_LATER;
 		return again < 0 ? again : -ERR_GUARD;
 	}
-	if (b->r->act && (rc = each_file(&p, &files, &looked, false, err)) == 0)
-		rc = each_file(&p, &files, ret, true, err);
+	if (b->r->act && (rc = each_file(b, &p, &looked, false, err)) == 0)
+		rc = each_file(b, &p, ret, true, err);
 	else if (!b->r->act)
-		rc = each_file(&p, &files, ret, false, err);
+		rc = each_file(b, &p, ret, false, err);
 	*ret_why = why_left(rc, true, err);
 	return rc;
 }

@@ -128,7 +128,7 @@ int purge_unlink(struct mm *mm, int journal_dirfd, const struct purge_journal *j
 /* Does a live post name a file of the journal whose row is gone with a part of the thread?  Then a sweep of that bundle brings the row back. */
 int purge_unlink_named(struct mm *mm, const struct purge_options *options, bool *ret, struct err *err) MMR_CHECKED;
 
-/* ---- putting whole threads back (purge_restore.c) ---- */
+/* ---- putting whole threads back (purge_put.c) ---- */
 /* In the caller's transaction; nothing is deleted or changed, only inserted. */
 struct purge_put { struct mm *mm; struct bundle_kind *kind; size_t n_kinds; bool *checked; };
 /* For the rows of one bundle, which says itself how they are to be read. */
@@ -140,6 +140,10 @@ struct purge_put_row {
 };
 /* One line. ERR_SCHEMA when a table or column is no more; ERR_GUARD when another row has the id of this one. */
 int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, struct purge_put_row *ret, struct err *err) MMR_CHECKED;
+/* Lines, each with its newline: those of erased rows are passed over, the others go some in one round trip, and fn is told of each in turn; its texts are gone when it returns.  Errors as
+ * purge_put, and what fn returns; some of the rows are put then. */
+typedef int (*purge_put_fn)(void *payload, const struct purge_put_row *row, struct err *err);
+int purge_put_lines(struct purge_put *p, const char *lines, size_t len, purge_put_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* How many posts name the thread now. */
 int purge_put_replies(struct mm *mm, const char *root, uint64_t *ret, struct err *err) MMR_CHECKED;
 /* After the last line of a thread: reply count and participants as the server counts them. */

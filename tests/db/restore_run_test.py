@@ -13,6 +13,7 @@ import unittest
 import e2e_faults as faults
 import e2e_lib as lib
 import oracle
+from restore_test import JSON
 
 CASE = ("--case", "17/26", "--reason", "the policy was wrong")
 POINTS = ("RESTORE_AFTER_FILE", "RESTORE_BEFORE_COMMIT", "RESTORE_AFTER_COMMIT", "LEDGER_WRITE", "LEDGER_SYNC")
@@ -27,7 +28,7 @@ def setUpModule():
     NOW = int(time.time()) * 1000 - 3 * lib.DAY
     WHERE = lib.folder("restorerun")
     PG = lib.cluster.Cluster(settings=lib.QUICK).start()
-    WORLD = lib.World(PG, "world", 700, 21)
+    WORLD = lib.World(PG, "world", 700, 21, spice=JSON)
 
 
 def tearDownModule():
