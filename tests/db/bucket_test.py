@@ -338,6 +338,26 @@ class Others(Base):
         self.assertIn("another file", done.err)
         self.assertEqual(self.store.objects(PREFIX)[path], b"somebody else's")
 
+    def test_restore_run(self):
+        """A whole night back into the bucket, but for a thread in whose attachment's place lies another object."""
+        before = self.store.objects(PREFIX)
+        self.night()
+        gone = {p: c for p, c in before.items() if p not in self.store.objects(PREFIX)}
+        paths = {path: root for root, _, path in self.attached() if path in gone}
+        path = sorted(paths)[0]
+        self.put(path, b"somebody else's")
+        self.bench.call("restore", "--run", "last", *CASE, "-n", code=3)
+        self.assertFalse((set(paths) - {path}) & set(self.keys()))
+        doc = json.loads(self.bench.call("restore", "--run", "last", "--yes", "--json", *CASE, code=3).out)
+        self.assertEqual([(o["thread"], o["reason"]) for o in doc["left_out"]], [(paths[path], "file")])
+        now = self.store.objects(PREFIX)
+        self.assertEqual(now[path], b"somebody else's")
+        others = [p for p in paths if paths[p] != paths[path]]
+        self.assertGreater(len(others), 1)
+        for p in others:
+            self.assertEqual(now.get(p), gone[p], p)
+        self.assertFalse([p for p in paths if paths[p] == paths[path] and p != path and p in now])
+
     def test_departed(self):
         """The picture of a depersonalised account, and uploads that nobody posted."""
         self.bench.policy(more=["departed_users:", "  after: 600d"])
