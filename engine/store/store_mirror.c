@@ -38,6 +38,11 @@ int mirror_open(void *ctx, const struct mirror_options *o, struct mirror **ret, 
 
 	talloc_set_destructor(m, mirror_free);
 	take_bucket(m, o->bucket);
+	if (o->prefix) {
+		talloc_free(m->prefix);
+		m->prefix = mem_strdup(m, o->prefix);
+	}
+	m->nameless = o->nameless;
 	m->name = mem_printf(m, "%s %s", o->what ? o->what : "mirror", o->bucket);
 	m->then = o->then ? o->then : "Nothing of the bundle at hand was deleted.";
 	m->endpoint = mem_strndup(m, o->endpoint, n && o->endpoint[n - 1] == '/' ? n - 1 : n);
@@ -69,7 +74,7 @@ bool mirror_keeps_versions(const struct mirror *m)
 
 static int not_there(const struct mirror *m, const char *key, struct err *err)
 {
-	return err_set(err, ERR_NOT_FOUND, "%s has no %s", m->name, key);
+	return err_set(err, ERR_NOT_FOUND, "%s has no %s", m->name, s3_word(m, key));
 }
 
 static bool same(const struct mirror_object *a, const struct mirror_object *b)
@@ -145,13 +150,13 @@ static int confirm(struct mirror *m, const char *key, const struct mirror_object
 	int rc = mirror_look(m, key, &there, err);
 
 	if (rc == -ERR_NOT_FOUND) {
-		err_set(err, ERR_STORE, "%s: the store said that it took %s, and does not have it", m->name, key);
+		err_set(err, ERR_STORE, "%s: the store said that it took %s, and does not have it", m->name, s3_word(m, key));
 		err_hint(err, "%s The next run sends it again.", m->then);
 		return 1;
 	}
 	if (rc < 0 || same(&there, want))
 		return rc;
-	err_set(err, ERR_VERIFY, "%s: %s has other bytes than were sent", m->name, key);
+	err_set(err, ERR_VERIFY, "%s: %s has other bytes than were sent", m->name, s3_word(m, key));
 	err_hint(err, "Look at the store, and remove that object there. %s", m->then);
 	return 1;
 }
@@ -162,7 +167,7 @@ int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_ob
 	int rc;
 
 	if (want->bytes > MIRROR_OBJECT_MAX) {
-		err_set(err, ERR_STORE, "%s: %s has more than the 5 GiB that one request may bring", m->name, key);
+		err_set(err, ERR_STORE, "%s: %s has more than the 5 GiB that one request may bring", m->name, s3_word(m, key));
 		return err_hint(err, "Its attachments make it so large: lower `bundle_size`, or take its threads out of the rule. Nothing of it was deleted.");
 	}
 	for (unsigned n = 1;; n++) {
@@ -186,7 +191,7 @@ int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_o
 	}
 	if (rc < 0 || same(&there, want))
 		return rc;
-	err_set(err, ERR_VERIFY, "%s: %s is there already, with other bytes", m->name, key);
+	err_set(err, ERR_VERIFY, "%s: %s is there already, with other bytes", m->name, s3_word(m, key));
 	return err_hint(err, "It was not written over. Is the prefix that of another archive, or was the object changed? `mmretain verify --mirror` names all such. Nothing of the bundle "
 			     "at hand was deleted.");
 }
@@ -204,7 +209,7 @@ int mirror_remove(struct mirror *m, const char *key, struct err *err)
 	for (unsigned n = 1;; n++) {
 		if ((rc = s3_ask(ctx, m, &drop, &a, err)) < 0 || (rc = s3_ask(ctx, m, &look, &a, err)) < 0 || a.status == 404)
 			return rc;
-		err_set(err, ERR_STORE, "%s: the store said that it removed %s, and still has it", m->name, key);
+		err_set(err, ERR_STORE, "%s: the store said that it removed %s, and still has it", m->name, s3_word(m, key));
 		err_hint(err, "May the keys delete objects, and does no lock of the bucket forbid it? The next run tries again.");
 		if (!s3_try_again(m, n, err))
 			return err->code;

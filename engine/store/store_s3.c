@@ -42,6 +42,11 @@ static int say_over(const struct mirror *m, struct err *err)
 	return err_set(err, ERR_WORK_LEFT, "time budget used up while the %s was at work", m->name);
 }
 
+const char *s3_word(const struct mirror *m, const char *key)
+{
+	return m->nameless ? "an object" : key;
+}
+
 bool s3_try_again(struct mirror *m, unsigned n, struct err *err)
 {
 	if (n > ARRAY_LEN(pause_ms))
@@ -62,7 +67,7 @@ static size_t give(char *to, size_t size, size_t n, void *payload)
 	uint64_t left = a->q->body->bytes - a->sent;
 	size_t want = size * n < left ? size * n : (size_t)left;
 
-	if (file_pread_all(a->q->from_fd, to, want, (off_t)a->sent, a->q->key, &a->local) < 0)
+	if (file_pread_all(a->q->from_fd, to, want, (off_t)a->sent, s3_word(a->m, a->q->key), &a->local) < 0)
 		return CURL_READFUNC_ABORT;
 	a->sent += want;
 	return want;
@@ -89,7 +94,7 @@ static size_t take(char *data, size_t size, size_t n, void *payload)
 		buf_put(&a->to->text, data, len);
 		return len;
 	}
-	if (a->q->to_fd >= 0 && file_pwrite_all(a->q->to_fd, data, len, (off_t)a->to->bytes, a->q->key, &a->local) < 0)
+	if (a->q->to_fd >= 0 && file_pwrite_all(a->q->to_fd, data, len, (off_t)a->to->bytes, s3_word(a->m, a->q->key), &a->local) < 0)
 		return 0;
 	hash_update(a->hash, data, len);
 	a->to->bytes += len;
@@ -114,6 +119,14 @@ static bool header(const char *line, size_t len, const char *name, char *ret, si
 	return true;
 }
 
+/* Printable ASCII: what else comes is no name of a content, and would not come out of a journal as it went in. */
+static bool is_plain(const char *value)
+{
+	while (*value > ' ' && *value <= '~')
+		value++;
+	return !*value;
+}
+
 static size_t take_header(char *line, size_t size, size_t n, void *payload)
 {
 	struct attempt *a = payload;
@@ -123,10 +136,12 @@ static size_t take_header(char *line, size_t size, size_t n, void *payload)
 	if (header(line, len, "x-amz-checksum-sha256:", value, sizeof value))
 		a->to->summed = s3_sum_parse(value, &a->to->sum);
 	else if (header(line, len, "x-amz-version-id:", value, sizeof value))
-		a->versioned = strcmp(value, "null") != 0;
+		a->versioned |= strcmp(value, "null") != 0;
+	else if (header(line, len, "x-amz-delete-marker:", value, sizeof value))
+		a->versioned |= strcasecmp(value, "true") == 0; /* versions are kept no more, and there are some */
 	else if (header(line, len, "content-length:", value, sizeof value) && !a->q->take)
 		a->to->bytes = strtoull(value, NULL, 10);
-	else if (header(line, len, "etag:", value, sizeof a->to->etag))
+	else if (header(line, len, "etag:", value, sizeof a->to->etag) && is_plain(value))
 		memcpy(a->to->etag, value, sizeof a->to->etag);
 	else if (header(line, len, "last-modified:", value, sizeof value))
 		a->to->modified_s = (int64_t)curl_getdate(value, NULL);
@@ -307,7 +322,7 @@ static int say_status(const struct attempt *a, struct err *err)
 {
 	const struct s3_answer *to = a->to;
 
-	err_set(err, ERR_STORE, "%s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", to->status, to->code[0] ? " " : "", to->code);
+	err_set(err, ERR_STORE, "%s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method, a->q->key ? s3_word(a->m, a->q->key) : "of the list", to->status, to->code[0] ? " " : "", to->code);
 	err->sys_errno = to->status == 401 || to->status == 403 ? EACCES : EIO;
 	return hint_status(a, err);
 }
@@ -322,7 +337,7 @@ static int say_curl(const struct attempt *a, CURLcode code, struct err *err)
 		*err = a->local;
 		return err_prefix(err, "%s", a->m->name);
 	}
-	err_set(err, ERR_STORE, "%s: %s %s: %s", a->m->name, a->q->method, a->q->key ? a->q->key : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
+	err_set(err, ERR_STORE, "%s: %s %s: %s", a->m->name, a->q->method, a->q->key ? s3_word(a->m, a->q->key) : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
 	if (trust)
 		return err_hint(err, "The store's certificate is not to be trusted: name the authority that signed it in `ca`. %s", a->m->then);
 	return err_hint(err, "%s The next run tries again.", a->m->then);
@@ -352,6 +367,8 @@ static bool is_good(const struct s3_request *q, const struct s3_answer *to)
 
 	if (to->code[0])
 		return object && to->status == 404 && strcmp(to->code, "NoSuchBucket") != 0;
+	if (q->take || strcmp(q->method, "HEAD") == 0)
+		return to->status == 200 || to->status == 404; /* a part, or nothing, says neither that it is there nor that it is not */
 	return (to->status >= 200 && to->status < 300) || (to->status == 404 && object);
 }
 
@@ -364,7 +381,7 @@ static int try_once(void *ctx, struct mirror *m, const struct s3_request *q, str
 	buf_init(&to->text, ctx, S3_TEXT_MAX);
 	a.hash = hash_new(ctx);
 	if (q->take && q->to_fd >= 0 && ftruncate(q->to_fd, 0) != 0)
-		return err_sys(err, ERR_STORE, errno, "cannot empty the copy of %s", q->key);
+		return err_sys(err, ERR_STORE, errno, "cannot empty the copy of %s", s3_word(m, q->key));
 	code = perform(&a);
 	if (a.to->text.data) {
 		buf_byte(&to->text, '\0');

@@ -36,6 +36,7 @@ struct mirror {
 	char *endpoint, *region, *ca;
 	char *name;                        /* "mirror s3://bucket/prefix", for messages */
 	const char *then;                  /* what a failure leaves, a sentence */
+	bool nameless;                     /* messages hold no keys */
 	int32_t timeout_ms;
 	int64_t deadline_boot_ms;
 	struct s3_keys keys;
@@ -62,6 +63,8 @@ struct s3_answer {
 };
 /* Signed, sent, answered; tried again where that may help.  0: the answer is one of 2xx, or 404; else an error that says what to do.  Parent ctx. */
 int s3_ask(void *ctx, struct mirror *m, const struct s3_request *q, struct s3_answer *ret, struct err *err) MMR_CHECKED;
+/* What to call an object in a message. */
+const char *s3_word(const struct mirror *m, const char *key);
 /* Rests before the n-th further try (from 1).  False: there is none.  Also ends when a stop or the deadline came: then err says so. */
 bool s3_try_again(struct mirror *m, unsigned n, struct err *err);
 

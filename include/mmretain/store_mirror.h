@@ -23,7 +23,9 @@ struct s3_keys { char id[MIRROR_KEY_MAX], secret[MIRROR_KEY_MAX]; };
 struct mirror_options {
 	const char *what;                  /* what it is in messages; NULL: "mirror" */
 	const char *then;                  /* what a failure leaves, a sentence for hints, static; NULL: that of a mirror */
+	bool nameless;                     /* messages hold no keys: they have names in them that persons gave */
 	const char *bucket;                /* s3://bucket/prefix */
+	const char *prefix;                /* in the place of that, as it stands before each key; NULL: with a slash at its end */
 	const char *endpoint;              /* https://host[:port] */
 	const char *region;                /* NULL: us-east-1 */
 	const char *credentials;           /* file */

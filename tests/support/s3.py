@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import http.server
 import os
+import socket
 import socketserver
 import ssl
 import threading
@@ -142,6 +143,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(self.store.slow_s)
             self.close_connection = True
             return
+        if action == "elsewhere":
+            self.answer(307, headers=[("Location", f"{self.store.endpoint}/{BUCKET}/elsewhere")])
+            return
+        if action in ("204", "206") and self.command == "GET":
+            self.answer(int(action), b"" if action == "204" else b"a part", length=0 if action == "204" else None)
+            return
         if action == "200 error":
             self.answer(200, b"<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code></Error>")
             return
@@ -150,7 +157,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.command == "DELETE":
             if action != "lost":
                 self.store.drop(self.key)
-            self.answer(204, headers=self.versions())
+            self.answer(204, headers=self.versions() + ([("x-amz-version-id", "null"), ("x-amz-delete-marker", "true")] if self.store.suspended else []))
         elif self.command == "GET" and "list-type=2" in self.path:
             self.list(action)
         else:
@@ -168,7 +175,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.store.read(self.key)
         if body is None:
             raise Refused(404, "NoSuchKey")
-        headers = [("ETag", f'"{hashlib.md5(body).hexdigest()}"'), ("Last-Modified", self.store.modified(self.key))]
+        headers = [("ETag", self.store.etag or f'"{hashlib.md5(body).hexdigest()}"'), ("Last-Modified", self.store.modified(self.key))]
         if self.headers.get("x-amz-checksum-mode") == "ENABLED" and self.store.sums:
             right = hashlib.sha256(body if action != "wrong sum" else body + b"!").digest()
             headers += [("x-amz-checksum-sha256", base64.b64encode(right).decode())]
@@ -199,18 +206,22 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
+class Server6(Server):
+    address_family = socket.AF_INET6
+
+
 class S3:
-    def __init__(self, folder, certificate=None):
+    def __init__(self, folder, certificate=None, host="127.0.0.1"):
         self.folder, self.lock = folder, threading.Lock()
         os.makedirs(folder, exist_ok=True)
         self.log, self.faults = [], []
-        self.sums, self.versioned, self.clock_s, self.slow_s = True, False, 0, 4
-        self.server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"store": self}))
+        self.sums, self.versioned, self.suspended, self.clock_s, self.slow_s, self.etag = True, False, False, 0, 4, None
+        self.server = (Server6 if ":" in host else Server)((host, 0), type("Bound", (Handler,), {"store": self}))
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.endpoint = f"http{'s' if certificate else ''}://127.0.0.1:{self.server.server_port}"
+        self.endpoint = f"http{'s' if certificate else ''}://{f'[{host}]' if ':' in host else host}:{self.server.server_port}"
 
     def start(self):
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
