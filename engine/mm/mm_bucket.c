@@ -4,7 +4,6 @@
  * A store that does not answer is asked a few times by each request; three of them in a row, and nobody waits for it any more.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,8 +16,11 @@ enum { FAILURES = 3, KEY_BYTES = 1024 /* of every store */ };
 
 struct mm_bucket {
 	struct mirror *m;
+	size_t prefix_len;
+	int32_t timeout_ms;
 	pthread_mutex_t one;       /* a request at a time */
 	unsigned failures;         /* in a row */
+	bool has_any;              /* an object was seen: it is a bucket, and not an empty one */
 };
 
 static int bucket_destroy(struct mm_bucket *b)
@@ -37,7 +39,47 @@ static const char *endpoint_of(void *ctx, const struct mm_bucket_config *c)
 	return mem_printf(ctx, "%s://%s", c->tls ? "https" : "http", host);
 }
 
-static const char *problem_of(const struct mm_bucket_config *c)
+/* Where the server's keys begin.  It joins its prefix and a path as paths are joined (Go's filepath.Join): no doubled slashes, no dots, but a slash in front stays.
+ * NULL: that leads out, and would become another bucket on the way. */
+static char *prefix_of(void *ctx, const char *prefix)
+{
+	size_t root = prefix[0] == '/', n;
+	char *ret = mem_array(ctx, char, strlen(prefix) + 2), *begin = ret + root, *end = begin;
+
+	ret[0] = '/';
+	for (const char *p = prefix; *p; p += n + (p[n] == '/')) {
+		n = strcspn(p, "/");
+		if (n == 0 || (n == 1 && p[0] == '.'))
+			continue;
+		if (n != 2 || memcmp(p, "..", 2) != 0) {
+			memcpy(end, p, n);
+			end += n;
+			*end++ = '/';
+		} else if (end > begin) {
+			for (end--; end > begin && end[-1] != '/';)
+				end--;
+		} else if (!root) {
+			return NULL;
+		}
+	}
+	*end = '\0';
+	return ret;
+}
+
+static bool has_only(const char *name, const char *more)
+{
+	while (*name && ((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') || strchr(more, *name)))
+		name++;
+	return !*name;
+}
+
+static bool is_plain_name(const struct mm_bucket_config *c)
+{
+	return has_only(c->bucket, "-._:") && strlen(c->bucket) >= 3 && !strstr(c->bucket, "..") && (!c->endpoint || has_only(c->endpoint, "-._:[]")) &&
+	       (!c->region || has_only(c->region, "-_"));
+}
+
+static const char *problem_of(const struct mm_bucket_config *c, const char *prefix)
 {
 	if (!c->bucket || !c->bucket[0])
 		return "FileSettings.AmazonS3Bucket names no bucket";
@@ -47,21 +89,23 @@ static const char *problem_of(const struct mm_bucket_config *c)
 		return "the server asks its bucket with the role of its host (IAM), and has no keys of its own";
 	if (!c->keys.id[0] || !c->keys.secret[0])
 		return "FileSettings has one of AmazonS3AccessKeyId and AmazonS3SecretAccessKey only";
-	if (strpbrk(c->bucket, "/?#%&\\ ") || (c->endpoint && strpbrk(c->endpoint, "/?#@\\ ")))
-		return "FileSettings.AmazonS3Bucket or AmazonS3Endpoint is not a plain name";
-	return NULL;
+	if (!is_plain_name(c))
+		return "FileSettings.AmazonS3Bucket, AmazonS3Endpoint or AmazonS3Region is not a plain name";
+	return prefix ? NULL : "FileSettings.AmazonS3PathPrefix leads out of the bucket";
 }
 
 void mm_bucket_begin(struct mm *mm)
 {
 	const struct mm_bucket_config *c = mm->config->bucket;
-	const char *problem = problem_of(c);
 	struct mm_bucket *b = mem_new(mm, struct mm_bucket);
+	const char *prefix = prefix_of(b, c->prefix ? c->prefix : ""), *problem = problem_of(c, prefix);
 	struct err err = {.code = 0};
 	struct mirror_options o = {
 		.what = "bucket of attachments",
 		.then = "Its attachments and their threads stay.",
-		.bucket = mem_printf(b, "s3://%s/%s", c->bucket ? c->bucket : "", c->prefix ? c->prefix : ""),
+		.nameless = true,
+		.bucket = mem_printf(b, "s3://%s/%s", c->bucket ? c->bucket : "", prefix ? prefix : ""),
+		.prefix = prefix,
 		.endpoint = endpoint_of(b, c),
 		.region = c->region && c->region[0] ? c->region : NULL,
 		.keys = &c->keys,
@@ -73,6 +117,8 @@ void mm_bucket_begin(struct mm *mm)
 		talloc_free(b);
 		return;
 	}
+	b->prefix_len = strlen(prefix);
+	b->timeout_ms = c->timeout_ms;
 	(void)pthread_mutex_init(&b->one, NULL); /* of default attributes: cannot fail on Linux */
 	talloc_set_destructor(b, bucket_destroy);
 	mm->config->data_path = mem_printf(mm->config, "%s at %s", o.bucket, o.endpoint);
@@ -82,11 +128,11 @@ void mm_bucket_begin(struct mm *mm)
 /* ---- asking ---- */
 
 /* Names without "." and ".." between single slashes: what a client on the way might fold would be another object. */
-static bool is_plain(const char *path)
+static bool is_plain(const struct mm_bucket *b, const char *path)
 {
 	size_t n;
 
-	if (strlen(path) > KEY_BYTES)
+	if (b->prefix_len + strlen(path) > KEY_BYTES)
 		return false;
 	for (const char *p = path;; p += n + 1) {
 		n = strcspn(p, "/");
@@ -107,16 +153,15 @@ static int refuse(struct err *err, const char *why, int sys_errno)
 /* May it be asked? */
 static int begin(struct mm_bucket *b, const char *path, struct err *err)
 {
-	if (!is_plain(path))
+	if (!is_plain(b, path))
 		return refuse(err, "its path is no plain path", EINVAL);
 	(void)pthread_mutex_lock(&b->one);
 	if (b->failures < FAILURES)
 		return 0;
 	(void)pthread_mutex_unlock(&b->one);
-	return refuse(err, "the bucket of the attachments failed three times in a row and is not asked any more", EIO);
+	return refuse(err, "the bucket of the attachments failed again and again, and is not asked any more", EIO);
 }
 
-/* The bucket's name is in what it says itself; the key, which ends with what a person called the file, is for no log. */
 static int end(struct mm_bucket *b, int rc, struct err *err)
 {
 	bool ends = rc == -ERR_INTERRUPTED || rc == -ERR_WORK_LEFT, answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY;
@@ -133,20 +178,57 @@ static int end(struct mm_bucket *b, int rc, struct err *err)
 	return rc;
 }
 
+static int on_object(void *payload, const char *key, uint64_t bytes, struct err *err)
+{
+	(void)key;
+	(void)bytes;
+	(void)err;
+	*(bool *)payload = true;
+	return 1;
+}
+
+static int list(struct mm_bucket *b, bool *ret_any, struct err *err)
+{
+	int rc = mirror_each(b->m, "", on_object, ret_any, err);
+
+	return rc < 0 ? rc : 0;
+}
+
+/* A bucket that is not there, and one that is not the server's, answer of each object as if that were gone: believed of one that lists something. */
+static int see(struct mm_bucket *b, const char *path, struct mirror_seen *ret, struct err *err)
+{
+	int64_t from = time_mono_ms();
+	int rc = mirror_see(b->m, path, ret, err);
+
+	b->has_any |= rc == 0;
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		return b->has_any ? 0 : list(b, &b->has_any, err);
+	}
+	/* It hung with all its tries: that is not waited for again, perhaps with a snapshot open. */
+	if (rc < 0 && time_mono_ms() - from > 2 * (int64_t)b->timeout_ms)
+		b->failures = FAILURES;
+	return rc < 0 ? rc : 1;
+}
+
 int mm_bucket_see(struct mm *mm, const char *path, struct mm_bucket_seen *ret, struct err *err)
 {
+	struct mm_bucket *b = mm->bucket;
 	struct mirror_seen seen;
-	int rc = begin(mm->bucket, path, err);
+	bool there, any;
+	int rc = begin(b, path, err);
 
 	if (rc < 0)
 		return rc;
-	rc = end(mm->bucket, mirror_see(mm->bucket->m, path, &seen, err), err);
-	if (rc < 0) {
-		if (err->sys_errno != ENOENT)
-			return rc;
-		err_clear(err);
-		return 0;
-	}
+	rc = see(b, path, &seen, err);
+	there = rc == 1;
+	any = b->has_any;
+	if ((rc = end(b, rc < 0 ? rc : 0, err)) < 0)
+		return rc;
+	if (!there)
+		return any ? 0 : refuse(err, "the bucket lists nothing: is it the server's?", ENXIO);
+	if (!seen.etag[0] || seen.modified_s <= 0)
+		return refuse(err, "the bucket does not say which object lies there (ETag, Last-Modified)", ENODATA);
 	*ret = (struct mm_bucket_seen){.bytes = (int64_t)seen.bytes, .mtime_ns = seen.modified_s * INT64_C(1000000000)};
 	_Static_assert(sizeof ret->etag == sizeof seen.etag, "both hold one");
 	memcpy(ret->etag, seen.etag, sizeof ret->etag);
@@ -209,15 +291,6 @@ int mm_bucket_put(struct mm *mm, const char *path, int fd, uint64_t bytes, const
 	return end(mm->bucket, rc < 0 ? rc : 0, err);
 }
 
-static int on_object(void *payload, const char *key, uint64_t bytes, struct err *err)
-{
-	(void)key;
-	(void)bytes;
-	(void)err;
-	*(bool *)payload = true;
-	return 1;
-}
-
 int mm_bucket_is_empty(struct mm *mm, struct err *err)
 {
 	bool any = false;
@@ -225,8 +298,7 @@ int mm_bucket_is_empty(struct mm *mm, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = mirror_each(mm->bucket->m, "", on_object, &any, err);
-	rc = end(mm->bucket, rc < 0 ? rc : 0, err);
+	rc = end(mm->bucket, list(mm->bucket, &any, err), err);
 	return rc < 0 ? rc : !any;
 }
 

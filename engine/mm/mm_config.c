@@ -12,7 +12,7 @@
 #include "mm_internal.h"
 #include "mm_sql.h"
 
-enum { CONFIG_BYTES = 16 << 20, BUCKET_TIMEOUT_MS = 30 * 1000 /* the server's */, BUCKET_TIMEOUT_MAX_MS = 10 * 60 * 1000 };
+enum { CONFIG_BYTES = 16 << 20, BUCKET_TIMEOUT_MS = 30 * 1000 /* the server's */, BUCKET_TIMEOUT_MIN_MS = 1000 };
 
 struct reading {
 	void *tmp;
@@ -180,14 +180,29 @@ static char *resolve(void *ctx, const char *folder, const char *directory)
 
 /* ---- a bucket of attachments ---- */
 
+/* As the server reads it (Go's strconv.ParseBool); what it would not understand is none of its settings. */
+static bool is_bool(const char *value, bool *ret)
+{
+	static const char *const words[2][6] = {{"0", "f", "F", "false", "False", "FALSE"}, {"1", "t", "T", "true", "True", "TRUE"}};
+
+	for (size_t i = 0; i < 12; i++)
+		if (strcmp(value, words[i % 2][i / 2]) == 0) {
+			*ret = i % 2;
+			return true;
+		}
+	return false;
+}
+
 static int bool_of(const struct reading *c, const char *field, const char *variable, bool *ret, struct err *err)
 {
 	const char *value = env(variable);
 	json_t *j = json_object_get(json_object_get(c->root, "FileSettings"), field);
 
+	if (value && !is_bool(value, ret))
+		return err_set(err, ERR_POLICY, "%s is neither true nor false", variable);
 	if (value)
-		*ret = strchr("1tT", value[0]) != NULL; /* as the server reads it */
-	else if (json_is_boolean(j))
+		return 0;
+	if (json_is_boolean(j))
 		*ret = json_is_true(j);
 	else if (j && !json_is_null(j))
 		return err_set(err, ERR_POLICY, "%s: FileSettings.%s is neither true nor false", c->origin, field);
@@ -221,7 +236,8 @@ static int read_timeout(const struct reading *c, struct mm_bucket_config *b, str
 
 	if (j && !json_is_null(j) && !json_is_integer(j))
 		return err_set(err, ERR_POLICY, "%s: FileSettings.AmazonS3RequestTimeoutMilliseconds is not a number", c->origin);
-	b->timeout_ms = j && json_integer_value(j) >= 1000 && json_integer_value(j) <= BUCKET_TIMEOUT_MAX_MS ? (int32_t)json_integer_value(j) : BUCKET_TIMEOUT_MS;
+	/* Of a connection that hardly moves: nobody waits longer for one with a snapshot open. */
+	b->timeout_ms = json_integer_value(j) >= BUCKET_TIMEOUT_MIN_MS && json_integer_value(j) <= BUCKET_TIMEOUT_MS ? (int32_t)json_integer_value(j) : BUCKET_TIMEOUT_MS;
 	return 0;
 }
 
@@ -244,7 +260,7 @@ static int read_bucket(const struct reading *c, struct mm_config *config, struct
 		r = text_of(c, "FileSettings", text[i].field, &value, err);
 		value = env(text[i].variable) ?: value;
 		if (r == 0 && value)
-			*(char **)((char *)b + text[i].at) = mem_strdup(b, value + strspn(value, "/"));
+			*(char **)((char *)b + text[i].at) = mem_strdup(b, value);
 	}
 	if (r < 0 || (r = key_of(c, "AmazonS3AccessKeyId", "MM_FILESETTINGS_AMAZONS3ACCESSKEYID", b->keys.id, err)) < 0 ||
 	    (r = key_of(c, "AmazonS3SecretAccessKey", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", b->keys.secret, err)) < 0 ||

@@ -153,6 +153,7 @@ static int look_at_objects(struct look *l, struct mm *mm, struct err *err)
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++) {
 		int there = mm_bucket_see(mm, db_text(res, i, 0), &seen, &why);
 
+		there = there < 0 && why.sys_errno == ENXIO ? 0 : there;
 		l->to->named += there >= 0;
 		l->to->missing += there == 0;
 		l->to->files += there == 1;

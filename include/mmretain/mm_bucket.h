@@ -6,8 +6,8 @@
  * Includes: base, store, mm.  Part of the mm room; a header of its own because only who reaches for attachments needs it.
  *
  * All calls need mm->bucket, and may come from any thread: they wait for each other.  A path is that of a row; one that is no plain path below the bucket's prefix is
- * ERR_STORE and nothing is asked.  Errors have a sys_errno as those of a folder have: ENOENT (nothing there), EACCES (the keys may not), else EIO; ERR_INTERRUPTED and
- * ERR_WORK_LEFT end the work, not the attachment.  After three failures in a row the bucket is asked no more: every further call fails at once.
+ * ERR_STORE and nothing is asked.  Errors have a sys_errno as those of a folder have: ENOENT (nothing there), EACCES (the keys may not), EINVAL (no such path), ENXIO (nothing there, nor anywhere else below the prefix), ENODATA (no ETag or time), else EIO; ERR_INTERRUPTED and
+ * ERR_WORK_LEFT end the work, not the attachment.  After three failures in a row, or a look that hung, the bucket is asked no more: every further call fails at once.  No message holds a path.
  */
 #ifndef MMRETAIN_MM_BUCKET_H
 #define MMRETAIN_MM_BUCKET_H
@@ -17,7 +17,7 @@
 /* What an object is, as the bucket says: by that it is known again. */
 #define MM_ETAG 96
 struct mm_bucket_seen { int64_t bytes, mtime_ns; char etag[MM_ETAG]; };
-/* 1; 0: nothing lies there; negative: that cannot be told. */
+/* 1; 0: nothing lies there, in a bucket that has something; negative: that cannot be told. */
 int mm_bucket_see(struct mm *mm, const char *path, struct mm_bucket_seen *ret, struct err *err) MMR_CHECKED;
 /* Its content in an unnamed file of the work folder, at its beginning; close it.  As long as the bucket says, or it is an error. */
 int mm_bucket_open(struct mm *mm, const char *path, int *ret_fd, struct err *err) MMR_CHECKED;

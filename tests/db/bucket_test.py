@@ -54,7 +54,7 @@ class Base(unittest.TestCase):
         self.assertEqual([p[-900:] for p in self.bench.problems], [])
 
     def env(self, **more):
-        settings = {"ENDPOINT": self.store.endpoint.removeprefix("http://"), "BUCKET": s3.BUCKET, "PATHPREFIX": "/" + PREFIX, "REGION": s3.REGION, "SSL": "false",
+        settings = {"ENDPOINT": self.store.endpoint.removeprefix("http://"), "BUCKET": s3.BUCKET, "PATHPREFIX": PREFIX, "REGION": s3.REGION, "SSL": "false",
                     "ACCESSKEYID": s3.ID, "SECRETACCESSKEY": s3.SECRET, **more}
         return {"MM_FILESETTINGS_DRIVERNAME": "amazons3", "MM_FILESETTINGS_DIRECTORY": "", **{"MM_FILESETTINGS_AMAZONS3" + k: v for k, v in settings.items()}}
 
@@ -67,10 +67,10 @@ class Base(unittest.TestCase):
                     with open(full, "rb") as f:
                         self.put(os.path.relpath(full, self.data), f.read())
 
-    def put(self, path, content, age_s=86400 * 700):
-        self.store.write(PREFIX + path, content)
+    def put(self, path, content, age_s=86400 * 700, prefix=PREFIX):
+        self.store.write(prefix + path, content)
         at = time.time() - age_s
-        os.utime(self.store.path(PREFIX + path), (at, at))
+        os.utime(self.store.path(prefix + path), (at, at))
 
     def pull(self):
         """What the bucket holds becomes the folder, for the oracle."""
@@ -80,6 +80,21 @@ class Base(unittest.TestCase):
             os.makedirs(os.path.dirname(full), exist_ok=True)
             with open(full, "wb") as f:
                 f.write(content)
+
+    def config(self, more):
+        """All of it out of the server's config.json."""
+        path = os.path.join(self.bench.copy.where, "config.json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({"SqlSettings": {"DriverName": "postgres", "DataSource": self.bench.copy.url()},
+                       "FileSettings": {"DriverName": "amazons3", "AmazonS3Endpoint": self.store.endpoint.removeprefix("http://"), "AmazonS3Bucket": s3.BUCKET,
+                                        "AmazonS3PathPrefix": PREFIX, "AmazonS3Region": s3.REGION, "AmazonS3SSL": False, "AmazonS3SignV2": False, "AmazonS3AccessKeyId": s3.ID,
+                                        "AmazonS3SecretAccessKey": s3.SECRET, "AmazonS3RequestTimeoutMilliseconds": 20000, **more}}, f)
+        with open(self.bench.path, encoding="utf-8") as f:
+            text = f.read()
+        lines = [f"  mattermost_config: {path}" if line.startswith("  url:") else line for line in text.splitlines()]
+        with open(self.bench.path, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines) + "\n")
+        self.bench.env = dict.fromkeys(self.bench.env, "")
 
     def night(self, code=None, **more):
         return self.bench.run(code=self.bench.want.code if code is None else code, **more)
@@ -132,18 +147,7 @@ class Night(Base):
 
     def test_config_file(self):
         """All of it out of the server's config.json."""
-        path = os.path.join(self.bench.copy.where, "config.json")
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump({"SqlSettings": {"DriverName": "postgres", "DataSource": self.bench.copy.url()},
-                       "FileSettings": {"DriverName": "amazons3", "AmazonS3Endpoint": self.store.endpoint.removeprefix("http://"), "AmazonS3Bucket": s3.BUCKET,
-                                        "AmazonS3PathPrefix": PREFIX, "AmazonS3Region": s3.REGION, "AmazonS3SSL": False, "AmazonS3SignV2": False, "AmazonS3AccessKeyId": s3.ID,
-                                        "AmazonS3SecretAccessKey": s3.SECRET, "AmazonS3RequestTimeoutMilliseconds": 20000}}, f)
-        with open(self.bench.path, encoding="utf-8") as f:
-            text = f.read()
-        lines = [f"  mattermost_config: {path}" if line.startswith("  url:") else line for line in text.splitlines()]
-        with open(self.bench.path, "w", encoding="utf-8") as f:
-            f.write("\n".join(lines) + "\n")
-        self.bench.env = dict.fromkeys(self.bench.env, "")
+        self.config({})
         self.night()
         self.finished()
 
@@ -390,6 +394,251 @@ class Others(Base):
         done = self.bench.call("doctor", "-v", env=self.env(PATHPREFIX="elsewhere"))
         self.assertIn("none is there", done.out)
         self.assertNotIn("PUT", {r.method for r in self.store.log})
+
+
+class Keys(Base):
+    """Which object it is: the one that the server means, or none."""
+
+    def move(self, prefix):
+        for path, content in self.store.objects(PREFIX).items():
+            self.put(path, content, prefix=prefix)
+
+    def test_slash_of_prefix(self):
+        """The server's keys begin with a slash when its prefix does; what lies without it is of somebody else."""
+        self.move("/" + PREFIX)
+        before = self.store.objects(PREFIX)
+        self.bench.env = self.env(PATHPREFIX="/" + PREFIX)
+        self.night()
+        self.assertTrue(self.store.objects(PREFIX) == before)
+        self.assertLess(len(self.store.objects("/" + PREFIX)), len(before))
+        self.finished_at("/" + PREFIX)
+
+    def finished_at(self, prefix):
+        for path in self.keys():
+            self.store.drop(PREFIX + path)
+        for path, content in self.store.objects(prefix).items():
+            self.put(path, content)
+        self.finished()
+
+    def test_prefix_as_the_server_joins_it(self):
+        """Doubled slashes, dots."""
+        self.bench.env = self.env(PATHPREFIX="a/../mattermost//./files")
+        self.night()
+        self.finished()
+
+    def test_prefix_that_leads_out(self):
+        """Dots in front, a bucket that is no name: refused, since on the way they would become another bucket."""
+        for more in ({"PATHPREFIX": "../" + PREFIX}, {"PATHPREFIX": ".."}, {"BUCKET": ".."}, {"BUCKET": "."}, {"REGION": "a/b", "ENDPOINT": "s3.amazonaws.com"}, {"REGION": "a:b"}):
+            done = self.bench.call("doctor", env=self.env(**more))
+            self.assertIn("attachments in a bucket: ", done.out, more)
+        begun = len(self.store.log)
+        self.night(code=3, env=self.env(PATHPREFIX="../" + s3.BUCKET + "/" + PREFIX))
+        self.assertEqual(len(self.store.log), begun)
+        self.kept_rows()
+
+    def test_address(self):
+        """IPv6."""
+        six = s3.S3(os.path.join(WHERE, "six"), host="::1").start()
+        self.addCleanup(six.stop)
+        for path, content in self.store.objects(PREFIX).items():
+            six.write(PREFIX + path, content)
+            at = time.time() - 86400 * 700
+            os.utime(six.path(PREFIX + path), (at, at))
+        self.store = six
+        self.bench.env = self.env()
+        self.night()
+        self.finished()
+
+    def test_elsewhere(self):
+        """A redirect is followed by nobody."""
+        self.store.fault("*", PREFIX, "elsewhere")
+        self.night(code=3)
+        self.assertNotIn("elsewhere", {r.key for r in self.store.log})
+        self.kept_rows()
+
+    def test_names(self):
+        """What a person called a file is in no log."""
+        names = {os.path.basename(path) for path in self.keys()}
+        for n, how in enumerate(("403", "500", "cut", "elsewhere")):
+            self.store.heal()
+            self.store.fault("GET" if how == "cut" else "*", PREFIX, how)
+            done = self.night(code=3)
+            said = done.err + done.out
+            self.assertEqual([name for name in names if name in said or name.replace(" ", "%20") in said], [], how)
+
+    def test_odd_names(self):
+        """Blanks, signs, composed and decomposed letters: other keys are other objects."""
+        odd = ["a b", "a+b", "a%20b", "a%2Bb", "a%b", "\u00e4", "a\u0308", "a?b#c&d=e", "'(*)!~", "..x", "a\\b", "\t"]
+        rows = [(i, root, path) for root, i, path in self.attached()]
+        self.assertGreaterEqual(len(rows), len(odd))
+        for (i, _, path), name in zip(rows, odd):
+            new = os.path.join(os.path.dirname(path), name)
+            self.bench.sql("UPDATE fileinfo SET path = '%s' WHERE id = '%s'" % (new.replace("'", "''"), i))
+            content = self.store.read(PREFIX + path)
+            self.store.drop(PREFIX + path)
+            self.put(new, content)
+            for other in odd:  # of nobody
+                if other != name:
+                    self.put(os.path.join(os.path.dirname(path), other), b"of nobody")
+        self.night(code=(0, 3))
+        kept = self.store.objects(PREFIX)
+        self.assertEqual(len([k for k, c in kept.items() if c == b"of nobody"]), len(odd) * (len(odd) - 1))
+        self.assertEqual([k for k, c in kept.items() if os.path.basename(k) in odd and c != b"of nobody"], [])
+
+
+class Doubt(Base):
+    """An answer that is none, or comes too late."""
+
+    def test_dropped_from_another(self):
+        """`files: drop` and a bucket that lists nothing: what could not be removed keeps its row."""
+        self.bench.policy([dict(faults.OLD[0], files="drop")])
+        self.bench.expect()
+        self.night(code=3, env=self.env(PATHPREFIX="elsewhere"))
+        self.kept_rows()
+        self.night()
+        self.finished()
+
+    def test_adopted_unreadable(self):
+        """What cannot be compared now keeps its thread."""
+        process = self.bench.start("BUNDLE_AFTER_RENAME:kill")
+        self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
+        archived = {row["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for table, row in b.rows() if table == "posts"}
+        ours = [(root, path) for root, _, path in self.attached() if root in archived]
+        self.assertTrue(ours)
+        self.store.fault("GET", ours[0][1], "cut")
+        self.night(code=3)
+        self.assertIn(ours[0][0], self.bench.sql("SELECT id FROM posts").split())
+        self.assertIn(ours[0][1], self.keys())
+        self.store.heal()
+        self.night(code=(0, 3))
+        self.finished(exact=False)
+
+    def test_reply_meanwhile(self):
+        """A reply while the bucket is asked what it has: its thread stays."""
+        root, _, path = self.attached()[0]
+        asked = []
+
+        def reply(when):
+            if when == "before":
+                asked.append(path)
+            if when == "before" and len(asked) == 2:
+                self.bench.sql("INSERT INTO posts SELECT (jsonb_populate_record(p, jsonb_build_object('id', 'zreplyreplyreplyreplyreply', 'rootid', p.id, 'createat', %d, 'updateat', %d, 'message', 'late'))).*"
+                               " FROM posts p WHERE id = '%s'" % (NOW, NOW, root))
+        self.store.fault("HEAD", path, reply)
+        self.night(code=(0, 3))
+        self.assertGreaterEqual(len(asked), 2)
+        self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
+        self.assertIn(path, self.keys())
+
+    def test_restore_in_doubt(self):
+        """A part, or nothing, is no answer to what lies there: nothing is written over it."""
+        before = self.store.objects(PREFIX)
+        self.night()
+        paths = {path: root for root, _, path in self.attached()}
+        path = next(p for p in paths if p in before and p not in self.store.objects(PREFIX))
+        for how in ("206", "204"):
+            self.put(path, b"somebody else's")
+            self.store.fault("GET", path, how)
+            self.bench.call("restore", paths[path], "--yes", *CASE)
+            self.assertEqual(self.store.objects(PREFIX)[path], b"somebody else's", how)
+            self.store.heal()
+
+    def test_versions_no_more(self):
+        """Versions that were kept once: what is removed gets a mark only."""
+        self.store.suspended = True
+        self.assertIn("keeps versions", self.night().err)
+        self.finished()
+
+    def test_etag(self):
+        """Whatever the store calls them, the journal can be read."""
+        self.store.etag = '"\xff\x01\xfe"'
+        self.night(code=(0, 3))
+        self.assertEqual(self.journals(), [])
+
+    def test_slow(self):
+        """One that hangs is not waited for over and over."""
+        path = self.config({"AmazonS3RequestTimeoutMilliseconds": 1000})
+        self.store.slow_s = 3
+        self.store.fault("HEAD", PREFIX, "slow")
+        begun = time.monotonic()
+        done = self.night(code=3)
+        self.assertIn("not asked any more", done.err)
+        self.assertLess(time.monotonic() - begun, 15)
+        self.kept_rows()
+
+    def test_deadline(self):
+        """The end of the time is no fault of an attachment."""
+        root, _, path = self.attached()[0]
+        asked = []
+
+        def late(when):
+            if when == "before":
+                asked.append(path)
+                if len(asked) == 2:
+                    time.sleep(9)
+        self.store.fault("HEAD", path, late)
+        done = self.bench.call("run", "--yes", "--json", "--max-duration", "6s")
+        self.assertGreaterEqual(len(asked), 2)
+        self.assertNotIn("attachment", done.err)
+        self.night(code=(0, 3))
+        self.finished()
+
+
+class Departed(Base):
+    """Uploads that nobody posted go with their account."""
+
+    def setUp(self):
+        super().setUp()
+        self.bench.policy(more=["departed_users:", "  after: 600d"])
+        self.user = self.bench.sql("SELECT u.id FROM users u WHERE u.deleteat = 0 AND coalesce(u.remoteid, '') = ''"
+                                   " AND NOT EXISTS (SELECT FROM bots b WHERE b.userid = u.id) ORDER BY u.id LIMIT 1").strip()
+        self.bench.sql(f"UPDATE users SET deleteat = {NOW - 700 * 86_400_000} WHERE id = '{self.user}'")
+
+    def upload(self, n, path):
+        i = f"z{n:025}"
+        self.bench.sql("INSERT INTO drafts (createat, updateat, deleteat, userid, channelid, rootid, message, fileids)"
+                       f" VALUES (1, 1, 0, '{self.user}', 'c{n:025}', '', 'x', '[\"{i}\"]')")
+        self.bench.sql("INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, archived)"
+                       f" VALUES ('{i}', '{self.user}', '', 1, 1, 0, '{path}', '', '', 'x', 'txt', 1, 'x', false)")
+
+    def people(self, **more):
+        done = self.bench.run(code=(0, 3), **more)
+        return {a["id"]: a["result"] for a in json.loads(done.out)["departed_users"]["accounts"]}[self.user], done
+
+    def test_paths(self):
+        """One that is none keeps neither its account nor the night."""
+        self.upload(1, "../outside/x.txt")
+        self.upload(2, "drafts/x.txt")
+        self.put("drafts/x.txt", b"draft")
+        result, _ = self.people()
+        self.assertEqual(result, "depersonalised")
+        self.assertNotIn("drafts/x.txt", self.keys())
+        self.assertEqual(self.journals(), [])
+
+    def test_no_lock_meanwhile(self):
+        """Nobody waits for the bucket with rows locked."""
+        self.upload(2, "drafts/x.txt")
+        self.put("drafts/x.txt", b"draft")
+        seen = []
+        self.store.fault("HEAD", "drafts/x.txt", lambda when: seen.append(self.bench.sql(
+            "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'users' AND l.mode = 'RowExclusiveLock'").strip()) if when == "before" else None)
+        result, _ = self.people()
+        self.assertEqual(result, "depersonalised")
+        self.assertEqual(set(seen), {"0"})
+        self.assertNotIn("drafts/x.txt", self.keys())
+
+    def test_outage(self):
+        """An account whose uploads cannot be looked at waits, and the night goes on."""
+        self.upload(2, "drafts/x.txt")
+        self.put("drafts/x.txt", b"draft")
+        self.store.fault("*", "drafts/x.txt", "500")
+        result, _ = self.people()
+        self.assertEqual(result, "failed")
+        self.assertIn("drafts/x.txt", self.keys())
+        self.store.heal()
+        result, _ = self.people()
+        self.assertEqual(result, "depersonalised")
+        self.assertNotIn("drafts/x.txt", self.keys())
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ START_TEST(test_bucket)
 		     " \"AmazonS3RequestTimeoutMilliseconds\": 5000}}");
 	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
 	ck_assert_str_eq(c->bucket->bucket, "files");
-	ck_assert_str_eq(c->bucket->prefix, "mm/");
+	ck_assert_str_eq(c->bucket->prefix, "/mm/");
 	ck_assert_str_eq(c->bucket->endpoint, "s3.example.org");
 	ck_assert_str_eq(c->bucket->keys.secret, "s3cret");
 	ck_assert(!c->bucket->tls && !c->bucket->sign_v2 && !c->bucket->region && c->bucket->timeout_ms == 5000);
@@ -132,6 +132,9 @@ START_TEST(test_bucket)
 	ck_assert_str_eq(c->bucket->keys.secret, "other");
 	ck_assert_str_eq(c->bucket->region, "eu-central-1");
 	ck_assert(c->bucket->tls);
+	setenv("MM_FILESETTINGS_AMAZONS3SSL", "tru", 1);
+	ck_assert_int_eq(read_it(ctx, &c, &err), -ERR_POLICY);
+	ck_assert_msg(strstr(err.msg, "AMAZONS3SSL"), "%s", err.msg);
 }
 END_TEST
 
