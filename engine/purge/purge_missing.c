@@ -85,71 +85,105 @@ void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b)
 }
 
 /* 1; 0: nothing lies there; negative: that cannot be told. */
-static int see_object(void *ctx, struct mm *mm, struct purge_file *f)
+static int see_object(void *ctx, struct mm *mm, struct purge_file *f, struct err *why)
 {
 	struct mm_bucket_seen seen;
-	struct err why;
-	int rc = mm_bucket_see(mm, f->path[0], &seen, &why);
+	int rc = mm_bucket_see(mm, f->path[0], &seen, why);
 
 	if (rc != 1)
 		return rc;
-	f->etag = seen.mtime_ns > 0 ? mem_strdup(ctx, seen.etag) : NULL;
+	f->etag = mem_strdup(ctx, seen.etag);
 	f->blob_bytes = seen.bytes;
 	f->mtime_ns = seen.mtime_ns;
 	return 1;
 }
 
 /* Seen before it is read: what takes its place meanwhile is another one when its turn comes. */
-static bool read_object(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret)
+static int read_object(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret, struct err *why)
 {
-	struct err ignored;
 	auto_fd int fd = -1;
+	int rc = see_object(ctx, mm, f, why);
 
-	f->read = see_object(ctx, mm, f) == 1 && mm_bucket_open(mm, f->path[0], &fd, &ignored) == 0 && hash_fd(fd, "an attachment", ret, NULL, &ignored) == 0;
+	if (rc == 1 && (rc = mm_bucket_open(mm, f->path[0], &fd, why)) == 0)
+		rc = hash_fd(fd, "an attachment", ret, NULL, why);
+	f->read = rc == 0 && fd >= 0;
 	if (!f->read)
 		f->etag = NULL;
-	return f->read;
+	return f->read ? 1 : rc;
 }
 
-void purge_missing_see(struct mm *mm, struct purge_batch *b)
+static bool ends_work(const struct err *why)
 {
-	for (size_t i = 0; i < b->n_files; i++) {
-		struct purge_thread *t = &b->thread[b->file[i].thread];
+	return why->code == -ERR_INTERRUPTED || why->code == -ERR_WORK_LEFT;
+}
 
-		if (!t->why && !b->file[i].compared && b->file[i].path[0][0] && see_object(b->ctx, mm, &b->file[i]) < 0)
-			t->why |= MM_FILE_MISSING;
+/* Of one object it cannot be told: its thread stays.  The end of all work is no reason for that. */
+static int keep(struct purge_batch *b, const struct purge_file *f, bool *told, const struct err *why, struct err *err)
+{
+	if (ends_work(why)) {
+		*err = *why;
+		return err->code;
 	}
+	if (!*told)
+		log_warn("attachment %s of a thread that was to go cannot be looked at (%s); the thread stays, as do others like it", f->id, why->msg);
+	*told = true;
+	b->thread[f->thread].why |= PURGE_UNSEEN;
+	return 0;
 }
 
-/* Counts as compared whatever comes of it: what answers again by the time of the commit, nobody has compared. */
-static bool read_blob(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret)
+int purge_missing_see(struct mm *mm, struct purge_batch *b, bool *told, struct err *err)
 {
-	struct err ignored;
+	struct err why;
+	int rc;
+
+	for (size_t i = 0; i < b->n_files; i++) {
+		struct purge_file *f = &b->file[i];
+
+		if (!b->thread[f->thread].why && !f->compared && f->path[0][0] && see_object(b->ctx, mm, f, &why) < 0 && (rc = keep(b, f, told, &why, err)) < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* 1; 0: it cannot be read; negative: a bucket does not say.  Counts as compared whatever comes of it: what answers again by the time of the commit, nobody has compared. */
+static int read_blob(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret, struct err *why)
+{
 	auto_fd int fd = -1;
 	struct stat st;
 
 	f->compared = true;
 	f->read = false;
 	if (mm->bucket)
-		return read_object(ctx, mm, f, ret);
-	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0 ||
-	    hash_fd(fd, "an attachment", ret, NULL, &ignored) < 0)
-		return false;
+		return read_object(ctx, mm, f, ret, why);
+	if (mm->data_dirfd < 0 || file_open_beneath(mm->data_dirfd, f->path[0], &fd, why) < 0 || fstat(fd, &st) != 0 ||
+	    hash_fd(fd, "an attachment", ret, NULL, why) < 0)
+		return 0;
 	f->read = true;
 	f->ino = (uint64_t)st.st_ino;
 	f->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
-	return true;
+	return 1;
 }
 
-/* A blob that cannot be read, or not to its end, has nothing to lose: its row goes, and what is at the path is not unlinked. */
-void purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b)
+/* A blob that cannot be read, or not to its end, has nothing to lose: its row goes, and what is at the path is not unlinked.  A bucket may answer another time: its thread
+ * stays. */
+int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told, struct err *err)
 {
 	struct missing_id *known;
 	struct digest now;
+	struct err why;
 
 	for (size_t i = 0; i < b->n_files; i++) {
-		HASH_FIND(hh, m->set, b->file[i].id, (unsigned)strlen(b->file[i].id), known);
-		if (known && !known->missing && read_blob(b->ctx, mm, &b->file[i], &now) && memcmp(&now, &known->sha256, sizeof now) != 0)
-			b->thread[b->file[i].thread].why |= MM_FILE_MISSING;
+		struct purge_file *f = &b->file[i];
+		int rc;
+
+		HASH_FIND(hh, m->set, f->id, (unsigned)strlen(f->id), known);
+		if (!known || known->missing)
+			continue;
+		rc = read_blob(b->ctx, mm, f, &now, &why);
+		if (rc == 1 && memcmp(&now, &known->sha256, sizeof now) != 0)
+			b->thread[f->thread].why |= MM_FILE_MISSING;
+		if (rc < 0 && why.sys_errno != ENOENT && (rc = keep(b, f, told, &why, err)) < 0)
+			return rc;
 	}
+	return 0;
 }

@@ -150,7 +150,7 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 
 /* What a batch is asked before it is deleted.  Without locations (w is NULL) it is read again by id just before, new replies included,
  * and what its run knew about attachments is asked of the bundle. */
-struct asked { struct purge_watch *w; struct purge_missing *missing; };
+struct asked { struct purge_watch *w; struct purge_missing *missing; bool told; };
 
 /* A table that is locked for a moment (an ALTER, the end of a VACUUM) must not end the night: 100 ms of patience each time, so that nobody waits
  * behind us for long. */
@@ -185,7 +185,18 @@ static int mark_gone(struct mm *mm, struct purge_batch *b, struct err *err)
 	return rc;
 }
 
-static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct asked *a, const struct purge_options *o, struct pace *p,
+static int look_at_files(struct mm *mm, struct asked *a, const struct purge_options *o, struct purge_batch *b, struct err *err)
+{
+	int rc = 0;
+
+	mark_skipped(o, b);
+	purge_missing_mark(a->missing, b);
+	if (a->missing && o->snapshot_ms <= 0)
+		rc = purge_missing_compare(a->missing, mm, b, &a->told, err);
+	return rc == 0 && o->unlink_files && mm->bucket ? purge_missing_see(mm, b, &a->told, err) : rc;
+}
+
+static int one_batch(struct mm *mm, struct purge_ahead *ahead, struct asked *a, const struct purge_options *o, struct pace *p,
 		     struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
@@ -194,18 +205,12 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, const struct aske
 
 	if (rc == 0 && b.n_threads == 0)
 		rc = 1;
-	if (rc == 0 && (rc = look_around(mm, a->w, err)) == 0 && a->w)
+	/* What may take long first: what is asked around is as young as it can be. */
+	if (rc == 0 && (rc = look_at_files(mm, a, o, &b, err)) == 0 && (rc = look_around(mm, a->w, err)) == 0 && a->w)
 		purge_watch_mark(a->w, &b);
 	if (rc == 0) {
-		int64_t from;
+		int64_t from = time_mono_us();
 
-		mark_skipped(o, &b);
-		purge_missing_mark(a->missing, &b);
-		if (a->missing && o->snapshot_ms <= 0)
-			purge_missing_compare(a->missing, mm, &b);
-		if (o->unlink_files && mm->bucket)
-			purge_missing_see(mm, &b);
-		from = time_mono_us();
 		rc = settle_batch(mm, o, &b, ahead, c, err);
 		busy_us = time_mono_us() - from;
 		if (rc == 0 && (rc = mark_gone(mm, &b, err)) == 0 && (rc = report_kept(&b, o, c, err)) == 0) {

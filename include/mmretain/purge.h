@@ -36,11 +36,12 @@ struct purge_counts {
 	uint64_t open_xid; /* when every transaction up to this one has ended; 0: the sweep is not open */
 };
 
-/* Of every thread of the receipt that was not deleted.  why: enum mm_protection, PURGE_LOCKED, or PURGE_GONE: its root, or the whole part, was not
+/* Of every thread of the receipt that was not deleted.  why: enum mm_protection, PURGE_LOCKED, PURGE_UNSEEN, or PURGE_GONE: its root, or the whole part, was not
  * there any more. */
 typedef int (*purge_kept_fn)(void *payload, const char *root_id, unsigned why, struct err *err);
 #define PURGE_GONE (1u << 30)
 #define PURGE_LOCKED (1u << 29)
+#define PURGE_UNSEEN (1u << 28) /* a bucket did not say what lies at one of its attachments */
 
 /* Which of these channels are no longer of whoever chose the threads: they stay.  ret_left: one each, false when called. */
 typedef int (*purge_scope_fn)(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err);

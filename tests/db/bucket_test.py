@@ -492,21 +492,36 @@ class Doubt(Base):
     def test_dropped_from_another(self):
         """`files: drop` and a bucket that lists nothing: what could not be removed keeps its row."""
         self.bench.policy([dict(faults.OLD[0], files="drop")])
-        self.bench.expect()
-        self.night(code=3, env=self.env(PATHPREFIX="elsewhere"))
+        done = self.night(code=3, env=self.env(PATHPREFIX="elsewhere"))
+        self.assertGreater(json.loads(done.out)["kept"]["file_unreadable"], 0)
+        self.assertIn("lists nothing", done.err)
         self.kept_rows()
-        self.night()
-        self.finished()
+        self.night(code=(0, 3))
+        self.assertEqual([path for _, _, path in self.attached() if path in self.keys()], [])
+
+    def test_unseen(self):
+        """One that cannot be looked at when its thread is to go keeps it, and that is said."""
+        root, _, path = self.attached()[0]
+        asked = []
+        self.store.fault("HEAD", path, lambda when: asked.append(1) or self.store.fault("HEAD", path, "500") if when == "after" and not asked else None, times=1)
+        done = self.night(code=3)
+        self.assertEqual(json.loads(done.out)["kept"]["file_unreadable"], 1)
+        self.assertIn("cannot be looked at", done.err)
+        self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
+        self.assertIn(path, self.keys())
 
     def test_adopted_unreadable(self):
         """What cannot be compared now keeps its thread."""
-        process = self.bench.start("BUNDLE_AFTER_RENAME:kill")
-        self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
-        archived = {row["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) for table, row in b.rows() if table == "posts"}
-        ours = [(root, path) for root, _, path in self.attached() if root in archived]
-        self.assertTrue(ours)
+        ours = []
+        while not ours:
+            process = self.bench.start("BUNDLE_AFTER_RENAME:kill")
+            self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
+            known = {e["bundle"] for e in lib.ledger(self.bench.copy.archive) if e["type"] == "published"}
+            archived = {row["id"] for b in lib.read_bundles(self.bench.copy.archive, self.bench.problems) if b.name not in known for table, row in b.rows() if table == "posts"}
+            ours = [(root, path) for root, _, path in self.attached() if root in archived and path in self.keys()]
         self.store.fault("GET", ours[0][1], "cut")
-        self.night(code=3)
+        done = self.night(code=3)
+        self.assertGreater(json.loads(done.out)["kept"]["file_unreadable"], 0)
         self.assertIn(ours[0][0], self.bench.sql("SELECT id FROM posts").split())
         self.assertIn(ours[0][1], self.keys())
         self.store.heal()
@@ -577,9 +592,10 @@ class Doubt(Base):
                 if len(asked) == 2:
                     time.sleep(9)
         self.store.fault("HEAD", path, late)
-        done = self.bench.call("run", "--yes", "--json", "--max-duration", "6s")
+        done = self.bench.call("run", "--yes", "--json", "--run-time", "6s")
         self.assertGreaterEqual(len(asked), 2)
-        self.assertNotIn("attachment", done.err)
+        self.assertEqual(done.code, 4)
+        self.assertEqual(json.loads(done.out)["kept"].get("file_unreadable", 0), 0)
         self.night(code=(0, 3))
         self.finished()
 

@@ -87,11 +87,12 @@ static const char *journalled(int dirfd, int later, char *name, unsigned *ret_wh
 	struct purge_file file = {.id = id, .path = {name, empty, empty}};
 	struct purge_thread thread = {.root = "root"};
 	struct purge_batch b = {.ctx = ctx, .thread = &thread, .n_threads = 1, .file = &file, .n_files = 1, .parts_before_ms = INT64_MIN};
+	bool told = false;
 	const struct purge_options o = {.unlink_files = true, .journal_dirfd = root, .journal_name = "journal"};
 	char *text;
 	size_t len;
 
-	purge_missing_compare(bundle(), &mm, &b);
+	must(purge_missing_compare(bundle(), &mm, &b, &told, &err));
 	*ret_why = thread.why;
 	thread.why = 0;
 	mm.data_dirfd = later;
