@@ -1,4 +1,5 @@
 /* mm_identify.c - what a file, or an object in a bucket, is now: for the journal, so that nothing else is removed in its place. */
+#include <errno.h>
 #include <sys/stat.h>
 
 #include <mmretain/mm_bucket.h>
@@ -9,6 +10,10 @@ static int identify_object(void *ctx, struct mm *mm, struct mm_journal_entry *e,
 	struct mm_bucket_seen seen;
 	int rc = e->path[0][0] ? mm_bucket_see(mm, e->path[0], &seen, err) : 0;
 
+	if (rc < 0 && err->sys_errno == EINVAL) { /* no path of an object, now or ever */
+		err_clear(err);
+		return 0;
+	}
 	if (rc != 1)
 		return rc;
 	e->identified = seen.etag[0] && seen.mtime_ns > 0;

@@ -6,15 +6,66 @@
  */
 #include "people_internal.h"
 
-int people_files_line(struct mm *mm, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row, struct err *err)
+#include <string.h>
+
+int people_files_ask(void *ctx, struct mm *mm, struct people_files *f, struct err *err)
 {
-	auto_mem void *ctx = mem_context(NULL, "people file");
+	int rc = 0;
+
+	while (f->asked < f->n && (rc = mm_journal_identify(ctx, mm, &f->at[f->asked], err)) == 0)
+		f->asked++;
+	return rc;
+}
+
+/* Mostly they come in the order in which they came before. */
+static const struct mm_journal_entry *find(struct people_files *f, const char *path)
+{
+	for (size_t i = 0; i < f->asked; i++) {
+		const struct mm_journal_entry *e = &f->at[(f->next + i) % f->asked];
+
+		if (strcmp(e->path[0], path) == 0) {
+			f->next = (f->next + i + 1) % f->asked;
+			return e;
+		}
+	}
+	return NULL;
+}
+
+static void note(void *ctx, struct people_files *f, const char *path)
+{
+	if ((f->n & (f->n - 1)) == 0)
+		f->at = mem_grow(ctx, f->at, struct mm_journal_entry, f->n ? 2 * f->n : 1);
+	f->at[f->n++] = (struct mm_journal_entry){.path = {mem_strdup(ctx, path), "", ""}};
+}
+
+/* 1: e says what lies at its path; 0: that is to be asked first. */
+static int identify(void *ctx, struct mm *mm, struct people_files *f, struct mm_journal_entry *e, struct err *err)
+{
+	const struct mm_journal_entry *known;
+	int rc;
+
+	if (!mm->bucket || !e->path[0][0])
+		return (rc = mm_journal_identify(ctx, mm, e, err)) < 0 ? rc : 1;
+	if (!(known = find(f, e->path[0]))) {
+		note(ctx, f, e->path[0]);
+		return 0;
+	}
+	e->identified = known->identified;
+	e->etag = known->etag;
+	e->bytes = known->bytes;
+	e->mtime_ns = known->mtime_ns;
+	return 1;
+}
+
+int people_files_line(void *ctx, struct mm *mm, struct people_files *f, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row,
+		      struct err *err)
+{
 	struct mm_journal_entry e = {.user = user_id, .id = db_text(res, row, 0)};
 	int rc;
 
 	for (int i = 0; i < MM_JOURNAL_PATHS; i++)
 		e.path[i] = db_len(res, row, 1 + i) ? db_text(res, row, 1 + i) : "";
-	if ((rc = mm_journal_identify(ctx, mm, &e, err)) < 0)
+	if ((rc = identify(ctx, mm, f, &e, err)) < 1)
 		return rc;
 	mm_journal_put(lines, mm_unlink_unposted.what, &e);
 	if (lines->overflow)

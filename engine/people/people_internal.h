@@ -70,8 +70,13 @@ void people_pseudonym(const uint8_t *key, size_t key_len, const char *user_id, c
 void people_digest(const struct people_options *o, const struct people_row *row, char ret[DIGEST_HEX + 1]);
 
 /* ---- files ---- */
-/* One row of people_files_*: id and three paths, into the lines for the journal. */
-int people_files_line(struct mm *mm, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row, struct err *err) MMR_CHECKED;
+/* What lies in a bucket at the paths of one account: asked between two tries of its transaction, since nobody is to wait for a bucket with rows locked. */
+struct people_files { struct mm_journal_entry *at; size_t n, asked, next; };
+/* Asks about those that are not asked yet. */
+int people_files_ask(void *ctx, struct mm *mm, struct people_files *f, struct err *err) MMR_CHECKED;
+/* One row of people_files_*: id and three paths, into the lines for the journal.  With a bucket that is to be asked first it is only noted: then f has more than was asked. */
+int people_files_line(void *ctx, struct mm *mm, struct people_files *f, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row,
+		      struct err *err) MMR_CHECKED;
 /* Appends and fsyncs. */
 int people_files_journal(struct mm *mm, const struct people_options *o, const struct buf *lines, struct err *err) MMR_CHECKED;
 /* Removes what the journal names and nothing uses; what failed stays in it. */

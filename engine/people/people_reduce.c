@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { TRIES = 5 };
+
 static const char lock_timeout_ms[] = "2000"; /* a person's rows are rarely busy; the next night is soon enough */
 
 unsigned people_choices(const struct policy_people *p)
@@ -71,6 +73,8 @@ struct reduce {
 	char *email, *address;        /* as it was; from now on */
 	char deleteat[24], pseudonym[32], digest[DIGEST_HEX + 1];
 	struct buf files;             /* lines for the journal */
+	struct people_files blobs;
+	bool told;                    /* that it begins */
 };
 
 /* Addresses and account names are unique, and anybody may have taken those that this account is to get. */
@@ -165,7 +169,7 @@ static int run_trace(struct reduce *r, size_t i, struct err *err)
 			       (long long)db_affected(r->p->mm->db));
 	r->counts->rows[i] += (uint64_t)(res ? db_rows(res) : db_affected(r->p->mm->db));
 	for (int64_t row = 0; rc == 0 && res && row < db_rows(res); row++)
-		rc = people_files_line(r->p->mm, &r->files, r->user->id, res, row, err);
+		rc = people_files_line(r->ctx, r->p->mm, &r->blobs, &r->files, r->user->id, res, row, err);
 	return rc;
 }
 
@@ -202,7 +206,7 @@ static int prepare(struct reduce *r, bool *ret_go, struct err *err)
 		r->user->verdict = same ? PEOPLE_LEGAL_HOLD : PEOPLE_CHANGED;
 	if (!same || held || waits)
 		return 0;
-	if ((rc = tell(r, /* ended= */ false, err)) < 0 || (rc = run_traces(r, err)) < 0 ||
+	if ((!r->told && (rc = tell(r, /* ended= */ false, err)) < 0) || (r->told = true, rc = run_traces(r, err)) < 0 || r->blobs.asked < r->blobs.n ||
 	    (rc = people_files_journal(r->p->mm, r->o, &r->files, err)) < 0)
 		return rc;
 	*ret_go = true;
@@ -229,6 +233,23 @@ static int transaction(struct reduce *r, bool *ret_go, struct err *err)
 	if ((rc = db_commit(db, err)) < 0 && rc != -ERR_COMMIT_UNKNOWN)
 		db_rollback(db);
 	return rc;
+}
+
+/* Again when a bucket is to be asked first what lies at the paths of files: nothing has changed by then, and no row is locked. */
+static int transactions(struct reduce *r, bool *ret_go, struct err *err)
+{
+	for (unsigned n = 1;; n++) {
+		int rc = transaction(r, ret_go, err);
+
+		if (rc < 0 || *ret_go || r->blobs.asked == r->blobs.n)
+			return rc;
+		if ((rc = people_files_ask(r->ctx, r->p->mm, &r->blobs, err)) < 0 || n == TRIES) {
+			r->user->verdict = rc == 0 ? PEOPLE_CHANGED : rc == -ERR_STORE ? PEOPLE_FAILED : r->user->verdict;
+			return rc;
+		}
+		*r->counts = people_counts_new(r->ctx);
+		buf_clear(&r->files);
+	}
 }
 
 static void add_counts(struct people_counts *to, const struct people_counts *from)
@@ -270,7 +291,7 @@ int people_reduce(const struct people_guards *guards, const struct policy *polic
 		people_pseudonym(o->key, o->key_len, user->id, r.pseudonym);
 	snprintf(r.deleteat, sizeof(r.deleteat), "%lld", (long long)user->deactivated_ms);
 	buf_init(&r.files, ctx, 16 << 20);
-	rc = transaction(&r, &go, err);
+	rc = transactions(&r, &go, err);
 	if (rc == 0 && go)
 		rc = after_commit(&r, err);
 	if (user->verdict == PEOPLE_DONE)

@@ -82,10 +82,11 @@ static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 	static const char foreign_key[] = "23503"; /* of a table of somebody else, which points at this account */
 
 	bool journal = rc == -ERR_GUARD; /* is of another database: only who has files for it waits */
+	bool bucket = rc == -ERR_STORE && *ret == PEOPLE_FAILED; /* does not say what lies at the paths of those files */
 
 	if (rc == -ERR_DB_BUSY)
 		*ret = PEOPLE_LOCKED;
-	else if (journal || rc == -ERR_DATABASE || !strcmp(err->sqlstate, foreign_key))
+	else if (journal || bucket || rc == -ERR_DATABASE || !strcmp(err->sqlstate, foreign_key))
 		*ret = PEOPLE_FAILED;
 	else
 		return false;

@@ -33,7 +33,7 @@ enum people_verdict {
 	PEOPLE_COMPLIANCE,  /* the server's compliance export, which reads addresses, has not passed its last post */
 	PEOPLE_CHANGED,     /* reactivated, or changed otherwise, between plan and transaction */
 	PEOPLE_LOCKED,      /* the server held its rows for too long */
-	PEOPLE_FAILED,      /* the database refused a statement */
+	PEOPLE_FAILED,      /* the database refused a statement, or the bucket a look at files */
 	PEOPLE_VERDICTS,
 };
 const char *people_verdict_name(enum people_verdict v); /* "due", "bot", ... */
