@@ -164,7 +164,8 @@ static int begin(struct mm_bucket *b, const char *path, struct err *err)
 
 static int end(struct mm_bucket *b, int rc, struct err *err)
 {
-	bool ends = rc == -ERR_INTERRUPTED || rc == -ERR_WORK_LEFT, answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY;
+	bool ends = rc == -ERR_INTERRUPTED || rc == -ERR_WORK_LEFT, refused = rc == -ERR_STORE && err->sys_errno == EACCES /* at once, and perhaps of one object only, as of one in a cold class */,
+	     answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY || refused;
 
 	if (answered)
 		b->failures = 0;

@@ -226,6 +226,20 @@ class Trouble(Base):
         self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
         self.assertIn(path, self.keys())
 
+    def test_cold(self):
+        """Objects that the bucket refuses, as those of a cold class, keep their threads and no others."""
+        refused = self.attached()[:5]
+        for _, _, path in refused:
+            self.store.fault("GET", path, "403")
+        done = self.night(code=3)
+        self.assertNotIn("not asked any more", done.err)
+        here = set(self.bench.sql("SELECT id FROM posts").split())
+        self.assertEqual({root for root, _, _ in refused} - here, set())
+        self.assertNotEqual({root for root, _, _ in self.attached()} - here, set())
+        self.store.heal()
+        self.night()
+        self.finished(exact=False)
+
     def test_missing(self):
         """Without its object a thread stays, as without its file."""
         root, _, path = self.attached()[0]
