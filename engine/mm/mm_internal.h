@@ -7,7 +7,7 @@
 #include <mmretain/mm.h>
 #include <mmretain/store_mirror.h>
 
-/* The server's bucket of attachments, as its configuration names it (mm_config_bucket.c). */
+/* The server's bucket of attachments, as its configuration names it (mm_config.c). */
 struct mm_bucket_config {
 	char *endpoint, *bucket, *prefix, *region; /* NULL or "": not said */
 	struct s3_keys keys;

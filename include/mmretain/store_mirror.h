@@ -6,7 +6,7 @@
  * Includes: base only.  libcurl is loaded when a mirror is opened.
  *
  * Keys are paths below the archive root; the policy's prefix comes before them.  Each call asks the store anew: nothing is remembered.  A failure is tried again a few times,
- * with pauses; a signal or the deadline ends it at once.  The bucket of the server's attachments is asked in the same way (mm_blob.c).  Errors of all calls, beside those named: ERR_STORE (the store cannot be reached, refuses, or answers what it
+ * with pauses; a signal or the deadline ends it at once.  The bucket of the server's attachments is asked in the same way (mm_bucket.c).  Errors of all calls, beside those named: ERR_STORE (the store cannot be reached, refuses, or answers what it
  * must not), ERR_INTERRUPTED, ERR_WORK_LEFT (the deadline).  No message holds a key of the credentials.
  */
 #ifndef MMRETAIN_STORE_MIRROR_H
