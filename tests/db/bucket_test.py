@@ -240,6 +240,23 @@ class Trouble(Base):
         self.night()
         self.finished(exact=False)
 
+    def test_full_work_folder(self):
+        """What does not fit into $TMPDIR keeps its thread, and no other one."""
+        small = os.path.join(WHERE, "small")
+        os.makedirs(small)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", small], capture_output=True).returncode:
+            self.skipTest("mounting a tmpfs is not permitted here")
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        large = self.attached()[:4]
+        for _, _, path in large:
+            self.put(path, os.urandom(8 << 20))
+        done = self.night(code=3, env=self.env() | {"TMPDIR": small})
+        self.assertIn("No space left", done.err)
+        here = set(self.bench.sql("SELECT id FROM posts").split())
+        self.assertEqual({root for root, _, _ in large} - here, set())
+        self.assertNotEqual({root for root, _, _ in self.attached()} - here, set())
+        self.assertEqual([path for _, _, path in large if path not in self.keys()], [])
+
     def test_missing(self):
         """Without its object a thread stays, as without its file."""
         root, _, path = self.attached()[0]
