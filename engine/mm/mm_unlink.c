@@ -103,6 +103,15 @@ static int stays_for_good(const struct mm_journal_entry *e, int which, struct er
 	return STAYS_FOR_GOOD;
 }
 
+/* Nothing lies there: gone, or it never was there, since the server kept its files elsewhere when the row went. */
+static int not_there(const struct mm *mm, const struct mm_journal_entry *e, int which, struct err *why)
+{
+	if (which || !e->identified || (e->etag[0] != '\0') == (mm->bucket != NULL))
+		return 0;
+	err_set(why, ERR_STORE, "it was in a %s when its row was deleted, and attachments are in a %s now", mm->bucket ? "folder" : "bucket", mm->bucket ? "bucket" : "folder");
+	return STAYS_FOR_GOOD;
+}
+
 static bool is_object(const struct mm_journal_entry *e, const struct mm_bucket_seen *seen)
 {
 	return e->identified && seen->bytes == e->bytes && seen->mtime_ns == e->mtime_ns && e->etag[0] && strcmp(seen->etag, e->etag) == 0;
@@ -115,7 +124,7 @@ static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int wh
 	int rc = mm_bucket_see(mm, e->path[which], &seen, why);
 
 	if (rc == 0)
-		return 0;
+		return not_there(mm, e, which, why);
 	if (which ? !mm_journal_is_beside(e, which) : !e->identified || (rc == 1 && !is_object(e, &seen)))
 		return stays_for_good(e, which, why);
 	if (rc < 0)
@@ -143,10 +152,8 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 
 	if (mm->bucket)
 		return remove_object(mm, e, which, c, why);
-	rc = look(mm, e->path[which], &dir, &leaf, &st, why);
-
-	if (rc == 0)
-		return 0;
+	if ((rc = look(mm, e->path[which], &dir, &leaf, &st, why)) == 0)
+		return not_there(mm, e, which, why);
 	if (which ? !mm_journal_is_beside(e, which) : !e->identified || (rc == 1 && !is_journalled(e, &st)))
 		return stays_for_good(e, which, why);
 	if (rc < 0)

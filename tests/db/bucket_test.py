@@ -340,6 +340,18 @@ class Trouble(Base):
         self.night(code=(0, 3))
         self.finished()
 
+    def test_moved_to_a_folder(self):
+        """What is to be removed was in a bucket, and the server keeps its files in a folder now: said."""
+        process = self.bench.halt("UNLINK_BEFORE")
+        os.kill(process.pid, signal.SIGKILL)
+        lib.finish(process)
+        shutil.rmtree(self.data)
+        os.makedirs(os.path.join(self.data, "brand"))
+        before = self.store.objects(PREFIX)
+        done = self.night(code=3, env={"MM_FILESETTINGS_DRIVERNAME": "local", "MM_FILESETTINGS_DIRECTORY": self.data})
+        self.assertIn("it was in a bucket", done.err)
+        self.assertTrue(self.store.objects(PREFIX) == before)
+
     def test_keys(self):
         """None, half a pair, of signatures that nobody makes any more: said, and threads with attachments stay."""
         for more, word in (({"ACCESSKEYID": "", "SECRETACCESSKEY": ""}, "IAM"), ({"SECRETACCESSKEY": ""}, "only"), ({"SIGNV2": "true"}, "version 2"), ({"BUCKET": ""}, "names no bucket")):
