@@ -99,17 +99,22 @@ int mirror_get(struct mirror *m, const char *key, int fd, struct mirror_object *
 	return 0;
 }
 
+static int head(void *ctx, struct mirror *m, const char *key, struct s3_answer *ret, struct err *err)
+{
+	const struct s3_request q = {.method = "HEAD", .key = key};
+	int rc = s3_ask(ctx, m, &q, ret, err);
+
+	return rc == 0 && ret->status == 404 ? not_there(m, key, err) : rc;
+}
+
 int mirror_look(struct mirror *m, const char *key, struct mirror_object *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "look");
-	const struct s3_request q = {.method = "HEAD", .key = key};
 	struct s3_answer a;
-	int rc = s3_ask(ctx, m, &q, &a, err);
+	int rc = head(ctx, m, key, &a, err);
 
 	if (rc < 0)
 		return rc;
-	if (a.status == 404)
-		return not_there(m, key, err);
 	if (!a.summed)
 		return mirror_get(m, key, -1, ret, err);
 	*ret = (struct mirror_object){.bytes = a.bytes, .sum = a.sum};
@@ -119,14 +124,11 @@ int mirror_look(struct mirror *m, const char *key, struct mirror_object *ret, st
 int mirror_see(struct mirror *m, const char *key, struct mirror_seen *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "see");
-	const struct s3_request q = {.method = "HEAD", .key = key};
 	struct s3_answer a;
-	int rc = s3_ask(ctx, m, &q, &a, err);
+	int rc = head(ctx, m, key, &a, err);
 
 	if (rc < 0)
 		return rc;
-	if (a.status == 404)
-		return not_there(m, key, err);
 	*ret = (struct mirror_seen){.bytes = a.bytes, .modified_s = a.modified_s};
 	memcpy(ret->etag, a.etag, sizeof ret->etag);
 	return 0;
