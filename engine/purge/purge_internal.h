@@ -130,8 +130,9 @@ int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret,
 /* Attachments whose content is not in the bundle although its rule wanted it: their threads stay (purge_missing.c). */
 struct purge_missing;
 int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
-/* Of attachments in a bucket: what lies there now, for the journal.  One of which the bucket does not say that keeps its thread (PURGE_UNSEEN); told: the first one has been warned of. */
-int purge_missing_see(struct mm *mm, struct purge_batch *b, bool *told, struct err *err) MMR_CHECKED;
+enum { PURGE_BUCKET_CLOCK_MS = 15 * 60 * 1000 }; /* as far as a store lets clocks differ */
+/* Of attachments in a bucket: what lies there now, for the journal.  One that may have been written after the export keeps its thread, which is exported anew.  One of which the bucket does not say that keeps its thread (PURGE_UNSEEN); told: the first one has been warned of. */
+int purge_missing_see(struct mm *mm, struct purge_batch *b, int64_t snapshot_ms, bool *told, struct err *err) MMR_CHECKED;
 void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
 /* For a receipt of which nobody knows when its rows were read: threads whose blob is not what the bundle holds stay too. */
 int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told, struct err *err) MMR_CHECKED;

@@ -6,7 +6,7 @@
  */
 #include "purge_internal.h"
 
-enum { BATCH_BYTES = 64 << 20, BUCKET_CLOCK_MS = 15 * 60 * 1000 /* as far as a store lets clocks differ */ };
+enum { BATCH_BYTES = 64 << 20 };
 
 /* What the bucket said before the transaction began (purge_missing_see): nobody waits for it with locks on rows. */
 static void take_seen(const struct purge_file *f, struct mm_journal_entry *e)
@@ -27,7 +27,7 @@ static int identify(void *ctx, struct mm *mm, const struct purge_file *f, int64_
 		take_seen(f, e);
 	else if (f->compared && (!f->read || e->ino != f->ino || e->mtime_ns != f->mtime_ns))
 		e->identified = false;
-	if (snapshot_ms > 0 && e->mtime_ns / 1000000 + (mm->bucket ? BUCKET_CLOCK_MS : 0) > snapshot_ms)
+	if (snapshot_ms > 0 && e->mtime_ns / 1000000 + (mm->bucket ? PURGE_BUCKET_CLOCK_MS : 0) > snapshot_ms)
 		e->identified = false;
 	return rc;
 }

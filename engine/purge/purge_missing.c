@@ -131,7 +131,7 @@ static int keep(struct purge_batch *b, const struct purge_file *f, bool *told, c
 	return 0;
 }
 
-int purge_missing_see(struct mm *mm, struct purge_batch *b, bool *told, struct err *err)
+int purge_missing_see(struct mm *mm, struct purge_batch *b, int64_t snapshot_ms, bool *told, struct err *err)
 {
 	struct err why;
 	int rc;
@@ -139,8 +139,13 @@ int purge_missing_see(struct mm *mm, struct purge_batch *b, bool *told, struct e
 	for (size_t i = 0; i < b->n_files; i++) {
 		struct purge_file *f = &b->file[i];
 
-		if (!b->thread[f->thread].why && !f->compared && f->path[0][0] && see_object(b->ctx, mm, f, &why) < 0 && (rc = keep(b, f, told, &why, err)) < 0)
+		if (b->thread[f->thread].why || f->compared || !f->path[0][0])
+			continue;
+		rc = see_object(b->ctx, mm, f, &why);
+		if (rc < 0 && (rc = keep(b, f, told, &why, err)) < 0)
 			return rc;
+		if (rc == 1 && snapshot_ms > 0 && f->mtime_ns / 1000000 + PURGE_BUCKET_CLOCK_MS > snapshot_ms)
+			b->thread[f->thread].why |= MM_CHANGED;
 	}
 	return 0;
 }

@@ -193,7 +193,7 @@ static int look_at_files(struct mm *mm, struct asked *a, const struct purge_opti
 	purge_missing_mark(a->missing, b);
 	if (a->missing && o->snapshot_ms <= 0)
 		rc = purge_missing_compare(a->missing, mm, b, &a->told, err);
-	return rc == 0 && o->unlink_files && mm->bucket ? purge_missing_see(mm, b, &a->told, err) : rc;
+	return rc == 0 && o->unlink_files && mm->bucket ? purge_missing_see(mm, b, o->snapshot_ms, &a->told, err) : rc;
 }
 
 static int one_batch(struct mm *mm, struct purge_ahead *ahead, struct asked *a, const struct purge_options *o, struct pace *p,

@@ -266,12 +266,24 @@ class Trouble(Base):
         self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
 
     def test_replaced_before_delete(self):
-        """Another object by the time of its delete, too young to be in the bundle: it stays for good."""
-        _, _, path = self.attached()[0]
+        """Another object by the time of its delete, too young to be in the bundle: it stays, and so does its thread."""
+        root, _, path = self.attached()[0]
         process = self.bench.halt("RUN_AFTER_PUBLISHED")
         self.put(path, b"somebody else's", age_s=0)
-        self.bench.go_on(process, code=(0, 3))
+        self.bench.go_on(process, code=3)
+        self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
         self.assertEqual(self.store.objects(PREFIX)[path], b"somebody else's")
+
+    def test_young(self):
+        """Written shortly before the export, by clocks that may differ: its thread goes in another night, and nothing stays behind."""
+        root, _, path = self.attached()[0]
+        self.put(path, self.store.objects(PREFIX)[path], age_s=300)
+        done = self.night(code=3)
+        self.assertEqual(json.loads(done.out)["kept"]["changed"], 1)
+        self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
+        self.put(path, self.store.objects(PREFIX)[path], age_s=3000)
+        self.night()
+        self.finished(exact=False)
 
     def test_replaced_before_unlink(self):
         """Another object when its turn comes: it stays for good."""
