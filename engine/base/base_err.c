@@ -30,6 +30,11 @@ bool err_retryable(int code)
 	return error_table[index_of(code)].retryable;
 }
 
+bool err_ends_work(int code)
+{
+	return code == -ERR_INTERRUPTED || code == -ERR_WORK_LEFT;
+}
+
 const char *err_name(int code)
 {
 	return error_table[index_of(code)].name;

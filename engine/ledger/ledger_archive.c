@@ -27,26 +27,32 @@ struct line {
 	bool has_expiry, deleting;
 };
 
-static bool key_is(const struct json_scan *s, const char *key)
+bool ledger_key_is(const struct json_scan *s, const char *key)
 {
 	return s->key_len == strlen(key) && memcmp(s->key, key, s->key_len) == 0;
 }
 
-static void take_text(void *ctx, const struct json_scan *s, struct line *l)
+void ledger_take_text(void *ctx, const struct json_scan *s, const struct ledger_slot *slots, size_t n)
 {
-	const struct { const char *key; char **slot; } slots[] = {
-		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"rule", &l->rule},
-		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest}, {"found", &l->found}, {"ids", &l->ids}, {"reason", &l->reason}, {"host", &l->host},
-	};
 	struct buf b;
 
-	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
-		if (!key_is(s, slots[i].key))
+	for (size_t i = 0; i < n; i++) {
+		if (!ledger_key_is(s, slots[i].key))
 			continue;
 		buf_init(&b, ctx, LEDGER_LINE_MAX);
 		(void)json_unescape(&b, s->val, s->val_len); /* the walk has seen that the line is JSON */
 		*slots[i].slot = mem_strndup(ctx, b.data ? b.data : "", b.len);
 	}
+}
+
+static void take_text(void *ctx, const struct json_scan *s, struct line *l)
+{
+	const struct ledger_slot slots[] = {
+		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"rule", &l->rule},
+		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest}, {"found", &l->found}, {"ids", &l->ids}, {"reason", &l->reason}, {"host", &l->host},
+	};
+
+	ledger_take_text(ctx, s, slots, ARRAY_LEN(slots));
 }
 
 static void take_number(const struct json_scan *s, struct line *l)
@@ -57,9 +63,9 @@ static void take_number(const struct json_scan *s, struct line *l)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
-		if (key_is(s, slots[i].key))
+		if (ledger_key_is(s, slots[i].key))
 			*slots[i].slot = strtoll(s->val, NULL, 10);
-	l->has_expiry |= key_is(s, "expires_ms");
+	l->has_expiry |= ledger_key_is(s, "expires_ms");
 }
 
 static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
@@ -73,7 +79,7 @@ static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
 			take_text(ctx, &s, l);
 		else if (s.type == JSON_NUMBER)
 			take_number(&s, l);
-		else if (s.type == SCAN_TRUE && key_is(&s, "deleting"))
+		else if (s.type == SCAN_TRUE && ledger_key_is(&s, "deleting"))
 			l->deleting = true;
 	}
 }

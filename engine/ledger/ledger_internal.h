@@ -26,6 +26,12 @@ int ledger_walk(int fd, ledger_fn fn, void *payload, struct ledger_end *ret, str
 /* The same of the last record alone: 1, or 0 when only a walk can tell (short, torn, damaged), or a negative code. */
 int ledger_last(int fd, struct ledger_end *ret, struct err *err) MMR_CHECKED;
 
+/* ---- fields of a line that a walk has seen to be JSON (ledger_archive.c) ---- */
+struct ledger_slot { const char *key; char **slot; };
+bool ledger_key_is(const struct json_scan *s, const char *key);
+/* The string under the cursor, unescaped, into the slot of its key, in ctx; no slot has it: nothing. */
+void ledger_take_text(void *ctx, const struct json_scan *s, const struct ledger_slot *slots, size_t n);
+
 /* ---- ledger_erase.c ---- */
 /* A line `erasing`, `erased` or `erasure-withdrawn` into st->erasing. */
 enum ledger_erasure_step { ERASURE_BEGINS, ERASURE_DONE, ERASURE_WITHDRAWN };

@@ -41,25 +41,13 @@ char *ledger_bundle_name(void *ctx, const char *path)
 
 /* ---- one line ---- */
 
-static bool key_is(const struct json_scan *s, const char *key)
-{
-	return s->key_len == strlen(key) && memcmp(s->key, key, s->key_len) == 0;
-}
-
 static void take_text(void *ctx, const struct json_scan *s, struct line *l)
 {
-	const struct { const char *key; char **slot; } slots[] = {
+	const struct ledger_slot slots[] = {
 		{"type", &l->type}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"root", &l->root},
 	};
-	struct buf b;
 
-	for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
-		if (!key_is(s, slots[i].key))
-			continue;
-		buf_init(&b, ctx, LEDGER_LINE_MAX);
-		(void)json_unescape(&b, s->val, s->val_len); /* the walk has seen that the line is JSON */
-		*slots[i].slot = mem_strndup(ctx, b.data ? b.data : "", b.len);
-	}
+	ledger_take_text(ctx, s, slots, ARRAY_LEN(slots));
 }
 
 static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
@@ -71,9 +59,9 @@ static void scan_line(void *ctx, const char *text, size_t len, struct line *l)
 	while (json_scan_next(&s)) {
 		if (s.type == JSON_STR)
 			take_text(ctx, &s, l);
-		else if (s.type == JSON_NUMBER && key_is(&s, "threads"))
+		else if (s.type == JSON_NUMBER && ledger_key_is(&s, "threads"))
 			l->threads = strtoull(s.val, NULL, 10);
-		else if (s.type == JSON_ARR && key_is(&s, "roots")) {
+		else if (s.type == JSON_ARR && ledger_key_is(&s, "roots")) {
 			l->roots = s.val;
 			l->roots_len = s.val_len;
 		}

@@ -164,7 +164,7 @@ static int begin(struct mm_bucket *b, const char *path, struct err *err)
 
 static int end(struct mm_bucket *b, int rc, struct err *err)
 {
-	bool ends = rc == -ERR_INTERRUPTED || rc == -ERR_WORK_LEFT, answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY;
+	bool ends = err_ends_work(rc), answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY;
 
 	/* A refusal comes at once, and perhaps of one object only, as of one in a cold class; others are of a work file here. */
 	if (rc == -ERR_STORE && err->sys_errno && err->sys_errno != EIO)

@@ -16,27 +16,33 @@ static int identify_object(void *ctx, struct mm *mm, struct mm_journal_entry *e,
 	}
 	if (rc != 1)
 		return rc;
-	e->identified = seen.etag[0] && seen.mtime_ns > 0;
+	e->identified = true;
 	e->etag = mem_strdup(ctx, seen.etag);
 	e->bytes = seen.bytes;
 	e->mtime_ns = seen.mtime_ns;
 	return 0;
 }
 
-int mm_journal_identify(void *ctx, struct mm *mm, struct mm_journal_entry *e, struct err *err)
+void mm_journal_identify_file(const struct mm *mm, struct mm_journal_entry *e)
 {
 	struct err ignored;
 	struct stat st;
 	auto_fd int fd = -1;
 
 	e->identified = false;
-	if (mm->bucket)
-		return identify_object(ctx, mm, e, err);
 	if (mm->data_dirfd < 0 || !e->path[0][0] || file_open_beneath(mm->data_dirfd, e->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
-		return 0;
+		return;
 	e->identified = true;
 	e->ino = (uint64_t)st.st_ino;
 	e->bytes = st.st_size;
 	e->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec;
+}
+
+int mm_journal_identify(void *ctx, struct mm *mm, struct mm_journal_entry *e, struct err *err)
+{
+	e->identified = false;
+	if (mm->bucket)
+		return identify_object(ctx, mm, e, err);
+	mm_journal_identify_file(mm, e);
 	return 0;
 }

@@ -182,7 +182,7 @@ int people_run(void *ctx, const struct policy *policy, struct mm *mm, const stru
 		rc = check(p, policy, options, err);
 	if (rc == 0)
 		rc = all(p, policy, r, options, err);
-	if (rc == 0 || rc == -ERR_WORK_LEFT || rc == -ERR_INTERRUPTED) {
+	if (rc == 0 || err_ends_work(rc)) {
 		struct err own;
 		int end = people_finish(p, options, &r->total, r, rc == 0 ? err : &own);
 

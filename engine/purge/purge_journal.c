@@ -11,7 +11,7 @@ enum { BATCH_BYTES = 64 << 20 };
 /* What the bucket said before the transaction began (purge_missing_see): nobody waits for it with locks on rows. */
 static void take_seen(const struct purge_file *f, struct mm_journal_entry *e)
 {
-	e->identified = f->etag && f->etag[0];
+	e->identified = f->etag != NULL;
 	e->etag = f->etag;
 	e->bytes = f->blob_bytes;
 	e->mtime_ns = f->mtime_ns;
@@ -19,50 +19,43 @@ static void take_seen(const struct purge_file *f, struct mm_journal_entry *e)
 
 /* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So is one that
  * was written after the export, or is not the one that was compared with the bundle: its content is in no bundle. */
-static int identify(void *ctx, struct mm *mm, const struct purge_file *f, int64_t snapshot_ms, struct mm_journal_entry *e, struct err *err)
+static void identify(const struct mm *mm, const struct purge_file *f, int64_t snapshot_ms, struct mm_journal_entry *e)
 {
-	int rc = mm->bucket ? 0 : mm_journal_identify(ctx, mm, e, err);
-
 	if (mm->bucket)
 		take_seen(f, e);
-	else if (f->compared && (!f->read || e->ino != f->ino || e->mtime_ns != f->mtime_ns))
+	else
+		mm_journal_identify_file(mm, e);
+	if (!mm->bucket && f->compared && (!f->read || e->ino != f->ino || e->mtime_ns != f->mtime_ns))
 		e->identified = false;
-	if (snapshot_ms > 0 && e->mtime_ns / 1000000 + (mm->bucket ? PURGE_BUCKET_CLOCK_MS : 0) > snapshot_ms)
+	if (snapshot_ms > 0 && e->mtime_ns / 1000000 > snapshot_ms)
 		e->identified = false;
-	return rc;
 }
 
 /* Without paths where files stay: then it only says which rows a live post may want back. */
-static int put_file(struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, const struct purge_options *o, struct err *err)
+static void put_file(const struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, const struct purge_options *o)
 {
 	struct mm_journal_entry e = {.id = f->id, .path = {"", "", ""}};
-	int rc = 0;
 
 	if (b->parts_before_ms != INT64_MIN)
 		e.thread = b->thread[f->thread].root;
 	if (o->unlink_files) {
 		for (int i = 0; i < MM_JOURNAL_PATHS; i++)
 			e.path[i] = f->path[i];
-		rc = identify(b->ctx, mm, f, o->snapshot_ms, &e, err);
+		identify(mm, f, o->snapshot_ms, &e);
 	}
-	if (rc == 0)
-		mm_journal_put(out, mm_unlink_attachments.what, &e);
-	return rc;
+	mm_journal_put(out, mm_unlink_attachments.what, &e);
 }
 
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err)
 {
 	struct buf lines;
-	int rc = 0;
 
 	if (b->n_files == 0)
 		return 0;
 	buf_init(&lines, b->ctx, BATCH_BYTES);
-	for (size_t i = 0; i < b->n_files && rc == 0; i++)
+	for (size_t i = 0; i < b->n_files; i++)
 		if (!b->thread[b->file[i].thread].why)
-			rc = put_file(mm, &lines, b, &b->file[i], o, err);
-	if (rc < 0)
-		return rc;
+			put_file(mm, &lines, b, &b->file[i], o);
 	if (lines.overflow)
 		return err_set(err, ERR_STORE, "unlink journal of one batch is too large");
 	return lines.len ? mm_journal_append(mm, o->journal_dirfd, o->journal_name, mm_unlink_attachments.journal, &lines, err) : 0;

@@ -112,15 +112,10 @@ static int read_object(void *ctx, struct mm *mm, struct purge_file *f, struct di
 	return f->read ? 1 : rc;
 }
 
-static bool ends_work(const struct err *why)
-{
-	return why->code == -ERR_INTERRUPTED || why->code == -ERR_WORK_LEFT;
-}
-
 /* Of one object it cannot be told: its thread stays.  The end of all work is no reason for that. */
 static int keep(struct purge_batch *b, const struct purge_file *f, bool *told, const struct err *why, struct err *err)
 {
-	if (ends_work(why)) {
+	if (err_ends_work(why->code)) {
 		*err = *why;
 		return err->code;
 	}

@@ -132,11 +132,6 @@ void run_files_tell_versions(const struct run *run)
 		log_warn("the bucket of attachments keeps versions: what was removed stays there as an older version, until the bucket's lifecycle removes it");
 }
 
-static bool ends_work(const struct err *why)
-{
-	return why->code == -ERR_INTERRUPTED || why->code == -ERR_WORK_LEFT;
-}
-
 /* In a bucket only whether it is there, and how long: it is read once, when it is stored. */
 static int look_at_content(struct run *run, struct look *f, const char *path, struct err *why)
 {
@@ -165,7 +160,7 @@ static int look_at(struct sitting *s, struct look *f, const char *path, struct e
 	if (!mm_has_files(s->run->mm))
 		return no_folder(s, f);
 	if (look_at_content(s->run, f, path, &why) < 0) {
-		if (ends_work(&why)) {
+		if (err_ends_work(why.code)) {
 			*err = why;
 			return err->code;
 		}
@@ -300,7 +295,7 @@ static int store_content(struct unit *u, struct file *f, const char *path, struc
 
 	if (rc == 0)
 		rc = bundle_blob(u->w, fd, &f->sha256, f->size_bytes, err);
-	if (rc < 0 && !ends_work(err) && (fd < 0 || err->sys_errno == ESTALE)) {
+	if (rc < 0 && !err_ends_work(err->code) && (fd < 0 || err->sys_errno == ESTALE)) {
 		tell(u->sitting->run, f->id, fd < 0 ? err->msg : "it changed meanwhile");
 		run_unit_skip(u, f->root, MM_FILE_MISSING);
 		err_clear(err);

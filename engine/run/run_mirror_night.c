@@ -55,7 +55,7 @@ int run_mirror_rest(struct run *run, int rc, struct err *err)
 		return rc;
 	mirror_until(run->mirror, run->options->deadline_boot_ms);
 	end = mirror_rest(run->mirror, run->store, run->options->progress, rc < 0 ? &own : err);
-	if (rc < 0 && end < 0 && end != -ERR_WORK_LEFT && end != -ERR_INTERRUPTED)
+	if (rc < 0 && end < 0 && !err_ends_work(end))
 		log_warn("%s; the next run brings the mirror the rest", own.msg);
 	return rc < 0 ? rc : end;
 }

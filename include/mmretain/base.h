@@ -58,6 +58,7 @@ int err_prefix(struct err *err, const char *fmt, ...) MMR_PRINTF(2, 3);
 void err_clear(struct err *err);
 int err_exit_status(int code);      /* exit status of a (negative) code */
 bool err_retryable(int code);
+bool err_ends_work(int code);       /* a stop request or the end of the time: of the work, and not of what was at hand */
 const char *err_name(int code);     /* "POLICY" ... */
 
 /* ---- memory ------------------------------------------------------------ */

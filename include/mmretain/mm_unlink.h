@@ -24,8 +24,9 @@ struct mm_journal_entry {
 };
 
 /* ---- writing (mm_journal.c, mm_identify.c) ---- */
-/* What the file at path[0] is now; one that cannot be opened is journalled without, and then never unlinked.  Its etag belongs to ctx.  Errors are those of a bucket
- * that does not say what it has (mm_bucket_see). */
+/* What the file at path[0] is now, of a folder; one that cannot be opened is journalled without, and then never unlinked. */
+void mm_journal_identify_file(const struct mm *mm, struct mm_journal_entry *e);
+/* The same of a folder or a bucket, whose etag belongs to ctx.  Errors are those of a bucket that does not say what it has (mm_bucket_see). */
 int mm_journal_identify(void *ctx, struct mm *mm, struct mm_journal_entry *e, struct err *err) MMR_CHECKED;
 /* Does path[i] lie in the folder of path[0]?  The server writes thumbnail and preview there; what lies elsewhere is something else, and never unlinked. */
 bool mm_journal_is_beside(const struct mm_journal_entry *e, int i);

@@ -432,6 +432,34 @@ class Others(Base):
         self.assertEqual([a["id"] for a in done["accounts"] if a["result"] == "depersonalised" and f"users/{a['id']}/profile.png" in there], [])
         self.assertEqual(len([k for k in there if k.endswith("profile.png")]), len(self.bench.sql("SELECT id FROM users").split()) - done["depersonalised"])
 
+    def test_departed_killed(self):
+        """Just after a picture is gone: the next run goes on with the others."""
+        self.bench.policy(more=["departed_users:", "  after: 600d"])
+        self.bench.sql(f"UPDATE users SET deleteat = {NOW - 700 * 86_400_000} WHERE id IN (SELECT u.id FROM users u WHERE u.deleteat = 0 AND coalesce(u.remoteid, '') = ''"
+                       " AND NOT EXISTS (SELECT FROM bots b WHERE b.userid = u.id) ORDER BY u.id LIMIT 3)")
+        for i in self.bench.sql("SELECT id FROM users").split():
+            self.put(f"users/{i}/profile.png", b"a picture")
+        self.bench.expect()
+        before = len(self.keys())
+        self.assertEqual(lib.finish(self.bench.start("PEOPLE_AFTER_PICTURE:kill")).code, -signal.SIGKILL)
+        self.assertLess(len(self.keys()), before)
+        self.bench.run(code=(0, 3))
+        gone = self.bench.sql("SELECT id FROM users WHERE email LIKE '%@departed.invalid'").split()
+        self.assertGreater(len(gone), 0)
+        self.assertEqual([i for i in gone if f"users/{i}/profile.png" in self.keys()], [])
+
+    def test_restore_killed(self):
+        """Just after an object is back: no row names it, and the same command finds it in its place."""
+        before = self.store.objects(PREFIX)
+        self.night()
+        root, _, path = next(a for a in self.attached() if a[2] in before and a[2] not in self.store.objects(PREFIX))
+        process = self.bench.start("RESTORE_AFTER_FILE:kill", "restore", root, "--yes", *CASE)
+        self.assertEqual(lib.finish(process).code, -signal.SIGKILL)
+        self.assertNotIn(root, self.bench.sql("SELECT id FROM posts").split())
+        self.bench.call("restore", root, "--yes", *CASE, code=0)
+        self.assertIn(root, self.bench.sql("SELECT id FROM posts").split())
+        self.assertEqual(self.store.objects(PREFIX)[path], before[path])
+
     def test_versions(self):
         """A bucket that keeps versions has removed nothing for good: said."""
         self.store.versioned = True

@@ -16,6 +16,14 @@ static const struct { const char *text; bool ok; int32_t months; int64_t ms; } d
 	{"99999999999999999999d", false, 0, 0}, {"1000000001d", false, 0, 0}, {"20000y", false, 0, 0},
 };
 
+/* Of the work, not of what was at hand: such an error keeps nothing back. */
+START_TEST(test_err_ends_work)
+{
+	ck_assert(err_ends_work(-ERR_INTERRUPTED) && err_ends_work(-ERR_WORK_LEFT));
+	ck_assert(!err_ends_work(0) && !err_ends_work(-ERR_STORE) && !err_ends_work(-ERR_KEPT) && !err_ends_work(-ERR_DB_GONE));
+}
+END_TEST
+
 START_TEST(test_duration)
 {
 	struct duration d = {0, 0};
@@ -422,6 +430,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_bytes, 0, (int)ARRAY_LEN(sizes));
 	tcase_add_loop_test(tc, test_time, 0, (int)ARRAY_LEN(times));
 	tcase_add_loop_test(tc, test_scan, 0, (int)ARRAY_LEN(objects));
+	tcase_add_test(tc, test_err_ends_work);
 	tcase_add_test(tc, test_json_round_trip);
 	tcase_add_loop_test(tc, test_utf8, 0, (int)ARRAY_LEN(utf8));
 	tcase_add_test(tc, test_buf_ceiling);
