@@ -14,6 +14,7 @@ struct states {
 	struct audit_ref *part; size_t n_parts;     /* the newest first, as the next */
 	struct audit_ref *before; size_t n_before;  /* whole, and not as it was last */
 	struct audit_thread **shown; size_t n_shown;
+	size_t next;                                /* where the next post stands, when two states have them in the same order, as mostly */
 };
 
 static bool same_text(const struct audit_post *p, const struct audit_post *q)
@@ -27,12 +28,23 @@ static const char *post_id(const struct audit_post *p)
 	return p->original[0] ? p->original : p->id;
 }
 
-static bool text_shown(const struct states *s, const struct audit_post *p)
+static bool text_in(const struct audit_thread *t, const struct audit_post *p, size_t *next)
+{
+	for (size_t i = 0; i < t->n_posts; i++) {
+		size_t k = (*next + i) % t->n_posts;
+		if (!strcmp(post_id(&t->post[k]), post_id(p)) && same_text(&t->post[k], p)) {
+			*next = k + 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool text_shown(struct states *s, const struct audit_post *p)
 {
 	for (size_t i = 0; i < s->n_shown; i++)
-		for (size_t k = 0; k < s->shown[i]->n_posts; k++)
-			if (!strcmp(post_id(&s->shown[i]->post[k]), post_id(p)) && same_text(&s->shown[i]->post[k], p))
-				return true;
+		if (text_in(s->shown[i], p, &s->next))
+			return true;
 	return false;
 }
 
@@ -55,8 +67,9 @@ static bool file_shown(const struct states *s, const struct audit_file *f)
 }
 
 /* A post, a text or a file that is in nothing of what is shown. */
-static bool says_more(const struct states *s, const struct audit_thread *t)
+static bool says_more(struct states *s, const struct audit_thread *t)
 {
+	s->next = 0;
 	for (size_t i = 0; i < t->n_posts; i++) {
 		const struct audit_post *p = &t->post[i];
 		if (p->erased && !t->parts) /* the same is said by the state that is newer */
