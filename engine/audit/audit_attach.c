@@ -33,7 +33,8 @@ static void put_deleted(struct export *x, const struct audit_file *f)
 	html_text(x, full);
 }
 
-/* By content, never by the name or the type that the sender gave; vector images can hold scripts and are never shown. */
+/* By content, never by the name or the type that the sender gave; vector images can hold scripts and are never shown.
+ */
 static bool put_picture(struct export *x, struct audit_thread *t, const struct audit_file *f)
 {
 	const struct html *h = x->state;
@@ -72,7 +73,8 @@ static int put_file(struct export *x, struct audit_thread *t, const struct audit
 	err_clear(err); /* said on the page, and counted */
 	bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
 	plain_extension(f->name, kind);
-	buf_printf(&x->out.b, "<div class=\"file\"><span class=\"kind\" aria-hidden=\"true\">%s</span>", strcmp(kind, ".bin") ? kind + 1 : "file");
+	buf_printf(&x->out.b, "<div class=\"file\"><span class=\"kind\" aria-hidden=\"true\">%s</span>",
+		   strcmp(kind, ".bin") ? kind + 1 : "file");
 	if (rc == 0) {
 		put(x, "<a class=\"name\" download=\"");
 		html_text(x, f->name);
@@ -121,7 +123,9 @@ static const char *text_of(const json_t *o, const char *key, size_t *ret_len)
 /* Fields hold any JSON; bots give numbers as often as texts. */
 static void put_value(struct export *x, const json_t *value)
 {
-	char *text = json_is_string(value) || json_is_null(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+	char *text = json_is_string(value) || json_is_null(value)
+			     ? NULL
+			     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	if (json_is_string(value))
 		audit_markdown(&x->out.b, json_string_value(value), json_string_length(value));

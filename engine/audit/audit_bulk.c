@@ -2,8 +2,8 @@
  * audit_bulk.c - Mattermost's bulk import, version 1: import.jsonl and data/.
  *
  * A view, not the archive: it cannot say deleted posts, earlier versions, ids.  Only post lines are written; a `user`,
- * `team` or `channel` line would change what exists on the server that imports it.  The importer wants all posts of channels
- * before those of direct and group messages, which are kept in a file without a name meanwhile.
+ * `team` or `channel` line would change what exists on the server that imports it.  The importer wants all posts of
+ * channels before those of direct and group messages, which are kept in a file without a name meanwhile.
  */
 #include "audit_internal.h"
 
@@ -41,7 +41,9 @@ static int bulk_begin(struct export *x, const struct audit_ref *ref, size_t n, s
 	if (rc)
 		return rc;
 	time_format(time_now_ms(), now);
-	buf_printf(&x->out.b, "{\"type\":\"version\",\"version\":1,\"info\":{\"generator\":\"mmretain\",\"created\":\"%s\"}}\n", now);
+	buf_printf(&x->out.b,
+		   "{\"type\":\"version\",\"version\":1,\"info\":{\"generator\":\"mmretain\",\"created\":\"%s\"}}\n",
+		   now);
 	return 0;
 }
 
@@ -69,7 +71,8 @@ static void put_reactions(struct buf *b, struct audit_thread *t, const struct au
 			int64_t at = p->reaction[i].at_ms[k];
 			if (!has_name(t, p->reaction[i].user[k]))
 				continue;
-			buf_printf(b, "%s{\"create_at\":%lld", lead, (long long)(at > p->create_ms ? at : p->create_ms));
+			buf_printf(b, "%s{\"create_at\":%lld", lead,
+				   (long long)(at > p->create_ms ? at : p->create_ms));
 			string(b, "user", audit_user(t->bundle, p->reaction[i].user[k])->name);
 			string(b, "emoji_name", p->reaction[i].emoji);
 			buf_byte(b, '}');
@@ -79,7 +82,8 @@ static void put_reactions(struct buf *b, struct audit_thread *t, const struct au
 		buf_byte(b, ']');
 }
 
-static int put_files(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p, struct err *err)
+static int put_files(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p,
+		     struct err *err)
 {
 	const char *lead = ",\"attachments\":[";
 	bool any = false;
@@ -119,12 +123,13 @@ static void put_props(struct buf *b, const char *props)
 	json_decref(o);
 }
 
-static int put_post(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p, struct err *err)
+static int put_post(struct export *x, struct buf *b, struct audit_thread *t, const struct audit_post *p,
+		    struct err *err)
 {
 	string(b, "user", audit_author(t->bundle, p->user, p->erased != NULL)->name);
 	string(b, "message", p->message);
-	buf_printf(b, ",\"create_at\":%lld,\"edit_at\":%lld,\"is_pinned\":%s", (long long)p->create_ms, (long long)p->edit_ms,
-		   p->pinned ? "true" : "false");
+	buf_printf(b, ",\"create_at\":%lld,\"edit_at\":%lld,\"is_pinned\":%s", (long long)p->create_ms,
+		   (long long)p->edit_ms, p->pinned ? "true" : "false");
 	string(b, "type", p->type);
 	put_props(b, p->props);
 	put_reactions(b, t, p);
@@ -150,7 +155,8 @@ static bool put_two(struct buf *b, struct audit_thread *t, const char *name)
 	return true;
 }
 
-/* All of a group message.  One too few, and the importer would make another group of it: so either all are known, or none. */
+/* All of a group message.  One too few, and the importer would make another group of it: so either all are known, or
+ * none. */
 static bool put_group(struct buf *b, const char *members)
 {
 	json_t *list = json_loads(members, 0, NULL), *one;
@@ -168,7 +174,8 @@ static bool put_group(struct buf *b, const char *members)
 /* "{"type":"post","post":{"team":...,"channel":..." or its direct form; false: the place cannot be expressed. */
 static bool put_place(struct buf *b, struct audit_thread *t, bool *ret_direct)
 {
-	const struct audit_name *channel = audit_channel(t->bundle, t->channel), *team = audit_team_of(t->bundle, t->channel);
+	const struct audit_name *channel = audit_channel(t->bundle, t->channel),
+				*team = audit_team_of(t->bundle, t->channel);
 
 	*ret_direct = team == NULL;
 	if (team) {
@@ -185,7 +192,8 @@ static bool put_place(struct buf *b, struct audit_thread *t, bool *ret_direct)
 
 static bool importable(const struct audit_thread *t, const struct audit_post *p)
 {
-	return has_name(t, p->user) && p->delete_ms == 0 && !p->original[0] && !p->erased && strcmp(p->type, "burn_on_read") != 0;
+	return has_name(t, p->user) && p->delete_ms == 0 && !p->original[0] && !p->erased &&
+	       strcmp(p->type, "burn_on_read") != 0;
 }
 
 /* What the format cannot say; a thread without its root cannot be said at all. */
@@ -252,16 +260,19 @@ static int bulk_thread(struct export *x, const struct audit_ref *ref, struct aud
 
 	(void)ref;
 	if (t->parts)
-		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on the server");
+		return left_out(x, t, "it is a part, deleted posts and earlier versions, of a thread that stayed on "
+				      "the server");
 	if (t->earlier)
 		return left_out(x, t, "it is an earlier state, and the thread as it was archived last is here");
 	if (t->n_posts == 0 || !importable(t, &t->post[0]))
-		return left_out(x, t, "its first post is deleted, erased, burns on reading or is of somebody without an account, and replies cannot be imported without it");
+		return left_out(x, t, "its first post is deleted, erased, burns on reading or is of somebody without "
+				      "an account, and replies cannot be imported without it");
 	do { /* the importer knows a root by channel, time and text, so a second line with it adds more replies */
 		size_t at = b->len;
 		if (!put_place(b, t, &direct)) {
 			b->len = at;
-			return left_out(x, t, "it is in a direct or group message, and its bundle does not list who was in it, or not by name");
+			return left_out(x, t, "it is in a direct or group message, and its bundle does not list who "
+					      "was in it, or not by name");
 		}
 		rc = put_line(x, t, &next, at, err);
 		if (!rc && direct)

@@ -51,17 +51,23 @@ static int case_check(const struct audit_access *a, struct err *err)
 {
 	bool ok = a->case_id && a->case_id[0] && a->reason && a->reason[0];
 
-	if (ok && strlen(a->case_id) <= 200 && strlen(a->reason) <= 2000 && utf8_valid(a->case_id, strlen(a->case_id)) &&
-	    utf8_valid(a->reason, strlen(a->reason)))
+	if (ok && strlen(a->case_id) <= 200 && strlen(a->reason) <= 2000 &&
+	    utf8_valid(a->case_id, strlen(a->case_id)) && utf8_valid(a->reason, strlen(a->reason)))
 		return 0;
-	err_set(err, ERR_USAGE, ok ? "the case or the reason is too long or not UTF-8" : "reading archived content needs a case and a reason");
+	err_set(err, ERR_USAGE,
+		ok ? "the case or the reason is too long or not UTF-8"
+		   : "reading archived content needs a case and a reason");
 	return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log.");
 }
 
 static int not_shown(const struct store *store, int rc, struct err *err)
 {
 	err_prefix(err, "nothing is shown, the record of this access cannot be written");
-	return *err->hint ? rc : err_hint(err, "Make \"%s/ledger/access\" writable for this user, with room on its disk, or read a copy of the archive.", store->path);
+	return *err->hint ? rc
+			  : err_hint(err,
+				     "Make \"%s/ledger/access\" writable for this user, with room on its disk, or read "
+				     "a copy of the archive.",
+				     store->path);
 }
 
 int audit_log(const struct store *store, const struct audit_access *access, struct err *err)

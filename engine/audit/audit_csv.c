@@ -7,9 +7,12 @@
 #include <string.h>
 
 static const char *const columns[] = {
-	"Post Creation Time", "Post Update Time", "Post Update Type", "Team Id", "Team Name", "Team Display Name", "Channel Id",
-	"Channel Name", "Channel Display Name", "User Id", "Username", "Display Name", "User Type", "Post Id", "Edited By Post Id",
-	"Replied to Post Id", "Post Message", "Post Type", "Thread Id", "File Name", "File Size", "File SHA-256", "Reactions", "Bundle",
+	"Post Creation Time", "Post Update Time", "Post Update Type", "Team Id", "Team Name", "Team Display Name",
+	"Channel Id",
+	"Channel Name", "Channel Display Name", "User Id", "Username", "Display Name", "User Type", "Post Id",
+	"Edited By Post Id",
+	"Replied to Post Id", "Post Message", "Post Type", "Thread Id", "File Name", "File Size", "File SHA-256",
+	"Reactions", "Bundle",
 	"Webhook", "Deleted By", "Extent",
 };
 
@@ -76,7 +79,8 @@ static char *reactions_of(void *ctx, const struct audit_post *p)
 static void line(struct export *x, struct audit_thread *t, const struct audit_post *p, const struct audit_file *f)
 {
 	void *tmp auto_mem = mem_context(NULL, "csv");
-	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL), *channel = audit_channel(t->bundle, t->channel);
+	const struct audit_name *user = audit_author(t->bundle, p->user, p->erased != NULL),
+				*channel = audit_channel(t->bundle, t->channel);
 	const struct audit_name *team = audit_team_of(t->bundle, t->channel);
 	char hex[DIGEST_HEX + 1] = "";
 

@@ -9,7 +9,8 @@
 
 #define HOST "mmretain.invalid"
 #define ATTACHMENT_MAX ((size_t)64 << 20)
-enum { HEADER_BYTES = 800, NAME_BYTES = 200, TITLE_BYTES = 120 }; /* of a header; of a name of somebody or a place; of the text in a subject */
+/* of a header; of a name of somebody or a place; of the text in a subject */
+enum { HEADER_BYTES = 800, NAME_BYTES = 200, TITLE_BYTES = 120 };
 
 static int eml_begin(struct export *x, const struct audit_ref *ref, size_t n, struct err *err)
 {
@@ -30,7 +31,8 @@ static size_t fitting(const char *text, size_t len, size_t max)
 	return max;
 }
 
-/* Encoded words (RFC 2047), each whole characters and short enough for one line: whatever is in the text, it stays in its header. */
+/* Encoded words (RFC 2047), each whole characters and short enough for one line: whatever is in the text, it stays in
+ * its header. */
 static void encoded(struct buf *b, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
@@ -49,7 +51,8 @@ static void header(struct buf *b, const char *name, const char *text)
 	size_t len = strlen(text);
 
 	buf_printf(b, "%s: ", name);
-	if (len > 0 && len < 900 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == len)
+	if (len > 0 && len < 900 &&
+	    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/") == len)
 		buf_puts(b, text);
 	else
 		encoded(b, text, fitting(text, len, HEADER_BYTES));
@@ -91,13 +94,15 @@ static const char *timeless(const struct audit_post *p)
 
 static void text_part(struct buf *b, const struct audit_post *p, void *tmp)
 {
-	const char *text = timeless(p) ? mem_printf(tmp, "%s\nTime of this post: %s.\n", p->message, timeless(p)) : p->message;
+	const char *text =
+		timeless(p) ? mem_printf(tmp, "%s\nTime of this post: %s.\n", p->message, timeless(p)) : p->message;
 
 	buf_puts(b, "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\n\r\n");
 	put_base64(b, text, timeless(p) ? strlen(text) : p->message_len, 76);
 }
 
-static int file_part(struct export *x, struct audit_thread *t, const struct audit_file *f, const char *boundary, void *tmp, struct err *err)
+static int file_part(struct export *x, struct audit_thread *t, const struct audit_file *f, const char *boundary,
+		     void *tmp, struct err *err)
 {
 	struct buf *b = &x->out.b;
 	size_t len = 0;
@@ -148,8 +153,9 @@ static const char *subject(const struct audit_thread *t, const struct audit_post
 	const char *first = t->n_posts ? t->post[0].message : "";
 	size_t line = strcspn(first, "\r\n"), cut = fitting(first, line, TITLE_BYTES);
 
-	return mem_printf(tmp, "%s%s%.*s: %.*s%s", mark(p, tmp), p == &t->post[0] && !t->parts ? "" : "Re: ", (int)fitting(place, strlen(place), NAME_BYTES), place, (int)cut, first,
-			  cut < line ? "…" : "");
+	return mem_printf(tmp, "%s%s%.*s: %.*s%s", mark(p, tmp),
+			  p == &t->post[0] && !t->parts ? "" : "Re: ", (int)fitting(place, strlen(place), NAME_BYTES),
+			  place, (int)cut, first, cut < line ? "…" : "");
 }
 
 static void headers(struct export *x, struct audit_thread *t, const struct audit_post *p, void *tmp)
@@ -162,7 +168,8 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 
 	rfc5322_date(p->create_ms, date);
 	if (p->webhook)
-		name = mem_printf(tmp, "%.*s (%s)", (int)fitting(name, strlen(name), NAME_BYTES / 2), name, audit_webhook_text(tmp, p->webhook));
+		name = mem_printf(tmp, "%.*s (%s)", (int)fitting(name, strlen(name), NAME_BYTES / 2), name,
+				  audit_webhook_text(tmp, p->webhook));
 	buf_printf(b, "Date: %s\r\nFrom: ", date);
 	encoded(b, name, fitting(name, strlen(name), NAME_BYTES));
 	buf_printf(b, "\r\n <%s@user." HOST ">\r\nTo: ", local_part(tmp, p->user));
@@ -170,7 +177,8 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	buf_printf(b, "\r\n <%s@channel." HOST ">\r\n", local_part(tmp, t->channel));
 	header(b, "Subject", subject(t, p, place, tmp));
 	/* Of an earlier state it is another mail, and readers show only one of those that have the same id. */
-	buf_printf(b, t->earlier ? "Message-ID: <%s.%u@post." HOST ">\r\n" : "Message-ID: <%s@post." HOST ">\r\n", local_part(tmp, p->id), x->n_written);
+	buf_printf(b, t->earlier ? "Message-ID: <%s.%u@post." HOST ">\r\n" : "Message-ID: <%s@post." HOST ">\r\n",
+		   local_part(tmp, p->id), x->n_written);
 	if (p != &t->post[0] || t->parts || t->earlier) {
 		buf_printf(b, "In-Reply-To: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
 		buf_printf(b, "References: <%s@post." HOST ">\r\n", local_part(tmp, t->root));
@@ -180,10 +188,16 @@ static void headers(struct export *x, struct audit_thread *t, const struct audit
 	if (t->parts)
 		header(b, "X-Mmretain-Part", "deleted posts and earlier versions; the thread stayed on the server");
 	if (t->earlier)
-		header(b, "X-Mmretain-Part", "an earlier state of the thread, with something that it had no more when it was archived last");
+		header(b, "X-Mmretain-Part", "an earlier state of the thread, with something that it had no more when "
+					     "it was archived last");
 	header(b, "X-Mattermost-Channel", t->channel);
 	header(b, "X-Mattermost-User", p->user);
-	header(b, "X-Mattermost-State", p->erased ? "erased" : p->original[0] ? "earlier-version" : p->delete_ms > 0 ? "deleted" : p->edit_ms > 0 ? "edited" : "live");
+	header(b, "X-Mattermost-State",
+	       p->erased	  ? "erased"
+	       : p->original[0]	  ? "earlier-version"
+	       : p->delete_ms > 0 ? "deleted"
+	       : p->edit_ms > 0	  ? "edited"
+				  : "live");
 	if (by)
 		header(b, "X-Mattermost-Deleted-By", by->name);
 	if (p->webhook)

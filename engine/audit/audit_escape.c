@@ -38,7 +38,8 @@ void audit_html_escape(struct buf *out, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len;) {
 		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(len - i), &c);
+		utf8proc_ssize_t n =
+			utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(len - i), &c);
 		if (n <= 0) {
 			buf_puts(out, "\xef\xbf\xbd");
 			i++;

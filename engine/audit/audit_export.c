@@ -1,8 +1,8 @@
 /*
  * audit_export.c - threads one after another into a writer; files of the output.
  *
- * Everything is made 0600 and must not exist before: an export never overwrites and never follows a link.  It gets its names when all of it is on disk
- * (audit_stage.c).
+ * Everything is made 0600 and must not exist before: an export never overwrites and never follows a link.  It gets its
+ * names when all of it is on disk (audit_stage.c).
  */
 #include "audit_internal.h"
 
@@ -17,7 +17,8 @@
 #define BUFFERED ((size_t)1 << 20)
 
 static const struct writer *const writers[] = {
-	[AUDIT_HTML] = &html_writer, [AUDIT_JSONL] = &jsonl_writer, [AUDIT_CSV] = &csv_writer, [AUDIT_EML] = &eml_writer,
+	[AUDIT_HTML] = &html_writer, [AUDIT_JSONL] = &jsonl_writer, [AUDIT_CSV] = &csv_writer,
+	[AUDIT_EML] = &eml_writer,
 	[AUDIT_MATTERMOST] = &bulk_writer,
 };
 
@@ -25,7 +26,8 @@ static const struct writer *const writers[] = {
 
 int out_failed(const struct export *x, const char *name, int errnum, struct err *err)
 {
-	auto_mem char *path = name && x->where ? mem_printf(NULL, "%s%s", x->where, name) : mem_strdup(NULL, x->options->out);
+	auto_mem char *path =
+		name && x->where ? mem_printf(NULL, "%s%s", x->where, name) : mem_strdup(NULL, x->options->out);
 
 	return output_failed("write", path, errnum, err);
 }
@@ -82,7 +84,9 @@ int out_close(struct export *x, struct err *err)
 	int rc = x->out.fd < 0 ? 0 : out_flush(x, 0, err);
 
 	buf_reset(&x->out.b);
-	if (rc == 0 && x->out.fd >= 0 && ((rc = sync_unless_packed(x, x->out.fd, x->out.name, err)) < 0 || (rc = file_close(&x->out.fd, x->out.name, err)) < 0))
+	if (rc == 0 && x->out.fd >= 0 &&
+	    ((rc = sync_unless_packed(x, x->out.fd, x->out.name, err)) < 0 ||
+	     (rc = file_close(&x->out.fd, x->out.name, err)) < 0))
 		rc = out_failed(x, x->out.name, err->sys_errno, err);
 	fd_close_p(&x->out.fd);
 	return rc;
@@ -119,7 +123,8 @@ char *plain_name(void *ctx, const char *text, size_t len)
 	char *name = mem_strndup(ctx, text, len);
 
 	for (char *p = name; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p) || (p == name && (*p == '.' || *p == '-')))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p) ||
+		    (p == name && (*p == '.' || *p == '-')))
 			*p = '_';
 	return name[0] ? name : mem_strdup(ctx, "export");
 }
@@ -127,9 +132,10 @@ char *plain_name(void *ctx, const char *text, size_t len)
 /* A page that is opened from a disk must not find something beside it that a browser would run. */
 void plain_extension(const char *name, char ret[12])
 {
-	static const char *const known[] = {"7z", "avi", "bmp", "csv", "doc", "docx", "eml", "gif", "gz", "jpeg", "jpg", "json", "log",
-					    "md", "mov", "mp3", "mp4", "odp", "ods", "odt", "ogg", "pdf", "png", "ppt", "pptx", "rtf",
-					    "tar", "tif", "tiff", "txt", "wav", "webm", "webp", "xls", "xlsx", "yaml", "yml", "zip", "zst"};
+	static const char *const known[] = {"7z",  "avi",  "bmp",  "csv", "doc",  "docx", "eml", "gif", "gz",	"jpeg",
+					    "jpg", "json", "log",  "md",  "mov",  "mp3",  "mp4", "odp", "ods",	"odt",
+					    "ogg", "pdf",  "png",  "ppt", "pptx", "rtf",  "tar", "tif", "tiff", "txt",
+					    "wav", "webm", "webp", "xls", "xlsx", "yaml", "yml", "zip", "zst"};
 	const char *dot = strrchr(name, '.');
 	char low[8] = "";
 
@@ -164,10 +170,12 @@ static char *sender_name(void *ctx, const char *text)
 	char *name = mem_array(ctx, char, NAME_MAX_BYTES + 1);
 	size_t n = 0;
 
-	if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &bare, UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_STRIPMARK) >= 0)
+	if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &bare,
+			 UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_STRIPMARK) >= 0)
 		text = (const char *)bare;
 	size_t len = strlen(text);
-	for (const char *p = text + (len > NAME_MAX_BYTES ? len - NAME_MAX_BYTES : 0); *p; p++) /* the end says what it is */
+	/* the end says what it is */
+	for (const char *p = text + (len > NAME_MAX_BYTES ? len - NAME_MAX_BYTES : 0); *p; p++)
 		if (((unsigned char)*p & 0xc0) != 0x80)
 			name[n++] = *p;
 	name[n] = '\0';
@@ -175,7 +183,8 @@ static char *sender_name(void *ctx, const char *text)
 	return plain_name(ctx, n ? name : "file", strlen(n ? name : "file"));
 }
 
-/* A name of ours: nothing of the sender's but a known extension.  An import has no other place for theirs than the end of the path, in a folder of ours. */
+/* A name of ours: nothing of the sender's but a known extension.  An import has no other place for theirs than the end
+ * of the path, in a folder of ours. */
 static int attachment_name(struct export *x, const struct audit_file *f, char **ret, struct err *err)
 {
 	char hex[DIGEST_HEX + 1], extension[12];
@@ -193,7 +202,8 @@ static int attachment_name(struct export *x, const struct audit_file *f, char **
 	return 0;
 }
 
-int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err)
+int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name,
+		   struct err *err)
 {
 	auto_fd int fd = -1;
 	char *name;
@@ -225,7 +235,8 @@ int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_
 	return 0;
 }
 
-int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len, struct err *err)
+int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len,
+	       struct err *err)
 {
 	auto_fd int fd = -1;
 	struct stat st;
@@ -247,7 +258,8 @@ int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, si
 const char *sniff_image(const void *data, size_t len)
 {
 	static const struct { const char *magic; size_t len; const char *mime; } known[] = {
-		{"\x89PNG\r\n\x1a\n", 8, "image/png"}, {"\xff\xd8\xff", 3, "image/jpeg"}, {"GIF87a", 6, "image/gif"}, {"GIF89a", 6, "image/gif"},
+		{"\x89PNG\r\n\x1a\n", 8, "image/png"}, {"\xff\xd8\xff", 3, "image/jpeg"}, {"GIF87a", 6, "image/gif"},
+		{"GIF89a", 6, "image/gif"},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
@@ -276,7 +288,8 @@ void put_base64(struct buf *b, const void *data, size_t len, size_t wrap)
 /* ---- threads ---- */
 
 /* A thread of which one part is in the output is in it. */
-static void count_thread(struct export *x, const struct audit_ref *ref, size_t i, size_t n, const struct audit_thread *t)
+static void count_thread(struct export *x, const struct audit_ref *ref, size_t i, size_t n,
+			 const struct audit_thread *t)
 {
 	if (i == 0 || strcmp(ref[i].root, ref[i - 1].root) != 0)
 		x->root_written = false;
@@ -287,7 +300,8 @@ static void count_thread(struct export *x, const struct audit_ref *ref, size_t i
 	x->sum.posts_left_out += x->left.posts;
 }
 
-static int export_threads(struct export *x, const struct writer *w, const struct audit_ref *ref, size_t n, struct err *err)
+static int export_threads(struct export *x, const struct writer *w, const struct audit_ref *ref, size_t n,
+			  struct err *err)
 {
 	int rc = 0;
 
@@ -346,11 +360,12 @@ static int write_all(struct export *x, const struct writer *w, const struct audi
 	return rc ? rc : stop_check(err);
 }
 
-int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options, struct audit_exported *ret,
-		 struct err *err)
+int audit_export(struct audit *a, const struct audit_ref *ref, size_t n, const struct audit_export *options,
+		 struct audit_exported *ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "export");
-	struct export x = {.audit = a, .options = options, .ctx = tmp, .dirfd = -1, .files_dirfd = -1, .out = {.fd = -1}};
+	struct export x =
+		{.audit = a, .options = options, .ctx = tmp, .dirfd = -1, .files_dirfd = -1, .out = {.fd = -1}};
 	const struct writer *w = writers[options->format];
 	int rc = open_output(&x, w, err);
 

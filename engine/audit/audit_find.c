@@ -29,7 +29,8 @@ struct find {
 	struct hash *hash;
 	struct known *rows;          /* digests of the rows that were found */
 	char owner[64];              /* the post of one of the users that was read last */
-	struct { char id[64]; struct buf files; } last; /* for has_file: the post that was found last, not an earlier version */
+	/* for has_file: the post that was found last, not an earlier version */
+	struct { char id[64]; struct buf files; } last;
 };
 
 /* true: not known before. */
@@ -57,7 +58,8 @@ static bool in_ids(const struct ids *l, struct catalog_text t)
 	return false;
 }
 
-static const char no_user[] = "\"nouser\""; /* the server's word for who uploaded what a program attached, or moved with a thread */
+/* the server's word for who uploaded what a program attached, or moved with a thread */
+static const char no_user[] = "\"nouser\"";
 
 /* Cheap, on the raw line: rows of other kinds and of other people are not worth decoding. */
 static bool line_wanted(const void *payload, const char *line, size_t len)
@@ -73,7 +75,8 @@ static bool line_wanted(const void *payload, const char *line, size_t len)
 		for (size_t i = 0; i < f->users.n && !any; i++)
 			any = memmem(line, len, f->users.id[i], strlen(f->users.id[i])) != NULL;
 		if (!any)
-			return file && memmem(line, len, no_user, sizeof(no_user) - 1) != NULL && (!f->words || words_may_line(f->words, line, len));
+			return file && memmem(line, len, no_user, sizeof(no_user) - 1) != NULL &&
+			       (!f->words || words_may_line(f->words, line, len));
 		if (post)
 			return true; /* whatever it says: a file of nobody may hang on it */
 	}
@@ -87,8 +90,10 @@ static char *composed(void *ctx, const char *text, size_t len)
 	bool plain = true;
 
 	for (size_t i = 0; i < len && plain; i++)
-		plain = (unsigned char)text[i] < 0xcc; /* below is nothing that is put together: marks begin with U+0300 */
-	if (plain || utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &made, UTF8PROC_STABLE | UTF8PROC_COMPOSE) < 0)
+		/* below is nothing that is put together: marks begin with U+0300 */
+		plain = (unsigned char)text[i] < 0xcc;
+	if (plain || utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &made,
+				  UTF8PROC_STABLE | UTF8PROC_COMPOSE) < 0)
 		return mem_strndup(ctx, text, len); /* also what is no UTF-8 */
 	char *copy = mem_strdup(ctx, (const char *)made);
 	free(made);
@@ -115,7 +120,8 @@ static char *glob_of_part(void *ctx, const char *part)
 static bool name_matches(const struct find *f, struct catalog_text name)
 {
 	char *copy = composed(NULL, name.s ? name.s : "", name.len);
-	bool hit = fnmatch(f->file_part, copy, FNM_CASEFOLD) == 0 || (f->file_glob && fnmatch(f->file_glob, copy, FNM_CASEFOLD) == 0);
+	bool hit = fnmatch(f->file_part, copy, FNM_CASEFOLD) == 0 ||
+		   (f->file_glob && fnmatch(f->file_glob, copy, FNM_CASEFOLD) == 0);
 
 	talloc_free(copy);
 	return hit;
@@ -133,7 +139,8 @@ static bool regex_matches(const struct find *f, const char *text, size_t len)
 /* A file that nobody uploaded belongs to whose post it is on; that stands above it. */
 static bool is_nobodys_here(const struct find *f, const struct catalog_row *row)
 {
-	return row->user.len == sizeof(no_user) - 3 && !memcmp(row->user.s, no_user + 1, row->user.len) && text_is(row->post, f->owner, strlen(f->owner));
+	return row->user.len == sizeof(no_user) - 3 && !memcmp(row->user.s, no_user + 1, row->user.len) &&
+	       text_is(row->post, f->owner, strlen(f->owner));
 }
 
 static bool row_matches(struct find *f, const struct catalog_row *row)
@@ -207,7 +214,8 @@ static char *snippet_of(struct find *f, const struct catalog_row *row)
 	size_t end = start + SNIPPET_BYTES < len ? start + SNIPPET_BYTES : len;
 	while (end < len && !at_boundary(f->text.data, end))
 		end++;
-	return mem_printf(f->ctx, "%s%.*s%s", start ? "…" : "", (int)(end - start), f->text.data + start, end < len ? "…" : "");
+	return mem_printf(f->ctx, "%s%.*s%s", start ? "…" : "", (int)(end - start), f->text.data + start,
+			  end < len ? "…" : "");
 }
 
 static void hit_add(struct find *f, const struct catalog_row *row)
@@ -220,15 +228,18 @@ static void hit_add(struct find *f, const struct catalog_row *row)
 	struct audit_hit *h = &o->hit[o->n++];
 	*h = (struct audit_hit){
 		.bundle = f->b, .ref = {.bundle = f->b->index, .frame = f->frame}, .user = text_dup(f->ctx, row->user),
-		.post = text_dup(f->ctx, row->kind == CATALOG_FILE ? row->post : row->id), .channel = text_dup(f->ctx, row->channel),
-		.snippet = f->threads_only ? NULL : snippet_of(f, row), .create_ms = row->create_ms, .deleted = row->delete_ms > 0,
+		.post = text_dup(f->ctx, row->kind == CATALOG_FILE ? row->post : row->id),
+		.channel = text_dup(f->ctx, row->channel),
+		.snippet = f->threads_only ? NULL : snippet_of(f, row), .create_ms = row->create_ms,
+		.deleted = row->delete_ms > 0,
 		.webhook = row->kind == CATALOG_POST ? props_webhook(f->ctx, row->props.s, row->props.len) : NULL,
 		.file_name = row->kind == CATALOG_FILE ? text_dup(f->ctx, row->name) : NULL,
 		.earlier_version = row->original.len > 0,
 		.file_ids = f->q->has_file && row->original.len > 0 ? text_dup(f->ctx, row->file_ids) : NULL,
 		.by_post = row->kind == CATALOG_FILE || (row->original.len > 0 && row->root.len == 0),
 	};
-	(void)snprintf(h->ref.root, sizeof(h->ref.root), "%.*s", (int)thread.len, thread.s ? thread.s : ""); /* ids are 26 */
+	/* ids are 26 */
+	(void)snprintf(h->ref.root, sizeof(h->ref.root), "%.*s", (int)thread.len, thread.s ? thread.s : "");
 }
 
 /* The next id in a list of them, which is JSON; what was before in *rest. */
@@ -275,7 +286,8 @@ static int find_row(void *payload, const struct catalog_row *row, const char *li
 		(void)snprintf(f->owner, sizeof(f->owner), "%.*s", (int)row->id.len, row->id.s); /* ids are 26 */
 	if (!row_matches(f, row) || repeats_files(f, row))
 		return 0;
-	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not change is one answer. */
+	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not
+	 * change is one answer. */
 	hash_bytes(f->hash, line, len, &d);
 	if (!learn(f->ctx, &f->rows, &d, sizeof d))
 		return 0;
@@ -309,7 +321,8 @@ static int find_bundles(struct find *f, struct err *err)
 {
 	struct catalog_query query = {
 		.user = f->users.id, .n_users = f->users.n, .channel = f->channels.id, .n_channels = f->channels.n,
-		.from_ms = f->q->from_ms, .before_ms = f->q->before_ms, .match = f->words ? words_match(f->ctx, f->words) : NULL,
+		.from_ms = f->q->from_ms, .before_ms = f->q->before_ms,
+		.match = f->words ? words_match(f->ctx, f->words) : NULL,
 		.with_files = f->q->has_file || f->q->file_name,
 	};
 	int rc = missing_question(f->a, &query, err);
@@ -334,14 +347,16 @@ static int find_bundles(struct find *f, struct err *err)
 static int find_regex(struct find *f, struct err *err)
 {
 	char what[200];
-	int code = regcomp(&f->regex, composed(f->ctx, f->q->regex, strlen(f->q->regex)), REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE);
+	int code = regcomp(&f->regex, composed(f->ctx, f->q->regex, strlen(f->q->regex)),
+			   REG_EXTENDED | REG_ICASE | REG_NOSUB | REG_NEWLINE);
 
 	f->has_regex = code == 0;
 	if (code == 0)
 		return 0;
 	(void)regerror(code, &f->regex, what, sizeof(what));
 	err_set(err, ERR_USAGE, "the regular expression makes no sense: %s", what);
-	return err_hint(err, "It is a POSIX extended one; a sign of `. [ ( ) * + ? { | ^ $ \\` that is meant as itself has `\\` before it.");
+	return err_hint(err, "It is a POSIX extended one; a sign of `. [ ( ) * + ? { | ^ $ \\` that is meant as itself "
+			     "has `\\` before it.");
 }
 
 static int find_prepare(struct find *f, struct err *err)
@@ -395,7 +410,8 @@ int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struc
 	return rc;
 }
 
-int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret, size_t *ret_n, struct err *err)
+int audit_find_threads(struct audit *a, const struct audit_question *q, void *ctx, struct audit_ref **ret,
+		       size_t *ret_n, struct err *err)
 {
 	struct audit_found found = {0};
 	void *tmp auto_mem = mem_context(NULL, "threads");

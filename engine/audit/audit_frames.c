@@ -5,7 +5,8 @@
 
 bool is_rows_frame(const struct audit_bundle *b, uint32_t frame)
 {
-	return frame < bundle_frames(b->reader) && !strncmp(bundle_frame_at(b->reader, frame)->member, "data/threads/", 13);
+	return frame < bundle_frames(b->reader) &&
+	       !strncmp(bundle_frame_at(b->reader, frame)->member, "data/threads/", 13);
 }
 
 char *text_dup(void *ctx, struct catalog_text t)
@@ -21,9 +22,11 @@ struct catalog_text thread_of(const struct catalog_row *row)
 }
 
 /* Older servers have no channel in a file's row: the post before it has, or else the frame says where it begins. */
-static void channel_of_file(struct audit_bundle *b, uint32_t frame, const char *data, const char *line, struct catalog_row *row)
+static void channel_of_file(struct audit_bundle *b, uint32_t frame, const char *data, const char *line,
+			    struct catalog_row *row)
 {
-	static const char post[] = "{\"k\":\"post\"", erased[] = "{\"k\":\"erased\",\"kind\":\"post\"", key[] = "\"channelid\":\"";
+	static const char post[] = "{\"k\":\"post\"", erased[] = "{\"k\":\"erased\",\"kind\":\"post\"",
+			  key[] = "\"channelid\":\"";
 	const char *first = bundle_frame_at(b->reader, frame)->first_channel;
 
 	row->channel = (struct catalog_text){first, strlen(first)};
@@ -36,7 +39,8 @@ static void channel_of_file(struct audit_bundle *b, uint32_t frame, const char *
 		    (memcmp(start, post, sizeof(post) - 1) != 0 && memcmp(start, erased, sizeof(erased) - 1) != 0))
 			continue;
 		const char *at = memmem(start, (size_t)(end - start), key, sizeof(key) - 1);
-		const char *id = at ? at + sizeof(key) - 1 : NULL, *quote = id ? memchr(id, '"', (size_t)(end - id)) : NULL;
+		const char *id = at ? at + sizeof(key) - 1 : NULL,
+			   *quote = id ? memchr(id, '"', (size_t)(end - id)) : NULL;
 		if (quote)
 			row->channel = (struct catalog_text){id, (size_t)(quote - id)};
 		return;
@@ -52,7 +56,8 @@ static int rows_of(struct audit_bundle *b, uint32_t frame, const char *data, siz
 	for (const char *p = data, *end = data + size; p < end && !rc;) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
-			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: a frame does not end with a whole row", b->rel_path);
+			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: a frame does not end with a whole row",
+				       b->rel_path);
 		size_t len = (size_t)(nl - p);
 		b->audit->stats.rows++;
 		if (!wanted || wanted(payload, p, len)) {
@@ -67,7 +72,8 @@ static int rows_of(struct audit_bundle *b, uint32_t frame, const char *data, siz
 	return rc;
 }
 
-/* A thread is found in a frame and then read from it: the last frame is kept.  It is out of its place while its rows are given. */
+/* A thread is found in a frame and then read from it: the last frame is kept.  It is out of its place while its rows
+ * are given. */
 static int frame_take(struct audit_bundle *b, uint32_t frame, struct kept_frame *ret, struct err *err)
 {
 	struct audit *a = b->audit;

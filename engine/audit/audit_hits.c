@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-/* A file's row names its post and not its thread, and so does an earlier version that carries no root; the post is in the same bundle. */
+/* A file's row names its post and not its thread, and so does an earlier version that carries no root; the post is in
+ * the same bundle. */
 int hits_threads(struct audit *a, struct audit_found *found, struct err *err)
 {
 	int rc = 0;
@@ -15,7 +16,8 @@ int hits_threads(struct audit *a, struct audit_found *found, struct err *err)
 			continue;
 		rc = bundle_passed(a, h->ref.bundle, locate_in(a, h->ref.bundle, h->ref.root, &ref, err), err);
 		if (rc > 0)
-			memcpy(h->ref.root, ref.root, sizeof(ref.root)); /* else its post is not archived: shown by the file alone */
+			/* else its post is not archived: shown by the file alone */
+			memcpy(h->ref.root, ref.root, sizeof(ref.root));
 		rc = rc < 0 ? rc : 0;
 	}
 	return rc;
@@ -75,7 +77,8 @@ int hits_files(struct audit *a, struct audit_found *found, void *ctx, struct err
 
 	for (size_t i = 0, n; i < found->n && !rc; i += n) {
 		struct audit_hit *h = &found->hit[i];
-		for (n = 1; i + n < found->n && h[n].ref.bundle == h->ref.bundle && !strcmp(h[n].ref.root, h->ref.root);)
+		for (n = 1;
+		     i + n < found->n && h[n].ref.bundle == h->ref.bundle && !strcmp(h[n].ref.root, h->ref.root);)
 			n++;
 		rc = files_of_thread(a, h, h + n, ctx, err);
 		if (!rc)

@@ -45,8 +45,10 @@ static void page_head(struct export *x, const char *title)
 	put(x, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-");
 	style_digest(&x->out.b);
-	put(x, "'; img-src data:; base-uri 'none'; form-action 'none'\">\n<meta name=\"referrer\" content=\"no-referrer\">\n"
-	       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n"
+	put(x, "'; img-src data:; base-uri 'none'; form-action 'none'\">\n<meta name=\"referrer\" "
+	       "content=\"no-referrer\">\n"
+	       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" "
+	       "content=\"light dark\">\n"
 	       "<meta name=\"robots\" content=\"noindex\">\n<meta name=\"generator\" content=\"mmretain\">\n"
 	       "<link rel=\"icon\" href=\"data:,\">\n<title>");
 	html_text(x, title);
@@ -114,7 +116,8 @@ static void page_links(struct export *x, struct buf *b, uint32_t no, bool later)
 	buf_puts(b, "</nav>\n");
 }
 
-/* Whether there is a later page, or an index, is known when this one is full: blanks keep the place of the links above the threads until then. */
+/* Whether there is a later page, or an index, is known when this one is full: blanks keep the place of the links above
+ * the threads until then. */
 static void keep_links_place(struct export *x, struct html *h)
 {
 	struct buf links;
@@ -193,14 +196,16 @@ static void page_foot(struct export *x, struct html *h, bool later)
 	put(x, "</main>\n");
 	if (h->many)
 		page_links(x, &x->out.b, h->pages, later);
-	put(x, "<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th scope=\"col\">Bundle</th><th scope=\"col\">Verification</th></tr></thead>\n<tbody>\n");
+	put(x, "<footer>\n<h2>Where this comes from</h2>\n<table>\n<thead><tr><th scope=\"col\">Bundle</th><th "
+	       "scope=\"col\">Verification</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < h->n_used; i++)
 		used_row(x, h->used[i]);
-	put(x, "</tbody>\n</table>\n<p>The rows of this page are in these archive files, each a compressed tar archive. "
-	       "<code>mmretain verify</code> reads one back in full and compares it with the ledger; "
-	       "without mmretain, unpack it with <code>tar --zstd -xf</code> and run <code>sha256sum -c manifest-sha256.txt</code>. "
-	       "This page is a view: names are as they were when the threads were archived, reactions that were taken back are left out, "
-	       "pictures are shown only when their content is one.</p>\n</footer>\n</body>\n</html>\n");
+	put(x, "</tbody>\n</table>\n<p>The rows of this page are in these archive files, each a compressed tar "
+	       "archive. <code>mmretain verify</code> reads one back in full and compares it with the ledger; without "
+	       "mmretain, unpack it with <code>tar --zstd -xf</code> and run <code>sha256sum -c "
+	       "manifest-sha256.txt</code>. This page is a view: names are as they were when the threads were "
+	       "archived, reactions that were taken back are left out, pictures are shown only when their content is "
+	       "one.</p>\n</footer>\n</body>\n</html>\n");
 }
 
 int page_close(struct export *x, bool later, struct err *err)
@@ -262,7 +267,8 @@ static int index_page(struct export *x, struct err *err)
 		return rc;
 	page_head(x, title_of(h));
 	top(x, h);
-	buf_printf(&x->out.b, "<main>\n<section class=\"thread\" aria-labelledby=\"t-1\">\n<h2 id=\"t-1\">%llu threads with %llu posts on %u pages</h2>\n<ol class=\"pages\">\n",
+	buf_printf(&x->out.b, "<main>\n<section class=\"thread\" aria-labelledby=\"t-1\">\n<h2 id=\"t-1\">%llu threads "
+			      "with %llu posts on %u pages</h2>\n<ol class=\"pages\">\n",
 		   (unsigned long long)x->sum.threads, (unsigned long long)x->sum.posts, h->pages);
 	for (uint32_t i = 0; i < h->pages; i++) {
 		put(x, "<li><a href=\"");

@@ -1,8 +1,10 @@
 /*
  * audit_internal.h - what the files of this room share.
  *
- * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c; audit_walk.c: a bundle from front to back.
- * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c / audit_bulk.c, all of it into
+ * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c;
+ * audit_walk.c: a bundle from front to back.
+ * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c /
+ * audit_bulk.c, all of it into
  *            the work folder of audit_stage.c, from where it gets its names.
  */
 #ifndef AUDIT_INTERNAL_H
@@ -52,12 +54,14 @@ struct audit {
 
 /* Opens reader and rows; readers beyond a handful are closed again. */
 int bundle_use(struct audit *a, size_t i, struct audit_bundle **ret, struct err *err) MMR_CHECKED;
-/* What came of reading bundle i, when others can answer without it: 0 where audit_pass_over was asked for and it cannot be read, else rc. */
+/* What came of reading bundle i, when others can answer without it: 0 where audit_pass_over was asked for and it cannot
+ * be read, else rc. */
 int bundle_passed(struct audit *a, size_t i, int rc, struct err *err);
 
 /* ---- bundles that are missing (audit_missing.c) ---- */
 void missing_look(struct audit *a);
-/* Whether one that may hold the id, or answer the question, is missing; as bundle_passed.  newer_than: only of those published after it; NULL: of all. */
+/* Whether one that may hold the id, or answer the question, is missing; as bundle_passed.  newer_than: only of those
+ * published after it; NULL: of all. */
 int missing_id(struct audit *a, const char *id, const char *newer_than, struct err *err) MMR_CHECKED;
 int missing_question(struct audit *a, const struct catalog_query *q, struct err *err) MMR_CHECKED;
 
@@ -68,10 +72,12 @@ const struct audit_name *names_find(const struct audit_names *n, const char *id)
 typedef int (*frame_fn)(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err);
 /* wanted (may be NULL) looks at the raw line first: a line that it refuses is not decoded. */
 typedef bool (*line_fn)(const void *payload, const char *line, size_t len);
-int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload, struct err *err) MMR_CHECKED;
+int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload,
+	       struct err *err) MMR_CHECKED;
 bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
 /* Where the thread of a post or file of this bundle begins in it. 1, 0: it is not in it, or a negative code. */
-/* An answer for an id that no bundle has and that one held which was declared lost: err says so (ERR_NOT_FOUND).  false: there is none. */
+/* An answer for an id that no bundle has and that one held which was declared lost: err says so (ERR_NOT_FOUND).
+ * false: there is none. */
 bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
 int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
 /* One row into a thread, in the order of the bundle. */
@@ -94,7 +100,8 @@ void bundle_check_once(struct audit_bundle *b);
 
 /* ---- words (audit_words.c) ---- */
 struct words;
-int words_parse(void *ctx, struct catalog_words *split, const char *text, struct words **ret, struct err *err) MMR_CHECKED;
+int words_parse(void *ctx, struct catalog_words *split, const char *text, struct words **ret,
+		struct err *err) MMR_CHECKED;
 char *words_match(void *ctx, const struct words *w);    /* for FTS5, or NULL: no narrowing possible */
 bool words_hold(struct words *w, const char *text, size_t len);
 /* Where the first word of the question is in the text. */
@@ -103,14 +110,16 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
 /* ---- props (audit_props.c) ---- */
-/* The name under which a webhook's post was shown, or "": under that of the account that made the webhook.  NULL: it came by none. */
+/* The name under which a webhook's post was shown, or "": under that of the account that made the webhook.  NULL: it
+ * came by none. */
 char *props_webhook(void *ctx, const char *props, size_t len);
 char *props_deleted_by(void *ctx, const char *props, size_t len); /* the id, or NULL: not known */
 
 /* ---- names (audit_resolve.c) ---- */
 struct ids { const char **id; size_t n; };
 /* Users and channels of the question, those of its team among the latter.  ERR_NOT_FOUND: no bundle knows a name. */
-int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users, struct ids *ret_channels, struct err *err) MMR_CHECKED;
+int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users,
+		  struct ids *ret_channels, struct err *err) MMR_CHECKED;
 
 /* ---- hits (audit_hits.c) ---- */
 int hits_threads(struct audit *a, struct audit_found *found, struct err *err) MMR_CHECKED;
@@ -136,13 +145,15 @@ struct export {
 	void *ctx;
 	int dirfd;                           /* in which the writer makes its files */
 	char *leaf;
-	char *where;                         /* what names of files get in front in messages; NULL: the output itself is named */
+	/* what names of files get in front in messages; NULL: the output itself is named */
+	char *where;
 	struct export_file out;              /* the open file */
 	int files_dirfd; char *files_dir;    /* attachments, made on demand */
 	uint32_t n_written;
 	int64_t newest_ms;                   /* of the posts exported */
 	struct { bool whole; uint64_t posts; } left; /* what the writer left out of the thread that it was given last */
-	bool root_written;                   /* something of that thread is in the output; its parts follow each other */
+	/* something of that thread is in the output; its parts follow each other */
+	bool root_written;
 	struct stage *stage;
 	struct pack *pack;                   /* NULL: not packed */
 	void *state;                         /* of the format */
@@ -150,12 +161,15 @@ struct export {
 /* Of a file of the output, or of the output itself (name NULL), as output_failed; the path as it was asked for. */
 int out_failed(const struct export *x, const char *name, int errnum, struct err *err);
 int out_create(struct export *x, int dirfd, const char *name, struct err *err) MMR_CHECKED; /* 0600, must not exist */
-int out_flush(struct export *x, size_t keep_below, struct err *err) MMR_CHECKED; /* writes when more than keep_below is buffered */
+/* writes when more than keep_below is buffered */
+int out_flush(struct export *x, size_t keep_below, struct err *err) MMR_CHECKED;
 int out_close(struct export *x, struct err *err) MMR_CHECKED;
 /* Writes a stored file under a generated name; ret_name is relative to the page. ERR_NOT_FOUND: not in the bundle. */
-int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name, struct err *err) MMR_CHECKED;
+int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_file *f, char **ret_name,
+		   struct err *err) MMR_CHECKED;
 /* Content in memory when it is stored and not larger than max. */
-int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len, struct err *err) MMR_CHECKED;
+int file_bytes(void *ctx, struct audit_bundle *b, const struct audit_file *f, size_t max, char **ret, size_t *ret_len,
+	       struct err *err) MMR_CHECKED;
 void put_base64(struct buf *b, const void *data, size_t len, size_t wrap);
 /* png, jpeg, gif, webp by content, else NULL. */
 const char *sniff_image(const void *data, size_t len);
@@ -175,15 +189,16 @@ extern const struct writer html_writer, jsonl_writer, csv_writer, eml_writer, bu
 
 /* ---- on its way (audit_stage.c) ---- */
 #define STAGE_PACK "pack"
-/* x->dirfd: of the place, becomes that of what is exported, in a new work folder beside the output.  Takes away what a killed export of that name left.  ERR_USAGE:
- * the name is taken. */
+/* x->dirfd: of the place, becomes that of what is exported, in a new work folder beside the output.  Takes away what a
+ * killed export of that name left.  ERR_USAGE: the name is taken. */
 int stage_begin(struct export *x, bool folder, struct err *err) MMR_CHECKED;
 /* Of a name beside the output, to be known before the work and not after it; refused again by stage_publish. */
 int stage_is_free(const struct export *x, const char *name, struct err *err) MMR_CHECKED;
 int stage_pack_file(struct export *x, int *ret_fd, struct err *err) MMR_CHECKED;
 /* Gives all of it its names, the output's last: durable when it returns 0.  Files in it are durable already. */
 int stage_publish(struct export *x, struct err *err) MMR_CHECKED;
-void stage_drop(struct export *x);           /* whatever happened: takes the work folder away, and names that stand when not all do */
+/* whatever happened: takes the work folder away, and names that stand when not all do */
+void stage_drop(struct export *x);
 
 /* ---- one zip or tar of it (audit_pack.c) ---- */
 /* x->dirfd: the folder to pack; it and x->leaf become those of the content. */

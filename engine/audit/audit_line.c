@@ -1,7 +1,8 @@
 /*
  * audit_line.c - a look at the raw line of a bundle: can it hold a token, whatever its case and accents?
  *
- * This is what makes a scan fast.  It may say yes in doubt and never no in error: what it lets through is decoded and tested exactly.
+ * This is what makes a scan fast.  It may say yes in doubt and never no in error: what it lets through is decoded and
+ * tested exactly.
  */
 #include "audit_internal.h"
 
@@ -87,13 +88,14 @@ static bool folded_has_needle(const struct needle *w, const char *s, size_t len)
 {
 	size_t k = 0;
 
-	/* A restart after a partial match may lose an overlap ("aab" in "aaab"), so a partial match that breaks is a maybe
-	 * whenever the needle repeats its first letter; needles that do not repeat it cannot overlap. */
+	/* A restart after a partial match may lose an overlap ("aab" in "aaab"), so a partial match that breaks is a
+	 * maybe whenever the needle repeats its first letter; needles that do not repeat it cannot overlap. */
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
 		char f = lower((char)c);
 		if (c >= 0x80) {
-			if (c >= 0xe0 && (c == 0xe1 || (c == 0xe2 && i + 1 < len && (unsigned char)s[i + 1] == 0x84) || c == 0xef))
+			if (c >= 0xe0 &&
+			    (c == 0xe1 || (c == 0xe2 && i + 1 < len && (unsigned char)s[i + 1] == 0x84) || c == 0xef))
 				return true;
 			if (c >= 0xe0) {
 				i += c >= 0xf0 ? 3 : 2;

@@ -30,7 +30,8 @@ static int look_at(void *payload, const struct catalog_row *row, const char *lin
 	if (row->kind != CATALOG_POST && row->kind != CATALOG_FILE)
 		return 0;
 	/* Where the thread or the post stayed on the server, what is left of it names it. */
-	bool named = l->parts && row->kind == CATALOG_POST && (text_is(row->root, l->id, l->len) || text_is(row->original, l->id, l->len));
+	bool named = l->parts && row->kind == CATALOG_POST &&
+		     (text_is(row->root, l->id, l->len) || text_is(row->original, l->id, l->len));
 	if (!named && !text_is(row->id, l->id, l->len))
 		return 0;
 	l->found = true;
@@ -76,18 +77,26 @@ static int not_found(const struct audit *a, const char *id, struct err *err)
 		err_set(err, ERR_VERIFY, "no archived post or file that can be read has the id \"%s\"", id);
 		if (a->stats.bundles_missing)
 			return err_hint(err, "A bundle is missing that may hold it. " AUDIT_MISSING_HINT);
-		return err_hint(err, "Put the bundles that cannot be read back from a copy of the archive; `mmretain verify` names them.");
+		return err_hint(err, "Put the bundles that cannot be read back from a copy of the archive; `mmretain "
+				     "verify` names them.");
 	}
-	err_set(err, ERR_NOT_FOUND, "no archived post or file has the id \"%s\" (%zu bundles looked at)", id, a->catalog->n_bundles);
+	err_set(err, ERR_NOT_FOUND, "no archived post or file has the id \"%s\" (%zu bundles looked at)", id,
+		a->catalog->n_bundles);
 	if (expired)
-		return err_hint(err, "%llu bundle%s of this archive %s past %s time and %s removed: when its thread was in one of them, it is gone.",
-				(unsigned long long)expired, expired == 1 ? "" : "s", expired == 1 ? "was" : "were", expired == 1 ? "its" : "their",
-				expired == 1 ? "was" : "were");
+		return err_hint(err,
+				"%llu bundle%s of this archive %s past %s time and %s removed: when its thread was in "
+				"one of them, it is gone.",
+				(unsigned long long)expired, expired == 1 ? "" : "s", expired == 1 ? "was" : "were",
+				expired == 1 ? "its" : "their", expired == 1 ? "was" : "were");
 	if ((lost = audit_lost(a)))
-		return err_hint(err, "%llu bundle%s of this archive %s declared lost; `mmretain verify` lists %s.", (unsigned long long)lost, lost == 1 ? "" : "s",
-				lost == 1 ? "was" : "were", lost == 1 ? "it" : "them");
+		return err_hint(err, "%llu bundle%s of this archive %s declared lost; `mmretain verify` lists %s.",
+				(unsigned long long)lost, lost == 1 ? "" : "s", lost == 1 ? "was" : "were",
+				lost == 1 ? "it" : "them");
 	if (strlen(id) != ID_SIGNS)
-		return err_hint(err, "An id has %d letters and digits, as at the end of a permalink; search for words with `mmretain find`.", ID_SIGNS);
+		return err_hint(err,
+				"An id has %d letters and digits, as at the end of a permalink; search for words with "
+				"`mmretain find`.",
+				ID_SIGNS);
 	return err_hint(err, "Search with `mmretain find`; `--scan` reads every bundle without an index.");
 }
 
@@ -119,7 +128,8 @@ static int part_begin(struct audit *a, size_t i, const char *root, uint32_t *fra
 	return rc;
 }
 
-static int located(struct audit *a, size_t i, const char *root, uint32_t frame, bool parts, struct audit_ref *ret, struct err *err)
+static int located(struct audit *a, size_t i, const char *root, uint32_t frame, bool parts, struct audit_ref *ret,
+		   struct err *err)
 {
 	int rc = parts ? part_begin(a, i, root, &frame, err) : 0;
 
@@ -174,7 +184,8 @@ static void age_all(struct audit *a)
 	talloc_free(list);
 }
 
-/* The newest bundle first: a thread that was restored and archived again is there as it was last.  A whole thread before parts of it. */
+/* The newest bundle first: a thread that was restored and archived again is there as it was last.  A whole thread
+ * before parts of it. */
 int audit_locate(struct audit *a, const char *id, struct audit_ref *ret, struct err *err)
 {
 	bool part = false;

@@ -1,4 +1,5 @@
-/* audit_lost.c - bundles that expired or were declared lost; of an id that a lost one held a better answer than that nobody knows it. */
+/* audit_lost.c - bundles that expired or were declared lost; of an id that a lost one held a better answer than that
+ * nobody knows it. */
 #include "audit_internal.h"
 
 #include <mmretain/ledger.h>
@@ -55,10 +56,12 @@ static void tell(const struct ledger_published *p, const struct catalog_lost_ids
 	char at[TIME_TEXT];
 
 	time_format(p->loss->at_ms, at);
-	err_set(err, ERR_NOT_FOUND, "\"%s\" %s archived in %s, which was declared lost on %s by user %llu on %s, because: %s", id,
-		ids->kind == CATALOG_LOST_KEYS ? "was" : "was probably", p->bundle, at, (unsigned long long)p->loss->uid, p->loss->host, p->loss->reason);
-	err_hint(err, "When a copy of the file turns up, put it back as \"%s\": it answers like any other then.%s", p->rel_path,
-		 ids->kind == CATALOG_LOST_KEYS ? "" : " The list of its ids is wrong once in a hundred.");
+	err_set(err, ERR_NOT_FOUND,
+		"\"%s\" %s archived in %s, which was declared lost on %s by user %llu on %s, because: %s", id,
+		ids->kind == CATALOG_LOST_KEYS ? "was" : "was probably", p->bundle, at,
+		(unsigned long long)p->loss->uid, p->loss->host, p->loss->reason);
+	err_hint(err, "When a copy of the file turns up, put it back as \"%s\": it answers like any other then.%s",
+		 p->rel_path, ids->kind == CATALOG_LOST_KEYS ? "" : " The list of its ids is wrong once in a hundred.");
 }
 
 bool audit_lost_tell(const struct audit *a, const char *id, struct err *err)
@@ -75,7 +78,8 @@ bool audit_lost_tell(const struct audit *a, const char *id, struct err *err)
 	for (size_t i = l->n; i-- > 0;) {
 		struct catalog_lost_ids ids;
 
-		if (!is_lost(a, &l->bundle[i]) || catalog_lost_read(ctx, a->store, l->bundle[i].rows_digest, &ids, err) < 0 ||
+		if (!is_lost(a, &l->bundle[i]) ||
+		    catalog_lost_read(ctx, a->store, l->bundle[i].rows_digest, &ids, err) < 0 ||
 		    !catalog_lost_has(&ids, id, strlen(id)) || (told && ids.kind != CATALOG_LOST_KEYS))
 			continue;
 		tell(&l->bundle[i], &ids, id, err);

@@ -28,7 +28,8 @@ struct render {
 	bool refused[64];            /* per open link */
 };
 
-/* Text that md4c reports lies inside the message, or elsewhere: a constant or a copy of md4c's own of at most `elsewhere` bytes. */
+/* Text that md4c reports lies inside the message, or elsewhere: a constant or a copy of md4c's own of at most
+ * `elsewhere` bytes. */
 static bool from_message(const struct render *r, const char *text, size_t size, size_t elsewhere)
 {
 	uintptr_t at = (uintptr_t)text, begin = (uintptr_t)r->text, end = begin + r->len;
@@ -137,10 +138,14 @@ static void put_code_point(struct buf *b, unsigned long c)
 static void entity(struct buf *b, const char *s, size_t len)
 {
 	static const struct { const char *name, *text; } known[] = {
-		{"&amp;", "&"},   {"&lt;", "<"},      {"&gt;", ">"},      {"&quot;", "\""},  {"&apos;", "'"},   {"&nbsp;", "\xc2\xa0"},
-		{"&colon;", ":"}, {"&sol;", "/"},     {"&Tab;", "\t"},    {"&NewLine;", "\n"}, {"&lpar;", "("}, {"&rpar;", ")"},
-		{"&auml;", "ä"},  {"&ouml;", "ö"},    {"&uuml;", "ü"},    {"&Auml;", "Ä"},   {"&Ouml;", "Ö"},   {"&Uuml;", "Ü"},
-		{"&szlig;", "ß"}, {"&euro;", "€"},    {"&hellip;", "…"},  {"&ndash;", "–"},  {"&mdash;", "—"},  {"&copy;", "©"},
+		{"&amp;", "&"},   {"&lt;", "<"},      {"&gt;", ">"},      {"&quot;", "\""},  {"&apos;", "'"},
+		{"&nbsp;", "\xc2\xa0"},
+		{"&colon;", ":"}, {"&sol;", "/"},     {"&Tab;", "\t"},    {"&NewLine;", "\n"}, {"&lpar;", "("},
+		{"&rpar;", ")"},
+		{"&auml;", "ä"},  {"&ouml;", "ö"},    {"&uuml;", "ü"},    {"&Auml;", "Ä"},   {"&Ouml;", "Ö"},
+		{"&Uuml;", "Ü"},
+		{"&szlig;", "ß"}, {"&euro;", "€"},    {"&hellip;", "…"},  {"&ndash;", "–"},  {"&mdash;", "—"},
+		{"&copy;", "©"},
 	};
 	char number[16];
 
@@ -212,7 +217,9 @@ static void link_close(struct render *r)
 
 static void cell_open(struct buf *out, const char *tag, const MD_BLOCK_TD_DETAIL *d)
 {
-	const char *class = d->align == MD_ALIGN_RIGHT ? " class=\"r\"" : d->align == MD_ALIGN_CENTER ? " class=\"c\"" : "";
+	const char *class = d->align == MD_ALIGN_RIGHT	  ? " class=\"r\""
+			    : d->align == MD_ALIGN_CENTER ? " class=\"c\""
+							  : "";
 
 	buf_printf(out, "<%s%s>", tag, class);
 }
@@ -256,9 +263,12 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *payload)
 static int leave_block(MD_BLOCKTYPE type, void *detail, void *payload)
 {
 	static const char *const end[] = {
-		[MD_BLOCK_DOC] = "", [MD_BLOCK_QUOTE] = "</blockquote>", [MD_BLOCK_UL] = "</ul>", [MD_BLOCK_OL] = "</ol>",
-		[MD_BLOCK_LI] = "</li>", [MD_BLOCK_HR] = "", [MD_BLOCK_H] = "</p>", [MD_BLOCK_CODE] = "</code></pre>", [MD_BLOCK_HTML] = "",
-		[MD_BLOCK_P] = "</p>", [MD_BLOCK_TABLE] = "</table></div>", [MD_BLOCK_THEAD] = "</thead>", [MD_BLOCK_TBODY] = "</tbody>",
+		[MD_BLOCK_DOC] = "", [MD_BLOCK_QUOTE] = "</blockquote>", [MD_BLOCK_UL] = "</ul>",
+		[MD_BLOCK_OL] = "</ol>",
+		[MD_BLOCK_LI] = "</li>", [MD_BLOCK_HR] = "", [MD_BLOCK_H] = "</p>", [MD_BLOCK_CODE] = "</code></pre>",
+		[MD_BLOCK_HTML] = "",
+		[MD_BLOCK_P] = "</p>", [MD_BLOCK_TABLE] = "</table></div>", [MD_BLOCK_THEAD] = "</thead>",
+		[MD_BLOCK_TBODY] = "</tbody>",
 		[MD_BLOCK_TR] = "</tr>", [MD_BLOCK_TH] = "</th>", [MD_BLOCK_TD] = "</td>",
 	};
 	struct render *r = payload;
@@ -287,7 +297,8 @@ static int enter_span(MD_SPANTYPE type, void *detail, void *payload)
 		break;
 	case MD_SPAN_CODE: r->code++; buf_puts(r->out, "<code>"); break;
 	case MD_SPAN_DEL: buf_puts(r->out, "<del>"); break;
-	case MD_SPAN_LATEXMATH: case MD_SPAN_LATEXMATH_DISPLAY: case MD_SPAN_WIKILINK: case MD_SPAN_U: break; /* not asked for */
+	/* not asked for */
+	case MD_SPAN_LATEXMATH: case MD_SPAN_LATEXMATH_DISPLAY: case MD_SPAN_WIKILINK: case MD_SPAN_U: break;
 	}
 	return r->out->overflow;
 }
@@ -343,7 +354,8 @@ void audit_markdown(struct buf *out, const char *text, size_t len)
 {
 	static const MD_PARSER parser = {
 		.flags = MD_DIALECT_GITHUB | MD_FLAG_NOHTML | MD_FLAG_NOINDENTEDCODEBLOCKS,
-		.enter_block = enter_block, .leave_block = leave_block, .enter_span = enter_span, .leave_span = leave_span, .text = on_text,
+		.enter_block = enter_block, .leave_block = leave_block, .enter_span = enter_span,
+		.leave_span = leave_span, .text = on_text,
 	};
 	void *tmp auto_mem = mem_context(NULL, "markdown");
 	struct render r = {.out = out, .len = len};

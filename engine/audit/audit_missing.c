@@ -1,4 +1,5 @@
-/* audit_missing.c - bundles that the ledger says are there and that are not: what they hold is in no answer, and every answer must say so. */
+/* audit_missing.c - bundles that the ledger says are there and that are not: what they hold is in no answer, and every
+ * answer must say so. */
 #include "audit_internal.h"
 
 #include <mmretain/ledger.h>
@@ -28,7 +29,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct ledger_published *)a)->rel_path, ((const struct ledger_published *)b)->rel_path);
 }
 
-/* A reader has no lock: what was removed before the second reading of the ledger has a line there that says so, what goes after it was no missing one before. */
+/* A reader has no lock: what was removed before the second reading of the ledger has a line there that says so, what
+ * goes after it was no missing one before. */
 static int missing_of(void *ctx, const struct store *store, struct ledger_archive **ret, struct err *err)
 {
 	struct ledger_archive *before;
@@ -43,13 +45,15 @@ static int missing_of(void *ctx, const struct store *store, struct ledger_archiv
 		return rc;
 	qsort(before->bundle, n, sizeof *before->bundle, by_path);
 	for (size_t i = 0; i < (*ret)->n; i++)
-		if (is_missing(store, &(*ret)->bundle[i]) && bsearch(&(*ret)->bundle[i], before->bundle, n, sizeof *before->bundle, by_path))
+		if (is_missing(store, &(*ret)->bundle[i]) &&
+		    bsearch(&(*ret)->bundle[i], before->bundle, n, sizeof *before->bundle, by_path))
 			(*ret)->bundle[kept++] = (*ret)->bundle[i];
 	(*ret)->n = kept;
 	return 2;
 }
 
-int audit_missing(void *ctx, const struct store *store, const struct ledger_published **ret, size_t *ret_n, struct err *err)
+int audit_missing(void *ctx, const struct store *store, const struct ledger_published **ret, size_t *ret_n,
+		  struct err *err)
 {
 	struct ledger_archive *l;
 	int rc = missing_of(ctx, store, &l, err);
@@ -67,7 +71,8 @@ static void tell_gone(const struct catalog *c)
 	uint64_t n = catalog_gone(c);
 
 	if (n)
-		log_warn("%llu bundle%s that the catalog lists %s not in the archive: nothing is found in %s; `mmretain verify` tells what has expired from what is missing",
+		log_warn("%llu bundle%s that the catalog lists %s not in the archive: nothing is found in %s; "
+			 "`mmretain verify` tells what has expired from what is missing",
 			 (unsigned long long)n, n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "it" : "them");
 }
 
@@ -83,7 +88,9 @@ void missing_look(struct audit *a)
 		tell_gone(a->catalog);
 	a->missing = mem_array(a, struct missing, a->n_missing + 1);
 	for (size_t i = 0; i < a->n_missing; i++)
-		a->missing[i] = (struct missing){.p = &list[i], .known = catalog_absent_new(a, a->catalog, list[i].rel_path, list[i].rows_digest, list[i].file_bytes)};
+		a->missing[i] = (struct missing){.p = &list[i],
+						 .known = catalog_absent_new(a, a->catalog, list[i].rel_path,
+									     list[i].rows_digest, list[i].file_bytes)};
 }
 
 const char *audit_missing_unknown(const struct audit *a)
@@ -95,7 +102,8 @@ const char *audit_missing_unknown(const struct audit *a)
 static int passed(struct audit *a, struct missing *m, struct err *err)
 {
 	if (!a->pass_over) {
-		err_set(err, ERR_VERIFY, "bundle \"%s\" is missing, and what was asked for may be in it", m->p->rel_path);
+		err_set(err, ERR_VERIFY, "bundle \"%s\" is missing, and what was asked for may be in it",
+			m->p->rel_path);
 		return err_hint(err, "%s `find` and `show` answer from the others.", AUDIT_MISSING_HINT);
 	}
 	if (!m->told) {
@@ -120,7 +128,8 @@ int missing_id(struct audit *a, const char *id, const char *newer_than, struct e
 
 	for (size_t i = 0; i < a->n_missing && !rc; i++) {
 		struct missing *m = &a->missing[i];
-		if ((!newer_than || seq_of(m->p->rel_path) > seq_of(newer_than)) && catalog_absent_may_hold(m->known, id))
+		if ((!newer_than || seq_of(m->p->rel_path) > seq_of(newer_than)) &&
+		    catalog_absent_may_hold(m->known, id))
 			rc = passed(a, m, err);
 	}
 	return rc;

@@ -6,7 +6,8 @@
 #include <unistd.h>
 #include <uthash.h>
 
-int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret, struct err *err)
+int audit_open(void *ctx, const struct store *store, const struct catalog_options *options, struct audit **ret,
+	       struct err *err)
 {
 	struct audit *a = mem_new(ctx, struct audit);
 
@@ -19,7 +20,8 @@ int audit_open(void *ctx, const struct store *store, const struct catalog_option
 	missing_look(a);
 	a->bundle = mem_array(a, struct audit_bundle, a->catalog->n_bundles + 1);
 	for (size_t i = 0; i < a->catalog->n_bundles; i++)
-		a->bundle[i] = (struct audit_bundle){.audit = a, .index = i, .rel_path = a->catalog->bundle[i].rel_path};
+		a->bundle[i] =
+			(struct audit_bundle){.audit = a, .index = i, .rel_path = a->catalog->bundle[i].rel_path};
 	a->stats.bundles = a->catalog->n_bundles;
 	*ret = a;
 	return 0;
@@ -40,11 +42,13 @@ const char *audit_ref_path(const struct audit *a, const struct audit_ref *ref)
 	return a->bundle[ref->bundle].rel_path;
 }
 
-/* Listed when the command began: a reader has no lock, and bundles expire.  Not ERR_NOT_FOUND, which would say that no bundle holds what was asked. */
+/* Listed when the command began: a reader has no lock, and bundles expire.  Not ERR_NOT_FOUND, which would say that no
+ * bundle holds what was asked. */
 static int removed_meanwhile(const struct audit_bundle *b, struct err *err)
 {
 	err_set(err, ERR_STORE, "bundle \"%s\" was removed while the archive was being read", b->rel_path);
-	return err_hint(err, "It has expired, when `mmretain verify` does not miss it. Give the command again: it reads what is there now.");
+	return err_hint(err, "It has expired, when `mmretain verify` does not miss it. Give the command again: it "
+			     "reads what is there now.");
 }
 
 /* Descriptors and frame tables are for a handful of bundles at a time; names stay. */
@@ -104,8 +108,8 @@ int bundle_passed(struct audit *a, size_t i, int rc, struct err *err)
 	if (rc != -ERR_VERIFY && rc != -ERR_PERMISSION && !(rc == -ERR_STORE && err->sys_errno))
 		return rc;
 	if (!a->pass_over)
-		return *err->hint ? rc : err_hint(err, "`mmretain verify` names every bundle that is damaged: put them back from a copy of the archive. `find` and `show` answer "
-				     "from the others.");
+		return *err->hint ? rc : err_hint(err, "`mmretain verify` names every bundle that is damaged: put them "
+				     "back from a copy of the archive. `find` and `show` answer from the others.");
 	if (!b->unreadable) {
 		log_warn("%s; it is passed over", err->msg);
 		a->stats.bundles_unreadable++;
@@ -159,12 +163,14 @@ static struct audit_names *names_of(struct audit_bundle *b, const char *what, st
 		return *slot;
 	*slot = mem_new(b->audit, struct audit_names);
 	talloc_set_destructor(*slot, names_free);
-	if (bundle_use(b->audit, b->index, &b, &err) < 0 || catalog_bundle_names(b->reader, what, names_add, *slot, &err) < 0)
+	if (bundle_use(b->audit, b->index, &b, &err) < 0 ||
+	    catalog_bundle_names(b->reader, what, names_add, *slot, &err) < 0)
 		log_warn("names of %s: %s; showing ids", b->rel_path, err.msg);
 	return *slot;
 }
 
-static const struct audit_name *name_or_id(struct audit_bundle *b, const char *what, struct audit_names **slot, const char *id)
+static const struct audit_name *name_or_id(struct audit_bundle *b, const char *what, struct audit_names **slot,
+					   const char *id)
 {
 	struct audit_names *names = names_of(b, what, slot);
 	const struct audit_name *n = names_find(names, id);
@@ -228,8 +234,8 @@ char *audit_place(void *ctx, struct audit_bundle *b, const char *channel_id)
 
 /* ---- data/files.jsonl ---- */
 
-/* The list can be long and a thread has few files: the first questions are answered by a search in the text, a table of all
- * is made only for those who keep asking. */
+/* The list can be long and a thread has few files: the first questions are answered by a search in the text, a table of
+ * all is made only for those who keep asking. */
 #define SEARCHES_BEFORE_TABLE 32
 
 struct listed { UT_hash_handle hh; char *id; struct file_state s; };
@@ -319,7 +325,8 @@ static int bundle_files(struct audit_bundle *b, struct err *err)
 		return rc;
 	b->files = mem_new(b->audit, struct audit_files);
 	talloc_set_destructor(b->files, files_free);
-	rc = bundle_read_member(b->reader, b->files, "data/files.jsonl", FILES_LIST_MAX, &b->files->text, &b->files->len, err);
+	rc = bundle_read_member(b->reader, b->files, "data/files.jsonl", FILES_LIST_MAX, &b->files->text,
+				&b->files->len, err);
 	return rc == -ERR_NOT_FOUND ? (err_clear(err), 0) : rc;
 }
 
@@ -361,9 +368,11 @@ void bundle_check_once(struct audit_bundle *b)
 	b->check_code = bundle_verify(b->audit->store->root_dirfd, b->rel_path, &b->check, NULL, &err);
 	if (b->check_code == 0) {
 		digest_hex(&b->check.file_digest, hex);
-		(void)snprintf(b->check_text, sizeof(b->check_text), "verified: every row, SHA-256 of the file %s", hex);
+		(void)snprintf(b->check_text, sizeof(b->check_text), "verified: every row, SHA-256 of the file %s",
+			       hex);
 	} else if (b->check_code == -ERR_NOT_FOUND) {
-		(void)snprintf(b->check_text, sizeof(b->check_text), "not verified: it was removed while this was written");
+		(void)snprintf(b->check_text, sizeof(b->check_text), "not verified: it was removed while this was "
+								     "written");
 	} else {
 		(void)snprintf(b->check_text, sizeof(b->check_text), "DAMAGED: %.480s", err.msg);
 	}

@@ -31,7 +31,8 @@ struct pack {
 enum bundle_pack_kind audit_pack_kind(const char *path, size_t *ret_stem)
 {
 	static const struct { const char *end; enum bundle_pack_kind kind; } known[] = {
-		{".zip", PACK_ZIP}, {".tar", PACK_TAR}, {".tar.gz", PACK_TAR_GZ}, {".tgz", PACK_TAR_GZ}, {".tar.zst", PACK_TAR_ZST}, {".tzst", PACK_TAR_ZST},
+		{".zip", PACK_ZIP}, {".tar", PACK_TAR}, {".tar.gz", PACK_TAR_GZ}, {".tgz", PACK_TAR_GZ},
+		{".tar.zst", PACK_TAR_ZST}, {".tzst", PACK_TAR_ZST},
 	};
 	size_t len = strlen(path);
 
@@ -121,7 +122,12 @@ int pack_thread(struct export *x, struct audit_thread *t, struct err *err)
 	cell(&p->threads, time, '\t');
 	buf_printf(&p->threads, "%llu\t", (unsigned long long)(t->n_posts - x->left.posts));
 	cell(&p->threads, audit_bundle_path(t->bundle), '\t');
-	cell(&p->threads, x->left.whole ? "left out" : t->parts ? "part" : t->earlier ? "earlier state" : "whole", '\t');
+	cell(&p->threads,
+	     x->left.whole ? "left out"
+	     : t->parts	   ? "part"
+	     : t->earlier  ? "earlier state"
+			   : "whole",
+	     '\t');
 	buf_printf(&p->threads, "%llu\n", (unsigned long long)x->left.posts);
 	if (rc || p->threads.len < FLUSH_BYTES)
 		return rc;
@@ -138,27 +144,39 @@ static void describe_format(const struct pack *p, struct buf *b)
 
 	switch (p->x->options->format) {
 	case AUDIT_HTML:
-		buf_printf(b, "%s.html\n    The threads as a page that looks like a chat. Open it in any browser; it loads nothing and runs nothing.\n", stem);
+		buf_printf(b,
+			   "%s.html\n    The threads as a page that looks like a chat. Open it in any browser; it "
+			   "loads nothing and runs nothing.\n",
+			   stem);
 		if (p->x->sum.pages > 1)
-			buf_printf(b, "    It is the index of %llu pages, %s-0001.html and so on.\n", (unsigned long long)p->x->sum.pages, stem);
-		buf_printf(b, "%s_files/\n    Attachments, named by their SHA-256. The folder is missing when there are none.\n", stem);
+			buf_printf(b, "    It is the index of %llu pages, %s-0001.html and so on.\n",
+				   (unsigned long long)p->x->sum.pages, stem);
+		buf_printf(b,
+			   "%s_files/\n    Attachments, named by their SHA-256. The folder is missing when there are "
+			   "none.\n",
+			   stem);
 		break;
 	case AUDIT_JSONL:
-		buf_printf(b, "%s.jsonl\n    The database rows as they are in the archive, one JSON object a line.\n", stem);
+		buf_printf(b, "%s.jsonl\n    The database rows as they are in the archive, one JSON object a line.\n",
+			   stem);
 		break;
 	case AUDIT_CSV:
 		buf_printf(b, "%s.csv\n    One line a post, for spreadsheets.\n", stem);
 		break;
 	case AUDIT_EML:
-		buf_puts(b, "eml/\n    One mail a post, in the order of the threads; attachments are parts of their mail.\n");
+		buf_puts(b, "eml/\n    One mail a post, in the order of the threads; attachments are parts of their "
+			    "mail.\n");
 		break;
 	case AUDIT_MATTERMOST:
-		buf_puts(b, "import.jsonl, data/\n    A bulk import of Mattermost, version 1, and its attachments. An administrator of a server that has these users,\n"
-			    "    teams and channels imports the pack as it is: mmctl import upload PACK, then mmctl import process.\n");
+		buf_puts(b, "import.jsonl, data/\n    A bulk import of Mattermost, version 1, and its attachments. An "
+			    "administrator of a server that has these users,\n"
+			    "    teams and channels imports the pack as it is: mmctl import upload PACK, then mmctl "
+			    "import process.\n");
 		break;
 	}
-	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle, whether it is whole, a part, an earlier state or left out, number of posts left out.\n"
-		    MANIFEST "\n    The SHA-256 of every file here.\n");
+	buf_puts(b, THREADS "\n    The threads: id, place, time of the first post, number of posts, bundle, whether it "
+			    "is whole, a part, an earlier state or left out, number of posts left out.\n" MANIFEST
+			    "\n    The SHA-256 of every file here.\n");
 }
 
 static void describe_bundles(struct export *x, struct buf *b)
@@ -170,7 +188,8 @@ static void describe_bundles(struct export *x, struct buf *b)
 			continue;
 		if (x->options->verify)
 			bundle_check_once(bundle);
-		buf_printf(b, "%s\n    %s\n", audit_bundle_path(bundle), x->options->verify ? bundle->check_text : "not verified by this export");
+		buf_printf(b, "%s\n    %s\n", audit_bundle_path(bundle),
+			   x->options->verify ? bundle->check_text : "not verified by this export");
 	}
 }
 
@@ -191,10 +210,11 @@ static void describe(struct pack *p, struct buf *b)
 	buf_printf(b, "Holds:      threads: %llu, posts: %llu, attachments: %llu\n", (unsigned long long)sum->threads,
 		   (unsigned long long)sum->posts, (unsigned long long)sum->files);
 	if (sum->files_missing)
-		buf_printf(b, "            %llu attachments are named in it whose content is not in the archive\n", (unsigned long long)sum->files_missing);
+		buf_printf(b, "            %llu attachments are named in it whose content is not in the archive\n",
+			   (unsigned long long)sum->files_missing);
 	if (sum->threads_left_out || sum->posts_left_out)
-		buf_printf(b, "Left out:   threads: %llu, posts: %llu that this format cannot express\n", (unsigned long long)sum->threads_left_out,
-			   (unsigned long long)sum->posts_left_out);
+		buf_printf(b, "Left out:   threads: %llu, posts: %llu that this format cannot express\n",
+			   (unsigned long long)sum->threads_left_out, (unsigned long long)sum->posts_left_out);
 	buf_printf(b, "Made at:    %s (UTC)\n", made);
 	buf_puts(b, "Made by:    ");
 	cell(b, x->options->tool ? x->options->tool : "mmretain", '\n');
@@ -256,7 +276,8 @@ static int by_place(const void *a, const void *b)
 	return first ? first : strcmp(x, y);
 }
 
-static int pack_one(struct pack *p, struct bundle_pack *out, const char *top, const char *path, struct buf *manifest, struct err *err)
+static int pack_one(struct pack *p, struct bundle_pack *out, const char *top, const char *path, struct buf *manifest,
+		    struct err *err)
 {
 	char hex[DIGEST_HEX + 1];
 	struct digest d;

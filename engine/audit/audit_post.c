@@ -83,7 +83,8 @@ static void put_mark(struct export *x, const char *class, const char *word, int6
 	put(x, "</span>");
 }
 
-static void put_meta(struct export *x, const struct audit_thread *t, const struct audit_post *p, const struct audit_name *user)
+static void put_meta(struct export *x, const struct audit_thread *t, const struct audit_post *p,
+		     const struct audit_name *user)
 {
 	const struct audit_name *by = audit_deleter(t, p);
 
@@ -162,13 +163,16 @@ static void put_versions(struct export *x, struct audit_thread *t, size_t at)
 		n += !strcmp(t->post[i].original, t->post[at].id);
 	if (n == 0)
 		return;
-	buf_printf(&x->out.b, "<details class=\"old\" open><summary>%zu earlier version%s</summary>\n", n, n == 1 ? "" : "s");
+	buf_printf(&x->out.b, "<details class=\"old\" open><summary>%zu earlier version%s</summary>\n", n,
+		   n == 1 ? "" : "s");
 	for (size_t i = at + 1; i < t->n_posts && t->post[i].original[0]; i++) {
 		char full[AUDIT_CLOCK];
 		if (strcmp(t->post[i].original, t->post[at].id) != 0)
 			continue;
 		local_full(t->post[i].delete_ms, full);
-		buf_printf(&x->out.b, "<div class=\"v\"><span class=\"utc\">until %s</span>\n<div class=\"msg\" dir=\"auto\">", full);
+		buf_printf(&x->out.b,
+			   "<div class=\"v\"><span class=\"utc\">until %s</span>\n<div class=\"msg\" dir=\"auto\">",
+			   full);
 		audit_markdown(&x->out.b, t->post[i].message, t->post[i].message_len);
 		put(x, "</div></div>\n");
 	}
@@ -185,7 +189,8 @@ static int put_post(struct export *x, struct audit_thread *t, size_t at, struct 
 	html_text(x, p->id);
 	if (t->earlier)
 		buf_printf(&x->out.b, "-%u", ((struct html *)x->state)->sections); /* it is above, too */
-	buf_printf(&x->out.b, "\">\n<div class=\"av a%u%s\" aria-hidden=\"true\">", colour_of(p->user), bot ? " bot" : "");
+	buf_printf(&x->out.b, "\">\n<div class=\"av a%u%s\" aria-hidden=\"true\">", colour_of(p->user),
+		   bot ? " bot" : "");
 	put_initials(x, user->display[0] ? user->display : user->name);
 	put(x, "</div>\n<div class=\"body\">\n");
 	put_meta(x, t, p, user);
@@ -216,7 +221,9 @@ static void section_open(struct export *x, struct audit_thread *t, bool again)
 		h->first[h->n_firsts++] = mem_printf(x->ctx, "from %s, %s", place, full);
 	}
 	h->sections++;
-	buf_printf(&x->out.b, "<section class=\"thread\" aria-labelledby=\"t-%u\">\n<div class=\"place\"><h2 id=\"t-%u\">", h->sections, h->sections);
+	buf_printf(&x->out.b,
+		   "<section class=\"thread\" aria-labelledby=\"t-%u\">\n<div class=\"place\"><h2 id=\"t-%u\">",
+		   h->sections, h->sections);
 	html_text(x, place);
 	put(x, again ? ", continued</h2>" : "</h2>");
 	if (channel->display[0] && strcmp(channel->display, channel->name) != 0) {

@@ -1,4 +1,5 @@
-/* audit_props.c - what the props of a post say of it that its columns do not: that a webhook brought it, and who deleted it. */
+/* audit_props.c - what the props of a post say of it that its columns do not: that a webhook brought it, and who
+ * deleted it. */
 #include "audit_internal.h"
 
 #include <string.h>
@@ -50,5 +51,7 @@ char *audit_webhook_text(void *ctx, const char *name)
 
 const struct audit_name *audit_deleter(const struct audit_thread *t, const struct audit_post *p)
 {
-	return p->deleted_by && p->delete_ms > 0 && !p->original[0] && strcmp(p->deleted_by, p->user) != 0 ? audit_user(t->bundle, p->deleted_by) : NULL;
+	return p->deleted_by && p->delete_ms > 0 && !p->original[0] && strcmp(p->deleted_by, p->user) != 0
+		       ? audit_user(t->bundle, p->deleted_by)
+		       : NULL;
 }

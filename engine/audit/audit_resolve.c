@@ -54,14 +54,16 @@ static bool looks_like_id(const char *s)
 static int unknown(const struct audit *a, const char *what, const char *asked, struct err *err)
 {
 	if (a->n_missing) {
-		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s \"%s\", and %zu %s missing", what, asked, a->n_missing, a->n_missing == 1 ? "is" : "are");
+		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s \"%s\", and %zu %s missing", what, asked,
+			a->n_missing, a->n_missing == 1 ? "is" : "are");
 		return err_hint(err, AUDIT_MISSING_HINT);
 	}
 	err_set(err, ERR_NOT_FOUND, "no bundle knows a %s \"%s\"", what, asked);
 	return err_hint(err, "Give the name as it was when it was archived, or the id.");
 }
 
-/* A name may look like an id: it is looked up all the same.  An id need not be known: rows may name somebody whose account was gone already. */
+/* A name may look like an id: it is looked up all the same.  An id need not be known: rows may name somebody whose
+ * account was gone already. */
 static int resolve_one(struct named *n, const char *what, const char *word, struct err *err)
 {
 	int rc;
@@ -84,7 +86,9 @@ static void tell_namesakes(const struct resolve *r, const char *asked, const str
 			n++;
 		}
 	if (n > 1)
-		log_warn("the name \"%s\" means %zu people in the bundles, one after another: %s; --user with one of these ids asks for one of them", asked, n, list);
+		log_warn("the name \"%s\" means %zu people in the bundles, one after another: %s; --user with one of "
+			 "these ids asks for one of them",
+			 asked, n, list);
 }
 
 static int resolve_user(struct resolve *r, const char *name, struct ids *users, struct err *err)
@@ -146,7 +150,8 @@ static int resolve_team_channels(struct resolve *r, struct ids *channels, struct
 	return 0;
 }
 
-int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users, struct ids *ret_channels, struct err *err)
+int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users,
+		  struct ids *ret_channels, struct err *err)
 {
 	struct resolve r = {a, q, ctx};
 	int rc = 0;

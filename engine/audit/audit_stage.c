@@ -1,9 +1,10 @@
 /*
  * audit_stage.c - an export on its way: nothing stands under a name of its own before all of it is written and on disk.
  *
- * It is made in a folder `.<name>.<12 hex>.partial` beside the output: `out` holds what is exported, `pack` is the pack of it, and `names` lists what
- * comes out of `out` when that is more than one name.  The folder is locked while its process lives, so the next export under that name takes away
- * what a killed one left.  The name that was asked for comes last: where it is missing, the others are parts of an export that was killed.
+ * It is made in a folder `.<name>.<12 hex>.partial` beside the output: `out` holds what is exported, `pack` is the pack
+ * of it, and `names` lists what comes out of `out` when that is more than one name.  The folder is locked while its
+ * process lives, so the next export under that name takes away what a killed one left.  The name that was asked for
+ * comes last: where it is missing, the others are parts of an export that was killed.
  */
 #include "audit_internal.h"
 
@@ -47,7 +48,8 @@ static void remove_folder(int parent, const char *name)
 
 	if (file_list_dir(parent, name, &dir, &err) == 0) {
 		for (struct dirent *e; (e = readdir(dir));)
-			if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && unlinkat(dirfd(dir), e->d_name, 0) != 0)
+			if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+			    unlinkat(dirfd(dir), e->d_name, 0) != 0)
 				remove_folder(dirfd(dir), e->d_name);
 		(void)closedir(dir);
 	}
@@ -64,8 +66,8 @@ static bool stands(const struct stage *s, const struct stage_name *to)
 {
 	struct stat st, own;
 
-	return fstat(s->dirfd, &own) == 0 && fstatat(s->place_dirfd, to->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == own.st_dev && st.st_ino == to->ino &&
-	       mtime_ns(&st) == to->mtime_ns;
+	return fstat(s->dirfd, &own) == 0 && fstatat(s->place_dirfd, to->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == own.st_dev && st.st_ino == to->ino && mtime_ns(&st) == to->mtime_ns;
 }
 
 /* A crash in here leaves fewer of the parts, and the list of all. */
@@ -119,8 +121,8 @@ static void read_names(struct stage *s)
 	}
 }
 
-/* The name that was asked for comes out of `out` last.  Once it has, the export is whole, wherever that name is by now and whatever was written to it.
- * `out` itself goes when nothing is to be taken back any more. */
+/* The name that was asked for comes out of `out` last.  Once it has, the export is whole, wherever that name is by now
+ * and whatever was written to it. `out` itself goes when nothing is to be taken back any more. */
 static bool is_whole(const struct stage *s)
 {
 	auto_fd int out = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -137,10 +139,13 @@ static void sweep_one(const struct stage *here, const char *name)
 	struct stat st, again;
 
 	*old = (struct stage){.place_dirfd = fcntl(here->place_dirfd, F_DUPFD_CLOEXEC, 0),
-			      .dirfd = openat(here->place_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
+			      .dirfd =
+				      openat(here->place_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)};
 	talloc_set_destructor(old, stage_free);
-	if (old->place_dirfd < 0 || old->dirfd < 0 || fstat(old->dirfd, &st) != 0 || st.st_uid != geteuid() || flock(old->dirfd, LOCK_EX | LOCK_NB) != 0 ||
-	    fstatat(old->place_dirfd, name, &again, AT_SYMLINK_NOFOLLOW) != 0 || again.st_dev != st.st_dev || again.st_ino != st.st_ino)
+	if (old->place_dirfd < 0 || old->dirfd < 0 || fstat(old->dirfd, &st) != 0 || st.st_uid != geteuid() ||
+	    flock(old->dirfd, LOCK_EX | LOCK_NB) != 0 ||
+	    fstatat(old->place_dirfd, name, &again, AT_SYMLINK_NOFOLLOW) != 0 || again.st_dev != st.st_dev ||
+	    again.st_ino != st.st_ino)
 		return;
 	read_names(old);
 	if (old->n && !is_whole(old))
@@ -154,8 +159,10 @@ static bool is_stage_of(const char *name, const char *stem)
 	uint8_t random[RANDOM_BYTES];
 	size_t len = strlen(stem);
 
-	return name[0] == '.' && strncmp(name + 1, stem, len) == 0 && name[1 + len] == '.' && strlen(name) == len + 2 + 2 * sizeof(random) + strlen(END) &&
-	       hex_decode(name + len + 2, sizeof(random), random) && strcmp(name + len + 2 + 2 * sizeof(random), END) == 0;
+	return name[0] == '.' && strncmp(name + 1, stem, len) == 0 && name[1 + len] == '.' &&
+	       strlen(name) == len + 2 + 2 * sizeof(random) + strlen(END) &&
+	       hex_decode(name + len + 2, sizeof(random), random) &&
+	       strcmp(name + len + 2 + 2 * sizeof(random), END) == 0;
 }
 
 static void sweep(const struct stage *s, const char *stem)
@@ -181,8 +188,8 @@ static void sweep(const struct stage *s, const char *stem)
 
 /* ---- begin ---- */
 
-/* Someone else may take it for a killed one's between two of these steps; then it is his, and the next name is tried.  Where folders cannot be locked nobody
- * takes any away.  0: not this name. */
+/* Someone else may take it for a killed one's between two of these steps; then it is his, and the next name is tried.
+ * Where folders cannot be locked nobody takes any away.  0: not this name. */
 static int make_stage(struct stage *s, const char *stem, struct err *err)
 {
 	struct stat st, again;
@@ -199,11 +206,13 @@ static int make_stage(struct stage *s, const char *stem, struct err *err)
 	s->dirfd = openat(s->place_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (s->dirfd < 0 && errno != ENOENT) {
 		rc = err_sys(err, ERR_OUTPUT, errno, "cannot open %s", name);
-		(void)unlinkat(s->place_dirfd, name, AT_REMOVEDIR); /* empty; the next export of that name tries again */
+		/* empty; the next export of that name tries again */
+		(void)unlinkat(s->place_dirfd, name, AT_REMOVEDIR);
 		return rc;
 	}
-	if (s->dirfd < 0 || (flock(s->dirfd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) || fstat(s->dirfd, &st) != 0 ||
-	    fstatat(s->place_dirfd, name, &again, AT_SYMLINK_NOFOLLOW) != 0 || again.st_dev != st.st_dev || again.st_ino != st.st_ino) {
+	if (s->dirfd < 0 || (flock(s->dirfd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) ||
+	    fstat(s->dirfd, &st) != 0 || fstatat(s->place_dirfd, name, &again, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    again.st_dev != st.st_dev || again.st_ino != st.st_ino) {
 		fd_close_p(&s->dirfd);
 		return 0;
 	}
@@ -219,7 +228,8 @@ static int make_folders(struct export *x, struct stage *s, const char *stem, str
 		rc = make_stage(s, stem, err);
 	if (rc <= 0)
 		return rc ? failed(x, NULL, err) : out_failed(x, NULL, EBUSY, err);
-	if (mkdirat(s->dirfd, OUT, 0700) != 0 || (x->dirfd = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
+	if (mkdirat(s->dirfd, OUT, 0700) != 0 ||
+	    (x->dirfd = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) < 0)
 		return out_failed(x, NULL, errno, err);
 	return 0;
 }
@@ -229,7 +239,10 @@ int stage_begin(struct export *x, bool folder, struct err *err)
 	struct stage *s = mem_new(x->ctx, struct stage);
 	char *stem = plain_name(s, x->leaf, strlen(x->leaf) < STEM_MAX ? strlen(x->leaf) : STEM_MAX);
 
-	*s = (struct stage){.place_dirfd = x->dirfd, .dirfd = -1, .leaf = x->leaf, .pack = x->options->pack != PACK_NONE};
+	*s = (struct stage){.place_dirfd = x->dirfd,
+			    .dirfd = -1,
+			    .leaf = x->leaf,
+			    .pack = x->options->pack != PACK_NONE};
 	s->flat = !s->pack && !folder;
 	talloc_set_destructor(s, stage_free);
 	x->stage = s;
@@ -246,7 +259,9 @@ int stage_is_free(const struct export *x, const char *name, struct err *err)
 {
 	const struct stage *s = x->stage;
 
-	return s->flat && faccessat(s->place_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? out_failed(x, name, EEXIST, err) : 0;
+	return s->flat && faccessat(s->place_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+		       ? out_failed(x, name, EEXIST, err)
+		       : 0;
 }
 
 int stage_pack_file(struct export *x, int *ret_fd, struct err *err)
@@ -339,18 +354,21 @@ static int write_names(struct stage *s, struct err *err)
 	}
 	if (b.overflow)
 		return err_sys(err, ERR_OUTPUT, EFBIG, "%s has too many names", s->leaf);
-	if ((rc = file_write_all(fd, b.data, b.len, NAMES, err)) < 0 || (rc = file_sync(fd, NAMES, err)) < 0 || (rc = file_close(&fd, NAMES, err)) < 0)
+	if ((rc = file_write_all(fd, b.data, b.len, NAMES, err)) < 0 || (rc = file_sync(fd, NAMES, err)) < 0 ||
+	    (rc = file_close(&fd, NAMES, err)) < 0)
 		return rc;
 	return file_sync_dir(s->dirfd, s->name, err);
 }
 
-/* A folder cannot be linked: where a file system has no rename that spares what is there, the plain one does, but for an empty folder. */
+/* A folder cannot be linked: where a file system has no rename that spares what is there, the plain one does, but for
+ * an empty folder. */
 static int publish_name(struct stage *s, int dirfd, const char *from, const char *to, struct err *err)
 {
 	struct stat st;
 	int rc = file_publish(dirfd, from, s->place_dirfd, to, err);
 
-	if (rc == 0 || err->sys_errno != EPERM || fstatat(dirfd, from, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode))
+	if (rc == 0 || err->sys_errno != EPERM || fstatat(dirfd, from, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISDIR(st.st_mode))
 		return rc;
 	err_clear(err);
 	if (faccessat(s->place_dirfd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -360,7 +378,8 @@ static int publish_name(struct stage *s, int dirfd, const char *from, const char
 	return file_sync_dir(s->place_dirfd, to, err);
 }
 
-/* Just before the first: nothing under any name.  Between: parts without the name that was asked for, which the next export of that name takes away.  After the
+/* Just before the first: nothing under any name.  Between: parts without the name that was asked for, which the next
+ * export of that name takes away.  After the
  * last: all of it, durable. */
 static int publish_all(struct export *x, int dirfd, struct err *err)
 {

@@ -1,8 +1,10 @@
 /*
- * audit_states.c - all that the archive has of a thread: as it was archived last, the parts that went before, and what only an earlier state of it says.
+ * audit_states.c - all that the archive has of a thread: as it was archived last, the parts that went before, and what
+ * only an earlier state of it says.
  *
- * A thread that was restored, or archived by a run that deleted nothing, is archived again later, and may have changed meanwhile: somebody edited it, or a person was
- * deleted with every post.  What the earlier bundle has is still an answer.
+ * A thread that was restored, or archived by a run that deleted nothing, is archived again later, and may have changed
+ * meanwhile: somebody edited it, or a person was deleted with every post.  What the earlier bundle has is still an
+ * answer.
  */
 #include "audit_internal.h"
 
@@ -14,7 +16,8 @@ struct states {
 	struct audit_ref *part; size_t n_parts;     /* the newest first, as the next */
 	struct audit_ref *before; size_t n_before;  /* whole, and not as it was last */
 	struct audit_thread **shown; size_t n_shown;
-	size_t next;                                /* where the next post stands, when two states have them in the same order, as mostly */
+	/* where the next post stands, when two states have them in the same order, as mostly */
+	size_t next;
 };
 
 static bool same_text(const struct audit_post *p, const struct audit_post *q)
@@ -53,7 +56,8 @@ static bool file_in(const struct audit_thread *t, const struct audit_file *f)
 {
 	for (size_t i = 0; i < t->n_posts; i++)
 		for (size_t k = 0; k < t->post[i].n_files; k++)
-			if (!strcmp(t->post[i].file[k].id, f->id) && (strcmp(f->state, "stored") != 0 || !strcmp(t->post[i].file[k].state, "stored")))
+			if (!strcmp(t->post[i].file[k].id, f->id) &&
+			    (strcmp(f->state, "stored") != 0 || !strcmp(t->post[i].file[k].state, "stored")))
 				return true;
 	return false;
 }
@@ -95,7 +99,8 @@ static int load(struct states *s, const struct audit_ref *ref, void *ctx, struct
 	return 0;
 }
 
-/* 1: it says something more than all that was asked about before, and is kept in shown; 0: it does not, or cannot be read. */
+/* 1: it says something more than all that was asked about before, and is kept in shown; 0: it does not, or cannot be
+ * read. */
 static int shows_more(struct states *s, const struct audit_ref *ref, void *ctx, struct err *err)
 {
 	size_t had = s->n_shown;

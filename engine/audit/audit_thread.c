@@ -13,7 +13,8 @@ struct range {
 	size_t bytes;
 };
 
-/* A thread begins with its root post and ends where the next root begins; a part of a thread has no root, and is a run of posts that name it. */
+/* A thread begins with its root post and ends where the next root begins; a part of a thread has no root, and is a run
+ * of posts that name it. */
 static int range_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
 {
 	struct range *r = payload;
@@ -122,9 +123,11 @@ static void post_add(struct audit_thread *t, const struct catalog_row *row)
 	struct audit_post *p = &t->post[t->n_posts++];
 	*p = (struct audit_post){
 		.id = text_dup(t, row->id), .user = text_dup(t, row->user), .root = text_dup(t, row->root),
-		.original = text_dup(t, row->original), .message = text_dup(t, row->message), .message_len = row->message.len,
+		.original = text_dup(t, row->original), .message = text_dup(t, row->message),
+		.message_len = row->message.len,
 		.type = text_dup(t, row->type), .props = text_dup(t, row->props), .create_ms = row->create_ms,
-		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms, .pinned = row->pinned,
+		.update_ms = row->update_ms, .edit_ms = row->edit_ms, .delete_ms = row->delete_ms,
+		.pinned = row->pinned,
 	};
 	p->webhook = props_webhook(t, row->props.s, row->props.len);
 	p->deleted_by = props_deleted_by(t, row->props.s, row->props.len);
@@ -167,7 +170,8 @@ static int file_add(struct audit_thread *t, struct audit_post *p, const struct c
 	p->file = mem_grow(t, p->file, struct audit_file, p->n_files + 1);
 	struct audit_file *f = &p->file[p->n_files++];
 	*f = (struct audit_file){.id = id, .name = text_dup(t, row->name), .mime = text_dup(t, row->mime),
-				 .user = text_dup(t, row->user), .size_bytes = row->size_bytes, .delete_ms = row->delete_ms};
+				 .user = text_dup(t, row->user), .size_bytes = row->size_bytes,
+				 .delete_ms = row->delete_ms};
 	if (rc > 0 && s.size_bytes > 0 && s.size_bytes < INT64_MAX)
 		f->size_bytes = (int64_t)s.size_bytes;
 	f->state = s.state;
@@ -184,7 +188,8 @@ int thread_take(struct audit_thread *t, const struct catalog_row *row, struct er
 	if (row->kind == CATALOG_POST)
 		post_add(t, row);
 	if (!p && t->bundle->parts && row->kind == CATALOG_FILE && t->n_posts)
-		p = &t->post[t->n_posts - 1]; /* its post stayed: an edit took it off, and the version that still names it is this one */
+		/* its post stayed: an edit took it off, and the version that still names it is this one */
+		p = &t->post[t->n_posts - 1];
 	if (!p)
 		return 0; /* a dependant whose post is not here hangs on nothing that could be shown */
 	if (row->kind == CATALOG_REACTION)
@@ -205,7 +210,8 @@ static int thread_row(void *payload, const struct catalog_row *row, const char *
 	return thread_take(payload, row, err);
 }
 
-int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret, struct err *err)
+int audit_thread_load(struct audit *a, const struct audit_ref *ref, void *ctx, struct audit_thread **ret,
+		      struct err *err)
 {
 	struct audit_thread *t = mem_new(ctx, struct audit_thread);
 	int rc = bundle_use(a, ref->bundle, &t->bundle, err);

@@ -7,8 +7,8 @@
 /* Bytes that end an attribute, hide a scheme or mislead a parser have no place in a link that is worth following. */
 static bool byte_ok(unsigned char c)
 {
-	return c > 0x20 && c != 0x7f && c != '"' && c != '\'' && c != '<' && c != '>' && c != '\\' && c != '`' && c != '{' && c != '}' &&
-	       c != '|' && c != '^';
+	return c > 0x20 && c != 0x7f && c != '"' && c != '\'' && c != '<' && c != '>' && c != '\\' && c != '`' &&
+	       c != '{' && c != '}' && c != '|' && c != '^';
 }
 
 static bool host_ok(const char *s, size_t len)
@@ -18,7 +18,10 @@ static bool host_ok(const char *s, size_t len)
 
 bool audit_url_allowed(const char *url, size_t len)
 {
-	static const struct { const char *scheme; bool host; } allowed[] = {{"https://", true}, {"http://", true}, {"mailto:", false}};
+	static const struct {
+		const char *scheme;
+		bool host;
+	} allowed[] = {{"https://", true}, {"http://", true}, {"mailto:", false}};
 
 	if (len == 0 || len > 4096 || !utf8_valid(url, len))
 		return false;

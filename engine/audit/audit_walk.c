@@ -11,7 +11,8 @@ struct audit_walk {
 	struct audit_bundle *bundle;
 	struct bundle_reader *reader;
 	struct catalog_rows *rows;
-	struct buf next;                     /* the line that begins the next thread; empty: none was read yet, or there is none */
+	/* the line that begins the next thread; empty: none was read yet, or there is none */
+	struct buf next;
 	struct buf lines;                    /* of the thread that was given last */
 	bool over;
 };
@@ -36,7 +37,8 @@ int audit_walk_open(struct audit *a, const char *rel_path, void *ctx, struct aud
 	w = mem_new(ctx, struct audit_walk);
 	buf_init(&w->next, w, BUNDLE_ROW_MAX);
 	buf_init(&w->lines, w, THREAD_BYTES_MAX);
-	if ((rc = bundle_use(a, i, &w->bundle, err)) < 0 || (rc = bundle_open(w, a->store->root_dirfd, rel_path, &w->reader, err)) < 0 ||
+	if ((rc = bundle_use(a, i, &w->bundle, err)) < 0 ||
+	    (rc = bundle_open(w, a->store->root_dirfd, rel_path, &w->reader, err)) < 0 ||
 	    (rc = catalog_rows_new(w, w->reader, &w->rows, err)) < 0) {
 		talloc_free(w);
 		return rc;
@@ -51,7 +53,8 @@ bool audit_walk_parts(const struct audit_walk *w)
 	return w->bundle->parts;
 }
 
-static int take(struct audit_walk *w, struct audit_thread *t, const char *line, size_t len, const struct catalog_row *row, struct err *err)
+static int take(struct audit_walk *w, struct audit_thread *t, const char *line, size_t len,
+		const struct catalog_row *row, struct err *err)
 {
 	buf_put(&w->lines, line, len);
 	buf_byte(&w->lines, '\n');
@@ -93,7 +96,8 @@ static int read_thread(struct audit_walk *w, struct audit_thread *t, struct err 
 			return 0;
 		}
 		if (!begins && !t->root)
-			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: its rows do not begin with a thread", w->bundle->rel_path);
+			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: its rows do not begin with a thread",
+				       w->bundle->rel_path);
 		if (begins)
 			t->root = text_dup(t, row.id);
 		if ((rc = take(w, t, line, len, &row, err)) < 0)
@@ -104,7 +108,8 @@ static int read_thread(struct audit_walk *w, struct audit_thread *t, struct err 
 	return rc;
 }
 
-int audit_walk_next(struct audit_walk *w, void *ctx, struct audit_thread **ret, const char **ret_lines, size_t *ret_len, struct err *err)
+int audit_walk_next(struct audit_walk *w, void *ctx, struct audit_thread **ret, const char **ret_lines, size_t *ret_len,
+		    struct err *err)
 {
 	struct audit_thread *t;
 	int rc;

@@ -20,7 +20,8 @@ struct node {
 	struct node *a, *b;
 	struct token *token; size_t n_tokens;  /* of a term */
 	bool prefix;
-	char *literal; size_t literal_len;     /* a term without letters or digits, e.g. an emoji: looked for as it is */
+	/* a term without letters or digits, e.g. an emoji: looked for as it is */
+	char *literal; size_t literal_len;
 };
 struct found { size_t at, len, from, to; }; /* a token of the text: folded bytes in `folded`, place in the text */
 struct words {
@@ -102,12 +103,16 @@ static void tell_plain(const char *text, size_t len, bool phrase)
 	static const char *const operators[] = {"AND", "OR", "NOT"};
 
 	if (memchr(text, '*', len))
-		log_warn("`*` counts only at the end of a word, or behind the closing quotation mark of a phrase: in `%.*s` it is passed over", (int)len, text);
+		log_warn("`*` counts only at the end of a word, or behind the closing quotation mark of a phrase: in "
+			 "`%.*s` it is passed over",
+			 (int)len, text);
 	for (size_t i = 0; phrase && i < ARRAY_LEN(operators); i++) {
 		size_t n = strlen(operators[i]);
-		for (const char *p = text, *end = text + len; (p = memmem(p, (size_t)(end - p), operators[i], n)); p += n)
+		for (const char *p = text, *end = text + len; (p = memmem(p, (size_t)(end - p), operators[i], n));
+		     p += n)
 			if ((p == text || strchr(" \t\n", p[-1])) && (p + n == end || strchr(" \t\n", p[n])))
-				log_warn("in the phrase `%.*s` %s is a word like any other", (int)len, text, operators[i]);
+				log_warn("in the phrase `%.*s` %s is a word like any other", (int)len, text,
+					 operators[i]);
 	}
 }
 

@@ -53,7 +53,8 @@ int file_open_beneath(int dirfd, const char *path, int *ret_fd, struct err *err)
 		return err_sys(err, ERR_STORE, EXDEV, "file path is not a plain path below the folder");
 	fd = open2(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY);
 	if (fd < 0)
-		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_STORE, errno, "cannot open a file of the file store");
+		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_STORE, errno,
+			       "cannot open a file of the file store");
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		close(fd); /* nothing was written */
 		return err_sys(err, ERR_STORE, ELOOP, "file of the file store is not a regular file");
@@ -86,7 +87,8 @@ int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const 
 		fd = open2(dirfd, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	}
 	if (fd < 0)
-		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_STORE, errno, "cannot open a folder of the file store");
+		return err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_STORE, errno,
+			       "cannot open a folder of the file store");
 	*ret_dirfd = fd;
 	*ret_leaf = slash ? slash + 1 : path;
 	return 0;

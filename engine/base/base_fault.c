@@ -19,7 +19,8 @@ static _Atomic unsigned passages[FAULT_COUNT]; /* a bundle is finished by a thre
 static int errno_of(const char *word, size_t len)
 {
 	static const struct { const char *name; int value; } table[] = {
-		{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EACCES", EACCES}, {"EROFS", EROFS}, {"EINTR", EINTR},
+		{"EIO", EIO}, {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EACCES", EACCES}, {"EROFS", EROFS},
+		{"EINTR", EINTR},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)

@@ -205,7 +205,9 @@ enum { TMP_BYTES = 512 };
 
 static int temporary_name(const char *name, char ret[static TMP_BYTES], struct err *err)
 {
-	return snprintf(ret, TMP_BYTES, "%s.tmp", name) >= TMP_BYTES ? err_set(err, ERR_STORE, "file name has a bad length") : 0;
+	return snprintf(ret, TMP_BYTES, "%s.tmp", name) >= TMP_BYTES
+		       ? err_set(err, ERR_STORE, "file name has a bad length")
+		       : 0;
 }
 
 int file_replace_begin(int dirfd, const char *name, mode_t mode, int *ret_fd, struct err *err)
@@ -239,7 +241,8 @@ int file_replace_end(int dirfd, const char *name, int *fd, struct err *err)
 		file_replace_drop(dirfd, name, fd);
 		return rc;
 	}
-	/* Just before: the old file and a complete .tmp.  Just after: the new file, durable once the folder is synced. */
+	/* Just before: the old file and a complete .tmp.  Just after: the new file, durable once the folder is synced.
+	 */
 	if (renameat(dirfd, tmp, dirfd, name) != 0)
 		return err_sys(err, code_of(errno), errno, "cannot rename %s", tmp);
 	return file_sync_dir(dirfd, name, err);
@@ -280,7 +283,8 @@ int file_publish(int from_dirfd, const char *from, int to_dirfd, const char *to,
 {
 	int rc;
 
-	/* Just before: only `from`.  Just after: only `to`, durable when its folder is synced below; `from` may be back after a power cut. */
+	/* Just before: only `from`.  Just after: only `to`, durable when its folder is synced below; `from` may be back
+	 * after a power cut. */
 	if (syscall(SYS_renameat2, from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE) != 0) {
 		if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 			return err_sys(err, code_of(errno), errno, "cannot publish %s", to);
@@ -322,7 +326,8 @@ int file_check_trusted(int fd, const char *what, const char *path, struct err *e
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot examine %s \"%s\"", what, path);
 	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		err_set(err, ERR_PERMISSION, "%s \"%s\" can be changed by others (mode %04o)", what, path, (unsigned)(st.st_mode & 07777));
+		err_set(err, ERR_PERMISSION, "%s \"%s\" can be changed by others (mode %04o)", what, path,
+			(unsigned)(st.st_mode & 07777));
 		return err_hint(err, "Run: chmod go-w '%s'", path);
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid()) {

@@ -1,8 +1,9 @@
 /*
  * base_hash.c - SHA-256 and HMAC by libcrypto, hex, random bytes.
  *
- * SHA-256 through libcrypto's direct functions: an archive has several digests of less than 300 bytes per row, where the EVP
- * layer costs up to half of the time, and its first use loads the provider configuration, which a look-up need not wait for.
+ * SHA-256 through libcrypto's direct functions: an archive has several digests of less than 300 bytes per row, where
+ * the EVP layer costs up to half of the time, and its first use loads the provider configuration, which a look-up need
+ * not wait for.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* the direct functions are deprecated since 3.0, and kept */
 #include <mmretain/base.h>

@@ -11,7 +11,8 @@ enum {
 #define ONES (~UINT64_C(0) / 255)
 #define HIGH (ONES * 128)
 
-/* Eight bytes at once: is any of them below 0x20, a quote or a backslash?  May say yes too often, never no too often. */
+/* Eight bytes at once: is any of them below 0x20, a quote or a backslash?  May say yes too often, never no too often.
+ */
 static inline bool word_special(uint64_t v)
 {
 	uint64_t quote = v ^ ONES * '"', slash = v ^ ONES * '\\';
@@ -101,7 +102,8 @@ static size_t utf8_sequence(const unsigned char *s, size_t len)
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f))
+	if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+	    (c == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return n;
 }
@@ -302,7 +304,9 @@ static bool hex4(const char *p, unsigned *ret)
 	for (int i = 0; i < 4; i++) {
 		char c = p[i];
 
-		v = v << 4 | (unsigned)(c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 99);
+		v = v << 4 | (unsigned)(c >= '0' && c <= '9'		     ? c - '0'
+					: (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+									     : 99);
 		if (v > 0xffff || !((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f')))
 			return false;
 	}

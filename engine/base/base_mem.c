@@ -27,7 +27,11 @@ void *mem_check(void *p)
 	return p;
 }
 
-enum { BLOCK_LEAST_BYTES = 1 << 10, BLOCK_MOST_BYTES = 64 << 10, CRUMB_BYTES = 512 /* what is larger has a block of its own */ };
+enum {
+	BLOCK_LEAST_BYTES = 1 << 10,
+	BLOCK_MOST_BYTES = 64 << 10,
+	CRUMB_BYTES = 512 /* what is larger has a block of its own */
+};
 
 static void *take(struct mem_crumbs *c, size_t bytes)
 {
@@ -36,7 +40,9 @@ static void *take(struct mem_crumbs *c, size_t bytes)
 	if (bytes > CRUMB_BYTES)
 		return mem_array(c->ctx, char, bytes);
 	if (bytes > c->left) {
-		c->block = c->block == 0 ? BLOCK_LEAST_BYTES : c->block < BLOCK_MOST_BYTES ? 2 * c->block : BLOCK_MOST_BYTES;
+		c->block = c->block == 0		 ? BLOCK_LEAST_BYTES
+			   : c->block < BLOCK_MOST_BYTES ? 2 * c->block
+							 : BLOCK_MOST_BYTES;
 		c->at = mem_array(c->ctx, char, c->block);
 		c->left = c->block;
 	}

@@ -1,4 +1,5 @@
-/* base_output.c - files and folders that somebody named for a result: what is wrong with the name, told alike everywhere. */
+/* base_output.c - files and folders that somebody named for a result: what is wrong with the name, told alike
+ * everywhere. */
 #include <mmretain/base.h>
 
 #include <errno.h>

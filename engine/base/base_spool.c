@@ -110,8 +110,8 @@ static void *help(void *payload)
 	return NULL;
 }
 
-/* The next chunk goes to the helper as soon as it is complete and he has nothing else to do; what he does not come to is left to spool_sort, and so is
- * all of it when there is no thread to be had. */
+/* The next chunk goes to the helper as soon as it is complete and he has nothing else to do; what he does not come to
+ * is left to spool_sort, and so is all of it when there is no thread to be had. */
 static int sort_early(struct spool *s, struct err *err)
 {
 	struct helper *h = &s->helper;
@@ -137,7 +137,8 @@ static int flush(struct spool *s, struct err *err)
 	int rc = 0;
 
 	if (s->out_n) {
-		rc = file_pwrite_all(s->fd, s->out, s->out_n * s->record, (off_t)(s->written * s->record), "work file", err);
+		rc = file_pwrite_all(s->fd, s->out, s->out_n * s->record, (off_t)(s->written * s->record), "work file",
+				     err);
 		s->written += s->out_n;
 		s->out_n = 0;
 	}
@@ -275,7 +276,9 @@ static int merge_begin(struct merge *m, void *ctx, size_t chunk, size_t n_runs, 
 	m->run = mem_array(ctx, struct run, n_runs);
 	m->heap = mem_array(ctx, size_t, n_runs);
 	for (size_t i = 0; i < n_runs && rc == 0; i++) {
-		m->run[i] = (struct run){.next = i * chunk, .end = (i + 1) * chunk < m->s->count ? (i + 1) * chunk : m->s->count, .max = bytes / m->s->record + 1};
+		m->run[i] = (struct run){.next = i * chunk,
+					 .end = (i + 1) * chunk < m->s->count ? (i + 1) * chunk : m->s->count,
+					 .max = bytes / m->s->record + 1};
 		if (run_peek(m->s, &m->run[i], &rc, err))
 			m->heap[m->n++] = i;
 	}

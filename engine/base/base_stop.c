@@ -32,8 +32,8 @@ static bool is_ignored(int signum)
 	return sigaction(signum, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
 }
 
-/* What the caller ignores for us stays ignored (nohup, a shell's `&`), but for the order to end; a signal mask from outside would make us
- * deaf to that.  A file that may not grow is an error of the write, like a full disk. */
+/* What the caller ignores for us stays ignored (nohup, a shell's `&`), but for the order to end; a signal mask from
+ * outside would make us deaf to that.  A file that may not grow is an error of the write, like a full disk. */
 void stop_install(void)
 {
 	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
@@ -43,7 +43,8 @@ void stop_install(void)
 	memset(&sa, 0, sizeof sa);
 	sigemptyset(&heard);
 	sa.sa_handler = on_signal;
-	/* A result that waits in a full pipe is still written whole.  What may wait for long, polls: no flag restarts that. */
+	/* A result that waits in a full pipe is still written whole.  What may wait for long, polls: no flag restarts
+	 * that. */
 	sa.sa_flags = SA_RESTART;
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		sigaddset(&heard, ends[i]);
@@ -90,14 +91,24 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *payload)
 }
 
 /* As sched_setattr(2) has it; <linux/sched/types.h> and <sched.h> do not go together. */
-struct turns { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime_ns, deadline_ns, period_ns; };
+struct turns {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime_ns, deadline_ns, period_ns;
+};
 
-/* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us forward.  The lower priority comes
+/* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us
+ * forward.  The lower priority comes
  * first: what looks at it sees it whatever the policy. */
 void thread_give_way(bool entirely)
 {
 	const struct sched_param none = {0};
-	struct turns t = {.size = sizeof(t), .policy = SCHED_OTHER, .nice = getpriority(PRIO_PROCESS, 0), .runtime_ns = GIVE_WAY_TURN_NS};
+	struct turns t = {.size = sizeof(t),
+			  .policy = SCHED_OTHER,
+			  .nice = getpriority(PRIO_PROCESS, 0),
+			  .runtime_ns = GIVE_WAY_TURN_NS};
 
 	t.nice = t.nice > GIVE_WAY_NICE ? t.nice : GIVE_WAY_NICE;
 	if (sched_getscheduler(0) != SCHED_OTHER)

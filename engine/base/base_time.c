@@ -141,7 +141,8 @@ static bool clock_part(const char **p, struct tm *tm, int *frac_ms, int *offset_
 
 static bool date_part(const char **p, struct tm *tm)
 {
-	if (!digits(p, 4, &tm->tm_year) || !eat(p, '-') || !digits(p, 2, &tm->tm_mon) || !eat(p, '-') || !digits(p, 2, &tm->tm_mday))
+	if (!digits(p, 4, &tm->tm_year) || !eat(p, '-') || !digits(p, 2, &tm->tm_mon) || !eat(p, '-') ||
+	    !digits(p, 2, &tm->tm_mday))
 		return false;
 	tm->tm_year -= 1900;
 	tm->tm_mon -= 1;

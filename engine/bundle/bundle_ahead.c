@@ -1,9 +1,9 @@
 /*
  * bundle_ahead.c - the frames of a bundle in order, read and decompressed ahead by threads.
  *
- * What one frame costs most, its decompression and the digests of its rows, needs no other frame.  Workers and the caller take
- * frames from a window behind the one that the caller wants next; the results do not depend on the number of workers, and the
- * first damage in the file is the first that is told.
+ * What one frame costs most, its decompression and the digests of its rows, needs no other frame.  Workers and the
+ * caller take frames from a window behind the one that the caller wants next; the results do not depend on the number
+ * of workers, and the first damage in the file is the first that is told.
  */
 #include "bundle_internal.h"
 
@@ -11,7 +11,8 @@
 
 #define WORKERS_MAX 3
 #define AHEAD_PER_THREAD 2u
-#define LARGE_FRAME_BYTES (8u << 20) /* read only when its turn has come: a window full of them would take too much memory */
+#define LARGE_FRAME_BYTES                                                                                              \
+	(8u << 20) /* read only when its turn has come: a window full of them would take too much memory */
 #define SLOT_KEEP_BYTES (1u << 20)   /* larger buffers are given back */
 
 struct slot { struct ahead_frame frame; int rc; struct err err; bool done; };
@@ -62,7 +63,8 @@ static bool work_one(struct ahead *a, struct hand *h)
 {
 	size_t i = a->claimed;
 
-	if (i >= a->reader->n_pos || i >= a->next + a->window || (i > a->next && a->reader->pos[i].rlen > LARGE_FRAME_BYTES))
+	if (i >= a->reader->n_pos || i >= a->next + a->window ||
+	    (i > a->next && a->reader->pos[i].rlen > LARGE_FRAME_BYTES))
 		return false;
 	struct slot *s = &a->slot[i % a->window];
 	bool rows = next_is_rows(a, i);
@@ -105,7 +107,8 @@ static int ahead_free(struct ahead *a)
 /* Threads that cannot be had are done without. */
 static void ahead_start(struct ahead *a, int workers)
 {
-	while (a->started < workers && thread_start(&a->thread[a->started], ahead_worker, &a->hand[a->started + 1]) == 0)
+	while (a->started < workers &&
+	       thread_start(&a->thread[a->started], ahead_worker, &a->hand[a->started + 1]) == 0)
 		a->started++;
 }
 
@@ -120,7 +123,8 @@ struct ahead *ahead_new(void *ctx, const struct bundle_reader *r, const struct r
 	a->window = hands == 1 ? 1 : (size_t)hands * AHEAD_PER_THREAD;
 	a->slot = mem_array(a, struct slot, a->window + 1);
 	for (size_t i = 0; i < a->window; i++) {
-		void *own = mem_context(a, "slot"); /* its buffers grow in whichever thread works on it: nothing else hangs there */
+		/* its buffers grow in whichever thread works on it: nothing else hangs there */
+		void *own = mem_context(a, "slot");
 		buf_init(&a->slot[i].frame.comp, own, FRAME_COMP_MAX);
 		buf_init(&a->slot[i].frame.raw, own, FRAME_RAW_MAX + 1);
 		row_sum_init(&a->slot[i].frame.sum, own, rules);

@@ -1,4 +1,5 @@
-/* bundle_bag.c - what BagIt promises: manifests that name every member, and the sums in bag-info.txt and bundle.json. */
+/* bundle_bag.c - what BagIt promises: manifests that name every member, and the sums in bag-info.txt and bundle.json.
+ */
 #include "bundle_internal.h"
 #include <jansson.h>
 
@@ -32,7 +33,8 @@ static bool is_data(const struct member *m)
 }
 
 /* A manifest names its members in the order of the file, so one pass compares both. */
-static int manifest_check(const struct member *member, size_t n, bool payload, const char *p, size_t len, struct err *err)
+static int manifest_check(const struct member *member, size_t n, bool payload, const char *p, size_t len,
+			  struct err *err)
 {
 	const char *end = p + len;
 	char hex[DIGEST_HEX + 1];
@@ -44,9 +46,11 @@ static int manifest_check(const struct member *member, size_t n, bool payload, c
 		digest_hex(&member[i].sha256, hex);
 		if ((size_t)(end - p) < line || memcmp(p + DIGEST_HEX, "  ", 2) != 0 ||
 		    memcmp(p + DIGEST_HEX + 2, member[i].name, name_len) != 0 || p[line - 1] != '\n')
-			return err_set(err, ERR_VERIFY, "the manifest does not name member \"%s\" in its place", member[i].name);
+			return err_set(err, ERR_VERIFY, "the manifest does not name member \"%s\" in its place",
+				       member[i].name);
 		if (memcmp(p, hex, DIGEST_HEX) != 0)
-			return err_set(err, ERR_VERIFY, "member \"%s\" has another digest than the manifest says", member[i].name);
+			return err_set(err, ERR_VERIFY, "member \"%s\" has another digest than the manifest says",
+				       member[i].name);
 		p += line;
 	}
 	if (p != end)
@@ -65,7 +69,8 @@ static int oxum_check(const struct member *member, size_t n, const char *info, s
 			files++;
 		}
 	}
-	(void)snprintf(want, sizeof(want), "\nPayload-Oxum: %llu.%llu\n", (unsigned long long)bytes, (unsigned long long)files);
+	(void)snprintf(want, sizeof(want), "\nPayload-Oxum: %llu.%llu\n", (unsigned long long)bytes,
+		       (unsigned long long)files);
 	if (!memmem(info, len, want, strlen(want)))
 		return err_set(err, ERR_VERIFY, "bag-info.txt names another number or size of files");
 	return 0;

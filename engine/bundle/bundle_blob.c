@@ -49,7 +49,8 @@ static bool has_more(int fd, uint64_t size)
 }
 
 /* Reads fd from 0; more bytes than `size` or fewer are ESTALE.  data NULL: only hashes. */
-static int blob_pass(struct bundle_writer *w, int fd, const struct digest *sha256, uint64_t size, bool write, struct err *err)
+static int blob_pass(struct bundle_writer *w, int fd, const struct digest *sha256, uint64_t size, bool write,
+		     struct err *err)
 {
 	char *chunk = mem_array(w, char, BLOB_CHUNK);
 	struct digest found;
@@ -97,7 +98,8 @@ int bundle_blob(struct bundle_writer *w, int fd, const struct digest *sha256, ui
 
 	if (rc || blob_seen(w, sha256))
 		return rc;
-	/* Look first: the tar header promises size and digest, and a changed attachment must not cost the whole bundle. */
+	/* Look first: the tar header promises size and digest, and a changed attachment must not cost the whole bundle.
+	 */
 	rc = blob_pass(w, fd, sha256, size_bytes, false, err);
 	if (rc)
 		return rc;
@@ -111,8 +113,8 @@ int bundle_blob(struct bundle_writer *w, int fd, const struct digest *sha256, ui
 
 static const char *const states[] = {"stored", "dropped", "kept", "missing"};
 
-int bundle_file(struct bundle_writer *w, const char *file_id, const char *state, const struct digest *sha256, uint64_t size_bytes,
-		struct err *err)
+int bundle_file(struct bundle_writer *w, const char *file_id, const char *state, const struct digest *sha256,
+		uint64_t size_bytes, struct err *err)
 {
 	char hex[DIGEST_HEX + 1];
 	size_t i = 0;
@@ -125,7 +127,8 @@ int bundle_file(struct bundle_writer *w, const char *file_id, const char *state,
 	if (i == ARRAY_LEN(states))
 		return err_set(err, ERR_INTERNAL, "\"%s\" is not a state of a file", state);
 	if (i == 0 && (!sha256 || !blob_seen(w, sha256)))
-		return err_set(err, ERR_INTERNAL, "file %s is called stored, but its content is not in the bundle", file_id);
+		return err_set(err, ERR_INTERNAL, "file %s is called stored, but its content is not in the bundle",
+			       file_id);
 	w->n_files[i]++;
 	codec_put_text(&w->files, "{", "file", file_id, strlen(file_id));
 	buf_printf(&w->files, ",\"state\":\"%s\"", state);
@@ -142,7 +145,9 @@ int bundle_file(struct bundle_writer *w, const char *file_id, const char *state,
 int bundle_name(struct bundle_writer *w, const char *what, const char *id, const char *name, const char *display_name,
 		const char *extra_json, struct err *err)
 {
-	struct buf *b = strcmp(what, "teams") == 0 ? &w->teams : strcmp(what, "channels") == 0 ? &w->channels : &w->users;
+	struct buf *b = strcmp(what, "teams") == 0	? &w->teams
+			: strcmp(what, "channels") == 0 ? &w->channels
+							: &w->users;
 	int rc = writer_check(w, err);
 
 	if (rc)

@@ -1,8 +1,9 @@
 /*
  * bundle_crew.c - who compresses and hashes frames, and the memory for it, for several bundles in turn.
  *
- * A bundle may be written while the one before it is finished: frames of both wait in one queue, oldest first.  Slots and zstd's tables go from bundle
- * to bundle: made anew for each of many small ones they would cost more than the compression.
+ * A bundle may be written while the one before it is finished: frames of both wait in one queue, oldest first.  Slots
+ * and zstd's tables go from bundle to bundle: made anew for each of many small ones they would cost more than the
+ * compression.
  */
 #include "bundle_ring.h"
 
@@ -290,7 +291,8 @@ struct bundle_crew *bundle_crew_new(void *ctx, int workers)
 	pthread_cond_init(&c->ready, NULL);
 	pthread_cond_init(&c->raw_back, NULL);
 	talloc_set_destructor(c, crew_free);
-	while (c->started < workers && c->started < WORKERS_MAX && thread_start(&c->thread[c->started], crew_worker, c) == 0)
+	while (c->started < workers && c->started < WORKERS_MAX &&
+	       thread_start(&c->thread[c->started], crew_worker, c) == 0)
 		c->started++;
 	return c;
 }

@@ -55,8 +55,8 @@ static bool decode_base64(const struct json_scan *s, struct buf *store, struct b
 	return true;
 }
 
-/* Does this key belong to the column: 1, as base64: 2, no: 0.  Column names are compared as they are; a name that needs JSON
- * escapes does not occur in a database that Mattermost runs on and is refused by bundle_create. */
+/* Does this key belong to the column: 1, as base64: 2, no: 0.  Column names are compared as they are; a name that needs
+ * JSON escapes does not occur in a database that Mattermost runs on and is refused by bundle_create. */
 static int key_matches(const char *key, size_t len, const char *name)
 {
 	size_t n = strlen(name);
@@ -74,31 +74,32 @@ static int key_matches(const char *key, size_t len, const char *name)
 	return len == n + 4 && memcmp(key + n, "!b64", 4) == 0 ? 2 : 0;
 }
 
-static int decode_member(const struct bundle_kind *kind, const struct json_scan *s, size_t *next, struct bundle_field *fields,
-			 struct buf *store, struct err *err)
+static int decode_member(const struct bundle_kind *kind, const struct json_scan *s, size_t *next,
+			 struct bundle_field *fields, struct buf *store, struct err *err)
 {
-	/* Keys come in column order, so the search goes on where the last one ended; a later reader's other order is found by
-	 * starting over.  A key of no column is an addition of a later format: ignored. */
+	/* Keys come in column order, so the search goes on where the last one ended; a later reader's other order is
+	 * found by starting over.  A key of no column is an addition of a later format: ignored. */
 	for (size_t n = 0; n < kind->n_columns; n++) {
 		size_t i = (*next + n) % kind->n_columns;
 		int match = key_matches(s->key, s->key_len, kind->column[i].name);
 		if (!match)
 			continue;
 		if (fields[i].len != SIZE_MAX)
-			return err_set(err, ERR_VERIFY, "a %s row has the column \"%s\" twice", kind->kind, kind->column[i].name);
+			return err_set(err, ERR_VERIFY, "a %s row has the column \"%s\" twice", kind->kind,
+				       kind->column[i].name);
 		bool ok = match == 2 ? decode_base64(s, store, &fields[i])
 				     : decode_value(kind->column[i].type, s, store, &fields[i]);
 		if (!ok)
-			return err_set(err, ERR_VERIFY, "a %s row has a value of the wrong type in column \"%s\"", kind->kind,
-				       kind->column[i].name);
+			return err_set(err, ERR_VERIFY, "a %s row has a value of the wrong type in column \"%s\"",
+				       kind->kind, kind->column[i].name);
 		*next = i + 1;
 		return 0;
 	}
 	return 0;
 }
 
-int bundle_decode_row(const struct bundle_kind *kind, const char *line, size_t len, struct bundle_field *fields, struct buf *store,
-		      struct err *err)
+int bundle_decode_row(const struct bundle_kind *kind, const char *line, size_t len, struct bundle_field *fields,
+		      struct buf *store, struct err *err)
 {
 	struct json_scan s;
 	size_t next = 0;
@@ -110,8 +111,8 @@ int bundle_decode_row(const struct bundle_kind *kind, const char *line, size_t l
 	for (size_t i = 0; i < kind->n_columns; i++)
 		fields[i] = (struct bundle_field){.len = SIZE_MAX}; /* not seen */
 	json_scan_init(&s, line, len);
-	if (!json_scan_next(&s) || s.key_len != 1 || s.key[0] != 'k' || s.type != JSON_STR || s.val_len != strlen(kind->kind) ||
-	    memcmp(s.val, kind->kind, s.val_len) != 0)
+	if (!json_scan_next(&s) || s.key_len != 1 || s.key[0] != 'k' || s.type != JSON_STR ||
+	    s.val_len != strlen(kind->kind) || memcmp(s.val, kind->kind, s.val_len) != 0)
 		return err_set(err, ERR_VERIFY, "a row is not of kind %s", kind->kind);
 	while (json_scan_next(&s)) {
 		int rc = decode_member(kind, &s, &next, fields, store, err);

@@ -1,4 +1,5 @@
-/* bundle_describe.c - the texts that describe the bundle.  Nothing here reads a clock: the same rows give the same bytes. */
+/* bundle_describe.c - the texts that describe the bundle.  Nothing here reads a clock: the same rows give the same
+ * bytes. */
 #include "bundle_internal.h"
 
 #include <string.h>
@@ -68,8 +69,8 @@ void describe_bundle_json(struct bundle_writer *w, struct buf *b)
 	for (size_t i = 0; i < w->n_kinds; i++)
 		buf_printf(b, "%s\"%s\":%llu", i ? "," : "", w->kind[i].kind.kind, (unsigned long long)w->kind[i].rows);
 	buf_printf(b, "},\n\"files\":{\"stored\":%llu,\"dropped\":%llu,\"kept\":%llu,\"missing\":%llu},\n",
-		   (unsigned long long)w->n_files[0], (unsigned long long)w->n_files[1], (unsigned long long)w->n_files[2],
-		   (unsigned long long)w->n_files[3]);
+		   (unsigned long long)w->n_files[0], (unsigned long long)w->n_files[1],
+		   (unsigned long long)w->n_files[2], (unsigned long long)w->n_files[3]);
 	buf_printf(b, "\"blobs\":%llu\n}\n", (unsigned long long)w->sum.blobs);
 }
 
@@ -125,16 +126,18 @@ void describe_frames(struct bundle_writer *w, struct buf *b)
 {
 	char hex[DIGEST_HEX + 1];
 
-	buf_puts(b, "frame\toffset\tclen\trlen\tmember\tfirst_channel\tlast_channel\tmin_ms\tmax_ms\tthreads\trows\troot\n");
+	buf_puts(b, "frame\toffset\tclen\trlen\tmember\tfirst_channel\tlast_channel\tmin_ms\tmax_"
+		    "ms\tthreads\trows\troot\n");
 	for (size_t i = 0; i < w->out.n_frames; i++) {
 		const struct frame_row *f = &w->out.frame[i];
 		if (f->member == NO_MEMBER)
 			continue;
 		if (f->rows > 0)
 			digest_hex(&f->root, hex);
-		buf_printf(b, "%zu\t%llu\t%u\t%u\t%s\t%s\t%s\t%lld\t%lld\t%u\t%u\t%s\n", i, (unsigned long long)f->offset, f->clen,
-			   f->rlen, w->member[f->member].name, f->first_channel, f->last_channel, (long long)f->min_ms,
-			   (long long)f->max_ms, f->threads, f->rows, f->rows > 0 ? hex : "");
+		buf_printf(b, "%zu\t%llu\t%u\t%u\t%s\t%s\t%s\t%lld\t%lld\t%u\t%u\t%s\n", i,
+			   (unsigned long long)f->offset, f->clen, f->rlen, w->member[f->member].name, f->first_channel,
+			   f->last_channel, (long long)f->min_ms, (long long)f->max_ms, f->threads, f->rows,
+			   f->rows > 0 ? hex : "");
 	}
 }
 
@@ -146,7 +149,8 @@ static void put_hex(struct buf *b, const char *key, const struct digest *d)
 	put(b, key, hex);
 }
 
-/* The last member.  It holds the digest of every byte of the file before it, and its own end holds the digest of itself. */
+/* The last member.  It holds the digest of every byte of the file before it, and its own end holds the digest of
+ * itself. */
 void describe_mmretain_json(struct bundle_writer *w, struct buf *b)
 {
 	struct digest d;
@@ -168,8 +172,8 @@ void describe_mmretain_json(struct bundle_writer *w, struct buf *b)
 	put_hex(b, "manifest_sha256", &w->manifest);
 	put_hex(b, "tagmanifest_sha256", &w->tagmanifest);
 	put(b, "previous_rows_sha256", w->previous_hex);
-	buf_printf(b, "\"frames_tsv\":[%u,%u],\n\"tagmanifest\":[%u,%u],\n", w->frames_at, w->frames_n, w->tagmanifest_at,
-		   w->tagmanifest_n);
+	buf_printf(b, "\"frames_tsv\":[%u,%u],\n\"tagmanifest\":[%u,%u],\n", w->frames_at, w->frames_n,
+		   w->tagmanifest_at, w->tagmanifest_n);
 	put_number(b, "prefix_bytes", (int64_t)w->out.offset);
 	hash_copy(w->member_hash, w->out.file_hash); /* no member is open */
 	hash_final(w->member_hash, &d);

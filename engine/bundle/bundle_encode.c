@@ -1,4 +1,5 @@
-/* bundle_encode.c - rows to JSON lines.  The hot path of an export: one pass over the text, straight into the frame's buffer. */
+/* bundle_encode.c - rows to JSON lines.  The hot path of an export: one pass over the text, straight into the frame's
+ * buffer. */
 #include "bundle_internal.h"
 
 #include <assert.h>
@@ -148,14 +149,16 @@ static bool is_number(const char *s, size_t len, bool real)
 	return q == end;
 }
 
-/* The server checked that it is JSON.  What would still break a line or a reader: raw control characters (json keeps them
- * between tokens), nesting that strict parsers refuse, bad UTF-8, and the bare word null, which is SQL NULL in our rows. */
+/* The server checked that it is JSON.  What would still break a line or a reader: raw control characters (json keeps
+ * them between tokens), nesting that strict parsers refuse, bad UTF-8, and the bare word null, which is SQL NULL in our
+ * rows. */
 static bool json_embeddable(const char *s, size_t len)
 {
 	int depth = 0;
 	bool in_string = false;
 
-	if (len == 0 || (len == 4 && memcmp(s, "null", 4) == 0) || s[0] == ' ' || s[len - 1] == ' ' || !text_valid(s, len))
+	if (len == 0 || (len == 4 && memcmp(s, "null", 4) == 0) || s[0] == ' ' || s[len - 1] == ' ' ||
+	    !text_valid(s, len))
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
@@ -229,7 +232,8 @@ void codec_encode(const struct kind_codec *c, const struct bundle_field *fields,
 			buf_put(b, "null", 4);
 			continue;
 		}
-		if (column->default_text && f->len == col->default_len && memcmp(f->data, column->default_text, f->len) == 0)
+		if (column->default_text && f->len == col->default_len &&
+		    memcmp(f->data, column->default_text, f->len) == 0)
 			continue;
 		size_t before = b->len;
 		buf_put(b, col->key, col->key_len);

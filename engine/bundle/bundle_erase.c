@@ -1,7 +1,8 @@
 /*
  * bundle_erase.c - which rows of a bundle go when one person is erased.
  *
- * The decisions are made once, in one pass over all rows, and kept as one bit for each: what is shown before is what is done after.
+ * The decisions are made once, in one pass over all rows, and kept as one bit for each: what is shown before is what is
+ * done after.
  */
 #include "bundle_internal.h"
 
@@ -64,8 +65,10 @@ static int scan_row(struct bundle_erasure *e, size_t frame, const char *line, si
 	int goes = 0;
 
 	if (wrong)
-		return err_set(err, ERR_VERIFY, "\"%s\" is damaged: row %llu %s", e->r->name, (unsigned long long)e->n_lines + 1, wrong);
-	bool owned = !seen.erased && seen.owner_len == strlen(q->owner) && memcmp(seen.owner, q->owner, seen.owner_len) == 0;
+		return err_set(err, ERR_VERIFY, "\"%s\" is damaged: row %llu %s", e->r->name,
+			       (unsigned long long)e->n_lines + 1, wrong);
+	bool owned =
+		!seen.erased && seen.owner_len == strlen(q->owner) && memcmp(seen.owner, q->owner, seen.owner_len) == 0;
 	goes = q->row ? q->row(q->payload, &e->rules->kind[seen.kind], line, len, owned, err) : 0;
 	if (goes < 0)
 		return goes;
@@ -84,7 +87,8 @@ static int scan_frame(struct bundle_erasure *e, size_t i, struct err *err)
 	while (!rc && p < end) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
-			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: a frame does not end with a whole row", e->r->name);
+			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: a frame does not end with a whole row",
+				       e->r->name);
 		rc = scan_row(e, i, p, (size_t)(nl - p), err);
 		p = nl + 1;
 	}
@@ -148,7 +152,8 @@ int bundle_erase_known(int root_dirfd, const char *rel_path, const struct bundle
 	return rc;
 }
 
-int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q, struct bundle_erasure **ret, struct err *err)
+int bundle_erase_scan(void *ctx, int root_dirfd, const char *rel_path, const struct bundle_erase *q,
+		      struct bundle_erasure **ret, struct err *err)
 {
 	struct bundle_erasure *e = erasure_new(ctx, rel_path, q);
 	int rc = scan_open(e, root_dirfd, err);

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <uthash.h>
 
-static const char gone_name[] = "erased"; /* in the list of a group message, and for the id in the name of a direct one */
+/* in the list of a group message, and for the id in the name of a direct one */
+static const char gone_name[] = "erased";
 
 /* ---- lines of a member ---- */
 
@@ -30,7 +31,8 @@ static int each_line(struct bundle_erasure *e, const char *member, text_line_fn 
 	for (const char *p = text, *end = text + len; p < end && !rc;) {
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
-			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: %s does not end with a newline", e->r->name, member);
+			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: %s does not end with a newline", e->r->name,
+				       member);
 		rc = fn(e, payload, p, (size_t)(nl - p), err);
 		p = nl + 1;
 	}
@@ -69,7 +71,8 @@ static bool value_is(const char *line, size_t len, const char *key, const char *
 
 /* ---- people and channels ---- */
 
-struct names { char **name; size_t n; bool *shared; }; /* that the person had; shared: somebody else in this bundle has it, too */
+/* that the person had; shared: somebody else in this bundle has it, too */
+struct names { char **name; size_t n; bool *shared; };
 
 static void names_add(struct bundle_erasure *e, struct names *l, const char *name, size_t len)
 {
@@ -345,8 +348,8 @@ static json_t *counts(const struct bundle_erasure *e, const uint64_t *n, bool al
 
 static json_t *file_counts(const struct bundle_erasure *e)
 {
-	return json_pack("{sIsIsIsI}", "stored", (json_int_t)e->n_files[0], "dropped", (json_int_t)e->n_files[1], "kept", (json_int_t)e->n_files[2],
-			 "missing", (json_int_t)e->n_files[3]);
+	return json_pack("{sIsIsIsI}", "stored", (json_int_t)e->n_files[0], "dropped", (json_int_t)e->n_files[1],
+			 "kept", (json_int_t)e->n_files[2], "missing", (json_int_t)e->n_files[3]);
 }
 
 /* One key a line, as it was written. */
@@ -411,7 +414,8 @@ int erase_bag_info(struct bundle_erasure *e, struct buf *b, struct err *err)
 	for (const char *p = text, *end = text + len, *nl; p < end; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
-			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: bag-info.txt does not end with a newline", e->r->name);
+			return err_set(err, ERR_VERIFY, "\"%s\" is damaged: bag-info.txt does not end with a newline",
+				       e->r->name);
 		if ((size_t)(nl - p) > strlen(label) && memcmp(p, label, strlen(label)) == 0)
 			buf_printf(b, "%s%llu.%llu\n", label, (unsigned long long)bytes, (unsigned long long)n);
 		else

@@ -1,8 +1,9 @@
 /*
  * bundle_erase_write.c - the bundle once more, without the rows that go.
  *
- * One walk over the old file.  Frames in which nothing changes are copied as they are; those with rows that go are written anew, and
- * members that name the person; what describes the file (manifests, frames.tsv, mmretain.json, seek table) follows from the new one.
+ * One walk over the old file.  Frames in which nothing changes are copied as they are; those with rows that go are
+ * written anew, and members that name the person; what describes the file (manifests, frames.tsv, mmretain.json, seek
+ * table) follows from the new one.
  */
 #include "bundle_internal.h"
 #include <jansson.h>
@@ -18,7 +19,8 @@ struct copy {
 	struct row_sum rows;     /* of the new file */
 	size_t at, tsv;          /* next frame of the old file; its line in frames.tsv is not before this one */
 	uint64_t last_size;      /* of the member before, in the old file */
-	char name[128]; uint64_t size; size_t header, n; /* the member: the frame of its header, and how many of data follow */
+	/* the member: the frame of its header, and how many of data follow */
+	char name[128]; uint64_t size; size_t header, n;
 	uint64_t line;           /* of rows, counted over the file */
 };
 
@@ -32,7 +34,12 @@ static int copy_bad(const struct copy *c, const char *what, struct err *err)
 static struct frame_row meta_of(const struct bundle_reader *r, size_t k, uint32_t member)
 {
 	const struct bundle_frame *f = &r->frame[k];
-	struct frame_row m = {.member = member, .rows = f->rows, .threads = r->threads[k], .min_ms = f->min_ms, .max_ms = f->max_ms, .root = r->root[k]};
+	struct frame_row m = {.member = member,
+			      .rows = f->rows,
+			      .threads = r->threads[k],
+			      .min_ms = f->min_ms,
+			      .max_ms = f->max_ms,
+			      .root = r->root[k]};
 
 	memcpy(m.first_channel, f->first_channel, sizeof(m.first_channel));
 	memcpy(m.last_channel, f->last_channel, sizeof(m.last_channel));
@@ -183,7 +190,8 @@ static bool blob_goes(const struct copy *c)
 	const char *slash = strrchr(c->name, '/');
 	struct digest d;
 
-	if (strncmp(c->name, "data/files/", 11) != 0 || strlen(slash + 1) != DIGEST_HEX || !hex_decode(slash + 1, DIGEST_BYTES, d.b))
+	if (strncmp(c->name, "data/files/", 11) != 0 || strlen(slash + 1) != DIGEST_HEX ||
+	    !hex_decode(slash + 1, DIGEST_BYTES, d.b))
 		return false;
 	for (size_t i = 0; i < c->e->n_blobs; i++)
 		if (memcmp(&c->e->blob[i].sha256, &d, sizeof(d)) == 0)
@@ -247,7 +255,8 @@ static int next_member(struct copy *c, struct err *err)
 
 	if (rc)
 		return rc;
-	if (c->r->raw.len < pad || !tar_parse(c->r->raw.data + pad, c->r->raw.len - pad, c->w->identity, c->name, &c->size))
+	if (c->r->raw.len < pad ||
+	    !tar_parse(c->r->raw.data + pad, c->r->raw.len - pad, c->w->identity, c->name, &c->size))
 		return copy_bad(c, "a tar header is not one of ours", err);
 	c->header = c->at;
 	for (c->n = 0; c->n == 0 || seen < c->size; c->n++) {
@@ -323,7 +332,8 @@ static int compare(struct bundle_erasure *e, struct bundle_reader *anew, struct 
 			old_len = want.len;
 		}
 		if (!same || now_len != old_len || memcmp(now, old, old_len) != 0)
-			return err_set(err, ERR_VERIFY, "row %llu of \"%s\" is not what it must be", (unsigned long long)line + 1, e->w->part_name);
+			return err_set(err, ERR_VERIFY, "row %llu of \"%s\" is not what it must be",
+				       (unsigned long long)line + 1, e->w->part_name);
 	}
 	rc = rc < 0 ? rc : more;
 	buf_reset(&want);
@@ -355,7 +365,8 @@ int bundle_erase_write(struct bundle_erasure *e, int partial_dirfd, struct bundl
 	struct bundle_source none = {.rule = ""};
 	struct copy c = {.e = e, .r = e->r};
 	const char *slash = strrchr(e->new_rel_path, '/'), *leaf = slash ? slash + 1 : e->new_rel_path;
-	int rc = writer_new(NULL, partial_dirfd, &none, &o, e->r->trailer.identity, mem_printf(e, "%s.part", leaf), &e->w, err);
+	int rc = writer_new(NULL, partial_dirfd, &none, &o, e->r->trailer.identity, mem_printf(e, "%s.part", leaf),
+			    &e->w, err);
 
 	if (rc)
 		return rc;

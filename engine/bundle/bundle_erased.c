@@ -1,4 +1,5 @@
-/* bundle_erased.c - the line that is left of an erased row: its commitment, and of a post what the lines around it need. */
+/* bundle_erased.c - the line that is left of an erased row: its commitment, and of a post what the lines around it
+ * need. */
 #include "bundle_internal.h"
 
 #include <string.h>
@@ -70,7 +71,8 @@ static void keep(struct buf *b, const struct json_scan *s)
 		buf_byte(b, '"');
 }
 
-/* Of a post: other rows name its id, and where a thread begins follows from rootid and originalid; a root's time orders the threads. */
+/* Of a post: other rows name its id, and where a thread begins follows from rootid and originalid; a root's time orders
+ * the threads. */
 static void keep_post(struct buf *b, const char *line, size_t len)
 {
 	struct json_scan s;
@@ -90,8 +92,8 @@ static void keep_post(struct buf *b, const char *line, size_t len)
 			keep(b, &s);
 }
 
-void erased_line(struct buf *b, const struct bundle_erase *q, const struct bundle_kind *kind, const char *line, size_t len,
-		 const struct digest *commit)
+void erased_line(struct buf *b, const struct bundle_erase *q, const struct bundle_kind *kind, const char *line,
+		 size_t len, const struct digest *commit)
 {
 	char hex[DIGEST_HEX + 1];
 

@@ -141,7 +141,8 @@ static int finish_sync(struct bundle_writer *w, struct err *err)
 
 	hash_final(w->out.file_hash, &w->sum.file_digest);
 	w->sum.frames = w->out.n_frames;
-	/* A crash before or after leaves a file in partial/, which recovery removes; all rows are in the database.  A failed sync is
+	/* A crash before or after leaves a file in partial/, which recovery removes; all rows are in the database.  A
+	 * failed sync is
 	 * final: the kernel may have dropped the pages and would report success the next time. */
 	if (fault)
 		rc = err_sys(err, ERR_STORE, fault, "cannot make \"partial/%s\" durable", w->part_name);
@@ -150,7 +151,8 @@ static int finish_sync(struct bundle_writer *w, struct err *err)
 	if (!rc)
 		rc = file_close(&w->out.fd, w->part_name, err);
 	if (rc)
-		return err_hint(err, "Nothing was deleted. Check the disk of the archive, then run again; the bundle is built anew.");
+		return err_hint(err, "Nothing was deleted. Check the disk of the archive, then run again; the bundle "
+				     "is built anew.");
 	return 0;
 }
 
@@ -169,7 +171,8 @@ int bundle_finish(struct bundle_writer *w, struct err *err)
 
 int writer_seal(struct bundle_writer *w, struct err *err)
 {
-	static int (*const step[])(struct bundle_writer *, struct err *) = {finish_manifest, finish_index, finish_tail, finish_table, finish_sync};
+	static int (*const step[])(struct bundle_writer *, struct err *) = {finish_manifest, finish_index, finish_tail,
+									    finish_table, finish_sync};
 	int rc = writer_check(w, err);
 
 	for (size_t i = 0; i < ARRAY_LEN(step) && !rc; i++)

@@ -81,9 +81,10 @@ static bool trailer_parse(json_t *o, size_t n_pos, struct trailer *t)
 	if (!identity || !bundle_name_plain(identity, sizeof(t->identity) - 1))
 		return false;
 	memcpy(t->identity, identity, strlen(identity) + 1);
-	return get_generation(o, t) && get_hex(o, "rows_sha256", t->rows_hex) && get_hex(o, "manifest_sha256", t->manifest_hex) &&
-	       get_hex(o, "tagmanifest_sha256", t->tagmanifest_hex) && get_hex(o, "prefix_sha256", t->prefix_hex) &&
-	       get_number(o, "threads", &t->threads) && get_number(o, "rows", &t->rows) && get_number(o, "posts", &t->posts) &&
+	return get_generation(o, t) && get_hex(o, "rows_sha256", t->rows_hex) &&
+	       get_hex(o, "manifest_sha256", t->manifest_hex) && get_hex(o, "tagmanifest_sha256", t->tagmanifest_hex) &&
+	       get_hex(o, "prefix_sha256", t->prefix_hex) && get_number(o, "threads", &t->threads) &&
+	       get_number(o, "rows", &t->rows) && get_number(o, "posts", &t->posts) &&
 	       get_number(o, "blobs", &t->blobs) && get_number(o, "row_bytes", &t->row_bytes) &&
 	       get_number(o, "prefix_bytes", &t->prefix_bytes) &&
 	       get_range(o, "frames_tsv", n_pos, &t->frames_at, &t->frames_n) &&
@@ -119,8 +120,9 @@ bool trailer_precedes(const struct trailer *t, const char *text, size_t len, uin
 	bool ok = o && trailer_parse(o, SIZE_MAX, &old);
 
 	json_decref(o);
-	return ok && old.generation == generation && strcmp(old.identity, t->identity) == 0 && strcmp(old.rows_hex, t->rows_hex) == 0 &&
-	       old.rows == t->rows && old.threads == t->threads && old.erased <= t->erased && old.posts >= t->posts && old.blobs >= t->blobs;
+	return ok && old.generation == generation && strcmp(old.identity, t->identity) == 0 &&
+	       strcmp(old.rows_hex, t->rows_hex) == 0 && old.rows == t->rows && old.threads == t->threads &&
+	       old.erased <= t->erased && old.posts >= t->posts && old.blobs >= t->blobs;
 }
 
 /* ---- frames.tsv ---- */
@@ -186,7 +188,8 @@ static bool parse_line(struct bundle_reader *r, const char *line, size_t len, si
 	if (f[11].len > 0 && (f[11].len != DIGEST_HEX || !hex_decode(f[11].s, DIGEST_BYTES, r->root[r->n_frames].b)))
 		return false;
 	return text(f[4], b->member, sizeof(b->member)) && b->member[0] && (f[11].len > 0) == (rows > 0) &&
-	       text(f[5], b->first_channel, sizeof(b->first_channel)) && text(f[6], b->last_channel, sizeof(b->last_channel));
+	       text(f[5], b->first_channel, sizeof(b->first_channel)) &&
+	       text(f[6], b->last_channel, sizeof(b->last_channel));
 }
 
 static int parse_frames(struct bundle_reader *r, const char *p, size_t len, struct err *err)

@@ -5,7 +5,8 @@
  *             -> bundle_member.c (tar member, its SHA-256) -> bundle_ring.c (frames, compressed by bundle_crew.c)
  *             -> bundle_zstd.c -> the file.
  * Reading:  bundle_seek.c (frame table) -> bundle_frames.c (mmretain.json, frames.tsv) -> bundle_read.c.
- * Erasing:  bundle_erase.c (which rows) and bundle_erase_text.c (which names and attachments) -> bundle_erase_write.c (the new file).
+ * Erasing:  bundle_erase.c (which rows) and bundle_erase_text.c (which names and attachments) -> bundle_erase_write.c
+ * (the new file).
  * Checking: bundle_ahead.c reads frames and has their rows checked by bundle_rows.c, some ahead, in threads;
  *           bundle_verify.c walks them in order, bundle_bag.c checks the manifests.
  */
@@ -66,7 +67,8 @@ int64_t codec_int(const struct bundle_field *f); /* 0 when not a number */
 
 /* ---- data/schema.json (bundle_schema.c) ---- */
 void schema_write(struct buf *b, const struct kind_codec *kinds, size_t n);
-int schema_parse(void *ctx, const char *text, size_t len, struct bundle_kind **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
+int schema_parse(void *ctx, const char *text, size_t len, struct bundle_kind **ret, size_t *ret_n,
+		 struct err *err) MMR_CHECKED;
 
 /* ---- RFC 6962 tree (bundle_tree.c) ---- */
 struct tree { struct digest stack[64]; uint64_t n; struct hash *hash; };
@@ -78,7 +80,8 @@ void tree_root(const struct tree *t, struct digest *ret); /* t stays as it is */
 struct salts;
 struct salts *salts_new(void *ctx);
 /* The salt of an owner; made from the secret at first sight. */
-const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner, size_t len);
+const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner,
+			  size_t len);
 /* NULL when unknown; last: what the caller found before, or NULL.  Several threads may ask at a time. */
 struct salt;
 const struct salt *salts_find(const struct salts *s, const struct salt *last, const char *owner, size_t len);
@@ -90,7 +93,8 @@ void salt_commit(struct hash *h, const uint8_t salt[SALT_BYTES], const char *lin
 
 /* ---- tar (bundle_tar.c) ---- */
 #define TAR_HEADER_MAX (3 * TAR_BLOCK)
-/* Header blocks for one member; returns their length (three blocks when a pax size is needed). 0: the name does not fit. */
+/* Header blocks for one member; returns their length (three blocks when a pax size is needed). 0: the name does not
+ * fit. */
 size_t tar_header(const char *top, const char *name, uint64_t size, char ret[TAR_HEADER_MAX]);
 static inline size_t tar_padding(uint64_t size) { return (size_t)(-size & (TAR_BLOCK - 1)); }
 /* Reads header blocks and compares them with what tar_header would have written: only our own form passes. */
@@ -136,8 +140,8 @@ struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int leve
 int ring_slot(struct ring *r, struct slot **ret, struct err *err) MMR_CHECKED;
 struct buf *slot_raw(struct slot *s);
 struct frame_row *slot_meta(struct slot *s);
-/* The last len bytes of the slot are a row and its newline; salt stays where it is until the frame is written.  Its commitment, the frame's
- * root and the member's digest so far are left to the workers. */
+/* The last len bytes of the slot are a row and its newline; salt stays where it is until the frame is written.  Its
+ * commitment, the frame's root and the member's digest so far are left to the workers. */
 void slot_row(struct slot *s, const uint8_t *salt, size_t len);
 /* The filled slot becomes a frame. */
 void ring_submit(struct ring *r, int level);
@@ -188,20 +192,21 @@ struct bundle_writer {
 };
 
 /* The writer with its work file, and no member yet.  identity and part_name NULL: of the source. */
-int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options, const char *identity,
-	       const char *part_name, struct bundle_writer **ret, struct err *err) MMR_CHECKED;
+int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
+	       const char *identity, const char *part_name, struct bundle_writer **ret, struct err *err) MMR_CHECKED;
 /* From the manifest on: what follows from the members before it, and the bytes on disk. */
 int writer_seal(struct bundle_writer *w, struct err *err) MMR_CHECKED;
 /* Reads the finished file back and compares it with w->sum. */
 int writer_read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
 /* The finished file into folder/name below root_dirfd, never over another; its receipt. */
-int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name, uint64_t bytes,
-		   struct receipt **ret, struct err *err) MMR_CHECKED;
+int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name,
+		   uint64_t bytes, struct receipt **ret, struct err *err) MMR_CHECKED;
 int writer_check(struct bundle_writer *w, struct err *err) MMR_CHECKED;
 int writer_fail(struct bundle_writer *w, struct err *err);       /* remembers err, returns its code */
 /* A whole member from memory, cut into frames. */
 int member_put(struct bundle_writer *w, const char *name, const void *data, size_t len, struct err *err) MMR_CHECKED;
-int member_open(struct bundle_writer *w, const char *name, uint64_t size, struct err *err) MMR_CHECKED; /* size known before */
+/* size known before */
+int member_open(struct bundle_writer *w, const char *name, uint64_t size, struct err *err) MMR_CHECKED;
 int member_data(struct bundle_writer *w, const void *data, size_t len, int level, struct err *err) MMR_CHECKED;
 int member_close(struct bundle_writer *w, int level, struct err *err) MMR_CHECKED;
 int member_header(struct bundle_writer *w, const char *name, uint64_t size, struct err *err) MMR_CHECKED;
@@ -222,7 +227,8 @@ struct frame_pos { uint64_t offset; uint32_t clen, rlen; };
 struct trailer {                         /* mmretain.json */
 	char identity[128];
 	uint64_t threads, rows, posts, blobs, row_bytes, prefix_bytes, generation, erased;
-	char rows_hex[DIGEST_HEX + 1], manifest_hex[DIGEST_HEX + 1], tagmanifest_hex[DIGEST_HEX + 1], prefix_hex[DIGEST_HEX + 1];
+	char rows_hex[DIGEST_HEX + 1], manifest_hex[DIGEST_HEX + 1], tagmanifest_hex[DIGEST_HEX + 1],
+		prefix_hex[DIGEST_HEX + 1];
 	uint32_t frames_at, frames_n, tagmanifest_at, tagmanifest_n;
 };
 struct bundle_reader {
@@ -237,7 +243,8 @@ struct bundle_reader {
 	struct buf comp, raw;
 	size_t next, at;                 /* row cursor: next frame, place in raw */
 };
-int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED; /* takes fd */
+/* takes fd */
+int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, struct err *err) MMR_CHECKED;
 int open_bundle_file(int dirfd, const char *rel_path, int *ret_fd, struct err *err) MMR_CHECKED;
 int seek_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 int seek_walk(struct bundle_reader *r, struct err *err) MMR_CHECKED;
@@ -248,7 +255,8 @@ bool trailer_precedes(const struct trailer *t, const char *text, size_t len, uin
 int frames_load(struct bundle_reader *r, struct err *err) MMR_CHECKED;
 size_t frames_find(const struct bundle_reader *r, const char *member, size_t *ret_at);
 /* Frame i of the file into raw, and its compressed bytes in comp.  Reads nothing of r that changes, but for zd. */
-int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw, struct err *err) MMR_CHECKED;
+int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw,
+	       struct err *err) MMR_CHECKED;
 int reader_frame(struct bundle_reader *r, size_t i, struct err *err) MMR_CHECKED; /* into r->comp and r->raw */
 /* Frames at..at+n joined. */
 int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t max_bytes, char **ret, size_t *ret_len,
@@ -256,7 +264,8 @@ int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t
 bool is_row_member(const char *name);
 
 /* ---- checking ---- */
-struct row_sum { uint64_t *kind, *erased /* rows of each, and lines that stand for one */, rows, posts, gone, bytes; }; /* rows: with those gone */
+/* rows: with those gone */
+struct row_sum { uint64_t *kind, *erased /* rows of each, and lines that stand for one */, rows, posts, gone, bytes; };
 struct row_rules {                       /* what rows are checked against; does not change any more */
 	struct bundle_kind *kind; size_t n_kinds, post; /* post: which kind is counted as posts, or n_kinds */
 	struct salts *salts;
@@ -268,8 +277,8 @@ struct row_check {                       /* of one thread */
 	struct tree tree;
 	const struct salt *last;
 };
-/* One row: its kind, whose it is in the form of the line, and its commitment; of an erased one the kind that it was, and no owner.
- * NULL, or what is wrong with it. */
+/* One row: its kind, whose it is in the form of the line, and its commitment; of an erased one the kind that it was,
+ * and no owner. NULL, or what is wrong with it. */
 struct row_seen { int kind; bool erased; const char *owner; size_t owner_len; struct digest commit; };
 const char *row_look(struct row_check *c, const char *line, size_t len, struct row_seen *ret);
 int rows_prepare(struct row_rules *c, void *ctx, struct bundle_reader *r, struct err *err) MMR_CHECKED;
@@ -278,28 +287,32 @@ void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules);
 void row_sum_clear(struct row_sum *s, const struct row_rules *rules);
 void row_sum_add(struct row_sum *to, const struct row_sum *s, const struct row_rules *rules);
 /* All lines of one frame: adds to sum, frame root in ret_root. */
-int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root, struct err *err) MMR_CHECKED;
+int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root,
+	       struct err *err) MMR_CHECKED;
 
 /* Frames in order, with workers threads reading ahead. */
 struct ahead_frame { struct buf comp, raw; struct row_sum sum /* of a frame of rows */; struct digest root; };
 struct ahead;
-struct ahead *ahead_new(void *ctx, const struct bundle_reader *r, const struct row_rules *rules, int workers); /* talloc_free ends the threads */
+/* talloc_free ends the threads */
+struct ahead *ahead_new(void *ctx, const struct bundle_reader *r, const struct row_rules *rules, int workers);
 /* The next frame, valid until the next call. */
 int ahead_next(struct ahead *a, const struct ahead_frame **ret, struct err *err) MMR_CHECKED;
 
 int bag_check(const struct member *member, size_t n, const char *manifest, size_t manifest_len, const char *tagmanifest,
 	      size_t tagmanifest_len, const char *bag_info, size_t bag_info_len, struct err *err) MMR_CHECKED;
-int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len, struct err *err) MMR_CHECKED;
-/* Everything about the open file; fd is taken. final_name NULL: the name is not checked.  workers: threads beside the caller. */
-int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret, const struct progress *progress,
-	       struct err *err) MMR_CHECKED;
+int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len,
+		 struct err *err) MMR_CHECKED;
+/* Everything about the open file; fd is taken. final_name NULL: the name is not checked.  workers: threads beside the
+ * caller. */
+int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret,
+	       const struct progress *progress, struct err *err) MMR_CHECKED;
 
 /* ---- erasing (bundle_erased.c, bundle_erase.c, bundle_erase_text.c, bundle_erase_write.c) ---- */
 #define HISTORY_FOLDER "history/"
 char *history_name(void *ctx, uint64_t generation); /* history/mmretain-e1.json */
 /* The line that stands for a row from now on. */
-void erased_line(struct buf *b, const struct bundle_erase *q, const struct bundle_kind *kind, const char *line, size_t len,
-		 const struct digest *commit);
+void erased_line(struct buf *b, const struct bundle_erase *q, const struct bundle_kind *kind, const char *line,
+		 size_t len, const struct digest *commit);
 
 struct erase_blob { struct digest sha256; uint64_t bytes; };
 struct bundle_erasure {
@@ -326,6 +339,9 @@ int erase_texts(struct bundle_erasure *e, struct err *err) MMR_CHECKED;
 /* data/bundle.json and bag-info.txt with the counts of the new file. */
 int erase_bundle_json(struct bundle_erasure *e, const struct row_sum *sum, struct buf *b, struct err *err) MMR_CHECKED;
 int erase_bag_info(struct bundle_erasure *e, struct buf *b, struct err *err) MMR_CHECKED;
-static inline bool erase_goes(const struct bundle_erasure *e, uint64_t line) { return e->goes[line / 8] >> (line % 8) & 1; }
+static inline bool erase_goes(const struct bundle_erasure *e, uint64_t line)
+{
+	return e->goes[line / 8] >> (line % 8) & 1;
+}
 
 #endif

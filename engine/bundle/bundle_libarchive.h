@@ -1,8 +1,8 @@
 /*
  * bundle_libarchive.h - libarchive, loaded when a pack is made.
  *
- * It brings XML and Unicode libraries along that would make every start of the program slower.  The prototypes are libarchive's
- * own; a function that is used and not listed here fails at link time.
+ * It brings XML and Unicode libraries along that would make every start of the program slower.  The prototypes are
+ * libarchive's own; a function that is used and not listed here fails at link time.
  */
 #ifndef BUNDLE_LIBARCHIVE_H
 #define BUNDLE_LIBARCHIVE_H

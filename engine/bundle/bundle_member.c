@@ -34,8 +34,8 @@ struct member *member_add(struct bundle_writer *w, const char *name)
 	return m;
 }
 
-/* The header goes into a frame of its own together with the padding of the member before: so the data of every member begins
- * and ends with a frame. */
+/* The header goes into a frame of its own together with the padding of the member before: so the data of every member
+ * begins and ends with a frame. */
 int member_header(struct bundle_writer *w, const char *name, uint64_t size, struct err *err)
 {
 	char block[TAR_BLOCK + TAR_HEADER_MAX] = {0};

@@ -1,8 +1,8 @@
 /*
  * bundle_pack.c - files into one zip or tar, by libarchive.
  *
- * The same files in the same order give the same bytes: one time for all, no owner, no names but ours.  One file is read at a time,
- * in pieces; the pack goes to the descriptor as it grows and is hashed on the way.
+ * The same files in the same order give the same bytes: one time for all, no owner, no names but ours.  One file is
+ * read at a time, in pieces; the pack goes to the descriptor as it grows and is hashed on the way.
  */
 #include "bundle_libarchive.h"
 
@@ -87,14 +87,15 @@ static int pack_format(struct archive *a, enum bundle_pack_kind kind)
 		return archive_write_set_format_zip(a);
 	int code = archive_write_set_format_pax_restricted(a);
 	if (code == ARCHIVE_OK && kind == PACK_TAR_GZ)
-		code = archive_write_add_filter_gzip(a) == ARCHIVE_OK ? archive_write_set_options(a, "gzip:!timestamp") : ARCHIVE_FATAL;
+		code = archive_write_add_filter_gzip(a) == ARCHIVE_OK ? archive_write_set_options(a, "gzip:!timestamp")
+								      : ARCHIVE_FATAL;
 	if (code == ARCHIVE_OK && kind == PACK_TAR_ZST)
 		code = archive_write_add_filter_zstd(a);
 	return code;
 }
 
-int bundle_pack_open(void *ctx, int fd, const char *name, enum bundle_pack_kind kind, int64_t time_ms, struct bundle_pack **ret,
-		     struct err *err)
+int bundle_pack_open(void *ctx, int fd, const char *name, enum bundle_pack_kind kind, int64_t time_ms,
+		     struct bundle_pack **ret, struct err *err)
 {
 	int rc = libarchive_load(err);
 
@@ -110,7 +111,8 @@ int bundle_pack_open(void *ctx, int fd, const char *name, enum bundle_pack_kind 
 	p->piece = mem_array(p, char, PIECE_BYTES);
 	p->archive = mem_check(archive_write_new());
 	p->entry = mem_check(archive_entry_new());
-	if (pack_format(p->archive, kind) != ARCHIVE_OK || archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
+	if (pack_format(p->archive, kind) != ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
 	    archive_write_open(p->archive, p, NULL, pack_write, NULL) != ARCHIVE_OK) {
 		rc = pack_fail(p, err);
 		talloc_free(p);
@@ -129,7 +131,8 @@ static bool path_plain(const char *path)
 			return false;
 		at += len + (at[len] == '/' && at[len + 1] != '\0');
 	}
-	return path[0] && path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")] == '\0';
+	return path[0] &&
+	       path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")] == '\0';
 }
 
 static int pack_content(struct bundle_pack *p, int fd, const char *path, uint64_t size, struct err *err)

@@ -17,11 +17,14 @@ int bundle_read_parts(struct bundle_reader *r, int64_t *ret_before_ms, struct er
 		return rc;
 	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je), *parts = json_object_get(o, "parts");
 	json_t *cutoff = json_object_get(o, "cutoff_ms");
-	bool sound = json_is_object(o) && (!parts || (json_is_boolean(parts) && (json_is_false(parts) || json_is_integer(cutoff))));
+	bool sound = json_is_object(o) &&
+		     (!parts || (json_is_boolean(parts) && (json_is_false(parts) || json_is_integer(cutoff))));
 
 	rc = sound && json_is_true(parts);
 	if (rc)
 		*ret_before_ms = json_integer_value(cutoff);
 	json_decref(o);
-	return sound ? rc : err_set(err, ERR_VERIFY, "\"%s\" is damaged: data/bundle.json does not say what the bundle holds", r->name);
+	return sound ? rc
+		     : err_set(err, ERR_VERIFY,
+			       "\"%s\" is damaged: data/bundle.json does not say what the bundle holds", r->name);
 }

@@ -63,8 +63,9 @@ static int receipt_new(void *ctx, int dirfd, const char *rel_path, const char *b
 	return 0;
 }
 
-static const char put_back[] = "Put it back from a copy of the archive and run again; the rows that are still in the database stay there until then. "
-			       "When it is lost for good, `mmretain abandon` ends that.";
+static const char put_back[] = "Put it back from a copy of the archive and run again; the rows that are still in the "
+			       "database stay there until then. When it is lost for good, `mmretain abandon` ends "
+			       "that.";
 
 /* A bundle that somebody relies on: that there is none is no plain "not found". */
 static int missing(const char *rel_path, struct err *err)
@@ -85,7 +86,9 @@ int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader
 	int rc = bundle_open(ctx, r->dirfd, r->rel_path, ret, err);
 
 	if (rc)
-		return rc == -ERR_NOT_FOUND ? missing(r->rel_path, err) : rc == -ERR_VERIFY && !*err->hint ? err_hint(err, put_back) : rc;
+		return rc == -ERR_NOT_FOUND		  ? missing(r->rel_path, err)
+		       : rc == -ERR_VERIFY && !*err->hint ? err_hint(err, put_back)
+							  : rc;
 	digest_hex(&r->sum.rows_digest, hex);
 	if ((*ret)->size == r->file_bytes && strcmp((*ret)->trailer.rows_hex, hex) == 0)
 		return 0;
@@ -96,7 +99,8 @@ int bundle_open_receipt(void *ctx, const struct receipt *r, struct bundle_reader
 
 static bool same_file(const struct stat *a, const struct stat *b)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader, struct err *err)
@@ -106,9 +110,10 @@ int bundle_in_place(const struct receipt *r, const struct bundle_reader *reader,
 	if (fstat(reader->fd, &open) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at bundle \"%s\"", r->rel_path);
 	if (fstatat(r->dirfd, r->rel_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? missing(r->rel_path, err) : err_sys(err, ERR_STORE, errno, "cannot look at bundle \"%s\"", r->rel_path);
-	if (same_file(&open, &there) && (uint64_t)open.st_size == r->file_bytes && open.st_mtim.tv_sec == reader->mtime.tv_sec &&
-	    open.st_mtim.tv_nsec == reader->mtime.tv_nsec)
+		return errno == ENOENT ? missing(r->rel_path, err)
+				       : err_sys(err, ERR_STORE, errno, "cannot look at bundle \"%s\"", r->rel_path);
+	if (same_file(&open, &there) && (uint64_t)open.st_size == r->file_bytes &&
+	    open.st_mtim.tv_sec == reader->mtime.tv_sec && open.st_mtim.tv_nsec == reader->mtime.tv_nsec)
 		return 0;
 	return changed(r, err);
 }
@@ -128,7 +133,8 @@ static int open_fresh(int dirfd, const char *rel_path, int *ret_fd, uint64_t *re
 		return rc;
 	}
 	*ret_bytes = (uint64_t)st.st_size;
-	/* The pages are clean after fdatasync and can be dropped: what is read now comes from the disk where the kernel obeys. */
+	/* The pages are clean after fdatasync and can be dropped: what is read now comes from the disk where the kernel
+	 * obeys. */
 	(void)posix_fadvise(*ret_fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
@@ -137,8 +143,8 @@ static const char *difference(const struct bundle_check *a, const struct bundle_
 {
 	if (memcmp(&a->rows_digest, &b->rows_digest, sizeof(a->rows_digest)) != 0)
 		return "the rows read back are not the rows that were written";
-	if (a->rows != b->rows || a->posts != b->posts || a->threads != b->threads || a->raw_bytes != b->raw_bytes || a->erased != b->erased ||
-	    a->generation != b->generation)
+	if (a->rows != b->rows || a->posts != b->posts || a->threads != b->threads || a->raw_bytes != b->raw_bytes ||
+	    a->erased != b->erased || a->generation != b->generation)
 		return "the rows read back have other counts than were written";
 	if (a->blobs != b->blobs)
 		return "another number of attachments was read back than was written";
@@ -174,7 +180,8 @@ int writer_read_back(struct bundle_writer *w, uint64_t *ret_bytes, struct err *e
 		rc = err_set(err, ERR_VERIFY, "\"%s\" is damaged: %s", w->part_name, wrong);
 	if (rc == -ERR_VERIFY) {
 		set_aside(w);
-		err_hint(err, "Nothing was deleted. The file is kept as partial/*.bad until the next run; check disk and memory of this host.");
+		err_hint(err, "Nothing was deleted. The file is kept as partial/*.bad until the next run; check disk "
+			      "and memory of this host.");
 	}
 	return rc ? writer_fail(w, err) : 0;
 }
@@ -197,8 +204,9 @@ static int publish_rename(struct bundle_writer *w, int dirfd, const char *name, 
 {
 	int fault = fault_hit(FAULT_BUNDLE_BEFORE_RENAME), rc;
 
-	/* A crash just before leaves a verified file in partial/ (recovery removes it) and all rows in the database.  A crash just
-	 * after leaves a bundle without a ledger line: recovery verifies it and either adopts or reports it.  Never overwrites. */
+	/* A crash just before leaves a verified file in partial/ (recovery removes it) and all rows in the database.  A
+	 * crash just after leaves a bundle without a ledger line: recovery verifies it and either adopts or reports it.
+	 * Never overwrites. */
 	if (fault)
 		rc = err_sys(err, ERR_STORE, fault, "cannot publish \"%s\"", name);
 	else
@@ -213,7 +221,8 @@ static int publish_rename(struct bundle_writer *w, int dirfd, const char *name, 
 	return err_hint(err, "%s", unsettled);
 }
 
-/* A run that was killed may have made some of the folders above, and not come to make them durable; once for the bundles of a crew. */
+/* A run that was killed may have made some of the folders above, and not come to make them durable; once for the
+ * bundles of a crew. */
 static int publish_folder(struct bundle_crew *c, int root_dirfd, const char *folder, struct err *err)
 {
 	int rc = file_make_dirs(root_dirfd, folder, err);
@@ -238,8 +247,8 @@ static int publish_into(struct bundle_writer *w, int root_dirfd, const char *fol
 	return publish_rename(w, dirfd, name, err);
 }
 
-int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name, uint64_t bytes,
-		   struct receipt **ret, struct err *err)
+int writer_publish(struct bundle_writer *w, void *ctx, int root_dirfd, const char *folder, const char *name,
+		   uint64_t bytes, struct receipt **ret, struct err *err)
 {
 	int rc = publish_into(w, root_dirfd, folder, name, err);
 
@@ -300,8 +309,10 @@ int bundle_reopen(void *ctx, int root_dirfd, const char *rel_path, const struct 
 	if (rc)
 		return rc == -ERR_NOT_FOUND ? missing(rel_path, err) : rc == -ERR_VERIFY ? err_hint(err, put_back) : rc;
 	if (file_digest && memcmp(file_digest, &found.file_digest, sizeof(*file_digest)) != 0)
-		return err_set(err, ERR_VERIFY, "\"%s\" is sound, but it is not the file that the ledger names", rel_path);
+		return err_set(err, ERR_VERIFY, "\"%s\" is sound, but it is not the file that the ledger names",
+			       rel_path);
 	if (rows_digest && memcmp(rows_digest, &found.rows_digest, sizeof(*rows_digest)) != 0)
-		return err_set(err, ERR_VERIFY, "\"%s\" is sound, but its rows are not the ones that the ledger names", rel_path);
+		return err_set(err, ERR_VERIFY, "\"%s\" is sound, but its rows are not the ones that the ledger names",
+			       rel_path);
 	return receipt_new(ctx, root_dirfd, rel_path, NULL, &found, bytes, ret, err);
 }

@@ -35,7 +35,8 @@ int reader_new(void *ctx, int fd, const char *name, struct bundle_reader **ret, 
 	return 0;
 }
 
-int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw, struct err *err)
+int frame_load(const struct bundle_reader *r, size_t i, struct zd *zd, struct buf *comp, struct buf *raw,
+	       struct err *err)
 {
 	const struct frame_pos *p = &r->pos[i];
 
@@ -97,7 +98,8 @@ int open_bundle_file(int dirfd, const char *rel_path, int *ret_fd, struct err *e
 	int rc = file_open_beneath(dirfd, rel_path, ret_fd, err);
 
 	if (rc && err->sys_errno == ELOOP) /* a folder, a FIFO, a link: there is no bundle in that place */
-		return err_set(err, ERR_VERIFY, "what is in the place of bundle \"%s\" is not a regular file", rel_path);
+		return err_set(err, ERR_VERIFY, "what is in the place of bundle \"%s\" is not a regular file",
+			       rel_path);
 	if (rc && err->sys_errno)
 		return err_sys(err, (enum err_code)-rc, err->sys_errno, "cannot open bundle \"%s\"", rel_path);
 	return rc ? err_prefix(err, "bundle \"%s\"", rel_path) : 0;
@@ -180,7 +182,8 @@ int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t
 	for (size_t i = at; i < at + n; i++) {
 		total += r->pos[i].rlen;
 		if (total > max_bytes)
-			return err_set(err, ERR_VERIFY, "a member of \"%s\" is larger than %zu bytes", r->name, max_bytes);
+			return err_set(err, ERR_VERIFY, "a member of \"%s\" is larger than %zu bytes", r->name,
+				       max_bytes);
 	}
 	char *p = mem_array(ctx, char, total + 1);
 	for (size_t i = at; i < at + n; i++) {
@@ -214,8 +217,8 @@ int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, 
 
 /* ---- members ---- */
 
-int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret, size_t *ret_len,
-		       struct err *err)
+int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret,
+		       size_t *ret_len, struct err *err)
 {
 	size_t at, len, n = frames_find(r, member, &at);
 	char *p;

@@ -1,10 +1,11 @@
 /*
  * bundle_ring.c - frames from the encoder to the file.
  *
- * A ring of slots.  The caller fills a slot, workers compress filled slots and hash their rows in any order, and the caller writes them in
- * order: the file is touched by one thread only, and its bytes do not depend on the number of workers.  A member's digest goes over
- * its frames in order; whichever worker comes by takes it further.  The size of a row member is
- * known when its last row is; until then its frames are compressed but held back, and `seal` puts the tar header before them.
+ * A ring of slots.  The caller fills a slot, workers compress filled slots and hash their rows in any order, and the
+ * caller writes them in
+ * order: the file is touched by one thread only, and its bytes do not depend on the number of workers.  A member's
+ * digest goes over its frames in order; whichever worker comes by takes it further.  The size of a row member is known
+ * when its last row is; until then its frames are compressed but held back, and `seal` puts the tar header before them.
  */
 #include "bundle_ring.h"
 
@@ -38,13 +39,15 @@ int outfile_write(struct outfile *o, const void *data, size_t len, struct err *e
 	else
 		rc = file_write_all(o->fd, data, len, o->name, err);
 	if (rc)
-		return err_hint(err, "Nothing was deleted. Free space on the archive's file system or check its disk, then run again.");
+		return err_hint(err, "Nothing was deleted. Free space on the archive's file system or check its disk, "
+				     "then run again.");
 	hash_update(o->file_hash, data, len);
 	o->offset += len;
 	return 0;
 }
 
-int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *data, size_t clen, size_t rlen, struct err *err)
+int outfile_frame(struct outfile *o, const struct frame_row *meta, const void *data, size_t clen, size_t rlen,
+		  struct err *err)
 {
 	uint64_t at = o->offset;
 	int rc = outfile_write(o, data, clen, err);
@@ -150,7 +153,10 @@ struct ring *ring_new(void *ctx, struct outfile *out, size_t raw_bytes, int leve
 	r->level = level;
 	r->raw_bytes = raw_bytes;
 	r->caller = crew_hand(r->crew);
-	r->chain = (struct chain){.member = NO_MEMBER, .empty = hash_new(r), .member_hash = hash_new(r), .so_far = hash_new(r)};
+	r->chain = (struct chain){.member = NO_MEMBER,
+				  .empty = hash_new(r),
+				  .member_hash = hash_new(r),
+				  .so_far = hash_new(r)};
 	pthread_cond_init(&r->done, NULL);
 	talloc_set_destructor(r, ring_free);
 	return r;

@@ -15,7 +15,8 @@ enum slot_state { SLOT_FREE, SLOT_READY, SLOT_BUSY, SLOT_DONE };
 
 struct row { const uint8_t *salt; size_t len; };
 
-/* What a frame holds before it is compressed, which is four times what it holds afterwards: a slot has one until it is compressed and hashed. */
+/* What a frame holds before it is compressed, which is four times what it holds afterwards: a slot has one until it is
+ * compressed and hashed. */
 struct raw { struct raw *next; struct buf buf; };
 
 /* One frame under way.  At each time one thread has it, and all that grows in it hangs on it alone. */
@@ -32,7 +33,8 @@ struct slot {
 	struct frame_row meta;
 };
 
-/* Who compresses: into a buffer that is large enough for anything, from there into the slot, which needs a third of it. */
+/* Who compresses: into a buffer that is large enough for anything, from there into the slot, which needs a third of it.
+ */
 struct hand {
 	struct zc *zc;
 	struct tree tree;
@@ -45,7 +47,8 @@ void slot_work(struct slot *s, struct hand *h);
 /* Empty slots and hands, of other bundles before or new. */
 struct slot *crew_slot(struct bundle_crew *c);
 void crew_slot_back(struct bundle_crew *c, struct slot *s);
-/* One for a slot: waits until a worker has no more use for one.  Each caller holds one at most, so some are with the workers. */
+/* One for a slot: waits until a worker has no more use for one.  Each caller holds one at most, so some are with the
+ * workers. */
 struct raw *crew_raw(struct bundle_crew *c, size_t raw_bytes);
 /* With the lock held. */
 void crew_raw_back(struct bundle_crew *c, struct slot *s);
@@ -55,7 +58,8 @@ void crew_hand_back(struct bundle_crew *c, struct hand *h);
 /* The state of slots and of chains is read and written with this lock held. */
 pthread_mutex_t *crew_lock(struct bundle_crew *c);
 bool crew_works(const struct bundle_crew *c); /* it has threads */
-/* The folder below the archive root whose folders above this crew made durable last: none of its bundles needs that again. */
+/* The folder below the archive root whose folders above this crew made durable last: none of its bundles needs that
+ * again. */
 bool crew_has_settled(struct bundle_crew *c, const char *folder);
 void crew_settled(struct bundle_crew *c, const char *folder);
 /* With the lock held: a filled slot for the next worker who is free; he tells its ring. */

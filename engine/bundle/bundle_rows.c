@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static int member_digest(struct bundle_reader *r, void *ctx, const char *member, size_t max, char **ret, size_t *ret_len,
-			 struct digest *ret_digest, struct err *err)
+static int member_digest(struct bundle_reader *r, void *ctx, const char *member, size_t max, char **ret,
+			 size_t *ret_len, struct digest *ret_digest, struct err *err)
 {
 	int rc = bundle_read_member(r, ctx, member, max, ret, ret_len, err);
 
@@ -16,8 +16,8 @@ static int member_digest(struct bundle_reader *r, void *ctx, const char *member,
 	return 0;
 }
 
-/* The salts stand behind the rows and the schema before them; both are read ahead here, and the walk over the whole file sees
- * that it was the same content. */
+/* The salts stand behind the rows and the schema before them; both are read ahead here, and the walk over the whole
+ * file sees that it was the same content. */
 int rows_prepare(struct row_rules *c, void *ctx, struct bundle_reader *r, struct err *err)
 {
 	char *text;
@@ -72,7 +72,8 @@ void row_check_init(struct row_check *c, void *ctx, const struct row_rules *rule
 
 void row_sum_init(struct row_sum *s, void *ctx, const struct row_rules *rules)
 {
-	*s = (struct row_sum){.kind = mem_array(ctx, uint64_t, rules->n_kinds + 1), .erased = mem_array(ctx, uint64_t, rules->n_kinds + 1)};
+	*s = (struct row_sum){.kind = mem_array(ctx, uint64_t, rules->n_kinds + 1),
+			      .erased = mem_array(ctx, uint64_t, rules->n_kinds + 1)};
 }
 
 void row_sum_clear(struct row_sum *s, const struct row_rules *rules)
@@ -136,7 +137,8 @@ const char *row_look(struct row_check *c, const char *line, size_t len, struct r
 	return NULL;
 }
 
-int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root, struct err *err)
+int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum *sum, struct digest *ret_root,
+	       struct err *err)
 {
 	const char *p = data, *end = data + len, *wrong;
 	struct row_seen seen;
@@ -148,7 +150,8 @@ int rows_frame(struct row_check *c, const char *data, size_t len, struct row_sum
 			return err_set(err, ERR_VERIFY, "a frame does not end with a whole row");
 		wrong = row_look(c, p, (size_t)(nl - p), &seen);
 		if (wrong)
-			return err_set(err, ERR_VERIFY, "row %llu of a frame %s", (unsigned long long)sum->rows + 1, wrong);
+			return err_set(err, ERR_VERIFY, "row %llu of a frame %s", (unsigned long long)sum->rows + 1,
+				       wrong);
 		tree_add(&c->tree, seen.commit.b, DIGEST_BYTES);
 		(seen.erased ? sum->erased : sum->kind)[seen.kind]++;
 		sum->rows++;

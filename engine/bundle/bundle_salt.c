@@ -1,5 +1,5 @@
-/* bundle_salt.c - one salt per person and bundle.  Rows of one person can later be replaced by their commitments and the salt
- * dropped; the tree over everybody's rows stays provable and the text cannot be guessed from it. */
+/* bundle_salt.c - one salt per person and bundle.  Rows of one person can later be replaced by their commitments and
+ * the salt dropped; the tree over everybody's rows stays provable and the text cannot be guessed from it. */
 #include "bundle_internal.h"
 
 #include <string.h>
@@ -53,8 +53,10 @@ static struct salt *salts_add(struct salts *s, const char *owner, size_t len)
 	return e;
 }
 
-/* salt = HMAC-SHA-256(secret, identity || 0 || owner)[0..16]: no state to keep, and the same rows give the same bytes. */
-const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner, size_t len)
+/* salt = HMAC-SHA-256(secret, identity || 0 || owner)[0..16]: no state to keep, and the same rows give the same bytes.
+ */
+const uint8_t *salts_make(struct salts *s, const uint8_t secret[32], const char *identity, const char *owner,
+			  size_t len)
 {
 	struct salt *e = salts_get(s, owner, len);
 	struct digest mac;

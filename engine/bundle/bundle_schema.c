@@ -49,8 +49,9 @@ static void write_kind(struct buf *b, const struct bundle_kind *k)
 
 void schema_write(struct buf *b, const struct kind_codec *kinds, size_t n)
 {
-	buf_puts(b, "{\n\"format\": \"mmr1\",\n\"rules\": \"a row is one JSON object; k is its kind, the other keys are columns in this order; "
-		    "a column that is not there has the value absent; key!b64 is the base64 of bytes that JSON cannot hold as they are\",\n"
+	buf_puts(b, "{\n\"format\": \"mmr1\",\n\"rules\": \"a row is one JSON object; k is its kind, the other keys "
+		    "are columns in this order; a column that is not there has the value absent; key!b64 is the base64 "
+		    "of bytes that JSON cannot hold as they are\",\n"
 		    "\"kinds\": [\n");
 	for (size_t i = 0; i < n; i++) {
 		write_kind(b, &kinds[i].kind);

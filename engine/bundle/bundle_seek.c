@@ -1,4 +1,5 @@
-/* bundle_seek.c - where the frames lie: the seek table at the end of the file, or a walk from frame header to frame header. */
+/* bundle_seek.c - where the frames lie: the seek table at the end of the file, or a walk from frame header to frame
+ * header. */
 #include "bundle_internal.h"
 
 #include <string.h>

@@ -1,11 +1,12 @@
-/* bundle_tar.c - POSIX ustar headers with constant owner, mode and time; a pax size record where octal digits end (8 GiB). */
+/* bundle_tar.c - POSIX ustar headers with constant owner, mode and time; a pax size record where octal digits end (8
+ * GiB). */
 #include "bundle_internal.h"
 
 #include <string.h>
 
 struct ustar {
-	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2], uname[32],
-		gname[32], major[8], minor[8], prefix[155], pad[12];
+	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[6], version[2],
+		uname[32], gname[32], major[8], minor[8], prefix[155], pad[12];
 };
 _Static_assert(sizeof(struct ustar) == TAR_BLOCK, "ustar header is one block");
 
@@ -19,7 +20,8 @@ static void tar_block(struct ustar *h, const char *top, const char *name, uint64
 	memcpy(h->mode, "0000644", 8);
 	memcpy(h->uid, "0000000", 8);
 	memcpy(h->gid, "0000000", 8);
-	(void)snprintf(h->size, sizeof(h->size), "%011llo", (unsigned long long)size); /* at most 11 digits, see callers */
+	/* at most 11 digits, see callers */
+	(void)snprintf(h->size, sizeof(h->size), "%011llo", (unsigned long long)size);
 	memcpy(h->mtime, "00000000000", 12);
 	memset(h->sum, ' ', sizeof(h->sum));
 	h->type = type;

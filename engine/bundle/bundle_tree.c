@@ -9,7 +9,8 @@ void tree_init(struct tree *t, struct hash *hash)
 	t->hash = hash;
 }
 
-/* Both messages are shorter than two blocks of SHA-256, so they are laid out here with their padding (FIPS 180-4, 5.1.1). */
+/* Both messages are shorter than two blocks of SHA-256, so they are laid out here with their padding (FIPS 180-4,
+ * 5.1.1). */
 static void pad(uint8_t *message, size_t len, size_t total)
 {
 	message[len] = 0x80;

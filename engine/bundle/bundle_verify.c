@@ -1,5 +1,5 @@
-/* bundle_verify.c - one walk over every byte of a bundle.  Whatever it accepts could have been written by this program only:
- * our headers, our order, our frames, our seek table. */
+/* bundle_verify.c - one walk over every byte of a bundle.  Whatever it accepts could have been written by this program
+ * only: our headers, our order, our frames, our seek table. */
 #include "bundle_internal.h"
 
 #include <fcntl.h>
@@ -35,7 +35,8 @@ static bool name_allowed(const char *s)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/";
 
-	return s[0] && s[0] != '/' && s[0] != '.' && strspn(s, set) == strlen(s) && !strstr(s, "..") && !strstr(s, "//");
+	return s[0] && s[0] != '/' && s[0] != '.' && strspn(s, set) == strlen(s) && !strstr(s, "..") &&
+	       !strstr(s, "//");
 }
 
 static bool all_zero(const char *p, size_t n)
@@ -89,14 +90,16 @@ static struct buf *kept_text(struct walk *w, const char *name)
 
 static bool after_index(const char *name)
 {
-	return strcmp(name, "frames.tsv") == 0 || strcmp(name, "tagmanifest-sha256.txt") == 0 || strcmp(name, "mmretain.json") == 0;
+	return strcmp(name, "frames.tsv") == 0 || strcmp(name, "tagmanifest-sha256.txt") == 0 ||
+	       strcmp(name, "mmretain.json") == 0;
 }
 
 static int walk_rows(struct walk *w, const struct bundle_frame *f, size_t k, struct err *err)
 {
 	const struct ahead_frame *done = w->frame;
 
-	if (done->sum.rows == 0 || done->sum.rows != f->rows || memcmp(&done->root, &w->r->root[k], sizeof(done->root)) != 0)
+	if (done->sum.rows == 0 || done->sum.rows != f->rows ||
+	    memcmp(&done->root, &w->r->root[k], sizeof(done->root)) != 0)
 		return bad(w, err, "frames.tsv names other rows than there are");
 	row_sum_add(&w->rows, &done->sum, &w->rules);
 	tree_add(&w->data_tree, done->root.b, DIGEST_BYTES);
@@ -116,7 +119,8 @@ static int walk_index(struct walk *w, size_t i, const struct member *m, struct e
 	w->next_frame++;
 	if (is_row_member(m->name))
 		return walk_rows(w, &w->r->frame[k], k, err);
-	return w->r->frame[k].rows == 0 && w->r->threads[k] == 0 ? 0 : bad(w, err, "frames.tsv names rows where none are");
+	return w->r->frame[k].rows == 0 && w->r->threads[k] == 0 ? 0
+								 : bad(w, err, "frames.tsv names rows where none are");
 }
 
 /* The name of a blob is the digest of its content. */
@@ -134,7 +138,8 @@ static int walk_history(struct walk *w, const char *name, struct err *err)
 {
 	char *want = history_name(w->r, w->generations + 1);
 	bool sound = strcmp(name, want) == 0 && w->generations + 1 < w->r->trailer.generation &&
-		     trailer_precedes(&w->r->trailer, w->history.data ? w->history.data : "", w->history.len, w->generations + 1);
+		     trailer_precedes(&w->r->trailer, w->history.data ? w->history.data : "", w->history.len,
+				      w->generations + 1);
 
 	talloc_free(want);
 	w->generations++;
@@ -157,7 +162,8 @@ static int walk_member_end(struct walk *w, struct member *m, struct err *err)
 			return rc;
 	}
 	const struct { const char *name; const struct digest *d; } ahead[] = {
-		{"data/schema.json", &w->rules.schema_sha256}, {"salts.jsonl", &w->rules.salts_sha256}, {"frames.tsv", &w->r->frames_sha256},
+		{"data/schema.json", &w->rules.schema_sha256}, {"salts.jsonl", &w->rules.salts_sha256},
+		{"frames.tsv", &w->r->frames_sha256},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(ahead); i++)
 		if (strcmp(m->name, ahead[i].name) == 0 && memcmp(&m->sha256, ahead[i].d, sizeof(m->sha256)) != 0)
@@ -253,10 +259,12 @@ static int walk_sums(struct walk *w, struct bundle_check *sum, struct err *err)
 	if (w->generations + 1 != t->generation || (t->generation == 1 && sum->erased > 0))
 		return bad(w, err, "it does not say what was erased in it");
 	if (w->n < 3 || strcmp(w->member[w->n - 1].name, "mmretain.json") != 0 ||
-	    strcmp(w->member[w->n - 2].name, "tagmanifest-sha256.txt") != 0 || !hex_is(t->tagmanifest_hex, &w->member[w->n - 2].sha256))
+	    strcmp(w->member[w->n - 2].name, "tagmanifest-sha256.txt") != 0 ||
+	    !hex_is(t->tagmanifest_hex, &w->member[w->n - 2].sha256))
 		return bad(w, err, "its last members are not the ones that mmretain.json names");
 	for (size_t i = 0; i < w->n; i++)
-		if (strcmp(w->member[i].name, "manifest-sha256.txt") == 0 && hex_is(t->manifest_hex, &w->member[i].sha256))
+		if (strcmp(w->member[i].name, "manifest-sha256.txt") == 0 &&
+		    hex_is(t->manifest_hex, &w->member[i].sha256))
 			return 0;
 	return bad(w, err, "its manifest is not the one that mmretain.json names");
 }
@@ -276,8 +284,8 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 	tree_root(&w->data_tree, &sum->rows_digest);
 	int rc = walk_sums(w, sum, err);
 	if (!rc)
-		rc = bag_check(w->member, w->n, w->manifest.data, w->manifest.len, w->tagmanifest.data, w->tagmanifest.len,
-			       w->bag_info.data, w->bag_info.len, err);
+		rc = bag_check(w->member, w->n, w->manifest.data, w->manifest.len, w->tagmanifest.data,
+			       w->tagmanifest.len, w->bag_info.data, w->bag_info.len, err);
 	if (!rc)
 		rc = check_counts(&w->rules, &w->rows, w->bundle_json.data, w->bundle_json.len, err);
 	if (rc)
@@ -336,8 +344,8 @@ static int walk_all(struct bundle_reader *r, const char *final_name, int workers
 	return walk_end(&w, final_name, sum, err);
 }
 
-int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret, const struct progress *progress,
-	       struct err *err)
+int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret,
+	       const struct progress *progress, struct err *err)
 {
 	struct bundle_check sum = {0};
 	struct bundle_reader *r;
@@ -354,7 +362,8 @@ int check_file(int fd, const char *name, const char *final_name, int workers, st
 	return rc;
 }
 
-int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret, const struct progress *progress, struct err *err)
+int bundle_verify(int root_dirfd, const char *rel_path, struct bundle_check *ret, const struct progress *progress,
+		  struct err *err)
 {
 	int fd = -1, rc = open_bundle_file(root_dirfd, rel_path, &fd, err);
 

@@ -19,9 +19,9 @@ static int writer_free(struct bundle_writer *w)
 
 static void writer_copy_source(struct bundle_writer *w, const struct bundle_source *s)
 {
-	const char **text[] = {&w->source.rule, &w->source.policy_digest_hex, &w->source.team_id, &w->source.team_label,
-			       &w->source.cluster_id, &w->source.database, &w->source.pg_version, &w->source.schema_digest_hex,
-			       &w->source.tool_version};
+	const char **text[] = {&w->source.rule,	      &w->source.policy_digest_hex, &w->source.team_id,
+			       &w->source.team_label, &w->source.cluster_id,	    &w->source.database,
+			       &w->source.pg_version, &w->source.schema_digest_hex, &w->source.tool_version};
 
 	w->source = *s;
 	for (size_t i = 0; i < ARRAY_LEN(text); i++)
@@ -47,14 +47,15 @@ static int writer_kinds(struct bundle_writer *w, const struct bundle_options *o,
 	w->n_kinds = o->n_kinds;
 	for (size_t i = 0; i < o->n_kinds; i++) {
 		if (!column_names_ok(&o->kind[i]) || !bundle_name_plain(o->kind[i].kind, 64))
-			return err_set(err, ERR_SCHEMA, "table \"%s\" has a name or a column that cannot be archived", o->kind[i].table);
+			return err_set(err, ERR_SCHEMA, "table \"%s\" has a name or a column that cannot be archived",
+				       o->kind[i].table);
 		codec_init(w, &w->kind[i], &o->kind[i]);
 	}
 	return 0;
 }
 
-static void writer_init(struct bundle_writer *w, const struct bundle_source *source, const struct bundle_options *o, const char *identity,
-			const char *part_name)
+static void writer_init(struct bundle_writer *w, const struct bundle_source *source, const struct bundle_options *o,
+			const char *identity, const char *part_name)
 {
 	struct buf *bufs[] = {&w->files, &w->teams, &w->channels, &w->users, &w->text};
 
@@ -76,7 +77,8 @@ static void writer_init(struct bundle_writer *w, const struct bundle_source *sou
 		buf_init(bufs[i], w, TEXT_MEMBER_MAX);
 	buf_init(&w->spill, w, BUNDLE_ROW_MAX + 1);
 	w->out = (struct outfile){.fd = -1, .name = w->part_name, .file_hash = hash_new(w), .ctx = w};
-	w->ring = ring_new(w, &w->out, w->frame_bytes + w->frame_bytes / 4 + LAST_ROW_BYTES, o->level ? o->level : 6, o->crew);
+	w->ring = ring_new(w, &w->out, w->frame_bytes + w->frame_bytes / 4 + LAST_ROW_BYTES, o->level ? o->level : 6,
+			   o->crew);
 }
 
 static int writer_open(struct bundle_writer *w, int partial_dirfd, struct err *err)
@@ -104,8 +106,8 @@ static int writer_first_members(struct bundle_writer *w, struct err *err)
 	return rc;
 }
 
-int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options, const char *identity,
-	       const char *part_name, struct bundle_writer **ret, struct err *err)
+int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
+	       const char *identity, const char *part_name, struct bundle_writer **ret, struct err *err)
 {
 	struct bundle_writer *w = mem_new(ctx, struct bundle_writer);
 
@@ -122,8 +124,8 @@ int writer_new(void *ctx, int partial_dirfd, const struct bundle_source *source,
 	return rc;
 }
 
-int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source, const struct bundle_options *options,
-		  struct bundle_writer **ret, struct err *err)
+int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source,
+		  const struct bundle_options *options, struct bundle_writer **ret, struct err *err)
 {
 	struct bundle_writer *w;
 	int rc = writer_new(ctx, partial_dirfd, source, options, NULL, NULL, &w, err);
@@ -271,7 +273,8 @@ static void widen(int64_t *min, int64_t *max, int64_t ms)
 		*max = ms;
 }
 
-static void row_count(struct bundle_writer *w, struct kind_codec *c, const struct bundle_field *fields, struct frame_row *m)
+static void row_count(struct bundle_writer *w, struct kind_codec *c, const struct bundle_field *fields,
+		      struct frame_row *m)
 {
 	if (m->rows == 0)
 		memcpy(m->first_channel, w->channel, sizeof(w->channel));
@@ -335,7 +338,8 @@ static int row_put(struct bundle_writer *w, struct kind_codec *c, const struct b
 	buf_byte(slot_raw(s), '\n');
 	size_t len = slot_raw(s)->len - at;
 	if (slot_raw(s)->overflow || len > BUNDLE_ROW_MAX)
-		return err_set(err, ERR_STORE, "a %s row of thread %s is larger than %u MiB", c->kind.kind, w->root, BUNDLE_ROW_MAX >> 20);
+		return err_set(err, ERR_STORE, "a %s row of thread %s is larger than %u MiB", c->kind.kind, w->root,
+			       BUNDLE_ROW_MAX >> 20);
 	if (w->member_bytes > 0 && w->member_bytes + len > MEMBER_ROW_BYTES) {
 		rc = row_move(w, &s, at, err);
 		if (rc)

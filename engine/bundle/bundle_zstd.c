@@ -1,4 +1,5 @@
-/* bundle_zstd.c - independent zstd frames: content size and checksum in each, no dictionary, window of at most 8 MiB. */
+/* bundle_zstd.c - independent zstd frames: content size and checksum in each, no dictionary, window of at most 8 MiB.
+ */
 #include "bundle_internal.h"
 
 #include <string.h>
@@ -53,8 +54,9 @@ static void put_le(struct buf *b, uint64_t v, int bytes)
 		buf_byte(b, (char)(v >> (8 * i)));
 }
 
-/* RFC 8878 3.1.1: single segment, 8-byte content size, raw blocks, checksum.  The same content has one spelling only, so a
- * verifier can rebuild these frames and notice any changed bit.  The checksum is borrowed from a compressed twin. */
+/* RFC 8878 3.1.1: single segment, 8-byte content size, raw blocks, checksum.  The same content has one spelling only,
+ * so a verifier can rebuild these frames and notice any changed bit.  The checksum is borrowed from a compressed
+ * twin. */
 void zc_stored_frame(struct zc *z, struct buf *b, const void *src, size_t len)
 {
 	size_t cap = zc_bound(len), done = 0;

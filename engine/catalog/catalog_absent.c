@@ -29,18 +29,22 @@ static int list_it(struct catalog_absent *a, struct err *err)
 	return 0;
 }
 
-struct catalog_absent *catalog_absent_new(void *ctx, struct catalog *c, const char *rel_path, const char *rows_digest, uint64_t file_bytes)
+struct catalog_absent *catalog_absent_new(void *ctx, struct catalog *c, const char *rel_path, const char *rows_digest,
+					  uint64_t file_bytes)
 {
 	struct catalog_absent *a = mem_new(ctx, struct catalog_absent);
 	struct err why = {0};
 
-	*a = (struct catalog_absent){.c = c, .rows_digest = mem_strdup(a, rows_digest), .bundle = {.rel_path = mem_strdup(a, rel_path), .size_bytes = file_bytes}};
+	*a = (struct catalog_absent){.c = c,
+				     .rows_digest = mem_strdup(a, rows_digest),
+				     .bundle = {.rel_path = mem_strdup(a, rel_path), .size_bytes = file_bytes}};
 	if (c->db && list_it(a, &why) < 0)
 		log_debug("%s", why.msg); /* as if it did not know the bundle */
 	return a;
 }
 
-/* The sidecar knows each id; the catalog may be wrong once in a hundred; what an earlier catalog knew may be kept in ledger/. */
+/* The sidecar knows each id; the catalog may be wrong once in a hundred; what an earlier catalog knew may be kept in
+ * ledger/. */
 static void ask(struct catalog_absent *a)
 {
 	const struct catalog_bundle *b = &a->bundle;

@@ -1,7 +1,8 @@
 /*
  * catalog_all.c - catalog.sqlite: the coarse half of every sidecar in one file.
  *
- * Holds no words, so entering and removing in place leaves nothing of a message behind.  A reindex (catalog_reindex.c) writes a new file.
+ * Holds no words, so entering and removing in place leaves nothing of a message behind.  A reindex (catalog_reindex.c)
+ * writes a new file.
  */
 #include "catalog_internal.h"
 
@@ -13,9 +14,11 @@
 #include <unistd.h>
 
 static const char schema_sql[] =
-	"CREATE TABLE IF NOT EXISTS bundle(no INTEGER PRIMARY KEY, rel_path TEXT UNIQUE, bytes INTEGER, tail BLOB, posts INTEGER,"
+	"CREATE TABLE IF NOT EXISTS bundle(no INTEGER PRIMARY KEY, rel_path TEXT UNIQUE, bytes INTEGER, tail BLOB, "
+	"posts INTEGER,"
 	" min_ms INTEGER, max_ms INTEGER, blocks INTEGER);"
-	"CREATE TABLE IF NOT EXISTS filter(bundle INTEGER, block INTEGER, bits BLOB, PRIMARY KEY(bundle, block)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS filter(bundle INTEGER, block INTEGER, bits BLOB, PRIMARY KEY(bundle, block)) "
+	"WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS member(kind TEXT, id TEXT, bundle INTEGER, min_ms INTEGER, max_ms INTEGER,"
 	" PRIMARY KEY(kind, id, bundle)) WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS member_of ON member(bundle);"
@@ -24,9 +27,11 @@ static const char schema_sql[] =
 
 int all_create(struct sq *s, struct err *err)
 {
-	/* All or nothing: one that has its mark and not its tables is damaged, and nothing is entered before somebody builds it anew. */
-	static const char setup[] = "PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; SAVEPOINT made; PRAGMA application_id=1835889219; "
-				    "PRAGMA user_version=1;";
+	/* All or nothing: one that has its mark and not its tables is damaged, and nothing is entered before somebody
+	 * builds it anew. */
+	static const char setup[] =
+		"PRAGMA page_size=8192; PRAGMA journal_mode=DELETE; SAVEPOINT made; PRAGMA application_id=1835889219; "
+		"PRAGMA user_version=1;";
 	_Static_assert(CATALOG_APPLICATION == 1835889219 && INDEX_VERSION == 1, "the numbers in setup");
 	int rc = sq_exec(s, setup, err);
 
@@ -76,7 +81,8 @@ static int filter_fill(struct sq *side, uint8_t *bits, uint32_t n_blocks, struct
 		return rc;
 	while ((rc = sq_step(side, q, err)) > 0) {
 		struct id_scan scan;
-		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1));
+		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1),
+			     (size_t)sqlite3_column_bytes(q, 1));
 		while (id_scan_next(&scan))
 			filter_set(bits + (size_t)filter_block_of(scan.key, n_blocks) * FILTER_BLOCK, scan.key);
 		if (scan.bad)
@@ -106,7 +112,8 @@ static int enter_filter(struct sq *s, struct sq *side, int64_t no, uint32_t n_bl
 /* ---- copying ---- */
 
 /* Rows of `from` as they come into `to`, whose first parameter is the bundle's number. */
-static int copy_rows(struct sq *s, struct sq *side, const char *from_sql, const char *to_sql, int64_t no, struct err *err)
+static int copy_rows(struct sq *s, struct sq *side, const char *from_sql, const char *to_sql, int64_t no,
+		     struct err *err)
 {
 	auto_stmt sqlite3_stmt *from = NULL;
 	auto_stmt sqlite3_stmt *to = NULL;
@@ -171,7 +178,9 @@ static int enter_bundle(struct sq *s, struct sq *side, const char *rel_path, int
 	int rc = sq_prepare(side, "SELECT bytes, tail, posts, min_ms, max_ms, ids FROM about", &from, err);
 
 	if (!rc)
-		rc = sq_prepare(s, "INSERT INTO bundle(rel_path, bytes, tail, posts, min_ms, max_ms, blocks) VALUES(?1,?2,?3,?4,?5,?6,?7)",
+		rc = sq_prepare(s,
+				"INSERT INTO bundle(rel_path, bytes, tail, posts, min_ms, max_ms, blocks) "
+				"VALUES(?1,?2,?3,?4,?5,?6,?7)",
 				&to, err);
 	if (!rc && (rc = sq_step(side, from, err)) == 0)
 		rc = err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
@@ -198,7 +207,9 @@ static int enter_names(struct sq *s, struct sq *side, int64_t no, struct err *er
 	if (rc || !there)
 		return rc;
 	return copy_rows(s, side, "SELECT what, id, name, display, extra FROM name",
-			 "INSERT OR IGNORE INTO name(what, id, name, display, extra) SELECT ?2,?3,?4,?5,?6 WHERE ?1 IS NOT NULL", no, err);
+			 "INSERT OR IGNORE INTO name(what, id, name, display, extra) SELECT ?2,?3,?4,?5,?6 WHERE ?1 IS "
+			 "NOT NULL",
+			 no, err);
 }
 
 static int enter_all(struct sq *s, struct sq *side, const char *rel_path, struct err *err)
@@ -232,7 +243,8 @@ int all_source(void *ctx, const struct store *store, const char *rel_path, struc
 	return rc;
 }
 
-/* One that was removed after its index was made must not be entered: whoever removes it has looked here already, or waits for this transaction. */
+/* One that was removed after its index was made must not be entered: whoever removes it has looked here already, or
+ * waits for this transaction. */
 static int check_there(const struct store *store, const char *rel_path, struct err *err)
 {
 	struct stat st;
@@ -262,7 +274,8 @@ int all_enter(struct sq *s, struct sq *side, const struct store *store, const ch
 /* SQLite takes an empty file for a new one, and would give it to whoever runs this. */
 static int make_file(const struct store *store, struct err *err)
 {
-	auto_fd int fd = openat(store->root_dirfd, CATALOG_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	auto_fd int fd =
+		openat(store->root_dirfd, CATALOG_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (fd < 0)
 		return errno == EEXIST ? 0 : err_sys(err, ERR_STORE, errno, "cannot create \"%s\"", CATALOG_NAME);
@@ -290,7 +303,8 @@ static int open_for_entry(void *ctx, const struct store *store, struct sq **ret,
 }
 
 /* Index and source of one; NULL when it cannot be entered, which was told. */
-static struct sq *prepare_one(void *ctx, const struct store *store, const char *rel_path, catalog_failed_fn failed, void *payload)
+static struct sq *prepare_one(void *ctx, const struct store *store, const char *rel_path, catalog_failed_fn failed,
+			      void *payload)
 {
 	struct err why = {0};
 	struct sq *source;
@@ -304,8 +318,8 @@ static struct sq *prepare_one(void *ctx, const struct store *store, const char *
 	return NULL;
 }
 
-static int enter_some(void *ctx, const struct store *store, const char *const *rel_path, struct sq *const *source, size_t n,
-		      catalog_failed_fn failed, void *payload, struct err *err)
+static int enter_some(void *ctx, const struct store *store, const char *const *rel_path, struct sq *const *source,
+		      size_t n, catalog_failed_fn failed, void *payload, struct err *err)
 {
 	struct err why = {0};
 	struct sq *s;
@@ -329,8 +343,10 @@ static int enter_some(void *ctx, const struct store *store, const char *const *r
 	return sq_exec(s, "COMMIT", err); /* when it fails, closing rolls back */
 }
 
-/* The lock before the file is opened, and after it is closed: nobody puts another in its place meanwhile.  Threads of one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
-int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed, void *payload, struct err *err)
+/* The lock before the file is opened, and after it is closed: nobody puts another in its place meanwhile.  Threads of
+ * one process make sidecars beside each other; into the catalog they go one by one: the first makes it. */
+int catalog_add_bundles(const struct store *store, const char *const *rel_path, size_t n, catalog_failed_fn failed,
+			void *payload, struct err *err)
 {
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	void *tmp auto_mem = mem_context(NULL, "catalog");

@@ -31,10 +31,12 @@ struct build {
 };
 
 static const char schema_sql[] =
-	"CREATE TABLE about(bytes INTEGER, tail BLOB, posts INTEGER, rows INTEGER, min_ms INTEGER, max_ms INTEGER, ids INTEGER);"
+	"CREATE TABLE about(bytes INTEGER, tail BLOB, posts INTEGER, rows INTEGER, min_ms INTEGER, max_ms INTEGER, ids "
+	"INTEGER);"
 	"CREATE TABLE frame(no INTEGER PRIMARY KEY, min_ms INTEGER, max_ms INTEGER, posts INTEGER, files INTEGER);"
 	"CREATE TABLE ids(first INTEGER PRIMARY KEY, data BLOB);"
-	"CREATE TABLE spans(kind TEXT, id TEXT, min_ms INTEGER, max_ms INTEGER, data BLOB, PRIMARY KEY(kind, id)) WITHOUT ROWID;"
+	"CREATE TABLE spans(kind TEXT, id TEXT, min_ms INTEGER, max_ms INTEGER, data BLOB, PRIMARY KEY(kind, id)) "
+	"WITHOUT ROWID;"
 	"CREATE TABLE name(what TEXT, id TEXT, name TEXT, display TEXT, extra TEXT);";
 static const char words_sql[] =
 	"CREATE VIRTUAL TABLE words USING fts5(text, content='', detail=none, columnsize=0,"
@@ -72,13 +74,15 @@ static void widen(struct frame_sum *f, int64_t ms)
 		f->max_ms = ms;
 }
 
-/* Older servers have no channel in a file's row: it is the channel of the post before it, which may be in the frame before. */
+/* Older servers have no channel in a file's row: it is the channel of the post before it, which may be in the frame
+ * before. */
 static const char *channel_of(struct build *b, const struct catalog_row *row, uint32_t no)
 {
 	if (row->channel.len > 0)
 		(void)snprintf(b->channel, sizeof(b->channel), "%.*s", (int)row->channel.len, row->channel.s); /* 26 */
 	else if (b->channel_frame != no)
-		(void)snprintf(b->channel, sizeof(b->channel), "%s", bundle_frame_at(b->reader, no)->first_channel); /* 26 */
+		/* 26 */
+		(void)snprintf(b->channel, sizeof(b->channel), "%s", bundle_frame_at(b->reader, no)->first_channel);
 	b->channel_frame = no;
 	return b->channel;
 }
@@ -86,7 +90,8 @@ static const char *channel_of(struct build *b, const struct catalog_row *row, ui
 static void id_enter(struct build *b, const struct catalog_row *row, uint32_t no)
 {
 	ids_add(&b->ids, b->ctx, row->id, no);
-	if (b->parts && row->kind == CATALOG_POST) { /* asked for by the thread, or by the post that a file was taken off */
+	if (b->parts && row->kind == CATALOG_POST) {
+		/* asked for by the thread, or by the post that a file was taken off */
 		ids_add(&b->ids, b->ctx, row->root, no);
 		ids_add(&b->ids, b->ctx, row->original, no);
 	}
@@ -114,7 +119,8 @@ static void row_enter(struct build *b, const struct catalog_row *row, uint32_t n
 	if (row->user.len > 0)
 		spans_add(&holder_of(b, 'u', row->user)->spans, no, row->create_ms);
 	if (channel[0])
-		spans_add(&holder_of(b, 'c', (struct catalog_text){channel, strlen(channel)})->spans, no, row->create_ms);
+		spans_add(&holder_of(b, 'c', (struct catalog_text){channel, strlen(channel)})->spans, no,
+			  row->create_ms);
 }
 
 static int frame_rows(struct build *b, const char *data, size_t len, uint32_t no, struct frame_sum *f, struct err *err)
@@ -273,7 +279,8 @@ static int build_tables(struct build *b, uint64_t bytes, const struct digest *ta
 
 	for (size_t i = 0; i < bundle_frames(b->reader) && !rc; i++)
 		rc = stop_check(err) ? err->code : build_frame(b, i, err);
-	if (!rc && b->words) /* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
+	/* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
+	if (!rc && b->words)
 		rc = sq_exec(b->sq, "INSERT INTO words(words) VALUES('optimize')", err);
 	if (!rc)
 		rc = store_ids(b, err);
@@ -303,7 +310,8 @@ static int build_open(struct build *b, const char *path, uint64_t bundle_bytes, 
 {
 	/* Nobody reads this file before it is complete and renamed, so SQLite need not protect it. */
 	static const char setup[] = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
-				    "PRAGMA cache_size=-65536; PRAGMA application_id=1835889225; PRAGMA user_version=1; BEGIN;";
+				    "PRAGMA cache_size=-65536; PRAGMA application_id=1835889225;"
+				    "PRAGMA user_version=1; BEGIN;";
 	_Static_assert(SIDE_APPLICATION == 1835889225 && INDEX_VERSION == 1, "the numbers in setup");
 	int rc = sq_open(b->ctx, path, SQ_WRITE, &b->sq, err);
 
@@ -318,7 +326,8 @@ static int build_open(struct build *b, const char *path, uint64_t bundle_bytes, 
 	return rc || !path ? rc : words_open(b, err);
 }
 
-static int build_write(struct build *b, const struct store *store, const char *rel_path, const char *path, struct err *err)
+static int build_write(struct build *b, const struct store *store, const char *rel_path, const char *path,
+		       struct err *err)
 {
 	struct digest tail;
 	uint64_t bytes;
@@ -344,8 +353,10 @@ static int build_write(struct build *b, const struct store *store, const char *r
 	return rc;
 }
 
-/* Of a bundle that was removed meanwhile no sidecar may come: whoever removes one looks for it afterwards, under the same lock. */
-static int rename_in_time(const struct store *store, const char *rel_path, const char *work, const char *side, struct err *err)
+/* Of a bundle that was removed meanwhile no sidecar may come: whoever removes one looks for it afterwards, under the
+ * same lock. */
+static int rename_in_time(const struct store *store, const char *rel_path, const char *work, const char *side,
+			  struct err *err)
 {
 	auto_fd int lock = -1, dirfd = -1;
 	const char *leaf;
@@ -365,7 +376,8 @@ static int rename_in_time(const struct store *store, const char *rel_path, const
 	return file_sync_dir(dirfd, side, err);
 }
 
-static int sync_and_rename(const struct store *store, const char *rel_path, const char *work, const char *side, struct err *err)
+static int sync_and_rename(const struct store *store, const char *rel_path, const char *work, const char *side,
+			   struct err *err)
 {
 	auto_fd int fd = openat(store->partial_dirfd, work, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int rc;

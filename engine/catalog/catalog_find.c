@@ -60,8 +60,8 @@ static void side_drop(struct catalog *c, struct catalog_bundle *b, struct err *e
 
 /* ---- the catalog's coarse answer: false when the bundle cannot hold a match ---- */
 
-static int listed_member(struct catalog *c, const struct catalog_bundle *b, const char *kind, const char *const *id, size_t n,
-			 const struct catalog_query *q, struct err *err)
+static int listed_member(struct catalog *c, const struct catalog_bundle *b, const char *kind, const char *const *id,
+			 size_t n, const struct catalog_query *q, struct err *err)
 {
 	sqlite3_stmt *s = c->db->member;
 
@@ -111,14 +111,16 @@ static void bit_set(struct bits *b, int64_t frame)
 		b->word[frame] = 1;
 }
 
-static int narrow_frames(struct catalog_side *side, const struct catalog_query *q, struct bits *ret, void *ctx, struct err *err)
+static int narrow_frames(struct catalog_side *side, const struct catalog_query *q, struct bits *ret, void *ctx,
+			 struct err *err)
 {
 	auto_stmt sqlite3_stmt *s = NULL;
 	int64_t last = -1;
 	int rc = sq_number(side->sq, "SELECT coalesce(max(no), -1) FROM frame", &last, err);
 
 	if (!rc)
-		rc = sq_prepare(side->sq, "SELECT no, min_ms, max_ms, files FROM frame WHERE posts + files > 0", &s, err);
+		rc = sq_prepare(side->sq, "SELECT no, min_ms, max_ms, files FROM frame WHERE posts + files > 0", &s,
+				err);
 	if (rc)
 		return rc;
 	if (last < -1 || last >= 1 << FRAME_BITS)
@@ -132,8 +134,8 @@ static int narrow_frames(struct catalog_side *side, const struct catalog_query *
 	return rc;
 }
 
-static int narrow_spans(struct catalog_side *side, const char *kind, const char *const *id, size_t n, const struct catalog_query *q,
-			struct bits *all, void *ctx, struct err *err)
+static int narrow_spans(struct catalog_side *side, const char *kind, const char *const *id, size_t n,
+			const struct catalog_query *q, struct bits *all, void *ctx, struct err *err)
 {
 	struct bits any = {mem_array(ctx, uint8_t, all->n + 1), all->n};
 	sqlite3_stmt *s = side->spans;
@@ -174,7 +176,8 @@ static int narrow_words(struct catalog_side *side, const char *match, struct bit
 	return rc;
 }
 
-static int narrow(struct catalog_side *side, const struct catalog_query *q, struct bits *bits, void *ctx, struct err *err)
+static int narrow(struct catalog_side *side, const struct catalog_query *q, struct bits *bits, void *ctx,
+		  struct err *err)
 {
 	int rc = narrow_frames(side, q, bits, ctx, err);
 
@@ -187,7 +190,8 @@ static int narrow(struct catalog_side *side, const struct catalog_query *q, stru
 	return rc;
 }
 
-int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, void *ctx, struct catalog_hits *ret, struct err *err)
+int catalog_frames(struct catalog *c, size_t i, const struct catalog_query *q, void *ctx, struct catalog_hits *ret,
+		   struct err *err)
 {
 	struct catalog_bundle *b = &c->bundle[i];
 	void *tmp auto_mem = mem_context(NULL, "narrow");
@@ -231,8 +235,8 @@ static bool filter_may(struct catalog *c, const struct catalog_bundle *b, uint64
 }
 
 /*
- * Callers go through the bundles one by one.  Every statement of its own locks the catalog anew, so that the answers for a few
- * bundles around are asked for in one transaction; it is over before any bundle is read.
+ * Callers go through the bundles one by one.  Every statement of its own locks the catalog anew, so that the answers
+ * for a few bundles around are asked for in one transaction; it is over before any bundle is read.
  */
 static bool id_may(struct catalog *c, size_t i, uint64_t key)
 {
@@ -263,7 +267,8 @@ static int side_ids(struct catalog_side *side, uint64_t key, void *ctx, struct c
 	(void)sqlite3_bind_int64(s, 1, (int64_t)key);
 	int rc = sq_step(side->sq, s, err);
 	if (rc > 0) {
-		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1));
+		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(s, 0), sqlite3_column_blob(s, 1),
+			     (size_t)sqlite3_column_bytes(s, 1));
 		while (id_scan_next(&scan) && scan.key <= key) {
 			if (scan.key != key)
 				continue;
@@ -277,7 +282,8 @@ static int side_ids(struct catalog_side *side, uint64_t key, void *ctx, struct c
 	return rc < 0 ? rc : 0;
 }
 
-int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx, struct catalog_hits *ret, struct err *err)
+int catalog_frames_of_id(struct catalog *c, size_t i, const char *id, void *ctx, struct catalog_hits *ret,
+			 struct err *err)
 {
 	struct catalog_bundle *b = &c->bundle[i];
 	uint64_t key = id_key(id, strlen(id));

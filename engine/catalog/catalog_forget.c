@@ -1,11 +1,13 @@
 /*
  * catalog_forget.c - bundles that are gone, out of every index.
  *
- * What an index says of a bundle is people's data like the bundle: it is overwritten, not only unlinked from its tables.  The catalog's names belong
- * to no one bundle; they are written anew from those that are left, so that no name stays that only a removed one had.
+ * What an index says of a bundle is people's data like the bundle: it is overwritten, not only unlinked from its
+ * tables.  The catalog's names belong to no one bundle; they are written anew from those that are left, so that no name
+ * stays that only a removed one had.
  *
- * That reads all bundles, so whoever removes one after the other drops the names with the first, in the same transaction, and has them written anew
- * after the last.  A catalog without the table is no worse in between, or after a crash: names are asked of the bundles then (catalog_open.c).
+ * That reads all bundles, so whoever removes one after the other drops the names with the first, in the same
+ * transaction, and has them written anew after the last.  A catalog without the table is no worse in between, or after
+ * a crash: names are asked of the bundles then (catalog_open.c).
  */
 #include "catalog_internal.h"
 
@@ -34,7 +36,9 @@ static int forget_side(const struct store *store, const char *rel_path, struct e
 	bool was;
 	int rc = store_remove(store, side, NULL, &was, err);
 
-	return rc ? rc : store_each_named(store, "partial", mem_printf(tmp, "%s.", slash ? slash + 1 : side), ".tmp", forget_work, &work, err);
+	return rc ? rc
+		  : store_each_named(store, "partial", mem_printf(tmp, "%s.", slash ? slash + 1 : side), ".tmp",
+				     forget_work, &work, err);
 }
 
 /* ---- names ---- */
@@ -99,7 +103,8 @@ static int names_of(struct names_to *to, const struct store *store, const char *
 		return put_names(to, side->sq, err);
 	err_clear(err);
 	rc = put_names_of_bundle(&t, store, rel_path, err);
-	if (rc == -ERR_NOT_FOUND) { /* lost, or about to be forgotten by whoever removed it: its line stays, and says so */
+	if (rc == -ERR_NOT_FOUND) {
+		/* lost, or about to be forgotten by whoever removed it: its line stays, and says so */
 		err_clear(err);
 		return 0;
 	}
@@ -178,7 +183,8 @@ static int begin(struct sq *s, struct err *err)
 	return sq_exec(s, "PRAGMA secure_delete=ON; BEGIN IMMEDIATE", err);
 }
 
-static int forget_in(struct sq *s, const struct store *store, char *const *rel_path, size_t n, bool anew, struct err *err)
+static int forget_in(struct sq *s, const struct store *store, char *const *rel_path, size_t n, bool anew,
+		     struct err *err)
 {
 	int64_t known = 0;
 	int rc = begin(s, err);
@@ -248,7 +254,8 @@ int catalog_forget_next(const struct store *store, const char *rel_path, struct 
 	return forget(store, &path, 1, false, err);
 }
 
-/* Without the lock: there is nothing to do as a rule.  In doubt, as after a writer that was killed, whoever may write looks once more. */
+/* Without the lock: there is nothing to do as a rule.  In doubt, as after a writer that was killed, whoever may write
+ * looks once more. */
 static bool perhaps_without_names(const struct store *store)
 {
 	void *tmp auto_mem = mem_context(NULL, "names");
@@ -258,7 +265,8 @@ static bool perhaps_without_names(const struct store *store)
 
 	if (!has_catalog(store))
 		return false;
-	return sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_READ, &s, &err) < 0 || all_has_names(s, &there, &err) < 0 || !there;
+	return sq_open(tmp, sq_path(tmp, store, CATALOG_NAME), SQ_READ, &s, &err) < 0 ||
+	       all_has_names(s, &there, &err) < 0 || !there;
 }
 
 static int names_again(struct sq *s, const struct store *store, struct err *err)

@@ -18,7 +18,8 @@
 #define INDEX_VERSION 1
 #define TAIL_BYTES (64u << 10)         /* holds mmretain.json and the seek table, so a digest of everything */
 #define SMALL_BUNDLE_BYTES (4u << 20)  /* gets small pages */
-#define WITHOUT_SIDE_BYTES (128u << 10) /* a bundle of a few frames is read sooner than its index, which would be as large as itself */
+#define WITHOUT_SIDE_BYTES                                                                                             \
+	(128u << 10) /* a bundle of a few frames is read sooner than its index, which would be as large as itself */
 #define IDS_PER_BLOCK 1024u
 #define ID_BITS 40
 #define FRAME_BITS 24
@@ -83,12 +84,16 @@ bool filter_has(const uint8_t *block, uint64_t key);
 struct catalog_side { struct sq *sq; sqlite3_stmt *spans, *ids, *words; uint64_t bundle_bytes; };
 /* mmr1-x.tar.zst -> mmr1-x.idx */
 char *side_rel_path(void *ctx, const char *bundle_rel_path);
-int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret, struct err *err) MMR_CHECKED;
+int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret,
+		struct err *err) MMR_CHECKED;
 /* ERR_NOT_FOUND: none; ERR_VERIFY: stale, damaged, another version. */
-int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err) MMR_CHECKED;
-int side_build(const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED; /* catalog_build.c */
+int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret,
+	      struct err *err) MMR_CHECKED;
+/* catalog_build.c */
+int side_build(const struct store *store, const char *bundle_rel_path, struct err *err) MMR_CHECKED;
 /* The same in memory and without words, to be copied from: for a bundle that has none. */
-int side_memory(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
+int side_memory(void *ctx, const struct store *store, const char *rel_path, struct sq **ret,
+		struct err *err) MMR_CHECKED;
 bool side_wanted(const struct store *store, const char *bundle_rel_path);
 
 /* The catalog's coarse answer (catalog_find.c): 1 perhaps, 0 certainly not. */
@@ -99,28 +104,36 @@ int listed_may(struct catalog *c, const struct catalog_bundle *b, const struct c
 #define ANSWERS 64u
 struct catalog_db {
 	struct sq *sq; sqlite3_stmt *filter, *member;
-	bool answered, answer[ANSWERS]; uint64_t key; size_t answers_from; /* may bundle answers_from + n hold the id of this key? */
+	/* may bundle answers_from + n hold the id of this key? */
+	bool answered, answer[ANSWERS]; uint64_t key; size_t answers_from;
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */
 /* Not between a removal and the next catalog_names_again (catalog_forget.c): then bundles are asked for their names. */
 int all_has_names(struct sq *s, bool *ret, struct err *err) MMR_CHECKED;
 /* What goes into the catalog of a bundle: its sidecar, or one in memory. */
-int all_source(void *ctx, const struct store *store, const char *rel_path, struct sq **ret, struct err *err) MMR_CHECKED;
+int all_source(void *ctx, const struct store *store, const char *rel_path, struct sq **ret,
+	       struct err *err) MMR_CHECKED;
 /* One bundle inside the open transaction: all of it or nothing. */
-int all_enter(struct sq *s, struct sq *side, const struct store *store, const char *rel_path, struct err *err) MMR_CHECKED;
+int all_enter(struct sq *s, struct sq *side, const struct store *store, const char *rel_path,
+	      struct err *err) MMR_CHECKED;
 /* The entry of one bundle, but for its names; in the open transaction. */
 int all_remove(struct sq *s, const char *rel_path, struct err *err) MMR_CHECKED;
 /* The file and its journal, durably; with store_lock_indexes. */
 int all_drop(const struct store *store, struct err *err) MMR_CHECKED;
-/* What this catalog knows of the ids in a bundle that cannot be read, written down before that is taken out of it (catalog_lost.c); not of one that expired.
+/* What this catalog knows of the ids in a bundle that cannot be read, written down before that is taken out of it
+ * (catalog_lost.c); not of one that expired.
  * known: what the ledger says, read once for all (zeroed at first, ctx to keep it in). */
 struct ledger_archive;
 struct lost_known { void *ctx; const struct ledger_archive *ledger; bool asked; };
-int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct lost_known *known, struct err *err) MMR_CHECKED;
-/* What the sidecar, and what a catalog, says of the ids of a bundle that is not there or cannot be read.  ERR_NOT_FOUND, ERR_VERIFY. */
-int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
-int lost_from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
+int lost_keep(const struct store *store, struct sq *s, const char *rel_path, struct lost_known *known,
+	      struct err *err) MMR_CHECKED;
+/* What the sidecar, and what a catalog, says of the ids of a bundle that is not there or cannot be read.
+ * ERR_NOT_FOUND, ERR_VERIFY. */
+int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes,
+		   struct catalog_lost_ids *ret, struct err *err) MMR_CHECKED;
+int lost_from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog_lost_ids *ret,
+		   struct err *err) MMR_CHECKED;
 /* The same of all bundles in catalog.sqlite that are not in the one just made. */
 int lost_keep_left(const struct store *store, struct sq *anew, struct err *err) MMR_CHECKED;
 /* Entries of a catalog just made whose bundles were removed while it was made (catalog_forget.c). */

@@ -1,8 +1,8 @@
 /*
  * catalog_lost.c - which ids a bundle held that is lost.
  *
- * Indexes may be deleted at any time and are made from bundles alone.  Of a bundle that no longer exists they are the last witness, so what they say of
- * its ids is written down where the ledger is, before they forget it.
+ * Indexes may be deleted at any time and are made from bundles alone.  Of a bundle that no longer exists they are the
+ * last witness, so what they say of its ids is written down where the ledger is, before they forget it.
  */
 #include "catalog_internal.h"
 
@@ -40,7 +40,8 @@ static int take_keys(void *ctx, struct sq *side, struct catalog_lost_ids *ret, s
 	while (rc >= 0 && q && (rc = sq_step(side, q, err)) > 0) {
 		struct id_scan scan;
 
-		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1));
+		id_scan_init(&scan, (uint64_t)sqlite3_column_int64(q, 0), sqlite3_column_blob(q, 1),
+			     (size_t)sqlite3_column_bytes(q, 1));
 		while (id_scan_next(&scan)) {
 			if (ret->n == room) {
 				room = room ? 2 * room : 1024;
@@ -57,7 +58,8 @@ static int take_keys(void *ctx, struct sq *side, struct catalog_lost_ids *ret, s
 }
 
 /* The bundle cannot vouch for it any more; its size is what the ledger knows of both. */
-int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret, struct err *err)
+int lost_from_side(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes,
+		   struct catalog_lost_ids *ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	char *rel = side_rel_path(tmp, rel_path);
@@ -68,10 +70,13 @@ int lost_from_side(void *ctx, const struct store *store, const char *rel_path, u
 
 	if (fstatat(store->root_dirfd, rel, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_NOT_FOUND, "bundle \"%s\" has no index", rel_path);
-	if ((rc = sq_open(tmp, sq_path(tmp, store, rel), SQ_READ_FIXED, &side, err)) < 0 || (rc = sq_number(side, "PRAGMA application_id", &application, err)) < 0 ||
-	    (rc = sq_number(side, "PRAGMA user_version", &version, err)) < 0 || (rc = sq_number(side, "SELECT bytes FROM about", &bytes, err)) < 0)
+	if ((rc = sq_open(tmp, sq_path(tmp, store, rel), SQ_READ_FIXED, &side, err)) < 0 ||
+	    (rc = sq_number(side, "PRAGMA application_id", &application, err)) < 0 ||
+	    (rc = sq_number(side, "PRAGMA user_version", &version, err)) < 0 ||
+	    (rc = sq_number(side, "SELECT bytes FROM about", &bytes, err)) < 0)
 		return rc;
-	if (application != SIDE_APPLICATION || version != INDEX_VERSION || (file_bytes && (uint64_t)bytes != file_bytes))
+	if (application != SIDE_APPLICATION || version != INDEX_VERSION ||
+	    (file_bytes && (uint64_t)bytes != file_bytes))
 		return err_set(err, ERR_VERIFY, "index \"%s\" was made from another file", rel);
 	if ((rc = take_keys(ctx, side, ret, err)) == 0)
 		ret->kind = CATALOG_LOST_KEYS;
@@ -129,17 +134,21 @@ int lost_from_list(void *ctx, struct sq *s, const char *rel_path, struct catalog
 	return rc;
 }
 
-static int from_catalog(void *ctx, const struct store *store, const char *rel_path, struct catalog_lost_ids *ret, struct err *err)
+static int from_catalog(void *ctx, const struct store *store, const char *rel_path, struct catalog_lost_ids *ret,
+			struct err *err)
 {
 	auto_fd int lock = -1;
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	struct sq *s;
 	int rc = store_lock_indexes(store, &lock, err);
 
-	return rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0 ? rc : lost_from_list(ctx, s, rel_path, ret, err);
+	return rc < 0 || (rc = open_catalog(tmp, store, &s, err)) < 0 || (rc = all_check(s, err)) < 0
+		       ? rc
+		       : lost_from_list(ctx, s, rel_path, ret, err);
 }
 
-static void from_indexes(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes, struct catalog_lost_ids *ret)
+static void from_indexes(void *ctx, const struct store *store, const char *rel_path, uint64_t file_bytes,
+			 struct catalog_lost_ids *ret)
 {
 	struct err why = {0};
 
@@ -155,13 +164,15 @@ static void from_indexes(void *ctx, const struct store *store, const char *rel_p
 }
 
 /* Indexes may have gone since they were asked. */
-void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, const char *rows_digest, uint64_t file_bytes, struct catalog_lost_ids *ret)
+void catalog_lost_find(void *ctx, const struct store *store, const char *rel_path, const char *rows_digest,
+		       uint64_t file_bytes, struct catalog_lost_ids *ret)
 {
 	struct catalog_lost_ids saved;
 	struct err why = {0};
 
 	from_indexes(ctx, store, rel_path, file_bytes, ret);
-	if (ret->kind != CATALOG_LOST_KEYS && catalog_lost_read(ctx, store, rows_digest, &saved, &why) == 0 && saved.kind > ret->kind)
+	if (ret->kind != CATALOG_LOST_KEYS && catalog_lost_read(ctx, store, rows_digest, &saved, &why) == 0 &&
+	    saved.kind > ret->kind)
 		*ret = saved;
 }
 
@@ -171,7 +182,8 @@ bool catalog_lost_has(const struct catalog_lost_ids *l, const char *id, size_t l
 
 	if (l->kind == CATALOG_LOST_KEYS)
 		return l->n && bsearch(&key, l->key, l->n, sizeof(*l->key), by_number);
-	return l->kind == CATALOG_LOST_FILTER && filter_has(l->filter + (size_t)filter_block_of(key, l->n_blocks) * FILTER_BLOCK, key);
+	return l->kind == CATALOG_LOST_FILTER &&
+	       filter_has(l->filter + (size_t)filter_block_of(key, l->n_blocks) * FILTER_BLOCK, key);
 }
 
 /* ---- the file ---- */
@@ -184,7 +196,8 @@ static char *file_name(void *ctx, const char *rows_digest)
 static void put_keys(struct buf *b, const struct catalog_lost_ids *l)
 {
 	for (size_t i = 0; i < l->n; i++)
-		buf_printf(b, "%s%0*llx%s", i % KEYS_A_LINE ? "" : "{\"keys\":\"", (int)KEY_HEX, (unsigned long long)l->key[i],
+		buf_printf(b, "%s%0*llx%s", i % KEYS_A_LINE ? "" : "{\"keys\":\"", (int)KEY_HEX,
+			   (unsigned long long)l->key[i],
 			   i % KEYS_A_LINE == KEYS_A_LINE - 1 || i + 1 == l->n ? "\"}\n" : "");
 }
 
@@ -198,7 +211,8 @@ static void put_filter(struct buf *b, const struct catalog_lost_ids *l)
 	}
 }
 
-int catalog_lost_save(const struct store *store, const char *bundle, const char *rows_digest, const struct catalog_lost_ids *l, struct err *err)
+int catalog_lost_save(const struct store *store, const char *bundle, const char *rows_digest,
+		      const struct catalog_lost_ids *l, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	struct buf b;
@@ -213,7 +227,8 @@ int catalog_lost_save(const struct store *store, const char *bundle, const char 
 		put_filter(&b, l);
 	if (b.overflow)
 		return err_set(err, ERR_STORE, "the list of ids of %s is too large", bundle);
-	/* Before: nothing, or the same of a call that ended early.  After: it is there, and no line names it yet: harmless, and written again. */
+	/* Before: nothing, or the same of a call that ended early.  After: it is there, and no line names it yet:
+	 * harmless, and written again. */
 	return file_replace(store->ledger_dirfd, file_name(tmp, rows_digest), b.data, b.len, 0640, err);
 }
 
@@ -245,10 +260,12 @@ static bool read_bits(void *ctx, const struct json_scan *s, struct catalog_lost_
 {
 	ret->filter = mem_grow(ctx, ret->filter, uint8_t, (size_t)(ret->n_blocks + 1) * FILTER_BLOCK);
 	ret->kind = CATALOG_LOST_FILTER;
-	return s->val_len == 2 * FILTER_BLOCK && hex_decode(s->val, FILTER_BLOCK, ret->filter + (size_t)ret->n_blocks++ * FILTER_BLOCK);
+	return s->val_len == 2 * FILTER_BLOCK &&
+	       hex_decode(s->val, FILTER_BLOCK, ret->filter + (size_t)ret->n_blocks++ * FILTER_BLOCK);
 }
 
-int catalog_lost_read(void *ctx, const struct store *store, const char *rows_digest, struct catalog_lost_ids *ret, struct err *err)
+int catalog_lost_read(void *ctx, const struct store *store, const char *rows_digest, struct catalog_lost_ids *ret,
+		      struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "lost");
 	char *name = file_name(tmp, rows_digest), *text, *line, *end;
@@ -265,7 +282,9 @@ int catalog_lost_read(void *ctx, const struct store *store, const char *rows_dig
 		json_scan_init(&s, line, (size_t)(end - line));
 		while (ok && json_scan_next(&s))
 			if (s.key_len == 4 && s.type == JSON_STR)
-				ok = memcmp(s.key, "keys", 4) == 0 ? read_keys(ctx, &s, ret) : memcmp(s.key, "bits", 4) != 0 || read_bits(ctx, &s, ret);
+				ok = memcmp(s.key, "keys", 4) == 0
+					     ? read_keys(ctx, &s, ret)
+					     : memcmp(s.key, "bits", 4) != 0 || read_bits(ctx, &s, ret);
 		ok = ok && !s.bad;
 	}
 	return ok ? 0 : err_set(err, ERR_VERIFY, "\"ledger/%s\" is damaged", name);
@@ -277,7 +296,9 @@ int catalog_lost_forget(const struct store *store, const char *rows_digest, stru
 	bool was;
 
 	/* Before: a list that nobody asks any more.  After: none. */
-	return rows_digest[0] ? store_remove(store, mem_printf(tmp, "ledger/%s", file_name(tmp, rows_digest)), NULL, &was, err) : 0;
+	return rows_digest[0]
+		       ? store_remove(store, mem_printf(tmp, "ledger/%s", file_name(tmp, rows_digest)), NULL, &was, err)
+		       : 0;
 }
 
 /* ---- before a catalog forgets ---- */
@@ -304,7 +325,8 @@ static bool split_name(const char *rel_path, const char **ret_name, char ret[NAM
 	return false;
 }
 
-/* An old catalog, out of a copy, lists what was removed long ago: nobody asks for it.  A ledger that cannot be read says nothing. */
+/* An old catalog, out of a copy, lists what was removed long ago: nobody asks for it.  A ledger that cannot be read
+ * says nothing. */
 static bool has_expired(const struct store *store, struct lost_known *known, const char *digits)
 {
 	struct ledger_archive *a;
@@ -314,7 +336,8 @@ static bool has_expired(const struct store *store, struct lost_known *known, con
 		known->ledger = a;
 	known->asked = true;
 	for (size_t i = 0; known->ledger && i < known->ledger->n; i++)
-		if (known->ledger->bundle[i].expiry == LEDGER_EXPIRED && strncmp(known->ledger->bundle[i].rows_digest, digits, NAME_DIGITS) == 0)
+		if (known->ledger->bundle[i].expiry == LEDGER_EXPIRED &&
+		    strncmp(known->ledger->bundle[i].rows_digest, digits, NAME_DIGITS) == 0)
 			return true;
 	return false;
 }
@@ -327,7 +350,8 @@ int lost_keep(const struct store *store, struct sq *s, const char *rel_path, str
 	struct err none = {0};
 	const char *name;
 
-	if (!split_name(rel_path, &name, digits) || has_expired(store, known, digits) || lost_from_list(tmp, s, rel_path, &ids, &none) < 0 ||
+	if (!split_name(rel_path, &name, digits) || has_expired(store, known, digits) ||
+	    lost_from_list(tmp, s, rel_path, &ids, &none) < 0 ||
 	    (catalog_lost_read(tmp, store, digits, &saved, &none) == 0 && saved.kind >= ids.kind))
 		return 0;
 	log_info("bundle %s cannot be read; what the catalog knows of its ids is kept in ledger/", name);
@@ -359,7 +383,8 @@ int lost_keep_left(const struct store *store, struct sq *anew, struct err *err)
 	struct sq *old;
 	int rc = 0;
 
-	if (open_catalog(tmp, store, &old, &none) < 0 || all_check(old, &none) < 0 || sq_prepare(old, "SELECT rel_path FROM bundle", &q, &none) < 0)
+	if (open_catalog(tmp, store, &old, &none) < 0 || all_check(old, &none) < 0 ||
+	    sq_prepare(old, "SELECT rel_path FROM bundle", &q, &none) < 0)
 		return 0; /* there is none, or it tells nothing */
 	while (rc >= 0 && sq_step(old, q, &none) > 0) {
 		const char *rel_path = (const char *)sqlite3_column_text(q, 0);

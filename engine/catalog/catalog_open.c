@@ -13,7 +13,8 @@ static int list_one(void *payload, const char *rel_path, uint64_t size_bytes, st
 	(void)err;
 	if (c->n_bundles % 64 == 0)
 		c->bundle = mem_grow(c, c->bundle, struct catalog_bundle, c->n_bundles + 64);
-	c->bundle[c->n_bundles++] = (struct catalog_bundle){.rel_path = mem_strdup(c, rel_path), .size_bytes = size_bytes};
+	c->bundle[c->n_bundles++] =
+		(struct catalog_bundle){.rel_path = mem_strdup(c, rel_path), .size_bytes = size_bytes};
 	return 0;
 }
 
@@ -69,10 +70,15 @@ static int db_open(struct catalog *c, struct err *err)
 	if (!rc)
 		rc = all_check(d->sq, err);
 	if (!rc)
-		rc = sq_prepare(d->sq, "SELECT f.bits FROM bundle b JOIN filter f ON f.bundle = b.no WHERE b.no = ?1 AND f.block = ?2"
-				" AND b.blocks = ?3 AND b.rel_path = ?4", &d->filter, err); /* a number may be another bundle's by now */
+		rc = sq_prepare(d->sq,
+				"SELECT f.bits FROM bundle b JOIN filter f ON f.bundle = b.no WHERE b.no = ?1 AND "
+				"f.block = ?2"
+				/* a number may be another bundle's by now */
+				" AND b.blocks = ?3 AND b.rel_path = ?4",
+				&d->filter, err);
 	if (!rc)
-		rc = sq_prepare(d->sq, "SELECT min_ms, max_ms FROM member WHERE kind = ?1 AND id = ?2 AND bundle = ?3", &d->member, err);
+		rc = sq_prepare(d->sq, "SELECT min_ms, max_ms FROM member WHERE kind = ?1 AND id = ?2 AND bundle = ?3",
+				&d->member, err);
 	c->db = d;
 	if (!rc)
 		rc = list_known(c, err);
@@ -91,7 +97,8 @@ static void db_forget(struct catalog *c, struct err *err)
 	err_clear(err);
 }
 
-int catalog_open(void *ctx, const struct store *store, const struct catalog_options *options, struct catalog **ret, struct err *err)
+int catalog_open(void *ctx, const struct store *store, const struct catalog_options *options, struct catalog **ret,
+		 struct err *err)
 {
 	struct catalog *c = mem_new(ctx, struct catalog);
 
@@ -146,8 +153,8 @@ static int name_line(const char *line, size_t len, struct buf *b, catalog_name_f
 	if (s.bad || b->overflow || !b->data)
 		return err_set(err, ERR_VERIFY, "a line of names is damaged");
 	const char *extra = at[3] ? b->data + at[3] : at[4] ? b->data + at[4] : empty;
-	struct catalog_name n = {at[0] ? b->data + at[0] : empty, at[1] ? b->data + at[1] : empty, at[2] ? b->data + at[2] : empty, extra,
-				 at[5] ? b->data + at[5] : empty};
+	struct catalog_name n = {at[0] ? b->data + at[0] : empty, at[1] ? b->data + at[1] : empty,
+				 at[2] ? b->data + at[2] : empty, extra, at[5] ? b->data + at[5] : empty};
 	return n.id[0] ? fn(payload, &n, err) : 0;
 }
 
@@ -182,8 +189,10 @@ static int names_of_db(struct sq *s, const char *what, catalog_name_fn fn, void 
 		return rc;
 	sq_text(q, 1, what);
 	while ((rc = sq_step(s, q, err)) > 0) {
-		struct catalog_name n = {(const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1),
-					 (const char *)sqlite3_column_text(q, 2), (const char *)sqlite3_column_text(q, 3), ""};
+		struct catalog_name n = {(const char *)sqlite3_column_text(q, 0),
+					 (const char *)sqlite3_column_text(q, 1),
+					 (const char *)sqlite3_column_text(q, 2),
+					 (const char *)sqlite3_column_text(q, 3), ""};
 		if (!n.id || !n.name || !n.display || !n.extra)
 			return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", s->name);
 		rc = fn(payload, &n, err);
@@ -194,7 +203,8 @@ static int names_of_db(struct sq *s, const char *what, catalog_name_fn fn, void 
 }
 
 /* *ret: it has the names of all that it lists. */
-static int names_listed(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, bool *ret, struct err *err)
+static int names_listed(struct catalog *c, const char *what, catalog_name_fn fn, void *payload, bool *ret,
+			struct err *err)
 {
 	int rc = all_has_names(c->db->sq, ret, err);
 

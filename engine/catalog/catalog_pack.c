@@ -125,8 +125,9 @@ bool span_scan_next(struct span_scan *s, struct span *ret)
 
 	if (s->p >= s->end)
 		return false;
-	if (!get_varint(&s->p, s->end, &frame) || !get_varint(&s->p, s->end, &from) || !get_varint(&s->p, s->end, &length) ||
-	    frame > UINT32_MAX - s->frame || length > UINT64_C(1) << 40 || from > UINT64_C(1) << 42) {
+	if (!get_varint(&s->p, s->end, &frame) || !get_varint(&s->p, s->end, &from) ||
+	    !get_varint(&s->p, s->end, &length) || frame > UINT32_MAX - s->frame || length > UINT64_C(1) << 40 ||
+	    from > UINT64_C(1) << 42) {
 		s->bad = true;
 		return false;
 	}
@@ -196,7 +197,8 @@ bool id_scan_next(struct id_scan *s)
 
 	if (s->p >= s->end)
 		return false;
-	if (!get_varint(&s->p, s->end, &delta) || !get_varint(&s->p, s->end, &frame) || delta >> ID_BITS || frame >> FRAME_BITS) {
+	if (!get_varint(&s->p, s->end, &delta) || !get_varint(&s->p, s->end, &frame) || delta >> ID_BITS ||
+	    frame >> FRAME_BITS) {
 		s->bad = true;
 		return false;
 	}

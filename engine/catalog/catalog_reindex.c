@@ -32,7 +32,8 @@ static int reindex_build(struct reindex *r, const char *rel_path, bool anew, str
 
 	if (!side_wanted(r->store, rel_path)) {
 		r->sum->small++;
-		(void)unlinkat(r->store->root_dirfd, side_rel_path(tmp, rel_path), 0); /* of an earlier version; usually there is none */
+		/* of an earlier version; usually there is none */
+		(void)unlinkat(r->store->root_dirfd, side_rel_path(tmp, rel_path), 0);
 		return 0;
 	}
 	int rc = anew ? 1 : side_open(tmp, r->store, rel_path, &side, err);
@@ -61,7 +62,8 @@ static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes,
 	uint64_t built = r->sum->built;
 	int rc = reindex_enter(r, tmp, rel_path, r->all, err);
 
-	if (rc == -ERR_VERIFY && built == r->sum->built && side_wanted(r->store, rel_path)) { /* an index that was there, and only looked sound */
+	if (rc == -ERR_VERIFY && built == r->sum->built && side_wanted(r->store, rel_path)) {
+		/* an index that was there, and only looked sound */
 		log_info("%s; building it", err->msg);
 		err_clear(err);
 		rc = reindex_enter(r, tmp, rel_path, true, err);
@@ -92,7 +94,8 @@ static int count_one(void *payload, const char *rel_path, uint64_t size_bytes, s
 	return 0;
 }
 
-/* A writer that was killed has left a journal.  It must not be rolled into the new file, and without it the old one may be torn: that goes first. */
+/* A writer that was killed has left a journal.  It must not be rolled into the new file, and without it the old one may
+ * be torn: that goes first. */
 static int drop_torn(const struct store *store, struct err *err)
 {
 	struct stat st;
@@ -150,7 +153,8 @@ static int settle(struct reindex *r, const char *work, struct err *err)
 	return rc ? rc : swap_in(r->store, work, err);
 }
 
-int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
+int catalog_reindex(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress,
+		    struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "reindex");
 	char *work = mem_printf(tmp, "%s.%ld.tmp", CATALOG_NAME, (long)getpid());
@@ -192,7 +196,8 @@ static int look_at(void *payload, const char *rel_path, uint64_t size_bytes, str
 	return 0;
 }
 
-int catalog_reindex_look(const struct store *store, bool all, struct catalog_totals *ret, const struct progress *progress, struct err *err)
+int catalog_reindex_look(const struct store *store, bool all, struct catalog_totals *ret,
+			 const struct progress *progress, struct err *err)
 {
 	struct catalog_totals sum = {0};
 	struct reindex r = {.store = store, .all = all, .sum = &sum, .progress = progress};

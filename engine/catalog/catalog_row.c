@@ -122,7 +122,8 @@ static struct catalog_text unescaped(struct buf *store, const char *s, size_t le
 	return (struct catalog_text){store->data + at, store->len - at};
 }
 
-static int erased_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err)
+static int erased_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret,
+			 struct err *err)
 {
 	struct buf *store = &rows->store;
 	struct bundle_erased e;
@@ -146,7 +147,8 @@ static int erased_decode(struct catalog_rows *rows, const char *line, size_t len
 	return 0;
 }
 
-int catalog_row_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret, struct err *err)
+int catalog_row_decode(struct catalog_rows *rows, const char *line, size_t len, struct catalog_row *ret,
+		       struct err *err)
 {
 	int k = bundle_row_kind(rows->kind, rows->n_kinds, line, len);
 
@@ -173,7 +175,8 @@ bool catalog_row_is_root(const struct catalog_row *row)
 	return row->kind == CATALOG_POST && row->root.len == 0 && row->original.len == 0;
 }
 
-/* Strings below "attachments" of the props: what a bot or a webhook said when its message is empty.  Keys are left out. */
+/* Strings below "attachments" of the props: what a bot or a webhook said when its message is empty.  Keys are left out.
+ */
 static void attachment_words(struct catalog_text props, struct buf *b)
 {
 	struct json_scan s;

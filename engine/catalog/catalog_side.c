@@ -17,7 +17,8 @@ char *side_rel_path(void *ctx, const char *bundle_rel_path)
 	return mem_printf(ctx, "%.*s.idx", (int)len, bundle_rel_path);
 }
 
-int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret, struct err *err)
+int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_size, struct digest *ret,
+		struct err *err)
 {
 	auto_fd int fd = -1;
 	void *tmp auto_mem = mem_context(NULL, "tail");
@@ -25,7 +26,8 @@ int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_s
 	int rc = file_open_beneath(store->root_dirfd, rel_path, &fd, err);
 
 	if (rc)
-		return err->sys_errno == ELOOP ? err_set(err, ERR_VERIFY, "\"%s\" is not a regular file", rel_path) : rc;
+		return err->sys_errno == ELOOP ? err_set(err, ERR_VERIFY, "\"%s\" is not a regular file", rel_path)
+					       : rc;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
 	size_t n = st.st_size > TAIL_BYTES ? TAIL_BYTES : (size_t)st.st_size;
@@ -59,8 +61,8 @@ static int side_check(struct catalog_side *s, const struct store *store, const c
 	rc = sq_step(s->sq, q, err);
 	if (rc < 0)
 		return rc;
-	if (!rc || (uint64_t)sqlite3_column_int64(q, 0) != s->bundle_bytes || sqlite3_column_bytes(q, 1) != DIGEST_BYTES ||
-	    memcmp(sqlite3_column_blob(q, 1), tail.b, DIGEST_BYTES) != 0)
+	if (!rc || (uint64_t)sqlite3_column_int64(q, 0) != s->bundle_bytes ||
+	    sqlite3_column_bytes(q, 1) != DIGEST_BYTES || memcmp(sqlite3_column_blob(q, 1), tail.b, DIGEST_BYTES) != 0)
 		return err_set(err, ERR_VERIFY, "index \"%s\" was made from another file", s->sq->name);
 	return 0;
 }
@@ -78,7 +80,8 @@ static int side_prepare(struct catalog_side *s, struct err *err)
 	int rc = sq_prepare(s->sq, "SELECT data FROM spans WHERE kind = ?1 AND id = ?2", &s->spans, err);
 
 	if (!rc)
-		rc = sq_prepare(s->sq, "SELECT first, data FROM ids WHERE first <= ?1 ORDER BY first DESC LIMIT 1", &s->ids, err);
+		rc = sq_prepare(s->sq, "SELECT first, data FROM ids WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+				&s->ids, err);
 	if (!rc)
 		rc = sq_prepare(s->sq, "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid", &s->words, err);
 	return rc;
@@ -88,11 +91,12 @@ bool side_wanted(const struct store *store, const char *bundle_rel_path)
 {
 	struct stat st;
 
-	return fstatat(store->root_dirfd, bundle_rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size >= (off_t)WITHOUT_SIDE_BYTES;
+	return fstatat(store->root_dirfd, bundle_rel_path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	       st.st_size >= (off_t)WITHOUT_SIDE_BYTES;
 }
 
-static int open_at(void *ctx, const struct store *store, const char *bundle_rel_path, const char *rel, struct catalog_side **ret,
-		   struct err *err)
+static int open_at(void *ctx, const struct store *store, const char *bundle_rel_path, const char *rel,
+		   struct catalog_side **ret, struct err *err)
 {
 	struct catalog_side *s = mem_new(ctx, struct catalog_side);
 
@@ -110,7 +114,8 @@ static int open_at(void *ctx, const struct store *store, const char *bundle_rel_
 	return 0;
 }
 
-int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret, struct err *err)
+int side_open(void *ctx, const struct store *store, const char *bundle_rel_path, struct catalog_side **ret,
+	      struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "index");
 	char *rel = side_rel_path(tmp, bundle_rel_path);

@@ -1,4 +1,5 @@
-/* catalog_sql.c - SQLite behind our error convention.  Index files are input from outside: nothing in them is run or trusted. */
+/* catalog_sql.c - SQLite behind our error convention.  Index files are input from outside: nothing in them is run or
+ * trusted. */
 #include "catalog_internal.h"
 
 #include <string.h>
@@ -13,23 +14,30 @@ int sq_fail(struct sq *s, struct err *err)
 {
 	int code = sqlite3_errcode(s->db);
 
-	/* A damaged index asks for any amount of memory; when there is really none left, the next of us who wants some ends the program. */
+	/* A damaged index asks for any amount of memory; when there is really none left, the next of us who wants some
+	 * ends the program. */
 	if (code == SQLITE_NOMEM)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: it wants more memory than there is", s->name);
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR || code == SQLITE_SCHEMA)
 		return err_set(err, ERR_VERIFY, "index \"%s\" is damaged: %s", s->name, sqlite3_errmsg(s->db));
 	err_set(err, ERR_STORE, "index \"%s\": %s", s->name, sqlite3_errmsg(s->db));
 	if (code == SQLITE_BUSY)
-		return err_hint(err, "Somebody is reading or writing it: what is begun is finished by the next call, once they have ended.");
+		return err_hint(err, "Somebody is reading or writing it: what is begun is finished by the next call, "
+				     "once they have ended.");
 	if (code == SQLITE_FULL)
-		return err_hint(err, "Make room on its disk, then run `mmretain reindex`. Searches do without an index, slower.");
-	return err_hint(err, "Is its disk full or mounted read-only, or the folder another user's? Searches do without an index, slower.");
+		return err_hint(err, "Make room on its disk, then run `mmretain reindex`. Searches do without an "
+				     "index, slower.");
+	return err_hint(err, "Is its disk full or mounted read-only, or the folder another user's? Searches do without "
+			     "an index, slower.");
 }
 
 int sq_foreign(const struct sq *s, bool marked, struct err *err)
 {
-	err_set(err, ERR_VERIFY, marked ? "index \"%s\" has another format" : "index \"%s\" is empty, as a full disk leaves it", s->name);
-	return err_hint(err, "Make sure that its disk has room, then run `mmretain reindex`; searches read the bundles themselves until then.");
+	err_set(err, ERR_VERIFY,
+		marked ? "index \"%s\" has another format" : "index \"%s\" is empty, as a full disk leaves it",
+		s->name);
+	return err_hint(err, "Make sure that its disk has room, then run `mmretain reindex`; searches read the bundles "
+			     "themselves until then.");
 }
 
 /* file: URI, so that a fixed file can be opened without locks; every byte that means something there is escaped. */
@@ -52,7 +60,8 @@ static char *uri_of(void *ctx, const char *path, bool fixed)
 
 static int sq_harden(struct sq *s, enum sq_mode mode, struct err *err)
 {
-	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL); /* best effort, the rest does not rely on it */
+	/* best effort, the rest does not rely on it */
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	(void)sqlite3_limit(s->db, SQLITE_LIMIT_LENGTH, 256 << 20);
 	(void)sqlite3_busy_timeout(s->db, 5000);
@@ -61,13 +70,16 @@ static int sq_harden(struct sq *s, enum sq_mode mode, struct err *err)
 	return 0;
 }
 
-/* Our indexes are tables.  A view that has one's name, or a trigger on it, would be somebody else's program in our hands, perhaps one without an end. */
+/* Our indexes are tables.  A view that has one's name, or a trigger on it, would be somebody else's program in our
+ * hands, perhaps one without an end. */
 static int only_tables(struct sq *s, struct err *err)
 {
 	int64_t others = 0;
 	int rc = sq_number(s, "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')", &others, err);
 
-	return rc == 0 && others ? err_set(err, ERR_VERIFY, "index \"%s\" is not one of ours: it has views or triggers", s->name) : rc;
+	return rc == 0 && others
+		       ? err_set(err, ERR_VERIFY, "index \"%s\" is not one of ours: it has views or triggers", s->name)
+		       : rc;
 }
 
 int sq_open(void *ctx, const char *path, enum sq_mode mode, struct sq **ret, struct err *err)

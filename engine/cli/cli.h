@@ -119,8 +119,8 @@ const char *cli_hold_because(const struct cli *cli, const char *name);
 const char *cli_because(const struct cli *cli, const char *because);
 int cli_open_store(struct cli *cli, bool writable, struct err *err) MMR_CHECKED; /* cli_store.c; policy first */
 struct ledger_state;
-/* The state of the archive's ledger for what it holds; NULL when there is no archive yet, or (with a warning) none that we may read.  Policy
- * first.  ERR_VERIFY: the ledger is damaged. */
+/* The state of the archive's ledger for what it holds; NULL when there is no archive yet, or (with a warning) none that
+ * we may read.  Policy first.  ERR_VERIFY: the ledger is damaged. */
 int cli_held(struct cli *cli, struct ledger_state **ret, struct err *err) MMR_CHECKED;    /* cli_store.c */
 int cli_connect(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects only; policy first */
 int cli_open_db(struct cli *cli, struct err *err) MMR_CHECKED;       /* cli_db.c; connects and probes; policy first */
@@ -171,8 +171,8 @@ void cli_option_usage(const struct cli_option *o, char ret[64]);
 const char *cli_s(uint64_t n);
 /* "1 thread", "2 threads". */
 const char *cli_count(void *ctx, uint64_t n, const char *one);
-/* A copy that a terminal shows and never obeys: control, format (bidi, zero width), private and unassigned characters, line
- * separators, piles of combining marks and bytes that are not UTF-8 become \x1b, \u{202e}.  Never fails. */
+/* A copy that a terminal shows and never obeys: control, format (bidi, zero width), private and unassigned characters,
+ * line separators, piles of combining marks and bytes that are not UTF-8 become \x1b, \u{202e}.  Never fails. */
 char *cli_safe_len(void *ctx, const char *text, size_t len);
 char *cli_safe(void *ctx, const char *text); /* NULL gives "" */
 size_t cli_width(const char *safe_text);     /* columns on a terminal */
@@ -214,7 +214,8 @@ size_t cli_json_flags(void);                  /* how jansson is to write on this
 struct cli_list;
 typedef int (*cli_list_fn)(struct cli_list *l, const void *payload, struct err *err);
 struct cli_list_of { const char *key; cli_list_fn fn; const void *payload; };
-/* As cli_json_print, but what root has under each of these keys is a list whose items fn writes.  Its errors end the document where it is. */
+/* As cli_json_print, but what root has under each of these keys is a list whose items fn writes.  Its errors end the
+ * document where it is. */
 int cli_json_print_list(json_t *root, const struct cli_list_of *list, size_t n, struct err *err) MMR_CHECKED;
 void cli_list_open(struct cli_list *l, const char *key);      /* an object; key NULL: an item of the list */
 void cli_list_close(struct cli_list *l);

@@ -65,7 +65,8 @@ static int number(const struct cli *cli, enum cli_option_id id, uint64_t fallbac
 	if (!text)
 		return 0;
 	if (strlen(text) > 15 || strspn(text, "0123456789") != strlen(text))
-		return err_set(err, ERR_USAGE, "bad value \"%s\" for --%s: it is not a number", text, cli_options[id].name);
+		return err_set(err, ERR_USAGE, "bad value \"%s\" for --%s: it is not a number", text,
+			       cli_options[id].name);
 	*ret = strtoull(text, NULL, 10);
 	return 0;
 }
@@ -85,7 +86,8 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 {
 	const struct cli_args *a = cli->args;
 	struct audit_question q = {.from_ms = INT64_MIN, .before_ms = INT64_MAX, .team = a->value[OPT_TEAM],
-				   .file_name = a->value[OPT_FILE_NAME], .regex = a->value[OPT_REGEX], .has_file = cli_given(cli, OPT_HAS)};
+				   .file_name = a->value[OPT_FILE_NAME], .regex = a->value[OPT_REGEX],
+				   .has_file = cli_given(cli, OPT_HAS)};
 	int r = number(cli, OPT_LIMIT, 20, &q.limit, err);
 
 	if (r == 0)
@@ -99,7 +101,8 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 	if (a->value[OPT_BEFORE])
 		(void)time_parse(a->value[OPT_BEFORE], &q.before_ms);
 	if (q.from_ms >= q.before_ms) {
-		err_set(err, ERR_USAGE, "--before %s is not after --after %s: no post can be between", a->value[OPT_BEFORE], a->value[OPT_AFTER]);
+		err_set(err, ERR_USAGE, "--before %s is not after --after %s: no post can be between",
+			a->value[OPT_BEFORE], a->value[OPT_AFTER]);
 		return err_hint(err, "--after is the first moment that counts, --before the first that does not.");
 	}
 	q.user = split_list(cli, OPT_USER, &q.n_users);
@@ -110,13 +113,14 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 
 bool cli_asks(const struct audit_question *q)
 {
-	return q->words || q->user || q->channel || q->team || q->file_name || q->regex || q->has_file || q->from_ms != INT64_MIN || q->before_ms != INT64_MAX;
+	return q->words || q->user || q->channel || q->team || q->file_name || q->regex || q->has_file ||
+	       q->from_ms != INT64_MIN || q->before_ms != INT64_MAX;
 }
 
 /* ---- the case log ---- */
 
-static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_BUNDLE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS, OPT_REGEX, OPT_RUN, OPT_TEAM, OPT_USER,
-					   OPT_WORDS};
+static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_BUNDLE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS,
+					   OPT_REGEX, OPT_RUN,	  OPT_TEAM,   OPT_USER,	   OPT_WORDS};
 
 /* What was asked, as a digest: the words and names themselves do not belong into a ledger. */
 static void subject(const struct cli *cli, char ret[DIGEST_HEX + 1])
@@ -155,7 +159,8 @@ char *cli_asked(struct cli *cli)
 	return b.len && !b.overflow ? b.data : mem_strdup(cli->ctx, "-");
 }
 
-int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
+int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uint64_t threads, uint64_t posts,
+		      struct err *err)
 {
 	char hex[DIGEST_HEX + 1];
 	struct audit_access access = {
@@ -168,7 +173,8 @@ int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uin
 	return audit_log(cli->store, &access, err);
 }
 
-int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err)
+int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts,
+		   struct err *err)
 {
 	return cli_log_access_of(cli, audit_stats(a)->bundles_read, thread, threads, posts, err);
 }
@@ -219,8 +225,9 @@ static int access_line(void *payload, const char *line, size_t len, struct err *
 
 int cli_print_access(struct cli *cli, struct err *err)
 {
-	static const struct cli_column columns[] = {{"TIME", CLI_LEFT},    {"UID", CLI_RIGHT},   {"COMMAND", CLI_LEFT}, {"CASE", CLI_LEFT},
-						    {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT}, {"THREAD", CLI_LEFT},  {"REASON", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"TIME", CLI_LEFT},	  {"UID", CLI_RIGHT},	  {"COMMAND", CLI_LEFT},
+						    {"CASE", CLI_LEFT},	  {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
+						    {"THREAD", CLI_LEFT}, {"REASON", CLI_LEFT}};
 	struct access_list l = {.cli = cli};
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 
@@ -251,14 +258,16 @@ void cli_audit_stats(const struct cli *cli, const struct audit *a)
 	if (!cli->verbose)
 		return;
 	bytes_format(s->bytes, bytes);
-	fprintf(stderr, "mmretain: read %llu of %s, %s, %s, %s; %s without index\n", (unsigned long long)s->bundles_read, cli_count(ctx, s->bundles, "bundle"),
-		cli_count(ctx, s->frames, "frame"), bytes, cli_count(ctx, s->rows, "row"), cli_count(ctx, s->bundles_without_index, "bundle"));
+	fprintf(stderr, "mmretain: read %llu of %s, %s, %s, %s; %s without index\n",
+		(unsigned long long)s->bundles_read, cli_count(ctx, s->bundles, "bundle"),
+		cli_count(ctx, s->frames, "frame"), bytes, cli_count(ctx, s->rows, "row"),
+		cli_count(ctx, s->bundles_without_index, "bundle"));
 }
 
 const char *cli_missing_text(void *ctx, const struct ledger_published *first, size_t n)
 {
-	return mem_printf(ctx, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s", n, n == 1 ? " is" : "s are", cli_safe(ctx, first->rel_path), n == 1 ? "" : " and others",
-			  n == 1 ? "it" : "them");
+	return mem_printf(ctx, "%zu bundle%s missing: %s%s; `mmretain verify` lists %s", n, n == 1 ? " is" : "s are",
+			  cli_safe(ctx, first->rel_path), n == 1 ? "" : " and others", n == 1 ? "it" : "them");
 }
 
 int cli_audit_whole(const struct audit *a, struct err *err)
@@ -269,9 +278,11 @@ int cli_audit_whole(const struct audit *a, struct err *err)
 	if (n == 0)
 		return 0;
 	if (n == missing)
-		err_set(err, ERR_VERIFY, "%llu bundle%s %s missing: what %s not in this answer", (unsigned long long)n, cli_s(n), n == 1 ? "is" : "are", what);
+		err_set(err, ERR_VERIFY, "%llu bundle%s %s missing: what %s not in this answer", (unsigned long long)n,
+			cli_s(n), n == 1 ? "is" : "are", what);
 	else
-		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read: what %s not in this answer", (unsigned long long)n, cli_s(n), what);
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read: what %s not in this answer",
+			(unsigned long long)n, cli_s(n), what);
 	if (missing)
 		return err_hint(err, "%s", AUDIT_MISSING_HINT);
 	return err_hint(err, "Put the files back from a copy of the archive; `mmretain verify` names the damage.");

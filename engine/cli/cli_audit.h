@@ -18,9 +18,11 @@ bool cli_asks(const struct audit_question *q);
 /* What was asked, for people: operands and the options that narrow. */
 char *cli_asked(struct cli *cli);
 /* The record of the case log; durable when it returns 0. */
-int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts, struct err *err) MMR_CHECKED;
+int cli_log_access(struct cli *cli, struct audit *a, const char *thread, uint64_t threads, uint64_t posts,
+		   struct err *err) MMR_CHECKED;
 /* The same of so many bundles, where they are read afterwards. */
-int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uint64_t threads, uint64_t posts, struct err *err) MMR_CHECKED;
+int cli_log_access_of(struct cli *cli, uint64_t bundles, const char *thread, uint64_t threads, uint64_t posts,
+		      struct err *err) MMR_CHECKED;
 /* With -v, on stderr. */
 void cli_audit_stats(const struct cli *cli, const struct audit *a);
 /* 0, or ERR_VERIFY when a bundle was passed over: the answer, already printed, lacks it. */

@@ -18,7 +18,8 @@ static int take_reason(const struct cli *cli, struct err *err)
 	if (reason && reason[0] && strlen(reason) <= REASON_MAX && utf8_valid(reason, strlen(reason)))
 		return 0;
 	err_set(err, ERR_USAGE, reason ? "the reason is empty, too long or not UTF-8" : "`abandon` needs a reason");
-	return err_hint(err, "Give --reason TEXT: what happened, and where copies were looked for. It is kept in the ledger, so no name belongs there.");
+	return err_hint(err, "Give --reason TEXT: what happened, and where copies were looked for. It is kept in the "
+			     "ledger, so no name belongs there.");
 }
 
 static int print_json(const struct run_abandoned *b, struct err *err)
@@ -55,13 +56,16 @@ static void print_text(const struct cli *cli, const struct run_abandoned *b)
 {
 	printf("bundle    %s\n", cli_safe(cli->ctx, b->rel_path));
 	printf("found     %s: %s\n", b->found, cli_safe(cli->ctx, b->why));
-	printf("archived  %s, %s, by rule %s\n", cli_count(cli->ctx, b->threads, "thread"), cli_count(cli->ctx, b->posts, "post"), cli_safe(cli->ctx, b->rule));
+	printf("archived  %s, %s, by rule %s\n", cli_count(cli->ctx, b->threads, "thread"),
+	       cli_count(cli->ctx, b->posts, "post"), cli_safe(cli->ctx, b->rule));
 	if (b->deleting)
-		printf("deleted   not finished: of these threads some are gone, and the others are for the next plan\n");
+		printf("deleted   not finished: of these threads some are gone, and the others are for the next "
+		       "plan\n");
 	printf("ids       %s\n", ids_text(b));
 	if (b->journals)
-		printf("files     %s of %u journal%s: they stay in the attachment folder, as ledger/lost-unlink-* lists them\n", "attachments",
-		       b->journals, cli_s(b->journals));
+		printf("files     %s of %u journal%s: they stay in the attachment folder, as ledger/lost-unlink-* "
+		       "lists them\n",
+		       "attachments", b->journals, cli_s(b->journals));
 	if (b->aside)
 		printf("aside     what was in its place is now %s\n", cli_safe(cli->ctx, b->aside));
 	if (b->already)
@@ -75,7 +79,8 @@ int cli_cmd_abandon(struct cli *cli, struct err *err)
 	struct run_abandon_options options = {.bundle = cli->args->operand[0], .reason = cli->args->value[OPT_REASON],
 					      .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
 	struct run_abandoned *report = NULL;
-	int r = cli_open_archive(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
+	/* the ledger says itself whether it can be written; no secret is needed */
+	int r = cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0)
 		r = take_reason(cli, err);
@@ -94,5 +99,6 @@ int cli_cmd_abandon(struct cli *cli, struct err *err)
 	if (r < 0 || options.act || cli_given(cli, OPT_DRY_RUN))
 		return r;
 	err_set(err, ERR_USAGE, "nothing was done: `abandon` acts only with --yes");
-	return err_hint(err, "Look for a copy of the file first: put back, it makes this needless. When there is none, give the same command with --yes.");
+	return err_hint(err, "Look for a copy of the file first: put back, it makes this needless. When there is none, "
+			     "give the same command with --yes.");
 }

@@ -76,7 +76,8 @@ static void print_text(const struct check *c)
 		printf(", %zu warning%s", warnings, warnings == 1 ? "" : "s");
 	printf("\n");
 	if (cli_given(c->cli, OPT_DB))
-		printf("%zu channel%s looked at, %zu governed by no rule\n", c->match.channels, cli_s(c->match.channels), c->match.ungoverned);
+		printf("%zu channel%s looked at, %zu governed by no rule\n", c->match.channels,
+		       cli_s(c->match.channels), c->match.ungoverned);
 	cli_people_print_list(c->cli, c->match.listed);
 	if (c->mirror.has)
 		printf("the mirror takes, gives and removes objects\n");

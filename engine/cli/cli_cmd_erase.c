@@ -96,7 +96,8 @@ static int open_archive(struct erase *e, struct err *err)
 
 	if (!no_policy && path && !cli_given(cli, OPT_CONFIG)) {
 		err_set(err, ERR_HOLD, "no policy is named, so its holds could not be asked");
-		return err_hint(err, "Name it with -c FILE, or say `--without policy` when no hold of any policy concerns this person.");
+		return err_hint(err, "Name it with -c FILE, or say `--without policy` when no hold of any policy "
+				     "concerns this person.");
 	}
 	if (!path && no_policy) {
 		err_set(err, ERR_USAGE, "`--without policy` needs --archive FOLDER");
@@ -105,9 +106,11 @@ static int open_archive(struct erase *e, struct err *err)
 	if (!no_policy)
 		r = cli_load_policy(cli, err);
 	if (r < 0 && !path && err->sys_errno == ENOENT)
-		return err_hint(err, "Name a policy with -c FILE; or the archive root with --archive FOLDER, and `--without policy` when no hold of any policy concerns this person.");
+		return err_hint(err, "Name a policy with -c FILE; or the archive root with --archive FOLDER, and "
+				     "`--without policy` when no hold of any policy concerns this person.");
 	if (r == 0)
-		r = path ? store_open(cli->ctx, path, /* writable= */ true, &cli->store, err) : cli_open_store(cli, /* writable= */ true, err);
+		r = path ? store_open(cli->ctx, path, /* writable= */ true, &cli->store, err)
+			 : cli_open_store(cli, /* writable= */ true, err);
 	return r;
 }
 
@@ -115,7 +118,8 @@ static int check_words(const struct erase *e, struct err *err)
 {
 	if (!cli_given(e->cli, OPT_CASE) || !cli_given(e->cli, OPT_REASON)) {
 		err_set(err, ERR_USAGE, "erasing needs a case and a reason");
-		return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log, the case in the bundles and the ledger too.");
+		return err_hint(err, "Give --case ID and --reason TEXT; both are kept in the case log, the case in the "
+				     "bundles and the ledger too.");
 	}
 	if (e->asked && e->asked[0] && !strchr(e->asked, ','))
 		return 0;
@@ -126,8 +130,10 @@ static int check_words(const struct erase *e, struct err *err)
 static int log_access(const struct erase *e, struct err *err)
 {
 	const struct cli *cli = e->cli;
-	const struct audit_access access = {.case_id = cli->args->value[OPT_CASE], .reason = cli->args->value[OPT_REASON],
-					    .command = e->act ? "erase" : "erase (looked at)", .posts = UINT64_MAX};
+	const struct audit_access access = {.case_id = cli->args->value[OPT_CASE],
+					    .reason = cli->args->value[OPT_REASON],
+					    .command = e->act ? "erase" : "erase (looked at)",
+					    .posts = UINT64_MAX};
 
 	return audit_log(cli->store, &access, err);
 }
@@ -158,7 +164,8 @@ static json_t *bundle_json(const struct run_erased *b)
 static int print_json(const struct erase *e, struct err *err)
 {
 	const struct run_erase_report *rep = e->report;
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *rows = cli_json_check(json_object());
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()),
+	       *rows = cli_json_check(json_object());
 
 	cli_json_bool(doc, "done", e->act);
 	cli_json_text(doc, "user", e->user);
@@ -178,8 +185,9 @@ static int print_json(const struct erase *e, struct err *err)
 
 static int print_table(const struct erase *e, struct err *err)
 {
-	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"ROWS", CLI_RIGHT}, {"FILES", CLI_RIGHT},
-						    {"BYTES", CLI_RIGHT}, {"SIZE", CLI_RIGHT},    {"STATE", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"ROWS", CLI_RIGHT},
+						    {"FILES", CLI_RIGHT}, {"BYTES", CLI_RIGHT},	  {"SIZE", CLI_RIGHT},
+						    {"STATE", CLI_LEFT}};
 	struct cli_table *t = cli_table_new(e->cli, columns, ARRAY_LEN(columns));
 
 	for (size_t i = 0; i < e->report->n; i++) {
@@ -192,7 +200,8 @@ static int print_table(const struct erase *e, struct err *err)
 		cli_table_int(t, b->blobs);
 		cli_table_bytes(t, b->blob_bytes);
 		cli_table_bytes(t, b->new_rel_path ? b->new_bytes : b->old_bytes);
-		cli_table_text(t, b->why ? mem_printf(e->cli->ctx, "%s: %s", run_erase_state_name(b->state), b->why) : run_erase_state_name(b->state));
+		cli_table_text(t, b->why ? mem_printf(e->cli->ctx, "%s: %s", run_erase_state_name(b->state), b->why)
+					 : run_erase_state_name(b->state));
 	}
 	return cli_table_print(t, err);
 }
@@ -206,15 +215,18 @@ static int print_text(const struct erase *e, struct err *err)
 	if (rep->finished)
 		printf("finished: %u interrupted erasure%s\n", rep->finished, cli_s(rep->finished));
 	if (rep->withdrawn)
-		printf("withdrawn: %u interrupted erasure%s, because of holds\n", rep->withdrawn, cli_s(rep->withdrawn));
+		printf("withdrawn: %u interrupted erasure%s, because of holds\n", rep->withdrawn,
+		       cli_s(rep->withdrawn));
 	if (rep->n == 0) {
-		printf("nothing of this person is in the bundles (%llu looked at)\n", (unsigned long long)rep->looked_at);
+		printf("nothing of this person is in the bundles (%llu looked at)\n",
+		       (unsigned long long)rep->looked_at);
 		return 0;
 	}
 	r = print_table(e, err);
 	printf("rows:");
 	for (size_t i = 0; i < rep->n_kinds; i++)
-		printf("%s %s %llu", i ? "," : "", cli_safe(e->cli->ctx, rep->kind[i].kind), (unsigned long long)rep->kind[i].rows);
+		printf("%s %s %llu", i ? "," : "", cli_safe(e->cli->ctx, rep->kind[i].kind),
+		       (unsigned long long)rep->kind[i].rows);
 	printf("%s\n", rep->n_kinds ? "" : " none, only names");
 	for (size_t i = 0; i < rep->n; i++) {
 		mentions += rep->bundle[i].mentions;
@@ -222,8 +234,9 @@ static int print_text(const struct erase *e, struct err *err)
 	}
 	if (late)
 		printf("late rows beside the ledger: %llu\n", (unsigned long long)late);
-	printf("what stays: %llu row%s of others or of nobody that name the person, what others say of the person in other words, and every copy of the archive, "
-	       "of a bundle or of an export elsewhere\n", (unsigned long long)mentions, cli_s(mentions));
+	printf("what stays: %llu row%s of others or of nobody that name the person, what others say of the person in "
+	       "other words, and every copy of the archive, of a bundle or of an export elsewhere\n",
+	       (unsigned long long)mentions, cli_s(mentions));
 	return r;
 }
 
@@ -232,7 +245,8 @@ static int print_text(const struct erase *e, struct err *err)
 static int unknown(const struct erase *e, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, "no bundle knows a user \"%s\"", e->asked);
-	return err_hint(err, "Give the name as it was when it was archived, or the id. A person who was erased has no name in the bundles any more.");
+	return err_hint(err, "Give the name as it was when it was archived, or the id. A person who was erased has no "
+			     "name in the bundles any more.");
 }
 
 /* What stays is the error then, and would hide that the rest was not taken either. */
@@ -251,8 +265,12 @@ static int act(struct erase *e, struct err *err)
 {
 	struct cli *cli = e->cli;
 	const char *without = cli->args->value[OPT_WITHOUT];
-	const struct run_erase_options options = {.user = e->user ? e->user : "", .name = (const char *const *)e->name, .n_names = e->n_names,
-						  .case_id = cli->args->value[OPT_CASE], .act = e->act, .progress = &cli->progress,
+	const struct run_erase_options options = {.user = e->user ? e->user : "",
+						  .name = (const char *const *)e->name,
+						  .n_names = e->n_names,
+						  .case_id = cli->args->value[OPT_CASE],
+						  .act = e->act,
+						  .progress = &cli->progress,
 						  .without_database = without && strcmp(without, "database") == 0};
 	struct err print_err = {0};
 	int r = run_erase(cli->ctx, cli->policy, cli->store, &options, &e->report, err), printed;
@@ -268,10 +286,13 @@ static int act(struct erase *e, struct err *err)
 
 int cli_cmd_erase(struct cli *cli, struct err *err)
 {
-	struct erase e = {.cli = cli, .asked = cli->args->value[OPT_USER], .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
+	struct erase e = {.cli = cli,
+			  .asked = cli->args->value[OPT_USER],
+			  .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
 	int r;
 
-	if ((r = open_archive(&e, err)) < 0 || (r = check_words(&e, err)) < 0 || (r = log_access(&e, err)) < 0 || (r = resolve(&e, err)) < 0)
+	if ((r = open_archive(&e, err)) < 0 || (r = check_words(&e, err)) < 0 || (r = log_access(&e, err)) < 0 ||
+	    (r = resolve(&e, err)) < 0)
 		return r;
 	if (!e.user && !e.act)
 		return unknown(&e, err);

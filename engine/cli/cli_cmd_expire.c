@@ -30,7 +30,8 @@ static json_t *bundle_json(const struct run_expired *b)
 
 static int print_json(const struct run_expire_report *rep, bool act, struct err *err)
 {
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *count = cli_json_check(json_object());
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()),
+	       *count = cli_json_check(json_object());
 
 	cli_json_bool(doc, "done", act);
 	cli_json_time(doc, "now", rep->now_ms);
@@ -58,8 +59,9 @@ static const char *state_text(void *ctx, const struct run_expired *b, bool act)
 
 static int print_table(const struct cli *cli, const struct run_expire_report *rep, bool act, struct err *err)
 {
-	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"TEAM", CLI_LEFT}, {"RULE", CLI_LEFT}, {"EXPIRES", CLI_LEFT}, {"THREADS", CLI_RIGHT},
-						    {"POSTS", CLI_RIGHT}, {"SIZE", CLI_RIGHT}, {"STATE", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT},  {"TEAM", CLI_LEFT},	   {"RULE", CLI_LEFT},
+						    {"EXPIRES", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
+						    {"SIZE", CLI_RIGHT},   {"STATE", CLI_LEFT}};
 	auto_mem void *ctx = mem_context(NULL, "states");
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 
@@ -94,8 +96,10 @@ static int print_text(const struct cli *cli, const struct run_expire_report *rep
 			bytes += rep->bundle[i].bytes;
 		}
 	bytes_format(bytes, size);
-	printf("%s %s, %s, %s; %llu past their time and still there, %llu not yet due\n", cli_count(cli->ctx, rep->count[which], "bundle"), act ? "removed" : "to be removed",
-	       cli_count(cli->ctx, posts, "post"), size, (unsigned long long)(rep->n - rep->count[which]), (unsigned long long)rep->not_yet);
+	printf("%s %s, %s, %s; %llu past their time and still there, %llu not yet due\n",
+	       cli_count(cli->ctx, rep->count[which], "bundle"), act ? "removed" : "to be removed",
+	       cli_count(cli->ctx, posts, "post"), size, (unsigned long long)(rep->n - rep->count[which]),
+	       (unsigned long long)rep->not_yet);
 	return 0;
 }
 
@@ -108,19 +112,22 @@ static bool is_worth_telling(const struct run_expire_report *rep, int r)
 int cli_cmd_expire(struct cli *cli, struct err *err)
 {
 	struct run_expire_options options = {.act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN),
-					     .clock_is_right = cli_given(cli, OPT_CLOCK_IS_RIGHT), .progress = &cli->progress};
+					     .clock_is_right = cli_given(cli, OPT_CLOCK_IS_RIGHT),
+					     .progress = &cli->progress};
 	struct run_expire_report *rep = NULL;
 	struct err print_err = {0};
 	int r = cli_load_policy(cli, err), printed = 0;
 
 	if (r == 0)
-		r = cli_open_store(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
+		/* the ledger says itself whether it can be written; no secret is needed */
+		r = cli_open_store(cli, /* writable= */ false, err);
 	if (r < 0)
 		return r;
 	r = run_expire(cli->ctx, cli->policy, cli->store, &options, &rep, err);
 	cli_progress_clear();
 	if (is_worth_telling(rep, r))
-		printed = cli->json ? print_json(rep, options.act, &print_err) : print_text(cli, rep, options.act, &print_err);
+		printed = cli->json ? print_json(rep, options.act, &print_err)
+				    : print_text(cli, rep, options.act, &print_err);
 	if (printed < 0 && r == 0)
 		*err = print_err;
 	if (r < 0 || printed < 0 || options.act || cli_given(cli, OPT_DRY_RUN) || rep->count[RUN_EXPIRES] == 0)

@@ -13,7 +13,8 @@ struct explain {
 	struct cli *cli;
 	struct plan_explain *e;
 	struct ledger_state *ledger;         /* NULL: holds nothing */
-	struct plan *plan;                   /* of this channel, or of all that its rule's limit measures with it; NULL for a post */
+	/* of this channel, or of all that its rule's limit measures with it; NULL for a post */
+	struct plan *plan;
 };
 
 static const mm_id *held(const struct explain *x)
@@ -99,7 +100,8 @@ static const char *type_name(char type)
 
 static const char *from_name(enum policy_from from)
 {
-	static const char *const names[] = {[FROM_LAST_REPLY] = "last_reply", [FROM_ROOT] = "root", [FROM_LAST_EDIT] = "last_edit"};
+	static const char *const names[] =
+		{[FROM_LAST_REPLY] = "last_reply", [FROM_ROOT] = "root", [FROM_LAST_EDIT] = "last_edit"};
 
 	return names[from];
 }
@@ -116,11 +118,12 @@ static char *keep_text(void *ctx, const struct policy_rule *rule)
 		text = mem_strdup(ctx, "forever");
 	}
 	if (rule->has_limit && rule->limit_posts)
-		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)rule->limit_posts, cli_s(rule->limit_posts),
-				  rule->per == PER_TEAM ? "team" : "channel");
+		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)rule->limit_posts,
+				  cli_s(rule->limit_posts), rule->per == PER_TEAM ? "team" : "channel");
 	if (rule->has_limit && rule->limit_bytes) {
 		bytes_format(rule->limit_bytes, bytes);
-		text = mem_printf(ctx, "%s, at most %s per %s", text, bytes, rule->per == PER_TEAM ? "team" : "channel");
+		text = mem_printf(ctx, "%s, at most %s per %s", text, bytes,
+				  rule->per == PER_TEAM ? "team" : "channel");
 	}
 	return text;
 }
@@ -260,7 +263,8 @@ static int print_json(const struct explain *x, struct err *err)
 static int print_candidates(const struct explain *x, struct err *err)
 {
 	static const struct cli_column columns[] = {
-		{"RULE", CLI_LEFT}, {"LINE", CLI_RIGHT}, {"RUNG", CLI_LEFT}, {"PRIORITY", CLI_RIGHT}, {"RESULT", CLI_LEFT}};
+		{"RULE", CLI_LEFT}, {"LINE", CLI_RIGHT}, {"RUNG", CLI_LEFT}, {"PRIORITY", CLI_RIGHT},
+		{"RESULT", CLI_LEFT}};
 	auto_mem void *ctx = mem_context(NULL, "candidates");
 	struct cli_table *t = cli_table_new(x->cli, columns, ARRAY_LEN(columns));
 
@@ -284,7 +288,8 @@ static void print_winner(const struct explain *x)
 	char text[TIME_TEXT];
 
 	for (size_t i = 0; i < e->n_holds; i++)
-		printf("hold %s covers this channel%s\n", cli_safe(ctx, e->hold[i]->name), cli_because(x->cli, e->hold[i]->because));
+		printf("hold %s covers this channel%s\n", cli_safe(ctx, e->hold[i]->name),
+		       cli_because(x->cli, e->hold[i]->because));
 	if (!e->rule) {
 		printf("%s: nothing is deleted\n", e->tie ? "two rules tie" : "no rule governs it");
 		return;
@@ -298,7 +303,8 @@ static void print_winner(const struct explain *x)
 	}
 	if (e->deleted_cut_ms != INT64_MIN) {
 		time_format(e->deleted_cut_ms, text);
-		printf("due now, out of threads that stay: what was deleted, or replaced by an edit, before %s\n", text);
+		printf("due now, out of threads that stay: what was deleted, or replaced by an edit, before %s\n",
+		       text);
 	}
 	if (e->floor_ms != INT64_MAX) {
 		time_format(e->floor_ms, text);
@@ -314,7 +320,8 @@ static void print_due(const struct explain *x)
 	if (!scope)
 		return;
 	kept = cli_reasons_text(x->cli->ctx, plan_scope_reasons(scope), PLAN_KEEP);
-	printf("due now: %s, %s", cli_count(x->cli->ctx, scope->due_threads, "thread"), cli_count(x->cli->ctx, scope->due_posts, "post"));
+	printf("due now: %s, %s", cli_count(x->cli->ctx, scope->due_threads, "thread"),
+	       cli_count(x->cli->ctx, scope->due_posts, "post"));
 	printf("%s%s\n", *kept ? "; kept by " : "", kept);
 }
 
@@ -331,10 +338,12 @@ static void print_post(const struct explain *x)
 		return;
 	}
 	time_format(e->thread.last_reply_ms, text);
-	printf("thread %s: %llu post%s, the last of %s\n", e->root, (unsigned long long)e->thread.posts, cli_s(e->thread.posts), text);
+	printf("thread %s: %llu post%s, the last of %s\n", e->root, (unsigned long long)e->thread.posts,
+	       cli_s(e->thread.posts), text);
 	printf("%s, reason: %s", e->verdict == PLAN_DUE ? "due now" : "kept now", plan_reason_name(e->reason));
 	if (e->thread_hold)
-		printf(" (%s%s)", cli_safe(x->cli->ctx, e->thread_hold->name), cli_because(x->cli, e->thread_hold->because));
+		printf(" (%s%s)", cli_safe(x->cli->ctx, e->thread_hold->name),
+		       cli_because(x->cli, e->thread_hold->because));
 	if (e->due_ms != INT64_MAX) {
 		time_format(e->due_ms, text);
 		printf("; by age due from %s", text);
@@ -378,7 +387,11 @@ static int print_text(const struct explain *x, struct err *err)
 static int plan_channel(struct explain *x, struct err *err)
 {
 	struct plan_explain *e = x->e;
-	struct plan_options options = {.channel = e->scope.channel_id, .sizes = true, .held = held(x), .n_held = n_held(x), .progress = &x->cli->progress};
+	struct plan_options options = {.channel = e->scope.channel_id,
+				       .sizes = true,
+				       .held = held(x),
+				       .n_held = n_held(x),
+				       .progress = &x->cli->progress};
 	int r;
 
 	if (!e->rule || e->has_post)
@@ -407,9 +420,13 @@ static int explain_person(struct cli *cli, const struct ledger_state *ledger, co
 		err_set(err, ERR_NOT_FOUND, "there is no channel, post or account \"%s\"", word);
 		/* Not looked up here: who looks into the archive says for which case. */
 		if (cli_looks_like_id(word))
-			return err_hint(err, "A post that was archived is no longer in the database: `mmretain find --thread %s` looks for it in the archive, `mmretain show` "
-					     "shows a thread, both with --case and --reason.", word);
-		return err_hint(err, "Give a channel (id, name, or team/channel), the id of a post, or an account (name, id or address).");
+			return err_hint(err,
+					"A post that was archived is no longer in the database: `mmretain find "
+					"--thread %s` looks for it in the archive, `mmretain show` shows a thread, "
+					"both with --case and --reason.",
+					word);
+		return err_hint(err, "Give a channel (id, name, or team/channel), the id of a post, or an account "
+				     "(name, id or address).");
 	}
 	if (r < 0)
 		*err = own;

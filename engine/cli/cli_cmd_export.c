@@ -6,14 +6,18 @@
 
 #include "cli_audit.h"
 
-static const char *const formats[] = {[AUDIT_HTML] = "html", [AUDIT_JSONL] = "jsonl", [AUDIT_CSV] = "csv", [AUDIT_EML] = "eml",
+static const char *const formats[] = {[AUDIT_HTML] = "html",
+				      [AUDIT_JSONL] = "jsonl",
+				      [AUDIT_CSV] = "csv",
+				      [AUDIT_EML] = "eml",
 				      [AUDIT_MATTERMOST] = "mattermost"};
 
 /* The end of the name that promises a format; NULL: it promises none. */
 static const char *promised(const char *out, enum audit_format *ret)
 {
 	static const struct { const char *end; enum audit_format format; } known[] = {
-		{".html", AUDIT_HTML}, {".htm", AUDIT_HTML}, {".jsonl", AUDIT_JSONL}, {".csv", AUDIT_CSV}, {".eml", AUDIT_EML},
+		{".html", AUDIT_HTML}, {".htm", AUDIT_HTML}, {".jsonl", AUDIT_JSONL}, {".csv", AUDIT_CSV},
+		{".eml", AUDIT_EML},
 	};
 	size_t len = strlen(out);
 
@@ -30,7 +34,8 @@ static const char *promised(const char *out, enum audit_format *ret)
 }
 
 /* --as, or the end of the name; the two may not contradict.  The name of a pack says nothing of what is in it. */
-static int choose_format(const struct cli *cli, const char *out, enum bundle_pack_kind pack, enum audit_format *ret, struct err *err)
+static int choose_format(const struct cli *cli, const char *out, enum bundle_pack_kind pack, enum audit_format *ret,
+			 struct err *err)
 {
 	const char *word = cli->args->value[OPT_AS], *end = NULL;
 	enum audit_format by_name;
@@ -69,13 +74,15 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 		return r;
 	q.words = args->value[OPT_WORDS];
 	if (args->n_operands > 0 && cli_asks(&q)) {
-		err_set(err, ERR_USAGE, "whole threads are exported: those that are named, or those that answer a question");
+		err_set(err, ERR_USAGE, "whole threads are exported: those that are named, or those that answer a "
+					"question");
 		return err_hint(err, "Leave the ids out, or the words and the options that narrow.");
 	}
 	if (args->n_operands == 0) {
 		if (!cli_asks(&q)) {
 			err_set(err, ERR_USAGE, "nothing to export");
-			return err_hint(err, "Give the ids of threads, or --words, --user, --channel, --team, --after or --before.");
+			return err_hint(err, "Give the ids of threads, or --words, --user, --channel, --team, --after "
+					     "or --before.");
 		}
 		q.limit = q.offset = 0;
 		return audit_find_threads(a, &q, cli->ctx, ret, ret_n, err);
@@ -92,9 +99,11 @@ static int choose(struct cli *cli, struct audit *a, struct audit_ref **ret, size
 	return r;
 }
 
-static const char *const packs[] = {[PACK_ZIP] = "zip", [PACK_TAR] = "tar", [PACK_TAR_GZ] = "tar.gz", [PACK_TAR_ZST] = "tar.zst"};
+static const char *const packs[] =
+	{[PACK_ZIP] = "zip", [PACK_TAR] = "tar", [PACK_TAR_GZ] = "tar.gz", [PACK_TAR_ZST] = "tar.zst"};
 
-/* What is written as it is must not be named like something compressed: programs go by the name, and find no such thing. */
+/* What is written as it is must not be named like something compressed: programs go by the name, and find no such
+ * thing. */
 static int check_name(const char *out, struct err *err)
 {
 	static const char *const ends[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".br", ".7z", ".rar", ".zip"};
@@ -107,8 +116,12 @@ static int check_name(const char *out, struct err *err)
 
 		if (len <= n || strncasecmp(out + len - n, ends[i], n) != 0)
 			continue;
-		err_set(err, ERR_USAGE, "\"%s\" is the name of something compressed, and an export is not, unless it is packed", out);
-		return err_hint(err, "Leave %s away and compress the result, or end the name in .zip, .tar.gz or .tar.zst for a pack.", ends[i]);
+		err_set(err, ERR_USAGE,
+			"\"%s\" is the name of something compressed, and an export is not, unless it is packed", out);
+		return err_hint(err,
+				"Leave %s away and compress the result, or end the name in .zip, .tar.gz or .tar.zst "
+				"for a pack.",
+				ends[i]);
 	}
 	return 0;
 }
@@ -143,18 +156,21 @@ static void print_text(const struct cli *cli, const struct audit_export *x, cons
 {
 	char hex[DIGEST_HEX + 1];
 
-	printf("%s: %llu thread%s, %llu post%s, %llu file%s", cli_safe(cli->ctx, x->out), (unsigned long long)sum->threads, cli_s(sum->threads),
-	       (unsigned long long)sum->posts, cli_s(sum->posts), (unsigned long long)sum->files, cli_s(sum->files));
+	printf("%s: %llu thread%s, %llu post%s, %llu file%s", cli_safe(cli->ctx, x->out),
+	       (unsigned long long)sum->threads, cli_s(sum->threads), (unsigned long long)sum->posts, cli_s(sum->posts),
+	       (unsigned long long)sum->files, cli_s(sum->files));
 	if (sum->files_missing)
-		printf(", %llu file%s not in the archive", (unsigned long long)sum->files_missing, sum->files_missing == 1 ? " is" : "s are");
+		printf(", %llu file%s not in the archive", (unsigned long long)sum->files_missing,
+		       sum->files_missing == 1 ? " is" : "s are");
 	printf("\n");
 	if (x->pack) {
 		digest_hex(&sum->pack_sha256, hex);
 		printf("sha256 %s\n", hex);
 	}
 	if ((sum->threads_left_out || sum->posts_left_out) && !cli->quiet)
-		fprintf(stderr, "left out: %llu thread%s and %llu post%s that this format cannot express\n", (unsigned long long)sum->threads_left_out,
-			cli_s(sum->threads_left_out), (unsigned long long)sum->posts_left_out, cli_s(sum->posts_left_out));
+		fprintf(stderr, "left out: %llu thread%s and %llu post%s that this format cannot express\n",
+			(unsigned long long)sum->threads_left_out, cli_s(sum->threads_left_out),
+			(unsigned long long)sum->posts_left_out, cli_s(sum->posts_left_out));
 }
 
 static int print_json(const struct audit_export *x, const struct audit_exported *sum, struct err *err)
@@ -168,7 +184,9 @@ static int print_json(const struct audit_export *x, const struct audit_exported 
 	cli_json_int(doc, "files_missing", sum->files_missing);
 	cli_json_int(doc, "pages", sum->pages);
 	cli_json_int(doc, "bytes", sum->bytes);
-	cli_json_put(doc, "left_out", json_pack("{s:I,s:I}", "threads", (json_int_t)sum->threads_left_out, "posts", (json_int_t)sum->posts_left_out));
+	cli_json_put(doc, "left_out",
+		     json_pack("{s:I,s:I}", "threads", (json_int_t)sum->threads_left_out, "posts",
+			       (json_int_t)sum->posts_left_out));
 	add_pack(doc, x, sum);
 	return cli_json_print(doc, err);
 }
@@ -187,7 +205,8 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 {
 	struct audit_export x = {
 		.out = cli->args->value[OPT_OUT], .case_id = cli->args->value[OPT_CASE],
-		.verify = !cli_given(cli, OPT_NO_VERIFY), .bom = cli_given(cli, OPT_BOM), .raw_csv = cli_given(cli, OPT_RAW_CSV),
+		.verify = !cli_given(cli, OPT_NO_VERIFY), .bom = cli_given(cli, OPT_BOM),
+		.raw_csv = cli_given(cli, OPT_RAW_CSV),
 		.progress = &cli->progress, .asked = cli_asked(cli), .tool = "mmretain " MMR_VERSION,
 	};
 	struct audit_exported sum;
@@ -199,7 +218,8 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 
 	if (r == 0 && !x.out) {
 		err_set(err, ERR_USAGE, "no place to export to");
-		return err_hint(err, "Give --out: a file for html, jsonl and csv, a folder for eml and mattermost, a zip or tar for any of them.");
+		return err_hint(err, "Give --out: a file for html, jsonl and csv, a folder for eml and mattermost, a "
+				     "zip or tar for any of them.");
 	}
 	if (r == 0)
 		r = choose_pack(cli, x.out, &x.pack, err);
@@ -212,7 +232,8 @@ int cli_cmd_export(struct cli *cli, struct err *err)
 		return err_hint(err, "Nothing was written. Try the question with `mmretain find`.");
 	}
 	if (r == 0)
-		r = cli_log_access(cli, a, count_threads(ref, n) == 1 ? ref[0].root : NULL, count_threads(ref, n), UINT64_MAX, err);
+		r = cli_log_access(cli, a, count_threads(ref, n) == 1 ? ref[0].root : NULL, count_threads(ref, n),
+				   UINT64_MAX, err);
 	if (r == 0)
 		r = audit_export(a, ref, n, &x, &sum, err);
 	if (r < 0)

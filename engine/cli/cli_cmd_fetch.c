@@ -42,12 +42,16 @@ static int print_text(struct cli *cli, const struct run_fetch_report *r, bool do
 	struct cli_table *t;
 
 	if (r->ledger)
-		printf("the ledger %s\n", done ? "came from the mirror" : "would come from the mirror; what it names is known then");
+		printf("the ledger %s\n",
+		       done ? "came from the mirror" : "would come from the mirror; what it names is known then");
 	if (r->beside)
-		printf("%llu file%s beside the ledger %s\n", (unsigned long long)r->beside, cli_s(r->beside), done ? "came from the mirror" : "would come from the mirror");
+		printf("%llu file%s beside the ledger %s\n", (unsigned long long)r->beside, cli_s(r->beside),
+		       done ? "came from the mirror" : "would come from the mirror");
 	if (r->unknown)
-		printf("%llu bundle%s in the mirror that the ledger does not know; named, %s fetched, and the next run adopts %s\n", (unsigned long long)r->unknown, cli_s(r->unknown),
-		       r->unknown == 1 ? "it is" : "they are", r->unknown == 1 ? "it" : "them");
+		printf("%llu bundle%s in the mirror that the ledger does not know; named, %s fetched, and the next run "
+		       "adopts %s\n",
+		       (unsigned long long)r->unknown, cli_s(r->unknown), r->unknown == 1 ? "it is" : "they are",
+		       r->unknown == 1 ? "it" : "them");
 	if (r->n == 0) {
 		printf("no bundle is missing\n");
 		return 0;
@@ -79,7 +83,10 @@ static int open_all(struct cli *cli, bool act, struct mirror **ret, struct err *
 
 int cli_cmd_fetch(struct cli *cli, struct err *err)
 {
-	const struct run_fetch_options o = {.act = !cli_given(cli, OPT_DRY_RUN), .bundle = cli->args->operand, .n_bundles = cli->args->n_operands, .progress = &cli->progress};
+	const struct run_fetch_options o = {.act = !cli_given(cli, OPT_DRY_RUN),
+					    .bundle = cli->args->operand,
+					    .n_bundles = cli->args->n_operands,
+					    .progress = &cli->progress};
 	struct run_fetch_report *report = NULL;
 	struct err print_err = {0};
 	struct mirror *m = NULL;
@@ -90,7 +97,8 @@ int cli_cmd_fetch(struct cli *cli, struct err *err)
 	r = run_fetch(cli->ctx, cli->store, m, &o, &report, err);
 	cli_progress_clear();
 	if (r == 0 || report->n || report->ledger)
-		printed = cli->json ? print_json(report, o.act, &print_err) : print_text(cli, report, o.act, &print_err);
+		printed =
+			cli->json ? print_json(report, o.act, &print_err) : print_text(cli, report, o.act, &print_err);
 	if (printed < 0 && r == 0)
 		*err = print_err;
 	return r < 0 ? r : printed;

@@ -8,7 +8,8 @@
 static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 {
 	json_t *obj = cli_json_check(json_object()), *files = cli_json_check(json_array());
-	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased), *channel = audit_channel(h->bundle, h->channel);
+	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased),
+				*channel = audit_channel(h->bundle, h->channel);
 	const struct audit_name *team = audit_team_of(h->bundle, h->channel);
 
 	cli_json_text(obj, "thread", h->ref.root);
@@ -33,10 +34,11 @@ static json_t *hit_json(struct cli *cli, const struct audit_hit *h)
 	return obj;
 }
 
-static int print_json(struct cli *cli, const struct audit *a, const struct audit_found *found, const struct audit_question *q,
-		      struct err *err)
+static int print_json(struct cli *cli, const struct audit *a, const struct audit_found *found,
+		      const struct audit_question *q, struct err *err)
 {
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *read = cli_json_check(json_object());
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()),
+	       *read = cli_json_check(json_object());
 	const struct audit_stats *s = audit_stats(a);
 
 	for (size_t i = 0; i < found->n; i++)
@@ -74,9 +76,11 @@ static void print_hit(struct cli *cli, const struct audit_hit *h)
 	const struct audit_name *user = audit_author(h->bundle, h->user, h->erased);
 
 	time_format(h->create_ms - h->create_ms % 1000, time);
-	printf("%s%s%s  %s  %s  @%s%s%s%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root), cli_tint(cli->color, CLI_PLAIN),
-	       time, cli_safe(cli->ctx, audit_place(cli->ctx, h->bundle, h->channel)), cli_safe(cli->ctx, user->name),
-	       h->webhook ? "  [" : "", h->webhook ? cli_safe(cli->ctx, audit_webhook_text(cli->ctx, h->webhook)) : "", h->webhook ? "]" : "", h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
+	printf("%s%s%s  %s  %s  @%s%s%s%s%s%s\n", cli_tint(cli->color, CLI_BOLD), cli_safe(cli->ctx, h->ref.root),
+	       cli_tint(cli->color, CLI_PLAIN), time, cli_safe(cli->ctx, audit_place(cli->ctx, h->bundle, h->channel)),
+	       cli_safe(cli->ctx, user->name), h->webhook ? "  [" : "",
+	       h->webhook ? cli_safe(cli->ctx, audit_webhook_text(cli->ctx, h->webhook)) : "", h->webhook ? "]" : "",
+	       h->deleted && !h->earlier_version ? "  [deleted]" : "", h->earlier_version ? "  [earlier version]" : "");
 	if (h->file_name)
 		printf("    file %s\n", one_line(cli, h->file_name));
 	else if (!h->snippet[0])
@@ -94,13 +98,15 @@ static void print_nothing(const struct audit *a)
 
 	fprintf(stderr, "nothing found\n");
 	if (expired)
-		fprintf(stderr, "%llu bundle%s of this archive expired: what %s held is gone\n", (unsigned long long)expired, cli_s(expired), expired == 1 ? "it" : "they");
+		fprintf(stderr, "%llu bundle%s of this archive expired: what %s held is gone\n",
+			(unsigned long long)expired, cli_s(expired), expired == 1 ? "it" : "they");
 	if (lost)
-		fprintf(stderr, "%llu bundle%s of this archive %s declared lost: what %s held cannot be searched\n", (unsigned long long)lost, cli_s(lost), lost == 1 ? "was" : "were",
-			lost == 1 ? "it" : "they");
+		fprintf(stderr, "%llu bundle%s of this archive %s declared lost: what %s held cannot be searched\n",
+			(unsigned long long)lost, cli_s(lost), lost == 1 ? "was" : "were", lost == 1 ? "it" : "they");
 }
 
-static void print_text(struct cli *cli, const struct audit *a, const struct audit_found *found, const struct audit_question *q)
+static void print_text(struct cli *cli, const struct audit *a, const struct audit_found *found,
+		       const struct audit_question *q)
 {
 	for (size_t i = 0; i < found->n; i++)
 		print_hit(cli, &found->hit[i]);
@@ -109,9 +115,11 @@ static void print_text(struct cli *cli, const struct audit *a, const struct audi
 	if (found->seen == 0)
 		print_nothing(a);
 	else if (found->n == 0)
-		fprintf(stderr, "none from --offset %llu on: %llu hit%s in all\n", (unsigned long long)q->offset, (unsigned long long)found->seen, cli_s(found->seen));
+		fprintf(stderr, "none from --offset %llu on: %llu hit%s in all\n", (unsigned long long)q->offset,
+			(unsigned long long)found->seen, cli_s(found->seen));
 	else if (found->more) /* the rest is not read */
-		fprintf(stderr, "at least %llu hit%s; more: --offset %llu\n", (unsigned long long)found->seen, cli_s(found->seen), (unsigned long long)(q->offset + found->n));
+		fprintf(stderr, "at least %llu hit%s; more: --offset %llu\n", (unsigned long long)found->seen,
+			cli_s(found->seen), (unsigned long long)(q->offset + found->n));
 	else
 		fprintf(stderr, "%llu hit%s\n", (unsigned long long)found->seen, cli_s(found->seen));
 }
@@ -168,7 +176,8 @@ int cli_cmd_find(struct cli *cli, struct err *err)
 	}
 	if (r == 0 && !thread && !cli_asks(&q)) {
 		err_set(err, ERR_USAGE, "nothing to look for");
-		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, --has, --thread.");
+		return err_hint(err, "Give words, or one of --user, --channel, --team, --after, --before, --file-name, "
+				     "--has, --thread.");
 	}
 	if (r == 0)
 		audit_pass_over(a);

@@ -27,7 +27,9 @@ int cli_cmd_grants(struct cli *cli, struct err *err)
 		r = people_grant_script(cli->policy, cli->mm, role, &out, err);
 	if (r < 0)
 		return r;
-	fputs("-- What mmretain needs, and no more.  Let the owner of the tables execute it: psql -v ON_ERROR_STOP=1 -f FILE\n", stdout);
+	fputs("-- What mmretain needs, and no more.  Let the owner of the tables execute it: psql -v ON_ERROR_STOP=1 "
+	      "-f FILE\n",
+	      stdout);
 	fwrite(out.data, 1, out.len, stdout);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * cli_cmd_hold.c - holds on single threads: list, history, add, release.
+ * cli_cmd_hold.c - holds on single threads: add and release.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,170 +14,6 @@
 #include "cli_protocol.h"
 
 #define CASE_MAX 200
-
-struct hold {
-	struct cli *cli;
-	struct ledger *ledger;       /* NULL: only looked at */
-	bool dry;                    /* say what would be done */
-	struct ledger_state *state;
-	mm_id *id; size_t n;         /* the operands, sorted, each once; of `add` and `release` the threads that they belong to */
-	struct cli_hold_id *named; size_t n_named; /* of `add` and `release`: the operands */
-	const char *case_id;         /* NULL: of `list`, all */
-};
-
-/* ---- list ---- */
-
-static bool is_shown(const struct hold *h, const struct ledger_held_by *b)
-{
-	return !h->case_id || strcmp(b->hold.case_id, h->case_id) == 0;
-}
-
-static int list_held(struct cli_list *l, const void *payload, struct err *err)
-{
-	const struct hold *h = payload;
-	char since[TIME_TEXT];
-
-	(void)err;
-	for (size_t i = 0; i < h->state->n_held_by; i++) {
-		const struct ledger_held_by *b = &h->state->held_by[i];
-
-		if (!is_shown(h, b))
-			continue;
-		time_format(b->hold.since_ms, since);
-		cli_list_open(l, NULL);
-		cli_list_text(l, "thread", b->root);
-		cli_list_text(l, "since", since);
-		cli_list_text(l, "case", b->hold.case_id);
-		cli_list_text(l, "via", b->hold.via);
-		cli_list_close(l);
-	}
-	return 0;
-}
-
-static int list_text(const struct hold *h, struct err *err)
-{
-	static const struct cli_column columns[] = {{"THREAD", CLI_LEFT}, {"SINCE", CLI_LEFT}, {"CASE", CLI_LEFT}, {"VIA", CLI_LEFT}};
-	struct cli_table *t = cli_table_new(h->cli, columns, ARRAY_LEN(columns));
-	size_t shown = 0;
-
-	for (size_t i = 0; i < h->state->n_held_by; i++) {
-		const struct ledger_held_by *b = &h->state->held_by[i];
-
-		if (!is_shown(h, b))
-			continue;
-		shown++;
-		cli_table_row(t);
-		cli_table_text(t, b->root);
-		cli_table_time(t, b->hold.since_ms);
-		cli_table_text(t, b->hold.case_id);
-		cli_table_text(t, b->hold.via);
-	}
-	if (shown)
-		return cli_table_print(t, err);
-	printf(h->case_id ? "no thread is held for this case\n" : "no thread is held\n");
-	return 0;
-}
-
-static int list(struct hold *h, struct err *err)
-{
-	json_t *doc;
-
-	if (!h->cli->json)
-		return list_text(h, err);
-	doc = cli_json_check(json_object());
-	cli_json_put(doc, "held", json_array());
-	return cli_json_print_list(doc, &(struct cli_list_of){"held", list_held, h}, 1, err);
-}
-
-/* ---- history ---- */
-
-struct history { struct hold *h; json_t *lines; };
-
-static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
-{
-	struct history *t = payload;
-	const char *type;
-	json_t *o;
-
-	(void)seq;
-	(void)err;
-	if (!memmem(line, len, "\"roots\":", 8) || !(o = json_loadb(line, len, 0, NULL)))
-		return 0;
-	type = protocol_str(o, "type");
-	if ((strcmp(type, "hold") == 0 || strcmp(type, "release") == 0) && (!t->h->case_id || strcmp(protocol_str(o, "case"), t->h->case_id) == 0) &&
-	    json_array_append(t->lines, o) < 0)
-		mem_check(NULL);
-	json_decref(o);
-	return stop_check(err);
-}
-
-static int list_history(struct cli_list *l, const void *payload, struct err *err)
-{
-	const json_t *lines = payload;
-	json_t *line, *root;
-	size_t i, k;
-
-	(void)err;
-	json_array_foreach(lines, i, line)
-		json_array_foreach(json_object_get(line, "roots"), k, root) {
-			cli_list_open(l, NULL);
-			cli_list_text(l, "at", protocol_str(line, "at"));
-			cli_list_text(l, "what", protocol_str(line, "type"));
-			cli_list_text(l, "thread", json_string_value(root));
-			cli_list_text(l, "case", protocol_str(line, "case"));
-			cli_list_text(l, "via", json_string_value(json_object_get(line, "via")));
-			cli_list_int(l, "uid", protocol_int(line, "uid"));
-			cli_list_text(l, "host", protocol_str(line, "host"));
-			cli_list_close(l);
-		}
-	return 0;
-}
-
-static int history_text(const struct hold *h, const json_t *lines, struct err *err)
-{
-	static const struct cli_column columns[] = {{"AT", CLI_LEFT}, {"WHAT", CLI_LEFT}, {"THREAD", CLI_LEFT}, {"CASE", CLI_LEFT}, {"VIA", CLI_LEFT}, {"UID", CLI_RIGHT}, {"HOST", CLI_LEFT}};
-	struct cli_table *t = cli_table_new(h->cli, columns, ARRAY_LEN(columns));
-	json_t *line, *root;
-	size_t i, k;
-
-	if (json_array_size(lines) == 0) {
-		printf(h->case_id ? "no thread was ever held for this case\n" : "no thread was ever held\n");
-		return 0;
-	}
-	json_array_foreach(lines, i, line)
-		json_array_foreach(json_object_get(line, "roots"), k, root) {
-			cli_table_row(t);
-			cli_table_text(t, protocol_str(line, "at"));
-			cli_table_text(t, protocol_str(line, "type"));
-			cli_table_text(t, json_string_value(root) ? json_string_value(root) : "");
-			cli_table_text(t, protocol_str(line, "case"));
-			cli_table_text(t, protocol_str(line, "via"));
-			if (json_object_get(line, "uid"))
-				cli_table_int(t, protocol_int(line, "uid"));
-			else
-				cli_table_text(t, "");
-			cli_table_text(t, protocol_str(line, "host"));
-		}
-	return cli_table_print(t, err);
-}
-
-/* Every line, in the order of the ledger. */
-static int history(struct hold *h, struct err *err)
-{
-	struct history t = {.h = h, .lines = cli_json_check(json_array())};
-	json_t *doc;
-	int r = ledger_read(h->cli->store->ledger_dirfd, on_line, &t, err);
-
-	if (r == 0 && !h->cli->json) {
-		r = history_text(h, t.lines, err);
-	} else if (r == 0) {
-		doc = cli_json_check(json_object());
-		cli_json_put(doc, "history", json_array());
-		r = cli_json_print_list(doc, &(struct cli_list_of){"history", list_history, t.lines}, 1, err);
-	}
-	json_decref(t.lines);
-	return r < 0 ? r : 0;
-}
 
 /* ---- add and release ---- */
 
@@ -214,12 +50,14 @@ static bool is_held_by_another(const struct hold *h, const char *root)
 
 static int print_json(const struct hold *h, const char *key, const mm_id *done, size_t n, struct err *err)
 {
-	json_t *doc = cli_json_check(json_object()), *ids = cli_json_check(json_array()), *already = cli_json_check(json_array());
+	json_t *doc = cli_json_check(json_object()), *ids = cli_json_check(json_array()),
+	       *already = cli_json_check(json_array());
 
 	for (size_t i = 0; i < n; i++)
 		append(ids, done[i]);
 	for (size_t i = 0; i < h->n; i++)
-		if (strcmp(key, "held") == 0 ? ledger_held_for(h->state, h->id[i], h->case_id) : is_held_by_another(h, h->id[i]))
+		if (strcmp(key, "held") == 0 ? ledger_held_for(h->state, h->id[i], h->case_id)
+					     : is_held_by_another(h, h->id[i]))
 			append(already, h->id[i]);
 	cli_json_put(doc, key, ids);
 	cli_json_put(doc, strcmp(key, "held") == 0 ? "already" : "still_held", already);
@@ -258,7 +96,9 @@ static void print_added(const struct hold *h, const struct cli_hold_id *id)
 	}
 	if (strcmp(id->asked, id->root) != 0)
 		printf(": the thread of %s", id->asked);
-	printf("%s\n", id->found == HOLD_UNCHECKED ? ", unchecked" : id->found == HOLD_IN_ARCHIVE ? "; it is in the archive, not in the database" : "");
+	printf("%s\n", id->found == HOLD_UNCHECKED    ? ", unchecked"
+		       : id->found == HOLD_IN_ARCHIVE ? "; it is in the archive, not in the database"
+						      : "");
 }
 
 /* Each case holds for itself; what it holds already stays as it was said first. */
@@ -287,7 +127,8 @@ static int refuse_not_held(const struct hold *h, const struct cli_hold_id *id, s
 
 	err_set(err, ERR_USAGE, by ? "thread %s is not held for this case" : "thread %s is not held", id->root);
 	if (by)
-		return err_hint(err, "Case %s holds it, and only its own case ends a hold. No hold was released.", by->hold.case_id);
+		return err_hint(err, "Case %s holds it, and only its own case ends a hold. No hold was released.",
+				by->hold.case_id);
 	if (strcmp(id->asked, id->root) != 0)
 		err_set(err, ERR_USAGE, "thread %s is not held: the thread of %s", id->root, id->asked);
 	return err_hint(err, "`mmretain hold list` shows what is. No hold was released.");
@@ -311,7 +152,7 @@ static int take_all(struct hold *h, struct err *err)
 {
 	h->id = mem_array(h->cli->ctx, mm_id, h->state->n_held_by + 1);
 	for (size_t i = 0; i < h->state->n_held_by; i++)
-		if (is_shown(h, &h->state->held_by[i]))
+		if (hold_is_shown(h, &h->state->held_by[i]))
 			memcpy(h->id[h->n++], h->state->held_by[i].root, sizeof(mm_id));
 	if (h->n)
 		return 0;
@@ -325,7 +166,10 @@ static void print_released_all(const struct hold *h)
 
 	for (size_t i = 0; i < h->n; i++)
 		others += is_held_by_another(h, h->id[i]);
-	printf("%s %s held for this case any more", cli_count(h->cli->ctx, h->n, "thread"), h->dry ? "would not be" : h->n == 1 ? "is not" : "are not");
+	printf("%s %s held for this case any more", cli_count(h->cli->ctx, h->n, "thread"),
+	       h->dry	   ? "would not be"
+	       : h->n == 1 ? "is not"
+			   : "are not");
 	if (others)
 		printf("; another case holds %zu of them", others);
 	printf("\n");
@@ -362,7 +206,8 @@ static int take_case(struct hold *h, const char *word, bool needed, struct err *
 		return 0;
 	if (h->case_id && h->case_id[0] && strlen(h->case_id) <= CASE_MAX && utf8_valid(h->case_id, strlen(h->case_id)))
 		return 0;
-	err_set(err, ERR_USAGE, h->case_id ? "the case is empty, too long or not UTF-8" : "`hold %s` needs a case", word);
+	err_set(err, ERR_USAGE, h->case_id ? "the case is empty, too long or not UTF-8" : "`hold %s` needs a case",
+		word);
 	return err_hint(err, "Give --case ID; it is kept in the ledger.");
 }
 
@@ -388,7 +233,8 @@ static int take_ids(struct hold *h, struct err *err)
 
 		if (!cli_looks_like_id(word)) {
 			err_set(err, ERR_USAGE, "\"%s\" is not the id of a thread", word);
-			return err_hint(err, "It is the id of any of its posts: 26 letters and digits, or a permalink, which ends with it.");
+			return err_hint(err, "It is the id of any of its posts: 26 letters and digits, or a permalink, "
+					     "which ends with it.");
 		}
 		memcpy(h->id[h->n++], word, MM_ID + 1);
 	}
@@ -424,8 +270,8 @@ static int take_threads(struct hold *h, struct err *err)
 	return r;
 }
 
-/* What is held by its own id needs no look: its thread may be in no place that can be asked.  Of the rest, what is no post of a held thread stays as it
- * was said, and is refused by that name. */
+/* What is held by its own id needs no look: its thread may be in no place that can be asked.  Of the rest, what is no
+ * post of a held thread stays as it was said, and is refused by that name. */
 static int take_held(struct hold *h, struct err *err)
 {
 	struct cli_hold_id *look = mem_array(h->cli->ctx, struct cli_hold_id, h->n);
@@ -448,12 +294,13 @@ static int take_held(struct hold *h, struct err *err)
 	return 0;
 }
 
-/* The lock comes before the look: what is held cannot change in between.  Which thread a post belongs to never changes, and looking for it may
- * take long: that comes before the lock. */
+/* The lock comes before the look: what is held cannot change in between.  Which thread a post belongs to never changes,
+ * and looking for it may take long: that comes before the lock. */
 static int open_state(struct hold *h, bool writes, int (*threads)(struct hold *h, struct err *err), struct err *err)
 {
 	struct cli *cli = h->cli;
-	int r = cli_open_archive(cli, /* writable= */ false, err); /* the ledger says itself whether it can be written; no secret is needed */
+	/* the ledger says itself whether it can be written; no secret is needed */
+	int r = cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0 && threads)
 		r = threads(h, err);
@@ -464,8 +311,15 @@ static int open_state(struct hold *h, bool writes, int (*threads)(struct hold *h
 
 int cli_cmd_hold(struct cli *cli, struct err *err)
 {
-	static const struct { const char *word; int (*run)(struct hold *h, struct err *err), (*threads)(struct hold *h, struct err *err); bool writes; } words[] = {
-		{"list", list, NULL, false}, {"history", history, NULL, false}, {"add", add, take_threads, true}, {"release", release, take_held, true},
+	static const struct {
+		const char *word;
+		int (*run)(struct hold *h, struct err *err), (*threads)(struct hold *h, struct err *err);
+		bool writes;
+	} words[] = {
+		{"list", hold_list, NULL, false},
+		{"history", hold_history, NULL, false},
+		{"add", add, take_threads, true},
+		{"release", release, take_held, true},
 	};
 	const char *word = cli->args->operand[0];
 	bool all = cli_given(cli, OPT_ALL), named = cli->args->n_operands > 1;
@@ -477,17 +331,22 @@ int cli_cmd_hold(struct cli *cli, struct err *err)
 		i++;
 	if (i == ARRAY_LEN(words)) {
 		err_set(err, ERR_USAGE, "unknown word \"%s\" after \"hold\"", word);
-		return err_hint(err, "Say `hold list`, `hold history`, `hold add THREAD...` or `hold release THREAD...`.");
+		return err_hint(err, "Say `hold list`, `hold history`, `hold add THREAD...` or `hold release "
+				     "THREAD...`.");
 	}
 	if (all && (named || words[i].run != release)) {
-		err_set(err, ERR_USAGE, named ? "`--all` is all threads of the case: no threads beside it" : "`hold %s` takes no --all", word);
+		err_set(err, ERR_USAGE,
+			named ? "`--all` is all threads of the case: no threads beside it" : "`hold %s` takes no --all",
+			word);
 		return err_hint(err, "`mmretain hold release --all --case ID` releases all that this case holds.");
 	}
 	if (words[i].writes != (named || all)) {
-		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads", word);
+		err_set(err, ERR_USAGE, words[i].writes ? "`hold %s` needs threads" : "`hold %s` takes no threads",
+			word);
 		return err_hint(err, "`mmretain help hold` shows how it is used.");
 	}
-	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 || (r = open_state(&h, words[i].writes, all ? NULL : words[i].threads, err)) < 0)
+	if ((r = take_case(&h, word, words[i].writes, err)) < 0 || (r = take_ids(&h, err)) < 0 ||
+	    (r = open_state(&h, words[i].writes, all ? NULL : words[i].threads, err)) < 0)
 		return r;
 	return words[i].run(&h, err);
 }

@@ -38,10 +38,12 @@ static int check_out(const char *path, struct err *err)
 		return output_open_place(ctx, path, &dirfd, &leaf, err);
 	}
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (st.st_size == 0 || (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, begin, sizeof(head)) == 0)))
+	    (st.st_size == 0 ||
+	     (pread(fd, head, sizeof(head), 0) == sizeof(head) && memcmp(head, begin, sizeof(head)) == 0)))
 		return 0;
 	err_set(err, ERR_USAGE, "\"%s\" is there and is not a plan", path);
-	return err_hint(err, "It was left alone. Give --out a new name, or the name of an older plan; `--json` prints the plan.");
+	return err_hint(err, "It was left alone. Give --out a new name, or the name of an older plan; `--json` prints "
+			     "the plan.");
 }
 
 int cli_cmd_plan(struct cli *cli, struct err *err)
@@ -50,8 +52,11 @@ int cli_cmd_plan(struct cli *cli, struct err *err)
 	struct plan *plan = NULL;
 	int r = cli_load_policy(cli, err);
 
-	if (r == 0 && cli_given(cli, OPT_USER) && (out || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL) || cli_given(cli, OPT_RULE) || cli_given(cli, OPT_KEPT))) {
-		err_set(err, ERR_USAGE, "`plan --user` shows what exists of one person everywhere: --out, --team, --channel, --rule and --kept have no place there");
+	if (r == 0 && cli_given(cli, OPT_USER) &&
+	    (out || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL) || cli_given(cli, OPT_RULE) ||
+	     cli_given(cli, OPT_KEPT))) {
+		err_set(err, ERR_USAGE, "`plan --user` shows what exists of one person everywhere: --out, --team, "
+					"--channel, --rule and --kept have no place there");
 		return err_hint(err, "Leave --user out, or the others.");
 	}
 	if (r == 0 && cli_given(cli, OPT_USER))

@@ -25,9 +25,10 @@ static void print_text(const struct cli *cli, const struct catalog_totals *sum, 
 
 	bytes_format(sum->bundle_bytes, bundles);
 	bytes_format(sum->index_bytes, indexes);
-	printf("%s (%s), %s %s, %s read into the catalog alone, indexes %s%s (%.1f %%)\n", cli_count(cli->ctx, sum->bundles, "bundle"), bundles,
-	       cli_count(cli->ctx, sum->built, "index file"), done ? "built" : "to be built", cli_count(cli->ctx, sum->small, "small bundle"), done ? "" : "now ", indexes,
-	       sum->bundle_bytes ? 100.0 * (double)sum->index_bytes / (double)sum->bundle_bytes : 0.0);
+	printf("%s (%s), %s %s, %s read into the catalog alone, indexes %s%s (%.1f %%)\n",
+	       cli_count(cli->ctx, sum->bundles, "bundle"), bundles, cli_count(cli->ctx, sum->built, "index file"),
+	       done ? "built" : "to be built", cli_count(cli->ctx, sum->small, "small bundle"), done ? "" : "now ",
+	       indexes, sum->bundle_bytes ? 100.0 * (double)sum->index_bytes / (double)sum->bundle_bytes : 0.0);
 }
 
 int cli_cmd_reindex(struct cli *cli, struct err *err)
@@ -37,7 +38,8 @@ int cli_cmd_reindex(struct cli *cli, struct err *err)
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0)
-		r = (done ? catalog_reindex : catalog_reindex_look)(cli->store, cli_given(cli, OPT_ALL), &sum, &cli->progress, err);
+		r = (done ? catalog_reindex : catalog_reindex_look)(cli->store, cli_given(cli, OPT_ALL), &sum,
+								    &cli->progress, err);
 	if (r < 0)
 		return r;
 	if (cli->json)
@@ -45,7 +47,8 @@ int cli_cmd_reindex(struct cli *cli, struct err *err)
 	else
 		print_text(cli, &sum, done);
 	if (r == 0 && sum.failed > 0) {
-		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read", (unsigned long long)sum.failed, cli_s(sum.failed));
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read", (unsigned long long)sum.failed,
+			cli_s(sum.failed));
 		return err_hint(err, "Run `mmretain verify` to see what is damaged.");
 	}
 	return r;

@@ -1,7 +1,8 @@
 /*
  * cli_cmd_report.c - the deletion protocol of one run, from the ledger alone.
  *
- * The seventeen points are those that a deletion protocol after DIN 66398 and the German data protection authorities' module
+ * The seventeen points are those that a deletion protocol after DIN 66398 and the German data protection authorities'
+ * module
  * 60 must contain; a point that the ledger does not know says so.
  */
 #include <string.h>
@@ -48,8 +49,8 @@ static const char *amount(void *ctx, const json_t *of, const char *threads, cons
 {
 	uint64_t n = protocol_int(of, posts);
 
-	return mem_printf(ctx, "%s, %llu post%s", threads_text(ctx, protocol_int(of, threads), protocol_int(of, parts)), (unsigned long long)n,
-			  cli_s(n));
+	return mem_printf(ctx, "%s, %llu post%s", threads_text(ctx, protocol_int(of, threads), protocol_int(of, parts)),
+			  (unsigned long long)n, cli_s(n));
 }
 
 /* The host's zone, beside UTC, as a reader on the spot will look for it. */
@@ -82,7 +83,8 @@ static void who_and_when(const struct report *rp)
 {
 	const char *began = protocol_str(rp->doc, "began"), *ended = protocol_str(rp->doc, "ended");
 	auto_mem void *ctx = mem_context(NULL, "waited");
-	const char *waited = protocol_waited(ctx, protocol_int(rp->end, "waited_replicas_ms"), protocol_int(rp->end, "waited_server_ms"));
+	const char *waited = protocol_waited(ctx, protocol_int(rp->end, "waited_replicas_ms"),
+					     protocol_int(rp->end, "waited_server_ms"));
 	char took[TIME_TEXT], from[64], to[64];
 
 	report_point(rp, 1, "run", "%s, %s on %s", protocol_str(rp->doc, "run"), known(protocol_str(rp->begin, "tool")),
@@ -90,7 +92,8 @@ static void who_and_when(const struct report *rp)
 	report_point(rp, 0, "", "database %s, system identifier %s", known(protocol_str(rp->begin, "database")),
 	      known(protocol_str(rp->begin, "system_identifier")));
 	if (*rp->rule || *rp->team)
-		report_point(rp, 0, "", "only%s%s%s%s: what else the run did is left out", *rp->rule ? " rule " : "", rp->rule, *rp->team ? " team " : "", rp->team);
+		report_point(rp, 0, "", "only%s%s%s%s: what else the run did is left out", *rp->rule ? " rule " : "",
+			     rp->rule, *rp->team ? " team " : "", rp->team);
 	protocol_took(protocol_int(rp->end, "duration_ms"), took);
 	local_time(began, from, sizeof(from));
 	local_time(ended, to, sizeof(to));
@@ -117,7 +120,8 @@ static const char *rule_cut(void *ctx, const json_t *rule)
 		text = mem_strdup(ctx, when);
 	}
 	if (posts)
-		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)posts, cli_s(posts), protocol_str(rule, "limit_per"));
+		text = mem_printf(ctx, "%s, at most %llu post%s per %s", text, (unsigned long long)posts, cli_s(posts),
+				  protocol_str(rule, "limit_per"));
 	if (bytes) {
 		bytes_format(bytes, when);
 		text = mem_printf(ctx, "%s, at most %s per %s", text, when, protocol_str(rule, "limit_per"));
@@ -132,12 +136,14 @@ static void cut_offs(const struct report *rp)
 	char text[TIME_TEXT];
 	size_t i;
 
-	report_point(rp, 6, "cut-off", "%s", rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
+	report_point(rp, 6, "cut-off", "%s",
+		     rp->plan ? "a thread is due when it is older, or when a limit takes it" : "not recorded");
 	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule)
 		report_point(rp, 0, "", "rule %s: %s", protocol_str(rule, "rule"), rule_cut(ctx, rule));
 	if (json_is_integer(deleted)) {
 		time_format(json_integer_value(deleted), text);
-		report_point(rp, 0, "", "out of threads that stay, what was deleted, or replaced by an edit, before %s", text);
+		report_point(rp, 0, "", "out of threads that stay, what was deleted, or replaced by an edit, before %s",
+			     text);
 	}
 }
 
@@ -152,14 +158,17 @@ static void rules(const struct report *rp)
 	json_array_foreach(json_object_get(rp->plan, "rules"), i, rule) {
 		uint64_t n = protocol_int(rule, "scopes");
 
-		report_point(rp, 0, "", "rule %s: %llu channel%s, %s due", protocol_str(rule, "rule"), (unsigned long long)n, cli_s(n),
-		      threads_text(ctx, protocol_int(rule, "due_threads"), protocol_int(rule, "due_parts")));
+		report_point(rp, 0, "", "rule %s: %llu channel%s, %s due", protocol_str(rule, "rule"),
+			     (unsigned long long)n, cli_s(n),
+			     threads_text(ctx, protocol_int(rule, "due_threads"), protocol_int(rule, "due_parts")));
 		scopes += n;
 	}
 	if (*rp->team)
-		report_point(rp, 5, "scope", "messages with their files, reactions and memberships; of how many channels is not recorded by team");
+		report_point(rp, 5, "scope", "messages with their files, reactions and memberships; of how many "
+					     "channels is not recorded by team");
 	else
-		report_point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships", (unsigned long long)scopes, cli_s(scopes));
+		report_point(rp, 5, "scope", "messages of %llu channel%s with their files, reactions and memberships",
+			     (unsigned long long)scopes, cli_s(scopes));
 	cut_offs(rp);
 }
 
@@ -184,10 +193,12 @@ static void departed(const struct report *rp)
 	report_point(rp, 0, "", "accounts of departed users depersonalised: %zu", json_array_size(list));
 	json_array_foreach(list, i, entry) {
 		if (protocol_bool(entry, "found_done"))
-			report_point(rp, 0, "", "  %s, by an earlier run that did not end", protocol_str(entry, "user"));
+			report_point(rp, 0, "", "  %s, by an earlier run that did not end",
+				     protocol_str(entry, "user"));
 		else
-			report_point(rp, 0, "", "  %s, %s, person digest %s", protocol_str(entry, "user"), cli_count(rp->cli->ctx, protocol_int(entry, "rows"), "row"),
-			      protocol_str(entry, "person_digest"));
+			report_point(rp, 0, "", "  %s, %s, person digest %s", protocol_str(entry, "user"),
+				     cli_count(rp->cli->ctx, protocol_int(entry, "rows"), "row"),
+				     protocol_str(entry, "person_digest"));
 	}
 }
 
@@ -205,7 +216,8 @@ static void expired(const struct report *rp)
 		bytes += protocol_int(entry, "file_bytes");
 	}
 	bytes_format(bytes, size);
-	report_point(rp, 0, "", "bundles past their time removed: %zu, %llu post%s, %s", json_array_size(list), (unsigned long long)posts, cli_s(posts), size);
+	report_point(rp, 0, "", "bundles past their time removed: %zu, %llu post%s, %s", json_array_size(list),
+		     (unsigned long long)posts, cli_s(posts), size);
 	json_array_foreach(list, i, entry)
 		report_point(rp, 0, "", "  %s", protocol_str(entry, "rel_path"));
 }
@@ -221,10 +233,17 @@ static void holds(const struct report *rp)
 	json_array_foreach(json_object_get(rp->doc, "holds"), i, hold) {
 		uint64_t n = protocol_int(hold, "threads");
 		const char *because = protocol_str(hold, "because"), *unmatched = protocol_unmatched(ctx, hold),
-			   *kept = n ? mem_printf(ctx, "%llu thread%s", (unsigned long long)n, cli_s(n)) : protocol_bool(hold, "in_force") ? "in force" : *unmatched ? "" : "not shown to have been in force";
+			   *kept = n ? mem_printf(ctx, "%llu thread%s", (unsigned long long)n, cli_s(n))
+				   : protocol_bool(hold, "in_force") ? "in force"
+				   : *unmatched			     ? ""
+								     : "not shown to have been in force";
 
-		report_point(rp, 0, "", "  hold %s: %s%s%s%s%s%s", protocol_str(hold, "name"), kept, *kept && *unmatched ? ", " : "", *unmatched ? "matched nothing: " : "", unmatched,
-		      !*because ? "" : same ? ", because: " : ", because, as the policy says now: ", because);
+		report_point(rp, 0, "", "  hold %s: %s%s%s%s%s%s", protocol_str(hold, "name"), kept,
+			     *kept && *unmatched ? ", " : "", *unmatched ? "matched nothing: " : "", unmatched,
+			     !*because ? ""
+			     : same    ? ", because: "
+				       : ", because, as the policy says now: ",
+			     because);
 	}
 }
 
@@ -236,16 +255,19 @@ static void attachments(const struct report *rp)
 	char bytes[TIME_TEXT];
 
 	bytes_format(rp->sums->bytes_unlinked + protocol_int(before, "bytes_unlinked"), bytes);
-	report_point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed", (unsigned long long)(rp->sums->blobs_unlinked + earlier), bytes,
-	      (unsigned long long)(rp->sums->blobs_shared + protocol_int(before, "blobs_shared")),
-	      (unsigned long long)(rp->sums->blobs_failed + protocol_int(before, "blobs_failed")));
+	report_point(rp, 0, "", "attachments: %llu removed (%s), %llu still in use elsewhere, %llu failed",
+		     (unsigned long long)(rp->sums->blobs_unlinked + earlier), bytes,
+		     (unsigned long long)(rp->sums->blobs_shared + protocol_int(before, "blobs_shared")),
+		     (unsigned long long)(rp->sums->blobs_failed + protocol_int(before, "blobs_failed")));
 	if (protocol_int(before, "journals"))
-		report_point(rp, 0, "", "  of them attachments of earlier runs: %llu removed", (unsigned long long)earlier);
+		report_point(rp, 0, "", "  of them attachments of earlier runs: %llu removed",
+			     (unsigned long long)earlier);
 }
 
 static void result(const struct report *rp)
 {
-	const json_t *archived = json_object_get(rp->totals, "archived"), *deleted = json_object_get(rp->totals, "deleted");
+	const json_t *archived = json_object_get(rp->totals, "archived"),
+		     *deleted = json_object_get(rp->totals, "deleted");
 	uint64_t bundles = protocol_int(archived, "bundles");
 	auto_mem void *ctx = mem_context(NULL, "result");
 	json_t *value;
@@ -282,7 +304,8 @@ static void outcome(const struct report *rp)
 	const char *error = protocol_str(rp->end, "error"), *word = protocol_str(rp->end, "outcome");
 
 	/* Of which rule or team those were that had gone before is not recorded. */
-	uint64_t before = *rp->rule || *rp->team ? 0 : protocol_int(rp->end, "gone_threads"), left = due > gone + before ? due - gone - before : 0;
+	uint64_t before = *rp->rule || *rp->team ? 0 : protocol_int(rp->end, "gone_threads"),
+		 left = due > gone + before ? due - gone - before : 0;
 
 	if (rp->plan)
 		report_point(rp, 13, "left", "%llu of the threads that were due%s", (unsigned long long)left,
@@ -290,16 +313,20 @@ static void outcome(const struct report *rp)
 	else
 		report_point(rp, 13, "left", "not recorded");
 	if (before)
-		report_point(rp, 0, "", "%llu thread%s of the plan %s not there any more", (unsigned long long)before, cli_s(before), before == 1 ? "was" : "were");
+		report_point(rp, 0, "", "%llu thread%s of the plan %s not there any more", (unsigned long long)before,
+			     cli_s(before), before == 1 ? "was" : "were");
 	report_point(rp, 14, "errors", "%s", *error ? cli_error_meaning(error) : "none");
 	if (protocol_int(rp->doc, "recovered"))
 		report_point(rp, 0, "", "a torn ledger line of an interrupted run was recovered");
 	report_point(rp, 15, "outcome", "%s", *word ? word : "not ended: interrupted, or still running");
-	report_point(rp, 16, "integrity", "ledger lines %llu to %llu", (unsigned long long)protocol_int(ledger, "first_seq"),
-	      (unsigned long long)protocol_int(ledger, "last_seq"));
+	report_point(rp, 16, "integrity", "ledger lines %llu to %llu",
+		     (unsigned long long)protocol_int(ledger, "first_seq"),
+		     (unsigned long long)protocol_int(ledger, "last_seq"));
 	report_point(rp, 0, "", "from hash %s", protocol_str(ledger, "first_prev"));
 	report_point(rp, 0, "", "to hash   %s", protocol_str(ledger, "last_hash"));
-	report_point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no names of persons, but reasons, and words of holds that matched nothing, as the policy gives them");
+	report_point(rp, 17, "retention", "this protocol stays as long as the ledger; it holds no message text and no "
+					  "names of persons, but reasons, and words of holds that matched nothing, as "
+					  "the policy gives them");
 }
 
 static void put_bundle(json_t *entry, void *payload)
@@ -322,8 +349,14 @@ static int print_json(const struct report *rp, struct err *err)
 static int print_report(struct cli *cli, const struct protocol *p, struct err *err)
 {
 	json_t *doc = json_array_get(p->runs, 0);
-	struct report rp = {.cli = cli, .doc = doc, .bundles = p->bundles, .sums = &p->sums, .begin = json_object_get(doc, "begin"), .plan = json_object_get(doc, "plan"),
-			    .end = json_object_get(doc, "end"), .totals = json_object_get(doc, "totals")};
+	struct report rp = {.cli = cli,
+			    .doc = doc,
+			    .bundles = p->bundles,
+			    .sums = &p->sums,
+			    .begin = json_object_get(doc, "begin"),
+			    .plan = json_object_get(doc, "plan"),
+			    .end = json_object_get(doc, "end"),
+			    .totals = json_object_get(doc, "totals")};
 	const json_t *restricted = json_object_get(doc, "restricted");
 	int r;
 
@@ -357,15 +390,19 @@ static int restrict_to(struct protocol *p, const struct protocol_query *q, struc
 
 	if (r < 0 || found)
 		return r;
-	err_set(err, ERR_NOT_FOUND, "run %s has nothing of%s%s%s%s", protocol_str(doc, "run"), q->rule ? " rule " : "", q->rule ? q->rule : "", q->team ? " team " : "",
-		q->team ? q->team : "");
-	return err_hint(err, "Without the restriction the report shows its rules, and its bundles with the team in their names.");
+	err_set(err, ERR_NOT_FOUND, "run %s has nothing of%s%s%s%s", protocol_str(doc, "run"), q->rule ? " rule " : "",
+		q->rule ? q->rule : "", q->team ? " team " : "", q->team ? q->team : "");
+	return err_hint(err, "Without the restriction the report shows its rules, and its bundles with the team in "
+			     "their names.");
 }
 
 static int report_run(struct cli *cli, const char *run, struct err *err)
 {
 	bool last = strcmp(run, "last") == 0;
-	const struct protocol_query q = {.run = last ? NULL : run, .newest = 1, .rule = cli->args->value[OPT_RULE], .team = cli->args->value[OPT_TEAM]};
+	const struct protocol_query q = {.run = last ? NULL : run,
+					 .newest = 1,
+					 .rule = cli->args->value[OPT_RULE],
+					 .team = cli->args->value[OPT_TEAM]};
 	struct protocol *p = NULL;
 	int r = cli_open_archive(cli, /* writable= */ false, err);
 

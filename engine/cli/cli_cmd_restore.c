@@ -51,15 +51,17 @@ static bool has_limit(const struct policy *policy)
 /* A limit counts what came back, which stays: what it takes for that is older, and nobody has asked for it to go. */
 void cli_restore_print_after(const struct cli *cli)
 {
-	printf("held until `mmretain hold release`; the server shows it when its caches are purged (System Console) or it is started again\n");
+	printf("held until `mmretain hold release`; the server shows it when its caches are purged (System Console) or "
+	       "it is started again\n");
 	if (has_limit(cli->policy))
-		printf("where a rule has a limit, what came back counts: the next run takes the oldest other threads for it (`mmretain plan` shows which)\n");
+		printf("where a rule has a limit, what came back counts: the next run takes the oldest other threads "
+		       "for it (`mmretain plan` shows which)\n");
 }
 
 static int print_text(const struct cli *cli, const struct run_restore_report *rep, struct err *err)
 {
-	static const struct cli_column columns[] = {{"THREAD", CLI_LEFT}, {"POSTS", CLI_RIGHT}, {"ROWS", CLI_RIGHT}, {"THERE", CLI_RIGHT},
-						    {"FILES", CLI_RIGHT}, {"STATE", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"THREAD", CLI_LEFT}, {"POSTS", CLI_RIGHT}, {"ROWS", CLI_RIGHT},
+						    {"THERE", CLI_RIGHT}, {"FILES", CLI_RIGHT}, {"STATE", CLI_LEFT}};
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 	int r;
 
@@ -90,12 +92,15 @@ static int find_threads(struct cli *cli, struct audit *a, struct audit_ref **ret
 	for (size_t i = 0; i < args->n_operands && r == 0; i++)
 		r = audit_locate(a, args->operand[i], &ref[i], err);
 	*ret = ref;
-	return r < 0 ? r : cli_log_access(cli, a, args->n_operands == 1 ? ref[0].root : NULL, args->n_operands, UINT64_MAX, err);
+	return r < 0 ? r
+		     : cli_log_access(cli, a, args->n_operands == 1 ? ref[0].root : NULL, args->n_operands, UINT64_MAX,
+				      err);
 }
 
 static int restore_threads(struct cli *cli, struct err *err)
 {
-	struct run_restore_options options = {.case_id = cli->args->value[OPT_CASE], .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
+	struct run_restore_options options = {.case_id = cli->args->value[OPT_CASE],
+					      .act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN)};
 	struct run_restore_report *rep = NULL;
 	struct err print_err = {0};
 	struct audit_ref *ref;

@@ -31,7 +31,8 @@ static int show_only(struct cli *cli, struct err *err)
 	if (r < 0 || cli_given(cli, OPT_DRY_RUN))
 		return r;
 	err_set(err, ERR_USAGE, "nothing was done: `run` acts only with --yes or on a plan file");
-	return err_hint(err, "Run `mmretain run --yes`, or `mmretain plan --out FILE` and then `mmretain run --plan FILE`.");
+	return err_hint(err, "Run `mmretain run --yes`, or `mmretain plan --out FILE` and then `mmretain run --plan "
+			     "FILE`.");
 }
 
 /* ---- JSON ---- */
@@ -78,15 +79,18 @@ static json_t *found_json(const struct purge_counts *c)
 
 static int print_json(const struct run_report *rep, struct err *err)
 {
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *late = cli_json_check(json_object());
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()),
+	       *late = cli_json_check(json_object());
 	const struct plan *plan = rep->plan;
 
 	cli_json_text(doc, "run", rep->begun ? rep->id : NULL);
 	cli_json_text(doc, "outcome", rep->outcome);
 	cli_json_time(doc, "began", rep->began_ms);
 	cli_json_time(doc, "ended", rep->ended_ms);
-	cli_json_put(doc, "due", plan ? cli_amounts_json(plan->due_threads, plan->due_posts, plan->due_bytes) : json_null());
-	cli_json_put(doc, "archived", cli_amounts_json(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
+	cli_json_put(doc, "due",
+		     plan ? cli_amounts_json(plan->due_threads, plan->due_posts, plan->due_bytes) : json_null());
+	cli_json_put(doc, "archived",
+		     cli_amounts_json(rep->archived_threads, rep->archived_posts, rep->archived_bytes));
 	cli_json_put(doc, "deleted", cli_amounts_json(rep->total.threads, rep->total.posts, rep->total.bytes_unlinked));
 	cli_json_put(doc, "kept", cli_reasons_json(rep->kept));
 	cli_json_int(doc, "gone_before", rep->gone_before);
@@ -101,12 +105,14 @@ static int print_json(const struct run_report *rep, struct err *err)
 	cli_json_put(doc, "files", files_json(&rep->total));
 	cli_json_put(doc, "departed_users", cli_people_run_json(rep->people));
 	cli_json_put(doc, "expiry", cli_expire_run_json(rep->expire));
-	cli_json_put(doc, "warnings", plan ? cli_texts_json(plan->warning, plan->n_warnings) : cli_json_check(json_array()));
+	cli_json_put(doc, "warnings",
+		     plan ? cli_texts_json(plan->warning, plan->n_warnings) : cli_json_check(json_array()));
 	cli_json_int(doc, "recovered_bundles", rep->recovered_bundles);
 	cli_json_put(doc, "found_deleted", found_json(&rep->total));
 	cli_json_int(doc, "cleared_partial", rep->cleared_partial);
 	cli_json_int(doc, "duration_ms", (uint64_t)(rep->ended_ms - rep->began_ms));
-	cli_json_put(doc, "waited", protocol_waited_json((uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms));
+	cli_json_put(doc, "waited",
+		     protocol_waited_json((uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms));
 	return cli_json_print(doc, err);
 }
 
@@ -145,7 +151,8 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	const struct purge_counts *c = &rep->total;
 	void *ctx = cli->ctx;
 	char bytes[TIME_TEXT], freed[TIME_TEXT], *kept = cli_reasons_text(cli->ctx, rep->kept, PLAN_KEEP);
-	const char *waited = protocol_waited(cli->ctx, (uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms);
+	const char *waited =
+		protocol_waited(cli->ctx, (uint64_t)rep->waited.replicas_ms, (uint64_t)rep->waited.server_ms);
 	char took[TIME_TEXT];
 	int r = print_bundles(cli, rep, err);
 
@@ -154,27 +161,34 @@ static int print_text(const struct cli *cli, const struct run_report *rep, struc
 	bytes_format(rep->archived_bytes, bytes);
 	bytes_format(c->bytes_unlinked, freed);
 	if (rep->plan)
-		printf("due       %s, %s\n", cli_count(ctx, rep->plan->due_threads, "thread"), cli_count(ctx, rep->plan->due_posts, "post"));
-	printf("archived  %s, %s, %s\n", cli_count(ctx, rep->archived_threads, "thread"), cli_count(ctx, rep->archived_posts, "post"), bytes);
-	printf("deleted   %s, %s; %s, %s\n", cli_count(ctx, c->threads, "thread"), cli_count(ctx, c->posts, "post"), cli_count(ctx, c->blobs_unlinked, "file"), freed);
+		printf("due       %s, %s\n", cli_count(ctx, rep->plan->due_threads, "thread"),
+		       cli_count(ctx, rep->plan->due_posts, "post"));
+	printf("archived  %s, %s, %s\n", cli_count(ctx, rep->archived_threads, "thread"),
+	       cli_count(ctx, rep->archived_posts, "post"), bytes);
+	printf("deleted   %s, %s; %s, %s\n", cli_count(ctx, c->threads, "thread"), cli_count(ctx, c->posts, "post"),
+	       cli_count(ctx, c->blobs_unlinked, "file"), freed);
 	if (*kept)
 		printf("kept      %s\n", kept);
 	if (rep->gone_before)
-		printf("gone      %llu thread%s of the plan %s not there any more\n", (unsigned long long)rep->gone_before, cli_s(rep->gone_before),
+		printf("gone      %llu thread%s of the plan %s not there any more\n",
+		       (unsigned long long)rep->gone_before, cli_s(rep->gone_before),
 		       rep->gone_before == 1 ? "was" : "were");
 	if (c->late_restored || c->late_removed)
-		printf("late      %s put back, %s removed\n", cli_count(ctx, c->late_restored, "thread"), cli_count(ctx, c->late_removed, "row"));
+		printf("late      %s put back, %s removed\n", cli_count(ctx, c->late_restored, "thread"),
+		       cli_count(ctx, c->late_removed, "row"));
 	cli_people_print_run(cli, rep->people);
 	cli_expire_print_run(cli, rep->expire);
 	if (rep->recovered_bundles)
-		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles, cli_s(rep->recovered_bundles));
+		printf("recovered %u bundle%s of an earlier run\n", rep->recovered_bundles,
+		       cli_s(rep->recovered_bundles));
 	if (c->found_threads)
-		printf("          deleted before: %s, %s of %s\n", cli_count(ctx, c->found_threads, "thread"), cli_count(ctx, c->found_posts, "post"),
-		       rep->recovered_bundles == 1 ? "it" : "them");
+		printf("          deleted before: %s, %s of %s\n", cli_count(ctx, c->found_threads, "thread"),
+		       cli_count(ctx, c->found_posts, "post"), rep->recovered_bundles == 1 ? "it" : "them");
 	if (*waited)
 		printf("waited    %s\n", waited);
 	protocol_took(rep->ended_ms > rep->began_ms ? (uint64_t)(rep->ended_ms - rep->began_ms) : 0, took);
-	printf("run %s: %s, %s; `mmretain report last` has the protocol\n", rep->id, rep->outcome ? rep->outcome : "failed", took);
+	printf("run %s: %s, %s; `mmretain report last` has the protocol\n", rep->id,
+	       rep->outcome ? rep->outcome : "failed", took);
 	return 0;
 }
 
@@ -191,8 +205,10 @@ int cli_cmd_run(struct cli *cli, struct err *err)
 {
 	const char *const *v = cli->args->value;
 	struct run_options options = {.plan_file = v[OPT_PLAN], .no_purge = cli_given(cli, OPT_NO_PURGE),
-					    .strict = cli_given(cli, OPT_STRICT), .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
-					    .deadline_boot_ms = deadline(cli->args), .rule = v[OPT_RULE], .progress = &cli->progress};
+					    .strict = cli_given(cli, OPT_STRICT),
+					    .moved_database = cli_given(cli, OPT_MOVED_DATABASE),
+					    .deadline_boot_ms = deadline(cli->args), .rule = v[OPT_RULE],
+					    .progress = &cli->progress};
 	struct run_report *rep = NULL;
 	bool acts = !cli_given(cli, OPT_DRY_RUN) && (cli_given(cli, OPT_YES) || options.plan_file);
 	struct err print_err = {0};

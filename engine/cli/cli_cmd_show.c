@@ -89,7 +89,8 @@ static void marks(const struct show *s, const struct audit_post *p)
 	char time[TIME_TEXT];
 
 	if (p->webhook)
-		printf("  %s[%s]%s", cli_tint(s->cli->color, CLI_YELLOW), cli_safe(s->cli->ctx, audit_webhook_text(s->cli->ctx, p->webhook)), plain(s));
+		printf("  %s[%s]%s", cli_tint(s->cli->color, CLI_YELLOW),
+		       cli_safe(s->cli->ctx, audit_webhook_text(s->cli->ctx, p->webhook)), plain(s));
 	if (p->pinned)
 		printf("  %s[pinned]%s", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 	if (p->priority && p->priority[0])
@@ -100,7 +101,8 @@ static void marks(const struct show *s, const struct audit_post *p)
 	}
 	if (p->delete_ms > 0 && !p->original[0]) {
 		time_format(p->delete_ms - p->delete_ms % 1000, time);
-		printf("  %s[deleted %s%s%s]%s", cli_tint(s->cli->color, CLI_RED), time, by ? " by @" : "", by ? cli_safe(s->cli->ctx, by->name) : "", plain(s));
+		printf("  %s[deleted %s%s%s]%s", cli_tint(s->cli->color, CLI_RED), time, by ? " by @" : "",
+		       by ? cli_safe(s->cli->ctx, by->name) : "", plain(s));
 	}
 	if (p->type[0])
 		printf("  %s[%s]%s", dim(s), cli_safe(s->cli->ctx, p->type), plain(s));
@@ -115,8 +117,10 @@ static void files(const struct show *s, const struct audit_post *p, size_t left)
 		bytes_format(f->size_bytes > 0 ? (uint64_t)f->size_bytes : 0, size);
 		digest_hex(&f->sha256, hex);
 		indent(left);
-		printf("%sfile%s %s  %s  %s%s%s%s%s%s  %s\n", cli_tint(s->cli->color, CLI_BOLD), plain(s), cli_safe(s->cli->ctx, f->name), size,
-		       f->delete_ms > 0 ? "[deleted " : "", f->delete_ms > 0 ? gone : "", f->delete_ms > 0 ? "]  " : "", f->state, f->has_digest ? "  sha256 " : "", f->has_digest ? hex : "", cli_safe(s->cli->ctx, f->id));
+		printf("%sfile%s %s  %s  %s%s%s%s%s%s  %s\n", cli_tint(s->cli->color, CLI_BOLD), plain(s),
+		       cli_safe(s->cli->ctx, f->name), size, f->delete_ms > 0 ? "[deleted " : "",
+		       f->delete_ms > 0 ? gone : "", f->delete_ms > 0 ? "]  " : "", f->state,
+		       f->has_digest ? "  sha256 " : "", f->has_digest ? hex : "", cli_safe(s->cli->ctx, f->id));
 	}
 }
 
@@ -127,8 +131,8 @@ static void reactions(const struct show *s, const struct audit_post *p, size_t l
 	indent(left);
 	for (size_t i = 0; i < p->n_reactions; i++) {
 		const char *emoji = audit_emoji(p->reaction[i].emoji, strlen(p->reaction[i].emoji));
-		printf("%s%s%s%s %zu", i ? "  " : "", emoji ? "" : ":", emoji ? emoji : cli_safe(s->cli->ctx, p->reaction[i].emoji),
-		       emoji ? "" : ":", p->reaction[i].n);
+		printf("%s%s%s%s %zu", i ? "  " : "", emoji ? "" : ":",
+		       emoji ? emoji : cli_safe(s->cli->ctx, p->reaction[i].emoji), emoji ? "" : ":", p->reaction[i].n);
 	}
 	printf("\n");
 }
@@ -146,10 +150,12 @@ static void post(struct show *s, const struct audit_post *p)
 	indent(left - 7);
 	printf("%s%-5s%s  ", dim(s), copy || p->timeless ? "" : clock, plain(s));
 	if (copy) /* of a part its post may be elsewhere: it says itself whose it is */
-		printf("%searlier version, until %s, of @%s%s", dim(s), until, cli_safe(s->cli->ctx, user->name), plain(s));
+		printf("%searlier version, until %s, of @%s%s", dim(s), until, cli_safe(s->cli->ctx, user->name),
+		       plain(s));
 	else
-		printf("%s%s%s%s%s%s%s", cli_tint(s->cli->color, CLI_BOLD), cli_safe(s->cli->ctx, user->display[0] ? user->display : user->name),
-		       plain(s), user->display[0] ? " @" : "", user->display[0] ? cli_safe(s->cli->ctx, user->name) : "",
+		printf("%s%s%s%s%s%s%s", cli_tint(s->cli->color, CLI_BOLD),
+		       cli_safe(s->cli->ctx, user->display[0] ? user->display : user->name), plain(s),
+		       user->display[0] ? " @" : "", user->display[0] ? cli_safe(s->cli->ctx, user->name) : "",
 		       !strcmp(user->extra, "bot") ? " " : "", !strcmp(user->extra, "bot") ? "[bot]" : "");
 	marks(s, p);
 	printf("\n");
@@ -165,8 +171,8 @@ static void post(struct show *s, const struct audit_post *p)
 
 static void head(const struct show *s)
 {
-	printf("%s%s%s\n", cli_tint(s->cli->color, CLI_BOLD), cli_safe(s->cli->ctx, audit_place(s->cli->ctx, s->t->bundle, s->t->channel)),
-	       plain(s));
+	printf("%s%s%s\n", cli_tint(s->cli->color, CLI_BOLD),
+	       cli_safe(s->cli->ctx, audit_place(s->cli->ctx, s->t->bundle, s->t->channel)), plain(s));
 	size_t copies = s->t->n_posts - s->t->n_live;
 
 	printf("%sthread %s, %zu post%s", dim(s), cli_safe(s->cli->ctx, s->t->root), s->t->n_live, cli_s(s->t->n_live));
@@ -175,9 +181,12 @@ static void head(const struct show *s)
 	printf(", from %s%s\n", audit_bundle_path(s->t->bundle), plain(s));
 	printf("%s%s%s\n", dim(s), cli_fate_text(s->cli, s->fate), plain(s));
 	if (s->t->earlier)
-		printf("%san earlier state of the thread, with something that it had no more when it was archived last%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
+		printf("%san earlier state of the thread, with something that it had no more when it was archived "
+		       "last%s\n",
+		       cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 	if (s->t->parts)
-		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n", cli_tint(s->cli->color, CLI_YELLOW), plain(s));
+		printf("%sonly posts that were deleted and earlier versions; the thread stayed on the server%s\n",
+		       cli_tint(s->cli->color, CLI_YELLOW), plain(s));
 }
 
 static void print_thread(struct show *s, const struct audit_thread *t, const struct cli_fate *fate)

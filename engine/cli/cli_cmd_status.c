@@ -89,7 +89,8 @@ static json_t *run_json(const json_t *run)
 	cli_json_put(obj, "ended", json_incref(json_object_get(run, "ended")));
 	cli_json_text(obj, "trigger", protocol_str(json_object_get(run, "begin"), "trigger"));
 	cli_json_text(obj, "outcome", outcome(run));
-	cli_json_put(obj, "exit", json_is_object(end) ? json_integer((json_int_t)protocol_int(end, "exit")) : json_null());
+	cli_json_put(obj, "exit",
+		     json_is_object(end) ? json_integer((json_int_t)protocol_int(end, "exit")) : json_null());
 	cli_json_int(due, "threads", protocol_int(plan, "due_threads"));
 	cli_json_int(due, "posts", protocol_int(plan, "due_posts"));
 	cli_json_int(due, "bytes", protocol_int(plan, "due_bytes"));
@@ -98,7 +99,9 @@ static json_t *run_json(const json_t *run)
 	cli_json_put(obj, "deleted", json_incref(json_object_get(totals, "deleted")));
 	cli_json_put(obj, "kept", json_incref(json_object_get(totals, "kept")));
 	cli_json_int(obj, "duration_ms", protocol_int(end, "duration_ms"));
-	cli_json_put(obj, "waited", protocol_waited_json(protocol_int(end, "waited_replicas_ms"), protocol_int(end, "waited_server_ms")));
+	cli_json_put(obj, "waited",
+		     protocol_waited_json(protocol_int(end, "waited_replicas_ms"),
+					  protocol_int(end, "waited_server_ms")));
 	return obj;
 }
 
@@ -178,7 +181,8 @@ static int print_json(const struct status *st, struct err *err)
 	for (i = 0; i < st->state->n_bundles; i++) {
 		const struct ledger_bundle *b = &st->state->bundle[i];
 
-		append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
+		append(unfinished,
+		       json_pack("{s:s,s:s,s:s}", "bundle", b->bundle, "run", b->run, "state", bundle_state(b)));
 	}
 	cli_json_put(doc, "unfinished", unfinished);
 	cli_json_put(doc, "waiting", waiting_json(&st->health));
@@ -187,7 +191,8 @@ static int print_json(const struct status *st, struct err *err)
 	cli_json_put(doc, "erasures_withdrawn", withdrawn_json(st));
 	for (i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
-			append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", st->published->bundle[i].bundle, "run", "", "state", EXPIRY_BEGUN));
+			append(unfinished, json_pack("{s:s,s:s,s:s}", "bundle", st->published->bundle[i].bundle, "run",
+						     "", "state", EXPIRY_BEGUN));
 	cli_json_int(overdue, "bundles", st->overdue.bundles);
 	cli_json_int(overdue, "bytes", st->overdue.bytes);
 	cli_json_time(overdue, "oldest", st->overdue.oldest_ms);
@@ -204,7 +209,8 @@ static int print_json(const struct status *st, struct err *err)
 static int print_runs(const struct status *st, struct err *err)
 {
 	static const struct cli_column columns[] = {
-		{"RUN", CLI_LEFT},       {"BEGAN", CLI_LEFT},     {"TOOK", CLI_RIGHT},   {"TRIGGER", CLI_LEFT}, {"OUTCOME", CLI_LEFT},
+		{"RUN", CLI_LEFT},       {"BEGAN", CLI_LEFT},     {"TOOK", CLI_RIGHT},   {"TRIGGER", CLI_LEFT},
+		{"OUTCOME", CLI_LEFT},
 		{"DUE", CLI_RIGHT},      {"ARCHIVED", CLI_RIGHT}, {"DELETED", CLI_RIGHT}, {"KEPT", CLI_RIGHT},
 	};
 	struct cli_table *t = cli_table_new(st->cli, columns, ARRAY_LEN(columns));
@@ -239,10 +245,12 @@ static void print_waited(const struct status *st)
 
 	json_array_foreach(st->protocol->runs, i, run) {
 		const json_t *end = json_object_get(run, "end");
-		uint64_t replicas_ms = protocol_int(end, "waited_replicas_ms"), server_ms = protocol_int(end, "waited_server_ms");
+		uint64_t replicas_ms = protocol_int(end, "waited_replicas_ms"),
+			 server_ms = protocol_int(end, "waited_server_ms");
 
 		if (replicas_ms + server_ms > 0 && replicas_ms + server_ms >= protocol_int(end, "duration_ms") / 10)
-			printf("waited: run %s %s\n", cli_safe(st->cli->ctx, protocol_str(run, "run")), protocol_waited(st->cli->ctx, replicas_ms, server_ms));
+			printf("waited: run %s %s\n", cli_safe(st->cli->ctx, protocol_str(run, "run")),
+			       protocol_waited(st->cli->ctx, replicas_ms, server_ms));
 	}
 }
 
@@ -255,7 +263,8 @@ static void print_attempt(const struct status *st)
 	if (!a)
 		return;
 	time_format(a->at_ms, at);
-	printf("not begun: a run (%s) ended at %s with status %d, before its first step: %s\n", cli_safe(st->cli->ctx, a->trigger), at, a->exit, cli_safe(st->cli->ctx, a->message));
+	printf("not begun: a run (%s) ended at %s with status %d, before its first step: %s\n",
+	       cli_safe(st->cli->ctx, a->trigger), at, a->exit, cli_safe(st->cli->ctx, a->message));
 }
 
 /* What was in a lost bundle's place is somebody's data still. */
@@ -273,11 +282,14 @@ static void print_waiting(const struct cli_health *h)
 
 	if (h->journals) {
 		time_format(h->waiting_since_ms / 1000 * 1000, since);
-		printf("waiting: %llu attachment%s in %llu journal%s, the oldest of %s, still to be removed; the next run that may delete does it\n", (unsigned long long)h->files,
-		       cli_s(h->files), (unsigned long long)h->journals, cli_s(h->journals), since);
+		printf("waiting: %llu attachment%s in %llu journal%s, the oldest of %s, still to be removed; the next "
+		       "run that may delete does it\n",
+		       (unsigned long long)h->files, cli_s(h->files), (unsigned long long)h->journals,
+		       cli_s(h->journals), since);
 	}
 	if (h->aside)
-		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-*, ledger/lost-unlink-*)\n", (unsigned long long)h->aside, cli_s(h->aside));
+		printf("set aside: %llu journal%s of attachments that stay (ledger/moved-*, ledger/lost-unlink-*)\n",
+		       (unsigned long long)h->aside, cli_s(h->aside));
 }
 
 static void print_erasures(const struct status *st)
@@ -285,13 +297,14 @@ static void print_erasures(const struct status *st)
 	void *ctx = st->cli->ctx;
 
 	if (status_erasures_open(st))
-		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n", (unsigned long long)status_erasures_open(st),
-		       cli_s(status_erasures_open(st)));
+		printf("unfinished: an erasure was interrupted in %llu bundle%s; `mmretain erase` goes on with it\n",
+		       (unsigned long long)status_erasures_open(st), cli_s(status_erasures_open(st)));
 	for (size_t i = 0; i < st->state->n_erasing; i++) {
 		const struct ledger_erasure *e = &st->state->erasing[i];
 
 		if (e->withdrawn)
-			printf("withdrawn: the erasure of case %s in %s, because of a hold; the same `mmretain erase` takes it when the hold has ended\n",
+			printf("withdrawn: the erasure of case %s in %s, because of a hold; the same `mmretain erase` "
+			       "takes it when the hold has ended\n",
 			       cli_safe(ctx, e->case_id ? e->case_id : ""), cli_safe(ctx, e->bundle));
 	}
 }
@@ -302,27 +315,36 @@ static void print_unfinished(const struct status *st)
 	char oldest[TIME_TEXT];
 
 	if (state->open_run)
-		printf("\nrun %s has not ended: it is at work, or was interrupted and the next run takes it up\n", cli_safe(st->cli->ctx, state->open_run));
+		printf("\nrun %s has not ended: it is at work, or was interrupted and the next run takes it up\n",
+		       cli_safe(st->cli->ctx, state->open_run));
 	for (size_t i = 0; i < state->n_bundles; i++)
 		printf("unfinished: %s of run %s: %s\n", cli_safe(st->cli->ctx, state->bundle[i].bundle),
 		       cli_safe(st->cli->ctx, state->bundle[i].run), bundle_state(&state->bundle[i]));
 	for (size_t i = 0; i < st->published->n; i++)
 		if (st->published->bundle[i].expiry == LEDGER_EXPIRING)
-			printf("unfinished: %s: %s\n", cli_safe(st->cli->ctx, st->published->bundle[i].bundle), EXPIRY_BEGUN);
+			printf("unfinished: %s: %s\n", cli_safe(st->cli->ctx, st->published->bundle[i].bundle),
+			       EXPIRY_BEGUN);
 	if (st->overdue.expired)
-		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired, cli_s(st->overdue.expired));
+		printf("expired: %llu bundle%s, removed\n", (unsigned long long)st->overdue.expired,
+		       cli_s(st->overdue.expired));
 	if (st->overdue.lost)
-		printf("lost: %llu bundle%s, declared so; `mmretain verify` lists %s\n", (unsigned long long)st->overdue.lost, cli_s(st->overdue.lost), st->overdue.lost == 1 ? "it" : "them");
+		printf("lost: %llu bundle%s, declared so; `mmretain verify` lists %s\n",
+		       (unsigned long long)st->overdue.lost, cli_s(st->overdue.lost),
+		       st->overdue.lost == 1 ? "it" : "them");
 	for (size_t i = 0; i < st->published->n; i++)
 		if (is_aside(st, &st->published->bundle[i]))
-			printf("aside: %s.lost, damaged; no `erase` and no `expire` takes it: remove it when nothing in it is of use\n", cli_safe(st->cli->ctx, st->published->bundle[i].rel_path));
+			printf("aside: %s.lost, damaged; no `erase` and no `expire` takes it: remove it when nothing "
+			       "in it is of use\n",
+			       cli_safe(st->cli->ctx, st->published->bundle[i].rel_path));
 	print_erasures(st);
 	if (state->n_held)
 		printf("held: %zu thread%s; `mmretain hold list` shows which\n", state->n_held, cli_s(state->n_held));
 	if (!st->overdue.bundles)
 		return;
 	time_format(st->overdue.oldest_ms, oldest);
-	printf("overdue: bundles past their time: %llu, the oldest since %s; `mmretain expire -n` says what becomes of them\n", (unsigned long long)st->overdue.bundles, oldest);
+	printf("overdue: bundles past their time: %llu, the oldest since %s; `mmretain expire -n` says what becomes of "
+	       "them\n",
+	       (unsigned long long)st->overdue.bundles, oldest);
 }
 
 static int print_text(const struct status *st, struct err *err)
@@ -362,7 +384,8 @@ static int look_for_missing(struct status *st, struct err *err)
 	if (r < 0 || !st->missing)
 		return r < 0 ? r : 0;
 	t->warning = mem_grow(t->ctx, t->warning, char *, t->n + 1);
-	t->warning[t->n++] = mem_printf(t->ctx, "%s. %s", cli_missing_text(t->ctx, missing, st->missing), AUDIT_MISSING_HINT);
+	t->warning[t->n++] =
+		mem_printf(t->ctx, "%s. %s", cli_missing_text(t->ctx, missing, st->missing), AUDIT_MISSING_HINT);
 	return 0;
 }
 
@@ -381,7 +404,9 @@ int cli_cmd_status(struct cli *cli, struct err *err)
 	struct status st = {.cli = cli};
 	bool metrics = cli_given(cli, OPT_METRICS);
 	const struct protocol_query q = {.newest = RUNS_SHOWN, .totals_alone = true};
-	int r = metrics && cli->json ? err_set(err, ERR_USAGE, "`--metrics` and `--json` are two forms of one result: give one of them") : cli_open_archive(cli, /* writable= */ false, err);
+	int r = metrics && cli->json ? err_set(err, ERR_USAGE,
+					       "`--metrics` and `--json` are two forms of one result: give one of them")
+				     : cli_open_archive(cli, /* writable= */ false, err);
 
 	if (r == 0)
 		r = store_free_bytes(cli->store, &st.free_bytes, err);

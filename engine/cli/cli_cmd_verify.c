@@ -56,7 +56,8 @@ static void take_loss(struct verify *v, const json_t *line)
 {
 	struct verify_entry *e = find(v, protocol_str(line, "rel_path"));
 
-	e->lost = mem_printf(v->cli->ctx, "declared lost on %s: %s", protocol_str(line, "at"), protocol_str(line, "reason"));
+	e->lost = mem_printf(v->cli->ctx, "declared lost on %s: %s", protocol_str(line, "at"),
+			     protocol_str(line, "reason"));
 	e->sum.threads = protocol_int(line, "threads");
 	e->sum.posts = protocol_int(line, "posts");
 }
@@ -90,12 +91,13 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	json_t *line;
 
 	v->ledger_entries = seq;
-	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13) && !memmem(text, len, "\"type\":\"eras", 12) &&
-	    !memmem(text, len, "\"type\":\"abandoned\"", 18))
+	if (!memmem(text, len, "\"type\":\"published\"", 18) && !memmem(text, len, "\"type\":\"expir", 13) &&
+	    !memmem(text, len, "\"type\":\"eras", 12) && !memmem(text, len, "\"type\":\"abandoned\"", 18))
 		return 0;
 	line = json_loadb(text, len, 0, &fault);
 	if (!json_is_object(line))
-		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
+		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq,
+			       fault.text);
 	if (strcmp(protocol_str(line, "type"), "published") == 0) {
 		struct verify_entry *e = find(v, protocol_str(line, "rel_path"));
 
@@ -174,7 +176,8 @@ static int choose(struct verify *v, struct err *err)
 	return 0;
 }
 
-/* `--subset n/t`: every t-th bundle in order of path, beginning with the n-th, so that t nights read everything once. */
+/* `--subset n/t`: every t-th bundle in order of path, beginning with the n-th, so that t nights read everything once.
+ */
 static int choose_subset(struct verify *v, struct err *err)
 {
 	const char *text = v->cli->args->value[OPT_SUBSET];
@@ -230,7 +233,8 @@ static int check_rest(struct verify *v, struct err *err)
 static const char *compare(const struct verify *v, const struct verify_entry *e)
 {
 	if (!e->in_ledger)
-		return v->ledger.code < 0 ? "sound in itself; the ledger is damaged and does not name it" : "the ledger does not know it";
+		return v->ledger.code < 0 ? "sound in itself; the ledger is damaged and does not name it"
+					  : "the ledger does not know it";
 	if (memcmp(&e->sum.file_digest, &e->file_digest, sizeof e->file_digest) != 0)
 		return "sound in itself, but not the file that the ledger names";
 	if (memcmp(&e->sum.rows_digest, &e->rows_digest, sizeof e->rows_digest) != 0)
@@ -258,7 +262,8 @@ static int check_one(struct verify *v, struct verify_entry *e, struct err *err)
 	if (r < 0 && r != -ERR_VERIFY)
 		return r;
 	v->checked++;
-	e->sum = (struct verify_sum){c.threads, c.posts, c.rows, c.blobs, c.erased, c.generation, c.rows_digest, c.file_digest};
+	e->sum = (struct verify_sum){c.threads, c.posts,      c.rows,	     c.blobs,
+				     c.erased,	c.generation, c.rows_digest, c.file_digest};
 	fault = r < 0 ? (*c.damage ? c.damage : err->msg) : compare(v, e);
 	if (r < 0)
 		v->damaged++;
@@ -280,8 +285,9 @@ static int judge_ledger(const struct verify *v, struct err *err)
 {
 	*err = v->ledger;
 	if (v->missing || v->damaged || v->unknown) {
-		err_set(err, ERR_VERIFY, "%s; bundles: %llu damaged, %llu missing, %llu not named before it", v->ledger.msg,
-			(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
+		err_set(err, ERR_VERIFY, "%s; bundles: %llu damaged, %llu missing, %llu not named before it",
+			v->ledger.msg, (unsigned long long)v->damaged, (unsigned long long)v->missing,
+			(unsigned long long)v->unknown);
 		err_hint(err, "%s", v->ledger.hint);
 	}
 	return err->code;
@@ -299,11 +305,15 @@ static int judge(const struct verify *v, struct err *err)
 	}
 	err_set(err, ERR_VERIFY, "bundles: %llu damaged, %llu missing, %llu unknown to the ledger",
 		(unsigned long long)v->damaged, (unsigned long long)v->missing, (unsigned long long)v->unknown);
-	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run until they are sound. When there is no copy, `mmretain abandon`." :
-							"A run that crashed after publishing leaves one; the next run adopts or reports it.");
+	return err_hint(err, v->missing || v->damaged ? "Put the files back from a copy of the archive; do not run "
+							"until they are sound. When there is no copy, `mmretain "
+							"abandon`." :
+							"A run that crashed after publishing leaves one; the next run "
+							"adopts or reports it.");
 }
 
-/* What is gone as announced, or was declared lost, is nothing to look at.  A crash may have come before the line that says that it expired. */
+/* What is gone as announced, or was declared lost, is nothing to look at.  A crash may have come before the line that
+ * says that it expired. */
 static void drop_gone(struct verify *v)
 {
 	size_t kept = 0;
@@ -313,7 +323,8 @@ static void drop_gone(struct verify *v)
 		if (v->entry[i].announced && !v->entry[i].on_disk)
 			v->expired++;
 		else if (v->entry[i].lost && !v->entry[i].on_disk)
-			v->lost[v->n_lost++] = (struct cli_loss){v->entry[i].rel_path, v->entry[i].lost, v->entry[i].sum.threads, v->entry[i].sum.posts};
+			v->lost[v->n_lost++] = (struct cli_loss){v->entry[i].rel_path, v->entry[i].lost,
+								 v->entry[i].sum.threads, v->entry[i].sum.posts};
 		else
 			v->entry[kept++] = v->entry[i];
 	}

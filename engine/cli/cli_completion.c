@@ -137,7 +137,8 @@ static void fish_command(FILE *out, int id)
 
 		if (!cli_option_fits((enum cli_option_id)i, (enum cli_command_id)id))
 			continue;
-		fprintf(out, "complete -c mmretain -n '__fish_seen_subcommand_from %s' -l %s", cli_commands[id].word, o->name);
+		fprintf(out, "complete -c mmretain -n '__fish_seen_subcommand_from %s' -l %s", cli_commands[id].word,
+			o->name);
 		if (o->letter)
 			fprintf(out, " -s %c", o->letter);
 		if (o->value_name)

@@ -9,7 +9,10 @@
 int cli_connect(struct cli *cli, struct err *err)
 {
 	const struct policy_database *d = &cli->policy->database;
-	const struct mm_source source = {.mattermost_config = d->mattermost_config, .service = d->service, .url = d->url, .files = d->files};
+	const struct mm_source source = {.mattermost_config = d->mattermost_config,
+					 .service = d->service,
+					 .url = d->url,
+					 .files = d->files};
 
 	return mm_open(cli->ctx, &source, &cli->mm, err);
 }

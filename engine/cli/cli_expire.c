@@ -96,15 +96,16 @@ void cli_expire_print_run(const struct cli *cli, const struct run_expire_report 
 		return;
 	s = removed(rep);
 	bytes_format(s.bytes, bytes);
-	printf("expired   %s, %s, %s, %s\n", cli_count(cli->ctx, rep->count[RUN_EXPIRED], "bundle"), cli_count(cli->ctx, s.threads, "thread"),
-	       cli_count(cli->ctx, s.posts, "post"), bytes);
+	printf("expired   %s, %s, %s, %s\n", cli_count(cli->ctx, rep->count[RUN_EXPIRED], "bundle"),
+	       cli_count(cli->ctx, s.threads, "thread"), cli_count(cli->ctx, s.posts, "post"), bytes);
 	if (rep->count[RUN_EXPIRED] == rep->n)
 		return;
 	printf("          past their time and still there: ");
 	for (int i = 0; i < RUN_EXPIRIES; i++) {
 		if (i == RUN_EXPIRED || !rep->count[i])
 			continue;
-		printf("%s%s %llu", comma, i == RUN_EXPIRES ? "left" : run_expiry_name((enum run_expiry)i), (unsigned long long)rep->count[i]);
+		printf("%s%s %llu", comma, i == RUN_EXPIRES ? "left" : run_expiry_name((enum run_expiry)i),
+		       (unsigned long long)rep->count[i]);
 		comma = ", ";
 	}
 	printf("; `mmretain expire -n` says why\n");

@@ -41,7 +41,8 @@ json_t *cli_limit_json(const struct plan_explain *e)
 
 static bool is_over(const struct plan_explain *e)
 {
-	return (e->rule->limit_posts && e->unit_posts > e->rule->limit_posts) || (e->rule->limit_bytes && e->unit_bytes > e->rule->limit_bytes);
+	return (e->rule->limit_posts && e->unit_posts > e->rule->limit_posts) ||
+	       (e->rule->limit_bytes && e->unit_bytes > e->rule->limit_bytes);
 }
 
 char *cli_limit_text(void *ctx, const struct plan_explain *e)
@@ -50,7 +51,8 @@ char *cli_limit_text(void *ctx, const struct plan_explain *e)
 	char *text = mem_printf(ctx, "limit per %s:", per_name(rule)), now[TIME_TEXT], most[TIME_TEXT];
 
 	if (rule->limit_posts)
-		text = mem_printf(ctx, "%s %llu of %s", text, (unsigned long long)e->unit_posts, cli_count(ctx, rule->limit_posts, "post"));
+		text = mem_printf(ctx, "%s %llu of %s", text, (unsigned long long)e->unit_posts,
+				  cli_count(ctx, rule->limit_posts, "post"));
 	if (rule->limit_bytes) {
 		bytes_format(e->unit_bytes, now);
 		bytes_format(rule->limit_bytes, most);
@@ -58,6 +60,9 @@ char *cli_limit_text(void *ctx, const struct plan_explain *e)
 	}
 	if (e->unit_channels > 1)
 		text = mem_printf(ctx, "%s, in %s", text, cli_count(ctx, e->unit_channels, "channel"));
-	return mem_printf(ctx, "%s%s", text, !is_over(e) ? "" : e->deleted_cut_ms != INT64_MIN ? "; what goes by deleted_posts counts as gone, then the oldest threads go" :
-			  "; the oldest threads go first");
+	return mem_printf(ctx, "%s%s", text,
+			  !is_over(e) ? ""
+			  : e->deleted_cut_ms != INT64_MIN
+				  ? "; what goes by deleted_posts counts as gone, then the oldest threads go"
+				  : "; the oldest threads go first");
 }

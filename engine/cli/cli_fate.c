@@ -25,7 +25,9 @@ void cli_fate_init(struct cli *cli, struct cli_fate *f, const char *bundle, cons
 {
 	json_t **owned = mem_new(cli->ctx, json_t *);
 
-	*f = (struct cli_fate){.bundle = ledger_bundle_name(cli->ctx, bundle), .root = root, .lines = cli_json_check(json_array())};
+	*f = (struct cli_fate){.bundle = ledger_bundle_name(cli->ctx, bundle),
+			       .root = root,
+			       .lines = cli_json_check(json_array())};
 	*owned = f->lines;
 	talloc_set_destructor(owned, release_lines);
 }
@@ -79,8 +81,8 @@ static bool names_root(const json_t *line, const char *root)
 	return false;
 }
 
-/* A later run that may not delete any more by the rule only looks which threads are still there, names them and closes the bundle: what it does not name
- * went with the one before.  Of a list without an archive nobody looks. */
+/* A later run that may not delete any more by the rule only looks which threads are still there, names them and closes
+ * the bundle: what it does not name went with the one before.  Of a list without an archive nobody looks. */
 static void closed(struct cli_fate *f)
 {
 	if (!f->deleted.at && f->begun.at && strncmp(f->bundle, WAIVED, strlen(WAIVED)) != 0)
@@ -97,7 +99,8 @@ static void take_bundle_line(const struct fates *all, struct cli_fate *f, const 
 	} else if (strcmp(type, "stayed") == 0 && names_root(line, f->root)) {
 		note(all, &f->stayed, line);
 	} else if (strcmp(type, "purged") == 0) {
-		/* Whoever says that the delete came to its end has said before what stayed: of what another run said the rest is deleted. */
+		/* Whoever says that the delete came to its end has said before what stayed: of what another run said
+		 * the rest is deleted. */
 		if (f->stayed.run && strcmp(f->stayed.run, protocol_str(line, "run")) != 0)
 			f->stayed = (struct cli_fate_step){0};
 		note(all, &f->deleted, line);
@@ -120,7 +123,8 @@ static void take_restored(const struct fates *all, struct cli_fate *f, const jso
 {
 	if (f->archived.at && is_of(line, f->bundle))
 		list(f, line);
-	if (f->root && f->archived.at && (strcmp(protocol_str(line, "root"), f->root) == 0 || names_root(line, f->root)))
+	if (f->root && f->archived.at &&
+	    (strcmp(protocol_str(line, "root"), f->root) == 0 || names_root(line, f->root)))
 		note(all, &f->restored, line);
 }
 
@@ -167,7 +171,8 @@ int cli_fate_read(struct cli *cli, struct cli_fate *fate, size_t n, struct err *
 
 static char *step_text(const struct cli *cli, const char *what, const struct cli_fate_step *s, const struct cli_fate *f)
 {
-	return mem_printf(cli->ctx, "%s %s by run %s, rule %s", what, cli_safe(cli->ctx, s->at), cli_safe(cli->ctx, s->run), cli_safe(cli->ctx, f->rule));
+	return mem_printf(cli->ctx, "%s %s by run %s, rule %s", what, cli_safe(cli->ctx, s->at),
+			  cli_safe(cli->ctx, s->run), cli_safe(cli->ctx, f->rule));
 }
 
 const char *cli_fate_text(const struct cli *cli, const struct cli_fate *f)
@@ -185,9 +190,12 @@ const char *cli_fate_text(const struct cli *cli, const struct cli_fate *f)
 	else
 		text = step_text(cli, "not deleted yet; archived", &f->archived, f);
 	/* Of the threads some may have gone with the run that began. */
-	if (!f->stayed.at && f->deleted.at && f->begun.at && f->deleted.run && f->begun.run && strcmp(f->begun.run, f->deleted.run) != 0)
-		text = mem_printf(cli->ctx, "%s; begun %s by run %s", text, cli_safe(cli->ctx, f->begun.at), cli_safe(cli->ctx, f->begun.run));
-	return f->restored.at ? mem_printf(cli->ctx, "%s; put back %s", text, cli_safe(cli->ctx, f->restored.at)) : text;
+	if (!f->stayed.at && f->deleted.at && f->begun.at && f->deleted.run && f->begun.run &&
+	    strcmp(f->begun.run, f->deleted.run) != 0)
+		text = mem_printf(cli->ctx, "%s; begun %s by run %s", text, cli_safe(cli->ctx, f->begun.at),
+				  cli_safe(cli->ctx, f->begun.run));
+	return f->restored.at ? mem_printf(cli->ctx, "%s; put back %s", text, cli_safe(cli->ctx, f->restored.at))
+			      : text;
 }
 
 static void put_step(json_t *doc, const char *key, const struct cli_fate_step *s)

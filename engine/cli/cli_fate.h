@@ -14,7 +14,8 @@ struct cli_fate {
 	struct cli_fate_step begun, stopped, deleted; /* its delete; stopped: a run ended before it did */
 	struct cli_fate_step stayed;        /* this thread was not deleted with it, or came back at once */
 	struct cli_fate_step restored;      /* `restore` has put this thread back since; no run */
-	json_t *lines;                      /* [{at, type, run, threads, posts}] of the bundle; freed with the context */
+	/* [{at, type, run, threads, posts}] of the bundle; freed with the context */
+	json_t *lines;
 };
 /* bundle: the name or the path of any generation of it; the names of a list without an archive as they are. */
 void cli_fate_init(struct cli *cli, struct cli_fate *f, const char *bundle, const char *root);

@@ -1,5 +1,6 @@
 /*
- * cli_files.c - the attachment folder, as doctor sees it: could a run read what it archives, and remove what it deleted?
+ * cli_files.c - the attachment folder, as doctor sees it: could a run read what it archives, and remove what it
+ * deleted?
  */
 #include <errno.h>
 #include <pwd.h>
@@ -30,7 +31,8 @@ static const char *refusal_hint(void *ctx, const struct mm_files_refusal *r)
 {
 	if (r->sys_errno == EROFS)
 		return "Mount its file system for writing; in a unit, `ReadWritePaths=` names the folder.";
-	return mem_printf(ctx, "It belongs to %s: run as that account, or with CAP_DAC_OVERRIDE (\"The account and its rights\" of operating.md in share/doc/mmretain).",
+	return mem_printf(ctx, "It belongs to %s: run as that account, or with CAP_DAC_OVERRIDE (\"The account and its "
+			       "rights\" of operating.md in share/doc/mmretain).",
 			  account(ctx, r->owner));
 }
 
@@ -38,10 +40,12 @@ static const char *refusal_hint(void *ctx, const struct mm_files_refusal *r)
 static void judge_bucket(void *ctx, const char *bucket, const struct mm_files *f, struct cli_files *ret)
 {
 	if (f->unread.n) {
-		ret->text = mem_printf(ctx, "%s: %s cannot be looked at, and their threads stay: %s", bucket, cli_count(ctx, f->unread.n, "attachment"), f->unread.folder);
+		ret->text = mem_printf(ctx, "%s: %s cannot be looked at, and their threads stay: %s", bucket,
+				       cli_count(ctx, f->unread.n, "attachment"), f->unread.folder);
 		ret->hint = f->hint && *f->hint ? f->hint : "Are bucket, region and keys those of the server?";
 	} else if (f->named && f->missing == f->named) {
-		ret->text = mem_printf(ctx, "%s: of %s that the database names none is there, and their threads stay", bucket, cli_count(ctx, f->named, "attachment"));
+		ret->text = mem_printf(ctx, "%s: of %s that the database names none is there, and their threads stay",
+				       bucket, cli_count(ctx, f->named, "attachment"));
 		ret->hint = "Is it the server's bucket, and FileSettings.AmazonS3PathPrefix the server's?";
 	} else if (f->files) {
 		ret->text = mem_printf(ctx, "%s: %s looked at", bucket, cli_count(ctx, f->files, "attachment"));
@@ -54,14 +58,19 @@ static void judge(void *ctx, const char *folder, const struct mm_files *f, struc
 	const struct mm_files_refusal *unread = &f->unread, *locked = &f->locked, *first = unread->n ? unread : locked;
 
 	if (first->n) {
-		ret->text = mem_printf(ctx, "%s: %u of %s looked at cannot be %s: %s in %s", folder, first->n, cli_count(ctx, f->files, "attachment"),
-				       unread->n ? "read, and their threads stay" : "removed when their threads are gone", strerror(first->sys_errno), first->folder);
+		ret->text =
+			mem_printf(ctx, "%s: %u of %s looked at cannot be %s: %s in %s", folder, first->n,
+				   cli_count(ctx, f->files, "attachment"),
+				   unread->n ? "read, and their threads stay" : "removed when their threads are gone",
+				   strerror(first->sys_errno), first->folder);
 		ret->hint = refusal_hint(ctx, first);
 	} else if (f->named && f->missing == f->named) {
-		ret->text = mem_printf(ctx, "%s: of %s that the database names none is there, and their threads stay", folder, cli_count(ctx, f->named, "attachment"));
+		ret->text = mem_printf(ctx, "%s: of %s that the database names none is there, and their threads stay",
+				       folder, cli_count(ctx, f->named, "attachment"));
 		ret->hint = "Is it the server's folder, and is its file system mounted?";
 	} else if (f->files) {
-		ret->text = mem_printf(ctx, "%s: %s looked at, which can be read and removed", folder, cli_count(ctx, f->files, "attachment"));
+		ret->text = mem_printf(ctx, "%s: %s looked at, which can be read and removed", folder,
+				       cli_count(ctx, f->files, "attachment"));
 	}
 	ret->well = !*ret->hint;
 }
@@ -73,7 +82,9 @@ int cli_files(struct cli *cli, struct cli_files *ret, struct err *err)
 	int r;
 
 	if (!mm_has_files(mm)) {
-		*ret = (struct cli_files){.text = mem_printf(cli->ctx, "%s: threads that have some stay", mm->data_problem), .hint = mm_data_advice(mm)};
+		*ret = (struct cli_files){.text = mem_printf(cli->ctx, "%s: threads that have some stay",
+							     mm->data_problem),
+					  .hint = mm_data_advice(mm)};
 		return 0;
 	}
 	*ret = (struct cli_files){.well = true, .text = mm->config->data_path, .hint = ""};

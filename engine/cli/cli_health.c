@@ -26,7 +26,8 @@ static enum ending ending_of(const json_t *run, const char *open_run)
 	const char *outcome = protocol_str(end, "outcome"), *error = protocol_str(end, "error");
 
 	if (!json_is_object(end))
-		return open_run && strcmp(protocol_str(run, "run"), open_run) == 0 ? LEFT_WORK : NOT_WELL; /* it may be at work just now */
+		/* it may be at work just now */
+		return open_run && strcmp(protocol_str(run, "run"), open_run) == 0 ? LEFT_WORK : NOT_WELL;
 	if (strcmp(outcome, "complete") == 0 || strcmp(error, "KEPT") == 0)
 		return ENDED;
 	return strcmp(outcome, "partial") == 0 ? LEFT_WORK : NOT_WELL;
@@ -80,7 +81,8 @@ static void take_unmatched(const json_t *runs, struct cli_health *h)
 
 struct waiting { const struct store *store; struct cli_health *h; };
 
-/* A line for each attachment, behind a first one that names the database.  A large night's journal is read piece by piece. */
+/* A line for each attachment, behind a first one that names the database.  A large night's journal is read piece by
+ * piece. */
 static int count_files(int fd, const char *rel_path, uint64_t *ret, struct err *err)
 {
 	static const char head[] = "{\"journal\":";
@@ -110,7 +112,8 @@ static int on_journal(void *payload, const char *rel_path, struct err *err)
 	int r;
 
 	w->h->journals++;
-	if (fstatat(w->store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && (int64_t)st.st_mtim.tv_sec * 1000 < w->h->waiting_since_ms)
+	if (fstatat(w->store->root_dirfd, rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (int64_t)st.st_mtim.tv_sec * 1000 < w->h->waiting_since_ms)
 		w->h->waiting_since_ms = (int64_t)st.st_mtim.tv_sec * 1000;
 	if (file_open_beneath(w->store->root_dirfd, rel_path, &fd, &why) < 0)
 		return why.code == -ERR_NOT_FOUND ? 0 : (*err = why).code; /* a run has just finished it */
@@ -129,16 +132,20 @@ static int on_aside(void *payload, const char *rel_path, struct err *err)
 	return 0;
 }
 
-int cli_health(const struct store *store, const json_t *runs, const char *open_run, const struct run_attempt *attempt, struct cli_health *ret, struct err *err)
+int cli_health(const struct store *store, const json_t *runs, const char *open_run, const struct run_attempt *attempt,
+	       struct cli_health *ret, struct err *err)
 {
 	static const struct { const char *begin; store_name_fn fn; } names[] = {
-		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside}, {"moved-people-unlink-", on_aside},
+		{"unlink-", on_journal}, {"people-unlink", on_journal}, {"moved-unlink-", on_aside},
+		{"moved-people-unlink-", on_aside},
 		{"lost-unlink-", on_aside},
 	};
 	struct waiting w = {store, ret};
 	int r = 0;
 
-	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX, .attempt = attempt, .tried = attempt && time_now_ms() - attempt->at_ms <= SILENT_MS};
+	*ret = (struct cli_health){.waiting_since_ms = INT64_MAX,
+				   .attempt = attempt,
+				   .tried = attempt && time_now_ms() - attempt->at_ms <= SILENT_MS};
 	count_nights(runs, open_run, ret);
 	take_silence(runs, ret);
 	take_unmatched(runs, ret);
@@ -179,8 +186,11 @@ static void warn_unmatched(const struct cli_health *h, struct cli_health_text *t
 	size_t n;
 	const char *list = unmatched_holds(t->ctx, h->unmatched_run, &n);
 
-	warn(t, mem_printf(t->ctx, "in the run of %s %llu word%s of hold%s %s matched nothing, and what was meant is not protected; `mmretain report %s` tells more, `mmretain check --db` looks again",
-			   protocol_str(h->unmatched_run, "began"), (unsigned long long)h->unmatched, cli_s(h->unmatched), cli_s(n), list, protocol_str(h->unmatched_run, "run")));
+	warn(t, mem_printf(t->ctx,
+			   "in the run of %s %llu word%s of hold%s %s matched nothing, and what was meant is not "
+			   "protected; `mmretain report %s` tells more, `mmretain check --db` looks again",
+			   protocol_str(h->unmatched_run, "began"), (unsigned long long)h->unmatched,
+			   cli_s(h->unmatched), cli_s(n), list, protocol_str(h->unmatched_run, "run")));
 }
 
 void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret)
@@ -190,20 +200,30 @@ void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_healt
 	*ret = (struct cli_health_text){.ctx = ctx};
 	if (h->attempt) {
 		time_format(h->attempt->at_ms, at);
-		warn(ret, mem_printf(ctx, "the last run ended before it began, at %s, with status %d (%s); `mmretain report` does not know it", at, h->attempt->exit,
-				     cli_safe(ctx, h->attempt->error)));
+		warn(ret, mem_printf(ctx,
+				     "the last run ended before it began, at %s, with status %d (%s); `mmretain "
+				     "report` does not know it",
+				     at, h->attempt->exit, cli_safe(ctx, h->attempt->error)));
 	}
 	if (h->failed == 1)
-		warn(ret, mem_printf(ctx, "the run of %s did not come to an end%s%s; `mmretain report last` tells more", h->failed_since, h->last_error ? ", with " : "",
-				     h->last_error ? h->last_error : ""));
+		warn(ret,
+		     mem_printf(ctx, "the run of %s did not come to an end%s%s; `mmretain report last` tells more",
+				h->failed_since, h->last_error ? ", with " : "", h->last_error ? h->last_error : ""));
 	else if (h->failed)
-		warn(ret, mem_printf(ctx, "%s%u runs in a row did not come to an end, since %s%s%s; `mmretain report last` tells more",
-				     h->failed == h->all_shown && h->failed >= 10 ? "at least " : "", h->failed, h->failed_since, h->last_error ? ", the last with " : "",
+		warn(ret, mem_printf(ctx,
+				     "%s%u runs in a row did not come to an end, since %s%s%s; `mmretain report last` "
+				     "tells more",
+				     h->failed == h->all_shown && h->failed >= 10 ? "at least " : "", h->failed,
+				     h->failed_since, h->last_error ? ", the last with " : "",
 				     h->last_error ? h->last_error : ""));
 	else if (h->unended >= WORK_LEFT_NIGHTS)
-		warn(ret, mem_printf(ctx, "%u runs in a row left work for the next one: their time does not suffice, or they were stopped", h->unended));
+		warn(ret, mem_printf(ctx,
+				     "%u runs in a row left work for the next one: their time does not suffice, or "
+				     "they were stopped",
+				     h->unended));
 	if (h->unmatched)
 		warn_unmatched(h, ret);
 	if (h->silent_days)
-		warn(ret, mem_printf(ctx, "no run has begun for %llu days%s", (unsigned long long)h->silent_days, h->tried ? "" : ": is the timer at work?"));
+		warn(ret, mem_printf(ctx, "no run has begun for %llu days%s", (unsigned long long)h->silent_days,
+				     h->tried ? "" : ": is the timer at work?"));
 }

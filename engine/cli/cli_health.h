@@ -22,8 +22,10 @@ struct cli_health {
 	const json_t *unmatched_run;
 	uint64_t aside;             /* journals that nobody carries out */
 };
-/* runs: of the protocol, oldest first; open_run: as in ledger_state; attempt: of a run that did not begin, or NULL.  Texts stay those of runs and attempt. */
-int cli_health(const struct store *store, const json_t *runs, const char *open_run, const struct run_attempt *attempt, struct cli_health *ret, struct err *err) MMR_CHECKED;
+/* runs: of the protocol, oldest first; open_run: as in ledger_state; attempt: of a run that did not begin, or NULL.
+ * Texts stay those of runs and attempt. */
+int cli_health(const struct store *store, const json_t *runs, const char *open_run, const struct run_attempt *attempt,
+	       struct cli_health *ret, struct err *err) MMR_CHECKED;
 
 struct cli_health_text { void *ctx; char **warning; size_t n; };
 void cli_health_warnings(void *ctx, const struct cli_health *h, struct cli_health_text *ret);

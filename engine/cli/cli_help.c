@@ -19,7 +19,8 @@ void cli_option_usage(const struct cli_option *o, char ret[64])
 {
 	int n = o->letter ? snprintf(ret, 64, "-%c, ", o->letter) : snprintf(ret, 64, "    ");
 
-	snprintf(ret + n, 64 - (size_t)n, "--%s%s%s", o->name, o->value_name ? " " : "", o->value_name ? o->value_name : "");
+	snprintf(ret + n, 64 - (size_t)n, "--%s%s%s", o->name, o->value_name ? " " : "",
+		 o->value_name ? o->value_name : "");
 }
 
 /* As wide as the terminal, or COLUMNS, allows; a pipe without it gets what is good to read. */
@@ -100,7 +101,8 @@ static bool is_common(int id)
 
 void cli_help_list(FILE *out)
 {
-	static const char last[] = "`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` the exit status.";
+	static const char last[] = "`mmretain help COMMAND` explains a command; `mmretain help --format exit-codes` "
+				   "the exit status.";
 
 	fprintf(out, "mmretain %s - retention and archive for Mattermost\n\n", cli_version());
 	fputs("usage: mmretain COMMAND [OPTIONS]\n\ncommands:\n", out);

@@ -86,8 +86,10 @@ static int unknown(const struct looking *l, const struct cli_hold_id *id, struct
 		return err_hint(err, "Nothing was held. With --unchecked it is held as it is.");
 	}
 	*err = l->db;
-	err_prefix(err, "whether %s is a thread is not known: no bundle has it, and the database was not asked", id->asked);
-	return err_hint(err, "Nothing was held. Say it again when the database can be asked, or with --unchecked: then it is held as it is.");
+	err_prefix(err, "whether %s is a thread is not known: no bundle has it, and the database was not asked",
+		   id->asked);
+	return err_hint(err, "Nothing was held. Say it again when the database can be asked, or with --unchecked: then "
+			     "it is held as it is.");
 }
 
 static int resolve(struct looking *l, struct cli_hold_id *id, struct err *err)

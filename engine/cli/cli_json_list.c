@@ -1,8 +1,8 @@
 /*
  * cli_json_list.c - a JSON document with lists that are long, printed item by item.
  *
- * jansson takes seven allocations for a channel of a plan; some thousand channels were a fifth of what a short plan costs.  The text is what
- * jansson makes of the same document.
+ * jansson takes seven allocations for a channel of a plan; some thousand channels were a fifth of what a short plan
+ * costs.  The text is what jansson makes of the same document.
  */
 #include <assert.h>
 #include <string.h>

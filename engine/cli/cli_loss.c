@@ -21,6 +21,7 @@ json_t *cli_losses_json(const struct cli_loss *l, size_t n)
 void cli_losses_print(const struct cli *cli, const struct cli_loss *l, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		printf("lost: %s, %s, %s, %s\n", cli_safe(cli->ctx, l[i].rel_path), cli_count(cli->ctx, l[i].threads, "thread"), cli_count(cli->ctx, l[i].posts, "post"),
+		printf("lost: %s, %s, %s, %s\n", cli_safe(cli->ctx, l[i].rel_path),
+		       cli_count(cli->ctx, l[i].threads, "thread"), cli_count(cli->ctx, l[i].posts, "post"),
 		       cli_safe(cli->ctx, l[i].why));
 }

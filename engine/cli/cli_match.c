@@ -56,9 +56,12 @@ struct policy_scope cli_policy_scope(const struct mm_scope *s)
 	static const struct { char letter; enum scope_type type; } types[] = {
 		{'O', SCOPE_PUBLIC}, {'P', SCOPE_PRIVATE}, {'D', SCOPE_DIRECT}, {'G', SCOPE_GROUP},
 	};
-	struct policy_scope scope = {.channel_id = s->channel_id, .channel_name = s->channel_name ? s->channel_name : "",
-				     .team_id = s->team_id, .team_name = s->team_name ? s->team_name : "",
-				     .type = SCOPE_OTHER, .archived = s->channel_archived || s->team_archived};
+	struct policy_scope scope = {.channel_id = s->channel_id,
+				     .channel_name = s->channel_name ? s->channel_name : "",
+				     .team_id = s->team_id,
+				     .team_name = s->team_name ? s->team_name : "",
+				     .type = SCOPE_OTHER,
+				     .archived = s->channel_archived || s->team_archived};
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (types[i].letter == s->type)
@@ -87,15 +90,18 @@ static void add_tie(struct match *m, struct place at, const struct err *err)
 			return;
 		}
 	m->tie = mem_grow(m->cli->ctx, m->tie, struct tie, m->n_ties + 1);
-	m->tie[m->n_ties++] = (struct tie){.text = mem_strdup(m->cli->ctx, err->msg), .hint = mem_strdup(m->cli->ctx, err->hint),
-					   .at = at, .rules_len = len};
+	m->tie[m->n_ties++] = (struct tie){.text = mem_strdup(m->cli->ctx, err->msg),
+					   .hint = mem_strdup(m->cli->ctx, err->hint),
+					   .at = at,
+					   .rules_len = len};
 }
 
 static void tell_ties(struct match *m)
 {
 	for (size_t i = 0; i < m->n_ties; i++) {
 		const struct tie *t = &m->tie[i];
-		struct policy_problem *p = t->more ? add(m, t->at, /* warning= */ false, "%s and %zu more channel%s", t->text, t->more, cli_s(t->more))
+		struct policy_problem *p = t->more ? add(m, t->at, /* warning= */ false, "%s and %zu more channel%s",
+							 t->text, t->more, cli_s(t->more))
 						   : add(m, t->at, /* warning= */ false, "%s", t->text);
 
 		if (p)
@@ -123,7 +129,8 @@ static int check_winners(struct match *m, struct cli_match_result *ret)
 }
 
 /* rule: the match whose channels the list is, or NULL. */
-static bool list_item_matches(const struct match *m, const struct policy_list *list, size_t item, bool team, const struct policy_match *rule)
+static bool list_item_matches(const struct match *m, const struct policy_list *list, size_t item, bool team,
+			      const struct policy_match *rule)
 {
 	const char *pattern = list->item[item];
 
@@ -133,13 +140,15 @@ static bool list_item_matches(const struct match *m, const struct policy_list *l
 
 		struct policy_scope scope = cli_policy_scope(s);
 
-		if (rule ? policy_match_item(rule, item, &scope) : policy_glob(pattern, team ? s->team_id : s->channel_id, name ? name : ""))
+		if (rule ? policy_match_item(rule, item, &scope)
+			 : policy_glob(pattern, team ? s->team_id : s->channel_id, name ? name : ""))
 			return true;
 	}
 	return false;
 }
 
-static void check_list(struct match *m, const struct policy_list *list, bool team, const struct policy_match *rule, const char *where)
+static void check_list(struct match *m, const struct policy_list *list, bool team, const struct policy_match *rule,
+		       const char *where)
 {
 	for (size_t i = 0; i < list->n; i++)
 		if (!list_item_matches(m, list, i, team, rule))
@@ -156,7 +165,8 @@ static int check_accounts(struct match *m, const struct policy_list *list, const
 
 	if (!list->n)
 		return 0;
-	r = mm_user_ids(m->cli->ctx, m->cli->mm, (const char *const *)list->item, list->n, &ids, &n, &missing, &n_missing, err);
+	r = mm_user_ids(m->cli->ctx, m->cli->mm, (const char *const *)list->item, list->n, &ids, &n, &missing,
+			&n_missing, err);
 	for (size_t i = 0; r == 0 && i < n_missing; i++)
 		for (size_t j = 0; j < list->n; j++)
 			if (strcmp(list->item[j], missing[i]) == 0)
@@ -198,7 +208,8 @@ static int check_holds(struct match *m, struct err *err)
 /* Of accounts, not of the policy: --strict does not count it. */
 static void tell_due(struct cli *cli, const struct people_plan *plan)
 {
-	const char *const text[] = {people_services_text(cli->ctx, plan), people_unlisted_text(cli->ctx, &cli->policy->people, plan)};
+	const char *const text[] = {people_services_text(cli->ctx, plan),
+				    people_unlisted_text(cli->ctx, &cli->policy->people, plan)};
 
 	for (size_t i = 0; i < ARRAY_LEN(text); i++)
 		if (text[i])
@@ -213,10 +224,12 @@ static int check_people(struct match *m, struct cli_match_result *ret, struct er
 
 	if (!p->present)
 		return 0;
-	if ((r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err)) < 0) /* reads the list */
+	/* reads the list */
+	if ((r = people_plan(m->cli->ctx, m->policy, m->cli->mm, /* holds= */ NULL, &plan, err)) < 0)
 		return r;
 	if (p->only_listed && plan->listed_unknown == plan->listed)
-		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true, "departed_users: the list names no deactivated account");
+		(void)add(m, (struct place){p->listed_line, p->listed_column}, /* warning= */ true,
+			  "departed_users: the list names no deactivated account");
 	tell_due(m->cli, plan);
 	if (p->only_listed)
 		ret->listed = plan;

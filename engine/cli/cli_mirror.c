@@ -55,11 +55,16 @@ int cli_mirror_verify(struct cli *cli, struct run_mirror_report **ret, struct er
 	if (!how)
 		return 0;
 	if (!cli->policy || !cli->policy->archive.mirror.present) {
-		err_set(err, ERR_USAGE, cli->policy ? "the policy has no `mirror`" : "`--mirror` needs the policy that names the mirror");
-		return err_hint(err, cli->policy ? "Write `archive: {mirror: ...}`, or leave --mirror out." : "Leave --archive out, and name the policy with -c.");
+		err_set(err, ERR_USAGE,
+			cli->policy ? "the policy has no `mirror`"
+				    : "`--mirror` needs the policy that names the mirror");
+		return err_hint(err, cli->policy ? "Write `archive: {mirror: ...}`, or leave --mirror out."
+						 : "Leave --archive out, and name the policy with -c.");
 	}
 	if ((r = cli_open_mirror(cli, &m, err)) == 0)
-		r = run_mirror_look(cli->ctx, m, cli->store, strcmp(how, "read") == 0 ? RUN_MIRROR_READ : RUN_MIRROR_SUMS, &cli->progress, ret, err);
+		r = run_mirror_look(cli->ctx, m, cli->store,
+				    strcmp(how, "read") == 0 ? RUN_MIRROR_READ : RUN_MIRROR_SUMS, &cli->progress, ret,
+				    err);
 	talloc_free(m);
 	return r;
 }
@@ -98,7 +103,8 @@ void cli_mirror_print(struct cli *cli, const struct run_mirror_report *r)
 {
 	if (!r)
 		return;
-	printf("mirror: %llu bundle%s, %llu without a copy, %llu with another's bytes\n", (unsigned long long)r->bundles, cli_s(r->bundles), (unsigned long long)r->missing,
+	printf("mirror: %llu bundle%s, %llu without a copy, %llu with another's bytes\n",
+	       (unsigned long long)r->bundles, cli_s(r->bundles), (unsigned long long)r->missing,
 	       (unsigned long long)r->other);
 	for (size_t i = 0; i < r->n && i < SHOWN; i++)
 		printf("mirror: %s: %s\n", cli_safe(cli->ctx, r->found[i].rel_path), r->found[i].why);
@@ -110,8 +116,10 @@ int cli_mirror_judge(const struct run_mirror_report *r, struct err *err)
 {
 	if (cli_mirror_sound(r))
 		return 0;
-	err_set(err, ERR_VERIFY, "mirror: %llu bundle%s without a copy, %llu with another's bytes", (unsigned long long)r->missing, cli_s(r->missing), (unsigned long long)r->other);
-	return err_hint(err, r->other ? "Remove those objects from the bucket, when the archive's bundles are sound: the next run brings them there again." :
+	err_set(err, ERR_VERIFY, "mirror: %llu bundle%s without a copy, %llu with another's bytes",
+		(unsigned long long)r->missing, cli_s(r->missing), (unsigned long long)r->other);
+	return err_hint(err, r->other ? "Remove those objects from the bucket, when the archive's bundles are sound: "
+					"the next run brings them there again." :
 					"The next run brings the mirror what it lacks.");
 }
 
@@ -127,7 +135,8 @@ void cli_mirror_state(struct cli *cli, struct cli_mirror_state *ret)
 	*ret = (struct cli_mirror_state){.has = cli->policy && cli->policy->archive.mirror.present};
 	if (!ret->has)
 		return;
-	if ((r = cli_open_mirror(cli, &m, &err)) == 0 && (r = run_mirror_look(cli->ctx, m, cli->store, RUN_MIRROR_LIST, &cli->progress, &report, &err)) == 0) {
+	if ((r = cli_open_mirror(cli, &m, &err)) == 0 &&
+	    (r = run_mirror_look(cli->ctx, m, cli->store, RUN_MIRROR_LIST, &cli->progress, &report, &err)) == 0) {
 		ret->bundles = report->bundles;
 		ret->missing = report->missing;
 	}
@@ -156,5 +165,6 @@ void cli_mirror_state_print(struct cli *cli, const struct cli_mirror_state *s)
 	if (s->problem)
 		printf("mirror: cannot be asked: %s\n", cli_safe(cli->ctx, s->problem));
 	else
-		printf("mirror: %llu bundle%s, %llu without a copy\n", (unsigned long long)s->bundles, cli_s(s->bundles), (unsigned long long)s->missing);
+		printf("mirror: %llu bundle%s, %llu without a copy\n", (unsigned long long)s->bundles,
+		       cli_s(s->bundles), (unsigned long long)s->missing);
 }

@@ -9,14 +9,17 @@
 struct mirror;
 /* The mirror of the policy, NULL when it has none; policy first.  Errors as mirror_open. */
 int cli_open_mirror(struct cli *cli, struct mirror **ret, struct err *err) MMR_CHECKED;
-/* Opens it and writes, reads, lists and removes an object there.  has: the policy has one; versions: what is removed there stays as a version. */
+/* Opens it and writes, reads, lists and removes an object there.  has: the policy has one; versions: what is removed
+ * there stays as a version. */
 struct cli_mirror_probe { bool has, versions; };
 int cli_probe_mirror(struct cli *cli, struct cli_mirror_probe *ret, struct err *err) MMR_CHECKED;
 
-/* After a command that wrote a line between two runs: the mirror gets it, or a warning says that it has it after the next run.  Nothing without a policy or a mirror. */
+/* After a command that wrote a line between two runs: the mirror gets it, or a warning says that it has it after the
+ * next run.  Nothing without a policy or a mirror. */
 void cli_mirror_send(struct cli *cli);
 
-/* verify --mirror: compared with the ledger of the open archive; NULL: not asked for.  ERR_USAGE: no policy names a mirror. */
+/* verify --mirror: compared with the ledger of the open archive; NULL: not asked for.  ERR_USAGE: no policy names a
+ * mirror. */
 int cli_mirror_verify(struct cli *cli, struct run_mirror_report **ret, struct err *err) MMR_CHECKED;
 bool cli_mirror_sound(const struct run_mirror_report *r);
 json_t *cli_mirror_json(const struct run_mirror_report *r);

@@ -1,8 +1,8 @@
 /*
  * cli_options.c - argv to struct cli_args.
  *
- * getopt_long splits the words; it would also take abbreviations, which we refuse: a script that says --no-p must not change its
- * meaning when an option is added.
+ * getopt_long splits the words; it would also take abbreviations, which we refuse: a script that says --no-p must not
+ * change its meaning when an option is added.
  */
 #include <getopt.h>
 #include <string.h>
@@ -29,7 +29,8 @@ static void build_tables(struct parse *p)
 	for (int i = 0; i < OPT_COUNT; i++) {
 		const struct cli_option *o = &cli_options[i];
 
-		p->longs[i] = (struct option){.name = o->name, .has_arg = o->value_name ? required_argument : no_argument,
+		p->longs[i] = (struct option){.name = o->name,
+					      .has_arg = o->value_name ? required_argument : no_argument,
 					      .val = LONG_BASE + i};
 		if (!o->letter)
 			continue;
@@ -54,7 +55,8 @@ bool cli_clock_parse(const char *text, int *ret_minutes)
 {
 	int h, m;
 
-	if (strlen(text) != 5 || text[2] != ':' || strspn(text, "0123456789") != 2 || strspn(text + 3, "0123456789") != 2)
+	if (strlen(text) != 5 || text[2] != ':' || strspn(text, "0123456789") != 2 ||
+	    strspn(text + 3, "0123456789") != 2)
 		return false;
 	h = (text[0] - '0') * 10 + text[1] - '0';
 	m = (text[3] - '0') * 10 + text[4] - '0';
@@ -64,7 +66,8 @@ bool cli_clock_parse(const char *text, int *ret_minutes)
 	return true;
 }
 
-/* A day that has no such moment, because its clock went forward then, has the one that the C library takes for it; the next day has its own. */
+/* A day that has no such moment, because its clock went forward then, has the one that the C library takes for it; the
+ * next day has its own. */
 int64_t cli_clock_next_ms(int minutes, int64_t now_ms)
 {
 	time_t now = (time_t)(now_ms / 1000), then = now;
@@ -73,8 +76,12 @@ int64_t cli_clock_next_ms(int minutes, int64_t now_ms)
 	if (!localtime_r(&now, &day))
 		return 0;
 	for (int days = 0; days < 2 && then <= now; days++) {
-		struct tm at = {.tm_year = day.tm_year, .tm_mon = day.tm_mon, .tm_mday = day.tm_mday + days, .tm_hour = minutes / 60,
-				.tm_min = minutes % 60, .tm_isdst = -1};
+		struct tm at = {.tm_year = day.tm_year,
+				.tm_mon = day.tm_mon,
+				.tm_mday = day.tm_mday + days,
+				.tm_hour = minutes / 60,
+				.tm_min = minutes % 60,
+				.tm_isdst = -1};
 		then = mktime(&at);
 	}
 	return (int64_t)(then - now) * 1000;
@@ -111,7 +118,9 @@ static const char *value_fault(const struct cli_option *o, const char *value)
 	case KIND_CHOICE:
 		return is_word_of(o->words, value) ? NULL : "it is none of the allowed words";
 	case KIND_TIME:
-		return time_parse(value, &ms) ? NULL : time_no_such_day(value) ? "there is no such day" : "it is not a time";
+		return time_parse(value, &ms)	 ? NULL
+		       : time_no_such_day(value) ? "there is no such day"
+						 : "it is not a time";
 	case KIND_DURATION:
 		return duration_parse(value, &duration) ? NULL : "it is not a duration";
 	case KIND_CLOCK:
@@ -267,7 +276,8 @@ static int unexpected_word(const struct cli_args *a, const char *word, struct er
 {
 	const struct cli_command *c = &cli_commands[a->command];
 	size_t n = strlen(word);
-	bool file = strchr(word, '/') || (n > 5 && !strcmp(word + n - 5, ".yaml")) || (n > 4 && !strcmp(word + n - 4, ".yml"));
+	bool file = strchr(word, '/') || (n > 5 && !strcmp(word + n - 5, ".yaml")) ||
+		    (n > 4 && !strcmp(word + n - 4, ".yml"));
 
 	err_set(err, ERR_USAGE, "unexpected word \"%s\" after \"%s\"", word, c->word);
 	if (file && !a->value[OPT_CONFIG] && cli_option_fits(OPT_CONFIG, a->command))

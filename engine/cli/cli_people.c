@@ -25,7 +25,8 @@ int cli_people_plan(struct cli *cli, const struct ledger_state *ledger, struct p
 	int r;
 
 	*ret = NULL;
-	if (!cli->policy->people.present || cli_given(cli, OPT_RULE) || cli_given(cli, OPT_TEAM) || cli_given(cli, OPT_CHANNEL))
+	if (!cli->policy->people.present || cli_given(cli, OPT_RULE) || cli_given(cli, OPT_TEAM) ||
+	    cli_given(cli, OPT_CHANNEL))
 		return 0;
 	r = people_plan(cli->ctx, cli->policy, cli->mm, &holds, &plan, err);
 	if (r < 0)
@@ -41,7 +42,8 @@ int cli_people_plan(struct cli *cli, const struct ledger_state *ledger, struct p
 static int print_users(const struct cli *cli, const struct people_plan *plan, struct err *err)
 {
 	static const struct cli_column columns[] = {
-		{"ACCOUNT", CLI_LEFT}, {"ID", CLI_LEFT}, {"DEACTIVATED", CLI_LEFT}, {"DUE FROM", CLI_LEFT}, {"RESULT", CLI_LEFT}};
+		{"ACCOUNT", CLI_LEFT}, {"ID", CLI_LEFT}, {"DEACTIVATED", CLI_LEFT}, {"DUE FROM", CLI_LEFT},
+		{"RESULT", CLI_LEFT}};
 	auto_mem void *ctx = mem_context(NULL, "users");
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 	size_t shown = 0, more = 0;
@@ -83,7 +85,8 @@ static char *others(void *ctx, const struct people_plan *plan)
 
 	for (int v = PEOPLE_DUE + 1; v < PEOPLE_VERDICTS; v++)
 		if (plan->count[v])
-			text = mem_printf(ctx, "%s%s%s %llu", text, *text ? ", " : "", people_verdict_name((enum people_verdict)v),
+			text = mem_printf(ctx, "%s%s%s %llu", text, *text ? ", " : "",
+					  people_verdict_name((enum people_verdict)v),
 					  (unsigned long long)plan->count[v]);
 	return text;
 }
@@ -92,8 +95,9 @@ static void print_unknown(const struct cli *cli, const struct people_plan *plan)
 {
 	if (!plan->n_unknown)
 		return;
-	printf("%zu column%s look%s like a person's id or name and %s not known; nothing is changed there:", plan->n_unknown,
-	       cli_s(plan->n_unknown), plan->n_unknown == 1 ? "s" : "", plan->n_unknown == 1 ? "is" : "are");
+	printf("%zu column%s look%s like a person's id or name and %s not known; nothing is changed there:",
+	       plan->n_unknown, cli_s(plan->n_unknown), plan->n_unknown == 1 ? "s" : "",
+	       plan->n_unknown == 1 ? "is" : "are");
 	for (size_t i = 0; i < plan->n_unknown; i++)
 		printf("%s %s", i ? "," : "", cli_safe(cli->ctx, plan->unknown[i]));
 	printf("\n");
@@ -126,7 +130,8 @@ int cli_people_print_plan(const struct cli *cli, const struct people_plan *plan,
 	r = print_users(cli, plan, err);
 	if (r < 0)
 		return r;
-	printf("\ndeparted users: %llu account%s to depersonalise%s%s\n", due, cli_s(due), *rest ? "; not taken: " : "", rest);
+	printf("\ndeparted users: %llu account%s to depersonalise%s%s\n", due, cli_s(due), *rest ? "; not taken: " : "",
+	       rest);
 	cli_people_print_list(cli, plan);
 	print_unknown(cli, plan);
 	return 0;
@@ -217,8 +222,9 @@ void cli_people_print_run(const struct cli *cli, const struct people_report *r)
 {
 	if (!r)
 		return;
-	printf("departed  %s depersonalised, %s; %s, %s removed\n", cli_count(cli->ctx, r->done, "account"), cli_count(cli->ctx, rows_of(r), "row"),
-	       cli_count(cli->ctx, r->total.pictures_gone, "picture"), cli_count(cli->ctx, r->total.files_gone, "file"));
+	printf("departed  %s depersonalised, %s; %s, %s removed\n", cli_count(cli->ctx, r->done, "account"),
+	       cli_count(cli->ctx, rows_of(r), "row"), cli_count(cli->ctx, r->total.pictures_gone, "picture"),
+	       cli_count(cli->ctx, r->total.files_gone, "file"));
 	for (size_t i = 0; i < r->n_users; i++)
 		if (r->user[i].verdict != PEOPLE_DONE && r->user[i].verdict != PEOPLE_DUE)
 			printf("          %s: %s\n", r->user[i].id, people_verdict_text(r->user[i].verdict));
@@ -227,8 +233,10 @@ void cli_people_print_run(const struct cli *cli, const struct people_report *r)
 		       cli_safe(cli->ctx, r->integration[i].id), cli_safe(cli->ctx, r->integration[i].name));
 	for (size_t i = 0; i < r->n_mentions; i++)
 		if (r->mention[i].n_posts)
-			printf("          the former name of %s stays in the text of %zu%s post%s (--json lists them)\n", r->mention[i].user,
-			       r->mention[i].n_posts, r->mention[i].more ? " and more" : "", cli_s(r->mention[i].n_posts));
+			printf("          the former name of %s stays in the text of %zu%s post%s (--json lists "
+			       "them)\n",
+			       r->mention[i].user, r->mention[i].n_posts, r->mention[i].more ? " and more" : "",
+			       cli_s(r->mention[i].n_posts));
 	for (size_t i = 0; i < r->n_notes; i++)
 		printf("          %s\n", cli_safe(cli->ctx, r->note[i]));
 }
@@ -277,7 +285,9 @@ json_t *cli_people_run_json(const struct people_report *r)
 		json_t *u = cli_json_check(json_object());
 
 		cli_json_text(u, "id", r->user[i].id);
-		cli_json_text(u, "result", r->user[i].verdict == PEOPLE_DUE ? "not reached" : people_verdict_name(r->user[i].verdict));
+		cli_json_text(u, "result",
+			      r->user[i].verdict == PEOPLE_DUE ? "not reached"
+							       : people_verdict_name(r->user[i].verdict));
 		append(accounts, u);
 	}
 	cli_json_int(obj, "depersonalised", r->done);

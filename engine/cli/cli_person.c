@@ -40,7 +40,8 @@ static const char *held_by(const struct cli *cli, const struct people_user *u)
 	static const char thread[] = "thread ";
 	bool of_thread = strncmp(u->hold, thread, strlen(thread)) == 0;
 
-	return mem_printf(cli->ctx, "%s%s%s", of_thread ? "`mmretain hold`, " : "", cli_safe(cli->ctx, u->hold), cli_because(cli, cli_hold_because(cli, u->hold)));
+	return mem_printf(cli->ctx, "%s%s%s", of_thread ? "`mmretain hold`, " : "", cli_safe(cli->ctx, u->hold),
+			  cli_because(cli, cli_hold_because(cli, u->hold)));
 }
 
 static void print_verdict(const struct cli *cli, const struct people_user *u)
@@ -49,8 +50,8 @@ static void print_verdict(const struct cli *cli, const struct people_user *u)
 
 	time_format(u->deactivated_ms, since);
 	time_format(u->due_ms, due);
-	printf("account %s (%s), %s%s\n", cli_safe(cli->ctx, u->username), u->id, u->deactivated_ms ? "deactivated " : "active",
-	       u->deactivated_ms ? since : "");
+	printf("account %s (%s), %s%s\n", cli_safe(cli->ctx, u->username), u->id,
+	       u->deactivated_ms ? "deactivated " : "active", u->deactivated_ms ? since : "");
 	if (!cli->policy->people.present) {
 		printf("the policy has no departed_users: nobody is depersonalised\n");
 		if (u->hold)
@@ -153,8 +154,8 @@ static int print_text(const struct cli *cli, const struct people_inventory *inv,
 	else
 		printf("\nprofile picture: %s%s\n", inv->picture ? bytes : "none", inv->picture ? ", removed" : "");
 	for (size_t i = 0; i < inv->n_integrations; i++)
-		printf("owns the %s %s (%s); it stays\n", inv->integration[i].kind, cli_safe(cli->ctx, inv->integration[i].id),
-		       cli_safe(cli->ctx, inv->integration[i].name));
+		printf("owns the %s %s (%s); it stays\n", inv->integration[i].kind,
+		       cli_safe(cli->ctx, inv->integration[i].id), cli_safe(cli->ctx, inv->integration[i].name));
 	for (size_t i = 0; i < inv->n_unknown; i++)
 		printf("%s%s%s", i ? ", " : "not known, so not counted: ", cli_safe(cli->ctx, inv->unknown[i]),
 		       i + 1 == inv->n_unknown ? "\n" : "");

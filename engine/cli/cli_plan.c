@@ -61,7 +61,11 @@ void cli_place(const struct cli *cli, const char **ret_team, const char **ret_ch
 
 static int build(struct cli *cli, const struct ledger_state *ledger, struct plan **ret, struct err *err)
 {
-	struct plan_options options = {.rule = cli->args->value[OPT_RULE], .sizes = true, .kept = cli_given(cli, OPT_KEPT), .strays = cli->verbose, .measure = cli->verbose,
+	struct plan_options options = {.rule = cli->args->value[OPT_RULE],
+				       .sizes = true,
+				       .kept = cli_given(cli, OPT_KEPT),
+				       .strays = cli->verbose,
+				       .measure = cli->verbose,
 				       .progress = &cli->progress};
 	int r;
 
@@ -127,7 +131,8 @@ static void list_size(struct cli_list *l, const struct plan_scope *s, bool measu
 {
 	char text[TIME_TEXT];
 
-	list_amounts(l, "size", NULL, measured ? s->all->posts : s->size_posts, measured ? s->all->bytes : s->size_bytes);
+	list_amounts(l, "size", NULL, measured ? s->all->posts : s->size_posts,
+		     measured ? s->all->bytes : s->size_bytes);
 	if (measured && s->all->oldest_ms != INT64_MAX)
 		time_format(s->all->oldest_ms, text);
 	cli_list_text(l, "oldest", measured && s->all->oldest_ms != INT64_MAX ? text : NULL);
@@ -304,10 +309,11 @@ static void print_strays(const struct mm_strays *s)
 
 	if (!n)
 		return;
-	printf("\n%llu damaged row%s left alone: %llu without a channel, %llu without a root, %llu without an original, "
-	       "%llu in another channel than their root, %llu with an odd time\n",
-	       (unsigned long long)n, n == 1 ? " is" : "s are", (unsigned long long)s->no_channel, (unsigned long long)s->no_root,
-	       (unsigned long long)s->no_original, (unsigned long long)s->other_channel, (unsigned long long)s->odd_time);
+	printf("\n%llu damaged row%s left alone: %llu without a channel, %llu without a root, %llu without an "
+	       "original, %llu in another channel than their root, %llu with an odd time\n",
+	       (unsigned long long)n, n == 1 ? " is" : "s are", (unsigned long long)s->no_channel,
+	       (unsigned long long)s->no_root, (unsigned long long)s->no_original, (unsigned long long)s->other_channel,
+	       (unsigned long long)s->odd_time);
 }
 
 static int print_text(const struct cli *cli, const struct plan *plan, struct err *err)
@@ -321,7 +327,9 @@ static int print_text(const struct cli *cli, const struct plan *plan, struct err
 	printf("plan of %s for database %s\n", taken, cli_safe(cli->ctx, plan->database));
 	if (plan->deleted_cut_ms != INT64_MIN) {
 		time_format(plan->deleted_cut_ms, taken);
-		printf("out of threads that stay goes what was deleted, or replaced by an edit, before %s (due by deleted)\n", taken);
+		printf("out of threads that stay goes what was deleted, or replaced by an edit, before %s (due by "
+		       "deleted)\n",
+		       taken);
 	}
 	printf("\n");
 	r = print_rules(cli, plan, err);
@@ -332,7 +340,8 @@ static int print_text(const struct cli *cli, const struct plan *plan, struct err
 	if ((r = cli_plan_print_kept(cli, plan, err)) < 0)
 		return r;
 	print_strays(&plan->strays);
-	printf("\ndue: %s, %s, %s\nplan digest %s\n", cli_count(cli->ctx, plan->due_threads, "thread"), cli_count(cli->ctx, plan->due_posts, "post"), bytes, hex);
+	printf("\ndue: %s, %s, %s\nplan digest %s\n", cli_count(cli->ctx, plan->due_threads, "thread"),
+	       cli_count(cli->ctx, plan->due_posts, "post"), bytes, hex);
 	return 0;
 }
 
@@ -359,8 +368,9 @@ static void print_overdue(const struct cli_overdue *o)
 
 	bytes_format(o->bytes, bytes);
 	if (o->bundles)
-		printf("expiry: %llu bundle%s past %s time, %s; `mmretain expire -n` shows which go and which are held\n", (unsigned long long)o->bundles, cli_s(o->bundles),
-		       o->bundles == 1 ? "its" : "their", bytes);
+		printf("expiry: %llu bundle%s past %s time, %s; `mmretain expire -n` shows which go and which are "
+		       "held\n",
+		       (unsigned long long)o->bundles, cli_s(o->bundles), o->bundles == 1 ? "its" : "their", bytes);
 }
 
 static int print_plan(struct cli *cli, struct plan *plan, const struct people_plan *people, struct err *err)
@@ -376,7 +386,8 @@ static int print_plan(struct cli *cli, struct plan *plan, const struct people_pl
 	if (cli->json) {
 		const struct listing listing = {.plan = plan, .measured = cli->verbose};
 		const struct cli_plan_kept kept = {cli, plan};
-		const struct cli_list_of lists[] = {{"scopes", list_scopes, &listing}, {"kept", cli_plan_list_kept, &kept}};
+		const struct cli_list_of lists[] = {{"scopes", list_scopes, &listing},
+						    {"kept", cli_plan_list_kept, &kept}};
 
 		doc = plan_json(cli, plan);
 		cli_json_text(doc, "guard", stopped ? guard.msg : NULL);

@@ -41,7 +41,8 @@ static void print_one(const struct cli *cli, const struct plan *plan, const stru
 	const char *hold = hold_of(cli, k), *reason = plan_reason_name((enum plan_reason)k->reason);
 	bool team = s->team_name && *s->team_name;
 
-	printf("%s  %s%s%s  %s%s%s\n", k->root, reason, hold ? " " : "", hold ? cli_safe(ctx, hold) : "", team ? cli_safe(ctx, s->team_name) : "", team ? "/" : "",
+	printf("%s  %s%s%s  %s%s%s\n", k->root, reason, hold ? " " : "", hold ? cli_safe(ctx, hold) : "",
+	       team ? cli_safe(ctx, s->team_name) : "", team ? "/" : "",
 	       cli_safe(ctx, s->channel_name ? s->channel_name : ""));
 }
 
@@ -52,7 +53,8 @@ int cli_plan_print_kept(const struct cli *cli, const struct plan *plan, struct e
 
 	if (!plan->kept)
 		return 0;
-	printf("\nkept although a rule or deleted_posts wants them: %s\n", cli_count(cli->ctx, spool_count(plan->kept), "thread"));
+	printf("\nkept although a rule or deleted_posts wants them: %s\n",
+	       cli_count(cli->ctx, spool_count(plan->kept), "thread"));
 	r = spool_rewind(plan->kept, err);
 	while (r == 0 && (r = spool_next(plan->kept, &k, err)) == 1) {
 		print_one(cli, plan, k);

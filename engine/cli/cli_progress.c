@@ -26,9 +26,11 @@ static void format_left(uint64_t done, uint64_t total, double rate, char *ret, s
 	if (rate <= 0 || !total || total <= done)
 		ret[0] = '\0';
 	else if (s >= 3600)
-		snprintf(ret, size, ", %llu h %llu min left", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
+		snprintf(ret, size, ", %llu h %llu min left", (unsigned long long)(s / 3600),
+			 (unsigned long long)(s / 60 % 60));
 	else if (s >= 60)
-		snprintf(ret, size, ", %llu min %llu s left", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+		snprintf(ret, size, ", %llu min %llu s left", (unsigned long long)(s / 60),
+			 (unsigned long long)(s % 60));
 	else
 		snprintf(ret, size, ", %llu s left", (unsigned long long)s);
 }

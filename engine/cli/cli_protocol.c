@@ -56,7 +56,9 @@ const char *protocol_waited(void *ctx, uint64_t replicas_ms, uint64_t server_ms)
 	protocol_took(server_ms, server);
 	if (replicas_ms && server_ms)
 		return mem_printf(ctx, "%s for replicas, %s for the server", replicas, server);
-	return replicas_ms ? mem_printf(ctx, "%s for replicas", replicas) : server_ms ? mem_printf(ctx, "%s for the server", server) : "";
+	return replicas_ms ? mem_printf(ctx, "%s for replicas", replicas)
+	       : server_ms ? mem_printf(ctx, "%s for the server", server)
+			   : "";
 }
 
 json_t *protocol_waited_json(uint64_t replicas_ms, uint64_t server_ms)
@@ -126,7 +128,8 @@ static void drop_oldest(struct protocol *p)
 
 static json_t *no_journals(void)
 {
-	return json_pack("{s:i,s:i,s:i,s:i,s:i}", "journals", 0, "blobs_unlinked", 0, "blobs_shared", 0, "blobs_failed", 0, "bytes_unlinked", 0);
+	return json_pack("{s:i,s:i,s:i,s:i,s:i}", "journals", 0, "blobs_unlinked", 0, "blobs_shared", 0, "blobs_failed",
+			 0, "bytes_unlinked", 0);
 }
 
 /* Of the run before only its document is kept. */
@@ -159,9 +162,10 @@ static json_t *new_run(struct reader *rd, const char *run, json_t *line)
 	cli_json_put(doc, "kept", json_array());
 	cli_json_int(doc, "recovered", rd->recovered);
 	rd->recovered = 0;
-	cli_json_put(doc, "ledger", json_pack("{s:O,s:O,s:O,s:O}", "first_seq", json_object_get(line, "seq"), "last_seq",
-					      json_object_get(line, "seq"), "first_prev", json_object_get(line, "prev"),
-					      "last_hash", json_object_get(line, "hash")));
+	cli_json_put(doc, "ledger",
+		     json_pack("{s:O,s:O,s:O,s:O}", "first_seq", json_object_get(line, "seq"), "last_seq",
+			       json_object_get(line, "seq"), "first_prev", json_object_get(line, "prev"), "last_hash",
+			       json_object_get(line, "hash")));
 	if (json_array_append_new(rd->out->runs, doc) < 0)
 		mem_check(NULL);
 	if (rd->query->newest && json_array_size(rd->out->runs) > rd->query->newest)
@@ -237,13 +241,15 @@ static void take_bundle_line(const struct reader *rd, const json_t *doc, const c
 		protocol_bundles_take(rd->out->bundles, bundle, rule_of(rd, line), parts, type, fields_of(line));
 }
 
-/* An `unlinked` line names the journal where a run before has left one: attachments of its threads, and no bundle of this run. */
+/* An `unlinked` line names the journal where a run before has left one: attachments of its threads, and no bundle of
+ * this run. */
 static bool is_journal(const char *type, const char *bundle)
 {
 	static const char begin[] = "unlink-", end[] = ".jsonl";
 	size_t len = strlen(bundle);
 
-	return strcmp(type, "unlinked") == 0 && strncmp(bundle, begin, strlen(begin)) == 0 && len > strlen(end) && strcmp(bundle + len - strlen(end), end) == 0;
+	return strcmp(type, "unlinked") == 0 && strncmp(bundle, begin, strlen(begin)) == 0 && len > strlen(end) &&
+	       strcmp(bundle + len - strlen(end), end) == 0;
 }
 
 static void take_journal(json_t *doc, const json_t *line)
@@ -252,7 +258,9 @@ static void take_journal(json_t *doc, const json_t *line)
 	const char *key;
 
 	json_object_foreach(sums, key, value)
-		cli_json_int(sums, key, (uint64_t)json_integer_value(value) + (strcmp(key, "journals") == 0 ? 1 : protocol_int(line, key)));
+		cli_json_int(sums, key,
+			     (uint64_t)json_integer_value(value) +
+				     (strcmp(key, "journals") == 0 ? 1 : protocol_int(line, key)));
 }
 
 /* Lines of a bundle that another run has published, years ago: it is none of this run's. */
@@ -317,7 +325,8 @@ static int take_line(void *payload, uint64_t seq, const char *text, size_t len, 
 	const char *type = protocol_str(line, "type"), *run = protocol_str(line, "run");
 
 	if (!json_is_object(line))
-		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq, fault.text);
+		return err_set(err, ERR_VERIFY, "ledger line %llu is not JSON: %s", (unsigned long long)seq,
+			       fault.text);
 	rd->out->entries = seq;
 	take_fate(rd, type, line);
 	note_bundle(rd, type, line);
@@ -354,7 +363,8 @@ bool protocol_is_of_team(const char *bundle, const char *team)
 	size_t len = strlen(team), month;
 	const char *p = bundle;
 
-	if (strncmp(p, format, strlen(format)) != 0 || strncmp(p += strlen(format), team, len) != 0 || *(p += len) != '-')
+	if (strncmp(p, format, strlen(format)) != 0 || strncmp(p += strlen(format), team, len) != 0 ||
+	    *(p += len) != '-')
 		return false;
 	p++;
 	month = strncmp(p, "never-", 6) == 0 ? 5 : strspn(p, digits);

@@ -27,30 +27,37 @@ struct protocol_sums {
 
 struct protocol_bundles;
 struct protocol {
-	json_t *runs;        /* array of documents as in `report --json`, oldest first; `bundles` in them is empty; freed with the context */
+	/* array of documents as in `report --json`, oldest first; `bundles` in them is empty; freed with the context */
+	json_t *runs;
 	json_t *good;        /* the newest protocol_good among those that `newest` has dropped, or NULL */
 	struct protocol_bundles *bundles; /* of the newest of them; none with `totals_alone` */
 	struct protocol_sums sums;        /* likewise */
 	uint64_t entries;
 };
 
-/* entry: fields of `published` or `waived`, and what came after, as in `bundles` of `report --json`; freed when it returns. */
+/* entry: fields of `published` or `waived`, and what came after, as in `bundles` of `report --json`; freed when it
+ * returns. */
 typedef void (*protocol_bundle_fn)(json_t *entry, void *payload);
 /* In the order of their first lines.  ERR_INTERRUPTED at a signal. */
-int protocol_bundles_each(const struct protocol_bundles *b, protocol_bundle_fn fn, void *payload, struct err *err) MMR_CHECKED;
+int protocol_bundles_each(const struct protocol_bundles *b, protocol_bundle_fn fn, void *payload,
+			  struct err *err) MMR_CHECKED;
 
 /* Walks the ledger once.  *ret has cli->ctx for parent. */
 int protocol_read(struct cli *cli, const struct protocol_query *q, struct protocol **ret, struct err *err) MMR_CHECKED;
-/* Of the newest run only what was done by the rule and to the team of the query: lines of the others go, and the totals are of the rest.  The ledger knows a team by its
- * bundles alone: of what is due and kept it says nothing then.  *found false: the run has nothing of it. */
+/* Of the newest run only what was done by the rule and to the team of the query: lines of the others go, and the totals
+ * are of the rest.  The ledger knows a team by its bundles alone: of what is due and kept it says nothing then.  *found
+ * false: the run has nothing of it. */
 int protocol_restrict(struct protocol *p, const struct protocol_query *q, bool *found, struct err *err) MMR_CHECKED;
 /* mmr1-<team>-<month of expiry>-<number>-<digits>... of that team? */
 bool protocol_is_of_team(const char *bundle, const char *team);
-/* The holds of a run, [{name, because, threads, in_force, unmatched}]: those that kept threads or have words that matched nothing, as its lines say, and, where the
- * policy is the one of the run, all others (threads: null).  because: as the policy at hand says; null without one, and where it has no such hold.  in_force: it kept
- * threads, or that policy has words of it that matched something.  unmatched: [{of, item, word}], word null without the policy of the run. */
+/* The holds of a run, [{name, because, threads, in_force, unmatched}]: those that kept threads or have words that
+ * matched nothing, as its lines say, and, where the policy is the one of the run, all others (threads: null).  because:
+ * as the policy at hand says; null without one, and where it has no such hold.  in_force: it kept threads, or that
+ * policy has words of it that matched something.  unmatched: [{of, item, word}], word null without the policy of the
+ * run. */
 json_t *protocol_holds(const struct cli *cli, const json_t *run);
-/* "user tomas.maier, channel 2 of its list": what of a hold of that list matched nothing, by the word where the policy of the run is at hand, else by its place; or "". */
+/* "user tomas.maier, channel 2 of its list": what of a hold of that list matched nothing, by the word where the policy
+ * of the run is at hand, else by its place; or "". */
 const char *protocol_unmatched(void *ctx, const json_t *hold);
 /* Is the policy at hand that of the run? */
 bool protocol_same_policy(const struct cli *cli, const json_t *run);

@@ -1,7 +1,8 @@
 /*
  * cli_protocol_bundles.c - what the lines of one run say of each of its bundles.
  *
- * A night makes thousands of them, and a JSON object of one takes some 10 KiB: the lines are kept as text, and one document at a time is made of them.
+ * A night makes thousands of them, and a JSON object of one takes some 10 KiB: the lines are kept as text, and one
+ * document at a time is made of them.
  */
 #include <string.h>
 
@@ -66,7 +67,8 @@ static void add_line(struct entry *e, const char *type, json_t *fields)
 	json_decref(line);
 }
 
-void protocol_bundles_take(struct protocol_bundles *b, const char *bundle, const char *rule, bool parts, const char *type, json_t *fields)
+void protocol_bundles_take(struct protocol_bundles *b, const char *bundle, const char *rule, bool parts,
+			   const char *type, json_t *fields)
 {
 	struct entry *e = entry_of(b, bundle);
 
@@ -117,7 +119,8 @@ static void apply(json_t *doc, const char *type, json_t *fields)
 	} else if (strcmp(type, "erased") == 0 || strcmp(type, "erasure-withdrawn") == 0) {
 		append_to(doc, "erasures", fields);
 	} else {
-		cli_json_put(doc, type, json_incref(fields)); /* purging, purged, purge-stopped, sweep, unlinked, abandoned */
+		/* purging, purged, purge-stopped, sweep, unlinked, abandoned */
+		cli_json_put(doc, type, json_incref(fields));
 	}
 }
 
@@ -162,7 +165,8 @@ bool protocol_bundles_keep(struct protocol_bundles *b, const char *rule, const c
 	struct entry *e, *next;
 
 	HASH_ITER(hh, b->table, e, next) {
-		if ((!rule || strcmp(e->rule ? e->rule : "", rule) == 0) && (!team || protocol_is_of_team(e->name, team)))
+		if ((!rule || strcmp(e->rule ? e->rule : "", rule) == 0) &&
+		    (!team || protocol_is_of_team(e->name, team)))
 			continue;
 		HASH_DELETE(hh, b->table, e);
 		talloc_free(e);

@@ -6,7 +6,8 @@
 
 struct protocol_bundles *protocol_bundles_new(void *ctx);
 /* A line of the run.  rule, parts: of the bundle as known now; rule "": not known.  Takes fields over. */
-void protocol_bundles_take(struct protocol_bundles *b, const char *bundle, const char *rule, bool parts, const char *type, json_t *fields);
+void protocol_bundles_take(struct protocol_bundles *b, const char *bundle, const char *rule, bool parts,
+			   const char *type, json_t *fields);
 /* A line of whichever run or none, of a bundle that the run names; of others nothing is kept.  Takes fields over. */
 void protocol_bundles_note(struct protocol_bundles *b, const char *bundle, const char *type, json_t *fields);
 /* Leaves those of the rule and the team (NULL: all).  False: none. */

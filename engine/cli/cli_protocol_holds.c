@@ -28,7 +28,9 @@ static const struct policy_hold *hold_of(const struct cli *cli, const char *name
 /* The ledger has the places of words, the policy of that run the words. */
 static const char *word_of(const struct policy_hold *hold, const char *of, uint64_t item)
 {
-	const struct policy_list *l = strcmp(of, "users") == 0 ? &hold->users : strcmp(of, "teams") == 0 ? &hold->teams : &hold->channels;
+	const struct policy_list *l = strcmp(of, "users") == 0	 ? &hold->users
+				      : strcmp(of, "teams") == 0 ? &hold->teams
+								 : &hold->channels;
 
 	return item >= 1 && item <= l->n ? l->item[item - 1] : NULL;
 }
@@ -89,15 +91,17 @@ static bool is_cut(const json_t *run)
 	return protocol_int(json_object_get(run, "plan"), "unmatched_words") > json_array_size(lines_of(run));
 }
 
-/* Is any word of it left that matched?  Of another policy that is not known, nor of a run that the policy refused before it had a plan. */
+/* Is any word of it left that matched?  Of another policy that is not known, nor of a run that the policy refused
+ * before it had a plan. */
 static bool in_force(const struct cli *cli, const json_t *run, const char *name, const json_t *unmatched)
 {
 	const struct policy_hold *hold = protocol_same_policy(cli, run) ? hold_of(cli, name) : NULL;
 
 	if (!hold || strcmp(protocol_str(json_object_get(run, "end"), "error"), "POLICY") == 0)
 		return false;
-	return !is_cut(run) && (any_matched(&hold->users, "users", unmatched) || any_matched(&hold->channels, "channels", unmatched) ||
-				any_matched(&hold->teams, "teams", unmatched));
+	return !is_cut(run) &&
+	       (any_matched(&hold->users, "users", unmatched) || any_matched(&hold->channels, "channels", unmatched) ||
+		any_matched(&hold->teams, "teams", unmatched));
 }
 
 static void add_hold(const struct cli *cli, const json_t *run, json_t *list, const char *name, json_t *threads)
@@ -154,11 +158,13 @@ const char *protocol_unmatched(void *ctx, const json_t *hold)
 	size_t i;
 
 	json_array_foreach(json_object_get(hold, "unmatched"), i, entry) {
-		const char *of = protocol_str(entry, "of"), *word = protocol_str(entry, "word"), *before = mem_printf(ctx, "%s%s", text, i ? ", " : "");
+		const char *of = protocol_str(entry, "of"), *word = protocol_str(entry, "word"),
+			   *before = mem_printf(ctx, "%s%s", text, i ? ", " : "");
 		int len = (int)strlen(of) - (*of != '\0'); /* of one */
 
 		text = *word ? mem_printf(ctx, "%s%.*s %s", before, len, of, word)
-			     : mem_printf(ctx, "%s%.*s %llu of its list", before, len, of, (unsigned long long)protocol_int(entry, "item"));
+			     : mem_printf(ctx, "%s%.*s %llu of its list", before, len, of,
+					  (unsigned long long)protocol_int(entry, "item"));
 	}
 	return text;
 }

@@ -15,7 +15,8 @@ struct report {
 
 /* A numbered point of the protocol; number 0: one more line of it. */
 void MMR_PRINTF(4, 5) report_point(const struct report *rp, int number, const char *label, const char *fmt, ...);
-/* Points 9 to 12: the bundles with their digests, one after the other, and by what method.  ERR_INTERRUPTED at a signal. */
+/* Points 9 to 12: the bundles with their digests, one after the other, and by what method.  ERR_INTERRUPTED at a
+ * signal. */
 int report_evidence(struct report *rp, struct err *err) MMR_CHECKED;
 
 /* Every run, oldest first, with what it archived and deleted; of q only rule and team count.  The archive is open. */

@@ -11,12 +11,15 @@ static void erasures_of(const struct report *rp, const json_t *entry)
 
 	json_array_foreach(json_object_get(entry, "erasures"), i, one) {
 		if (*protocol_str(one, "because")) {
-			report_point(rp, 0, "", "  %s: an erasure that was interrupted was withdrawn, case %s, because of a hold; the bundle is as it was", protocol_str(one, "at"),
-			      protocol_str(one, "case"));
+			report_point(rp, 0, "",
+				     "  %s: an erasure that was interrupted was withdrawn, case %s, because of a hold; "
+				     "the bundle is as it was",
+				     protocol_str(one, "at"), protocol_str(one, "case"));
 			continue;
 		}
-		report_point(rp, 0, "", "  %s: one person erased, case %s, %s; the rows digest is the same", protocol_str(one, "at"), protocol_str(one, "case"),
-		      cli_count(rp->cli->ctx, protocol_int(one, "rows"), "row"));
+		report_point(rp, 0, "", "  %s: one person erased, case %s, %s; the rows digest is the same",
+			     protocol_str(one, "at"), protocol_str(one, "case"),
+			     cli_count(rp->cli->ctx, protocol_int(one, "rows"), "row"));
 		report_point(rp, 0, "", "  from then on %s", protocol_str(one, "rel_path"));
 		report_point(rp, 0, "", "  file SHA-256 %s", protocol_str(one, "file_digest"));
 	}
@@ -28,10 +31,13 @@ static void loss_of(const struct report *rp, const json_t *entry)
 
 	if (!loss)
 		return;
-	report_point(rp, 0, "", "  %s: declared lost (%s) by user %llu on %s: %s", protocol_str(loss, "at"), protocol_str(loss, "found"),
-	      (unsigned long long)protocol_int(loss, "uid"), protocol_str(loss, "host"), protocol_str(loss, "reason"));
+	report_point(rp, 0, "", "  %s: declared lost (%s) by user %llu on %s: %s", protocol_str(loss, "at"),
+		     protocol_str(loss, "found"), (unsigned long long)protocol_int(loss, "uid"),
+		     protocol_str(loss, "host"), protocol_str(loss, "reason"));
 	if (json_is_true(json_object_get(loss, "deleting")))
-		report_point(rp, 0, "", "  its delete was not finished: how many of its threads are gone is told above only as far as lines say so");
+		report_point(rp, 0, "",
+			     "  its delete was not finished: how many of its threads are gone is told above only as "
+			     "far as lines say so");
 }
 
 static void evidence_of(const struct report *rp, const json_t *entry)
@@ -45,7 +51,8 @@ static void evidence_of(const struct report *rp, const json_t *entry)
 		report_point(rp, 0, "", "no archive wanted by rule %s, because: %s", protocol_str(entry, "rule"),
 		      protocol_str(entry, "because"));
 	else if (*protocol_str(entry, "expired"))
-		report_point(rp, 0, "", "%s, expired, removed %s", protocol_str(entry, "bundle"), protocol_str(entry, "expired"));
+		report_point(rp, 0, "", "%s, expired, removed %s", protocol_str(entry, "bundle"),
+			     protocol_str(entry, "expired"));
 	else if (json_object_get(entry, "rel_path"))
 		report_point(rp, 0, "", "%s, to be kept until %s", protocol_str(entry, "rel_path"), until);
 	else
@@ -71,7 +78,8 @@ int report_evidence(struct report *rp, struct err *err)
 	int r;
 
 	if (lists)
-		report_point(rp, 9, "evidence", "%llu bundle%s, %llu list%s of rows without an archive", (unsigned long long)n, cli_s(n), (unsigned long long)lists, cli_s(lists));
+		report_point(rp, 9, "evidence", "%llu bundle%s, %llu list%s of rows without an archive",
+			     (unsigned long long)n, cli_s(n), (unsigned long long)lists, cli_s(lists));
 	else
 		report_point(rp, 9, "evidence", "%llu bundle%s", (unsigned long long)n, cli_s(n));
 	if ((r = protocol_bundles_each(rp->bundles, each, rp, err)) < 0)
@@ -80,17 +88,19 @@ int report_evidence(struct report *rp, struct err *err)
 		report_point(rp, 10, "method", "archive only: this run was to delete nothing (--no-purge)");
 	} else {
 		report_point(rp, 10, "method", "deletion of database rows, removal of attachment files");
-		report_point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems reuse it");
+		report_point(rp, 0, "", "not overwritten: free space in table files and on disks, until the systems "
+					"reuse it");
 	}
 	report_point(rp, 11, "check", "each bundle was read back in full and compared before its rows were deleted");
 	report_point(rp, 0, "", "closing sweep: late threads put back: %llu, late rows removed: %llu",
 	      (unsigned long long)rp->sums->late_restored, (unsigned long long)rp->sums->late_removed);
 	if (rp->sums->found_threads)
 		report_point(rp, 0, "", "of bundles that an earlier run left unfinished, gone already: %s, %s",
-		      cli_count(rp->cli->ctx, rp->sums->found_threads, "thread"), cli_count(rp->cli->ctx, rp->sums->found_posts, "post"));
+			     cli_count(rp->cli->ctx, rp->sums->found_threads, "thread"),
+			     cli_count(rp->cli->ctx, rp->sums->found_posts, "post"));
 	if (rp->sums->open)
 		report_point(rp, 0, "", "a transaction of then had not ended: a later run swept again, or will");
-	report_point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own periods; "
-				      "their operators are responsible");
+	report_point(rp, 12, "other copies", "replicas, write-ahead logs, backups and search indexes follow their own "
+				      "periods; their operators are responsible");
 	return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * cli_report_list.c - every run of the ledger, one line each, and the lines of one bundle.
  *
- * All lines of a run come before the next one begins, so that one run at a time is summed up, however long the ledger is.
+ * All lines of a run come before the next one begins, so that one run at a time is summed up, however long the ledger
+ * is.
  */
 #include <string.h>
 
@@ -72,11 +73,14 @@ static void add(const struct lister *l, const char *what, const json_t *line, bo
 static void take_bundle(struct lister *l, const char *type, const json_t *line)
 {
 	const char *bundle = protocol_str(line, "bundle");
-	bool published = strcmp(type, "published") == 0, gone = strcmp(type, "purged") == 0 || strcmp(type, "purge-stopped") == 0;
+	bool published = strcmp(type, "published") == 0,
+	     gone = strcmp(type, "purged") == 0 || strcmp(type, "purge-stopped") == 0;
 	json_t *known;
 
 	if (published || strcmp(type, "waived") == 0)
-		cli_json_put(l->open, bundle, json_pack("{s:s,s:b}", "rule", protocol_str(line, "rule"), "parts", protocol_bool(line, "parts")));
+		cli_json_put(l->open, bundle,
+			     json_pack("{s:s,s:b}", "rule", protocol_str(line, "rule"), "parts",
+				       protocol_bool(line, "parts")));
 	known = json_object_get(l->open, bundle);
 	if ((published || gone) && (!l->query->rule || strcmp(protocol_str(known, "rule"), l->query->rule) == 0) &&
 	    (!l->query->team || protocol_is_of_team(bundle, l->query->team))) {
@@ -128,8 +132,11 @@ static void rules_cell(struct cli_table *t, void *ctx, const json_t *run)
 
 static int print_runs(struct cli *cli, const json_t *runs, struct err *err)
 {
-	static const struct cli_column columns[] = {{"RUN", CLI_LEFT}, {"BEGAN", CLI_LEFT}, {"ENDED", CLI_LEFT}, {"OUTCOME", CLI_LEFT}, {"ARCHIVED", CLI_RIGHT},
-						    {"POSTS", CLI_RIGHT}, {"DELETED", CLI_RIGHT}, {"POSTS", CLI_RIGHT}, {"RULES", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"RUN", CLI_LEFT},	     {"BEGAN", CLI_LEFT},
+						    {"ENDED", CLI_LEFT},     {"OUTCOME", CLI_LEFT},
+						    {"ARCHIVED", CLI_RIGHT}, {"POSTS", CLI_RIGHT},
+						    {"DELETED", CLI_RIGHT},  {"POSTS", CLI_RIGHT},
+						    {"RULES", CLI_LEFT}};
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 	const char *ended;
 	json_t *run;
@@ -172,7 +179,11 @@ int cli_report_list(struct cli *cli, const struct protocol_query *q, struct err 
 
 static int print_lines(const struct cli *cli, const struct cli_fate *f, struct err *err)
 {
-	static const struct cli_column columns[] = {{"AT", CLI_LEFT}, {"LINE", CLI_LEFT}, {"RUN", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"POSTS", CLI_RIGHT}};
+	static const struct cli_column columns[] = {{"AT", CLI_LEFT},
+						    {"LINE", CLI_LEFT},
+						    {"RUN", CLI_LEFT},
+						    {"THREADS", CLI_RIGHT},
+						    {"POSTS", CLI_RIGHT}};
 	static const char *const counts[] = {"threads", "posts"};
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 	json_t *line;
@@ -202,14 +213,16 @@ int cli_report_bundle(struct cli *cli, struct err *err)
 
 	if (cli_given(cli, OPT_RULE) || cli_given(cli, OPT_TEAM) || cli->args->n_operands) {
 		err_set(err, ERR_USAGE, "`--bundle` is the whole question: no run, no rule and no team beside it");
-		return err_hint(err, "For example: mmretain report --bundle mmr1-sales-203612-000001-0123456789ab.tar.zst");
+		return err_hint(err, "For example: mmretain report --bundle "
+				     "mmr1-sales-203612-000001-0123456789ab.tar.zst");
 	}
 	cli_fate_init(cli, &f, cli->args->value[OPT_BUNDLE], NULL);
 	if ((r = cli_open_archive(cli, /* writable= */ false, err)) < 0 || (r = cli_fate_read(cli, &f, 1, err)) < 0)
 		return r;
 	if (!json_array_size(f.lines)) {
 		err_set(err, ERR_NOT_FOUND, "the ledger has no bundle \"%s\"", f.bundle);
-		return err_hint(err, "`mmretain report RUN` has the bundles of a run, `mmretain show` and `find` name the one of a thread.");
+		return err_hint(err, "`mmretain report RUN` has the bundles of a run, `mmretain show` and `find` name "
+				     "the one of a thread.");
 	}
 	if (cli->json) {
 		doc = cli_fate_json(&f);

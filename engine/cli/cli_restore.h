@@ -1,4 +1,5 @@
-/* cli_restore.h - what the two ways of `restore` share: threads by their ids, and all that a run deleted or a bundle holds. */
+/* cli_restore.h - what the two ways of `restore` share: threads by their ids, and all that a run deleted or a bundle
+ * holds. */
 #ifndef CLI_RESTORE_H
 #define CLI_RESTORE_H
 

@@ -1,5 +1,6 @@
 /*
- * cli_restore_all.c - `restore --run` and `restore --bundle`: totals for each bundle, and what was left out by its reason.
+ * cli_restore_all.c - `restore --run` and `restore --bundle`: totals for each bundle, and what was left out by its
+ * reason.
  */
 #include <mmretain/ledger.h>
 #include <mmretain/run.h>
@@ -55,7 +56,8 @@ static int list_left_out(struct cli_list *l, const void *payload, struct err *er
 
 static int print_json(const struct run_restore_all_report *rep, bool act, struct err *err)
 {
-	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()), *count = cli_json_check(json_object());
+	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array()),
+	       *count = cli_json_check(json_object());
 
 	cli_json_bool(doc, "done", act);
 	cli_json_text(doc, "run", rep->run);
@@ -76,7 +78,10 @@ static const char *state_text(const struct run_back_bundle *b, bool act)
 {
 	switch (b->state) {
 	case RUN_BACK_DONE:
-		return !b->threads && b->there ? "there already" : !b->threads ? act ? "nothing came back" : "nothing would come back" : act ? "put back" : "can be put back";
+		return !b->threads && b->there ? "there already"
+		       : !b->threads	       ? act ? "nothing came back" : "nothing would come back"
+		       : act		       ? "put back"
+					       : "can be put back";
 	case RUN_BACK_PARTS:
 		return "parts of threads that stayed: none comes back";
 	case RUN_BACK_WAIVED:
@@ -98,13 +103,16 @@ static const char *state_text(const struct run_back_bundle *b, bool act)
 
 static int print_table(const struct cli *cli, const struct run_restore_all_report *rep, bool act, struct err *err)
 {
-	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"BACK", CLI_RIGHT}, {"THERE", CLI_RIGHT}, {"STAYED", CLI_RIGHT},
-						    {"OUT", CLI_RIGHT}, {"POSTS", CLI_RIGHT}, {"ROWS", CLI_RIGHT}, {"FILES", CLI_RIGHT}, {"STATE", CLI_LEFT}};
+	static const struct cli_column columns[] = {{"BUNDLE", CLI_LEFT}, {"THREADS", CLI_RIGHT}, {"BACK", CLI_RIGHT},
+						    {"THERE", CLI_RIGHT}, {"STAYED", CLI_RIGHT},  {"OUT", CLI_RIGHT},
+						    {"POSTS", CLI_RIGHT}, {"ROWS", CLI_RIGHT},	  {"FILES", CLI_RIGHT},
+						    {"STATE", CLI_LEFT}};
 	struct cli_table *t = cli_table_new(cli, columns, ARRAY_LEN(columns));
 
 	for (size_t i = 0; i < rep->n; i++) {
 		const struct run_back_bundle *b = &rep->bundle[i];
-		const uint64_t cells[] = {b->archived, b->threads, b->there, b->stayed, b->left_out, b->posts, b->rows, b->files};
+		const uint64_t cells[] = {b->archived, b->threads, b->there, b->stayed,
+					  b->left_out, b->posts,   b->rows,  b->files};
 
 		cli_table_row(t);
 		cli_table_text(t, b->bundle);
@@ -119,7 +127,8 @@ static int print_table(const struct cli *cli, const struct run_restore_all_repor
 static void print_left_out(const struct cli *cli, const struct run_restore_all_report *rep, enum run_left_why why)
 {
 	static const char *const because[RUN_LEFTS] = {
-		"a post of it was erased", "its channel is gone", "another row has the id of an archived one", "another file lies in an attachment's place",
+		"a post of it was erased", "its channel is gone", "another row has the id of an archived one",
+		"another file lies in an attachment's place",
 		"it was put back before, and a later bundle has it, or may have it", "a row of it cannot be read",
 	};
 	size_t shown = 0;
@@ -144,8 +153,10 @@ static void print_sums(const struct cli *cli, const struct run_restore_all_repor
 		posts += rep->bundle[i].posts;
 		files += rep->bundle[i].files;
 	}
-	printf("%s with %s and %s %s; %s whole in the database already\n", cli_count(ctx, threads, "thread"), cli_count(ctx, posts, "post"), cli_count(ctx, files, "attachment"),
-	       act ? threads == 1 ? "is back" : "are back" : "would come back", mem_printf(ctx, "%s %s", cli_count(ctx, there, "thread"), there == 1 ? "is" : "are"));
+	printf("%s with %s and %s %s; %s whole in the database already\n", cli_count(ctx, threads, "thread"),
+	       cli_count(ctx, posts, "post"), cli_count(ctx, files, "attachment"),
+	       act ? threads == 1 ? "is back" : "are back" : "would come back",
+	       mem_printf(ctx, "%s %s", cli_count(ctx, there, "thread"), there == 1 ? "is" : "are"));
 }
 
 static int print_text(const struct cli *cli, const struct run_restore_all_report *rep, bool act, struct err *err)
@@ -181,8 +192,10 @@ int cli_restore_all(struct cli *cli, struct err *err)
 {
 	const char *bundle = cli->args->value[OPT_BUNDLE];
 	struct run_restore_all_options options = {
-		.run = cli->args->value[OPT_RUN], .bundle = bundle ? ledger_bundle_name(cli->ctx, bundle) : NULL, .case_id = cli->args->value[OPT_CASE],
-		.act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN), .access = log_access, .payload = cli, .progress = &cli->progress,
+		.run = cli->args->value[OPT_RUN], .bundle = bundle ? ledger_bundle_name(cli->ctx, bundle) : NULL,
+		.case_id = cli->args->value[OPT_CASE],
+		.act = cli_given(cli, OPT_YES) && !cli_given(cli, OPT_DRY_RUN), .access = log_access, .payload = cli,
+		.progress = &cli->progress,
 	};
 	struct run_restore_all_report *rep;
 	struct err print_err = {0};

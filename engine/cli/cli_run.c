@@ -81,7 +81,8 @@ static void set_up(struct cli *cli)
 	cli_progress_setup(cli);
 }
 
-/* A result that did not arrive is a failure, though the work is done; but for a reader that has seen enough of it and left. */
+/* A result that did not arrive is a failure, though the work is done; but for a reader that has seen enough of it and
+ * left. */
 static int flush_output(struct err *err)
 {
 	int saved;
@@ -89,7 +90,8 @@ static int flush_output(struct err *err)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
-	/* A full buffer was written, and failed, long before: the reason is gone, and one more byte on the broken output tells it again. */
+	/* A full buffer was written, and failed, long before: the reason is gone, and one more byte on the broken
+	 * output tells it again. */
 	if (!errno) {
 		clearerr(stdout);
 		(void)fputc('\n', stdout); /* only the reason matters */

@@ -29,8 +29,8 @@ uint64_t status_erasures_open(const struct status *st);
 /* A sum of a run: part `archived` or `deleted`, key `threads`, `posts` ... */
 uint64_t status_total(const json_t *run, const char *part, const char *key);
 
-/* The same as numbers for a monitoring system, in the text format of Prometheus (exposition format 0.0.4), into the file at path, which is replaced as a whole, or
- * `-`: to stdout.  Errors as output_failed. */
+/* The same as numbers for a monitoring system, in the text format of Prometheus (exposition format 0.0.4), into the
+ * file at path, which is replaced as a whole, or `-`: to stdout.  Errors as output_failed. */
 int status_metrics(const struct status *st, const char *path, struct err *err) MMR_CHECKED;
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * cli_status_metrics.c - status for a monitoring system, in the text format of Prometheus.
  *
- * Every sample names its archive, so that files of several archives on one host do not collide.  Of runs only counts, times and words of the ledger.
+ * Every sample names its archive, so that files of several archives on one host do not collide.  Of runs only counts,
+ * times and words of the ledger.
  */
 #include <string.h>
 
@@ -66,13 +67,15 @@ static void put_archive(struct metrics *m)
 	one(m, "archive_bytes", st->bytes, "Their size.");
 	one(m, "archive_free_bytes", st->free_bytes, "What is free on the archive's file system.");
 	one(m, "ledger_entries", st->state->entries, "Lines of the ledger.");
-	one(m, "unfinished_bundles", st->state->n_bundles + st->overdue.expiring, "Bundles that a run or an expiry has begun and not finished.");
+	one(m, "unfinished_bundles", st->state->n_bundles + st->overdue.expiring,
+	    "Bundles that a run or an expiry has begun and not finished.");
 	one(m, "overdue_bundles", st->overdue.bundles, "Bundles past their time; holds may keep them.");
 	one(m, "expired_bundles", st->overdue.expired, "Bundles that were removed, past their time.");
 	one(m, "lost_bundles", st->overdue.lost, "Bundles that were declared lost.");
 	one(m, "missing_bundles", st->missing, "Bundles that the ledger says are there and that are not.");
 	one(m, "held_threads", st->state->n_held, "Threads that `hold` keeps.");
-	one(m, "unmatched_hold_words", st->health.unmatched, "Words of the policy's holds that matched nothing in the newest plan.");
+	one(m, "unmatched_hold_words", st->health.unmatched, "Words of the policy's holds that matched nothing in the "
+							     "newest plan.");
 	one(m, "waiting_attachments", st->health.files, "Attachments of deleted posts that are still to be removed.");
 	one(m, "erasures_open", status_erasures_open(st), "Erasures that were interrupted.");
 	one(m, "warnings", st->words.n, "Warnings of `mmretain status`.");
@@ -127,9 +130,11 @@ static void put_counts(struct metrics *m, const json_t *run)
 	json_t *value;
 
 	for (size_t i = 0; i < ARRAY_LEN(what); i++) {
-		auto_mem char *name = mem_printf(NULL, "last_run_%s", what[i]), *due = mem_printf(NULL, "due_%s", what[i]);
+		auto_mem char *name = mem_printf(NULL, "last_run_%s", what[i]),
+			      *due = mem_printf(NULL, "due_%s", what[i]);
 
-		begin(m, name, i ? "The same of posts." : "Threads that were due, archived and deleted in the newest run.");
+		begin(m, name, i ? "The same of posts." : "Threads that were due, archived and deleted in the newest "
+							  "run.");
 		sample(m, name, "step", "due", protocol_int(json_object_get(run, "plan"), due));
 		for (size_t k = 0; k < ARRAY_LEN(part); k++)
 			sample(m, name, "step", part[k], status_total(run, part[k], what[i]));
@@ -157,10 +162,12 @@ static void put_exit(struct metrics *m, const json_t *run)
 	const json_t *end = json_object_get(run, "end");
 
 	if (a || json_is_object(end))
-		one(m, "last_run_exit_status", a ? (uint64_t)a->exit : protocol_int(end, "exit"), "Exit status of the newest run, of one that did not begin, too.");
+		one(m, "last_run_exit_status", a ? (uint64_t)a->exit : protocol_int(end, "exit"),
+		    "Exit status of the newest run, of one that did not begin, too.");
 	if (!a)
 		return;
-	begin(m, "not_begun_timestamp_seconds", "When a run ended before it began, after the newest one that did; absent: none has.");
+	begin(m, "not_begun_timestamp_seconds", "When a run ended before it began, after the newest one that did; "
+						"absent: none has.");
 	seconds(m, "not_begun_timestamp_seconds", NULL, NULL, a->at_ms);
 }
 
@@ -170,7 +177,8 @@ static void put_runs(struct metrics *m)
 
 	one(m, "run_open", m->st->state->open_run != NULL, "Is a run at work, or was interrupted?");
 	if (good)
-		put_time(m, "last_good_run_end_timestamp_seconds", good, "ended", "When the newest run ended that was complete, or ended by its time.");
+		put_time(m, "last_good_run_end_timestamp_seconds", good, "ended",
+			 "When the newest run ended that was complete, or ended by its time.");
 	put_time(m, "last_run_begin_timestamp_seconds", run, "began", "When the newest run began that did.");
 	put_time(m, "last_run_end_timestamp_seconds", run, "ended", "When it ended; absent: it has not.");
 	put_exit(m, run);

@@ -22,7 +22,8 @@ static int no_archive(int r, struct err *err)
 	if (!denied && r != -ERR_STORE)
 		return r;
 	if (denied)
-		log_warn("%s: threads that `mmretain hold` keeps are shown as if they were not held; a run keeps them", err->msg);
+		log_warn("%s: threads that `mmretain hold` keeps are shown as if they were not held; a run keeps them",
+			 err->msg);
 	err_clear(err);
 	return 0;
 }

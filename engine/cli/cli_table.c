@@ -26,7 +26,8 @@ struct cli_table *cli_table_new(const struct cli *cli, const struct cli_column *
 	talloc_set_destructor(t, release);
 	t->n_columns = n;
 	scols_table_enable_colors(t->table, cli->color);
-	/* Never squeezed to the terminal's width: that breaks ids and words in two, and a line that the terminal breaks can still be copied. */
+	/* Never squeezed to the terminal's width: that breaks ids and words in two, and a line that the terminal breaks
+	 * can still be copied. */
 	scols_table_set_termforce(t->table, SCOLS_TERMFORCE_NEVER);
 	scols_table_enable_noencoding(t->table, 1); /* every text is safe already; made safe twice it cannot be read */
 	for (size_t i = 0; i < n; i++) {

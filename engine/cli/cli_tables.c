@@ -15,8 +15,9 @@ const struct cli_command cli_commands[CMD_COUNT] = {
 #define C(id) (UINT32_C(1) << CMD_##id)
 #define C_ALL UINT32_MAX
 #define C_POLICY                                                                                                       \
-	(C(CHECK) | C(EXPLAIN) | C(PLAN) | C(RUN) | C(STATUS) | C(REPORT) | C(VERIFY) | C(INIT) | C(GRANTS) | C(DOCTOR) | C(FIND) |  \
-	 C(SHOW) | C(EXPORT) | C(HOLD) | C(REINDEX) | C(RESTORE) | C(EXPIRE) | C(ERASE) | C(ABANDON) | C(FETCH))
+	(C(CHECK) | C(EXPLAIN) | C(PLAN) | C(RUN) | C(STATUS) | C(REPORT) | C(VERIFY) | C(INIT) | C(GRANTS) |          \
+	 C(DOCTOR) | C(FIND) | C(SHOW) | C(EXPORT) | C(HOLD) | C(REINDEX) | C(RESTORE) | C(EXPIRE) | C(ERASE) |        \
+	 C(ABANDON) | C(FETCH))
 
 const struct cli_option cli_options[OPT_COUNT] = {
 #define X(id, letter, name, value, kind, words, commands, help)                                                        \

@@ -35,7 +35,8 @@ static json_t *entry_json(const struct verify_entry *e)
 int cli_verify_json(const struct verify *v, bool ok, struct err *err)
 {
 	json_t *doc = cli_json_check(json_object()), *list = cli_json_check(json_array());
-	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array()), *left = cli_json_check(json_array());
+	json_t *missing = cli_json_check(json_array()), *unknown = cli_json_check(json_array()),
+	       *left = cli_json_check(json_array());
 
 	cli_json_bool(doc, "ok", ok);
 	cli_json_put(doc, "ledger", json_pack("{s:I,s:I}", "entries", (json_int_t)v->ledger_entries, "published",
@@ -55,8 +56,10 @@ int cli_verify_json(const struct verify *v, bool ok, struct err *err)
 	}
 	cli_json_put(doc, "case_log", json_pack("{s:I}", "entries", (json_int_t)v->access_entries));
 	cli_json_text(json_object_get(doc, "case_log"), "damage", v->access.code < 0 ? v->access.msg : NULL);
-	cli_json_put(doc, "indexes", json_pack("{s:I,s:I,s:I,s:I}", "missing", (json_int_t)v->index.missing, "stale", (json_int_t)v->index.stale,
-					       "unlisted", (json_int_t)v->index.unlisted, "gone", (json_int_t)v->index.gone));
+	cli_json_put(doc, "indexes",
+		     json_pack("{s:I,s:I,s:I,s:I}", "missing", (json_int_t)v->index.missing, "stale",
+			       (json_int_t)v->index.stale, "unlisted", (json_int_t)v->index.unlisted, "gone",
+			       (json_int_t)v->index.gone));
 	cli_json_put(doc, "bundles", list);
 	cli_json_put(doc, "missing", missing);
 	cli_json_put(doc, "unknown", unknown);
@@ -88,22 +91,28 @@ int cli_verify_text(const struct verify *v, struct err *err)
 		cli_table_int(t, e->sum.posts);
 		cli_table_int(t, e->sum.blobs);
 		cli_table_bytes(t, e->size_bytes);
-		cli_table_text(t, !e->ok ? e->damage : e->lost ? mem_printf(v->cli->ctx, "ok, though %s", e->lost) : "ok");
+		cli_table_text(t, !e->ok    ? e->damage
+				  : e->lost ? mem_printf(v->cli->ctx, "ok, though %s", e->lost)
+					    : "ok");
 	}
-	printf("ledger: %llu line%s, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries, cli_s(v->ledger_entries),
-	       v->ledger.code < 0 ? "then damage" : "chain whole", (unsigned long long)v->published, cli_s(v->published));
+	printf("ledger: %llu line%s, %s, %llu bundle%s published\n", (unsigned long long)v->ledger_entries,
+	       cli_s(v->ledger_entries), v->ledger.code < 0 ? "then damage" : "chain whole",
+	       (unsigned long long)v->published, cli_s(v->published));
 	if (v->expired)
 		printf("expired: %llu bundle%s, removed\n", (unsigned long long)v->expired, cli_s(v->expired));
 	cli_losses_print(v->cli, v->lost, v->n_lost);
 	cli_mirror_print(v->cli, v->mirror);
 	if (!v->cli->args->n_operands)
-		printf("case log: %llu line%s, %s\n", (unsigned long long)v->access_entries, cli_s(v->access_entries), v->access.code < 0 ? "then damage" : "chain whole");
+		printf("case log: %llu line%s, %s\n", (unsigned long long)v->access_entries, cli_s(v->access_entries),
+		       v->access.code < 0 ? "then damage" : "chain whole");
 	if (v->index_known && (v->index.missing || v->index.stale || v->index.unlisted || v->index.gone))
-		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain reindex` builds them again\n",
-		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale, (unsigned long long)v->index.unlisted,
-		       (unsigned long long)v->index.gone);
+		printf("indexes: %llu missing, %llu stale, %llu not listed, %llu of bundles that are gone; `mmretain "
+		       "reindex` builds them again\n",
+		       (unsigned long long)v->index.missing, (unsigned long long)v->index.stale,
+		       (unsigned long long)v->index.unlisted, (unsigned long long)v->index.gone);
 	for (size_t i = 0; i < v->n_left; i++)
-		printf("%s is still there: an erasure was interrupted; the next `mmretain erase` or run finishes it\n", cli_safe(v->cli->ctx, v->left[i]));
+		printf("%s is still there: an erasure was interrupted; the next `mmretain erase` or run finishes it\n",
+		       cli_safe(v->cli->ctx, v->left[i]));
 	if (any)
 		return cli_table_print(t, err);
 	printf("no bundles\n");

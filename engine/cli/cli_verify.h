@@ -8,7 +8,11 @@
 
 #include "cli.h"
 
-struct verify_sum { uint64_t threads, posts, rows, blobs, erased; uint32_t generation; struct digest rows_digest, file_digest; };
+struct verify_sum {
+	uint64_t threads, posts, rows, blobs, erased;
+	uint32_t generation;
+	struct digest rows_digest, file_digest;
+};
 
 struct verify_entry {        /* a bundle, as the ledger, the folder or both know it */
 	char *rel_path;

@@ -1,9 +1,9 @@
 /*
  * db_binary.c - array parameters in PostgreSQL's binary form.
  *
- * The arrays of a deleting batch are a third of its work in text form: the server parses them, and we format them.  The form is
- * that of array_recv: dimensions, flag for NULLs, element type, then per dimension length and lower bound, then each element with its
- * length; all integers in network order.
+ * The arrays of a deleting batch are a third of its work in text form: the server parses them, and we format them.  The
+ * form is that of array_recv: dimensions, flag for NULLs, element type, then per dimension length and lower bound, then
+ * each element with its length; all integers in network order.
  */
 #include <arpa/inet.h>
 #include <string.h>

@@ -6,9 +6,11 @@
 
 #include "db_internal.h"
 
-#define DB_TLS_HINT \
-	"sslmode=verify-full wants a server with ssl = on, and of it a certificate for the very host name in these settings, signed by an " \
-	"authority in sslrootcert=FILE (of public ones the system's file, such as /etc/ssl/certs/ca-certificates.crt)."
+#define DB_TLS_HINT                                                                                                    \
+	"sslmode=verify-full wants a server with ssl = on, and of it a certificate for the very host name in these "   \
+	"settings, signed by an "                                                                                      \
+	"authority in sslrootcert=FILE (of public ones the system's file, such as "                                    \
+	"/etc/ssl/certs/ca-certificates.crt)."
 
 enum { CONNECT_WAIT_MS = 250, CONNECT_WAIT_MAX_MS = 4000 }; /* eight seconds in all */
 
@@ -30,10 +32,11 @@ static int db_destroy(struct db *db)
 	return 0;
 }
 
-/* A server that is there and has no room, or comes up just now, has it again soon.  libpq gives no SQLSTATE of a refused connection, so the text
- * must tell; where it is not in English nobody waits. */
+/* A server that is there and has no room, or comes up just now, has it again soon.  libpq gives no SQLSTATE of a
+ * refused connection, so the text must tell; where it is not in English nobody waits. */
 static const char *const passing[] = {
-	"too many clients already", "remaining connection slots are reserved", "too many connections for", "the database system is starting up",
+	"too many clients already", "remaining connection slots are reserved", "too many connections for",
+	"the database system is starting up",
 	"the database system is not yet accepting connections", "the database system is in recovery mode",
 };
 
@@ -62,17 +65,21 @@ static void connect_patiently(struct db *db, void *tmp, const struct db_params *
 
 	for (int64_t wait_ms = CONNECT_WAIT_MS;; wait_ms *= 2) {
 		db->pg = db_reach(tmp, p, timeout_ms, ret_before);
-		if (!db->pg || PQstatus(db->pg) == CONNECTION_OK || wait_ms > CONNECT_WAIT_MAX_MS || stop_requested() || !will_pass(db->pg))
+		if (!db->pg || PQstatus(db->pg) == CONNECTION_OK || wait_ms > CONNECT_WAIT_MAX_MS || stop_requested() ||
+		    !will_pass(db->pg))
 			return;
 		time_sleep_ms(wait_ms);
 		PQfinish(db->pg);
 	}
 }
 
-/* Part of libpq's text, which names no SQLSTATE, and what to do; in another language the last line of all is right, too. */
+/* Part of libpq's text, which names no SQLSTATE, and what to do; in another language the last line of all is right,
+ * too. */
 static const struct { const char *part, *hint; } refusals[] = {
-	{"password authentication failed", "The role or its password is wrong: look at the password file (passfile=FILE, or ~/.pgpass)."},
-	{"pg_hba.conf", "The server's pg_hba.conf does not let this role in from this host to this database; `hostssl` lines are for sessions by TLS only."},
+	{"password authentication failed", "The role or its password is wrong: look at the password file "
+					   "(passfile=FILE, or ~/.pgpass)."},
+	{"pg_hba.conf", "The server's pg_hba.conf does not let this role in from this host to this database; `hostssl` "
+			"lines are for sessions by TLS only."},
 	{"ertifi", DB_TLS_HINT}, /* certificate, Zertifikat, certificat */
 	{"SSL", DB_TLS_HINT},
 };
@@ -80,17 +87,21 @@ static const struct { const char *part, *hint; } refusals[] = {
 static int connect_hint(PGconn *pg, const char *text, struct err *err)
 {
 	if (will_pass(pg))
-		return err_hint(err, "The server takes no more connections now; run again when it does, or raise max_connections.");
+		return err_hint(err, "The server takes no more connections now; run again when it does, or raise "
+				     "max_connections.");
 	if (PQconnectionNeedsPassword(pg))
-		return err_hint(err, "The server wants a password: give it in a password file of mode 0600, ~/.pgpass or the one that `passfile=FILE` in the url or the "
-				     "service names. PGPASSFILE and PGPASSWORD are not read.");
+		return err_hint(err, "The server wants a password: give it in a password file of mode 0600, ~/.pgpass "
+				     "or the one that `passfile=FILE` in the url or the service names. PGPASSFILE and "
+				     "PGPASSWORD are not read.");
 	for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
 		if (strstr(text, refusals[i].part))
 			return err_hint(err, "%s", refusals[i].hint);
-	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection settings.");
+	return err_hint(err, "Check that PostgreSQL runs, and the host, port, user and database in the connection "
+			     "settings.");
 }
 
-/* libpq's text on one line; it names host, port, user and file, never a password.  Its advice to do without proof is left out. */
+/* libpq's text on one line; it names host, port, user and file, never a password.  Its advice to do without proof is
+ * left out. */
 static void one_line(const char *text, char *ret, size_t size)
 {
 	size_t n = 0;
@@ -110,7 +121,9 @@ static void one_line(const char *text, char *ret, size_t size)
 static int connect_error(PGconn *pg, const char *before, struct err *err)
 {
 	const char *last = PQerrorMessage(pg);
-	char *all auto_mem = mem_printf(NULL, "%s%.*s", before ? before : "", before ? db_whole_lines(last) : (int)strlen(last), last), text[900];
+	char *all auto_mem = mem_printf(NULL, "%s%.*s", before ? before : "",
+					before ? db_whole_lines(last) : (int)strlen(last), last),
+		  text[900];
 
 	one_line(all, text, sizeof text);
 	if (stop_requested())
@@ -223,7 +236,8 @@ const char *db_text_safe(const struct db *db)
 	return db->safe;
 }
 
-/* An idle session whose socket has something to say has usually been ended by the server: read until it says no more. */
+/* An idle session whose socket has something to say has usually been ended by the server: read until it says no more.
+ */
 bool db_alive(const struct db *db)
 {
 	while (!db->busy && PQstatus(db->pg) == CONNECTION_OK && db_has_input(db, 0))

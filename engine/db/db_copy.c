@@ -5,7 +5,8 @@
 
 #include "db_internal.h"
 
-enum { COPY_ACROSS_BYTES = 64 << 10, COPY_CHUNK = 1 << 20 }; /* PQputCopyData takes an int; its buffer grows with what it gets */
+/* PQputCopyData takes an int; its buffer grows with what it gets */
+enum { COPY_ACROSS_BYTES = 64 << 10, COPY_CHUNK = 1 << 20 };
 
 int db_copy_in_begin(struct db *db, const struct sql *copy_sql, struct err *err)
 {

@@ -1,9 +1,9 @@
 /*
  * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
  *
- * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening; what comes is taken out of
- * the socket meanwhile, which holds less than a page and would stop the server.  Rows come in single-row mode: a page that is much wider than the one
- * before is never in memory as a whole.
+ * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening;
+ * what comes is taken out of the socket meanwhile, which holds less than a page and would stop the server.  Rows come
+ * in single-row mode: a page that is much wider than the one before is never in memory as a whole.
  */
 #include <string.h>
 
@@ -142,9 +142,12 @@ static int send_fetch(struct db_cursor *c, int rows, struct err *err)
 		return r;
 	db_page_clear(c->next);
 	c->next->wanted = rows;
-	(void)snprintf(text, sizeof text, "FETCH FORWARD %d FROM %s", rows, c->name); /* fits: names have at most 63 bytes */
+	/* fits: names have at most 63 bytes */
+	(void)snprintf(text, sizeof text, "FETCH FORWARD %d FROM %s", rows, c->name);
 	if (PQsendQuery(c->db->pg, text))
-		return PQsetSingleRowMode(c->db->pg) ? 0 : err_set(err, ERR_INTERNAL, "no single-row mode (%s)", c->sql->name);
+		return PQsetSingleRowMode(c->db->pg)
+			       ? 0
+			       : err_set(err, ERR_INTERNAL, "no single-row mode (%s)", c->sql->name);
 	c->db->busy = NULL;
 	return db_fail(c->db, NULL, c->sql->name, &c->wait, err);
 }

@@ -24,14 +24,23 @@ static const struct state states[] = {
 	{"40001", ERR_DB_BUSY, ""},
 	{"40P01", ERR_DB_BUSY, ""},
 	{"42501", ERR_PERMISSION, "Run `mmretain grants` for the statements that give the role what it needs."},
-	{"42703", ERR_SCHEMA, "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` tells."},
-	{"42P01", ERR_SCHEMA, "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` tells."},
-	{"53100", ERR_DATABASE, "The database server's disk is full: make room where that file lies (pg_tblspc/N is a tablespace, perhaps of temp_tablespaces), and "
-				"run again; what was not committed was rolled back."},
+	{"42703", ERR_SCHEMA,
+	 "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` "
+	 "tells."},
+	{"42P01", ERR_SCHEMA,
+	 "It is not Mattermost's database or schema, or not one that is known, or has just changed: `mmretain doctor` "
+	 "tells."},
+	{"53100", ERR_DATABASE,
+	 "The database server's disk is full: make room where that file lies (pg_tblspc/N is a tablespace, perhaps of "
+	 "temp_tablespaces), and run again; what was not committed was rolled back."},
 	{"53300", ERR_DB_BUSY, "The database server has no free connection."},
-	{"53400", ERR_DATABASE, "A limit that is set for this role or server was reached: raise it (ALTER ROLE name SET temp_file_limit = ...), or for temporary "
-				"files work_mem, and run again."},
-	{"55P03", ERR_DB_BUSY, "Another session holds a lock that is in the way (pg_locks and pg_stat_activity show it); run again when it has ended."},
+	{"53400", ERR_DATABASE,
+	 "A limit that is set for this role or server was reached: raise it (ALTER ROLE name SET temp_file_limit = "
+	 "...), or for temporary "
+	 "files work_mem, and run again."},
+	{"55P03", ERR_DB_BUSY,
+	 "Another session holds a lock that is in the way (pg_locks and pg_stat_activity show it); run again when it "
+	 "has ended."},
 	{"57014", ERR_DB_BUSY, "The statement took longer than it may; run again when the server is less busy."},
 	{"57P01", ERR_DB_GONE, ""},
 	{"57P02", ERR_DB_GONE, ""},
@@ -67,7 +76,8 @@ static int fail_gone(const struct db *db, const char *name, const char *sqlstate
 {
 	err_set(err, ERR_DB_GONE, "the connection to %s was lost (%s)", db->safe ? db->safe : "the database", name);
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
-	return err_hint(err, "The server rolled back what was not committed; its log says why it went. Run again when it answers.");
+	return err_hint(err, "The server rolled back what was not committed; its log says why it went. Run again when "
+			     "it answers.");
 }
 
 int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_wait *w, struct err *err)
@@ -82,8 +92,8 @@ int db_fail(struct db *db, const PGresult *r, const char *name, const struct db_
 	if (w && w->cancelled && !strcmp(sqlstate, "57014"))
 		return err_set(err, ERR_INTERRUPTED, "interrupted (%s)", name);
 	text = quotable_message(r, sqlstate);
-	err_set(err, s ? s->code : ERR_DATABASE, "query %s failed%s%s (SQLSTATE %s)", name, text ? ": " : "", text ? text : "",
-		sqlstate[0] ? sqlstate : "none");
+	err_set(err, s ? s->code : ERR_DATABASE, "query %s failed%s%s (SQLSTATE %s)", name, text ? ": " : "",
+		text ? text : "", sqlstate[0] ? sqlstate : "none");
 	snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", sqlstate);
 	return s && s->hint[0] ? err_hint(err, "%s", s->hint) : err->code;
 }

@@ -16,11 +16,13 @@ enum {
 	DB_POLL_MS = 250,                /* how often a wait looks at the stop flag */
 	DB_CANCEL_AGAIN_MS = 1000,       /* when it has not helped */
 	DB_STOP_GRACE_MS = 2000,         /* a statement may end by itself this long after a stop request */
-	DB_COMMIT_PATIENCE_MS = 30000,   /* the answer to COMMIT: the server may be waiting for a standby that is gone */
+	/* the answer to COMMIT: the server may be waiting for a standby that is gone */
+	DB_COMMIT_PATIENCE_MS = 30000,
 	DB_LOCK_PATIENCE_MS = 3000,      /* the server needs a moment to notice that a run has ended, a busy one more */
 	DB_ARRAY_BYTES = 256 << 20,      /* one array parameter */
 	DB_PAGE_BYTES = 2 << 20,         /* a cursor's page in memory; there are two a cursor, and a dozen cursors */
-	DB_PAGE_AIM_BYTES = 1 << 20,     /* the next page has as many rows as that holds of the last one's: 500 rows of 2 KiB */
+	/* the next page has as many rows as that holds of the last one's: 500 rows of 2 KiB */
+	DB_PAGE_AIM_BYTES = 1 << 20,
 };
 
 enum db_plan_mode { DB_PLAN_UNKNOWN, DB_PLAN_AUTO, DB_PLAN_GENERIC };
@@ -63,13 +65,15 @@ struct db_params {
 int db_params_resolve(void *ctx, const char *conninfo, struct db_params *ret, struct err *err) MMR_CHECKED;
 const char *db_params_get(const struct db_params *p, const char *key); /* "" when unset */
 void db_params_set(struct db_params *p, const char *key, const char *value);
-int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED; /* TLS for hosts that are not local, a timeout that is one */
+/* TLS for hosts that are not local, a timeout that is one */
+int db_params_check(const struct db_params *p, struct err *err) MMR_CHECKED;
 int db_params_passfile(void *ctx, const struct db_params *p, struct err *err) MMR_CHECKED;
 
-/* A connection with these parameters, good or bad, which the caller asks and finishes; NULL: out of memory.  Each address of each host has timeout_ms.
- * *ret_before: what the attempts before this one came to, and which address did not answer in that time, for people, a line each, or NULL; of ctx, as all that is
- * needed meanwhile.  A stop request ends it at once.
- * Names are looked up by the system's resolver, which ends in its own time. */
+/* A connection with these parameters, good or bad, which the caller asks and finishes; NULL: out of memory.  Each
+ * address of each host has timeout_ms.
+ * *ret_before: what the attempts before this one came to, and which address did not answer in that time, for people, a
+ * line each, or NULL; of ctx, as all that is needed meanwhile.  A stop request ends it at once. Names are looked up by
+ * the system's resolver, which ends in its own time. */
 PGconn *db_reach(void *ctx, const struct db_params *params, int64_t timeout_ms, const char **ret_before);
 
 /* How many bytes of libpq's text are whole lines: of an attempt that nobody waits for any more there is half a one. */

@@ -1,9 +1,9 @@
 /*
  * db_libpq.h - libpq, loaded when the first connection is wanted.
  *
- * libpq brings 22 libraries along (LDAP, Kerberos, GnuTLS, ...).  Commands that only read the archive start twice as fast without
- * them, and work on a host where libpq is not installed.  The prototypes are libpq's own; a function that is used and not
- * listed here fails at link time.
+ * libpq brings 22 libraries along (LDAP, Kerberos, GnuTLS, ...).  Commands that only read the archive start twice as
+ * fast without them, and work on a host where libpq is not installed.  The prototypes are libpq's own; a function that
+ * is used and not listed here fails at link time.
  */
 #ifndef MMRETAIN_DB_LIBPQ_H
 #define MMRETAIN_DB_LIBPQ_H
@@ -11,15 +11,20 @@
 #include <libpq-fe.h>
 #include <mmretain/base.h>
 
-#define LIBPQ_FUNCTIONS(X) \
-	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(PQconnectStartParams) \
-	X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconninfoParse) X(PQconsumeInput) \
-	X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish) X(PQfreeCancel) \
-	X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) \
-	X(PQhostaddr) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) \
-	X(PQputCopyData) X(PQputCopyEnd) X(PQresStatus) X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) \
-	X(PQsendQuery) X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeReceiver) \
-	X(PQsetSingleRowMode) X(PQsocket) X(PQsslStruct) X(PQstatus) X(PQtransactionStatus)
+#define LIBPQ_FUNCTIONS(X)                                                                                             \
+	X(PQbackendPID)                                                                                                \
+	X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(                     \
+		PQconnectStartParams) X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconninfoParse)                \
+		X(PQconsumeInput) X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish)   \
+			X(PQfreeCancel) X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull)     \
+				X(PQgetlength) X(PQgetvalue) X(PQhost) X(PQhostaddr) X(PQisBusy) X(PQnfields)          \
+					X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) X(PQputCopyData) \
+						X(PQputCopyEnd) X(PQresStatus) X(PQresultErrorField) X(PQresultStatus) \
+							X(PQsendPrepare) X(PQsendQuery) X(PQsendQueryParams)           \
+								X(PQsendQueryPrepared) X(PQserverVersion)              \
+									X(PQsetNoticeReceiver) X(PQsetSingleRowMode)   \
+										X(PQsocket) X(PQsslStruct) X(PQstatus) \
+											X(PQtransactionStatus)
 
 struct libpq {
 #define X(name) __typeof__(name) *name##_;

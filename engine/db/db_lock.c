@@ -48,10 +48,12 @@ static int report_holder(struct db *db, const char *key, struct err *err)
 	if (r < 0 || db_rows(res) == 0)
 		err_set(err, ERR_LOCKED, "another run holds the lock of database %s", db->safe);
 	else
-		err_set(err, ERR_LOCKED, "another run holds the lock of database %s: server process %s, client %s%s%s%s%s", db->safe,
+		err_set(err, ERR_LOCKED,
+			"another run holds the lock of database %s: server process %s, client %s%s%s%s%s", db->safe,
 			db_text(res, 0, 0), db_text(res, 0, 1), db_len(res, 0, 2) ? ", role " : "", db_text(res, 0, 2),
 			db_len(res, 0, 3) ? ", since " : "", db_text(res, 0, 3));
-	return err_hint(err, "Wait for it to end; the lock goes with its process or connection, nothing has to be removed.");
+	return err_hint(err, "Wait for it to end; the lock goes with its process or connection, nothing has to be "
+			     "removed.");
 }
 
 int db_lock(struct db *db, int64_t key, struct err *err)
@@ -86,5 +88,6 @@ int db_lock_check(struct db *db, int64_t key, struct err *err)
 	if (db_bool(res, 0, 0))
 		return 0;
 	err_set(err, ERR_LOCKED, "this run has lost its lock on database %s", db->safe);
-	return err_hint(err, "Nothing more is deleted; look for a pooler in between or an administrator's unlock, then run again.");
+	return err_hint(err, "Nothing more is deleted; look for a pooler in between or an administrator's unlock, then "
+			     "run again.");
 }

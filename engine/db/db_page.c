@@ -1,8 +1,8 @@
 /*
  * db_page.c - the rows of one page of a cursor.
  *
- * A page is so many rows, of any width: its first DB_PAGE_BYTES are in memory, what is more goes to a work file, in order, and comes back row by row.
- * A row is its length and, for each column, a length (-1: NULL), the bytes and a NUL.
+ * A page is so many rows, of any width: its first DB_PAGE_BYTES are in memory, what is more goes to a work file, in
+ * order, and comes back row by row. A row is its length and, for each column, a length (-1: NULL), the bytes and a NUL.
  */
 #include <string.h>
 #include <unistd.h>

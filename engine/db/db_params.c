@@ -109,7 +109,8 @@ int db_params_resolve(void *ctx, const char *conninfo, struct db_params *ret, st
 	/* libpq's own text would quote the piece it cannot read, and that may be the password. */
 	if (!given) {
 		err_set(err, ERR_DATABASE, "the database connection settings cannot be read");
-		return err_hint(err, "Write them as key=value pairs or as a postgres:// URL; quote values with spaces.");
+		return err_hint(err, "Write them as key=value pairs or as a postgres:// URL; quote values with "
+				     "spaces.");
 	}
 	service = option_value(given, "service");
 	clear_environment(service != NULL);
@@ -185,10 +186,11 @@ static int check_tls(const struct db_params *p, struct err *err)
 		return 0;
 	if (!strcmp(mode, "verify-full"))
 		return 0;
-	err_set(err, ERR_DATABASE, "database host \"%.*s\" is another machine and sslmode=%s does not prove who answers",
+	err_set(err, ERR_DATABASE, "database host \"%.*s\" is another machine and sslmode=%s does not prove who "
+				   "answers",
 		(int)(len > 200 ? 200 : len), host, mode[0] ? mode : "prefer");
-	return err_hint(err, "Set sslmode=verify-full and sslrootcert=FILE in the connection settings, or connect through a "
-			     "Unix socket.");
+	return err_hint(err, "Set sslmode=verify-full and sslrootcert=FILE in the connection settings, or connect "
+			     "through a Unix socket.");
 }
 
 int db_params_check(const struct db_params *p, struct err *err)

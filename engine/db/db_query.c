@@ -95,8 +95,9 @@ int db_query(void *ctx, struct db *db, const struct sql *sql, enum db_shape shap
 	return db_query_meanwhile(ctx, db, sql, shape, n_params, params, NULL, NULL, ret, err);
 }
 
-int db_query_meanwhile(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params, const char *const *params,
-		       void (*meanwhile)(void *payload), void *payload, struct db_result **ret, struct err *err)
+int db_query_meanwhile(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
+		       const char *const *params, void (*meanwhile)(void *payload), void *payload,
+		       struct db_result **ret, struct err *err)
 {
 	struct db_wait w;
 	int r = db_send(db, sql, n_params, params, &w, err);

@@ -1,9 +1,11 @@
 /*
- * db_reach.c - reach a server: hosts and addresses one after the other, with a deadline for each, and a stop request ends it at once.
+ * db_reach.c - reach a server: hosts and addresses one after the other, with a deadline for each, and a stop request
+ * ends it at once.
  *
- * PQconnectdbParams would wait out its deadline whatever happens meanwhile, and the calls that do not wait know no deadline.  libpq goes to the next
- * address when one refuses; when one is silent for too long it is told to begin anew behind that.  So all addresses are listed before.  With
- * target_session_attrs=prefer-standby libpq takes what it passed over in a second round: then only the silent one is left out.
+ * PQconnectdbParams would wait out its deadline whatever happens meanwhile, and the calls that do not wait know no
+ * deadline.  libpq goes to the next address when one refuses; when one is silent for too long it is told to begin anew
+ * behind that.  So all addresses are listed before.  With target_session_attrs=prefer-standby libpq takes what it
+ * passed over in a second round: then only the silent one is left out.
  */
 #include <netdb.h>
 #include <netinet/in.h>
@@ -19,7 +21,8 @@ struct places { void *ctx; struct place *place; size_t n; };
 static void add_place(struct places *to, const char *host, const char *hostaddr, const char *port)
 {
 	to->place = mem_grow(to->ctx, to->place, struct place, to->n + 1);
-	to->place[to->n++] = (struct place){mem_strdup(to->ctx, host), mem_strdup(to->ctx, hostaddr), mem_strdup(to->ctx, port)};
+	to->place[to->n++] =
+		(struct place){mem_strdup(to->ctx, host), mem_strdup(to->ctx, hostaddr), mem_strdup(to->ctx, port)};
 }
 
 static size_t entries(const char *list)
@@ -39,7 +42,8 @@ static char *entry(void *ctx, const char *list, size_t i)
 	return mem_strndup(ctx, list, strcspn(list, ","));
 }
 
-/* Every address that a name has, in the order of the resolver.  A name that has none is left to libpq, which says so. */
+/* Every address that a name has, in the order of the resolver.  A name that has none is left to libpq, which says so.
+ */
 static void add_name(struct places *to, const char *host, const char *port)
 {
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
@@ -59,7 +63,8 @@ static void add_name(struct places *to, const char *host, const char *port)
 /* As libpq will name it: 127.1 is 127.0.0.1.  What is no address is left to libpq, which says so. */
 static const char *plain_address(void *ctx, const char *addr)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM},
+			*list = NULL;
 	char text[NI_MAXHOST];
 
 	if (!addr[0] || getaddrinfo(addr, NULL, &hints, &list) != 0)
@@ -73,13 +78,15 @@ static const char *plain_address(void *ctx, const char *addr)
 /* Lists whose lengths do not fit are libpq's to refuse: no place then. */
 static void list_places(const struct db_params *p, struct places *to)
 {
-	const char *host = db_params_get(p, "host"), *hostaddr = db_params_get(p, "hostaddr"), *port = db_params_get(p, "port");
+	const char *host = db_params_get(p, "host"), *hostaddr = db_params_get(p, "hostaddr"),
+		   *port = db_params_get(p, "port");
 	size_t n = entries(hostaddr[0] ? hostaddr : host);
 
 	if ((host[0] && hostaddr[0] && entries(host) != n) || (entries(port) != 1 && entries(port) != n))
 		return;
 	for (size_t i = 0; i < n; i++) {
-		const char *name = entry(to->ctx, host, i), *addr = plain_address(to->ctx, entry(to->ctx, hostaddr, i)), *at = entry(to->ctx, port, i);
+		const char *name = entry(to->ctx, host, i), *addr = plain_address(to->ctx, entry(to->ctx, hostaddr, i)),
+			   *at = entry(to->ctx, port, i);
 
 		if (addr[0] || !name[0] || name[0] == '/' || name[0] == '@')
 			add_place(to, name, addr, at);
@@ -115,7 +122,8 @@ static bool is_at(PGconn *pg, const struct place *p)
 
 	if (p->port[0] && port && strcmp(port, p->port) != 0)
 		return false;
-	return p->hostaddr[0] ? addr && same_address(addr, p->hostaddr) : !p->host[0] || (host && strcmp(host, p->host) == 0);
+	return p->hostaddr[0] ? addr && same_address(addr, p->hostaddr)
+			      : !p->host[0] || (host && strcmp(host, p->host) == 0);
 }
 
 /* Which of the places is being tried; they come in their order, and a second round begins with the first. */
@@ -166,9 +174,9 @@ static char *silent(const struct places *l, size_t at, int64_t timeout_ms)
 {
 	const struct place *p = &l->place[at];
 
-	return mem_printf(l->ctx, "no answer from %s%s%s%s, port %s, within %lld s\n", p->host[0] ? p->host : "the server",
-			  p->hostaddr[0] ? " (" : "", p->hostaddr, p->hostaddr[0] ? ")" : "", p->port[0] ? p->port : "5432",
-			  (long long)(timeout_ms / 1000));
+	return mem_printf(l->ctx, "no answer from %s%s%s%s, port %s, within %lld s\n",
+			  p->host[0] ? p->host : "the server", p->hostaddr[0] ? " (" : "", p->hostaddr,
+			  p->hostaddr[0] ? ")" : "", p->port[0] ? p->port : "5432", (long long)(timeout_ms / 1000));
 }
 
 int db_whole_lines(const char *text)
@@ -184,7 +192,8 @@ static void tell(struct places *l, char **told, const char *text, int len)
 	*told = mem_check(talloc_asprintf_append_buffer(*told ? *told : mem_strdup(l->ctx, ""), "%.*s", len, text));
 }
 
-/* The silent one goes, and with it those before, which have refused, unless a second round may still take one of them. */
+/* The silent one goes, and with it those before, which have refused, unless a second round may still take one of them.
+ */
 static void leave_out(struct places *l, size_t at, bool second_round)
 {
 	size_t to = second_round ? at : 0;
@@ -211,7 +220,8 @@ PGconn *db_reach(void *ctx, const struct db_params *params, int64_t timeout_ms, 
 			db_params_set(&p, "hostaddr", joined(&l, 1));
 			db_params_set(&p, "port", joined(&l, 2));
 		}
-		if (!(pg = PQconnectStartParams(p.key, p.value, 0)) || try_places(pg, &l, timeout_ms, &at) || stop_requested())
+		if (!(pg = PQconnectStartParams(p.key, p.value, 0)) || try_places(pg, &l, timeout_ms, &at) ||
+		    stop_requested())
 			break;
 		const char *why = l.n ? silent(&l, at, timeout_ms) : "no answer\n";
 		if (l.n)

@@ -13,23 +13,31 @@ static const struct sql sql_facts = {
 	" pg_catalog.pg_postmaster_start_time()::pg_catalog.text,"
 	" pg_catalog.quote_ident(pg_catalog.current_schema()) OPERATOR(pg_catalog.||) ', pg_temp'"};
 
-/* PostgreSQL takes the function or operator whose argument types fit best, from any schema of the path.  Who may create things in ours could
- * so run his code with our rights, or change what a comparison means.  A superuser may do that anyway; an extension is as it was shipped. */
-static const struct sql sql_lookalike = {
-	"db_lookalike",
-	"SELECT pg_catalog.min(pg_catalog.concat(a.kind, ' ', n.nspname, '.', a.name, ' of role ', r.rolname)) FROM"
-	" (SELECT 'function' AS kind, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class, p.proname AS name,"
-	" p.pronamespace AS nsp, p.proowner AS owner FROM pg_catalog.pg_proc p"
-	" UNION ALL SELECT 'operator', o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oprname, o.oprnamespace, o.oprowner"
-	" FROM pg_catalog.pg_operator o) a"
-	" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.nsp JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.owner"
-	" WHERE n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema() AND NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER"
-	" AND (EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE a.kind OPERATOR(pg_catalog.=) 'function' AND b.proname OPERATOR(pg_catalog.=) a.name"
-	" AND b.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid)"
-	" OR EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE a.kind OPERATOR(pg_catalog.=) 'operator' AND b.oprname OPERATOR(pg_catalog.=) a.name"
-	" AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid))"
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) a.class AND d.objid OPERATOR(pg_catalog.=) a.oid"
-	" AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"};
+/* PostgreSQL takes the function or operator whose argument types fit best, from any schema of the path.  Who may create
+ * things in ours could so run his code with our rights, or change what a comparison means.  A superuser may do that
+ * anyway; an extension is as it was shipped. */
+static const struct sql sql_lookalike =
+	{"db_lookalike",
+	 "SELECT pg_catalog.min(pg_catalog.concat(a.kind, ' ', n.nspname, '.', a.name, ' of role ', r.rolname)) FROM"
+	 " (SELECT 'function' AS kind, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class, "
+	 "p.proname AS name,"
+	 " p.pronamespace AS nsp, p.proowner AS owner FROM pg_catalog.pg_proc p"
+	 " UNION ALL SELECT 'operator', o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, "
+	 "o.oprname, o.oprnamespace, o.oprowner"
+	 " FROM pg_catalog.pg_operator o) a"
+	 " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.nsp JOIN pg_catalog.pg_roles r ON r.oid "
+	 "OPERATOR(pg_catalog.=) a.owner"
+	 " WHERE n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema() AND NOT r.rolsuper AND r.rolname "
+	 "OPERATOR(pg_catalog.<>) CURRENT_USER"
+	 " AND (EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE a.kind OPERATOR(pg_catalog.=) 'function' AND b.proname "
+	 "OPERATOR(pg_catalog.=) a.name"
+	 " AND b.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid)"
+	 " OR EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE a.kind OPERATOR(pg_catalog.=) 'operator' AND "
+	 "b.oprname OPERATOR(pg_catalog.=) a.name"
+	 " AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid))"
+	 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) a.class AND "
+	 "d.objid OPERATOR(pg_catalog.=) a.oid"
+	 " AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"};
 
 struct setting {
 	const char *name, *value;
@@ -59,7 +67,8 @@ static int check_pooler(const struct db *db, int64_t pid, struct err *err)
 {
 	if (pid == PQbackendPID(db->pg))
 		return 0;
-	err_set(err, ERR_DATABASE, "a connection pooler answers at %s: session locks and settings would not hold", db->safe);
+	err_set(err, ERR_DATABASE, "a connection pooler answers at %s: session locks and settings would not hold",
+		db->safe);
 	return err_hint(err, "Connect to PostgreSQL itself, not to the pooler's port.");
 }
 
@@ -73,7 +82,8 @@ static int check_server(const struct db *db, struct err *err)
 		return err_hint(err, "Upgrade the database server.");
 	}
 	if (!encoding || strcmp(encoding, "UTF8")) {
-		err_set(err, ERR_DATABASE, "database encoding is %s, only UTF8 is safe to archive", encoding ? encoding : "unknown");
+		err_set(err, ERR_DATABASE, "database encoding is %s, only UTF8 is safe to archive",
+			encoding ? encoding : "unknown");
 		return err_hint(err, "Dump the database and restore it into one created with ENCODING 'UTF8'.");
 	}
 	return 0;
@@ -91,7 +101,8 @@ static int learn_facts(struct db *db, char **ret_path, struct err *err)
 		return r;
 	if (db_null(res, 0, 0)) {
 		err_set(err, ERR_SCHEMA, "no schema of the search path exists in database \"%s\"", PQdb(db->pg));
-		return err_hint(err, "Name Mattermost's database, and its schema with search_path when it is not public.");
+		return err_hint(err, "Name Mattermost's database, and its schema with search_path when it is not "
+				     "public.");
 	}
 	db->schema = mem_strdup(db, db_text(res, 0, 0));
 	db->recovery = db_bool(res, 0, 1);
@@ -108,8 +119,8 @@ static int check_lookalikes(struct db *db, struct err *err)
 	if (r < 0 || db_null(res, 0, 0))
 		return r;
 	err_set(err, ERR_SCHEMA, "the %s could be taken for one of PostgreSQL's own", db_text(res, 0, 0));
-	return err_hint(err, "Drop it, or move it to a schema of its own, and ask why it is there; only its owner and superusers should be able to create "
-			     "things in Mattermost's schema.");
+	return err_hint(err, "Drop it, or move it to a schema of its own, and ask why it is there; only its owner and "
+			     "superusers should be able to create things in Mattermost's schema.");
 }
 
 /* All settings in one statement: a round trip each would be most of what a session costs over a network. */
@@ -148,7 +159,8 @@ static int set_all(struct db *db, const char *path, struct err *err)
 			add(b, settings[i].name, settings[i].value);
 	add(b, "statement_timeout", ms_text(b->ms[0], o->statement_timeout_ms));
 	add(b, "lock_timeout", ms_text(b->ms[1], o->lock_timeout_ms));
-	add(b, "idle_in_transaction_session_timeout", ms_text(b->ms[2], o->idle_timeout_ms ? o->idle_timeout_ms : DB_IDLE_MS));
+	add(b, "idle_in_transaction_session_timeout",
+	    ms_text(b->ms[2], o->idle_timeout_ms ? o->idle_timeout_ms : DB_IDLE_MS));
 	buf_byte(&b->text, '\0');
 	sql.text = b->text.data;
 	return db_query(ctx, db, &sql, DB_ONE, b->n, b->param, &res, err);

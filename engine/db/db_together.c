@@ -1,8 +1,8 @@
 /*
  * db_together.c - several statements, one round trip (libpq's pipeline mode).
  *
- * A batch of the delete is a dozen short statements; sent one by one, waiting for answers would take longer than the work, more so over a
- * network.  Answers are counts only, so that neither side can wait for the other to read.
+ * A batch of the delete is a dozen short statements; sent one by one, waiting for answers would take longer than the
+ * work, more so over a network.  Answers are counts only, so that neither side can wait for the other to read.
  */
 #include <stdlib.h>
 
@@ -24,7 +24,8 @@ static bool send_all(struct db *db, const struct db_call *call, size_t n, bool s
 	if (set_mode && !PQsendQueryParams(db->pg, DB_SET_GENERIC, 0, NULL, NULL, NULL, NULL, 0))
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!PQsendQueryPrepared(db->pg, call[i].sql->name, call[i].n_params, call[i].params, call[i].lengths, binary, 0))
+		if (!PQsendQueryPrepared(db->pg, call[i].sql->name, call[i].n_params, call[i].params, call[i].lengths,
+					 binary, 0))
 			return false;
 	return PQpipelineSync(db->pg) == 1;
 }
@@ -55,7 +56,8 @@ static void finish(struct db *db, struct db_wait *w)
 		end = PQresultStatus(res) == PGRES_PIPELINE_SYNC;
 		PQclear(res);
 	}
-	(void)PQexitPipelineMode(db->pg); /* fails only on a connection that is broken, which the next statement tells */
+	/* fails only on a connection that is broken, which the next statement tells */
+	(void)PQexitPipelineMode(db->pg);
 	db->busy = NULL;
 }
 

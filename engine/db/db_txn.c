@@ -61,8 +61,9 @@ int db_snapshot_begin(struct db *db, const char *name, enum db_mode mode, struct
 static int unconfirmed(const struct db *db, struct err *err)
 {
 	err_set(err, ERR_COMMIT_UNKNOWN, "%s committed, but no synchronous standby confirmed it", db->safe);
-	return err_hint(err, "Look at pg_stat_replication and synchronous_standby_names, and run again when the standby answers: the next start looks "
-			     "which rows are there before it does anything else.");
+	return err_hint(err, "Look at pg_stat_replication and synchronous_standby_names, and run again when the "
+			     "standby answers: the next start looks which rows are there before it does anything "
+			     "else.");
 }
 
 /* Crash just before: the server rolls back.  Crash just after sending: it may have committed or not, which only the
@@ -82,7 +83,8 @@ int db_commit(struct db *db, struct err *err)
 	db->busy = NULL;
 	if (PQstatus(db->pg) != CONNECTION_OK) {
 		err_set(err, ERR_COMMIT_UNKNOWN, "the connection to %s broke before the answer to COMMIT", db->safe);
-		return err_hint(err, "Run again: the next start looks which rows are there before it does anything else.");
+		return err_hint(err, "Run again: the next start looks which rows are there before it does anything "
+				     "else.");
 	}
 	if (!res || PQresultStatus(res) != PGRES_COMMAND_OK)
 		return db_fail(db, res, "commit", &w, err);

@@ -35,8 +35,8 @@ void db_cancel(struct db *db)
 	PQfreeCancel(cancel);
 }
 
-/* A COMMIT waits without end where the settings name a synchronous standby that is not there.  A cancel ends that wait, and what the server
- * answers then tells which of both it was: rolled back, or committed on this server alone. */
+/* A COMMIT waits without end where the settings name a synchronous standby that is not there.  A cancel ends that wait,
+ * and what the server answers then tells which of both it was: rolled back, or committed on this server alone. */
 static void watch_commit(struct db *db, struct db_wait *w)
 {
 	int64_t waited_ms = time_mono_ms() - w->commit_from_ms;
@@ -52,7 +52,8 @@ void db_give_up(struct db *db)
 	db->given_up = true;
 }
 
-/* A short statement may finish; a long one is cancelled, and again: a server's process that has not begun with the statement forgets about it. */
+/* A short statement may finish; a long one is cancelled, and again: a server's process that has not begun with the
+ * statement forgets about it. */
 static void watch_stop(struct db *db, struct db_wait *w)
 {
 	if (w->commit_from_ms) {
@@ -79,7 +80,8 @@ bool db_has_input(const struct db *db, int timeout_ms)
 	return libpq_tls_pending(db->pg) > 0 || poll(&p, 1, timeout_ms) > 0;
 }
 
-/* libpq is asked also when nothing is seen: what else may sit between it and the socket must not be waited for without end. */
+/* libpq is asked also when nothing is seen: what else may sit between it and the socket must not be waited for without
+ * end. */
 bool db_wait_input(struct db *db, struct db_wait *w)
 {
 	if (PQsocket(db->pg) < 0)

@@ -145,8 +145,9 @@ static int no_room(struct err *err)
 {
 	if (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT)
 		return err->code;
-	return err_hint(err, "Make room on the archive's disk: `catalog.sqlite` and the `*.idx` files in the archive may be removed, `mmretain reindex` builds them "
-			     "again. Then `mmretain expire --yes` removes what is past its time. Nothing is lost; the next run goes on.");
+	return err_hint(err, "Make room on the archive's disk: `catalog.sqlite` and the `*.idx` files in the archive "
+			     "may be removed, `mmretain reindex` builds them again. Then `mmretain expire --yes` "
+			     "removes what is past its time. Nothing is lost; the next run goes on.");
 }
 
 static int append(struct ledger *l, struct ledger_entry *e, struct err *err)
@@ -195,9 +196,10 @@ static int recover(struct ledger *l, const struct ledger_end *end, struct err *e
 
 	log_warn("the ledger ends in a torn record of %zu bytes, %s", end->tail_bytes,
 		 end->tail_whole ? "completing it" : "cutting it off");
-	/* Irreversible.  Just before: whole records, and a part of one that nobody acted on, because its append did not come back; a whole one that
-	 * lacks its newline stays.  Just after: the whole records, and none that says what was cut off; a power cut may bring the part back, and the
-	 * next ledger_open cuts it off again.  Neither asks for anything of the database or the archive. */
+	/* Irreversible.  Just before: whole records, and a part of one that nobody acted on, because its append did not
+	 * come back; a whole one that lacks its newline stays.  Just after: the whole records, and none that says what
+	 * was cut off; a power cut may bring the part back, and the next ledger_open cuts it off again.  Neither asks
+	 * for anything of the database or the archive. */
 	if (ftruncate(l->fd, keep) < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot cut the ledger back to its last whole record");
 	fault = fault_hit(FAULT_LEDGER_CUT);
@@ -255,8 +257,9 @@ static int open_for(void *ctx, int ledger_dirfd, bool walk, struct ledger **ret,
 		r = lock_file(l->fd, err);
 	if (r == 0)
 		r = file_sync_dir(ledger_dirfd, "ledger folder", err);
-	/* Whoever wrote the last records may have been killed before it synced them, or its sync failed, and the kernel has the pages for clean.  What the disk
-	 * does not have must not be read: a record that is relied upon now would be gone with the cache. */
+	/* Whoever wrote the last records may have been killed before it synced them, or its sync failed, and the kernel
+	 * has the pages for clean.  What the disk does not have must not be read: a record that is relied upon now
+	 * would be gone with the cache. */
 	if (r == 0 && (r = file_sync(l->fd, "ledger", err)) == 0)
 		(void)posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
 	if (r == 0)

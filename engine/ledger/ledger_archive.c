@@ -13,7 +13,9 @@ enum { NAME_DIGITS = 12 };
 struct archive_fold {
 	struct ledger_archive *to;
 	size_t room;
-	uint32_t *slot; size_t n_slots; /* table of bundles: their number + 1; 0: free.  uthash takes 56 bytes more for each of what may be a hundred thousand */
+	/* table of bundles: their number + 1; 0: free.  uthash takes 56 bytes more for each of what may be a hundred
+	 * thousand */
+	uint32_t *slot; size_t n_slots;
 	struct mem_crumbs text; /* paths and names, which stay */
 	char **rule; size_t n_rules;
 	char *run;             /* of the line before */
@@ -48,8 +50,10 @@ void ledger_take_text(void *ctx, const struct json_scan *s, const struct ledger_
 static void take_text(void *ctx, const struct json_scan *s, struct line *l)
 {
 	const struct ledger_slot slots[] = {
-		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"rule", &l->rule},
-		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest}, {"found", &l->found}, {"ids", &l->ids}, {"reason", &l->reason}, {"host", &l->host},
+		{"type", &l->type}, {"at", &l->at}, {"run", &l->run}, {"bundle", &l->bundle},
+		{"rel_path", &l->rel_path}, {"rule", &l->rule},
+		{"rows_digest", &l->rows_digest}, {"file_digest", &l->file_digest}, {"found", &l->found},
+		{"ids", &l->ids}, {"reason", &l->reason}, {"host", &l->host},
 	};
 
 	ledger_take_text(ctx, s, slots, ARRAY_LEN(slots));
@@ -58,7 +62,8 @@ static void take_text(void *ctx, const struct json_scan *s, struct line *l)
 static void take_number(const struct json_scan *s, struct line *l)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
-		{"expires_ms", &l->expires_ms}, {"threads", &l->threads}, {"posts", &l->posts}, {"rows", &l->rows}, {"file_bytes", &l->file_bytes},
+		{"expires_ms", &l->expires_ms}, {"threads", &l->threads}, {"posts", &l->posts}, {"rows", &l->rows},
+		{"file_bytes", &l->file_bytes},
 		{"open_xid", &l->open_xid}, {"uid", &l->uid},
 	};
 
@@ -117,7 +122,8 @@ static uint32_t *slot_of(const struct archive_fold *f, const char *bundle)
 
 	for (const char *p = bundle; *p; p++)
 		h = (h ^ (unsigned char)*p) * UINT64_C(1099511628211);
-	for (i = (h ^ h >> 32) & (f->n_slots - 1); f->slot[i] && strcmp(f->to->bundle[f->slot[i] - 1].bundle, bundle) != 0;)
+	for (i = (h ^ h >> 32) & (f->n_slots - 1);
+	     f->slot[i] && strcmp(f->to->bundle[f->slot[i] - 1].bundle, bundle) != 0;)
 		i = (i + 1) & (f->n_slots - 1);
 	return &f->slot[i];
 }
@@ -155,9 +161,16 @@ static void add(struct archive_fold *f, const struct line *l)
 	path = keep(f, l->rel_path);
 	slash = strrchr(path, '/');
 	p = &a->bundle[a->n];
-	*p = (struct ledger_published){.bundle = slash && strcmp(slash + 1, l->bundle) == 0 ? slash + 1 : keep(f, l->bundle), .rel_path = path, .rule = keep_rule(f, l->rule),
-				       .threads = (uint64_t)l->threads, .posts = (uint64_t)l->posts, .rows = (uint64_t)l->rows,
-				       .file_bytes = (uint64_t)l->file_bytes, .has_expiry = l->has_expiry, .expires_ms = l->expires_ms};
+	*p = (struct ledger_published){.bundle = slash && strcmp(slash + 1, l->bundle) == 0 ? slash + 1
+											    : keep(f, l->bundle),
+				       .rel_path = path,
+				       .rule = keep_rule(f, l->rule),
+				       .threads = (uint64_t)l->threads,
+				       .posts = (uint64_t)l->posts,
+				       .rows = (uint64_t)l->rows,
+				       .file_bytes = (uint64_t)l->file_bytes,
+				       .has_expiry = l->has_expiry,
+				       .expires_ms = l->expires_ms};
 	p->rows_digest = mem_array(a, char, 2 * (DIGEST_HEX + 1));
 	p->file_digest = p->rows_digest + DIGEST_HEX + 1;
 	copy_digest(p->rows_digest, l->rows_digest);
@@ -168,7 +181,9 @@ static void add(struct archive_fold *f, const struct line *l)
 /* Nobody asks of a bundle that is gone which runs had to do with it, nor for more of its digests than its name has. */
 static void expired(struct ledger_published *p)
 {
-	char *digits = strlen(p->rows_digest) == DIGEST_HEX ? memmem(p->bundle, strlen(p->bundle), p->rows_digest, NAME_DIGITS) : NULL;
+	char *digits = strlen(p->rows_digest) == DIGEST_HEX
+			       ? memmem(p->bundle, strlen(p->bundle), p->rows_digest, NAME_DIGITS)
+			       : NULL;
 
 	p->expiry = LEDGER_EXPIRED;
 	if (!digits)
@@ -217,8 +232,13 @@ static void lost(struct archive_fold *f, struct ledger_published *p, const struc
 {
 	struct ledger_loss *loss = mem_new(f->to, struct ledger_loss);
 
-	*loss = (struct ledger_loss){.at_ms = at_ms, .found = copy(loss, l->found), .ids = copy(loss, l->ids), .reason = copy(loss, l->reason),
-				     .host = copy(loss, l->host), .uid = (uint64_t)l->uid, .deleting = l->deleting};
+	*loss = (struct ledger_loss){.at_ms = at_ms,
+				     .found = copy(loss, l->found),
+				     .ids = copy(loss, l->ids),
+				     .reason = copy(loss, l->reason),
+				     .host = copy(loss, l->host),
+				     .uid = (uint64_t)l->uid,
+				     .deleting = l->deleting};
 	p->loss = loss;
 	p->done = true;
 	p->open_xid = 0;

@@ -24,10 +24,12 @@ static char *text_of(void *ctx, const struct json_scan *s)
 static void take_text(void *ctx, struct ledger_erasure *e, const struct json_scan *s)
 {
 	const struct { const char *key; char **slot; } text[] = {
-		{"bundle", &e->bundle}, {"rel_path", &e->rel_path}, {"old_rel_path", &e->old_rel_path}, {"person_digest", &e->person_digest}, {"case", &e->case_id},
+		{"bundle", &e->bundle}, {"rel_path", &e->rel_path}, {"old_rel_path", &e->old_rel_path},
+		{"person_digest", &e->person_digest}, {"case", &e->case_id},
 	};
 	const struct { const char *key; char *slot; } digest[] = {
-		{"file_digest", e->file_digest}, {"old_file_digest", e->old_file_digest}, {"rows_digest", e->rows_digest},
+		{"file_digest", e->file_digest}, {"old_file_digest", e->old_file_digest},
+		{"rows_digest", e->rows_digest},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(text); i++)

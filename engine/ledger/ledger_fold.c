@@ -8,8 +8,13 @@
 
 #include "ledger_internal.h"
 
-/* Where the bundles of a name stand in a list: a night makes thousands, and each line names one.  One that is dropped leaves a gap, until they are half of the list. */
-struct spot { UT_hash_handle hh; size_t at; struct spot *same; /* name, for a list without an archive may come again */ };
+/* Where the bundles of a name stand in a list: a night makes thousands, and each line names one.  One that is dropped
+ * leaves a gap, until they are half of the list. */
+struct spot {
+	UT_hash_handle hh;
+	size_t at;
+	struct spot *same; /* name, for a list without an archive may come again */
+};
 struct spots { struct spot *table; void *ctx; size_t gaps; };
 
 struct fold {
@@ -33,9 +38,12 @@ struct fields {
 static char **text_slot(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; char **slot; } slots[] = {
-		{"type", &f->type}, {"run", &f->run}, {"rule", &f->rule}, {"bundle", &f->bundle}, {"rel_path", &f->rel_path},
-		{"policy_digest", &f->policy_digest}, {"rows_digest", &f->rows_digest}, {"file_digest", &f->file_digest},
-		{"system_identifier", &f->system}, {"database", &f->database}, {"at", &f->at}, {"case", &f->case_id}, {"via", &f->via},
+		{"type", &f->type}, {"run", &f->run}, {"rule", &f->rule}, {"bundle", &f->bundle},
+		{"rel_path", &f->rel_path},
+		{"policy_digest", &f->policy_digest}, {"rows_digest", &f->rows_digest},
+		{"file_digest", &f->file_digest},
+		{"system_identifier", &f->system}, {"database", &f->database}, {"at", &f->at}, {"case", &f->case_id},
+		{"via", &f->via},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(slots); i++)
@@ -47,7 +55,8 @@ static char **text_slot(struct fields *f, const struct json_scan *s)
 static int64_t *number_slot(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; int64_t *slot; } slots[] = {
-		{"snapshot_ms", &f->snapshot_ms}, {"looked_ms", &f->looked_ms}, {"threads", &f->threads}, {"posts", &f->posts}, {"rows", &f->rows},
+		{"snapshot_ms", &f->snapshot_ms}, {"looked_ms", &f->looked_ms}, {"threads", &f->threads},
+		{"posts", &f->posts}, {"rows", &f->rows},
 		{"open_xid", &f->open_xid}, {"uid", &f->uid},
 	};
 
@@ -108,7 +117,8 @@ static void add_bundle(struct ledger_state *st, struct ledger_bundle **list, siz
 	*b = (struct ledger_bundle){.run = copy(st, f->run), .rule = copy(st, f->rule), .bundle = copy(st, f->bundle),
 				    .rel_path = copy(st, f->rel_path), .policy_digest = copy(st, f->policy_digest),
 				    .snapshot_ms = f->snapshot_ms, .waived = strcmp(f->type, "waived") == 0,
-				    .threads = (uint64_t)f->threads, .posts = (uint64_t)f->posts, .rows = (uint64_t)f->rows};
+				    .threads = (uint64_t)f->threads, .posts = (uint64_t)f->posts,
+				    .rows = (uint64_t)f->rows};
 	copy_digest(b->rows_digest, f->rows_digest);
 	copy_digest(b->file_digest, f->file_digest);
 }
@@ -182,8 +192,8 @@ static void drop(struct spots *s, struct ledger_bundle *list, size_t *n, const c
 		close_gaps(s, list, n);
 }
 
-/* The list of the newest run that deletes begins anew with its first bundle.  A sweep that is open stays on it: whoever was under way then may still
- * be.  A waived bundle cannot be swept again. */
+/* The list of the newest run that deletes begins anew with its first bundle.  A sweep that is open stays on it: whoever
+ * was under way then may still be.  A waived bundle cannot be swept again. */
 static void begin_list(struct fold *fold, const char *run)
 {
 	struct ledger_state *st = fold->state;
@@ -221,7 +231,8 @@ static void mark(const struct spots *s, struct ledger_bundle *list, const struct
 
 		list[i].purge_started |= strcmp(f->type, "purging") == 0;
 		list[i].purged |= strcmp(f->type, "purged") == 0;
-		/* Whoever says that the delete came to its end has said before what stayed: of another run's list the rest is deleted. */
+		/* Whoever says that the delete came to its end has said before what stayed: of another run's list the
+		 * rest is deleted. */
 		if (strcmp(f->type, "purged") == 0 && list[i].stayed_run && strcmp(list[i].stayed_run, f->run) != 0) {
 			TALLOC_FREE(list[i].stayed);
 			TALLOC_FREE(list[i].stayed_run);
@@ -234,15 +245,15 @@ static void mark(const struct spots *s, struct ledger_bundle *list, const struct
 	}
 }
 
-/* A line of a run that finishes what another one had begun to delete.  A waiver cannot be swept again, and a run that only archives closes it, too,
- * without having swept anything: its end is no delete. */
+/* A line of a run that finishes what another one had begun to delete.  A waiver cannot be swept again, and a run that
+ * only archives closes it, too, without having swept anything: its end is no delete. */
 static bool finishes(const struct ledger_bundle *b, const struct fields *f)
 {
 	return !b->waived && b->purge_started && strcmp(b->run, f->run) != 0;
 }
 
-/* A bundle counts as of the run that deleted it, or that finished its delete: late replies to it are looked for after that run.  A run
- * that only archives has no such bundle, and leaves the list as it is. */
+/* A bundle counts as of the run that deleted it, or that finished its delete: late replies to it are looked for after
+ * that run.  A run that only archives has no such bundle, and leaves the list as it is. */
 static void deleted_by(struct fold *fold, const struct fields *f)
 {
 	bool begins = strcmp(f->type, "purging") == 0;
@@ -271,7 +282,8 @@ static void deleted_by(struct fold *fold, const struct fields *f)
 }
 
 /* The newest run that went through the bundle knows. */
-static void add_stayed(struct ledger_state *st, const struct spots *s, struct ledger_bundle *list, const struct fields *f)
+static void add_stayed(struct ledger_state *st, const struct spots *s, struct ledger_bundle *list,
+		       const struct fields *f)
 {
 	for (const struct spot *one = spot_of(s, f->bundle); one; one = one->same) {
 		struct ledger_bundle *b = &list[one->at];

@@ -1,5 +1,6 @@
 /*
- * ledger_hold.c - which threads are held, and for which cases: the last line of `hold` and `release` that names both tells.
+ * ledger_hold.c - which threads are held, and for which cases: the last line of `hold` and `release` that names both
+ * tells.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,12 @@
 #include "ledger_internal.h"
 
 /* What the lines said of one thread for one case, in their order; holds false: released. */
-struct said { ledger_id root; uint64_t order; const struct ledger_hold *hold /* NULL: released for all */; bool holds; };
+struct said {
+	ledger_id root;
+	uint64_t order;
+	const struct ledger_hold *hold /* NULL: released for all */;
+	bool holds;
+};
 
 struct ledger_holds { struct said *said; size_t n, room; };
 
@@ -109,7 +115,8 @@ static void keep_open(struct ledger_holds *h)
 	for (size_t i = 0; i < h->n; i++) {
 		const struct said *s = &h->said[i];
 
-		if (s->holds && !(i + 1 < h->n && strcmp(s->root, s[1].root) == 0 && strcmp(s->hold->case_id, s[1].hold->case_id) == 0))
+		if (s->holds && !(i + 1 < h->n && strcmp(s->root, s[1].root) == 0 &&
+				  strcmp(s->hold->case_id, s[1].hold->case_id) == 0))
 			h->said[n++] = *s;
 	}
 	h->n = n;
@@ -146,7 +153,8 @@ static int to_root(const void *key, const void *element)
 
 const struct ledger_held_by *ledger_held_first(const struct ledger_state *st, const char *root)
 {
-	const struct ledger_held_by *b = st->n_held_by ? bsearch(root, st->held_by, st->n_held_by, sizeof *b, to_root) : NULL;
+	const struct ledger_held_by *b =
+		st->n_held_by ? bsearch(root, st->held_by, st->n_held_by, sizeof *b, to_root) : NULL;
 
 	while (b && b > st->held_by && strcmp(b[-1].root, root) == 0)
 		b--;

@@ -44,7 +44,8 @@ char *ledger_bundle_name(void *ctx, const char *path)
 static void take_text(void *ctx, const struct json_scan *s, struct line *l)
 {
 	const struct ledger_slot slots[] = {
-		{"type", &l->type}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path}, {"root", &l->root},
+		{"type", &l->type}, {"run", &l->run}, {"bundle", &l->bundle}, {"rel_path", &l->rel_path},
+		{"root", &l->root},
 	};
 
 	ledger_take_text(ctx, s, slots, ARRAY_LEN(slots));
@@ -98,7 +99,8 @@ static struct ledger_purged *choose(struct search *s, const char *bundle)
 	memcpy(one->name, bundle, len + 1);
 	one->at = s->to->n;
 	HASH_ADD_KEYPTR(hh, s->table, one->name, len, one);
-	s->to->bundle[s->to->n] = (struct ledger_purged){.bundle = mem_strdup(s->to, bundle), .waived = strncmp(bundle, WAIVED, strlen(WAIVED)) == 0};
+	s->to->bundle[s->to->n] = (struct ledger_purged){.bundle = mem_strdup(s->to, bundle),
+							 .waived = strncmp(bundle, WAIVED, strlen(WAIVED)) == 0};
 	return &s->to->bundle[s->to->n++];
 }
 
@@ -117,7 +119,8 @@ static void begin_run(struct search *s, const char *run)
 	}
 }
 
-/* A line of any of the three says that a delete by the bundle was under way in that run; of a bundle that two runs went through nobody knows which thread went with which. */
+/* A line of any of the three says that a delete by the bundle was under way in that run; of a bundle that two runs went
+ * through nobody knows which thread went with which. */
 static int choose_line(void *payload, uint64_t seq, const char *text, size_t len, struct err *err)
 {
 	struct search *s = payload;
@@ -166,13 +169,15 @@ static void add_ids(struct search *s, ledger_id **list, size_t *n, size_t *room,
 {
 	const char *p = l->roots, *end = p ? p + l->roots_len : NULL, *from, *to;
 
-	while (p && (from = memchr(p, '"', (size_t)(end - p))) && (to = memchr(from + 1, '"', (size_t)(end - from - 1)))) {
+	while (p && (from = memchr(p, '"', (size_t)(end - p))) &&
+	       (to = memchr(from + 1, '"', (size_t)(end - from - 1)))) {
 		add_id(s, list, n, room, from + 1, (size_t)(to - from - 1));
 		p = to + 1;
 	}
 }
 
-/* The newest run that went through the bundle knows, and whoever says that the delete came to its end has said before what stayed. */
+/* The newest run that went through the bundle knows, and whoever says that the delete came to its end has said before
+ * what stayed. */
 static void take_stayed(struct search *s, struct spot *one, const struct line *l)
 {
 	struct ledger_purged *b = &s->to->bundle[one->at];
@@ -235,7 +240,8 @@ static int not_found(const struct search *s, struct err *err)
 {
 	if (s->bundle) {
 		err_set(err, ERR_NOT_FOUND, "the ledger has no bundle \"%s\"", s->bundle);
-		return err_hint(err, "`mmretain report RUN` has the bundles of a run, `mmretain show` and `find` name the one of a thread.");
+		return err_hint(err, "`mmretain report RUN` has the bundles of a run, `mmretain show` and `find` name "
+				     "the one of a thread.");
 	}
 	if (strcmp(s->run, "last") == 0)
 		return err_set(err, ERR_NOT_FOUND, "the ledger has no run yet");
@@ -243,10 +249,15 @@ static int not_found(const struct search *s, struct err *err)
 	return err_hint(err, "`mmretain report list` has them all.");
 }
 
-int ledger_purged(void *ctx, int ledger_dirfd, const char *run, const char *bundle, struct ledger_purges **ret, struct err *err)
+int ledger_purged(void *ctx, int ledger_dirfd, const char *run, const char *bundle, struct ledger_purges **ret,
+		  struct err *err)
 {
 	auto_mem void *scratch = mem_context(NULL, "ledger line"), *spots = mem_context(NULL, "spots of bundles");
-	struct search s = {.run = run, .bundle = bundle, .to = mem_new(ctx, struct ledger_purges), .scratch = scratch, .spots = spots};
+	struct search s = {.run = run,
+			   .bundle = bundle,
+			   .to = mem_new(ctx, struct ledger_purges),
+			   .scratch = scratch,
+			   .spots = spots};
 	int rc = ledger_read(ledger_dirfd, choose_line, &s, err);
 
 	if (rc == 0 && !s.found)

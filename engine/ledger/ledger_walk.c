@@ -67,7 +67,8 @@ static const char *line_fault(struct walk *w, const char *line, size_t len, char
 static int broken(struct walk *w, const char *what, struct err *err)
 {
 	err_set(err, ERR_VERIFY, "ledger line %llu is damaged: %s", (unsigned long long)(w->end.entries + 1), what);
-	return err_hint(err, "Do not edit the file; compare it with a backup of the archive and find out who changed it.");
+	return err_hint(err, "Do not edit the file; compare it with a backup of the archive and find out who changed "
+			     "it.");
 }
 
 static int take_line(struct walk *w, const char *line, size_t len, struct err *err)
@@ -130,8 +131,8 @@ static int read_lines(struct walk *w, struct err *err)
 }
 
 /*
- * What stands behind the last newline.  A torn write leaves a piece of a record, perhaps padded with zeros by the file system.
- * A whole record followed by anything but its newline is no torn write: somebody changed a byte.
+ * What stands behind the last newline.  A torn write leaves a piece of a record, perhaps padded with zeros by the file
+ * system. A whole record followed by anything but its newline is no torn write: somebody changed a byte.
  */
 static int judge_tail(struct walk *w, struct err *err)
 {

@@ -1,8 +1,9 @@
 /*
- * mm_beside.c - a second session that sees what the first one sees, so that a plan or an export asks two things at once.
+ * mm_beside.c - a second session that sees what the first one sees, so that a plan or an export asks two things at
+ * once.
  *
- * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second session is opened when
- * there is enough to ask; a server that has none left is no reason not to go on.
+ * The server works on one statement of a session at a time, and what probes indexes has no parallel plan.  The second
+ * session is opened when there is enough to ask; a server that has none left is no reason not to go on.
  */
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
@@ -77,7 +78,8 @@ int mm_twin(struct mm *mm, struct mm **ret, struct err *err)
 	struct mm_beside *b = mm->beside;
 	int r = b && !b->tried ? open_twin(b, mm, err) : 0;
 
-	/* Between two uses it is idle in a transaction, for longer than the server lets it be when the first has much to do alone. */
+	/* Between two uses it is idle in a transaction, for longer than the server lets it be when the first has much
+	 * to do alone. */
 	if (b && b->twin.db && !db_alive(b->twin.db)) {
 		log_debug("the second session was ended");
 		TALLOC_FREE(b->twin.db);

@@ -1,7 +1,8 @@
 /*
  * mm_bucket.c - the server's attachments in an S3-compatible bucket, found and asked as the server finds and asks it.
  *
- * A store that does not answer is asked a few times by each request; three of them in a row, and nobody waits for it any more.
+ * A store that does not answer is asked a few times by each request; three of them in a row, and nobody waits for it
+ * any more.
  */
 #include <errno.h>
 #include <string.h>
@@ -39,7 +40,8 @@ static const char *endpoint_of(void *ctx, const struct mm_bucket_config *c)
 	return mem_printf(ctx, "%s://%s", c->tls ? "https" : "http", host);
 }
 
-/* Where the server's keys begin.  It joins its prefix and a path as paths are joined (Go's filepath.Join): no doubled slashes, no dots, but a slash in front stays.
+/* Where the server's keys begin.  It joins its prefix and a path as paths are joined (Go's filepath.Join): no doubled
+ * slashes, no dots, but a slash in front stays.
  * NULL: that leads out, and would become another bucket on the way. */
 static char *prefix_of(void *ctx, const char *prefix)
 {
@@ -68,15 +70,16 @@ static char *prefix_of(void *ctx, const char *prefix)
 
 static bool has_only(const char *name, const char *more)
 {
-	while (*name && ((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') || strchr(more, *name)))
+	while (*name && ((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+			 (*name >= '0' && *name <= '9') || strchr(more, *name)))
 		name++;
 	return !*name;
 }
 
 static bool is_plain_name(const struct mm_bucket_config *c)
 {
-	return has_only(c->bucket, "-._:") && strlen(c->bucket) >= 3 && !strstr(c->bucket, "..") && (!c->endpoint || has_only(c->endpoint, "-._:[]")) &&
-	       (!c->region || has_only(c->region, "-_"));
+	return has_only(c->bucket, "-._:") && strlen(c->bucket) >= 3 && !strstr(c->bucket, "..") &&
+	       (!c->endpoint || has_only(c->endpoint, "-._:[]")) && (!c->region || has_only(c->region, "-_"));
 }
 
 static const char *problem_of(const struct mm_bucket_config *c, const char *prefix)
@@ -166,7 +169,8 @@ static int end(struct mm_bucket *b, int rc, struct err *err)
 {
 	bool ends = err_ends_work(rc), answered = rc == 0 || rc == -ERR_NOT_FOUND || rc == -ERR_VERIFY;
 
-	/* A refusal comes at once, and perhaps of one object only, as of one in a cold class; others are of a work file here. */
+	/* A refusal comes at once, and perhaps of one object only, as of one in a cold class; others are of a work file
+	 * here. */
 	if (rc == -ERR_STORE && err->sys_errno && err->sys_errno != EIO)
 		answered = true;
 	if (answered)
@@ -197,7 +201,8 @@ static int list(struct mm_bucket *b, bool *ret_any, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
-/* A bucket that is not there, and one that is not the server's, answer of each object as if that were gone: believed of one that lists something. */
+/* A bucket that is not there, and one that is not the server's, answer of each object as if that were gone: believed of
+ * one that lists something. */
 static int see(struct mm_bucket *b, const char *path, struct mirror_seen *ret, struct err *err)
 {
 	int64_t from = time_mono_ms();
@@ -244,7 +249,8 @@ int mm_bucket_open(struct mm *mm, const char *path, int *ret_fd, struct err *err
 	auto_fd int fd = -1;
 	int rc = file_temp(NULL, &fd, err);
 
-	if (rc < 0 || (rc = begin(mm->bucket, path, err)) < 0 || (rc = end(mm->bucket, mirror_get(mm->bucket->m, path, fd, &got, err), err)) < 0)
+	if (rc < 0 || (rc = begin(mm->bucket, path, err)) < 0 ||
+	    (rc = end(mm->bucket, mirror_get(mm->bucket->m, path, fd, &got, err), err)) < 0)
 		return rc;
 	*ret_fd = fd;
 	fd = -1;
@@ -280,7 +286,8 @@ static int is_there(struct mm *mm, const char *path, const struct mirror_object 
 	return 1;
 }
 
-int mm_bucket_put(struct mm *mm, const char *path, int fd, uint64_t bytes, const struct digest *sum, bool act, bool *ret_sent, struct err *err)
+int mm_bucket_put(struct mm *mm, const char *path, int fd, uint64_t bytes, const struct digest *sum, bool act,
+		  bool *ret_sent, struct err *err)
 {
 	const struct mirror_object want = {.bytes = bytes, .sum = *sum};
 	int rc = begin(mm->bucket, path, err);

@@ -12,7 +12,8 @@ static void add_replica(struct mm_busy *b, const struct db_result *r, int64_t ro
 
 	*x = (struct mm_replica){.name = mem_strdup(b, db_text(r, row, NAME)), .hidden = db_null(r, row, STATE),
 				 .behind_bytes = db_i64(r, row, BEHIND_BYTES)};
-	/* The server's measure of time is that of what was replayed last: it stands still while nothing is replayed, also when all is. */
+	/* The server's measure of time is that of what was replayed last: it stands still while nothing is replayed,
+	 * also when all is. */
 	x->behind_ms = x->behind_bytes ? db_i64(r, row, BEHIND_MS) : 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * mm_config.c - Mattermost's own configuration: where its database and its attachments are.
  *
- * The environment beats the file, as it does for the server; what the policy itself names beats both.  Secrets stay in the connection text and are in no message.
+ * The environment beats the file, as it does for the server; what the policy itself names beats both.  Secrets stay in
+ * the connection text and are in no message.
  */
 #include <fcntl.h>
 #include <jansson.h>
@@ -52,7 +53,8 @@ static int parse_json(struct reading *c, const char *text, size_t len, struct er
 		return 0;
 	/* jansson's text may quote what it stumbled over */
 	err_set(err, ERR_POLICY, "%s: line %d: not a JSON object", c->origin, problem.line > 0 ? problem.line : 1);
-	return err_hint(err, "Name the server's config.json, or correct it: `jq . FILE` shows most faults; a key that stands there twice is refused, too.");
+	return err_hint(err, "Name the server's config.json, or correct it: `jq . FILE` shows most faults; a key that "
+			     "stands there twice is refused, too.");
 }
 
 /* Whoever may write the file chooses where we delete. */
@@ -96,7 +98,8 @@ static int load_file(struct reading *c, const char *path, struct err *err)
 		err->code = r == -ERR_PERMISSION ? r : -ERR_POLICY;
 		err_prefix(err, "Mattermost configuration");
 		return *err->hint ? err->code
-				  : err_hint(err, "`mattermost_config` in the policy is the path of the server's config.json, which this user must be able to read.");
+				  : err_hint(err, "`mattermost_config` in the policy is the path of the server's "
+						  "config.json, which this user must be able to read.");
 	}
 	c->origin = path;
 	c->folder = server_folder(c->tmp, path);
@@ -137,8 +140,10 @@ static int check_store(const char *wanted, struct err *err)
 
 	if (!store || !strcmp(store, wanted) || is_url(store) == is_url(wanted))
 		return 0;
-	err_set(err, ERR_POLICY, "MM_CONFIG names another kind of configuration store than the policy's mattermost_config");
-	return err_hint(err, "Write the value of MM_CONFIG, a URL without its password (~/.pgpass), as database.mattermost_config, or unset MM_CONFIG.");
+	err_set(err, ERR_POLICY, "MM_CONFIG names another kind of configuration store than the policy's "
+				 "mattermost_config");
+	return err_hint(err, "Write the value of MM_CONFIG, a URL without its password (~/.pgpass), as "
+			     "database.mattermost_config, or unset MM_CONFIG.");
 }
 
 static int read_dsn(const struct reading *c, struct mm_config *config, struct err *err)
@@ -153,14 +158,16 @@ static int read_dsn(const struct reading *c, struct mm_config *config, struct er
 	driver = env("MM_SQLSETTINGS_DRIVERNAME") ?: driver;
 	dsn = env("MM_SQLSETTINGS_DATASOURCE") ?: dsn;
 	if (driver && driver[0] && strcmp(driver, "postgres")) {
-		err_set(err, ERR_POLICY, "%s: SqlSettings.DriverName is \"%.40s\", only postgres is supported", c->origin, driver);
+		err_set(err, ERR_POLICY, "%s: SqlSettings.DriverName is \"%.40s\", only postgres is supported",
+			c->origin, driver);
 		return err_hint(err, "Move the Mattermost server to PostgreSQL first.");
 	}
 	if (!dsn || !dsn[0])
 		dsn = c->fallback_dsn;
 	if (!dsn) {
 		err_set(err, ERR_POLICY, "%s: SqlSettings.DataSource is empty", c->origin);
-		return err_hint(err, "Set MM_SQLSETTINGS_DATASOURCE as the server has it, or use database.url in the policy.");
+		return err_hint(err, "Set MM_SQLSETTINGS_DATASOURCE as the server has it, or use database.url in the "
+				     "policy.");
 	}
 	r = mm_dsn_parse(config, dsn, MM_DSN_LIB_PQ_GO, &config->conninfo, err);
 	return r < 0 ? err_prefix(err, "SqlSettings.DataSource") : 0;
@@ -183,7 +190,8 @@ static char *resolve(void *ctx, const char *folder, const char *directory)
 /* As the server reads it (Go's strconv.ParseBool); what it would not understand is none of its settings. */
 static bool is_bool(const char *value, bool *ret)
 {
-	static const char *const words[2][6] = {{"0", "f", "F", "false", "False", "FALSE"}, {"1", "t", "T", "true", "True", "TRUE"}};
+	static const char *const words[2][6] = {{"0", "f", "F", "false", "False", "FALSE"},
+						{"1", "t", "T", "true", "True", "TRUE"}};
 
 	for (size_t i = 0; i < 12; i++)
 		if (strcmp(value, words[i % 2][i / 2]) == 0) {
@@ -210,7 +218,8 @@ static int bool_of(const struct reading *c, const char *field, const char *varia
 }
 
 /* A key is as long as keys are, and no message holds any of it. */
-static int key_of(const struct reading *c, const char *field, const char *variable, char ret[MIRROR_KEY_MAX], struct err *err)
+static int key_of(const struct reading *c, const char *field, const char *variable, char ret[MIRROR_KEY_MAX],
+		  struct err *err)
 {
 	const char *value;
 	int r = text_of(c, "FileSettings", field, &value, err);
@@ -235,9 +244,12 @@ static int read_timeout(const struct reading *c, struct mm_bucket_config *b, str
 	json_t *j = json_object_get(json_object_get(c->root, "FileSettings"), "AmazonS3RequestTimeoutMilliseconds");
 
 	if (j && !json_is_null(j) && !json_is_integer(j))
-		return err_set(err, ERR_POLICY, "%s: FileSettings.AmazonS3RequestTimeoutMilliseconds is not a number", c->origin);
+		return err_set(err, ERR_POLICY, "%s: FileSettings.AmazonS3RequestTimeoutMilliseconds is not a number",
+			       c->origin);
 	/* Of a connection that hardly moves: nobody waits longer for one with a snapshot open. */
-	b->timeout_ms = json_integer_value(j) >= BUCKET_TIMEOUT_MIN_MS && json_integer_value(j) <= BUCKET_TIMEOUT_MS ? (int32_t)json_integer_value(j) : BUCKET_TIMEOUT_MS;
+	b->timeout_ms = json_integer_value(j) >= BUCKET_TIMEOUT_MIN_MS && json_integer_value(j) <= BUCKET_TIMEOUT_MS
+				? (int32_t)json_integer_value(j)
+				: BUCKET_TIMEOUT_MS;
 	return 0;
 }
 
@@ -262,8 +274,10 @@ static int read_bucket(const struct reading *c, struct mm_config *config, struct
 		if (r == 0 && value)
 			*(char **)((char *)b + text[i].at) = mem_strdup(b, value);
 	}
-	if (r < 0 || (r = key_of(c, "AmazonS3AccessKeyId", "MM_FILESETTINGS_AMAZONS3ACCESSKEYID", b->keys.id, err)) < 0 ||
-	    (r = key_of(c, "AmazonS3SecretAccessKey", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", b->keys.secret, err)) < 0 ||
+	if (r < 0 ||
+	    (r = key_of(c, "AmazonS3AccessKeyId", "MM_FILESETTINGS_AMAZONS3ACCESSKEYID", b->keys.id, err)) < 0 ||
+	    (r = key_of(c, "AmazonS3SecretAccessKey", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", b->keys.secret, err)) <
+		    0 ||
 	    (r = bool_of(c, "AmazonS3SSL", "MM_FILESETTINGS_AMAZONS3SSL", &b->tls, err)) < 0 ||
 	    (r = bool_of(c, "AmazonS3SignV2", "MM_FILESETTINGS_AMAZONS3SIGNV2", &b->sign_v2, err)) < 0)
 		return r;
@@ -349,7 +363,8 @@ int mm_config_read(void *ctx, const struct mm_source *source, struct mm_config *
 	int r;
 
 	if (!!source->mattermost_config + !!source->service + !!source->url != 1)
-		r = err_set(err, ERR_POLICY, "exactly one of mattermost_config, service and url must name the database");
+		r = err_set(err, ERR_POLICY, "exactly one of mattermost_config, service and url must name the "
+					     "database");
 	else if (source->mattermost_config)
 		r = read_mattermost(config, source->mattermost_config, err);
 	else

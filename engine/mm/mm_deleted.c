@@ -1,8 +1,8 @@
 /*
  * mm_deleted.c - threads with rows that were soft-deleted, or replaced by an edit, before a cut-off.
  *
- * One range of the index (channelid, deleteat, createat) per channel names them; their facts and protections are then read page by page
- * as for any other thread, so that what protects a thread protects its parts.
+ * One range of the index (channelid, deleteat, createat) per channel names them; their facts and protections are then
+ * read page by page as for any other thread, so that what protects a thread protects its parts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -75,10 +75,18 @@ static int on_thread(void *payload, const struct mm_part *t, struct err *err)
 	if (i == MM_NO_INDEX || t->channel == MM_NO_INDEX || t->root_create_ms <= 0)
 		return 0;
 	d = (struct mm_deleted){
-		.thread = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .last_edit_ms = t->last_edit_ms,
-			   .posts = t->posts, .bytes = t->bytes, .channel = t->channel,
-			   .protections = mm_part_protections(t), .hold = t->hold},
-		.posts = g->part[i].posts, .bytes = g->part[i].bytes, .whole = g->part[i].whole, .torn = g->part[i].torn,
+		.thread = {.root_create_ms = t->root_create_ms,
+			   .last_reply_ms = t->last_reply_ms,
+			   .last_edit_ms = t->last_edit_ms,
+			   .posts = t->posts,
+			   .bytes = t->bytes,
+			   .channel = t->channel,
+			   .protections = mm_part_protections(t),
+			   .hold = t->hold},
+		.posts = g->part[i].posts,
+		.bytes = g->part[i].bytes,
+		.whole = g->part[i].whole,
+		.torn = g->part[i].torn,
 	};
 	memcpy(d.thread.root, t->root, sizeof d.thread.root);
 	memcpy(d.thread.channel_id, g->channel_id[t->channel], sizeof d.thread.channel_id);
@@ -89,8 +97,12 @@ static int on_thread(void *payload, const struct mm_part *t, struct err *err)
 static int fold_roots(struct page *g, const struct mm_guards *guards, bool whole, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "roots of deleted");
-	struct mm_rows rows = {.mm = g->mm, .form = MM_BY_ROOT_ID, .protect = g->q->protect, .with_bytes = whole && g->q->with_bytes,
-			       .channel = g->channel, .guards = guards};
+	struct mm_rows rows = {.mm = g->mm,
+			       .form = MM_BY_ROOT_ID,
+			       .protect = g->q->protect,
+			       .with_bytes = whole && g->q->with_bytes,
+			       .channel = g->channel,
+			       .guards = guards};
 	struct db_array ids;
 
 	db_array_init(&ids, ctx);
@@ -119,8 +131,8 @@ static int ask_page(void *payload, struct err *err)
 	p[0] = db_array_text(&ids);
 	snprintf(cut, sizeof cut, "%lld", (long long)g->q->before_ms);
 	if ((r = db_stream(g->mm->db, &sql_deleted_parts, 2, p, on_part, g, err)) < 0 ||
-	    (r = mm_guards_read(g->ctx, g->mm, p[0], &guards, err)) < 0 || (r = mm_fold_new(g->ctx, &g->fold, err)) < 0 ||
-	    (r = fold_roots(g, guards, true, err)) < 0)
+	    (r = mm_guards_read(g->ctx, g->mm, p[0], &guards, err)) < 0 ||
+	    (r = mm_fold_new(g->ctx, &g->fold, err)) < 0 || (r = fold_roots(g, guards, true, err)) < 0)
 		return r;
 	return fold_roots(g, guards, false, err);
 }
@@ -216,7 +228,8 @@ int mm_deleted(struct mm *mm, const struct mm_deleted_query *q, mm_deleted_fn fn
 	return r;
 }
 
-int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *root, mm_deleted_fn fn, void *payload, struct err *err)
+int mm_deleted_one(struct mm *mm, const struct mm_deleted_query *q, const char *root, mm_deleted_fn fn, void *payload,
+		   struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "mm_deleted_one");
 	struct page g = {.mm = mm, .q = q, .fn = fn, .payload = payload};

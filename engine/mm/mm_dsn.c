@@ -11,8 +11,8 @@
 int mm_dsn_bad(struct err *err, const char *what)
 {
 	err_set(err, ERR_DATABASE, "the database connection text is not valid: %s", what);
-	return err_hint(err, "Write postgres://user:password@host:port/database?key=value (special characters as %%XX) or "
-			     "key=value pairs.");
+	return err_hint(err, "Write postgres://user:password@host:port/database?key=value (special characters as %%XX) "
+			     "or key=value pairs.");
 }
 
 static int hex_digit(char c)
@@ -70,7 +70,8 @@ static int check_port(const char *s, size_t len, struct err *err)
 }
 
 /* One host[:port] of the list, brackets around IPv6. */
-static int split_host(struct mm_dsn *d, const char *s, size_t len, struct buf *hosts, struct buf *ports, struct err *err)
+static int split_host(struct mm_dsn *d, const char *s, size_t len, struct buf *hosts, struct buf *ports,
+		      struct err *err)
 {
 	const char *end = s + len, *host = s, *colon;
 	size_t host_len;
@@ -195,7 +196,8 @@ static int parse_url(struct mm_dsn *d, const char *rest, struct err *err)
 	return r < 0 || !*rest ? r : split_query(d, rest + 1, err);
 }
 
-/* A value of the key=value form: plain up to a blank, or in single quotes; a backslash takes the next character as it is. */
+/* A value of the key=value form: plain up to a blank, or in single quotes; a backslash takes the next character as it
+ * is. */
 static const char *read_value(void *ctx, const char *p, char **ret)
 {
 	bool quoted = *p == '\'';

@@ -7,16 +7,20 @@
 
 /* libpq 15, in alphabetical order; "service" is left out on purpose: a DSN is complete in itself. */
 static const char *const libpq_keys[] = {
-	"application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname", "fallback_application_name",
-	"gssencmode", "gsslib", "host", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
+	"application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname",
+	"fallback_application_name",
+	"gssencmode", "gsslib", "host", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle",
+	"keepalives_interval",
 	"krbsrvname", "options", "passfile", "password", "port", "requirepeer", "ssl_max_protocol_version",
-	"ssl_min_protocol_version", "sslcert", "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslmode", "sslpassword",
+	"ssl_min_protocol_version", "sslcert", "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslmode",
+	"sslpassword",
 	"sslrootcert", "sslsni", "target_session_attrs", "tcp_user_timeout", "user",
 };
 
 /* Settings of Go drivers and poolers that mean nothing to the server or to libpq 15. */
 static const char *const dropped_keys[] = {
-	"binary_parameters", "default_query_exec_mode", "description_cache_capacity", "disable_prepared_binary_result", "krbspn",
+	"binary_parameters", "default_query_exec_mode", "description_cache_capacity", "disable_prepared_binary_result",
+	"krbspn",
 	"load_balance_hosts", "pool_health_check_period", "pool_max_conn_idle_time", "pool_max_conn_lifetime",
 	"pool_max_conn_lifetime_jitter", "pool_max_conns", "pool_min_conns", "prefer_simple_protocol", "sslnegotiation",
 	"statement_cache_capacity", "statement_cache_mode",
@@ -80,7 +84,8 @@ int mm_dsn_add(struct mm_dsn *d, const char *key, const char *value, struct err 
 	if (in_list(dropped_keys, ARRAY_LEN(dropped_keys), key))
 		return 0;
 	if (!strcmp(key, "service") || !strcmp(key, "replication") || !strcmp(key, "sslinline")) {
-		err_set(err, ERR_DATABASE, "the database connection text has the setting %s, which is not supported", key);
+		err_set(err, ERR_DATABASE, "the database connection text has the setting %s, which is not supported",
+			key);
 		return err_hint(err, "Take it out, or use database.service or database.url in the policy.");
 	}
 	if (in_list(libpq_keys, ARRAY_LEN(libpq_keys), key)) {
@@ -99,8 +104,8 @@ static bool is_local_list(const char *hosts)
 	for (const char *p = hosts;;) {
 		size_t len = strcspn(p, ",");
 
-		if (len && p[0] != '/' && p[0] != '@' && strncmp(p, "127.", 4) && !(len == 9 && !strncasecmp(p, "localhost", 9)) &&
-		    !(len == 3 && !strncmp(p, "::1", 3)))
+		if (len && p[0] != '/' && p[0] != '@' && strncmp(p, "127.", 4) &&
+		    !(len == 9 && !strncasecmp(p, "localhost", 9)) && !(len == 3 && !strncmp(p, "::1", 3)))
 			return false;
 		if (!p[len])
 			return true;
@@ -116,7 +121,8 @@ int mm_dsn_finish(struct mm_dsn *d, struct err *err)
 	if (d->dialect == MM_DSN_LIB_PQ_GO) {
 		if (!get(d, "host") && !get(d, "hostaddr"))
 			mm_dsn_set(d, "host", "localhost");
-		if (!get(d, "sslmode") && !(is_local_list(get(d, "host") ?: "") && is_local_list(get(d, "hostaddr") ?: "")))
+		if (!get(d, "sslmode") &&
+		    !(is_local_list(get(d, "host") ?: "") && is_local_list(get(d, "hostaddr") ?: "")))
 			mm_dsn_set(d, "sslmode", "require");
 	}
 	if (!d->has_runtime)

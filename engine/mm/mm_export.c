@@ -1,8 +1,9 @@
 /*
  * mm_export.c - the closure of a unit of threads, read in one snapshot and merged into bundle order.
  *
- * Every table is one server-side cursor sorted by the post's place in the unit; the merge takes the smallest place first.
- * Memory is two fetches per cursor, whatever the size of the unit, of a thread or of a row but the one that is looked at.
+ * Every table is one server-side cursor sorted by the post's place in the unit; the merge takes the smallest place
+ * first. Memory is two fetches per cursor, whatever the size of the unit, of a thread or of a row but the one that is
+ * looked at.
  */
 #include <mmretain/mm.h>
 
@@ -25,9 +26,16 @@ struct stream {
 };
 
 /* Order of kinds at one post.  The first row of a thread is always its root post: readers find the borders by it.
- * From MM_PRIORITY on: small tables, joined with the posts that any of them names.  large: of a large unit, where it differs.
+ * From MM_PRIORITY on: small tables, joined with the posts that any of them names.  large: of a large unit, where it
+ * differs.
  * many: of the second session where there is one. */
-static const struct { enum mm_kind kind; const struct sql *sql; const char *cursor; const struct sql *large; bool many; } parts[] = {
+static const struct {
+	enum mm_kind kind;
+	const struct sql *sql;
+	const char *cursor;
+	const struct sql *large;
+	bool many;
+} parts[] = {
 	{MM_POST, &sql_export_post, "mmr_post_rows", NULL, false},
 	{MM_THREAD, &sql_export_thread, "mmr_thread_rows", &sql_export_thread_at, false},
 	{MM_MEMBER, &sql_export_member, "mmr_member_rows", &sql_export_member_at, true},
@@ -90,7 +98,8 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, stru
 	for (size_t i = 0; i < ARRAY_LEN(setup); i++)
 		if ((rc = mm_export_run(x, setup[i], err)) < 0)
 			goto fail;
-	if ((rc = second_session(x, threads, err)) < 0 || (rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
+	if ((rc = second_session(x, threads, err)) < 0 ||
+	    (rc = db_copy_in_begin(mm->db, &sql_export_work_copy, err)) < 0)
 		goto fail;
 	*ret = x;
 	return 0;
@@ -170,8 +179,8 @@ int mm_export_before(struct mm *mm, uint64_t *ret_xid, struct err *err)
 	return 0;
 }
 
-/* Versions have the lower half of a number that counts on: one of long ago may look like one of now, which a short stretch makes unlikely, and
- * another night ends. */
+/* Versions have the lower half of a number that counts on: one of long ago may look like one of now, which a short
+ * stretch makes unlikely, and another night ends. */
 bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *xmin)
 {
 	uint64_t n = x->end_xid > begin_xid ? x->end_xid - begin_xid : 0;
@@ -199,7 +208,8 @@ static int stream_next(struct stream *s, struct err *err)
 	s->end = rc == 0;
 	s->seq = s->end ? INT64_MAX : strtoll(s->row.value[0], NULL, 10);
 	if (s->seq < before)
-		return err_set(err, ERR_DATABASE, "the server gave rows of %s in another order than they were written", parts[s->phase].cursor);
+		return err_set(err, ERR_DATABASE, "the server gave rows of %s in another order than they were written",
+			       parts[s->phase].cursor);
 	return 0;
 }
 
@@ -218,7 +228,8 @@ static int stream_open(struct mm_export *x, void *ctx, size_t part, struct strea
 		return 0;
 	}
 	if (rc == 0)
-		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL, x->alone ? FETCH_ROWS : FETCH_ROWS_BESIDE_CHAT, &ret->cursor, err);
+		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL,
+				    x->alone ? FETCH_ROWS : FETCH_ROWS_BESIDE_CHAT, &ret->cursor, err);
 	return rc == 0 && scan ? mm_unit_joins(x->mm, true, err) : rc;
 }
 
@@ -228,7 +239,8 @@ int mm_export_open_many(struct mm_export *x, struct err *err)
 
 	for (size_t i = 0; i < ARRAY_LEN(parts) && rc == 0; i++)
 		if (parts[i].many && x->twin->schema->table[parts[i].kind].present)
-			rc = db_cursor_open(x->many_ctx, x->twin->db, parts[i].cursor, parts[i].large, 0, NULL, FETCH_ROWS, &x->many[parts[i].kind], err);
+			rc = db_cursor_open(x->many_ctx, x->twin->db, parts[i].cursor, parts[i].large, 0, NULL,
+					    FETCH_ROWS, &x->many[parts[i].kind], err);
 	for (size_t i = 0; i < ARRAY_LEN(parts) && rc == 0; i++)
 		if (x->many[parts[i].kind])
 			db_cursor_ask(x->many[parts[i].kind]);
@@ -290,7 +302,8 @@ int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct e
 	size_t n = 0;
 	int rc;
 
-	if ((rc = mm_export_few(x, err)) < 0 || (rc = mm_export_shared(x, err)) < 0 || (rc = streams_open(x, ctx, s, &n, err)) < 0)
+	if ((rc = mm_export_few(x, err)) < 0 || (rc = mm_export_shared(x, err)) < 0 ||
+	    (rc = streams_open(x, ctx, s, &n, err)) < 0)
 		return rc;
 	while ((best = smallest(s, n))) {
 		if ((rc = emit(x, best, fn, payload, err)) != 0)

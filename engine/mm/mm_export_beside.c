@@ -1,8 +1,9 @@
 /*
  * mm_export_beside.c - a second session that finds and gives a part of a large unit's rows at full speed.
  *
- * Both see the same snapshot.  The second one takes the tables with many rows a post (reactions, memberships of threads), the first the others.  A
- * parallel plan does less for it: workers may not read a temporary table, and each hashes all posts of the unit for itself.
+ * Both see the same snapshot.  The second one takes the tables with many rows a post (reactions, memberships of
+ * threads), the first the others.  A parallel plan does less for it: workers may not read a temporary table, and each
+ * hashes all posts of the unit for itself.
  */
 #include <mmretain/mm.h>
 
@@ -13,8 +14,8 @@
 
 enum { AWAKE_MS = 1000, AWAKE_LOOK_MS = 2, AWAKE_ROWS = 200 };
 
-/* The first may have more to do than the second, for longer than the server lets a session idle in a transaction.  On a busy host a sleep takes longer
- * than it says, so that sleeps must not be counted for time. */
+/* The first may have more to do than the second, for longer than the server lets a session idle in a transaction.  On a
+ * busy host a sleep takes longer than it says, so that sleeps must not be counted for time. */
 static int stay_awake(struct mm_export *x, struct err *err)
 {
 	int64_t from_ms = time_mono_ms();
@@ -55,8 +56,8 @@ static int join_many(void *payload, struct err *err)
 	struct mm_export *x = payload;
 	int rc = db_query(x->twin, x->twin->db, &sql_export_analyze_post, DB_NONE, 0, NULL, NULL, err);
 
-	if (rc < 0 || (rc = mm_export_stop(x, err)) < 0 || (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0 ||
-	    (rc = mm_export_open_many(x, err)) < 0)
+	if (rc < 0 || (rc = mm_export_stop(x, err)) < 0 ||
+	    (rc = mm_run_present(x->twin, &sql_export_dep, many, err)) < 0 || (rc = mm_export_open_many(x, err)) < 0)
 		return rc;
 	return stay_awake(x, err);
 }
@@ -137,9 +138,10 @@ static void keep_or_leave(struct mm_export *x)
 	mm_export_single(x);
 }
 
-/* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were none once, another number of
- * posts than the plan counted tells of new ones.  Where there are some the number tells nothing: a new reply may stand for a missing copy.
- * Nor does a plan tell whether there are any: its scan comes across rows of the rule's channels that are older than the cut-off. */
+/* Edit copies that name their thread only through their reply are rare, and looking for them costs: where there were
+ * none once, another number of posts than the plan counted tells of new ones.  Where there are some the number tells
+ * nothing: a new reply may stand for a missing copy. Nor does a plan tell whether there are any: its scan comes across
+ * rows of the rule's channels that are older than the cut-off. */
 int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err)
 {
 	int rc;
@@ -206,7 +208,8 @@ int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *
 {
 	int rc = mm_export_shared(x, err);
 
-	if (rc < 0 || !x->twin || (rc = close_many(x, err)) < 0 || (rc = db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err)) < 0)
+	if (rc < 0 || !x->twin || (rc = close_many(x, err)) < 0 ||
+	    (rc = db_query(x, x->twin->db, &sql_export_drop_dep, DB_NONE, 1, &threads, NULL, err)) < 0)
 		return rc;
 	begin_job(x, open_many);
 	return 0;

@@ -1,8 +1,8 @@
 /*
  * mm_export_fill.c - which rows belong to an export unit, and in which order: work tables in its snapshot.
  *
- * A small unit is found by index probes.  For a large one posts are read once, by parallel workers where the server has them to spare, and
- * all tables that name posts are joined with it at once, or by two sessions some of them each.
+ * A small unit is found by index probes.  For a large one posts are read once, by parallel workers where the server has
+ * them to spare, and all tables that name posts are joined with it at once, or by two sessions some of them each.
  */
 #include <mmretain/mm.h>
 
@@ -58,7 +58,8 @@ static int look_same(struct mm_export *x, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	x->same = (uint64_t)db_i64(r, 0, 0) == x->planned && (uint64_t)db_i64(r, 0, 1) == x->threads && !db_bool(r, 0, 2);
+	x->same =
+		(uint64_t)db_i64(r, 0, 0) == x->planned && (uint64_t)db_i64(r, 0, 1) == x->threads && !db_bool(r, 0, 2);
 	talloc_free(r);
 	return 0;
 }
@@ -72,9 +73,11 @@ static int fill_large(struct mm_export *x, const char *const *params, struct err
 	if ((rc = mm_export_double(x, err)) < 0 || (rc = fill(x, &sql_export_posts_named, 3, params, err)) < 0 ||
 	    (rc = mm_export_look(x, &lost, err)) < 0)
 		return rc;
-	if (lost && ((rc = mm_export_run(x, &sql_export_again, err)) < 0 || (rc = fill(x, &sql_export_posts_fill, 3, params, err)) < 0))
+	if (lost && ((rc = mm_export_run(x, &sql_export_again, err)) < 0 ||
+		     (rc = fill(x, &sql_export_posts_fill, 3, params, err)) < 0))
 		return rc;
-	if ((rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0 || (rc = mm_export_share(x, err)) < 0 || (rc = join_others(x, err)) < 0)
+	if ((rc = mm_export_run(x, &sql_export_analyze_post, err)) < 0 || (rc = mm_export_share(x, err)) < 0 ||
+	    (rc = join_others(x, err)) < 0)
 		return rc;
 	return lost ? 0 : look_same(x, err);
 }
@@ -115,7 +118,8 @@ int mm_export_fill(struct mm_export *x, int64_t since_ms, struct err *err)
 {
 	int rc;
 
-	if ((rc = mm_export_run(x, &sql_export_analyze_thread, err)) < 0 || (rc = mm_unit_small(x->mm, x->threads, MM_UNIT_SHARE, &x->small, err)) < 0 ||
+	if ((rc = mm_export_run(x, &sql_export_analyze_thread, err)) < 0 ||
+	    (rc = mm_unit_small(x->mm, x->threads, MM_UNIT_SHARE, &x->small, err)) < 0 ||
 	    (rc = mm_unit_joins(x->mm, x->small, err)) < 0 || (rc = fill_posts(x, since_ms, err)) < 0)
 		return rc;
 	return fill_files(x, err);
@@ -132,7 +136,8 @@ int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct e
 {
 	if (x->same)
 		return 0;
-	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 0, NULL, fn, payload, err);
+	return db_stream(x->mm->db, is_parts(x) ? &sql_export_part_changed : &sql_export_changed, 0, NULL, fn, payload,
+			 err);
 }
 
 int mm_export_odd(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)

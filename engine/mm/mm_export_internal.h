@@ -39,16 +39,19 @@ int mm_export_stop(const struct mm_export *x, struct err *err) MMR_CHECKED;
 int mm_export_few(struct mm_export *x, struct err *err) MMR_CHECKED;
 
 /* ---- mm_export_beside.c ---- */
-/* x->twin, where no chat waits beside the export and the server has a session left.  It begins to look for lost copies. */
+/* x->twin, where no chat waits beside the export and the server has a session left.  It begins to look for lost copies.
+ */
 int mm_export_double(struct mm_export *x, struct err *err) MMR_CHECKED;
-/* Are there edit copies that name their thread only through their reply?  What the second session says, else this one is asked. */
+/* Are there edit copies that name their thread only through their reply?  What the second session says, else this one
+ * is asked. */
 int mm_export_look(struct mm_export *x, bool *ret_lost, struct err *err) MMR_CHECKED;
 /* Goes on without the second session: before mm_export_share, or at the end.  What it does is cancelled. */
 void mm_export_single(struct mm_export *x);
 /* Gives the second session, if any, the list of posts; it joins its tables.  mm_export_shared waits for that. */
 int mm_export_share(struct mm_export *x, struct err *err) MMR_CHECKED;
 int mm_export_shared(struct mm_export *x, struct err *err) MMR_CHECKED;
-/* Opens the second session's cursors and asks for their first pages: it sorts while the first one still has to look at files and small tables. */
+/* Opens the second session's cursors and asks for their first pages: it sorts while the first one still has to look at
+ * files and small tables. */
 int mm_export_open_many(struct mm_export *x, struct err *err) MMR_CHECKED;
 /* While rows are read, once a row: pages of the second session may be wanted rarely.  A failure shows when one is. */
 void mm_export_awake(struct mm_export *x);

@@ -1,7 +1,9 @@
 /*
- * mm_files.c - may this process do in the attachment folder what a run does there?  A look at some files; nothing is made or changed.
+ * mm_files.c - may this process do in the attachment folder what a run does there?  A look at some files; nothing is
+ * made or changed.
  *
- * The server writes files 0600 into folders 0750 of its own account: whoever may open the attachment folder may still read nothing in it, and remove nothing.
+ * The server writes files 0600 into folders 0750 of its own account: whoever may open the attachment folder may still
+ * read nothing in it, and remove nothing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -44,8 +46,8 @@ static void refused(struct look *l, struct mm_files_refusal *r, const char *path
 		r->owner = st.st_uid;
 }
 
-/* Read as a run reads it, and its folder asked as the kernel would be when the file goes.  1; 0: nothing lies there; negative: no file, or a path that leads
- * elsewhere. */
+/* Read as a run reads it, and its folder asked as the kernel would be when the file goes.  1; 0: nothing lies there;
+ * negative: no file, or a path that leads elsewhere. */
 static int look_at_file(struct look *l, const char *path)
 {
 	auto_fd int fd = -1, dir = -1;
@@ -157,7 +159,8 @@ static int look_at_objects(struct look *l, struct mm *mm, struct err *err)
 		l->to->named += there >= 0;
 		l->to->missing += there == 0;
 		l->to->files += there == 1;
-		if (there < 0 && why.sys_errno != EINVAL && l->to->unread.n++ == 0) { /* a path that is none says nothing of the bucket */
+		if (there < 0 && why.sys_errno != EINVAL && l->to->unread.n++ == 0) {
+			/* a path that is none says nothing of the bucket */
 			l->to->unread.sys_errno = why.sys_errno;
 			l->to->unread.folder = mem_strdup(l->to, why.msg);
 			l->to->hint = mem_strdup(l->to, why.hint);

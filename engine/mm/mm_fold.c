@@ -1,9 +1,9 @@
 /*
  * mm_fold.c - puts the rows of threads together.
  *
- * Nine threads of ten are a single post, so roots go straight to a work file, and only rows below a root are collected in
- * memory.  When these become too many they go to the work file as well, and sorting brings the parts of a thread together:
- * memory stays flat whatever comes.
+ * Nine threads of ten are a single post, so roots go straight to a work file, and only rows below a root are collected
+ * in memory.  When these become too many they go to the work file as well, and sorting brings the parts of a thread
+ * together: memory stays flat whatever comes.
  */
 #include <string.h>
 
@@ -34,7 +34,8 @@ bool mm_id_sound(const char *id)
 
 uint32_t mm_part_protections(const struct mm_part *t)
 {
-	return (t->bits & (MM_ROW_ROOT - 1u)) | (t->hold >= 0 ? MM_HOLD : 0u) | (mm_id_sound(t->root) ? 0u : MM_DAMAGED);
+	return (t->bits & (MM_ROW_ROOT - 1u)) | (t->hold >= 0 ? MM_HOLD : 0u) |
+	       (mm_id_sound(t->root) ? 0u : MM_DAMAGED);
 }
 
 int mm_fold_new(void *ctx, struct mm_fold **ret, struct err *err)

@@ -1,6 +1,6 @@
 /*
- * mm_grants.c - what a role must be allowed: every privilege that is missing, at once, before work starts; and the statements
- * that grant them all.
+ * mm_grants.c - what a role must be allowed: every privilege that is missing, at once, before work starts; and the
+ * statements that grant them all.
  */
 #include <string.h>
 
@@ -28,7 +28,8 @@ static const struct need reads[] = {
 	{"users", "id username nickname firstname lastname deleteat"},
 };
 
-/* Beside INSERT and DELETE on the closure: a thread that comes back gets its counts corrected where the server made the row anew. */
+/* Beside INSERT and DELETE on the closure: a thread that comes back gets its counts corrected where the server made the
+ * row anew. */
 static const struct need updates = {"threads", "replycount lastreplyat participants"};
 
 struct wanted {
@@ -122,14 +123,18 @@ static int check_writable(struct mm *mm, void *ctx, struct err *err)
 	int r;
 
 	if (db_in_recovery(mm->db)) {
-		err_set(err, ERR_DATABASE, "%s is a standby server: a plan is possible, changes are not", db_text_safe(mm->db));
+		err_set(err, ERR_DATABASE, "%s is a standby server: a plan is possible, changes are not",
+			db_text_safe(mm->db));
 		return err_hint(err, "Connect to the primary server.");
 	}
 	r = db_query(ctx, mm->db, &sql_probe_read_only, DB_ONE, 0, NULL, &res, err);
 	if (r < 0 || !db_bool(res, 0, 0))
 		return r;
-	err_set(err, ERR_PERMISSION, "%s is read-only (default_transaction_read_only): a plan is possible, changes are not", db_text_safe(mm->db));
-	return err_hint(err, "Find out why it was set, for the server, the database or the role, and when it may be off. Nothing was changed.");
+	err_set(err, ERR_PERMISSION,
+		"%s is read-only (default_transaction_read_only): a plan is possible, changes are not",
+		db_text_safe(mm->db));
+	return err_hint(err, "Find out why it was set, for the server, the database or the role, and when it may be "
+			     "off. Nothing was changed.");
 }
 
 int mm_check_grants(struct mm *mm, bool for_delete, struct err *err)

@@ -1,6 +1,6 @@
 /*
- * mm_guards.c - what the server itself wants kept: the legal-hold plugin's records, how far the compliance export has come,
- * and which tables can protect posts at all.
+ * mm_guards.c - what the server itself wants kept: the legal-hold plugin's records, how far the compliance export has
+ * come, and which tables can protect posts at all.
  */
 #include <mmretain/mm_people.h>
 
@@ -40,7 +40,8 @@ static int add_group_members(struct mm *mm, json_t *groups, bool have_table, str
 	db_array_init(&a, ctx);
 	for (size_t i = 0; i < json_array_size(groups); i++)
 		if (json_is_string(json_array_get(groups, i)))
-			db_array_add(&a, json_string_value(json_array_get(groups, i)), json_string_length(json_array_get(groups, i)));
+			db_array_add(&a, json_string_value(json_array_get(groups, i)),
+				     json_string_length(json_array_get(groups, i)));
 	p = db_array_text(&a);
 	r = db_query(ctx, mm->db, &sql_protect_legal_group, DB_ANY, 1, &p, &res, err);
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++)
@@ -71,14 +72,17 @@ static int read_legal(struct mm_guards *to, struct mm *mm, json_t *doc, bool gro
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "legal hold");
 	json_t *users = json_object_get(doc, "user_ids");
 	int64_t ends = json_integer_value(json_object_get(doc, "ends_at"));
-	struct legal l = {.to = to, .since_ms = json_integer_value(json_object_get(doc, "starts_at")), .until_ms = ends ? ends : INT64_MAX,
+	struct legal l = {.to = to,
+			  .since_ms = json_integer_value(json_object_get(doc, "starts_at")),
+			  .until_ms = ends ? ends : INT64_MAX,
 			  .public_too = json_is_true(json_object_get(doc, "include_public_channels"))};
 	int r;
 
 	db_array_init(&l.users, tmp);
 	for (size_t i = 0; i < json_array_size(users); i++)
 		if (json_is_string(json_array_get(users, i)))
-			add_person(&l, json_string_value(json_array_get(users, i)), json_string_length(json_array_get(users, i)));
+			add_person(&l, json_string_value(json_array_get(users, i)),
+				   json_string_length(json_array_get(users, i)));
 	r = add_group_members(mm, json_object_get(doc, "group_ids"), groups, &l, err);
 	if (r == 0 && l.users.n > 0)
 		r = add_channels(mm, &l, roots, err);
@@ -114,8 +118,10 @@ static int read_legals(struct mm_guards *to, struct mm *mm, bool groups, const c
 		if (json_is_array(json_object_get(doc, "user_ids")) || json_is_array(json_object_get(doc, "group_ids")))
 			r = read_legal(to, mm, doc, groups, roots, err);
 		else if (is_hold) { /* a hold that cannot be read could protect anything */
-			r = err_set(err, ERR_HOLD, "record %s of the legal-hold plugin cannot be read", db_text(res, i, 0));
-			err_hint(err, "Look at the hold in the plugin's System Console page; nothing is planned or deleted until it is readable.");
+			r = err_set(err, ERR_HOLD, "record %s of the legal-hold plugin cannot be read",
+				    db_text(res, i, 0));
+			err_hint(err, "Look at the hold in the plugin's System Console page; nothing is planned or "
+				      "deleted until it is readable.");
 		}
 		json_decref(doc);
 	}

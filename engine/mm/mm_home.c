@@ -1,4 +1,5 @@
-/* mm_home.c - is it the database of an earlier run or plan?  A role that may not read the server's identifier cannot tell. */
+/* mm_home.c - is it the database of an earlier run or plan?  A role that may not read the server's identifier cannot
+ * tell. */
 #include <mmretain/mm.h>
 
 #include <string.h>
@@ -17,6 +18,8 @@ enum mm_home mm_home(const struct mm_schema *schema, const char *system, const c
 const char *mm_home_problem(enum mm_home home)
 {
 	if (home == MM_HOME_HIDDEN)
-		return "the server's identifier cannot be read any more: the role has lost the right to pg_control_system()";
-	return "the server's identifier could not be read then, and can be now: the role was given the right to pg_control_system()";
+		return "the server's identifier cannot be read any more: the role has lost the right to "
+		       "pg_control_system()";
+	return "the server's identifier could not be read then, and can be now: the role was given the right to "
+	       "pg_control_system()";
 }

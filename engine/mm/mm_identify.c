@@ -1,4 +1,5 @@
-/* mm_identify.c - what a file, or an object in a bucket, is now: for the journal, so that nothing else is removed in its place. */
+/* mm_identify.c - what a file, or an object in a bucket, is now: for the journal, so that nothing else is removed in
+ * its place. */
 #include <errno.h>
 #include <sys/stat.h>
 
@@ -30,7 +31,8 @@ void mm_journal_identify_file(const struct mm *mm, struct mm_journal_entry *e)
 	auto_fd int fd = -1;
 
 	e->identified = false;
-	if (mm->data_dirfd < 0 || !e->path[0][0] || file_open_beneath(mm->data_dirfd, e->path[0], &fd, &ignored) < 0 || fstat(fd, &st) != 0)
+	if (mm->data_dirfd < 0 || !e->path[0][0] || file_open_beneath(mm->data_dirfd, e->path[0], &fd, &ignored) < 0 ||
+	    fstat(fd, &st) != 0)
 		return;
 	e->identified = true;
 	e->ino = (uint64_t)st.st_ino;

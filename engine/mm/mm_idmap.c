@@ -1,7 +1,8 @@
 /*
  * mm_idmap.c - a hash from Mattermost ids to array indexes: open addressing.
  *
- * A slot holds half of the hash beside the index: most look-ups find nothing, and the records, which lie anywhere in memory, are left alone.
+ * A slot holds half of the hash beside the index: most look-ups find nothing, and the records, which lie anywhere in
+ * memory, are left alone.
  */
 #include <string.h>
 

@@ -42,17 +42,19 @@ extern const char *const mm_known_post_ids[];
 enum mm_family mm_type_family(const char *pg_type);
 /* ERR_SCHEMA: it is another program's database, or the search path names another schema. */
 int mm_refuse_foreign(const struct mm *mm, struct err *err) MMR_CHECKED;
-/* A constant default ('x'::text, 0, false) in the text form that the server gives for the value; NULL when there is none. */
+/* A constant default ('x'::text, 0, false) in the text form that the server gives for the value; NULL when there is
+ * none. */
 char *mm_default_text(void *ctx, const char *expression);
 
 /* A growing list of lines. */
 struct mm_list { char **item; size_t n; };
 void mm_list_add(void *ctx, struct mm_list *l, const char *fmt, ...) MMR_PRINTF(3, 4);
 
-/* A URL or key=value pairs -> libpq's key=value, parent ctx.  The dialects: Mattermost's driver (lib/pq) and libpq differ in defaults.  ERR_DATABASE; no message quotes
- * the text. */
+/* A URL or key=value pairs -> libpq's key=value, parent ctx.  The dialects: Mattermost's driver (lib/pq) and libpq
+ * differ in defaults.  ERR_DATABASE; no message quotes the text. */
 enum mm_dsn_dialect { MM_DSN_LIBPQ, MM_DSN_LIB_PQ_GO };
-int mm_dsn_parse(void *ctx, const char *dsn, enum mm_dsn_dialect dialect, char **ret_conninfo, struct err *err) MMR_CHECKED;
+int mm_dsn_parse(void *ctx, const char *dsn, enum mm_dsn_dialect dialect, char **ret_conninfo,
+		 struct err *err) MMR_CHECKED;
 /* Append key='value' with the quoting of libpq. */
 void mm_conninfo_add(struct buf *b, const char *key, const char *value);
 

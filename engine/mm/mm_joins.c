@@ -1,8 +1,9 @@
 /*
  * mm_joins.c - how a unit of posts is joined with whole tables.
  *
- * A small unit is found by index probes: hashing whole tables would cost the same for three threads as for all of them.  A large unit is
- * cheaper by hash joins.  The planner misjudges the small ones, because most posts share one rootid and one originalid: ''.
+ * A small unit is found by index probes: hashing whole tables would cost the same for three threads as for all of them.
+ * A large unit is cheaper by hash joins.  The planner misjudges the small ones, because most posts share one rootid and
+ * one originalid: ''.
  */
 #include <mmretain/mm.h>
 
@@ -49,7 +50,8 @@ int mm_unit_room(struct mm *mm, bool alone, struct err *err)
 	return rc;
 }
 
-static int present(void *ctx, const struct mm *mm, const struct sql *from, const char *const *more, struct sql *ret, struct err *err)
+static int present(void *ctx, const struct mm *mm, const struct sql *from, const char *const *more, struct sql *ret,
+		   struct err *err)
 {
 	const char *on[MM_KINDS + MM_MORE_BLOCKS + 1];
 	size_t n = 0;
@@ -76,7 +78,8 @@ int mm_run_present(struct mm *mm, const struct sql *from, const char *const *mor
 
 int mm_sweep_late(struct mm *mm, bool small, struct err *err)
 {
-	int rc = small ? db_query(mm, mm->db, &sql_sweep_late_all, DB_NONE, 0, NULL, NULL, err) : mm_run_present(mm, &sql_sweep_late, no_more, err);
+	int rc = small ? db_query(mm, mm->db, &sql_sweep_late_all, DB_NONE, 0, NULL, NULL, err)
+		       : mm_run_present(mm, &sql_sweep_late, no_more, err);
 
 	return rc < 0 ? rc : db_query(mm, mm->db, &sql_sweep_late_analyze, DB_NONE, 0, NULL, NULL, err);
 }

@@ -1,7 +1,8 @@
 /*
  * mm_journal.c - journals of files whose rows are deleted: JSON lines in the archive's ledger folder (docs/formats.md).
  *
- * First line: the database it belongs to.  Then one line a row: its id, the paths of its files, what the first of them was.
+ * First line: the database it belongs to.  Then one line a row: its id, the paths of its files, what the first of them
+ * was.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +12,15 @@
 
 #include "mm_unlink_internal.h"
 
-enum { LINE_BYTES = 1 << 20 /* at most */, READ_BYTES = 256 << 10, HEAD_BYTES = 4 << 10 /* more than any first line has */ };
+enum {
+	LINE_BYTES = 1 << 20 /* at most */,
+	READ_BYTES = 256 << 10,
+	HEAD_BYTES = 4 << 10 /* more than any first line has */
+};
 enum { ID, USER, THREAD, PATH, ETAG = PATH + MM_JOURNAL_PATHS, STRINGS, INO = STRINGS, BYTES, MTIME, FIELDS };
 enum { NUMBERS_FILE = 7, NUMBERS_OBJECT = 6 /* bits from INO on: what tells a file, and with its etag an object */ };
-static const char *const keys[FIELDS] = {"id", "user", "thread", "path", "thumbnail", "preview", "etag", "ino", "bytes", "mtime_ns"};
+static const char *const keys[FIELDS] = {"id",	    "user", "thread", "path",  "thumbnail",
+					 "preview", "etag", "ino",    "bytes", "mtime_ns"};
 
 /* ---- writing ---- */
 
@@ -28,7 +34,8 @@ bool mm_journal_is_beside(const struct mm_journal_entry *e, int i)
 {
 	const char *own = strrchr(e->path[0], '/'), *slash = strrchr(e->path[i], '/');
 
-	return own && slash && own - e->path[0] == slash - e->path[i] && memcmp(e->path[0], e->path[i], (size_t)(own - e->path[0])) == 0;
+	return own && slash && own - e->path[0] == slash - e->path[i] &&
+	       memcmp(e->path[0], e->path[i], (size_t)(own - e->path[0])) == 0;
 }
 
 static const char *picture_of(const char *what, const struct mm_journal_entry *e, int i)
@@ -41,7 +48,9 @@ static const char *picture_of(const char *what, const struct mm_journal_entry *e
 
 void mm_journal_put(struct buf *lines, const char *what, const struct mm_journal_entry *e)
 {
-	const char *const value[STRINGS] = {[USER] = e->user, [THREAD] = e->thread, e->path[0], picture_of(what, e, 1), picture_of(what, e, 2), e->identified ? e->etag : ""};
+	const char *const value[STRINGS] =
+		{[USER] = e->user,	 [THREAD] = e->thread,	 e->path[0],
+		 picture_of(what, e, 1), picture_of(what, e, 2), e->identified ? e->etag : ""};
 	size_t from = lines->len;
 
 	buf_puts(lines, "{\"id\":");
@@ -97,8 +106,8 @@ static int cut_torn(int fd, const char *journal, off_t *size, struct err *err)
 
 	if (rc < 0 || end == *size)
 		return rc;
-	/* Irreversible.  Just before: whole lines and a part of one, whose transaction was never committed.  Just after: the whole lines, and the
-	 * journal can be added to; so it can when a power cut brings the part back. */
+	/* Irreversible.  Just before: whole lines and a part of one, whose transaction was never committed.  Just
+	 * after: the whole lines, and the journal can be added to; so it can when a power cut brings the part back. */
 	if (ftruncate(fd, end) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot cut the %s back to its last whole line", journal);
 	*size = end;
@@ -114,7 +123,8 @@ static int begin(struct mm *mm, int fd, int dirfd, const char *journal, struct e
 
 	buf_init(&head, ctx, LINE_BYTES);
 	put_head(&head, mm);
-	if ((rc = file_inherit(fd, dirfd, journal, err)) < 0 || (rc = file_write_all(fd, head.data, head.len, journal, err)) < 0)
+	if ((rc = file_inherit(fd, dirfd, journal, err)) < 0 ||
+	    (rc = file_write_all(fd, head.data, head.len, journal, err)) < 0)
 		return rc;
 	return file_sync_dir(dirfd, "ledger", err);
 }
@@ -123,7 +133,8 @@ static int begin(struct mm *mm, int fd, int dirfd, const char *journal, struct e
 
 static int damaged(const struct mm_journal *j, struct err *err)
 {
-	err_set(err, ERR_VERIFY, "the %s has a damaged line (line %llu of ledger/%s)", j->kind->journal, (unsigned long long)j->line_no, j->name);
+	err_set(err, ERR_VERIFY, "the %s has a damaged line (line %llu of ledger/%s)", j->kind->journal,
+		(unsigned long long)j->line_no, j->name);
 	return err_hint(err, "Its files stay while it is like that: find out what changed it.");
 }
 
@@ -183,7 +194,8 @@ static bool digits(const char *p, size_t len, uint64_t *ret)
 	if (len == 0 || (len > 1 && *p == '0'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (p[i] < '0' || p[i] > '9' || __builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, (uint64_t)(p[i] - '0'), &v))
+		if (p[i] < '0' || p[i] > '9' || __builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(p[i] - '0'), &v))
 			return false;
 	*ret = v;
 	return true;
@@ -208,7 +220,8 @@ static int field_of(const struct json_scan *s)
 	return -1;
 }
 
-static bool take_field(struct mm_journal *j, const struct json_scan *s, int field, size_t at[STRINGS], struct mm_journal_entry *e)
+static bool take_field(struct mm_journal *j, const struct json_scan *s, int field, size_t at[STRINGS],
+		       struct mm_journal_entry *e)
 {
 	if (field < STRINGS)
 		return (at[field] = unescape(&j->text, s)) != SIZE_MAX;
@@ -242,7 +255,8 @@ static bool parse(struct mm_journal *j, struct mm_journal_entry *ret)
 		seen |= 1u << field;
 	}
 	e.etag = j->text.data + at[ETAG];
-	e.identified = seen >> INO == (seen & 1u << ETAG ? NUMBERS_OBJECT : NUMBERS_FILE) && (!(seen & 1u << ETAG) || e.etag[0]);
+	e.identified = seen >> INO == (seen & 1u << ETAG ? NUMBERS_OBJECT : NUMBERS_FILE) &&
+		       (!(seen & 1u << ETAG) || e.etag[0]);
 	if (s.bad || !(seen & 1u << ID) || (seen >> ETAG && !e.identified))
 		return false;
 	e.id = j->text.data + at[ID];
@@ -274,8 +288,10 @@ static bool is_ours(struct mm_journal *j, const struct mm *mm)
 	while (json_scan_next(&s))
 		for (unsigned i = 0; i < ARRAY_LEN(key); i++)
 			if (strlen(key[i]) == s.key_len && memcmp(key[i], s.key, s.key_len) == 0) {
-				bool good = i == 0 ? s.type == JSON_NUMBER && s.val_len == 1 && *s.val == '1'
-						   : says(j, &s, i == 1 ? mm->schema->system_identifier : mm->schema->database);
+				bool good =
+					i == 0 ? s.type == JSON_NUMBER && s.val_len == 1 && *s.val == '1'
+					       : says(j, &s,
+						      i == 1 ? mm->schema->system_identifier : mm->schema->database);
 
 				if (!good || same & 1u << i)
 					return false;
@@ -311,10 +327,13 @@ static int check_begun(const struct mm *mm, int fd, off_t size, const char *jour
 	if ((rc = file_pread_all(fd, j->block, n, 0, journal, err)) < 0)
 		return rc;
 	j->line_len = (lf = memchr(j->block, '\n', n)) ? (size_t)(lf - j->block) : 0;
-	return is_ours(j, mm) ? 0 : err_set(err, ERR_GUARD, "the %s belongs to another database: nothing is added to it", journal);
+	return is_ours(j, mm)
+		       ? 0
+		       : err_set(err, ERR_GUARD, "the %s belongs to another database: nothing is added to it", journal);
 }
 
-int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines, struct err *err)
+int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *journal, const struct buf *lines,
+		      struct err *err)
 {
 	auto_fd int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat st;
@@ -324,8 +343,10 @@ int mm_journal_append(struct mm *mm, int dirfd, const char *name, const char *jo
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot open the %s", journal);
 	size = st.st_size;
-	if ((rc = cut_torn(fd, journal, &size, err)) < 0 || (rc = size ? check_begun(mm, fd, size, journal, err) : begin(mm, fd, dirfd, journal, err)) < 0 ||
-	    (rc = file_write_all(fd, lines->data, lines->len, journal, err)) < 0 || (rc = file_sync(fd, journal, err)) < 0)
+	if ((rc = cut_torn(fd, journal, &size, err)) < 0 ||
+	    (rc = size ? check_begun(mm, fd, size, journal, err) : begin(mm, fd, dirfd, journal, err)) < 0 ||
+	    (rc = file_write_all(fd, lines->data, lines->len, journal, err)) < 0 ||
+	    (rc = file_sync(fd, journal, err)) < 0)
 		return rc;
 	return file_close(&fd, journal, err);
 }
@@ -367,8 +388,8 @@ static int open_file(struct mm_journal *j, struct err *err)
 	return 1;
 }
 
-int mm_journal_open(void *ctx, struct mm *mm, int dirfd, const char *name, const struct mm_unlink_kind *kind, struct mm_journal **ret,
-		    struct err *err)
+int mm_journal_open(void *ctx, struct mm *mm, int dirfd, const char *name, const struct mm_unlink_kind *kind,
+		    struct mm_journal **ret, struct err *err)
 {
 	auto_mem struct mm_journal *j = mem_new(ctx, struct mm_journal);
 	int rc;
@@ -416,8 +437,9 @@ void mm_journal_rewind(struct mm_journal *j)
 	j->line_no = j->at = 0;
 }
 
-/* Earlier versions began what they added with an end of line, so half a line of a crash or a full disk is one in the middle.  It was never committed,
- * as the last one without an end never is.  Their lines begin with the user; what this version writes is cut back before more is added. */
+/* Earlier versions began what they added with an end of line, so half a line of a crash or a full disk is one in the
+ * middle.  It was never committed, as the last one without an end never is.  Their lines begin with the user; what this
+ * version writes is cut back before more is added. */
 static bool is_earlier_half(const struct mm_journal *j)
 {
 	static const char begin[] = "{\"user\":\"";
@@ -448,7 +470,8 @@ static bool is_passed_over(const struct mm_journal *j)
 	if (!j->kind->earlier || (j->line_len && !is_earlier_half(j)))
 		return false;
 	if (j->line_len && !j->checked)
-		log_warn("line %llu of ledger/%s is half a line of a crash, was never committed and is passed over", (unsigned long long)j->line_no, j->name);
+		log_warn("line %llu of ledger/%s is half a line of a crash, was never committed and is passed over",
+			 (unsigned long long)j->line_no, j->name);
 	return true;
 }
 

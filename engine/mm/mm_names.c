@@ -14,8 +14,8 @@ static const struct { const char *what; const struct sql *sql; } tables[] = {
 	{"users", &sql_names_users},
 };
 
-static int names_page(struct mm *mm, const struct sql *sql, const char *const *ids, size_t n, db_row_fn fn, void *payload,
-		      struct err *err)
+static int names_page(struct mm *mm, const struct sql *sql, const char *const *ids, size_t n, db_row_fn fn,
+		      void *payload, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "names");
 	struct db_array a;
@@ -28,7 +28,8 @@ static int names_page(struct mm *mm, const struct sql *sql, const char *const *i
 	return db_stream(mm->db, sql, 1, &param, fn, payload, err);
 }
 
-int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload, struct err *err)
+int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload,
+	     struct err *err)
 {
 	const struct sql *sql = NULL;
 	int r = 0;

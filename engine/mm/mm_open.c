@@ -21,12 +21,16 @@ static int mm_destroy(struct mm *mm)
 const char *mm_data_advice(const struct mm *mm)
 {
 	if (mm->config->bucket)
-		return "FileSettings.AmazonS3... of the server's configuration, or MM_FILESETTINGS_AMAZONS3..., name it and its keys; a rule with `files: keep` lets its threads go and leaves their attachments.";
+		return "FileSettings.AmazonS3... of the server's configuration, or MM_FILESETTINGS_AMAZONS3..., name "
+		       "it and its keys; a rule with `files: keep` lets its threads go and leaves their attachments.";
 	if (mm->config->file_driver[0] && strcmp(mm->config->file_driver, "local") != 0)
-		return "Only a local folder or a bucket can be read; a rule with `files: keep` lets its threads go and leaves their attachments.";
+		return "Only a local folder or a bucket can be read; a rule with `files: keep` lets its threads go and "
+		       "leaves their attachments.";
 	if (mm->config->data_path)
-		return "It is named by database.files of the policy, FileSettings.Directory of the server's configuration, or MM_FILESETTINGS_DIRECTORY: mount it, and run as the account that owns it.";
-	return "Name the server's config.json or, as database.files, the folder in the policy, or set MM_FILESETTINGS_DIRECTORY to the whole path.";
+		return "It is named by database.files of the policy, FileSettings.Directory of the server's "
+		       "configuration, or MM_FILESETTINGS_DIRECTORY: mount it, and run as the account that owns it.";
+	return "Name the server's config.json or, as database.files, the folder in the policy, or set "
+	       "MM_FILESETTINGS_DIRECTORY to the whole path.";
 }
 
 /* A folder that cannot be opened is no reason not to plan; whoever needs attachments asks for data_problem. */
@@ -42,7 +46,10 @@ static void open_data(struct mm *mm)
 	}
 	if (!local || !mm->config->data_path) {
 		mm->data_problem = mm->config->file_driver[0] && !local
-					   ? mem_printf(mm, "the attachments are with file driver \"%s\", not in a local folder or a bucket", mm->config->file_driver)
+					   ? mem_printf(mm,
+							"the attachments are with file driver \"%s\", not in a local "
+							"folder or a bucket",
+							mm->config->file_driver)
 					   : mem_strdup(mm, "no attachment folder is configured");
 		return;
 	}

@@ -10,27 +10,40 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-/* Columns that hold a person's id, name or address: changed, kept or looked at above; and all of users.  What is not here and
- * looks like one is told, never touched. */
+/* Columns that hold a person's id, name or address: changed, kept or looked at above; and all of users.  What is not
+ * here and looks like one is told, never touched. */
 static const char *const known[] = {
 	"audits.userid", "bots.ownerid", "bots.userid", "channelbookmarks.ownerid", "channeljoinrequests.reviewedby",
-	"channeljoinrequests.userid", "channelmemberhistory.userid", "channelmembers.userid", "channels.creatorid", "commands.creatorid",
+	"channeljoinrequests.userid", "channelmemberhistory.userid", "channelmembers.userid", "channels.creatorid",
+	"commands.creatorid",
 	"commands.username", "commandwebhooks.userid", "compliances.emails", "compliances.userid",
-	"contentflaggingcommonreviewers.userid", "contentflaggingteamreviewers.userid", "desktoptokens.userid", "drafts.userid",
-	"emoji.creatorid", "fileinfo.creatorid", "groupmembers.userid", "incomingwebhooks.userid", "incomingwebhooks.username",
+	"contentflaggingcommonreviewers.userid", "contentflaggingteamreviewers.userid", "desktoptokens.userid",
+	"drafts.userid",
+	"emoji.creatorid", "fileinfo.creatorid", "groupmembers.userid", "incomingwebhooks.userid",
+	"incomingwebhooks.username",
 	"notifyadmin.userid", "oauthaccessdata.userid", "oauthapps.creatorid", "oauthauthdata.userid",
-	"outgoingoauthconnections.creatorid", "outgoingwebhooks.creatorid", "outgoingwebhooks.username", "postacknowledgements.userid",
-	"postreminders.userid", "posts.userid", "preferences.userid", "productnoticeviewstate.userid", "propertyfields.createdby",
-	"propertyfields.updatedby", "propertyvalues.createdby", "propertyvalues.updatedby", "reactions.userid", "readreceipts.userid",
-	"recaps.userid", "recentsearches.userid", "remoteclusters.creatorid", "scheduledposts.userid", "sessions.userid",
-	"sharedchannelremotes.creatorid", "sharedchannels.creatorid", "sharedchannelusers.userid", "sidebarcategories.userid",
+	"outgoingoauthconnections.creatorid", "outgoingwebhooks.creatorid", "outgoingwebhooks.username",
+	"postacknowledgements.userid",
+	"postreminders.userid", "posts.userid", "preferences.userid", "productnoticeviewstate.userid",
+	"propertyfields.createdby",
+	"propertyfields.updatedby", "propertyvalues.createdby", "propertyvalues.updatedby", "reactions.userid",
+	"readreceipts.userid",
+	"recaps.userid", "recentsearches.userid", "remoteclusters.creatorid", "scheduledposts.userid",
+	"sessions.userid",
+	"sharedchannelremotes.creatorid", "sharedchannels.creatorid", "sharedchannelusers.userid",
+	"sidebarcategories.userid",
 	"sidebarchannels.userid", "status.userid", "teammembers.userid", "teams.email", "termsofservice.userid",
-	"threadmemberships.userid", "threads.participants", "uploadsessions.userid", "useraccesstokens.userid", "usertermsofservice.userid",
+	"threadmemberships.userid", "threads.participants", "uploadsessions.userid", "useraccesstokens.userid",
+	"usertermsofservice.userid",
 	"views.creatorid",
-	"users.allowmarketing", "users.authdata", "users.authservice", "users.createat", "users.deleteat", "users.email",
-	"users.emailverified", "users.failedattempts", "users.firstname", "users.id", "users.lastlastlogin", "users.lastlogin",
-	"users.lastname", "users.lastpasswordupdate", "users.lastpictureupdate", "users.locale", "users.mfaactive", "users.mfasecret",
-	"users.mfausedtimestamps", "users.nickname", "users.notifyprops", "users.password", "users.position", "users.props",
+	"users.allowmarketing", "users.authdata", "users.authservice", "users.createat", "users.deleteat",
+	"users.email",
+	"users.emailverified", "users.failedattempts", "users.firstname", "users.id", "users.lastlastlogin",
+	"users.lastlogin",
+	"users.lastname", "users.lastpasswordupdate", "users.lastpictureupdate", "users.locale", "users.mfaactive",
+	"users.mfasecret",
+	"users.mfausedtimestamps", "users.nickname", "users.notifyprops", "users.password", "users.position",
+	"users.props",
 	"users.remoteid", "users.roles", "users.timezone", "users.updateat", "users.username",
 };
 
@@ -119,8 +132,8 @@ struct wanted { struct { const char *table, *privilege, *column; size_t len; } i
 static void want_one(struct wanted *w, const char *table, const char *privilege, const char *column, size_t len)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (!strcmp(w->item[i].table, table) && !strcmp(w->item[i].privilege, privilege) && w->item[i].len == len &&
-		    (!len || !memcmp(w->item[i].column, column, len)))
+		if (!strcmp(w->item[i].table, table) && !strcmp(w->item[i].privilege, privilege) &&
+		    w->item[i].len == len && (!len || !memcmp(w->item[i].column, column, len)))
 			return;
 	mem_check(w->n < WANTED_MAX ? w : NULL);
 	w->item[w->n].table = table;
@@ -202,7 +215,8 @@ int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err)
 	for (int64_t i = 0; i < db_rows(res); i++)
 		buf_printf(&missing, "%s%s", i ? ", " : "", db_text(res, i, 0));
 	err_set(err, ERR_PERMISSION, "to depersonalise, the database role lacks %s", missing.data);
-	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the tables execute them; nobody was depersonalised.");
+	return err_hint(err, "Run `mmretain grants` for the statements and let the owner of the tables execute them; "
+			     "nobody was depersonalised.");
 }
 
 int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out, struct err *err)
@@ -228,7 +242,8 @@ int mm_people_ready(struct mm_people *p, struct err *err)
 	int r;
 
 	if (db_in_recovery(p->mm->db)) {
-		err_set(err, ERR_DATABASE, "%s is a standby server: nobody can be depersonalised there", db_text_safe(p->mm->db));
+		err_set(err, ERR_DATABASE, "%s is a standby server: nobody can be depersonalised there",
+			db_text_safe(p->mm->db));
 		return err_hint(err, "Connect to the primary server.");
 	}
 	r = db_query(NULL, p->mm->db, &sql_probe_side_tables, DB_ANY, 1, &names, &res, err);
@@ -280,7 +295,8 @@ static int hold_groups(struct mm *mm, json_t *groups, struct held *h, struct err
 	return r;
 }
 
-static int hold_record(struct mm *mm, const struct db_result *res, int64_t row, bool groups, struct held *h, struct err *err)
+static int hold_record(struct mm *mm, const struct db_result *res, int64_t row, bool groups, struct held *h,
+		       struct err *err)
 {
 	json_t *doc = mm_legal_parse(h->ctx, db_text(res, row, 1), db_len(res, row, 1));
 	json_t *users = json_object_get(doc, "user_ids"), *u;
@@ -296,7 +312,8 @@ static int hold_record(struct mm *mm, const struct db_result *res, int64_t row, 
 	if (readable || !mm_legal_is_hold(db_text(res, row, 0)))
 		return r;
 	err_set(err, ERR_HOLD, "record %s of the legal-hold plugin cannot be read", db_text(res, row, 0));
-	return err_hint(err, "Look at the hold in the plugin's System Console page; nobody is depersonalised until it is readable.");
+	return err_hint(err, "Look at the hold in the plugin's System Console page; nobody is depersonalised until it "
+			     "is readable.");
 }
 
 int mm_legal_users(void *ctx, struct mm *mm, mm_id **ret, size_t *ret_n, struct err *err)

@@ -1,8 +1,8 @@
 /*
  * mm_probe.c - is this a database that we may delete in?
  *
- * Versions lie (back-ports renumber migrations), so tables and columns are read from the catalogue.  Whatever points at a
- * post and is not known goes to `unknown`: then there is a plan, and no run.
+ * Versions lie (back-ports renumber migrations), so tables and columns are read from the catalogue.  Whatever points at
+ * a post and is not known goes to `unknown`: then there is a plan, and no run.
  */
 #include <string.h>
 
@@ -147,7 +147,8 @@ static void compare_table(struct probe *p, const struct mm_known_table *k, const
 		if (!is && c->required)
 			mm_list_add(p->schema, &p->unknown, "column %s.%s is missing", t->table, c->name);
 		if (is && mm_type_family(is->pg_type) != c->family)
-			mm_list_add(p->schema, &p->unknown, "column %s.%s has the unexpected type %s", t->table, c->name, is->pg_type);
+			mm_list_add(p->schema, &p->unknown, "column %s.%s has the unexpected type %s", t->table,
+				    c->name, is->pg_type);
 	}
 	for (size_t i = 0; i < t->n_columns; i++) {
 		const char *name = t->column[i].name;
@@ -155,9 +156,11 @@ static void compare_table(struct probe *p, const struct mm_known_table *k, const
 		if (find_known(k, name))
 			continue;
 		if (looks_like_post_id(name))
-			mm_list_add(p->schema, &p->unknown, "unknown column %s.%s looks like the id of a post", t->table, name);
+			mm_list_add(p->schema, &p->unknown, "unknown column %s.%s looks like the id of a post",
+				    t->table, name);
 		else
-			mm_list_add(p->schema, &p->note, "column %s.%s is not known; it is archived like the others", t->table, name);
+			mm_list_add(p->schema, &p->note, "column %s.%s is not known; it is archived like the others",
+				    t->table, name);
 	}
 }
 
@@ -177,8 +180,8 @@ static void make_digest(struct mm_schema *s)
 
 		for (size_t c = 0; t->present && c < t->n_columns; c++) {
 			const struct mm_column *col = &t->column[c];
-			char *line = mem_printf(s, "%s\t%s\t%s\t%d\t%s\n", t->table, col->name, col->pg_type, col->not_null,
-						col->default_text ? col->default_text : "\\N");
+			char *line = mem_printf(s, "%s\t%s\t%s\t%d\t%s\n", t->table, col->name, col->pg_type,
+						col->not_null, col->default_text ? col->default_text : "\\N");
 
 			hash_update(h, line, strlen(line));
 			talloc_free(line);
@@ -197,8 +200,8 @@ static int probe_post_ids(struct probe *p, struct err *err)
 	int r = db_query(NULL, p->mm->db, &sql_probe_post_ids, DB_ANY, 2, params, &res, err);
 
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++)
-		mm_list_add(p->schema, &p->unknown, "unknown column %s.%s looks like the id of a post", db_text(res, i, 0),
-			    db_text(res, i, 1));
+		mm_list_add(p->schema, &p->unknown, "unknown column %s.%s looks like the id of a post",
+			    db_text(res, i, 0), db_text(res, i, 1));
 	return r;
 }
 
@@ -208,8 +211,8 @@ static int probe_foreign_keys(struct probe *p, struct err *err)
 	int r = db_query(NULL, p->mm->db, &sql_probe_foreign_keys, DB_ANY, 1, &p->tables, &res, err);
 
 	for (int64_t i = 0; r == 0 && i < db_rows(res); i++)
-		mm_list_add(p->schema, &p->unknown, "foreign key %s of table %s points at %s and %s", db_text(res, i, 1),
-			    db_text(res, i, 0), db_text(res, i, 2), db_text(res, i, 3));
+		mm_list_add(p->schema, &p->unknown, "foreign key %s of table %s points at %s and %s",
+			    db_text(res, i, 1), db_text(res, i, 0), db_text(res, i, 2), db_text(res, i, 3));
 	return r;
 }
 
@@ -263,7 +266,8 @@ static int probe_side_tables(struct probe *p, struct err *err)
 		bool migration = !strcmp(db_text(res, i, 0), "db_lock");
 
 		if (!db_bool(res, i, 1))
-			mm_list_add(p->schema, &p->unread, "table %s may not be read: %s cannot be ruled out", db_text(res, i, 0),
+			mm_list_add(p->schema, &p->unread, "table %s may not be read: %s cannot be ruled out",
+				    db_text(res, i, 0),
 				    migration ? "a running migration" : "the server's own retention job");
 		else
 			r = migration ? probe_migration(p, err) : probe_jobs(p, err);
@@ -320,7 +324,8 @@ static int probe_schema(void *ctx, struct mm *mm, struct mm_schema **ret, struct
 int mm_refuse_foreign(const struct mm *mm, struct err *err)
 {
 	err_set(err, ERR_SCHEMA, "%s has no Mattermost tables in schema %s", db_text_safe(mm->db), db_schema(mm->db));
-	return err_hint(err, "Name Mattermost's database in the policy; where it has a schema of its own, the role needs it in its search_path.");
+	return err_hint(err, "Name Mattermost's database in the policy; where it has a schema of its own, the role "
+			     "needs it in its search_path.");
 }
 
 /* Tables of which no server is without; another program may well have `posts`, but not both. */
@@ -370,7 +375,8 @@ int mm_probe_again(struct mm *mm, struct err *err)
 	else if (memcmp(&s->digest, &mm->schema->digest, sizeof(s->digest)))
 		r = err_set(err, ERR_SCHEMA, "the tables have changed since the run began");
 	talloc_free(s);
-	return r < 0 ? err_hint(err, "Nothing more is deleted; run again when the server's upgrade or job is finished.") : 0;
+	return r < 0 ? err_hint(err, "Nothing more is deleted; run again when the server's upgrade or job is finished.")
+		     : 0;
 }
 
 struct hooked { struct db_binary tables; const char *data; int len; };

@@ -46,8 +46,8 @@ static int take_thread(void *payload, const struct mm_part *t, struct err *err)
 }
 
 /* Channels only need to be told apart here: each that occurs gets a number. */
-int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n, unsigned *ret_bits,
-		   int *ret_hold, struct err *err)
+int mm_protections(struct mm *mm, const struct mm_protect_query *q, const char *const *roots, size_t n,
+		   unsigned *ret_bits, int *ret_hold, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_protections");
 	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = q};
@@ -82,16 +82,20 @@ static int take_one(void *payload, const struct mm_part *t, struct err *err)
 	struct mm_thread *to = o->to;
 
 	(void)err;
-	*to = (struct mm_thread){.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .last_edit_ms = t->last_edit_ms,
-				 .posts = t->posts, .bytes = t->bytes,
-				 .protections = mm_part_protections(t), .hold = t->hold};
+	*to = (struct mm_thread){.root_create_ms = t->root_create_ms,
+				 .last_reply_ms = t->last_reply_ms,
+				 .last_edit_ms = t->last_edit_ms,
+				 .posts = t->posts,
+				 .bytes = t->bytes,
+				 .protections = mm_part_protections(t),
+				 .hold = t->hold};
 	memcpy(to->root, t->root, sizeof to->root);
 	*o->found = t->root_create_ms > 0;
 	return 0;
 }
 
-int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const char *root, struct mm_thread *ret, bool *ret_found,
-		  struct err *err)
+int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const char *root, struct mm_thread *ret,
+		  bool *ret_found, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_thread_one");
 	struct mm_rows rows = {.mm = mm, .form = MM_BY_ROOT_ID, .protect = protect, .with_bytes = true};

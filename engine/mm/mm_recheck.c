@@ -1,9 +1,10 @@
 /*
  * mm_recheck.c - what can have changed about a thread although none of its rows has.
  *
- * The delete matches every row by its exact version, so whatever follows from the rows themselves (pins, authors, tags, times) is as
- * it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's records, and a compliance export that has
- * begun.  One that was at work goes on from post to post, and what it had passed stays passed.
+ * The delete matches every row by its exact version, so whatever follows from the rows themselves (pins, authors, tags,
+ * times) is as it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's
+ * records, and a compliance export that has begun.  One that was at work goes on from post to post, and what it had
+ * passed stays passed.
  */
 #include <mmretain/mm.h>
 
@@ -73,7 +74,8 @@ static int on_id(void *payload, const struct db_row *row, struct err *err)
 }
 
 /* Prepared: for every batch, and planned as the deletes are, so that the session's plan mode changes once a batch. */
-static int content_flags(void *ctx, struct mm *mm, const char *id_array, mm_recheck_fn fn, void *payload, struct err *err)
+static int content_flags(void *ctx, struct mm *mm, const char *id_array, mm_recheck_fn fn, void *payload,
+			 struct err *err)
 {
 	struct db_result *r;
 	int rc = db_query_prepared(ctx, mm->db, &sql_recheck_content, DB_ANY, 1, &id_array, &r, err);

@@ -45,7 +45,8 @@ static uint32_t channel_number(struct reader *c, const char *id, size_t len)
 	return (uint32_t)c->seen.n - 1;
 }
 
-/* A bundle names the channel of each frame in a line of words (bundle_write.c), so blanks and signs beyond ASCII have no place in its id. */
+/* A bundle names the channel of each frame in a line of words (bundle_write.c), so blanks and signs beyond ASCII have
+ * no place in its id. */
 static bool channel_sound(const char *id, size_t len)
 {
 	size_t i = 0;
@@ -175,7 +176,8 @@ static bool is_split(const struct mm_rows *r)
 static void form_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 {
 	static const char *const candidate[] = {
-		[MM_SCAN] = "scan", [MM_BY_CREATEAT] = "by_createat", [MM_BY_CHANNEL] = "by_channel", [MM_BY_ROOT_ID] = "by_root",
+		[MM_SCAN] = "scan", [MM_BY_CREATEAT] = "by_createat", [MM_BY_CHANNEL] = "by_channel",
+		[MM_BY_ROOT_ID] = "by_root",
 		[MM_ODD_COPIES] = "odd",
 	};
 
@@ -228,7 +230,8 @@ static int take_mark(void *payload, const struct db_row *row, struct err *err)
 	return mm_fold_add(payload, &part, err);
 }
 
-int mm_marks_fold(struct mm *mm, const struct sql *sql, int n_params, const char *const *params, struct mm_fold *to, struct err *err)
+int mm_marks_fold(struct mm *mm, const struct sql *sql, int n_params, const char *const *params, struct mm_fold *to,
+		  struct err *err)
 {
 	return db_stream(mm->db, sql, n_params, params, take_mark, to, err);
 }

@@ -37,9 +37,10 @@ static void set_names(struct scopes *s, struct mm_scope *c, const struct db_row 
 	char *last[] = {empty, empty, s->n > 1 ? c[-1].team_name : empty, s->n > 1 ? c[-1].team_display : empty};
 
 	for (size_t i = 0; i < ARRAY_LEN(to); i++)
-		*to[i] = row->len[2 + i] == 0              ? empty
-			 : is_text(last[i], row, 2 + (int)i) ? last[i]
-							     : mem_crumb_text(&s->names, row->value[2 + i], row->len[2 + i]);
+		*to[i] = row->len[2 + i] == 0 ? empty
+			 : is_text(last[i], row, 2 + (int)i)
+				 ? last[i]
+				 : mem_crumb_text(&s->names, row->value[2 + i], row->len[2 + i]);
 }
 
 static int add_scope(void *payload, const struct db_row *row, struct err *err)
@@ -85,7 +86,8 @@ int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, st
 }
 
 /* Prepared: for every batch, and planned as the deletes are (see mm_recheck.c). */
-int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n, struct err *err)
+int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n,
+		   struct err *err)
 {
 	struct scopes s = {.ctx = ctx, .item = mem_array(ctx, struct mm_scope, n + 1), .room = n + 1, .names = {ctx}};
 	const char *value[COLUMNS], *param;

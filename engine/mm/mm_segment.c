@@ -77,7 +77,8 @@ void mm_segments_settle(void *ctx, struct mm_segments *s)
 		for (end = i + 1; end < s->n && strcmp(s->item[i].id, s->item[end].id) == 0; end++)
 			;
 		if (end - i == 1)
-			mm_segment_add(ctx, &to, s->item[i].id, s->item[i].since_ms, s->item[i].until_ms, s->item[i].hold);
+			mm_segment_add(ctx, &to, s->item[i].id, s->item[i].since_ms, s->item[i].until_ms,
+				       s->item[i].hold);
 		else
 			settle_group(ctx, &s->item[i], end - i, &to);
 	}

@@ -26,8 +26,8 @@ static int planner(void *ctx, struct mm *mm, const char *index_scan, const char 
 }
 
 /* Of posts with an index_scan "off", of their files with "on". */
-static int sum_bytes(void *ctx, struct mm *mm, const struct sql *sql, const char *index_scan, int n_params, const char *const *params,
-		     struct db_result **ret, struct err *err)
+static int sum_bytes(void *ctx, struct mm *mm, const struct sql *sql, const char *index_scan, int n_params,
+		     const char *const *params, struct db_result **ret, struct err *err)
 {
 	int r = planner(ctx, mm, index_scan, "off", err);
 
@@ -107,7 +107,8 @@ static int add_files(void *ctx, struct mm *mm, const char *ids, struct mm_size *
 	return r == 0 && (nameless || !named) ? add_looked_up(&f, named, err) : r;
 }
 
-int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n, struct err *err)
+int mm_sure_file_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret,
+		       size_t *ret_n, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sure_file_bytes");
 	const char *ids = id_array(tmp, channel_ids, n);
@@ -157,8 +158,8 @@ static const char *every_other(void *ctx, const char *const *ids, size_t n, size
 	return db_array_text(&a);
 }
 
-static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret, size_t *ret_n,
-		      struct err *err)
+static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, struct mm_size **ret,
+		      size_t *ret_n, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
 	struct count here = {.mm = mm}, beside = {.mm = NULL};
@@ -180,8 +181,8 @@ static int posts_only(void *ctx, struct mm *mm, const char *const *channel_ids, 
 	return 0;
 }
 
-static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels, bool oldest,
-			   struct mm_size **ret, size_t *ret_n, struct err *err)
+static int posts_and_bytes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n, bool all_channels,
+			   bool oldest, struct mm_size **ret, size_t *ret_n, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "mm_sizes");
 	const char *ids = all_channels ? NULL : id_array(tmp, channel_ids, n);
@@ -219,8 +220,8 @@ int mm_sizes(void *ctx, struct mm *mm, const char *const *channel_ids, size_t n,
 	return posts_only(ctx, mm, channel_ids, n, ret, ret_n, err);
 }
 
-int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop, void (*meanwhile)(void *payload), void *payload,
-		   uint64_t *ret, struct err *err)
+int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint64_t stop,
+		   void (*meanwhile)(void *payload), void *payload, uint64_t *ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_count_up_to");
 	const char *p[] = {id_array(ctx, channel_ids, n), mem_printf(ctx, "%llu", (unsigned long long)stop)};
@@ -232,7 +233,8 @@ int mm_count_up_to(struct mm *mm, const char *const *channel_ids, size_t n, uint
 	return r;
 }
 
-int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *posts, size_t n, int64_t *ret_before_ms, struct err *err)
+int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *posts, size_t n, int64_t *ret_before_ms,
+	     struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_reach");
 	const char *p[2] = {id_array(ctx, channel_ids, n)};
@@ -246,7 +248,8 @@ int mm_reach(struct mm *mm, const char *const *channel_ids, const uint64_t *post
 	p[1] = db_array_text(&counts);
 	r = db_query(ctx, mm->db, &sql_size_reach, DB_ANY, 2, p, &res, err);
 	if (r == 0 && db_rows(res) != (int64_t)n)
-		return err_set(err, ERR_INTERNAL, "size_reach gave %lld rows for %zu channels", (long long)db_rows(res), n);
+		return err_set(err, ERR_INTERNAL, "size_reach gave %lld rows for %zu channels", (long long)db_rows(res),
+			       n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		ret_before_ms[i] = db_null(res, (int64_t)i, 1) ? INT64_MAX : db_i64(res, (int64_t)i, 1);
 	return r;

@@ -1,8 +1,8 @@
 /*
  * mm_tags.c - hashtags of a rule as one pattern, each letter in all its cases.
  *
- * The server's own lower() and ~* follow the locale of the database: with C they know no letter beyond ASCII, in Turkish I is the capital of another
- * letter than i.  A tag that is missed for that would let go what the rule spares.
+ * The server's own lower() and ~* follow the locale of the database: with C they know no letter beyond ASCII, in
+ * Turkish I is the capital of another letter than i.  A tag that is missed for that would let go what the rule spares.
  */
 #include <string.h>
 #include <utf8proc.h>
@@ -31,7 +31,9 @@ static void add_cases(struct cases *s, utf8proc_int32_t c)
 }
 
 /* Letters that one case of one letter does not lead to: dotted and dotless i, both small sigmas, both sharp s. */
-static const utf8proc_int32_t alike[][4] = {{'i', 'I', 0x130, 0x131}, {0x3c3, 0x3a3, 0x3c2, 0x3c2}, {0xdf, 0x1e9e, 0xdf, 0xdf}};
+static const utf8proc_int32_t alike[][4] = {{'i', 'I', 0x130, 0x131},
+					    {0x3c3, 0x3a3, 0x3c2, 0x3c2},
+					    {0xdf, 0x1e9e, 0xdf, 0xdf}};
 
 static void all_cases(struct cases *s, utf8proc_int32_t c)
 {

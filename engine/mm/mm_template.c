@@ -1,7 +1,8 @@
 /*
  * mm_template.c - SQL text with optional blocks.
  *
- * A block begins with a line "--[name" and ends with a line "--]"; blocks nest.  Only texts compiled in pass through here.
+ * A block begins with a line "--[name" and ends with a line "--]"; blocks nest.  Only texts compiled in pass through
+ * here.
  */
 #include <string.h>
 

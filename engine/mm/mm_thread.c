@@ -1,8 +1,8 @@
 /*
  * mm_thread.c - threads with their facts.
  *
- * Few candidates are probed one by one over the indexes, so that the cost follows what is due; many are found by one pass over
- * posts.  A count that stops at a twentieth of the table chooses.
+ * Few candidates are probed one by one over the indexes, so that the cost follows what is due; many are found by one
+ * pass over posts.  A count that stops at a twentieth of the table chooses.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,8 @@ enum {
 	PAGE = 5000,         /* ids in one array parameter */
 	BESIDE_POSTS = 1000, /* fewer are probed before a second session is there */
 	FEW_CHANNELS = 100,  /* their own count is cheaper than that of all channels */
-	MARKS_BYTES = 100,   /* a post: reading all of the tables that mark posts costs less than looking each post up in them */
+	/* a post: reading all of the tables that mark posts costs less than looking each post up in them */
+	MARKS_BYTES = 100,
 	MARKS_SINCE = 140000, /* an older server compares a post with one mark after the other */
 };
 
@@ -51,7 +52,8 @@ static bool is_wanted(const struct run *run, const struct mm_part *t)
 {
 	bool odd_root = t->root_create_ms <= 0;
 
-	if (t->channel == MM_NO_INDEX || odd_root || t->missing || key_of(run->q->order, t) >= cut_of(run->q, t->channel))
+	if (t->channel == MM_NO_INDEX || odd_root || t->missing ||
+	    key_of(run->q->order, t) >= cut_of(run->q, t->channel))
 		return false;
 	return run->q->protect || !(mm_part_protections(t) & MM_DAMAGED);
 }
@@ -114,7 +116,8 @@ static void channel_params(void *ctx, const struct mm_thread_query *q, struct mm
 }
 
 /* One of two counts; sets the form when it stays under the ceiling that comes with it. */
-static int count_older(void *ctx, struct mm *mm, struct mm_rows *rows, enum mm_rows_form form, int64_t *ret_posts, struct err *err)
+static int count_older(void *ctx, struct mm *mm, struct mm_rows *rows, enum mm_rows_form form, int64_t *ret_posts,
+		       struct err *err)
 {
 	char *cut = mem_printf(ctx, "%lld", (long long)rows->max_cut_ms);
 	const char *all[] = {cut}, *some[] = {rows->channels, rows->cuts};
@@ -130,7 +133,8 @@ static int count_older(void *ctx, struct mm *mm, struct mm_rows *rows, enum mm_r
 }
 
 /* Cheap counts, each with the same ceiling: what stays under it is probed. */
-static int choose_form(void *ctx, struct mm *mm, const struct mm_thread_query *q, struct mm_rows *rows, int64_t *ret_posts, struct err *err)
+static int choose_form(void *ctx, struct mm *mm, const struct mm_thread_query *q, struct mm_rows *rows,
+		       int64_t *ret_posts, struct err *err)
 {
 	bool few = !rows->all_channels && q->n_channels <= FEW_CHANNELS;
 	int r = 0;
@@ -170,7 +174,8 @@ static int scan_settings(void *ctx, struct mm *mm, const char *sort, struct err 
 	return db_query(ctx, mm->db, &sql_thread_settings, DB_ONE, 1, &sort, &res, err);
 }
 
-/* One page of ids that came as nobody's root: edit copies of replies to their threads, the rest of the damage as marks. */
+/* One page of ids that came as nobody's root: edit copies of replies to their threads, the rest of the damage as marks.
+ */
 static int settle_page(struct run *run, struct mm_rows *rows, struct db_array *page, struct err *err)
 {
 	int r;
@@ -195,8 +200,8 @@ static int mark_named(struct run *run, const struct mm_rows *rows, struct err *e
 	return mm_marks_fold(run->mm, &sql_thread_named, 2, p, run->fold, err);
 }
 
-/* A scan takes the thread of a row from the row alone.  Where that is no root, the row it names tells: gone (a stray), or a row of
- * another thread. */
+/* A scan takes the thread of a row from the row alone.  Where that is no root, the row it names tells: gone (a stray),
+ * or a row of another thread. */
 static int settle_rootless(void *ctx, struct run *run, struct mm_rows *rows, struct err *err)
 {
 	struct spool *rootless;
@@ -241,14 +246,16 @@ static int fold_half(void *payload, struct err *err)
 }
 
 /* The candidates in two halves by the time of their root, so that the sessions read different pages. */
-static int split(void *ctx, struct mm *mm, const struct mm_rows *rows, int64_t posts, struct mm_rows *older, struct mm_rows *younger,
-		 struct err *err)
+static int split(void *ctx, struct mm *mm, const struct mm_rows *rows, int64_t posts, struct mm_rows *older,
+		 struct mm_rows *younger, struct err *err)
 {
-	const char *all[] = {mem_printf(ctx, "%lld", (long long)rows->max_cut_ms), mem_printf(ctx, "%lld", (long long)(posts / 2))};
+	const char *all[] = {mem_printf(ctx, "%lld", (long long)rows->max_cut_ms),
+			     mem_printf(ctx, "%lld", (long long)(posts / 2))};
 	const char *some[] = {rows->channels, rows->cuts};
 	struct db_result *res;
-	int r = rows->form == MM_BY_CREATEAT ? db_query(ctx, mm->db, &sql_thread_middle, DB_ONE, 2, all, &res, err)
-					     : db_query(ctx, mm->db, &sql_thread_middle_channels, DB_ONE, 2, some, &res, err);
+	int r = rows->form == MM_BY_CREATEAT
+			? db_query(ctx, mm->db, &sql_thread_middle, DB_ONE, 2, all, &res, err)
+			: db_query(ctx, mm->db, &sql_thread_middle_channels, DB_ONE, 2, some, &res, err);
 
 	if (r < 0)
 		return r;
@@ -267,16 +274,20 @@ static int list_marked(void *ctx, struct mm *mm, struct mm_rows *rows, int64_t p
 	struct sql sql;
 	int r;
 
-	if (!g || g->marks_bytes > posts * MARKS_BYTES || db_server_version(mm->db) < MARKS_SINCE || !(g->temporary || g->property))
+	if (!g || g->marks_bytes > posts * MARKS_BYTES || db_server_version(mm->db) < MARKS_SINCE ||
+	    !(g->temporary || g->property))
 		return 0;
-	r = mm_template(ctx, &sql_thread_marked, (const char *const[]){g->temporary ? "temporary" : "no_temporary",
-								       g->property ? "property" : "no_property", NULL}, &sql, err);
+	r = mm_template(ctx, &sql_thread_marked,
+			(const char *const[]){g->temporary ? "temporary" : "no_temporary",
+					      g->property ? "property" : "no_property", NULL},
+			&sql, err);
 	if (r == 0)
 		r = db_query(ctx, mm->db, &sql, DB_ONE, 1, &g->flag_fields, &res, err);
 	if (r < 0)
 		return r;
 	m = mem_new(ctx, struct mm_marked);
-	*m = (struct mm_marked){.temporary = db_null(res, 0, 0) ? NULL : db_text(res, 0, 0), .property = db_null(res, 0, 1) ? NULL : db_text(res, 0, 1)};
+	*m = (struct mm_marked){.temporary = db_null(res, 0, 0) ? NULL : db_text(res, 0, 0),
+				.property = db_null(res, 0, 1) ? NULL : db_text(res, 0, 1)};
 	rows->marked = m;
 	return 0;
 }

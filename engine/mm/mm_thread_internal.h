@@ -1,9 +1,9 @@
 /*
  * mm_thread_internal.h - what the files about threads and protections share.
  *
- * One statement (thread_rows.sql) streams the rows of candidate threads; mm_fold puts them together on this side, because
- * grouping every row in the server costs more than finding it.  Nine threads of ten are a root alone; only what lies below roots is worth
- * grouping there, by parallel workers.
+ * One statement (thread_rows.sql) streams the rows of candidate threads; mm_fold puts them together on this side,
+ * because grouping every row in the server costs more than finding it.  Nine threads of ten are a root alone; only what
+ * lies below roots is worth grouping there, by parallel workers.
  */
 #ifndef MM_THREAD_INTERNAL_H
 #define MM_THREAD_INTERNAL_H
@@ -13,13 +13,14 @@
 #include <pthread.h>
 
 /* ---- mm_beside.c: two things at once ---- */
-/* In an open snapshot of mm->db, with the mode of the second session's transaction; mm_snapshot_begin and _end do it for a plan. */
+/* In an open snapshot of mm->db, with the mode of the second session's transaction; mm_snapshot_begin and _end do it
+ * for a plan. */
 void mm_beside_begin(struct mm *mm, enum db_mode mode);
 void mm_beside_end(struct mm *mm);
 /* *ret: the same server and snapshot by a second session, or NULL: none, for whatever reason. */
 int mm_twin(struct mm *mm, struct mm **ret, struct err *err) MMR_CHECKED;
-/* fn(payload) in a thread, or, when none can be had, in mm_job_wait.  It shares nothing with what is done meanwhile that either writes, talloc
- * contexts included. */
+/* fn(payload) in a thread, or, when none can be had, in mm_job_wait.  It shares nothing with what is done meanwhile
+ * that either writes, talloc contexts included. */
 typedef int (*mm_job_fn)(void *payload, struct err *err);
 struct mm_job { mm_job_fn fn; void *payload; pthread_t thread; bool started; int rc; struct err err; };
 void mm_job_start(struct mm_job *j, mm_job_fn fn, void *payload);
@@ -34,7 +35,8 @@ enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
 int mm_template(void *ctx, const struct sql *from, const char *const *on, struct sql *ret, struct err *err) MMR_CHECKED;
 
 /* ---- mm_joins.c ---- */
-/* Runs the text with the blocks of the tables that the server has; a block is named like the kind.  And with those of more, NULL-terminated. */
+/* Runs the text with the blocks of the tables that the server has; a block is named like the kind.  And with those of
+ * more, NULL-terminated. */
 enum { MM_MORE_BLOCKS = 4 }; /* at most */
 int mm_run_present(struct mm *mm, const struct sql *from, const char *const *more, struct err *err) MMR_CHECKED;
 
@@ -63,9 +65,12 @@ struct mm_part {                /* facts of some rows of one thread; id first, f
 	uint64_t bytes;
 	uint32_t posts, bits;
 	int32_t hold;           /* -1 none */
-	int32_t missing;        /* replies that exist, less those that came; not 0 once all is together: the thread is younger than the cut-off */
+	/* replies that exist, less those that came; not 0 once all is together: the thread is younger than the cut-off
+	 */
+	int32_t missing;
 };
-/* What protects the thread; MM_DAMAGED too where its id is none, which would not be the same in a bundle, a plan file and a statement. */
+/* What protects the thread; MM_DAMAGED too where its id is none, which would not be the same in a bundle, a plan file
+ * and a statement. */
 uint32_t mm_part_protections(const struct mm_part *t);
 bool mm_id_sound(const char *id); /* letters and digits alone, and some */
 struct mm_fold;
@@ -85,13 +90,15 @@ void mm_segment_add(void *ctx, struct mm_segments *s, const char *id, int64_t si
 void mm_segments_settle(void *ctx, struct mm_segments *s);
 
 /* ---- mm_tags.c ---- */
-/* A regular expression, of ctx, that finds any of the tags among words with a blank between, whatever their case and the server's locale. */
+/* A regular expression, of ctx, that finds any of the tags among words with a blank between, whatever their case and
+ * the server's locale. */
 char *mm_tags_pattern(void *ctx, const char *const *tags, size_t n);
 
 /* ---- mm_guards.c ---- */
 struct mm_guards {
 	bool temporary;                /* the table exists */
-	int64_t marks_bytes;           /* size of the tables that mark single posts: temporaryposts and propertyvalues */
+	/* size of the tables that mark single posts: temporaryposts and propertyvalues */
+	int64_t marks_bytes;
 	bool property;                 /* content flagging exists: */
 	const char *flag_fields;       /* array of its status fields */
 	struct mm_segments legal;      /* channels of legal holds, settled */
@@ -101,7 +108,8 @@ struct mm_guards {
 };
 /* roots NULL: legal holds for all channels, else for those of the roots. */
 int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err) MMR_CHECKED;
-/* The JSON of one record of the legal-hold plugin, given in hex; NULL when it is none.  A key that says hold must be readable. */
+/* The JSON of one record of the legal-hold plugin, given in hex; NULL when it is none.  A key that says hold must be
+ * readable. */
 struct json_t *mm_legal_parse(void *ctx, const char *hex, size_t len);
 bool mm_legal_is_hold(const char *key);
 
@@ -114,7 +122,8 @@ struct mm_rows {
 	enum mm_order order;
 	bool all_channels, with_bytes;
 	const char *channels, *cuts, *roots;    /* array texts or NULL */
-	const char *since;                      /* roots from this time on, one or one a channel (array text); NULL: all */
+	/* roots from this time on, one or one a channel (array text); NULL: all */
+	const char *since;
 	const struct mm_marked *marked;         /* NULL: each post is looked up */
 	int64_t max_cut_ms, min_cut_ms;
 	const struct mm_protect_query *protect; /* NULL: none */

@@ -1,8 +1,8 @@
 /*
  * mm_unlink.c - files of deleted rows, from their journals.
  *
- * Only when the row is gone, no other row uses the path, and the file is the regular file that the journal saw.  Always through
- * a descriptor of its folder, which the kernel resolved beneath the data folder without links.
+ * Only when the row is gone, no other row uses the path, and the file is the regular file that the journal saw.  Always
+ * through a descriptor of its folder, which the kernel resolved beneath the data folder without links.
  *
  * Which entries stay is kept in a work file by their numbers: memory does not grow with the journals.
  */
@@ -19,11 +19,19 @@
 #include "mm_sql.h"
 #include "mm_unlink_internal.h"
 
-enum { WRITE_BYTES = 64 << 10, REST_BYTES = 4 << 20 /* that and one line */, TOLD = 20 /* of one journal; one reason is mostly that of all */ };
+enum {
+	WRITE_BYTES = 64 << 10,
+	REST_BYTES = 4 << 20 /* that and one line */,
+	TOLD = 20 /* of one journal; one reason is mostly that of all */
+};
 enum { STAYS_FOR_GOOD = 1 };
 
-const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment", .journal = "unlink journal", .existing = &sql_unlink_existing};
-const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file", .journal = "journal of unposted files", .existing = &sql_unlink_existing_uploads,
+const struct mm_unlink_kind mm_unlink_attachments = {.what = "attachment",
+						     .journal = "unlink journal",
+						     .existing = &sql_unlink_existing};
+const struct mm_unlink_kind mm_unlink_unposted = {.what = "unposted file",
+						  .journal = "journal of unposted files",
+						  .existing = &sql_unlink_existing_uploads,
 						  .earlier = true};
 
 /* ---- unlinking ---- */
@@ -35,7 +43,8 @@ struct job {
 	struct mm_unlink_asked *asked;
 	struct mm_journal_mark next; bool any; /* the next mark of those to come */
 	struct spool *left;          /* numbers of the entries that stay */
-	bool away, told;             /* the attachment folder is empty: what was there may be on a file system that is not mounted */
+	/* the attachment folder is empty: what was there may be on a file system that is not mounted */
+	bool away, told;
 };
 
 static int next_mark(struct job *u, struct err *err)
@@ -93,13 +102,15 @@ static int look(struct mm *mm, const char *path, int *ret_dir, const char **ret_
 	return S_ISREG(ret->st_mode) ? 1 : err_set(why, ERR_STORE, "it is not a regular file");
 }
 
-/* What lies there can never be what the line describes.  Without an identity nothing is: its content may be in no bundle.  Pictures elsewhere are in lines of
- * earlier versions. */
+/* What lies there can never be what the line describes.  Without an identity nothing is: its content may be in no
+ * bundle.  Pictures elsewhere are in lines of earlier versions. */
 static int stays_for_good(const struct mm_journal_entry *e, int which, struct err *why)
 {
 	err_set(why, ERR_STORE, which           ? "it is not in the folder of its file"
-				: e->identified ? "another file is in its place, or it was copied or written to since its row was deleted"
-						: "it could not be read when its row was deleted, or was written to after its export");
+				: e->identified ? "another file is in its place, or it was copied or written to since "
+						  "its row was deleted"
+						: "it could not be read when its row was deleted, or was written to "
+						  "after its export");
 	return STAYS_FOR_GOOD;
 }
 
@@ -108,17 +119,20 @@ static int not_there(const struct mm *mm, const struct mm_journal_entry *e, int 
 {
 	if (which || !e->identified || (e->etag[0] != '\0') == (mm->bucket != NULL))
 		return 0;
-	err_set(why, ERR_STORE, "it was in a %s when its row was deleted, and attachments are in a %s now", mm->bucket ? "folder" : "bucket", mm->bucket ? "bucket" : "folder");
+	err_set(why, ERR_STORE, "it was in a %s when its row was deleted, and attachments are in a %s now",
+		mm->bucket ? "folder" : "bucket", mm->bucket ? "bucket" : "folder");
 	return STAYS_FOR_GOOD;
 }
 
 static bool is_object(const struct mm_journal_entry *e, const struct mm_bucket_seen *seen)
 {
-	return e->identified && seen->bytes == e->bytes && seen->mtime_ns == e->mtime_ns && e->etag[0] && strcmp(seen->etag, e->etag) == 0;
+	return e->identified && seen->bytes == e->bytes && seen->mtime_ns == e->mtime_ns && e->etag[0] &&
+	       strcmp(seen->etag, e->etag) == 0;
 }
 
 /* In the bucket, as unlink_one. */
-static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
+static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c,
+			 struct err *why)
 {
 	struct mm_bucket_seen seen;
 	int rc = mm_bucket_see(mm, e->path[which], &seen, why);
@@ -131,8 +145,9 @@ static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int wh
 		return rc;
 	if (fault_hit(FAULT_UNLINK_BEFORE))
 		return err_set(why, ERR_STORE, "fault point");
-	/* Irreversible where the bucket keeps no versions.  Just before: the row is gone, the content is in the bundle (or the rule drops files, or no post ever had
-	 * it), the journal names it.  Just after: the object is gone and the journal still names it; the next start finds it gone and has nothing to do. */
+	/* Irreversible where the bucket keeps no versions.  Just before: the row is gone, the content is in the bundle
+	 * (or the rule drops files, or no post ever had it), the journal names it.  Just after: the object is gone and
+	 * the journal still names it; the next start finds it gone and has nothing to do. */
 	if ((rc = mm_bucket_remove(mm, e->path[which], why)) < 0)
 		return rc;
 	if (fault_hit(FAULT_UNLINK_AFTER))
@@ -143,7 +158,8 @@ static int remove_object(struct mm *mm, const struct mm_journal_entry *e, int wh
 }
 
 /* 0: gone (now or before); STAYS_FOR_GOOD, and why; negative: could not be removed, and why: that may pass. */
-static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c, struct err *why)
+static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which, struct mm_unlinked *c,
+		      struct err *why)
 {
 	auto_fd int dir = -1;
 	const char *leaf;
@@ -160,8 +176,9 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 		return rc;
 	if (fault_hit(FAULT_UNLINK_BEFORE))
 		return err_set(why, ERR_STORE, "fault point");
-	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files, or no post ever had it), the journal
-	 * names it.  Just after: the blob is gone and the journal still names it; the next start finds it gone and has nothing to do. */
+	/* Irreversible.  Just before: the row is gone, the blob is in the bundle (or the rule drops files, or no post
+	 * ever had it), the journal names it.  Just after: the blob is gone and the journal still names it; the next
+	 * start finds it gone and has nothing to do. */
 	if (unlinkat(dir, leaf, 0) != 0)
 		return errno == ENOENT ? 0 : err_sys(why, ERR_STORE, errno, "cannot remove it");
 	if (fault_hit(FAULT_UNLINK_AFTER))
@@ -172,7 +189,8 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 }
 
 /* Its path is no word for a log: it ends with the name that a person gave the file. */
-static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, bool for_good, const struct err *why)
+static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, bool for_good,
+		       const struct err *why)
 {
 	static const char *const what[] = {"", " (its thumbnail)", " (its preview)"};
 	const char *then = for_good ? "no run removes it" : "the next run tries again";
@@ -187,12 +205,13 @@ static void tell_stays(const struct job *u, const struct mm_journal_entry *e, in
 static void tell_rest(const struct job *u)
 {
 	if (u->counts->for_good > TOLD)
-		log_warn("%llu more %ss stay like these, and no run removes them: their rows are gone, and the journal names them no longer",
+		log_warn("%llu more %ss stay like these, and no run removes them: their rows are gone, and the journal "
+			 "names them no longer",
 			 (unsigned long long)(u->counts->for_good - TOLD), u->j->kind->what);
 }
 
-/* An empty folder is mostly a mount point: the server itself leaves folders in it, and so do those of files that are gone.  One that may not be listed is taken
- * for what it should be. */
+/* An empty folder is mostly a mount point: the server itself leaves folders in it, and so do those of files that are
+ * gone.  One that may not be listed is taken for what it should be. */
 static bool is_empty(const struct mm *mm)
 {
 	const struct dirent *e;
@@ -209,7 +228,8 @@ static bool is_empty(const struct mm *mm)
 	return empty;
 }
 
-/* A bucket that is not there answers of each object as if that were gone, so one that does not even list is taken for another. */
+/* A bucket that is not there answers of each object as if that were gone, so one that does not even list is taken for
+ * another. */
 static bool find_away(struct mm *mm)
 {
 	struct err why;
@@ -224,7 +244,8 @@ static void tell_away(const struct job *u, const struct mm_journal_entry *e)
 {
 	bool bucket = u->mm->bucket != NULL;
 
-	log_warn("the %s of the attachments is empty, and %s %s was there: is %s? What was there waits", bucket ? "bucket" : "folder", u->j->kind->what, e->id,
+	log_warn("the %s of the attachments is empty, and %s %s was there: is %s? What was there waits",
+		 bucket ? "bucket" : "folder", u->j->kind->what, e->id,
 		 bucket ? "it the server's bucket" : "its file system mounted");
 }
 
@@ -275,7 +296,8 @@ static int settle_journal(struct job *u, struct err *err)
 
 	mm_journal_rewind(u->j);
 	while ((rc = mm_journal_next(u->j, &e, err)) == 1)
-		if ((rc = marks_of(u, u->j->before + mm_journal_at(u->j), &marks, err)) < 0 || (!(marks & MARK_EXISTS) && (rc = settle(u, &e, marks, err)) < 0))
+		if ((rc = marks_of(u, u->j->before + mm_journal_at(u->j), &marks, err)) < 0 ||
+		    (!(marks & MARK_EXISTS) && (rc = settle(u, &e, marks, err)) < 0))
 			return rc;
 	if (rc == 0)
 		tell_rest(u);
@@ -307,7 +329,10 @@ static int next_left(struct job *u, uint64_t *ret, struct err *err)
 
 	if (rc == 1)
 		memcpy(ret, p, sizeof *ret);
-	return rc < 0 ? rc : rc == 1 ? 0 : err_set(err, ERR_INTERNAL, "entries of the %s that stay are not known any more", u->j->kind->journal);
+	return rc < 0	 ? rc
+	       : rc == 1 ? 0
+			 : err_set(err, ERR_INTERNAL, "entries of the %s that stay are not known any more",
+				   u->j->kind->journal);
 }
 
 /* The lines of the entries that stay, as they are. */
@@ -335,8 +360,8 @@ static int put_left(struct job *u, int fd, struct err *err)
 	return rc < 0 ? rc : file_write_all(fd, out.data, out.len, "what is left of a journal", err);
 }
 
-/* Just before the rename in file_replace_end: what is settled is gone for good, the journal still names it, and the next start finds it gone.
- * Just after: it names only what stays. */
+/* Just before the rename in file_replace_end: what is settled is gone for good, the journal still names it, and the
+ * next start finds it gone. Just after: it names only what stays. */
 static int keep_left(struct job *u, struct err *err)
 {
 	const struct mm_journal *j = u->j;
@@ -359,8 +384,8 @@ static int close_journal(struct job *u, struct err *err)
 	if (u->counts->left)
 		return (rc = keep_left(u, err)) < 0 ? rc : fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
 	file_replace_drop(j->dirfd, j->name, &none); /* of a crash while a shorter one was written */
-	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after: no journal; nothing is left
-	 * to do.  A power cut may bring it back, which is the case before. */
+	/* Irreversible.  Just before: everything named is gone for good, and the next start finds it gone.  Just after:
+	 * no journal; nothing is left to do.  A power cut may bring it back, which is the case before. */
 	if (unlinkat(j->dirfd, j->name, 0) != 0 && errno != ENOENT)
 		return err_sys(err, ERR_STORE, errno, "cannot remove the %s", j->kind->journal);
 	return fault_check(FAULT_UNLINK_AFTER_CLOSE, ERR_INTERNAL, err);
@@ -427,7 +452,8 @@ int mm_unlink(struct mm *mm, struct mm_unlink_item *item, size_t n, mm_journal_a
 	db_array_init(&asked->wanted, ctx);
 	number(asked, item, n);
 	u.away = mm_has_files(mm) && any_path(item, n) && find_away(mm);
-	if ((rc = spool_new(ctx, sizeof(struct mm_journal_mark), &asked->mark, err)) == 0 && (rc = spool_new(ctx, sizeof(uint64_t), &u.left, err)) == 0 &&
+	if ((rc = spool_new(ctx, sizeof(struct mm_journal_mark), &asked->mark, err)) == 0 &&
+	    (rc = spool_new(ctx, sizeof(uint64_t), &u.left, err)) == 0 &&
 	    (rc = mm_unlink_ask(mm, asked, item, n, ask, err)) == 0 && (rc = settle_all(&u, item, n, err)) == 0)
 		rc = close_all(&u, item, n, err);
 	for (size_t i = 0; i < n; i++)

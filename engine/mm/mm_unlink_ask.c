@@ -98,7 +98,8 @@ static int load_all(struct mm *mm, const struct mm_unlink_item *item, size_t n, 
 
 struct marking { struct mm_unlink_asked *asked; const char *journal; };
 
-/* Columns: number of the entry, and of the path, from 0; without that: its row is there, or it is the same row again. */
+/* Columns: number of the entry, and of the path, from 0; without that: its row is there, or it is the same row again.
+ */
 static int on_mark(void *payload, const struct db_row *row, struct err *err)
 {
 	int64_t at = strtoll(row->value[0], NULL, 10), path = row->columns > 1 ? strtoll(row->value[1], NULL, 10) : 0;
@@ -116,7 +117,8 @@ static int by_entry(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int ask_wanted(struct mm *mm, const struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask, struct err *err)
+static int ask_wanted(struct mm *mm, const struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask,
+		      struct err *err)
 {
 	int rc = 0;
 
@@ -134,9 +136,10 @@ static int ask_shared(struct mm *mm, struct marking *m, struct err *err)
 	return db_stream(mm->db, &sql_unlink_shared, 1, &wanted, on_mark, m, err);
 }
 
-/* Which rows still exist, which files are wanted again, and which paths another row or such a file uses: one scan of fileinfo for all journals. */
-int mm_unlink_ask(struct mm *mm, struct mm_unlink_asked *asked, const struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask,
-		  struct err *err)
+/* Which rows still exist, which files are wanted again, and which paths another row or such a file uses: one scan of
+ * fileinfo for all journals. */
+int mm_unlink_ask(struct mm *mm, struct mm_unlink_asked *asked, const struct mm_unlink_item *item, size_t n,
+		  mm_journal_ask_fn ask, struct err *err)
 {
 	const struct mm_unlink_kind *kind = item[0].j->kind;
 	struct marking m = {asked, kind->journal};
@@ -144,10 +147,12 @@ int mm_unlink_ask(struct mm *mm, struct mm_unlink_asked *asked, const struct mm_
 
 	if (rc < 0)
 		return rc;
-	if ((rc = db_query(NULL, mm->db, &sql_unlink_work, DB_NONE, 0, NULL, NULL, err)) == 0 && (rc = load_all(mm, item, n, asked, err)) == 0 &&
+	if ((rc = db_query(NULL, mm->db, &sql_unlink_work, DB_NONE, 0, NULL, NULL, err)) == 0 &&
+	    (rc = load_all(mm, item, n, asked, err)) == 0 &&
 	    (rc = db_query(NULL, mm->db, &sql_unlink_work_analyze, DB_NONE, 0, NULL, NULL, err)) == 0 &&
 	    (rc = db_stream(mm->db, &sql_unlink_repeated, 0, NULL, on_mark, &m, err)) == 0 &&
-	    (rc = db_stream(mm->db, kind->existing, 0, NULL, on_mark, &m, err)) == 0 && (rc = ask_wanted(mm, item, n, ask, err)) == 0)
+	    (rc = db_stream(mm->db, kind->existing, 0, NULL, on_mark, &m, err)) == 0 &&
+	    (rc = ask_wanted(mm, item, n, ask, err)) == 0)
 		rc = ask_shared(mm, &m, err);
 	db_rollback(mm->db); /* only a temporary table was written */
 	return rc < 0 ? rc : spool_sort(asked->mark, by_entry, err);

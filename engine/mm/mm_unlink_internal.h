@@ -17,7 +17,8 @@ struct mm_journal {
 	bool any_path, any_thread, checked /* every line was looked at once */;
 	struct buf text;             /* its strings */
 	struct mm_unlink_asked *asked; /* while it is carried out, else NULL */
-	uint64_t before;             /* entries of the journals before it that are carried out with it: asked counts all of them */
+	/* entries of the journals before it that are carried out with it: asked counts all of them */
+	uint64_t before;
 };
 
 /* What the database says of the entries of all journals that are carried out at once. */
@@ -32,7 +33,7 @@ enum { MARK_EXISTS = 1, MARK_WANTED = 2, MARK_SHARED = 4 /* and twice, four time
 struct mm_journal_mark { uint64_t at; uint32_t bits, pad; };
 
 /* Fills asked->mark, in the order of the numbers. */
-int mm_unlink_ask(struct mm *mm, struct mm_unlink_asked *asked, const struct mm_unlink_item *item, size_t n, mm_journal_ask_fn ask,
-		  struct err *err) MMR_CHECKED;
+int mm_unlink_ask(struct mm *mm, struct mm_unlink_asked *asked, const struct mm_unlink_item *item, size_t n,
+		  mm_journal_ask_fn ask, struct err *err) MMR_CHECKED;
 
 #endif

@@ -20,8 +20,8 @@ static size_t unique(mm_id *ids, size_t n)
 	return kept;
 }
 
-int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n, char ***ret_missing,
-		size_t *ret_n_missing, struct err *err)
+int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n,
+		char ***ret_missing, size_t *ret_n_missing, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "user ids");
 	struct db_result *res = NULL;

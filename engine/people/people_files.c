@@ -1,8 +1,9 @@
 /*
- * people_files.c - files whose rows went with an account: uploads for drafts that nobody posted, parts of uploads (mm_unlink.h).
+ * people_files.c - files whose rows went with an account: uploads for drafts that nobody posted, parts of uploads
+ * (mm_unlink.h).
  *
- * A line is an order only together with the database: while a row with the id exists (the transaction was rolled back, the upload was
- * finished) or any row uses the path, the file stays.
+ * A line is an order only together with the database: while a row with the id exists (the transaction was rolled back,
+ * the upload was finished) or any row uses the path, the file stays.
  */
 #include "people_internal.h"
 
@@ -57,8 +58,8 @@ static int identify(void *ctx, struct mm *mm, struct people_files *f, struct mm_
 	return 1;
 }
 
-int people_files_line(void *ctx, struct mm *mm, struct people_files *f, struct buf *lines, const char *user_id, const struct db_result *res, int64_t row,
-		      struct err *err)
+int people_files_line(void *ctx, struct mm *mm, struct people_files *f, struct buf *lines, const char *user_id,
+		      const struct db_result *res, int64_t row, struct err *err)
 {
 	struct mm_journal_entry e = {.user = user_id, .id = db_text(res, row, 0)};
 	int rc;
@@ -75,7 +76,9 @@ int people_files_line(void *ctx, struct mm *mm, struct people_files *f, struct b
 
 int people_files_journal(struct mm *mm, const struct people_options *o, const struct buf *lines, struct err *err)
 {
-	return lines->len ? mm_journal_append(mm, o->journal_dirfd, PEOPLE_JOURNAL, mm_unlink_unposted.journal, lines, err) : 0;
+	return lines->len
+		       ? mm_journal_append(mm, o->journal_dirfd, PEOPLE_JOURNAL, mm_unlink_unposted.journal, lines, err)
+		       : 0;
 }
 
 int people_files_unlink(struct mm *mm, const struct people_options *o, struct people_counts *c, struct err *err)

@@ -48,7 +48,8 @@ static int pictures(struct mm_people *p, struct people_counts *c, struct people_
 		/* Told once per account, when it is depersonalised; every night would teach people to look away. */
 		if (notes && notes->done)
 			people_note(notes, "profile pictures stay: %s; their names are users/<user id>/profile.png",
-				    p->mm->data_problem ? p->mm->data_problem : "the folder of the server's files is not known");
+				    p->mm->data_problem ? p->mm->data_problem
+							: "the folder of the server's files is not known");
 		return 0;
 	}
 	for (int64_t i = 0; i < db_rows(res); i++) {
@@ -82,8 +83,9 @@ static int refresh(struct mm_people *p, struct err *err)
 		db_rollback(p->mm->db);
 		return rc;
 	}
-	/* The last place where attributes of the accounts could still be read goes.  Just before: the view is as it was, and found stale by the next run.
-	 * Just after, and after a lost answer: it has none of them, or is found stale again. */
+	/* The last place where attributes of the accounts could still be read goes.  Just before: the view is as it
+	 * was, and found stale by the next run. Just after, and after a lost answer: it has none of them, or is found
+	 * stale again. */
 	rc = db_commit(p->mm->db, err);
 	return rc < 0 ? rc : fault_check(FAULT_PEOPLE_AFTER_VIEW, ERR_DATABASE, err);
 }
@@ -96,7 +98,8 @@ static bool attributes_went(const struct people_counts *c)
 	return false;
 }
 
-/* Does the view still show a depersonalised account?  Where the role may not look: it does when attributes went in this run. */
+/* Does the view still show a depersonalised account?  Where the role may not look: it does when attributes went in this
+ * run. */
 static int is_stale(struct mm_people *p, bool readable, const struct people_counts *c, bool *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "people view");
@@ -127,8 +130,9 @@ static int view(struct mm_people *p, struct people_counts *c, struct people_repo
 	if ((rc = is_stale(p, db_bool(res, 0, 2), c, &stale, err)) < 0 || !stale)
 		return rc;
 	if (!db_bool(res, 0, 1)) {
-		people_note(notes, "attributeview may still show profile attributes: only its owner may refresh it; the server does so "
-				   "with its next access-control job, or run REFRESH MATERIALIZED VIEW attributeview as the owner");
+		people_note(notes, "attributeview may still show profile attributes: only its owner may refresh it; "
+				   "the server does so with its next access-control job, or run REFRESH MATERIALIZED "
+				   "VIEW attributeview as the owner");
 		return 0;
 	}
 	if ((rc = refresh(p, &own)) == 0) {
@@ -145,13 +149,18 @@ static int view(struct mm_people *p, struct people_counts *c, struct people_repo
 
 /* ---- files ---- */
 
-static int files(struct mm_people *p, const struct people_options *options, struct people_counts *c, struct people_report *notes, struct err *err)
+static int files(struct mm_people *p, const struct people_options *options, struct people_counts *c,
+		 struct people_report *notes, struct err *err)
 {
 	uint64_t left = c->files_left, waiting = c->files_waiting;
 	int rc = people_files_unlink(p->mm, options, c, err);
 
-	if (rc == -ERR_VERIFY || rc == -ERR_GUARD) { /* somebody has to look at it; pictures, the view and the rest of the night do not wait for that */
-		const char *hint = rc == -ERR_GUARD ? "When the database was moved, run once with --moved-database: that sets it aside." : err->hint;
+	if (rc == -ERR_VERIFY || rc == -ERR_GUARD) {
+		/* somebody has to look at it; pictures, the view and the rest of the night do not wait for that */
+		const char *hint =
+			rc == -ERR_GUARD
+				? "When the database was moved, run once with --moved-database: that sets it aside."
+				: err->hint;
 
 		log_warn("%s; unposted files of removed rows stay. %s", err->msg, hint);
 		people_note(notes, "unposted files of removed rows stay: %s. %s", err->msg, hint);
@@ -162,15 +171,17 @@ static int files(struct mm_people *p, const struct people_options *options, stru
 	left = c->files_left - left;
 	waiting = c->files_waiting - waiting;
 	if (rc == 0 && waiting)
-		people_note(notes, "%llu unposted files of removed rows stay; the next run tries them again (%s)", (unsigned long long)waiting, PEOPLE_JOURNAL);
+		people_note(notes, "%llu unposted files of removed rows stay; the next run tries them again (%s)",
+			    (unsigned long long)waiting, PEOPLE_JOURNAL);
 	if (rc == 0 && left > waiting)
-		people_note(notes, "%llu unposted files of removed rows stay for good: they are not what they were when their rows went, or could not be read then",
+		people_note(notes, "%llu unposted files of removed rows stay for good: they are not what they were "
+				   "when their rows went, or could not be read then",
 			    (unsigned long long)(left - waiting));
 	return rc;
 }
 
-int people_finish(struct mm_people *p, const struct people_options *options, struct people_counts *counts, struct people_report *notes,
-		  struct err *err)
+int people_finish(struct mm_people *p, const struct people_options *options, struct people_counts *counts,
+		  struct people_report *notes, struct err *err)
 {
 	int rc = files(p, options, counts, notes, err);
 

@@ -1,10 +1,11 @@
 /*
- * people_guard.c - what keeps an account that would be taken: a hold on channels that it has a part in, and the server's compliance export.
+ * people_guard.c - what keeps an account that would be taken: a hold on channels that it has a part in, and the
+ * server's compliance export.
  *
- * A hold keeps threads as they are, so this asks what people_held.c asks about single threads.  The export writes a post with its author's address as
- * that is then, so the address stays until the last post is exported.  All of it takes index probes for each account, and
- * is therefore asked of those alone whom nothing else keeps; and again in the transaction of each, because the account of an integration
- * goes on posting, and an export may begin.
+ * A hold keeps threads as they are, so this asks what people_held.c asks about single threads.  The export writes a
+ * post with its author's address as that is then, so the address stays until the last post is exported.  All of it
+ * takes index probes for each account, and is therefore asked of those alone whom nothing else keeps; and again in the
+ * transaction of each, because the account of an integration goes on posting, and an export may begin.
  */
 #include "people_internal.h"
 
@@ -12,7 +13,8 @@
 
 static const struct { const char *table; const struct sql *sql; bool timeless; } places[] = {
 	{NULL, &sql_people_channel_posts, false}, {"drafts", &sql_people_channel_drafts, true},
-	{"scheduledposts", &sql_people_channel_scheduled, true}, {"postreminders", &sql_people_channel_reminders, false},
+	{"scheduledposts", &sql_people_channel_scheduled, true},
+	{"postreminders", &sql_people_channel_reminders, false},
 	{"preferences", &sql_people_channel_saved, false},
 };
 
@@ -29,7 +31,10 @@ static bool is_present(const struct mm_people *p, const char *table)
 
 static bool covers(const struct policy_hold *h, const struct mm_scope *s)
 {
-	const struct policy_scope scope = {.channel_id = s->channel_id, .channel_name = s->channel_name, .team_id = s->team_id, .team_name = s->team_name};
+	const struct policy_scope scope = {.channel_id = s->channel_id,
+					   .channel_name = s->channel_name,
+					   .team_id = s->team_id,
+					   .team_name = s->team_name};
 
 	return policy_hold_covers(h, &scope);
 }
@@ -68,7 +73,8 @@ static int read_holds(struct people_guards *g, const struct policy *policy, stru
 	return 0;
 }
 
-int people_guards_read(void *ctx, const struct policy *policy, struct mm_people *p, struct people_guards **ret, struct err *err)
+int people_guards_read(void *ctx, const struct policy *policy, struct mm_people *p, struct people_guards **ret,
+		       struct err *err)
 {
 	struct people_guards *g = mem_new(ctx, struct people_guards);
 	int r;
@@ -109,7 +115,8 @@ static const char *due_ids(void *ctx, struct people_user *const *user, size_t n)
 	return ids.n ? db_array_text(&ids) : NULL;
 }
 
-static void keep(const struct asked *a, struct people_user *const *user, size_t n, enum people_verdict verdict, const char *hold)
+static void keep(const struct asked *a, struct people_user *const *user, size_t n, enum people_verdict verdict,
+		 const char *hold)
 {
 	for (size_t i = 0; i < n; i++)
 		if (user[i]->verdict == PEOPLE_DUE && people_names_find(a->found, user[i]->id)) {
@@ -118,7 +125,8 @@ static void keep(const struct asked *a, struct people_user *const *user, size_t 
 		}
 }
 
-static int ask_hold(const struct people_guards *g, const struct people_guard *h, struct people_user *const *user, size_t n, struct err *err)
+static int ask_hold(const struct people_guards *g, const struct people_guard *h, struct people_user *const *user,
+		    size_t n, struct err *err)
 {
 	int r = 0;
 
@@ -147,7 +155,8 @@ static int ask_export(const struct people_guards *g, struct people_user *const *
 
 	if (!param[0] || (r = mm_exported(g->p->mm, &exports, &ms, err)) < 0)
 		return param[0] ? r : 0;
-	for (size_t i = 0; i < n && exports && !ms; i++) /* the first one is still to end: it writes who is in the channels, too */
+	/* the first one is still to end: it writes who is in the channels, too */
+	for (size_t i = 0; i < n && exports && !ms; i++)
 		if (user[i]->verdict == PEOPLE_DUE)
 			user[i]->verdict = PEOPLE_COMPLIANCE;
 	if (!exports || !ms)

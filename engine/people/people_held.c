@@ -1,8 +1,8 @@
 /*
  * people_held.c - who has to wait because the ledger holds a thread.
  *
- * A hold keeps a thread as it is: whoever wrote in it keeps the account, and so does who has a draft, a reminder or a saved post there, for
- * those rows would go.
+ * A hold keeps a thread as it is: whoever wrote in it keeps the account, and so does who has a draft, a reminder or a
+ * saved post there, for those rows would go.
  */
 #include "people_internal.h"
 
@@ -16,14 +16,16 @@ static int add(void *payload, const struct db_row *r, struct err *err)
 
 	(void)err;
 	if (r->value[0] && r->value[1])
-		people_names_add(h->into, r->value[0], strlen(r->value[0]), mem_printf(h->ctx, "thread %s", r->value[1]));
+		people_names_add(h->into, r->value[0], strlen(r->value[0]),
+				 mem_printf(h->ctx, "thread %s", r->value[1]));
 	return 0;
 }
 
 int people_held(void *ctx, struct mm *mm, const struct people_holds *holds, struct people_names *into, struct err *err)
 {
 	static const struct { enum mm_kind kind; const struct sql *sql; } places[] = {
-		{MM_POST, &sql_people_held_posts}, {MM_DRAFT, &sql_people_held_drafts}, {MM_REMINDER, &sql_people_held_reminders},
+		{MM_POST, &sql_people_held_posts}, {MM_DRAFT, &sql_people_held_drafts},
+		{MM_REMINDER, &sql_people_held_reminders},
 		{MM_PREF, &sql_people_held_saved},
 	};
 	struct held h = {.into = into, .ctx = ctx};

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int count(struct mm_people *p, const struct mm_trace *t, const char *user_id, const char *email, struct people_place *place,
-		 struct err *err)
+static int count(struct mm_people *p, const struct mm_trace *t, const char *user_id, const char *email,
+		 struct people_place *place, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "people count");
 	const char *param[] = {user_id, email};
@@ -38,11 +38,13 @@ static bool is_shown(const struct mm_trace *t, unsigned choices)
 	return !t->choice || (t->choice & choices) || t->why;
 }
 
-static int add_place(struct people_inventory *inv, struct mm_people *p, const struct mm_trace *t, unsigned choices, const char *email,
-		     struct err *err)
+static int add_place(struct people_inventory *inv, struct mm_people *p, const struct mm_trace *t, unsigned choices,
+		     const char *email, struct err *err)
 {
 	bool acts = !t->choice || (t->choice & choices);
-	struct people_place place = {.table = t->table, .what = t->what, .why = acts && t->act != MM_TRACE_KEEP ? NULL : t->why,
+	struct people_place place = {.table = t->table,
+				     .what = t->what,
+				     .why = acts && t->act != MM_TRACE_KEEP ? NULL : t->why,
 				     .act = acts ? t->act : MM_TRACE_KEEP};
 	int rc = count(p, t, inv->user->id, email, &place, err);
 
@@ -73,7 +75,8 @@ static void look_at_picture(struct people_inventory *inv, struct mm *mm)
 	char path[64];
 
 	if (!mm_has_files(mm)) {
-		inv->picture_problem = mm->data_problem ? mm->data_problem : "the folder of the server's files is not known";
+		inv->picture_problem =
+			mm->data_problem ? mm->data_problem : "the folder of the server's files is not known";
 		return;
 	}
 	if (people_picture_path(inv->user->id, path, sizeof(path)) < 0)
@@ -102,8 +105,8 @@ static int learn_email(void *ctx, struct mm *mm, const char *user_id, const char
 	return rc;
 }
 
-int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name,
-		     struct people_inventory **ret, struct err *err)
+int people_inventory(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds,
+		     const char *name, struct people_inventory **ret, struct err *err)
 {
 	auto_mem void *tmp = mem_context(NULL, "people inventory");
 	struct people_inventory *inv = mem_new(ctx, struct people_inventory);

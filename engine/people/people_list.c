@@ -1,8 +1,8 @@
 /*
  * people_list.c - the only_listed file: one account name or address a line, # begins a comment.
  *
- * An export of the identity system, so it may be damaged, half written or of another format.  Whatever is not plainly a list of
- * names is an error: a list that is misread must never grow into "everybody".
+ * An export of the identity system, so it may be damaged, half written or of another format.  Whatever is not plainly a
+ * list of names is an error: a list that is misread must never grow into "everybody".
  */
 #include "people_internal.h"
 
@@ -69,7 +69,8 @@ static int refuse(struct err *err, const char *name, size_t line, const char *wh
 	return err_hint(err, "Write one account name or address a line; nobody was depersonalised.");
 }
 
-int people_list_parse(void *ctx, const char *name, const char *text, size_t len, struct people_names **ret, struct err *err)
+int people_list_parse(void *ctx, const char *name, const char *text, size_t len, struct people_names **ret,
+		      struct err *err)
 {
 	struct people_names *names = people_names_new(ctx);
 	const char *end = text + len;
@@ -95,7 +96,8 @@ int people_list_parse(void *ctx, const char *name, const char *text, size_t len,
 	if (people_names_count(names) == 0) {
 		talloc_free(names);
 		err_set(err, ERR_POLICY, "%s names nobody", name);
-		return err_hint(err, "An empty list is refused; take only_listed out of the policy when no list is wanted.");
+		return err_hint(err, "An empty list is refused; take only_listed out of the policy when no list is "
+				     "wanted.");
 	}
 	*ret = names;
 	return 0;
@@ -126,7 +128,8 @@ int people_list_read(void *ctx, const char *path, struct people_names **ret, str
 	if (r < 0) {
 		err->code = -ERR_POLICY;
 		err_prefix(err, "departed_users.only_listed");
-		return err_hint(err, "Make the list readable: without it nothing is planned, and nobody is depersonalised.");
+		return err_hint(err, "Make the list readable: without it nothing is planned, and nobody is "
+				     "depersonalised.");
 	}
 	return people_list_parse(ctx, path, text, len, ret, err);
 }

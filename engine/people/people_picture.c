@@ -1,8 +1,9 @@
 /*
  * people_picture.c - the profile picture of a depersonalised account.
  *
- * No journal is needed: the account itself is the order.  Its address carries our domain and its picture time is negative, which is
- * also the server's own mark of a picture that it draws from initials, so a file that is left can be found at any later time.
+ * No journal is needed: the account itself is the order.  Its address carries our domain and its picture time is
+ * negative, which is also the server's own mark of a picture that it draws from initials, so a file that is left can be
+ * found at any later time.
  */
 #include <mmretain/mm_bucket.h>
 
@@ -57,8 +58,9 @@ enum people_picture people_picture_remove(struct mm *mm, const char *user_id)
 		return errno == ENOENT ? PICTURE_NONE : PICTURE_LEFT;
 	if (!S_ISREG(st.st_mode))
 		return PICTURE_LEFT;
-	/* Irreversible.  Just before: the account is depersonalised, the picture is on disk and found again by people_finish.
-	 * Just after: it is gone; the server draws initials.  A power cut may bring it back: it is looked for in every run. */
+	/* Irreversible.  Just before: the account is depersonalised, the picture is on disk and found again by
+	 * people_finish. Just after: it is gone; the server draws initials.  A power cut may bring it back: it is
+	 * looked for in every run. */
 	if (unlinkat(dir, leaf, 0) != 0)
 		return errno == ENOENT ? PICTURE_NONE : PICTURE_LEFT;
 	if (fault_hit(FAULT_PEOPLE_AFTER_PICTURE))

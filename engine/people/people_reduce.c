@@ -23,7 +23,8 @@ unsigned people_choices(const struct policy_people *p)
 }
 
 /* Each use of the archive's secret begins with a purpose of its own, so that none gives away another. */
-static void keyed(const uint8_t *key, size_t key_len, const char *purpose, const char *const *part, size_t n, struct digest *ret)
+static void keyed(const uint8_t *key, size_t key_len, const char *purpose, const char *const *part, size_t n,
+		  struct digest *ret)
 {
 	auto_mem void *ctx = mem_context(NULL, "keyed digest");
 	struct buf b;
@@ -83,11 +84,13 @@ static int check_free(struct reduce *r, const struct db_result *res, struct err 
 	const char *id = r->user->id;
 
 	if (db_null(res, 0, LOCK_ADDRESS)) {
-		err_set(err, ERR_DATABASE, "other accounts have the addresses %s%s to %s-99%s", id, PEOPLE_DOMAIN, id, PEOPLE_DOMAIN);
+		err_set(err, ERR_DATABASE, "other accounts have the addresses %s%s to %s-99%s", id, PEOPLE_DOMAIN, id,
+			PEOPLE_DOMAIN);
 		return err_hint(err, "Give one of these accounts another address.");
 	}
 	if (!db_null(res, 0, LOCK_NAMED)) {
-		err_set(err, ERR_DATABASE, "account %s has the name %s, the pseudonym of this one", db_text(res, 0, LOCK_NAMED), r->pseudonym);
+		err_set(err, ERR_DATABASE, "account %s has the name %s, the pseudonym of this one",
+			db_text(res, 0, LOCK_NAMED), r->pseudonym);
 		return err_hint(err, "Rename account %s.", db_text(res, 0, LOCK_NAMED));
 	}
 	r->address = mem_strdup(r->ctx, db_text(res, 0, LOCK_ADDRESS));
@@ -105,9 +108,12 @@ static int lock_account(struct reduce *r, bool *ret_same, struct err *err)
 	*ret_same = false;
 	if (rc < 0 || db_rows(res) == 0)
 		return rc;
-	row = (struct people_row){.id = r->user->id, .username = db_text(res, 0, ROW_USERNAME), .email = db_text(res, 0, ROW_EMAIL)};
-	*ret_same = db_i64(res, 0, ROW_DELETEAT) == r->user->deactivated_ms && db_i64(res, 0, ROW_UPDATEAT) == r->user->updated_ms &&
-		    !db_bool(res, 0, ROW_REMOTE) && !db_bool(res, 0, ROW_BOT) && !db_bool(res, 0, ROW_DONE);
+	row = (struct people_row){.id = r->user->id,
+				  .username = db_text(res, 0, ROW_USERNAME),
+				  .email = db_text(res, 0, ROW_EMAIL)};
+	*ret_same = db_i64(res, 0, ROW_DELETEAT) == r->user->deactivated_ms &&
+		    db_i64(res, 0, ROW_UPDATEAT) == r->user->updated_ms && !db_bool(res, 0, ROW_REMOTE) &&
+		    !db_bool(res, 0, ROW_BOT) && !db_bool(res, 0, ROW_DONE);
 	r->email = mem_strdup(r->ctx, row.email);
 	people_digest(r->o, &row, r->digest);
 	return *ret_same ? check_free(r, res, err) : 0;
@@ -165,8 +171,9 @@ static int run_trace(struct reduce *r, size_t i, struct err *err)
 	if (rc < 0)
 		return rc;
 	if (t->one_row && db_affected(r->p->mm->db) != 1)
-		return err_set(err, ERR_DATABASE, "%s changed %lld accounts in place of one: a trigger or rule of somebody's?", t->reduce->name,
-			       (long long)db_affected(r->p->mm->db));
+		return err_set(err, ERR_DATABASE,
+			       "%s changed %lld accounts in place of one: a trigger or rule of somebody's?",
+			       t->reduce->name, (long long)db_affected(r->p->mm->db));
 	r->counts->rows[i] += (uint64_t)(res ? db_rows(res) : db_affected(r->p->mm->db));
 	for (int64_t row = 0; rc == 0 && res && row < db_rows(res); row++)
 		rc = people_files_line(r->ctx, r->p->mm, &r->blobs, &r->files, r->user->id, res, row, err);
@@ -178,14 +185,18 @@ static int run_traces(struct reduce *r, struct err *err)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < mm_n_traces; i++)
-		if (r->p->present[i] && mm_trace[i].reduce && (!mm_trace[i].choice || (mm_trace[i].choice & r->choices)))
+		if (r->p->present[i] && mm_trace[i].reduce &&
+		    (!mm_trace[i].choice || (mm_trace[i].choice & r->choices)))
 			rc = run_trace(r, i, err);
 	return rc;
 }
 
 static int tell(struct reduce *r, bool ended, struct err *err)
 {
-	struct people_event e = {.ended = ended, .user_id = r->user->id, .digest = r->digest, .counts = ended ? r->counts : NULL};
+	struct people_event e = {.ended = ended,
+				 .user_id = r->user->id,
+				 .digest = r->digest,
+				 .counts = ended ? r->counts : NULL};
 
 	return r->o->event ? r->o->event(r->o->payload, &e, err) : 0;
 }
@@ -206,7 +217,8 @@ static int prepare(struct reduce *r, bool *ret_go, struct err *err)
 		r->user->verdict = same ? PEOPLE_LEGAL_HOLD : PEOPLE_CHANGED;
 	if (!same || held || waits)
 		return 0;
-	if ((!r->told && (rc = tell(r, /* ended= */ false, err)) < 0) || (r->told = true, rc = run_traces(r, err)) < 0 || r->blobs.asked < r->blobs.n ||
+	if ((!r->told && (rc = tell(r, /* ended= */ false, err)) < 0) ||
+	    (r->told = true, rc = run_traces(r, err)) < 0 || r->blobs.asked < r->blobs.n ||
 	    (rc = people_files_journal(r->p->mm, r->o, &r->files, err)) < 0)
 		return rc;
 	*ret_go = true;
@@ -227,15 +239,17 @@ static int transaction(struct reduce *r, bool *ret_go, struct err *err)
 		db_rollback(db);
 		return rc;
 	}
-	/* Irreversible.  Just before: nothing has changed; a journal line may name files whose rows are still there, and is dropped.
-	 * Just after: the account is depersonalised in every table at once; its picture, the files in the journal and the view of
-	 * attributes follow, now or in people_finish of the next run, and the ledger's second line by people_settled. */
+	/* Irreversible.  Just before: nothing has changed; a journal line may name files whose rows are still there,
+	 * and is dropped. Just after: the account is depersonalised in every table at once; its picture, the files in
+	 * the journal and the view of attributes follow, now or in people_finish of the next run, and the ledger's
+	 * second line by people_settled. */
 	if ((rc = db_commit(db, err)) < 0 && rc != -ERR_COMMIT_UNKNOWN)
 		db_rollback(db);
 	return rc;
 }
 
-/* Again when a bucket is to be asked first what lies at the paths of files: nothing has changed by then, and no row is locked. */
+/* Again when a bucket is to be asked first what lies at the paths of files: nothing has changed by then, and no row is
+ * locked. */
 static int transactions(struct reduce *r, bool *ret_go, struct err *err)
 {
 	for (unsigned n = 1;; n++) {
@@ -244,7 +258,9 @@ static int transactions(struct reduce *r, bool *ret_go, struct err *err)
 		if (rc < 0 || *ret_go || r->blobs.asked == r->blobs.n)
 			return rc;
 		if ((rc = people_files_ask(r->ctx, r->p->mm, &r->blobs, err)) < 0 || n == TRIES) {
-			r->user->verdict = rc == 0 ? PEOPLE_CHANGED : rc == -ERR_STORE ? PEOPLE_FAILED : r->user->verdict;
+			r->user->verdict = rc == 0	      ? PEOPLE_CHANGED
+					   : rc == -ERR_STORE ? PEOPLE_FAILED
+							      : r->user->verdict;
 			return rc;
 		}
 		*r->counts = people_counts_new(r->ctx);
@@ -271,8 +287,8 @@ static int after_commit(struct reduce *r, struct err *err)
 	return rc < 0 ? rc : tell(r, /* ended= */ true, err);
 }
 
-int people_reduce(const struct people_guards *guards, const struct policy *policy, struct people_user *user, const struct people_options *o,
-		  struct people_counts *counts, struct err *err)
+int people_reduce(const struct people_guards *guards, const struct policy *policy, struct people_user *user,
+		  const struct people_options *o, struct people_counts *counts, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "people reduce");
 	struct people_counts own = people_counts_new(ctx);

@@ -17,7 +17,8 @@ static void take_users(struct people_report *r, const struct people_plan *plan)
 
 /* ---- what stays and should be known ---- */
 
-int people_integrations(void *ctx, struct mm_people *p, const char *user_id, struct people_integration **list, size_t *n, struct err *err)
+int people_integrations(void *ctx, struct mm_people *p, const char *user_id, struct people_integration **list,
+			size_t *n, struct err *err)
 {
 	auto_mem void *tmp = mem_context(NULL, "people integrations");
 	struct db_result *res = NULL;
@@ -31,7 +32,8 @@ int people_integrations(void *ctx, struct mm_people *p, const char *user_id, str
 
 		*list = mem_grow(ctx, *list, struct people_integration, (unsigned)*n + 1);
 		to = &(*list)[(*n)++];
-		*to = (struct people_integration){.kind = mem_strdup(ctx, db_text(res, i, 0)), .id = mem_strdup(ctx, db_text(res, i, 1)),
+		*to = (struct people_integration){.kind = mem_strdup(ctx, db_text(res, i, 0)),
+						  .id = mem_strdup(ctx, db_text(res, i, 1)),
 						  .name = mem_strdup(ctx, db_text(res, i, 2))};
 		snprintf(to->owner, sizeof(to->owner), "%s", user_id);
 	}
@@ -44,8 +46,8 @@ static bool is_plain_name(const char *name)
 }
 
 /* Texts are never rewritten: with a pseudonym they still carry the old name, and the institute should know where. */
-static int mentions(struct mm_people *p, struct people_report *r, const struct people_user *u, const struct people_options *o,
-		    struct err *err)
+static int mentions(struct mm_people *p, struct people_report *r, const struct people_user *u,
+		    const struct people_options *o, struct err *err)
 {
 	auto_mem void *tmp = mem_context(NULL, "people mentions");
 	char most[16], now[32];
@@ -82,7 +84,8 @@ static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 	static const char foreign_key[] = "23503"; /* of a table of somebody else, which points at this account */
 
 	bool journal = rc == -ERR_GUARD; /* is of another database: only who has files for it waits */
-	bool bucket = rc == -ERR_STORE && *ret == PEOPLE_FAILED; /* does not say what lies at the paths of those files */
+	/* does not say what lies at the paths of those files */
+	bool bucket = rc == -ERR_STORE && *ret == PEOPLE_FAILED;
 
 	if (rc == -ERR_DB_BUSY)
 		*ret = PEOPLE_LOCKED;
@@ -93,8 +96,8 @@ static bool is_of_one(int rc, const struct err *err, enum people_verdict *ret)
 	return true;
 }
 
-static int one(const struct people_guards *g, const struct policy *policy, struct people_report *r, struct people_user *u,
-	       const struct people_options *o, struct err *err)
+static int one(const struct people_guards *g, const struct policy *policy, struct people_report *r,
+	       struct people_user *u, const struct people_options *o, struct err *err)
 {
 	struct mm_people *p = g->p;
 	int rc = people_reduce(g, policy, u, o, &r->total, err);
@@ -120,11 +123,13 @@ static int may_go_on(const struct people_options *o, struct err *err)
 	if (rc == 0 && o->lock_db)
 		rc = db_lock_check(o->lock_db, o->lock_key, err);
 	if (rc == 0 && o->deadline_boot_ms && time_boot_ms() >= o->deadline_boot_ms)
-		rc = err_set(err, ERR_WORK_LEFT, "time budget used up; the other departed users are left for the next run");
+		rc = err_set(err, ERR_WORK_LEFT, "time budget used up; the other departed users are left for the next "
+						 "run");
 	return rc;
 }
 
-static int all(struct mm_people *p, const struct policy *policy, struct people_report *r, const struct people_options *o, struct err *err)
+static int all(struct mm_people *p, const struct policy *policy, struct people_report *r,
+	       const struct people_options *o, struct err *err)
 {
 	void *ctx auto_mem = mem_context(NULL, "people guards");
 	struct people_guards *g = NULL;
@@ -165,8 +170,8 @@ int people_grant_script(const struct policy *policy, struct mm *mm, const char *
 	return rc < 0 ? rc : mm_people_grant_script(p, people_choices(&policy->people), role, out, err);
 }
 
-int people_run(void *ctx, const struct policy *policy, struct mm *mm, const struct people_plan *plan, const struct people_options *options,
-	       struct people_report **ret, struct err *err)
+int people_run(void *ctx, const struct policy *policy, struct mm *mm, const struct people_plan *plan,
+	       const struct people_options *options, struct people_report **ret, struct err *err)
 {
 	struct people_report *r = mem_new(ctx, struct people_report);
 	struct mm_people *p = NULL;

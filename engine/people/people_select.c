@@ -94,8 +94,10 @@ static struct people_row row_of(const struct db_row *r)
 {
 	return (struct people_row){
 		.id = r->value[ROW_ID], .username = r->value[ROW_USERNAME], .email = r->value[ROW_EMAIL],
-		.deleteat_ms = strtoll(r->value[ROW_DELETEAT], NULL, 10), .updateat_ms = strtoll(r->value[ROW_UPDATEAT], NULL, 10),
-		.remote = r->value[ROW_REMOTE][0] == 't', .bot = r->value[ROW_BOT][0] == 't', .done = r->value[ROW_DONE][0] == 't',
+		.deleteat_ms = strtoll(r->value[ROW_DELETEAT], NULL, 10),
+		.updateat_ms = strtoll(r->value[ROW_UPDATEAT], NULL, 10),
+		.remote = r->value[ROW_REMOTE][0] == 't', .bot = r->value[ROW_BOT][0] == 't',
+		.done = r->value[ROW_DONE][0] == 't',
 	};
 }
 
@@ -108,7 +110,9 @@ static void set_user(void *ctx, struct people_user *u, const struct people_rules
 	snprintf(u->id, sizeof(u->id), "%s", row->id);
 	u->verdict = people_judge(rules, row, &hold);
 	u->hold = hold ? mem_strdup(ctx, hold) : NULL;
-	u->due_ms = row->deleteat_ms > 0 && u->verdict != PEOPLE_ODD_TIME ? duration_after(row->deleteat_ms, &rules->after) : 0;
+	u->due_ms = row->deleteat_ms > 0 && u->verdict != PEOPLE_ODD_TIME
+			    ? duration_after(row->deleteat_ms, &rules->after)
+			    : 0;
 }
 
 /* ---- what verdicts depend on ---- */
@@ -156,8 +160,8 @@ static int resolve_legal(void *ctx, struct mm *mm, struct people_names *into, st
 	return r;
 }
 
-static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan *plan,
-		      struct people_rules *ret, struct err *err)
+static int make_rules(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds,
+		      struct people_plan *plan, struct people_rules *ret, struct err *err)
 {
 	const struct policy_people *p = &policy->people;
 	int r = 0;
@@ -200,7 +204,8 @@ char *people_services_text(void *ctx, const struct people_plan *plan)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < plan->n_services; i++) {
-		char *more = mem_printf(NULL, "%s%s%s %llu", list, i ? ", " : "", plan->service[i].name, (unsigned long long)plan->service[i].due);
+		char *more = mem_printf(NULL, "%s%s%s %llu", list, i ? ", " : "", plan->service[i].name,
+					(unsigned long long)plan->service[i].due);
 
 		talloc_free(list);
 		list = more;
@@ -208,9 +213,12 @@ char *people_services_text(void *ctx, const struct people_plan *plan)
 	}
 	if (!n)
 		return NULL;
-	return mem_printf(ctx, "%llu of the accounts that are due sign in through an identity system (%s). Their sign-in ids go too, but while it still has "
-			       "these persons, a synchronisation may reactivate an account before that, and a sign-in may make another one with the address "
-			       "afterwards: take them out of it, or out of the filter by which Mattermost sees it, first", (unsigned long long)n, list);
+	return mem_printf(ctx,
+			  "%llu of the accounts that are due sign in through an identity system (%s). Their sign-in "
+			  "ids go too, but while it still has these persons, a synchronisation may reactivate an "
+			  "account before that, and a sign-in may make another one with the address afterwards: take "
+			  "them out of it, or out of the filter by which Mattermost sees it, first",
+			  (unsigned long long)n, list);
 }
 
 char *people_unlisted_text(void *ctx, const struct policy_people *p, const struct people_plan *plan)
@@ -219,11 +227,17 @@ char *people_unlisted_text(void *ctx, const struct policy_people *p, const struc
 
 	if (p->only_listed || !n)
 		return NULL;
-	return mem_printf(ctx, "%llu account%s due for being deactivated alone: no list (`only_listed`) says who has left, and a blocked account is taken like any other",
+	return mem_printf(ctx, "%llu account%s due for being deactivated alone: no list (`only_listed`) says who has "
+			       "left, and a blocked account is taken like any other",
 			  (unsigned long long)n, n == 1 ? " is" : "s are");
 }
 
-struct collect { struct people_plan *plan; const struct people_rules *rules; char **service /* of each account, or NULL */; size_t room; };
+struct collect {
+	struct people_plan *plan;
+	const struct people_rules *rules;
+	char **service /* of each account, or NULL */;
+	size_t room;
+};
 
 static int add_user(void *payload, const struct db_row *r, struct err *err)
 {
@@ -243,7 +257,8 @@ static int add_user(void *payload, const struct db_row *r, struct err *err)
 }
 
 /* Of those whom nothing else keeps: what the database alone can tell. */
-static int ask_guards(void *tmp, const struct policy *policy, struct mm_people *p, struct people_plan *plan, struct err *err)
+static int ask_guards(void *tmp, const struct policy *policy, struct mm_people *p, struct people_plan *plan,
+		      struct err *err)
 {
 	struct people_user **due = mem_array(tmp, struct people_user *, (unsigned)plan->n_users + 1);
 	struct people_guards *g = NULL;
@@ -286,7 +301,8 @@ static void count_listed(struct people_plan *plan, const struct people_names *li
 		warn(plan, "the list of departed persons matches no deactivated account");
 }
 
-int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, struct people_plan **ret, struct err *err)
+int people_plan(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds,
+		struct people_plan **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "people plan");
 	struct people_plan *plan = mem_new(ctx, struct people_plan);
@@ -337,7 +353,8 @@ static int find(void *ctx, struct mm *mm, const char *name, struct db_result **r
 	return err_hint(err, "Give an account name, an id or an e-mail address as Mattermost has it.");
 }
 
-static int ask_guards_of_one(void *tmp, const struct policy *policy, struct mm *mm, struct people_user *user, struct err *err)
+static int ask_guards_of_one(void *tmp, const struct policy *policy, struct mm *mm, struct people_user *user,
+			     struct err *err)
 {
 	struct people_guards *g = NULL;
 	struct mm_people *p = NULL;
@@ -350,8 +367,8 @@ static int ask_guards_of_one(void *tmp, const struct policy *policy, struct mm *
 	return people_guards_ask(g, &user, 1, err);
 }
 
-int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds, const char *name,
-		   struct people_user **ret, struct err *err)
+int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const struct people_holds *holds,
+		   const char *name, struct people_user **ret, struct err *err)
 {
 	void *tmp auto_mem = mem_context(NULL, "people explain");
 	struct people_rules rules;
@@ -364,9 +381,11 @@ int people_explain(void *ctx, const struct policy *policy, struct mm *mm, const 
 	if (r < 0)
 		return r;
 	row = (struct people_row){
-		.id = db_text(res, 0, ROW_ID), .username = db_text(res, 0, ROW_USERNAME), .email = db_text(res, 0, ROW_EMAIL),
+		.id = db_text(res, 0, ROW_ID), .username = db_text(res, 0, ROW_USERNAME),
+		.email = db_text(res, 0, ROW_EMAIL),
 		.deleteat_ms = db_i64(res, 0, ROW_DELETEAT), .updateat_ms = db_i64(res, 0, ROW_UPDATEAT),
-		.remote = db_bool(res, 0, ROW_REMOTE), .bot = db_bool(res, 0, ROW_BOT), .done = db_bool(res, 0, ROW_DONE),
+		.remote = db_bool(res, 0, ROW_REMOTE), .bot = db_bool(res, 0, ROW_BOT),
+		.done = db_bool(res, 0, ROW_DONE),
 	};
 	*ret = mem_new(ctx, struct people_user);
 	set_user(*ret, *ret, &rules, &row);

@@ -33,8 +33,10 @@ int plan_new(void *ctx, const struct policy *policy, const struct mm *mm, struct
 
 	plan->policy_digest = policy->digest;
 	plan->taken_ms = mm->now_ms;
-	plan->deleted_cut_ms = policy->deleted.present ? duration_before(mm->now_ms, &policy->deleted.purge_after) : INT64_MIN;
-	plan->system_identifier = mem_strdup(plan, mm->schema && mm->schema->system_identifier ? mm->schema->system_identifier : "");
+	plan->deleted_cut_ms =
+		policy->deleted.present ? duration_before(mm->now_ms, &policy->deleted.purge_after) : INT64_MIN;
+	plan->system_identifier =
+		mem_strdup(plan, mm->schema && mm->schema->system_identifier ? mm->schema->system_identifier : "");
 	plan->database = mem_strdup(plan, mm->schema && mm->schema->database ? mm->schema->database : "");
 	plan->n_rules = policy->n_rules;
 	plan->rule = mem_array(plan, struct plan_rule, policy->n_rules + 1);
@@ -63,14 +65,16 @@ static int compare(const void *a, const void *b)
 {
 	const struct plan_thread *x = a, *y = b;
 
-	return compare_places((struct place){x->scope, x->root_create_ms, x->root}, (struct place){y->scope, y->root_create_ms, y->root});
+	return compare_places((struct place){x->scope, x->root_create_ms, x->root},
+			      (struct place){y->scope, y->root_create_ms, y->root});
 }
 
 static int compare_kept(const void *a, const void *b)
 {
 	const struct plan_kept *x = a, *y = b;
 
-	return compare_places((struct place){x->scope, x->root_create_ms, x->root}, (struct place){y->scope, y->root_create_ms, y->root});
+	return compare_places((struct place){x->scope, x->root_create_ms, x->root},
+			      (struct place){y->scope, y->root_create_ms, y->root});
 }
 
 /* Nothing is deleted where no rule says so. */
@@ -83,10 +87,12 @@ static void warn_ruleless(struct plan *plan)
 		unknown += plan->scope[i].rule == NULL && plan_policy_scope(plan->scope[i].mm).type == SCOPE_OTHER;
 	}
 	if (unknown)
-		plan_warn(plan, "%zu channel%s of a type that this version does not know: nothing goes there unless a rule's `channel` has the very name or id",
+		plan_warn(plan, "%zu channel%s of a type that this version does not know: nothing goes there unless a "
+				"rule's `channel` has the very name or id",
 			  unknown, unknown == 1 ? " is" : "s are");
 	if (n && plan->deleted_cut_ms != INT64_MIN)
-		plan_warn(plan, "deleted_posts: nothing goes in %zu channel%s that no rule matches", n, n == 1 ? "" : "s");
+		plan_warn(plan, "deleted_posts: nothing goes in %zu channel%s that no rule matches", n,
+			  n == 1 ? "" : "s");
 }
 
 struct sorting { struct plan *plan; bool done; int r; struct err err; };
@@ -119,8 +125,8 @@ static int count_and_sort(void *ctx, struct plan *plan, struct mm *mm, struct er
 	return r;
 }
 
-static int fill(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options,
-		struct err *err)
+static int fill(void *ctx, struct plan *plan, const struct policy *policy, struct mm *mm,
+		const struct plan_options *options, struct err *err)
 {
 	const struct progress *progress = options ? options->progress : NULL;
 	bool all = false;
@@ -148,8 +154,8 @@ static int fill(void *ctx, struct plan *plan, const struct policy *policy, struc
 	return r;
 }
 
-int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options, struct plan **ret,
-	       struct err *err)
+int plan_build(void *ctx, const struct policy *policy, struct mm *mm, const struct plan_options *options,
+	       struct plan **ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_build");
 	struct plan *plan;

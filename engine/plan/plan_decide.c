@@ -9,9 +9,12 @@
 static const char *const reason_name[PLAN_REASONS] = {
 	[DUE_AGE] = "age", [DUE_POSTS] = "posts", [DUE_BYTES] = "bytes", [DUE_DELETED] = "deleted",
 	[KEPT_PINNED] = "pinned", [KEPT_FLAGGED] = "flagged", [KEPT_AUTHOR] = "author", [KEPT_HASHTAG] = "hashtag",
-	[KEPT_FLOOR] = "floor", [KEPT_HOLD] = "hold", [KEPT_LEGAL_HOLD] = "legal_hold", [KEPT_CONTENT_FLAG] = "content_flag",
-	[KEPT_COMPLIANCE] = "compliance", [KEPT_BURN_ON_READ] = "burn_on_read", [KEPT_DAMAGED] = "damaged", [KEPT_YOUNG] = "young",
-	[KEPT_CHANGED] = "changed", [KEPT_FILE_MISSING] = "file_missing", [KEPT_FILE_UNREADABLE] = "file_unreadable", [KEPT_LOCKED] = "locked",
+	[KEPT_FLOOR] = "floor", [KEPT_HOLD] = "hold", [KEPT_LEGAL_HOLD] = "legal_hold",
+	[KEPT_CONTENT_FLAG] = "content_flag",
+	[KEPT_COMPLIANCE] = "compliance", [KEPT_BURN_ON_READ] = "burn_on_read", [KEPT_DAMAGED] = "damaged",
+	[KEPT_YOUNG] = "young",
+	[KEPT_CHANGED] = "changed", [KEPT_FILE_MISSING] = "file_missing", [KEPT_FILE_UNREADABLE] = "file_unreadable",
+	[KEPT_LOCKED] = "locked",
 };
 
 const char *plan_reason_name(enum plan_reason r)
@@ -50,8 +53,8 @@ int64_t plan_age_key(enum policy_from from, const struct mm_thread *t)
 	return t->last_reply_ms;
 }
 
-static bool is_wanted(const struct policy_rule *rule, const struct mm_thread *t, int64_t cut_ms, const struct plan_limits *left,
-		      enum plan_reason *ret_reason)
+static bool is_wanted(const struct policy_rule *rule, const struct mm_thread *t, int64_t cut_ms,
+		      const struct plan_limits *left, enum plan_reason *ret_reason)
 {
 	if (plan_age_key(rule->from, t) < cut_ms)
 		*ret_reason = DUE_AGE;
@@ -84,8 +87,9 @@ bool plan_is_protected(unsigned protections, int64_t last_reply_ms, int64_t floo
 	return true;
 }
 
-enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_thread *t, unsigned protections, int64_t cut_ms,
-			      int64_t floor_ms, const struct plan_limits *left, enum plan_reason *ret_reason)
+enum plan_verdict plan_decide(const struct policy_rule *rule, const struct mm_thread *t, unsigned protections,
+			      int64_t cut_ms, int64_t floor_ms, const struct plan_limits *left,
+			      enum plan_reason *ret_reason)
 {
 	if (!is_wanted(rule, t, cut_ms, left, ret_reason)) {
 		*ret_reason = KEPT_YOUNG;

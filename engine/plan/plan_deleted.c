@@ -1,8 +1,8 @@
 /*
  * plan_deleted.c - soft-deleted posts and edit copies that go out of threads which stay.
  *
- * The rule that won the channel protects as it protects whole threads: in doubt a thread keeps all it has.  A thread that age or
- * limit takes goes whole; what they want and a protection keeps was counted by them.
+ * The rule that won the channel protects as it protects whole threads: in doubt a thread keeps all it has.  A thread
+ * that age or limit takes goes whole; what they want and a protection keeps was counted by them.
  */
 #include <string.h>
 
@@ -15,7 +15,8 @@ bool plan_deleted_wants(const struct mm_deleted *d, enum policy_from from, int64
 	return (d->whole || d->posts) && plan_age_key(from, &d->thread) >= cut_ms;
 }
 
-enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, unsigned protections, int64_t floor_ms, enum plan_reason *ret_reason)
+enum plan_verdict plan_deleted_decide(const struct mm_deleted *d, unsigned protections, int64_t floor_ms,
+				      enum plan_reason *ret_reason)
 {
 	*ret_reason = KEPT_DAMAGED;
 	if (d->torn || plan_is_protected(protections, d->thread.last_reply_ms, floor_ms, ret_reason))
@@ -34,7 +35,8 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 
 	if (!plan_deleted_wants(d, rule->rule->from, rule->cut_ms))
 		return 0;
-	if (plan_deleted_decide(d, plan_protections(&d->thread, pass->held, pass->n_held), rule->floor_ms, &reason) == PLAN_KEEP)
+	if (plan_deleted_decide(d, plan_protections(&d->thread, pass->held, pass->n_held), rule->floor_ms, &reason) ==
+	    PLAN_KEEP)
 		out.keep = true;
 	out.reason = (uint8_t)reason;
 	if (out.part && !out.keep) {
@@ -47,7 +49,8 @@ static int on_thread(void *payload, const struct mm_deleted *d, struct err *err)
 int plan_deleted_find(void *ctx, struct plan_pass *pass, struct spool **ret, struct err *err)
 {
 	const struct mm_deleted_query q = {
-		.channel_ids = pass->channel, .n_channels = pass->n, .before_ms = pass->plan->deleted_cut_ms, .with_bytes = pass->with_bytes,
+		.channel_ids = pass->channel, .n_channels = pass->n, .before_ms = pass->plan->deleted_cut_ms,
+		.with_bytes = pass->with_bytes,
 		.protect = pass->protect,
 	};
 	struct deleted w = {.pass = pass};
@@ -78,7 +81,8 @@ int plan_deleted_book(struct plan_pass *pass, struct spool *wanted, struct err *
 		if (more < 0)
 			return more;
 		if (!pass->seen || more == 0 || strcmp(have, w->t.root) != 0)
-			r = w->keep ? plan_book_kept(pass, &w->t, w->scope, (enum plan_reason)w->reason, err) : plan_book_part(pass, &w->t, w->scope, w->part, err);
+			r = w->keep ? plan_book_kept(pass, &w->t, w->scope, (enum plan_reason)w->reason, err)
+				    : plan_book_part(pass, &w->t, w->scope, w->part, err);
 	}
 	return r;
 }

@@ -15,7 +15,8 @@ static bool is_named(const struct mm_scope *s, const char *word)
 
 	if (strcmp(s->channel_id, word) == 0 || strcmp(s->channel_name, word) == 0)
 		return true;
-	return team && strncmp(word, s->team_name, team) == 0 && word[team] == '/' && strcmp(word + team + 1, s->channel_name) == 0;
+	return team && strncmp(word, s->team_name, team) == 0 && word[team] == '/' &&
+	       strcmp(word + team + 1, s->channel_name) == 0;
 }
 
 static int several(const struct mm_scope *scope, size_t n, const char *word, struct err *err)
@@ -26,15 +27,16 @@ static int several(const struct mm_scope *scope, size_t n, const char *word, str
 
 	for (size_t i = 0; i < n; i++)
 		if (is_named(&scope[i], word) && found++ < PLAN_NAMES_SHOWN)
-			list = mem_printf(ctx, "%s%s%s/%s (%s)", list, found > 1 ? ", " : "", scope[i].team_name, scope[i].channel_name,
-					  scope[i].channel_id);
+			list = mem_printf(ctx, "%s%s%s/%s (%s)", list, found > 1 ? ", " : "", scope[i].team_name,
+					  scope[i].channel_name, scope[i].channel_id);
 	if (found > PLAN_NAMES_SHOWN)
 		list = mem_printf(ctx, "%s and %zu more", list, found - PLAN_NAMES_SHOWN);
 	(void)err_set(err, ERR_USAGE, "%zu channels are called \"%s\"", found, word);
 	return err_hint(err, "Use team/name or the id: %s.", list);
 }
 
-static int find_scope(const struct mm_scope *scope, size_t n, const char *word, const struct mm_scope **ret, struct err *err)
+static int find_scope(const struct mm_scope *scope, size_t n, const char *word, const struct mm_scope **ret,
+		      struct err *err)
 {
 	const struct mm_scope *found = NULL;
 
@@ -53,7 +55,8 @@ static int find_scope(const struct mm_scope *scope, size_t n, const char *word, 
 	return 0;
 }
 
-static int explain_scope(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct mm_scope *scope, struct err *err)
+static int explain_scope(struct plan_explain *x, const struct policy *policy, struct mm *mm,
+			 const struct mm_scope *scope, struct err *err)
 {
 	struct policy_candidate *candidate = NULL;
 	int r;
@@ -69,7 +72,9 @@ static int explain_scope(struct plan_explain *x, const struct policy *policy, st
 	}
 	x->candidate = candidate;
 	x->n_candidates = candidate ? policy->n_rules : 0;
-	x->deleted_cut_ms = policy->deleted.present && x->rule ? duration_before(mm->now_ms, &policy->deleted.purge_after) : INT64_MIN;
+	x->deleted_cut_ms = policy->deleted.present && x->rule
+				    ? duration_before(mm->now_ms, &policy->deleted.purge_after)
+				    : INT64_MIN;
 	x->cut_ms = INT64_MIN;
 	x->floor_ms = INT64_MAX;
 	if (x->rule)
@@ -102,20 +107,26 @@ static int on_deleted(void *payload, const struct mm_deleted *d, struct err *err
 	x->deleted_wanted = plan_deleted_wants(d, x->rule->from, x->cut_ms);
 	x->deleted_whole = d->whole;
 	x->deleted_posts = d->whole ? d->thread.posts : d->posts;
-	x->deleted_verdict = plan_deleted_decide(d, d->thread.protections | (x->held ? MM_HOLD : 0u), x->floor_ms, &x->deleted_reason);
+	x->deleted_verdict = plan_deleted_decide(d, d->thread.protections | (x->held ? MM_HOLD : 0u), x->floor_ms,
+						 &x->deleted_reason);
 	return 0;
 }
 
-static int explain_deleted(struct plan_explain *x, const struct mm_protect_query *protect, struct mm *mm, struct err *err)
+static int explain_deleted(struct plan_explain *x, const struct mm_protect_query *protect, struct mm *mm,
+			   struct err *err)
 {
 	const char *channel = x->scope.channel_id;
-	const struct mm_deleted_query q = {.channel_ids = &channel, .n_channels = 1, .before_ms = x->deleted_cut_ms, .protect = protect};
+	const struct mm_deleted_query q = {.channel_ids = &channel,
+					   .n_channels = 1,
+					   .before_ms = x->deleted_cut_ms,
+					   .protect = protect};
 
 	return x->deleted_cut_ms == INT64_MIN ? 0 : mm_deleted_one(mm, &q, x->root, on_deleted, x, err);
 }
 
 /* As a plan decides; a limit beside, whose plan it takes. */
-static int decide(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w, struct err *err)
+static int decide(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w,
+		  struct err *err)
 {
 	x->reason = KEPT_YOUNG;
 	if (!x->rule)
@@ -124,7 +135,8 @@ static int decide(struct plan_explain *x, const struct policy *policy, struct mm
 	return x->rule->has_limit ? plan_explain_limit(x, policy, mm, w->scope, w->n, w->options, err) : 0;
 }
 
-static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w, struct err *err)
+static int explain_thread(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct world *w,
+			  struct err *err)
 {
 	const struct plan_options *o = w->options;
 	const struct plan_scope scope = {.mm = &x->scope, .rule = x->rule};
@@ -149,8 +161,8 @@ static int explain_thread(struct plan_explain *x, const struct policy *policy, s
 	return explain_deleted(x, q, mm, err);
 }
 
-static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel, const char *post,
-		   const struct plan_options *options, struct err *err)
+static int explain(struct plan_explain *x, const struct policy *policy, struct mm *mm, const char *channel,
+		   const char *post, const struct plan_options *options, struct err *err)
 {
 	const struct mm_scope *scope = NULL;
 	struct mm_scope *all;
@@ -194,14 +206,14 @@ static int run(void *ctx, const struct policy *policy, struct mm *mm, const char
 	return 0;
 }
 
-int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel, struct plan_explain **ret,
-			 struct err *err)
+int plan_explain_channel(void *ctx, const struct policy *policy, struct mm *mm, const char *channel,
+			 struct plan_explain **ret, struct err *err)
 {
 	return run(ctx, policy, mm, channel, NULL, NULL, ret, err);
 }
 
-int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, const mm_id *held, size_t n_held,
-		      struct plan_explain **ret, struct err *err)
+int plan_explain_post(void *ctx, const struct policy *policy, struct mm *mm, const char *post_id, const mm_id *held,
+		      size_t n_held, struct plan_explain **ret, struct err *err)
 {
 	const struct plan_options options = {.held = held, .n_held = n_held};
 

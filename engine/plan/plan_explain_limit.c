@@ -1,11 +1,13 @@
 /*
- * plan_explain_limit.c - what the limit of its rule does with one thread: a plan of the channels that the limit measures together.
+ * plan_explain_limit.c - what the limit of its rule does with one thread: a plan of the channels that the limit
+ * measures together.
  */
 #include <string.h>
 
 #include "plan_internal.h"
 
-static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct policy_rule *rule, size_t *room, struct err *err)
+static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s,
+		     const struct policy_rule *rule, size_t *room, struct err *err)
 {
 	const struct policy_scope ps = plan_policy_scope(s);
 	const struct policy_rule *winner = NULL;
@@ -26,8 +28,8 @@ static int add_scope(struct plan *plan, const struct policy *policy, const struc
 	return 0;
 }
 
-static int add_unit(struct plan *plan, const struct policy *policy, const struct plan_explain *x, const struct mm_scope *all, size_t n,
-		    struct err *err)
+static int add_unit(struct plan *plan, const struct policy *policy, const struct plan_explain *x,
+		    const struct mm_scope *all, size_t n, struct err *err)
 {
 	size_t room = 0;
 	int r = 0;
@@ -51,8 +53,8 @@ static void take(struct plan_explain *x, const struct plan *plan, const struct p
 	}
 }
 
-int plan_explain_limit(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct mm_scope *all, size_t n,
-		       const struct plan_options *options, struct err *err)
+int plan_explain_limit(struct plan_explain *x, const struct policy *policy, struct mm *mm, const struct mm_scope *all,
+		       size_t n, const struct plan_options *options, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "explain limit");
 	struct plan_watch watch = {.root = x->root};

@@ -1,47 +1,23 @@
 /*
  * plan_limit.c - rules with a limit: oldest threads first until every limit of the unit is met.
  *
- * A unit is a channel, or with `per: team` the rule's channels of one team.  Threads are listed only as far back in time as the
- * excess seems to need (mm_reach), decided in order of their age, and where that was not enough, the next round lists further.
- * Age and limit use the same key, so that one walk serves both: what is due by age comes first by itself.  What deleted_posts takes counts as
- * gone before the walk begins.
+ * A unit is a channel, or with `per: team` the rule's channels of one team.  Threads are listed only as far back in
+ * time as the excess seems to need (mm_reach), decided in order of their age, and where that was not enough, the next
+ * round lists further. Age and limit use the same key, so that one walk serves both: what is due by age comes first by
+ * itself.  What deleted_posts takes counts as gone before the walk begins.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan_internal.h"
+#include "plan_limit.h"
 
 enum { LIMIT_SLACK = 50, LIMIT_ROUNDS = 8 };
-
-struct unit {
-	uint32_t first, n;             /* its channels: first .. first + n of the pass */
-	uint64_t posts, bytes;         /* at the beginning */
-	struct plan_limits left;
-	int64_t done_ms, before_ms;    /* threads below done_ms are decided; this round lists those below before_ms */
-	uint64_t want_posts;           /* how many posts to reach back for */
-	uint64_t *kept;                /* by reason, PLAN_REASONS of them; NULL: none */
-};
 
 struct item {                          /* one listed thread */
 	uint32_t unit, channel;        /* channel: index into pass->channel */
 	int64_t key_ms;
 	struct mm_thread t;
 	uint64_t part_posts, part_bytes; /* what goes of it by deleted_posts, and is counted as gone */
-};
-
-struct limit {
-	struct plan_pass *pass;
-	const struct policy_rule *rule;
-	struct unit *unit;
-	size_t n_units;
-	uint32_t *unit_of;             /* per channel of the pass */
-	uint64_t *size_posts;          /* per channel of the pass */
-	uint64_t *file_bytes;          /* per channel of the pass: files that only name it */
-	struct by_id *index;           /* of the pass's channels, by id */
-	uint32_t *listed;              /* this round's channels: index into pass->channel */
-	struct spool *spool;
-	struct spool *wanted;          /* struct plan_wanted, by root; or NULL */
-	struct mem_crumbs crumbs;
 };
 
 static bool is_over(const struct limit *l, const struct unit *u)
@@ -59,7 +35,8 @@ static const struct plan_scope *scope_of(const struct limit *l, size_t channel)
 
 bool plan_limit_joins(const struct policy_rule *rule, const struct mm_scope *a, const struct mm_scope *b)
 {
-	return strcmp(a->channel_id, b->channel_id) == 0 || (rule->per == PER_TEAM && a->team_id[0] && strcmp(a->team_id, b->team_id) == 0);
+	return strcmp(a->channel_id, b->channel_id) == 0 ||
+	       (rule->per == PER_TEAM && a->team_id[0] && strcmp(a->team_id, b->team_id) == 0);
 }
 
 /* Channels of a pass come by team (plan_resolve sorts them so). */
@@ -80,134 +57,6 @@ static void make_units(void *ctx, struct limit *l)
 	}
 }
 
-/* A pass is sorted by team first, so ids are looked up through an index of their own. */
-struct by_id { const char *id; uint32_t channel; };
-
-static int compare_id(const void *a, const void *b)
-{
-	return strcmp(((const struct by_id *)a)->id, ((const struct by_id *)b)->id);
-}
-
-static void index_channels(void *ctx, struct limit *l)
-{
-	const struct plan_pass *pass = l->pass;
-
-	l->index = mem_array(ctx, struct by_id, pass->n + 1);
-	for (size_t i = 0; i < pass->n; i++)
-		l->index[i] = (struct by_id){.id = pass->channel[i], .channel = (uint32_t)i};
-	qsort(l->index, pass->n, sizeof *l->index, compare_id);
-}
-
-static const struct by_id *channel_of(const struct limit *l, const struct mm_size *size)
-{
-	struct by_id key = {.id = size->channel_id};
-
-	return bsearch(&key, l->index, l->pass->n, sizeof *l->index, compare_id);
-}
-
-static void book_size(struct limit *l, const struct mm_size *size, uint32_t channel)
-{
-	struct plan_scope *s = &l->pass->plan->scope[l->pass->scope[channel]];
-	struct unit *u = &l->unit[l->unit_of[channel]];
-
-	s->size_posts = l->size_posts[channel] = size->posts;
-	s->size_bytes = size->bytes;
-	l->file_bytes[channel] = size->named_file_bytes;
-	u->posts += size->posts;
-	u->bytes += size->bytes;
-	l->pass->rule->total_posts += size->posts;
-}
-
-static int read_sizes(void *ctx, struct limit *l, struct err *err)
-{
-	const struct plan_pass *pass = l->pass;
-	struct mm_size *size;
-	size_t n;
-	int r = mm_sizes(ctx, pass->mm, pass->channel, pass->n, pass->all_channels, l->rule->limit_bytes ? MM_SIZES_BYTES : MM_SIZES_POSTS, &size, &n, err);
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct by_id *at = channel_of(l, &size[i]);
-
-		if (at)
-			book_size(l, &size[i], at->channel);
-	}
-	return r;
-}
-
-static void correct(struct limit *l, uint32_t channel, uint64_t sure)
-{
-	struct plan_scope *s = &l->pass->plan->scope[l->pass->scope[channel]];
-
-	s->size_bytes += sure - l->file_bytes[channel];
-	l->unit[l->unit_of[channel]].bytes += sure - l->file_bytes[channel];
-	l->file_bytes[channel] = sure;
-}
-
-/* Bytes that only seem to be there must not make threads due: where a limit is passed, a file counts when a post of the channel has it. */
-static int settle_files(void *ctx, struct limit *l, struct err *err)
-{
-	const struct plan_pass *pass = l->pass;
-	const char **id = mem_array(ctx, const char *, pass->n + 1);
-	struct mm_size *size;
-	size_t n = 0, n_sizes = 0;
-	uint64_t *sure = mem_array(ctx, uint64_t, pass->n + 1);
-	int r = 0;
-
-	for (size_t i = 0; i < pass->n; i++)
-		if (l->rule->limit_bytes && l->file_bytes[i] && l->unit[l->unit_of[i]].bytes > l->rule->limit_bytes) {
-			l->listed[n] = (uint32_t)i;
-			id[n++] = pass->channel[i];
-		}
-	if (n)
-		r = mm_sure_file_bytes(ctx, pass->mm, id, n, &size, &n_sizes, err);
-	for (size_t i = 0; r == 0 && i < n_sizes; i++) {
-		const struct by_id *at = channel_of(l, &size[i]);
-
-		if (at)
-			sure[at->channel] = size[i].named_file_bytes;
-	}
-	for (size_t i = 0; r == 0 && i < n; i++)
-		correct(l, l->listed[i], sure[l->listed[i]]);
-	return r;
-}
-
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* What goes by deleted_posts in the same run need not be made up for with threads that nobody deleted. */
-static int leave_out_deleted(struct limit *l, struct err *err)
-{
-	const void *p;
-	int r = l->wanted ? spool_rewind(l->wanted, err) : 0;
-
-	while (r == 0 && l->wanted && (r = spool_next(l->wanted, &p, err)) == 1) {
-		const struct plan_wanted *w = p;
-		struct plan_limits *left = &l->unit[l->unit_of[w->t.channel]].left;
-
-		r = 0;
-		if (w->keep)
-			continue;
-		left->posts_left = minus(left->posts_left, w->t.posts);
-		left->bytes_left = minus(left->bytes_left, w->t.bytes);
-	}
-	return r;
-}
-
-static int measure(void *ctx, struct limit *l, struct err *err)
-{
-	int r;
-
-	index_channels(ctx, l);
-	r = read_sizes(ctx, l, err);
-	if (r == 0)
-		r = settle_files(ctx, l, err);
-	for (size_t i = 0; i < l->n_units; i++)
-		l->unit[i].left = (struct plan_limits){.posts_left = l->unit[i].posts, .bytes_left = l->unit[i].bytes};
-	return r < 0 ? r : leave_out_deleted(l, err);
-}
-
 /* ---- how far back to list ---- */
 
 static uint64_t excess_posts(const struct limit *l, const struct unit *u)
@@ -217,7 +66,9 @@ static uint64_t excess_posts(const struct limit *l, const struct unit *u)
 	if (l->rule->limit_posts && u->left.posts_left > l->rule->limit_posts)
 		by_posts = u->left.posts_left - l->rule->limit_posts;
 	if (l->rule->limit_bytes && u->left.bytes_left > l->rule->limit_bytes)
-		by_bytes = (uint64_t)((double)(u->left.bytes_left - l->rule->limit_bytes) / (double)u->bytes * (double)u->posts) + 1;
+		by_bytes = (uint64_t)((double)(u->left.bytes_left - l->rule->limit_bytes) / (double)u->bytes *
+				      (double)u->posts) +
+			   1;
 	return by_posts > by_bytes ? by_posts : by_bytes;
 }
 
@@ -273,7 +124,9 @@ static int reach_back(void *ctx, struct limit *l, const bool *over, struct err *
 		if (!over[l->unit_of[i]])
 			continue;
 		id[n] = pass->channel[i];
-		posts[n++] = u->posts ? (uint64_t)((double)u->want_posts * (double)l->size_posts[i] / (double)u->posts) + 1 : 1;
+		posts[n++] =
+			u->posts ? (uint64_t)((double)u->want_posts * (double)l->size_posts[i] / (double)u->posts) + 1
+				 : 1;
 	}
 	r = n ? mm_reach(pass->mm, id, posts, n, ms, err) : 0;
 	for (size_t i = 0; r == 0 && i < l->n_units; i++) {
@@ -320,7 +173,10 @@ static int take_thread(void *payload, const struct mm_thread *t, struct err *err
 {
 	struct limit *l = payload;
 	uint32_t channel = l->listed[t->channel];
-	struct item item = {.unit = l->unit_of[channel], .channel = channel, .key_ms = plan_age_key(l->rule->from, t), .t = *t};
+	struct item item = {.unit = l->unit_of[channel],
+			    .channel = channel,
+			    .key_ms = plan_age_key(l->rule->from, t),
+			    .t = *t};
 
 	if (item.key_ms < l->unit[item.unit].done_ms)
 		return 0; /* an earlier round decided it */
@@ -342,7 +198,10 @@ static int list(void *ctx, struct limit *l, struct err *err)
 	size_t n = 0, all = to_list(l);
 	const char **id = mem_array(ctx, const char *, all + 1);
 	int64_t *before = mem_array(ctx, int64_t, all + 1);
-	struct mm_thread_query q = {.channel_ids = id, .before = before, .order = plan_order(l->rule->from), .protect = pass->protect,
+	struct mm_thread_query q = {.channel_ids = id,
+				    .before = before,
+				    .order = plan_order(l->rule->from),
+				    .protect = pass->protect,
 				    .with_bytes = pass->with_bytes};
 
 	for (size_t i = 0; i < pass->n; i++) {
@@ -410,8 +269,8 @@ static int decide(struct limit *l, const struct item *item, struct err *err)
 	struct plan_rule *rule = l->pass->rule;
 	struct unit *u = &l->unit[item->unit];
 	enum plan_reason reason;
-	enum plan_verdict v = plan_decide(l->rule, &item->t, plan_protections(&item->t, l->pass->held, l->pass->n_held), rule->cut_ms,
-					  rule->floor_ms, &u->left, &reason);
+	enum plan_verdict v = plan_decide(l->rule, &item->t, plan_protections(&item->t, l->pass->held, l->pass->n_held),
+					  rule->cut_ms, rule->floor_ms, &u->left, &reason);
 
 	if (reason == KEPT_YOUNG)
 		return 0; /* nothing wants it */
@@ -453,23 +312,26 @@ static const char *unit_name(void *ctx, const struct limit *l, const struct unit
 
 	if (u->n > 1 || (l->rule->per == PER_TEAM && s->team_id[0]))
 		return mem_printf(ctx, "team %s", s->team_name);
-	return mem_printf(ctx, "channel %s%s%s", s->team_name, s->team_name[0] ? "/" : "", s->channel_name[0] ? s->channel_name : s->channel_id);
+	return mem_printf(ctx, "channel %s%s%s", s->team_name, s->team_name[0] ? "/" : "",
+			  s->channel_name[0] ? s->channel_name : s->channel_id);
 }
 
 static void warn_unreached(struct limit *l, const struct unit *u)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "limit");
 	bool by_posts = l->rule->limit_posts && u->left.posts_left > l->rule->limit_posts;
-	uint64_t left = by_posts ? u->left.posts_left : u->left.bytes_left, limit = by_posts ? l->rule->limit_posts : l->rule->limit_bytes;
+	uint64_t left = by_posts ? u->left.posts_left : u->left.bytes_left,
+		 limit = by_posts ? l->rule->limit_posts : l->rule->limit_bytes;
 	char *why = mem_strdup(ctx, "");
 
 	for (unsigned i = 0; i < PLAN_REASONS && u->kept; i++)
 		if (u->kept[i])
-			why = mem_printf(ctx, "%s%s%llu thread%s kept (%s)", why, *why ? ", " : "", (unsigned long long)u->kept[i],
-					 u->kept[i] == 1 ? "" : "s", plan_reason_name((enum plan_reason)i));
-	plan_warn(l->pass->plan, "rule %s: %s stays at %llu %s, over its limit of %llu: %s", l->rule->name, unit_name(ctx, l, u),
-		  (unsigned long long)left, by_posts ? "posts" : "bytes", (unsigned long long)limit,
-		  *why ? why : "the rest are rows that belong to no sound thread");
+			why = mem_printf(ctx, "%s%s%llu thread%s kept (%s)", why, *why ? ", " : "",
+					 (unsigned long long)u->kept[i], u->kept[i] == 1 ? "" : "s",
+					 plan_reason_name((enum plan_reason)i));
+	plan_warn(l->pass->plan, "rule %s: %s stays at %llu %s, over its limit of %llu: %s", l->rule->name,
+		  unit_name(ctx, l, u), (unsigned long long)left, by_posts ? "posts" : "bytes",
+		  (unsigned long long)limit, *why ? why : "the rest are rows that belong to no sound thread");
 	for (uint32_t k = 0; k < u->n; k++)
 		l->pass->plan->scope[l->pass->scope[u->first + k]].limit_unreached = true;
 }
@@ -480,7 +342,7 @@ int plan_limit_run(void *ctx, struct plan_pass *pass, struct spool *wanted, stru
 	int r;
 
 	make_units(ctx, &l);
-	r = measure(ctx, &l, err);
+	r = plan_limit_measure(ctx, &l, err);
 	for (unsigned round = 0; r == 0 && round < LIMIT_ROUNDS; round++) {
 		auto_mem TALLOC_CTX *tmp = mem_context(NULL, "limit round");
 		bool more = false;

@@ -10,7 +10,8 @@ struct measure { struct plan *plan; struct mm *mm; const char **id; struct plan_
 
 static int compare_scopes(const void *a, const void *b)
 {
-	return strcmp((*(struct plan_scope *const *)a)->mm->channel_id, (*(struct plan_scope *const *)b)->mm->channel_id);
+	return strcmp((*(struct plan_scope *const *)a)->mm->channel_id,
+		      (*(struct plan_scope *const *)b)->mm->channel_id);
 }
 
 static int compare_id(const void *id, const void *scope)
@@ -41,7 +42,8 @@ static void order(void *ctx, struct measure *m)
 		m->id[i] = m->by_id[i]->mm->channel_id;
 }
 
-/* As a limit measures: a file counts when a post of the channel has it, whatever its own row says.  size: with their files as named. */
+/* As a limit measures: a file counts when a post of the channel has it, whatever its own row says.  size: with their
+ * files as named. */
 static int add_files(void *ctx, const struct measure *m, const struct mm_size *size, size_t n, struct err *err)
 {
 	const char **id = mem_array(ctx, const char *, n + 1);

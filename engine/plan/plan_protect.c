@@ -22,7 +22,8 @@ static void warn_missing(struct plan *plan, const struct asked *a, char **missin
 	const char *what = a->hold ? "hold" : "rule", *name = a->hold ? a->hold->name : a->rule->name;
 
 	for (size_t i = 0; plan && i < n; i++)
-		plan_note_word(plan, plan_warn(plan, "%s %s: user \"%s\" does not exist", what, name, missing[i]), a->hold, "users", place_of(a->names, missing[i]));
+		plan_note_word(plan, plan_warn(plan, "%s %s: user \"%s\" does not exist", what, name, missing[i]),
+			       a->hold, "users", place_of(a->names, missing[i]));
 }
 
 static const char **pointers(void *ctx, mm_id *id, size_t n)
@@ -34,7 +35,8 @@ static const char **pointers(void *ctx, mm_id *id, size_t n)
 	return p;
 }
 
-static int users(void *ctx, struct mm *mm, const struct asked *a, struct plan *plan, const char *const **ret, size_t *ret_n, struct err *err)
+static int users(void *ctx, struct mm *mm, const struct asked *a, struct plan *plan, const char *const **ret,
+		 size_t *ret_n, struct err *err)
 {
 	const struct policy_list *names = a->names;
 	mm_id *id;
@@ -53,7 +55,8 @@ static int users(void *ctx, struct mm *mm, const struct asked *a, struct plan *p
 	return 0;
 }
 
-static void hold_channels(void *ctx, const struct policy_hold *h, const struct plan_scope *scopes, size_t n, struct mm_hold_query *to)
+static void hold_channels(void *ctx, const struct policy_hold *h, const struct plan_scope *scopes, size_t n,
+			  struct mm_hold_query *to)
 {
 	const char **p = NULL;
 	size_t room = 0;
@@ -82,8 +85,9 @@ static int add_hold(void *ctx, const struct policy_hold *h, struct mm *mm, const
 	return users(ctx, mm, &(struct asked){.names = &h->users, .hold = h}, plan, &to->user_ids, &to->n_users, err);
 }
 
-int plan_protect(void *ctx, const struct policy *policy, const struct policy_rule *rule, struct mm *mm, const struct plan_scope *scopes,
-		 size_t n_scopes, struct plan *plan, struct mm_protect_query **ret, struct err *err)
+int plan_protect(void *ctx, const struct policy *policy, const struct policy_rule *rule, struct mm *mm,
+		 const struct plan_scope *scopes, size_t n_scopes, struct plan *plan, struct mm_protect_query **ret,
+		 struct err *err)
 {
 	struct mm_protect_query *q = mem_new(ctx, struct mm_protect_query);
 	struct mm_hold_query *hold = mem_array(q, struct mm_hold_query, policy->n_holds + 1);
@@ -98,7 +102,8 @@ int plan_protect(void *ctx, const struct policy *policy, const struct policy_rul
 		q->flagged = rule->spare_flagged;
 		q->hashtags = (const char *const *)rule->spare_hashtags.item;
 		q->n_hashtags = rule->spare_hashtags.n;
-		r = users(q, mm, &(struct asked){.names = &rule->spare_authors, .rule = rule}, plan, &q->author_ids, &q->n_authors, err);
+		r = users(q, mm, &(struct asked){.names = &rule->spare_authors, .rule = rule}, plan, &q->author_ids,
+			  &q->n_authors, err);
 	}
 	if (r < 0) {
 		talloc_free(q);

@@ -177,9 +177,11 @@ static bool read_header(struct reader *r, const struct fields *f)
 	int64_t version;
 	struct plan *p = r->plan;
 
-	r->has_header = !r->has_header && get_int(f, "version", &version) && version == 1 && get_digest(r, f, "policy", &p->policy_digest) &&
-			get_int(f, "taken", &p->taken_ms) && get_int_or(f, "deleted_cut", INT64_MIN, &p->deleted_cut_ms) && copy_text(r, f, "system", &p->system_identifier) &&
-			copy_text(r, f, "database", &p->database) && read_strays(f, &p->strays);
+	r->has_header = !r->has_header && get_int(f, "version", &version) && version == 1 &&
+			get_digest(r, f, "policy", &p->policy_digest) && get_int(f, "taken", &p->taken_ms) &&
+			get_int_or(f, "deleted_cut", INT64_MIN, &p->deleted_cut_ms) &&
+			copy_text(r, f, "system", &p->system_identifier) && copy_text(r, f, "database", &p->database) &&
+			read_strays(f, &p->strays);
 	return r->has_header;
 }
 
@@ -209,9 +211,9 @@ static bool read_rule(struct reader *r, const struct fields *f)
 		return false;
 	to = &r->plan->rule[rule - r->policy->rule];
 	to->rule = rule;
-	return get_int(f, "cut", &to->cut_ms) && get_int(f, "floor", &to->floor_ms) && get_count(f, "scopes", &to->scopes) &&
-	       get_count(f, "total_posts", &to->total_posts) && get_due(f, &to->due_threads, &to->due_posts, &to->due_bytes) &&
-	       get_reasons(f, to->reason);
+	return get_int(f, "cut", &to->cut_ms) && get_int(f, "floor", &to->floor_ms) &&
+	       get_count(f, "scopes", &to->scopes) && get_count(f, "total_posts", &to->total_posts) &&
+	       get_due(f, &to->due_threads, &to->due_posts, &to->due_bytes) && get_reasons(f, to->reason);
 }
 
 static bool read_scope_names(struct reader *r, const struct fields *f, struct mm_scope *to)
@@ -225,7 +227,8 @@ static bool read_scope_names(struct reader *r, const struct fields *f, struct mm
 	to->channel_archived = archived & 1;
 	to->team_archived = archived & 2;
 	return copy_id(r, f, "channel", to->channel_id) && copy_id(r, f, "team", to->team_id) &&
-	       copy_text(r, f, "channel_name", &to->channel_name) && copy_text(r, f, "channel_display", &to->channel_display) &&
+	       copy_text(r, f, "channel_name", &to->channel_name) &&
+	       copy_text(r, f, "channel_display", &to->channel_display) &&
 	       copy_text(r, f, "team_name", &to->team_name) && copy_text(r, f, "team_display", &to->team_display);
 }
 
@@ -261,7 +264,8 @@ static bool read_scope(struct reader *r, const struct fields *f)
 	mm = mem_crumb(&p->crumbs, sizeof *mm);
 	to->mm = mm;
 	return read_scope_names(r, f, mm) && get_due(f, &to->due_threads, &to->due_posts, &to->due_bytes) &&
-	       get_count(f, "size_posts", &to->size_posts) && get_count(f, "size_bytes", &to->size_bytes) && get_scope_reasons(p, f, to);
+	       get_count(f, "size_posts", &to->size_posts) && get_count(f, "size_bytes", &to->size_bytes) &&
+	       get_scope_reasons(p, f, to);
 }
 
 /* A part is of what was deleted before a time; without that nobody knows which. */
@@ -284,18 +288,20 @@ static bool read_thread(struct reader *r, const struct fields *f, struct plan_th
 	size_t len;
 	const char *v = raw(f, "reason", JSON_STR, &len);
 
-	if (!v || !plan_reason_parse(v, len, &reason) || !get_count(f, "scope", &scope) || scope >= p->n_scopes || !p->scope[scope].rule)
+	if (!v || !plan_reason_parse(v, len, &reason) || !get_count(f, "scope", &scope) || scope >= p->n_scopes ||
+	    !p->scope[scope].rule)
 		return false;
 	t->reason = (uint8_t)reason;
 	t->scope = (uint32_t)scope;
 	p->due_threads++;
-	if (!copy_id(r, f, "root", t->root) || !copy_id(r, f, "channel", t->channel_id) || !get_int(f, "create", &t->root_create_ms) ||
-	    !get_int(f, "last", &t->last_reply_ms) ||
+	if (!copy_id(r, f, "root", t->root) || !copy_id(r, f, "channel", t->channel_id) ||
+	    !get_int(f, "create", &t->root_create_ms) || !get_int(f, "last", &t->last_reply_ms) ||
 	    !get_count(f, "posts", &t->posts) || !get_count(f, "bytes", &t->bytes))
 		return false;
 	p->due_posts += t->posts;
 	p->due_bytes += t->bytes;
-	return get_int_or(f, "part", 0, &part) && set_part(r, t, part) && strcmp(t->channel_id, p->scope[scope].mm->channel_id) == 0;
+	return get_int_or(f, "part", 0, &part) && set_part(r, t, part) &&
+	       strcmp(t->channel_id, p->scope[scope].mm->channel_id) == 0;
 }
 
 static bool read_end(struct reader *r, const struct fields *f)
@@ -305,8 +311,9 @@ static bool read_end(struct reader *r, const struct fields *f)
 	uint64_t threads, posts, bytes;
 
 	hash_final(r->hash, &have);
-	r->has_end = get_due(f, &threads, &posts, &bytes) && threads == p->due_threads && posts == p->due_posts && bytes == p->due_bytes &&
-		     get_digest(r, f, "digest", &want) && memcmp(have.b, want.b, DIGEST_BYTES) == 0;
+	r->has_end = get_due(f, &threads, &posts, &bytes) && threads == p->due_threads && posts == p->due_posts &&
+		     bytes == p->due_bytes && get_digest(r, f, "digest", &want) &&
+		     memcmp(have.b, want.b, DIGEST_BYTES) == 0;
 	p->digest = have;
 	return r->has_end;
 }
@@ -335,7 +342,8 @@ static int read_line(struct reader *r, const char *line, size_t len, struct err 
 		return read_thread(r, &f, &t) ? spool_add(r->plan->due, &t, err) : damaged(r, err);
 	good = is_kind(&f, "scope") ? read_scope(r, &f) : is_kind(&f, "rule") ? read_rule(r, &f) :
 	       is_kind(&f, "warning") ? read_warning(r, &f) : is_kind(&f, "plan") ? read_header(r, &f) : false;
-	if (good && r->has_header && r->line == 1 && memcmp(r->plan->policy_digest.b, r->policy->digest.b, DIGEST_BYTES) != 0) {
+	if (good && r->has_header && r->line == 1 &&
+	    memcmp(r->plan->policy_digest.b, r->policy->digest.b, DIGEST_BYTES) != 0) {
 		(void)err_set(err, ERR_POLICY, "plan file %s was made with another policy", r->path);
 		return err_hint(err, "The policy file changed after the plan was made: make the plan anew.");
 	}
@@ -378,11 +386,13 @@ static int check_database(const struct reader *r, const struct mm *mm, struct er
 	if (home == MM_HOME_SAME)
 		return 0;
 	if (home != MM_HOME_OTHER) {
-		(void)err_set(err, ERR_GUARD, "nothing shows that plan file %s is of this server's database %s: %s", r->path, database, mm_home_problem(home));
-		return err_hint(err, home == MM_HOME_HIDDEN ? MM_HOME_GRANT " to the role again, or make a new plan." : "Make a new plan.");
+		(void)err_set(err, ERR_GUARD, "nothing shows that plan file %s is of this server's database %s: %s",
+			      r->path, database, mm_home_problem(home));
+		return err_hint(err, home == MM_HOME_HIDDEN ? MM_HOME_GRANT " to the role again, or make a new plan."
+							    : "Make a new plan.");
 	}
-	(void)err_set(err, ERR_GUARD, "plan file %s is of database %s on system %s, not of %s on %s", r->path, p->database,
-		      p->system_identifier, database, system);
+	(void)err_set(err, ERR_GUARD, "plan file %s is of database %s on system %s, not of %s on %s", r->path,
+		      p->database, p->system_identifier, database, system);
 	return err_hint(err, "Use the plan with the database it was made for, or make a new one.");
 }
 
@@ -393,7 +403,11 @@ static int open_plan(const char *path, int *ret_fd, struct err *err)
 
 	*ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (*ret_fd < 0) {
-		err_sys(err, errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open plan file %s", path);
+		err_sys(err,
+			errno == ENOENT	  ? ERR_NOT_FOUND
+			: errno == EACCES ? ERR_PERMISSION
+					  : ERR_STORE,
+			errno, "cannot open plan file %s", path);
 		return err_hint(err, "Name a file that `mmretain plan --out FILE` wrote, and that this user may read.");
 	}
 	if (fstat(*ret_fd, &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -403,7 +417,8 @@ static int open_plan(const char *path, int *ret_fd, struct err *err)
 	return file_check_trusted(*ret_fd, "plan file", path, err);
 }
 
-int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret, struct err *err)
+int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret,
+	      struct err *err)
 {
 	auto_mem TALLOC_CTX *tmp = mem_context(NULL, "plan_read");
 	struct plan *plan = plan_empty(ctx);

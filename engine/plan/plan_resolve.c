@@ -25,7 +25,8 @@ static enum scope_type scope_type(char type)
 struct policy_scope plan_policy_scope(const struct mm_scope *s)
 {
 	return (struct policy_scope){
-		.channel_id = s->channel_id, .channel_name = s->channel_name, .team_id = s->team_id, .team_name = s->team_name,
+		.channel_id = s->channel_id, .channel_name = s->channel_name, .team_id = s->team_id,
+		.team_name = s->team_name,
 		.type = scope_type(s->type), .archived = s->channel_archived || s->team_archived,
 	};
 }
@@ -53,7 +54,8 @@ static bool is_asked_for(const struct plan_options *o, const struct mm_scope *s,
 	return !o->channel || is_channel(s, o->channel);
 }
 
-static int no_such(const char *what, const char *word, const char *in, const char *const *names, size_t n, struct err *err)
+static int no_such(const char *what, const char *word, const char *in, const char *const *names, size_t n,
+		   struct err *err)
 {
 	const char *near = policy_nearest(word, names, n);
 
@@ -87,7 +89,8 @@ static int check_places(const struct plan_options *o, const struct plan_world *w
 	return there ? 0 : no_such("channel", o->channel, o->team ? o->team : "", names, n, err);
 }
 
-static int check_restriction(const struct plan_options *o, const struct policy *policy, const struct plan_world *w, size_t found, struct err *err)
+static int check_restriction(const struct plan_options *o, const struct policy *policy, const struct plan_world *w,
+			     size_t found, struct err *err)
 {
 	int r;
 
@@ -103,8 +106,9 @@ static int check_restriction(const struct plan_options *o, const struct policy *
 		return 0;
 	if ((r = check_places(o, w, err)) < 0)
 		return r;
-	(void)err_set(err, ERR_USAGE, "no channel is left with%s%s%s%s%s%s", o->rule ? " rule " : "", o->rule ? o->rule : "",
-		      o->team ? " team " : "", o->team ? o->team : "", o->channel ? " channel " : "", o->channel ? o->channel : "");
+	(void)err_set(err, ERR_USAGE, "no channel is left with%s%s%s%s%s%s", o->rule ? " rule " : "",
+		      o->rule ? o->rule : "", o->team ? " team " : "", o->team ? o->team : "",
+		      o->channel ? " channel " : "", o->channel ? o->channel : "");
 	return err_hint(err, "Use the name or id of a team or channel that exists, or leave the restriction out.");
 }
 
@@ -119,12 +123,13 @@ static int check_one_channel(const struct plan *plan, const struct plan_options 
 		return 0;
 	for (size_t i = 0; i < plan->n_scopes && i < TOLD; i++)
 		teams = mem_printf(ctx, "%s%s%s", teams, i ? ", " : "", plan->scope[i].mm->team_name);
-	(void)err_set(err, ERR_USAGE, "a channel \"%s\" is in %zu teams: %s%s", o->channel, plan->n_scopes, teams, plan->n_scopes > TOLD ? ", ..." : "");
+	(void)err_set(err, ERR_USAGE, "a channel \"%s\" is in %zu teams: %s%s", o->channel, plan->n_scopes, teams,
+		      plan->n_scopes > TOLD ? ", ..." : "");
 	return err_hint(err, "Write team/channel, or the channel's id.");
 }
 
-static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s, const struct plan_options *options,
-		     size_t *room, struct err *err)
+static int add_scope(struct plan *plan, const struct policy *policy, const struct mm_scope *s,
+		     const struct plan_options *options, size_t *room, struct err *err)
 {
 	struct policy_scope ps = plan_policy_scope(s);
 	const struct policy_rule *rule = NULL;
@@ -148,7 +153,8 @@ static bool is_restricted(const struct plan_options *o)
 }
 
 /* Channels in the order of the database. */
-static int take_scopes(struct plan *plan, const struct policy *policy, const struct mm_scope *all, size_t n, const struct plan_options *options, struct err *err)
+static int take_scopes(struct plan *plan, const struct policy *policy, const struct mm_scope *all, size_t n,
+		       const struct plan_options *options, struct err *err)
 {
 	size_t room = 0;
 	int r = 0;
@@ -192,8 +198,8 @@ static int compare_scopes(const void *a, const void *b)
 	return c ? c : strcmp(x->mm->channel_id, y->mm->channel_id);
 }
 
-int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options, bool *ret_all,
-		 struct err *err)
+int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_options *options,
+		 bool *ret_all, struct err *err)
 {
 	struct mm_scope *all;
 	size_t n;
@@ -201,7 +207,8 @@ int plan_resolve(struct plan *plan, const struct policy *policy, struct mm *mm, 
 
 	if (r < 0 || (r = take_scopes(plan, policy, all, n, options, err)) < 0)
 		return r;
-	if ((r = plan_words_of(plan, policy, mm, &(struct plan_world){.scope = all, .n = n}, /* holds_only= */ is_restricted(options), err)) < 0)
+	if ((r = plan_words_of(plan, policy, mm, &(struct plan_world){.scope = all, .n = n},
+			       /* holds_only= */ is_restricted(options), err)) < 0)
 		return r;
 	if (plan->n_scopes)
 		qsort(plan->scope, plan->n_scopes, sizeof *plan->scope, compare_scopes);

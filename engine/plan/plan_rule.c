@@ -19,8 +19,13 @@ static int book(struct plan_pass *pass, const struct mm_thread *t, struct plan_t
 
 int plan_book_part(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, bool part, struct err *err)
 {
-	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes,
-				  .scope = scope, .reason = DUE_DELETED, .part = part};
+	struct plan_thread due = {.root_create_ms = t->root_create_ms,
+				  .last_reply_ms = t->last_reply_ms,
+				  .posts = t->posts,
+				  .bytes = t->bytes,
+				  .scope = scope,
+				  .reason = DUE_DELETED,
+				  .part = part};
 
 	plan_scope_count(pass->plan, &pass->plan->scope[scope])[DUE_DELETED]++;
 	pass->rule->reason[DUE_DELETED]++;
@@ -37,9 +42,13 @@ static void watch(struct plan_watch *w, const struct mm_thread *t, enum plan_ver
 	w->reason = reason;
 }
 
-int plan_book_kept(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_reason reason, struct err *err)
+int plan_book_kept(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_reason reason,
+		   struct err *err)
 {
-	struct plan_kept k = {.root_create_ms = t->root_create_ms, .scope = scope, .reason = (uint8_t)reason, .hold = reason == KEPT_HOLD ? t->hold : -1};
+	struct plan_kept k = {.root_create_ms = t->root_create_ms,
+			      .scope = scope,
+			      .reason = (uint8_t)reason,
+			      .hold = reason == KEPT_HOLD ? t->hold : -1};
 
 	if (pass->watch)
 		watch(pass->watch, t, PLAN_KEEP, reason);
@@ -61,10 +70,14 @@ static int note_seen(struct plan_pass *pass, const struct mm_thread *t, struct e
 	return spool_add(pass->seen, root, err);
 }
 
-int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict, enum plan_reason reason,
-	      struct err *err)
+int plan_book(struct plan_pass *pass, const struct mm_thread *t, uint32_t scope, enum plan_verdict verdict,
+	      enum plan_reason reason, struct err *err)
 {
-	struct plan_thread due = {.root_create_ms = t->root_create_ms, .last_reply_ms = t->last_reply_ms, .posts = t->posts, .bytes = t->bytes, .scope = scope,
+	struct plan_thread due = {.root_create_ms = t->root_create_ms,
+				  .last_reply_ms = t->last_reply_ms,
+				  .posts = t->posts,
+				  .bytes = t->bytes,
+				  .scope = scope,
 				  .reason = (uint8_t)reason};
 	int rc;
 
@@ -83,8 +96,8 @@ static int take_thread(void *payload, const struct mm_thread *t, struct err *err
 {
 	struct plan_pass *pass = payload;
 	enum plan_reason reason;
-	enum plan_verdict verdict = plan_decide(pass->rule->rule, t, plan_protections(t, pass->held, pass->n_held), pass->rule->cut_ms,
-						pass->rule->floor_ms, NULL, &reason);
+	enum plan_verdict verdict = plan_decide(pass->rule->rule, t, plan_protections(t, pass->held, pass->n_held),
+						pass->rule->cut_ms, pass->rule->floor_ms, NULL, &reason);
 
 	return plan_book(pass, t, pass->scope[t->channel], verdict, reason, err);
 }
@@ -93,7 +106,8 @@ static int run_age(struct plan_pass *pass, struct err *err)
 {
 	const struct mm_thread_query q = {
 		.channel_ids = pass->channel, .n_channels = pass->n, .all_channels = pass->all_channels,
-		.order = plan_order(pass->rule->rule->from), .before_ms = pass->rule->cut_ms, .with_bytes = pass->with_bytes,
+		.order = plan_order(pass->rule->rule->from), .before_ms = pass->rule->cut_ms,
+		.with_bytes = pass->with_bytes,
 		.protect = pass->protect,
 	};
 
@@ -131,7 +145,8 @@ static void add_up(struct plan_pass *pass)
 	plan->due_parts += rule->due_parts;
 }
 
-int plan_rule_count(void *parent, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload), void *payload, struct err *err)
+int plan_rule_count(void *parent, struct plan *plan, struct mm *mm, size_t rule, void (*meanwhile)(void *payload),
+		    void *payload, struct err *err)
 {
 	auto_mem void *ctx = mem_context(parent, "count of a rule");
 	struct plan_rule *r = &plan->rule[rule];
@@ -140,8 +155,8 @@ int plan_rule_count(void *parent, struct plan *plan, struct mm *mm, size_t rule,
 	if (r->total_posts || !r->due_posts || !r->rule->guard_percent || r->rule->guard_percent >= GUARD_ALL)
 		return 0;
 	collect_channels(ctx, &pass);
-	return mm_count_up_to(mm, pass.channel, pass.n, r->due_posts * 100 / r->rule->guard_percent + 1, meanwhile, payload, &r->total_posts,
-			      err);
+	return mm_count_up_to(mm, pass.channel, pass.n, r->due_posts * 100 / r->rule->guard_percent + 1, meanwhile,
+			      payload, &r->total_posts, err);
 }
 
 int plan_rule_run(void *parent, struct plan *plan, const struct policy *policy, struct mm *mm, size_t rule, bool all,

@@ -1,5 +1,6 @@
 /*
- * plan_words.c - words of the policy that match nothing: a hold with such a word protects less than it says, and may protect nobody.
+ * plan_words.c - words of the policy that match nothing: a hold with such a word protects less than it says, and may
+ * protect nobody.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -67,20 +68,24 @@ static bool rule_channel_exists(const struct plan_world *w, const struct policy_
 /* Whose list it is: of a rule (then its match), or of a hold. */
 struct owner { const char *name; const struct policy_hold *hold; const struct policy_match *match; };
 
-static bool item_exists(const struct plan_world *w, const struct policy_list *l, size_t i, const struct owner *o, bool team)
+static bool item_exists(const struct plan_world *w, const struct policy_list *l, size_t i, const struct owner *o,
+			bool team)
 {
 	if (team)
 		return team_exists(w, l->item[i]);
 	return o->match ? rule_channel_exists(w, o->match, i) : channel_exists(w, l->item[i]);
 }
 
-static void look_for(struct plan *plan, const struct plan_world *w, const struct policy_list *l, const struct owner *o, const char *of)
+static void look_for(struct plan *plan, const struct plan_world *w, const struct policy_list *l, const struct owner *o,
+		     const char *of)
 {
 	bool team = strcmp(of, "teams") == 0;
 
 	for (size_t i = 0; i < l->n; i++)
 		if (!item_exists(w, l, i, o, team))
-			plan_note_word(plan, plan_warn(plan, "%s: %s \"%s\" (line %u) matches nothing", o->name, team ? "team" : "channel", l->item[i], l->line ? l->line[i] : 0),
+			plan_note_word(plan,
+				       plan_warn(plan, "%s: %s \"%s\" (line %u) matches nothing", o->name,
+						 team ? "team" : "channel", l->item[i], l->line ? l->line[i] : 0),
 				       o->hold, of, i);
 }
 
@@ -106,7 +111,8 @@ static void words_of_rules(struct plan *plan, const struct policy *policy, const
 		look_for(plan, w, &rule->match.team, &o, "teams");
 		look_for(plan, w, &rule->match.channel, &o, "channels");
 		if (plan->n_warnings == before && !matches_any(&rule->match, w))
-			plan_note_word(plan, plan_warn(plan, "%s (line %u) matches no channel", name, rule->line), NULL, NULL, 0);
+			plan_note_word(plan, plan_warn(plan, "%s (line %u) matches no channel", name, rule->line), NULL,
+				       NULL, 0);
 	}
 }
 
@@ -146,7 +152,8 @@ static int compare_unmatched(const void *a, const void *b)
 	return c ? c : x->item < y->item ? -1 : x->item > y->item;
 }
 
-int plan_words_of(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_world *w, bool holds_only, struct err *err)
+int plan_words_of(struct plan *plan, const struct policy *policy, struct mm *mm, const struct plan_world *w,
+		  bool holds_only, struct err *err)
 {
 	int r;
 
@@ -179,7 +186,8 @@ int plan_strict(const struct plan *plan, struct err *err)
 		return 0;
 	for (size_t i = 0; i < n && i < PLAN_NAMES_SHOWN; i++)
 		list = mem_printf(ctx, "%s%s%s", list, i ? "; " : "", plan->word[i]);
-	(void)err_set(err, ERR_POLICY, "%zu word%s of the policy match%s nothing, and --strict is given: %s%s", n, n == 1 ? "" : "s", n == 1 ? "es" : "", list,
-		      n > PLAN_NAMES_SHOWN ? "; ..." : "");
-	return err_hint(err, "Correct the policy (`mmretain check --db` names every such word), or leave --strict out. Nothing of the plan was archived or deleted.");
+	(void)err_set(err, ERR_POLICY, "%zu word%s of the policy match%s nothing, and --strict is given: %s%s", n,
+		      n == 1 ? "" : "s", n == 1 ? "es" : "", list, n > PLAN_NAMES_SHOWN ? "; ..." : "");
+	return err_hint(err, "Correct the policy (`mmretain check --db` names every such word), or leave --strict out. "
+			     "Nothing of the plan was archived or deleted.");
 }

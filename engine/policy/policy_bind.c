@@ -23,14 +23,16 @@ static void list_keys(struct buf *b, const struct policy_section *s)
 	}
 }
 
-static void unknown_key(struct binder *b, const struct policy_section *s, const struct node *map, const struct node *key)
+static void unknown_key(struct binder *b, const struct policy_section *s, const struct node *map,
+			const struct node *key)
 {
 	const struct policy_key *near = policy_nearest_key(s, key->text, map);
 	const struct policy_section *other;
 	struct buf keys;
 
 	near = near ? near : policy_nearest_key(s, key->text, NULL);
-	policy_problem(b->problems, key, "unknown key %s in %s", policy_quote(b->scratch, key->text, key->len), s->name);
+	policy_problem(b->problems, key, "unknown key %s in %s", policy_quote(b->scratch, key->text, key->len),
+		       s->name);
 	if (near) {
 		policy_hint(b->problems, "Did you mean `%s`?", near->name);
 		return;
@@ -47,7 +49,8 @@ static void unknown_key(struct binder *b, const struct policy_section *s, const 
 
 static void not_built(struct binder *b, const struct node *key)
 {
-	policy_problem(b->problems, key, "`%s` is not available in this version; nothing of it would be done", key->text);
+	policy_problem(b->problems, key, "`%s` is not available in this version; nothing of it would be done",
+		       key->text);
 	policy_hint(b->problems, "Remove `%s` and all that belongs to it.", key->text);
 }
 
@@ -151,8 +154,10 @@ static void no_value(struct binder *b, const struct policy_key *k, const struct 
 		policy_hint(b->problems, "Write a value, or remove the line; check the indentation of what follows.");
 }
 
-/* A misspelt key that must mean a section is read as that one, so that mistakes below it come out in the same pass.  NULL: it may mean anything. */
-static const struct policy_key *read_as(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v)
+/* A misspelt key that must mean a section is read as that one, so that mistakes below it come out in the same pass.
+ * NULL: it may mean anything. */
+static const struct policy_key *read_as(struct binder *b, const struct policy_section *s, const struct node *map,
+					struct node *v)
 {
 	const struct policy_key *k = policy_nearest_key(s, v->key->text, NULL);
 
@@ -163,7 +168,8 @@ static const struct policy_key *read_as(struct binder *b, const struct policy_se
 	return k;
 }
 
-static void bind_key(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v, void *base)
+static void bind_key(struct binder *b, const struct policy_section *s, const struct node *map, struct node *v,
+		     void *base)
 {
 	const struct policy_key *k = find_key(s, v->key->text);
 

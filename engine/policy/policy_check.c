@@ -1,4 +1,5 @@
-/* What keys mean together: the file as a whole. The bound structs say what was understood, the nodes where it stands. */
+/* What keys mean together: the file as a whole. The bound structs say what was understood, the nodes where it stands.
+ */
 #include "policy_internal.h"
 
 #include <string.h>
@@ -47,7 +48,8 @@ static bool is_bucket(const char *url)
 		return false;
 	if (*prefix == '\0' || strcmp(prefix, "/") == 0)
 		return true;
-	return *prefix == '/' && strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == strlen(prefix) &&
+	return *prefix == '/' &&
+	       strspn(prefix, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/") == strlen(prefix) &&
 	       !strstr(prefix, "//") && !strstr(prefix, "/.");
 }
 
@@ -81,13 +83,16 @@ static void check_mirror(struct problem_list *l, const struct policy_mirror *m, 
 {
 	if (m->bucket && !is_bucket(m->bucket)) {
 		policy_problem(l, policy_node_get(n, "bucket"), "`bucket` is not a bucket with a prefix");
-		policy_hint(l, "Write it as in `bucket: s3://chat-archive/mattermost`: lower-case letters, digits, `.` and `-`, then a path of letters, digits, `.`, `_`, `-`.");
+		policy_hint(l, "Write it as in `bucket: s3://chat-archive/mattermost`: lower-case letters, digits, `.` "
+			       "and `-`, then a path of letters, digits, `.`, `_`, `-`.");
 	}
 	if (m->endpoint && !is_endpoint(m->endpoint)) {
 		policy_problem(l, policy_node_get(n, "endpoint"), "`endpoint` is not the address of a store");
-		policy_hint(l, "Write it as in `endpoint: https://s3.example.org`, without a path, a name or a password.");
+		policy_hint(l, "Write it as in `endpoint: https://s3.example.org`, without a path, a name or a "
+			       "password.");
 	} else if (m->endpoint && strncmp(m->endpoint, "http://", 7) == 0 && !is_here(m->endpoint)) {
-		policy_problem(l, policy_node_get(n, "endpoint"), "`endpoint` is another machine, and `http://` hides nothing on the way");
+		policy_problem(l, policy_node_get(n, "endpoint"), "`endpoint` is another machine, and `http://` hides "
+								  "nothing on the way");
 		policy_hint(l, "Write `https://`; where the store's authority is one of your own, add `ca: FILE`.");
 	}
 }
@@ -119,8 +124,8 @@ static void check_rule_pairs(struct problem_list *l, const struct policy *p, con
 		const struct node *old_match = policy_node_good(child(rules, j), "match");
 
 		if (r->name && old->name && strcmp(r->name, old->name) == 0) {
-			policy_problem(l, policy_node_get(n, "name"), "rule name `%s` is already used in line %u", r->name,
-				       old->line);
+			policy_problem(l, policy_node_get(n, "name"), "rule name `%s` is already used in line %u",
+				       r->name, old->line);
 			policy_hint(l, "Give each rule a name of its own.");
 			return;
 		}
@@ -141,8 +146,8 @@ static void check_hold_pairs(struct problem_list *l, const struct policy *p, con
 	for (size_t j = 0; h->name && j < i; j++) {
 		if (!p->hold[j].name || strcmp(h->name, p->hold[j].name) != 0)
 			continue;
-		policy_problem(l, policy_node_get(child(holds, i), "name"), "hold name `%s` is already used in line %u", h->name,
-			       p->hold[j].line);
+		policy_problem(l, policy_node_get(child(holds, i), "name"), "hold name `%s` is already used in line %u",
+			       h->name, p->hold[j].line);
 		policy_hint(l, "Give each hold a name of its own.");
 		return;
 	}
@@ -150,7 +155,8 @@ static void check_hold_pairs(struct problem_list *l, const struct policy *p, con
 
 static void apply_preset(struct policy_throttle *t)
 {
-	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and L2). */
+	/* Users of the chat notice the length of a burst more than how many there are (docs/performance.md, rows L1 and
+	 * L2). */
 	static const struct policy_throttle preset[] = {
 		[PRESET_NORMAL] = {.target_ms = 1, .pause_factor = 2, .export_pause_factor = 3, .probe_latency_ms = 10},
 		[PRESET_GENTLE] = {.target_ms = 1, .pause_factor = 6, .export_pause_factor = 6, .probe_latency_ms = 5},
@@ -164,7 +170,9 @@ static void apply_preset(struct policy_throttle *t)
 	t->blob_grace_ms = t->blob_grace_ms < 0 ? BLOB_GRACE_MS : t->blob_grace_ms;
 	t->export_pause_factor = t->export_pause_factor < 0 ? base->export_pause_factor : t->export_pause_factor;
 	t->replica_lag_ms = t->replica_lag_off ? 0 : t->replica_lag_ms < 0 ? REPLICA_LAG_MS : t->replica_lag_ms;
-	t->replica_lag_bytes = t->replica_bytes_off ? 0 : t->replica_lag_bytes < 0 ? REPLICA_LAG_BYTES : t->replica_lag_bytes;
+	t->replica_lag_bytes = t->replica_bytes_off	  ? 0
+			       : t->replica_lag_bytes < 0 ? REPLICA_LAG_BYTES
+							  : t->replica_lag_bytes;
 	t->probe_latency_ms = t->probe_off ? 0 : t->probe_latency_ms < 0 ? base->probe_latency_ms : t->probe_latency_ms;
 }
 

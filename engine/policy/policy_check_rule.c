@@ -33,7 +33,8 @@ static void check_types(struct problem_list *l, const struct policy_rule *r, con
 	if (!teamless)
 		return;
 	if (policy_node_get(match, "team")) {
-		policy_problem(l, policy_node_get(match, "type"), "direct and group messages have no team, but `match` names one");
+		policy_problem(l, policy_node_get(match, "type"), "direct and group messages have no team, but `match` "
+								  "names one");
 		policy_hint(l, "Make two rules of it, or remove `team`, or `direct` and `group`.");
 	} else if (r->has_limit && r->per == PER_TEAM && policy_node_get(policy_node_get(n, "limit"), "per")) {
 		policy_warning(l, policy_node_get(policy_node_get(n, "limit"), "per"),
@@ -64,7 +65,8 @@ static void check_limit_floor(struct problem_list *l, const struct node *n)
 	if (!limit || policy_node_get(n, "floor"))
 		return;
 	policy_warning(l, limit->key, "`limit` without `floor` can take threads of today");
-	policy_hint(l, "Add a `floor`, such as `floor: 30d`: nothing younger goes then, also where one long thread, or what holds and `spare` keep, is over the limit by itself.");
+	policy_hint(l, "Add a `floor`, such as `floor: 30d`: nothing younger goes then, also where one long thread, or "
+		       "what holds and `spare` keep, is over the limit by itself.");
 }
 
 static void check_guard(struct problem_list *l, const struct policy_rule *r, const struct node *n)
@@ -80,7 +82,8 @@ static void check_guard(struct problem_list *l, const struct policy_rule *r, con
 		return;
 	tmp = mem_context(NULL, "check");
 	policy_warning(l, n, "%s deletes without a guard", rule_title(tmp, r));
-	policy_hint(l, "Add `guard: {threads: 100000, percent: 40}`; more than that then stops a run before it begins.");
+	policy_hint(l, "Add `guard: {threads: 100000, percent: 40}`; more than that then stops a run before it "
+		       "begins.");
 	TALLOC_FREE(tmp);
 }
 
@@ -94,8 +97,8 @@ static void check_floor(struct problem_list *l, const struct policy_rule *r, con
 		return;
 	duration_format(&r->age, age);
 	duration_format(&r->floor, floor_text);
-	policy_warning(l, policy_node_get(n, "floor"), "`floor` %s is longer than `keep` %s: threads stay %s", floor_text, age,
-		       floor_text);
+	policy_warning(l, policy_node_get(n, "floor"), "`floor` %s is longer than `keep` %s: threads stay %s",
+		       floor_text, age, floor_text);
 	policy_hint(l, "Shorten `floor`, or lengthen `keep`.");
 }
 
@@ -106,15 +109,18 @@ static void check_keep_for(struct problem_list *l, const struct policy_rule *r, 
 	const struct duration *least = r->has_age && r->from != FROM_ROOT ? &r->age : NULL;
 	char least_text[TIME_TEXT], keep_for[TIME_TEXT];
 
-	if (r->has_floor && (r->has_age || r->has_limit) && (!least || duration_before(day_ms, &r->floor) < duration_before(day_ms, least)))
+	if (r->has_floor && (r->has_age || r->has_limit) &&
+	    (!least || duration_before(day_ms, &r->floor) < duration_before(day_ms, least)))
 		least = &r->floor;
 	if (!least || !r->has_keep_for || duration_before(day_ms, &r->keep_for) < duration_before(day_ms, least))
 		return;
 	duration_format(least, least_text);
 	duration_format(&r->keep_for, keep_for);
-	policy_warning(l, policy_node_get(policy_node_get(n, "archive"), "keep_for"), "`keep_for` %s is not longer than `%s` %s: what is archived is past its time at once",
-		       keep_for, least == &r->floor ? "floor" : "keep", least_text);
-	policy_hint(l, "`keep_for` counts from the newest post. Lengthen it, or write `archive: none` where no archive is wanted.");
+	policy_warning(l, policy_node_get(policy_node_get(n, "archive"), "keep_for"),
+		       "`keep_for` %s is not longer than `%s` %s: what is archived is past its time at once", keep_for,
+		       least == &r->floor ? "floor" : "keep", least_text);
+	policy_hint(l, "`keep_for` counts from the newest post. Lengthen it, or write `archive: none` where no archive "
+		       "is wanted.");
 }
 
 /* F002: no archive is a decision, and for the whole server one that says twice what is never touched. */
@@ -126,7 +132,8 @@ static void check_archive(struct problem_list *l, const struct policy_rule *r, c
 		return;
 	if (!policy_node_get(n, "because")) {
 		policy_problem(l, archive, "`archive: none` needs `because`: what goes cannot be brought back");
-		policy_hint(l, "Add the reason, such as `because: \"works council agreement 12/2025\"`, or remove `archive: none`.");
+		policy_hint(l, "Add the reason, such as `because: \"works council agreement 12/2025\"`, or remove "
+			       "`archive: none`.");
 	}
 	if (files && files->kind == NODE_SCALAR && strcmp(files->text, "archive") == 0) {
 		policy_problem(l, files, "`files: archive` contradicts `archive: none`");
@@ -134,8 +141,10 @@ static void check_archive(struct problem_list *l, const struct policy_rule *r, c
 	}
 	if (policy_node_good(n, "match") && is_whole_server(&r->match) && (r->has_age || r->has_limit || deleted) &&
 	    !policy_node_get(n, "floor")) {
-		policy_problem(l, archive, "this rule would delete on the whole server, without an archive and without a `floor`");
-		policy_hint(l, "Name teams or channels in `match`, remove `archive: none`, or state in `floor` what is never touched.");
+		policy_problem(l, archive, "this rule would delete on the whole server, without an archive and without "
+					   "a `floor`");
+		policy_hint(l, "Name teams or channels in `match`, remove `archive: none`, or state in `floor` what is "
+			       "never touched.");
 	}
 }
 
@@ -184,7 +193,8 @@ void policy_check_hold(struct problem_list *l, const struct policy_hold *h, cons
 			selectors += items(v);
 		if (selectors == 0) {
 			policy_problem(l, match, "a hold must hold something");
-			policy_hint(l, "Name `users`, `channels` or `teams`; everything is `{teams: [\"*\"], channels: [\"*\"]}`.");
+			policy_hint(l, "Name `users`, `channels` or `teams`; everything is `{teams: [\"*\"], channels: "
+				       "[\"*\"]}`.");
 		}
 	}
 	if (h->has_since && h->has_until && h->since_ms >= h->until_ms) {

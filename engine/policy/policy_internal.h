@@ -70,8 +70,10 @@ void policy_syntax_problem(struct problem_list *l, const struct yaml_parser_s *p
 /* ---- the key table ---- */
 
 enum key_kind {
-	KIND_NAME, KIND_TEXT, KIND_NOTE, KIND_PATH, KIND_PATH_OR_URL, KIND_YESNO, KIND_NUMBER, KIND_DURATION, KIND_MILLIS, KIND_SIZE,
-	KIND_TIME, KIND_CHOICE, KIND_CHOICES /* list, a mask */, KIND_SELECTORS, KIND_USERS, KIND_TAGS, KIND_TEXTS /* lists of text */,
+	KIND_NAME, KIND_TEXT, KIND_NOTE, KIND_PATH, KIND_PATH_OR_URL, KIND_YESNO, KIND_NUMBER, KIND_DURATION,
+	KIND_MILLIS, KIND_SIZE,
+	KIND_TIME, KIND_CHOICE, KIND_CHOICES /* list, a mask */, KIND_SELECTORS, KIND_USERS, KIND_TAGS,
+	KIND_TEXTS /* lists of text */,
 	KIND_SECTION, KIND_SECTIONS /* list of mappings */,
 };
 
@@ -85,7 +87,8 @@ struct policy_key {
 	uint16_t at, width;          /* where the value goes in the section's struct */
 	uint16_t has;                /* offset of a bool that is set; 0 = none */
 	uint16_t count;              /* KIND_SECTIONS: offset of the element count */
-	uint16_t line, column;       /* where the value stands in the file, of KIND_SECTIONS in each element; 0 = nobody asks */
+	/* where the value stands in the file, of KIND_SECTIONS in each element; 0 = nobody asks */
+	uint16_t line, column;
 	bool required;
 	bool filled;                 /* a list here may not be empty */
 	bool not_built;              /* known, refused: drop this flag to enable a key */
@@ -130,7 +133,8 @@ bool policy_node_is_null(const struct node *n);
 
 /* ---- nearest words ---- */
 
-/* The key of the section that was meant by a misspelt or foreign word, or NULL; not one that `map` has already (NULL: any). */
+/* The key of the section that was meant by a misspelt or foreign word, or NULL; not one that `map` has already (NULL:
+ * any). */
 const struct policy_key *policy_nearest_key(const struct policy_section *s, const char *word, const struct node *map);
 /* The section that has a key of this name, or NULL. */
 const struct policy_section *policy_section_with(const char *word);

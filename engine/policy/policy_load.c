@@ -42,11 +42,13 @@ static int open_file(const char *path, int *ret_fd, struct err *err)
 	}
 	err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_POLICY, errno, "cannot open policy file \"%s\"", path);
 	if (err->sys_errno == ENOENT)
-		return err_hint(err, "Create it, or name another with `-c FILE`; ready policies are in `share/doc/mmretain/policies/` of the installation.");
+		return err_hint(err, "Create it, or name another with `-c FILE`; ready policies are in "
+				     "`share/doc/mmretain/policies/` of the installation.");
 	return err->sys_errno == EACCES ? err_hint(err, "Run as the user that may read it.") : err->code;
 }
 
-int policy_load(void *ctx, const char *path, struct policy **ret, struct policy_problems **ret_problems, struct err *err)
+int policy_load(void *ctx, const char *path, struct policy **ret, struct policy_problems **ret_problems,
+		struct err *err)
 {
 	auto_mem void *tmp = mem_context(ctx, "policy file");
 	auto_fd int fd = -1;
@@ -82,8 +84,14 @@ static struct policy *policy_new(void *ctx, const char *name, const char *text, 
 	p->archive.bundle_size_bytes = 256 << 20;
 	p->archive.mirror.timeout_ms = 30000;
 	/* -1: not given; policy_check puts the preset's value there. */
-	p->throttle = (struct policy_throttle){.preset = PRESET_NORMAL, .target_ms = -1, .pause_factor = -1, .export_pause_factor = -1, .blob_grace_ms = -1,
-					       .replica_lag_ms = -1, .replica_lag_bytes = -1, .probe_latency_ms = -1};
+	p->throttle = (struct policy_throttle){.preset = PRESET_NORMAL,
+					       .target_ms = -1,
+					       .pause_factor = -1,
+					       .export_pause_factor = -1,
+					       .blob_grace_ms = -1,
+					       .replica_lag_ms = -1,
+					       .replica_lag_bytes = -1,
+					       .probe_latency_ms = -1};
 	return p;
 }
 

@@ -56,8 +56,8 @@ static bool means_ids(const char *pattern)
 }
 
 /*
- * Nobody named a direct or group channel: its name is made of ids, and "*bot*" would hit one in some hundreds by chance.  So a glob takes it only
- * where its own words, or `type`, show that such channels are meant.
+ * Nobody named a direct or group channel: its name is made of ids, and "*bot*" would hit one in some hundreds by
+ * chance.  So a glob takes it only where its own words, or `type`, show that such channels are meant.
  */
 static bool channel_matches(const struct policy_match *m, const struct policy_scope *s)
 {
@@ -82,7 +82,8 @@ static bool names_channel(const struct policy_match *m, const struct policy_scop
 	return false;
 }
 
-/* A newer server keeps things in channels of types that nobody had in mind who wrote the rule: only one that names such a channel takes it. */
+/* A newer server keeps things in channels of types that nobody had in mind who wrote the rule: only one that names such
+ * a channel takes it. */
 bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s)
 {
 	if (s->type == SCOPE_OTHER && !names_channel(m, s))
@@ -119,7 +120,8 @@ static void contend(struct policy_candidate *all, size_t i, size_t *best)
 {
 	struct policy_candidate *new = &all[i], *old = &all[*best];
 	bool rung = new->rung != old->rung;
-	int32_t a = rung ? (int32_t)new->rung : new->rule->priority, b = rung ? (int32_t)old->rung : old->rule->priority;
+	int32_t a = rung ? (int32_t) new->rung : new->rule->priority,
+		b = rung ? (int32_t)old->rung : old->rule->priority;
 
 	if (a == b) {
 		new->loss = LOST_TIE;
@@ -140,9 +142,11 @@ static int tie(struct policy_candidate *winner, const struct policy_candidate *o
 	       struct err *err)
 {
 	winner->loss = LOST_TIE;
-	err_set(err, ERR_POLICY, "rules `%s` (line %u) and `%s` (line %u) tie for channel \"%s\" (%s)", winner->rule->name,
-		winner->rule->line, other->rule->name, other->rule->line, s->channel_name, s->channel_id);
-	return err_hint(err, "Give one of them a higher `priority`; until then nothing is planned, and no run deletes anything.");
+	err_set(err, ERR_POLICY, "rules `%s` (line %u) and `%s` (line %u) tie for channel \"%s\" (%s)",
+		winner->rule->name, winner->rule->line, other->rule->name, other->rule->line, s->channel_name,
+		s->channel_id);
+	return err_hint(err, "Give one of them a higher `priority`; until then nothing is planned, and no run deletes "
+			     "anything.");
 }
 
 int policy_winner(void *ctx, const struct policy *p, const struct policy_scope *s, const struct policy_rule **ret,

@@ -16,7 +16,8 @@ static bool check_account(struct binder *b, const struct node *v)
 
 	if (*name && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0')
 		return true;
-	policy_warning(b->problems, v, "%s is not an account name%s", Q(v), at ? ", but an address" : ": those have letters, digits, `.`, `_` and `-` only");
+	policy_warning(b->problems, v, "%s is not an account name%s", Q(v),
+		       at ? ", but an address" : ": those have letters, digits, `.`, `_` and `-` only");
 	policy_hint(b->problems, "Write the name from the profile, such as `j.doe`.");
 	return true;
 }
@@ -26,7 +27,8 @@ static bool is_letter(unsigned char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
 }
 
-/* As the server finds tags in a text: a letter, then letters, digits, `-`, `_`, `.`, and no sign of these three at the end. */
+/* As the server finds tags in a text: a letter, then letters, digits, `-`, `_`, `.`, and no sign of these three at the
+ * end. */
 static bool is_tag(const char *text)
 {
 	size_t signs = 0;
@@ -52,7 +54,8 @@ static bool check_tag(struct binder *b, const struct node *v)
 	}
 	if (!is_tag(v->text + 1)) {
 		policy_warning(b->problems, v, "%s is a hashtag that no post has: it would protect nothing", Q(v));
-		policy_hint(b->problems, "Mattermost takes a letter and then one or more letters, digits, `-`, `_`, `.`, the last a letter or digit. There are no globs.");
+		policy_hint(b->problems, "Mattermost takes a letter and then one or more letters, digits, `-`, `_`, "
+					 "`.`, the last a letter or digit. There are no globs.");
 	}
 	return true;
 }
@@ -85,10 +88,17 @@ bool policy_bind_name_ok(struct binder *b, const struct policy_key *k, const str
 		return false;
 	}
 	if (!is_glob_of_names(v->text)) {
-		policy_warning(b->problems, v, strpbrk(v->text, "*?[") ? "%s matches no name of a channel or team: those are lower-case, without spaces"
-								       : "%s is not the name of a channel or team: those are lower-case, without spaces", Q(v));
-		policy_hint(b->problems, !strchr(v->text, '/') ? "Write the name from the address in the browser, not the one that is displayed."
-							       : "Write what is behind the `/`, or the channel's id; in a rule the team has a key of its own, `team`.");
+		policy_warning(b->problems, v,
+			       strpbrk(v->text, "*?[")
+				       ? "%s matches no name of a channel or team: those are lower-case, without spaces"
+				       : "%s is not the name of a channel or team: those are lower-case, without "
+					 "spaces",
+			       Q(v));
+		policy_hint(b->problems,
+			    !strchr(v->text, '/')
+				    ? "Write the name from the address in the browser, not the one that is displayed."
+				    : "Write what is behind the `/`, or the channel's id; in a rule the team has a key "
+				      "of its own, `team`.");
 	}
 	return true;
 }

@@ -98,10 +98,12 @@ static const struct {
 	 "Put a text that begins with `!` in quotes.", true},
 	{"found undefined alias", "aliases are not allowed", "Write the value out.", false},
 	{"found undefined tag handle", "tags are not allowed", "Put a text that begins with `!` in quotes.", false},
-	{"found incompatible YAML document", "the `%%YAML` line asks for another version of YAML", "Remove that line.", false},
+	{"found incompatible YAML document", "the `%%YAML` line asks for another version of YAML", "Remove that line.",
+	 false},
 	{"did not find expected alphabetic or numeric character", "a name is missing after `*` or `&`",
 	 "Put a glob that begins with `*` in quotes.", false},
-	{"control characters are not allowed", "a control character", "Remove it; only tabs and line ends are allowed.", false},
+	{"control characters are not allowed", "a control character", "Remove it; only tabs and line ends are allowed.",
+	 false},
 	{"invalid UTF-8", "not valid UTF-8", "Save the file as UTF-8.", false},
 };
 

@@ -1,5 +1,6 @@
 /*
- * policy_url.c - what can be told of a connection URL without libpq, which has the last word: a password in it, another machine without proof.
+ * policy_url.c - what can be told of a connection URL without libpq, which has the last word: a password in it, another
+ * machine without proof.
  */
 #include "policy_internal.h"
 
@@ -11,7 +12,8 @@ static bool is_here(const char *host, size_t len)
 {
 	static const char *const here[] = {"localhost", "::1", "[::1]"};
 
-	if (len == 0 || host[0] == '/' || host[0] == '@' || (len >= 3 && (!strncasecmp(host, "%2F", 3) || !strncmp(host, "%40", 3))))
+	if (len == 0 || host[0] == '/' || host[0] == '@' ||
+	    (len >= 3 && (!strncasecmp(host, "%2F", 3) || !strncmp(host, "%40", 3))))
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(here); i++)
 		if (len == strlen(here[i]) && !strncasecmp(host, here[i], len))
@@ -62,7 +64,8 @@ static const char *parameter(const char *query, const char *name, size_t *ret_le
 /* As check_tls of room `db`, which refuses it before a byte is sent.  What a service adds is not known here. */
 static bool is_unproven(const char *rest)
 {
-	const char *at = memchr(rest, '@', strcspn(rest, "/?")), *hosts = at ? at + 1 : rest, *query = strchr(hosts, '?'), *value;
+	const char *at = memchr(rest, '@', strcspn(rest, "/?")), *hosts = at ? at + 1 : rest,
+		   *query = strchr(hosts, '?'), *value;
 	size_t len = strcspn(hosts, "/?"), n = 0;
 	bool elsewhere = false;
 
@@ -99,7 +102,8 @@ void policy_check_url(struct problem_list *l, const char *url, const struct node
 	key = n->key->text;
 	if (!policy_is_url(url)) {
 		policy_problem(l, n, "`url` is not a PostgreSQL URL");
-		policy_hint(l, "Write it as in `url: postgres://mmretain@db.example.org/mattermost?sslmode=verify-full`.");
+		policy_hint(l, "Write it as in `url: "
+			       "postgres://mmretain@db.example.org/mattermost?sslmode=verify-full`.");
 		return;
 	}
 	rest = strstr(url, "://") + 3;
@@ -108,10 +112,13 @@ void policy_check_url(struct problem_list *l, const char *url, const struct node
 			policy_warning(l, n, "`url` holds a password");
 		else
 			policy_problem(l, n, "`%s` holds a password", key);
-		policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it here.");
+		policy_hint(l, "Put it into `~/.pgpass` (mode 0600) of the user that runs mmretain, and remove it "
+			       "here.");
 	}
 	if (is_unproven(rest)) {
-		policy_warning(l, n, "`%s` names another machine without `sslmode=verify-full`: no connection will be made", key);
+		policy_warning(l, n,
+			       "`%s` names another machine without `sslmode=verify-full`: no connection will be made",
+			       key);
 		policy_hint(l, "Add `?sslmode=verify-full`, and `&sslrootcert=FILE` for an authority of your own.");
 	}
 }

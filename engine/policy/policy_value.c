@@ -66,9 +66,10 @@ static bool name_ok(struct binder *b, const struct policy_key *k, const struct n
 		    (i > 0 && (c == '.' || c == '_' || c == '-')))
 			continue;
 		policy_problem(b->problems, v, "`%s` %s is not a plain name", k->name, Q(v));
-		policy_hint(b->problems,
-			    "Use letters, digits, `.`, `_`, `-`, and begin with a letter or digit%s.",
-			    strcmp(k->name, "name") != 0 ? "" : strcmp(k->example, "alarms") == 0 ? "; free text goes into `description`" : "; free text goes into `because`");
+		policy_hint(b->problems, "Use letters, digits, `.`, `_`, `-`, and begin with a letter or digit%s.",
+			    strcmp(k->name, "name") != 0	? ""
+			    : strcmp(k->example, "alarms") == 0 ? "; free text goes into `description`"
+								: "; free text goes into `because`");
 		return false;
 	}
 	return true;
@@ -80,7 +81,8 @@ static bool path_ok(struct binder *b, const struct policy_key *k, const struct n
 		return true;
 	if (strncmp(v->text, "s3://", 5) == 0 && strcmp(k->name, "store") == 0) {
 		policy_problem(b->problems, v, "`store` is a folder; a bucket holds a copy of it");
-		policy_hint(b->problems, "Write a folder, such as `store: /var/lib/mmretain/archive`, and the bucket into `mirror: {bucket: ...}`.");
+		policy_hint(b->problems, "Write a folder, such as `store: /var/lib/mmretain/archive`, and the bucket "
+					 "into `mirror: {bucket: ...}`.");
 		return false;
 	}
 	policy_problem(b->problems, v, "`%s` %s is not an absolute path", k->name, Q(v));
@@ -96,7 +98,9 @@ static bool source_ok(struct binder *b, const struct policy_key *k, const struct
 	if (!strpbrk(v->text, ":="))
 		return path_ok(b, k, v);
 	policy_problem(b->problems, v, "`%s` is neither an absolute path nor a PostgreSQL URL", k->name);
-	policy_hint(b->problems, "Write the path of the server's config.json, or `%s: postgres://mattermost@localhost/mattermost` of a server that keeps its configuration in the database.",
+	policy_hint(b->problems, "Write the path of the server's config.json, or `%s: "
+				 "postgres://mattermost@localhost/mattermost` of a server that keeps its configuration "
+				 "in the database.",
 		    k->name);
 	return false;
 }
@@ -172,8 +176,8 @@ static void bind_number(struct binder *b, const struct policy_key *k, const stru
 		policy_problem(b->problems, v, "`%s` must be at least %lld", k->name, (long long)k->min);
 		policy_hint(b->problems, "Write a larger number, or remove `%s`.", k->name);
 	} else {
-		policy_problem(b->problems, v, "`%s` must be between %lld and %lld, not %lld", k->name, (long long)k->min,
-			       (long long)k->max, (long long)n);
+		policy_problem(b->problems, v, "`%s` must be between %lld and %lld, not %lld", k->name,
+			       (long long)k->min, (long long)k->max, (long long)n);
 		policy_hint(b->problems, "Write a number in that range, such as `%s: %s`.", k->name, k->example);
 	}
 }
@@ -190,11 +194,13 @@ static void duration_hint(struct binder *b, const struct policy_key *k, const st
 	else if (strcmp(k->name, "for") == 0 && strcmp(v->text, "forever") == 0)
 		policy_hint(b->problems, "Write `keep: forever`.");
 	else if (digits && digits < 10 && strcmp(v->text + digits, "m") == 0)
-		policy_hint(b->problems, "Write %.*smo for months, or %.*smin for minutes.", (int)digits, v->text, (int)digits, v->text);
+		policy_hint(b->problems, "Write %.*smo for months, or %.*smin for minutes.", (int)digits, v->text,
+			    (int)digits, v->text);
 	else if (policy_guess_duration(v->text, better))
 		policy_hint(b->problems, "Write %s; units are d, w, mo, y, h, min, s.", better);
 	else
-		policy_hint(b->problems, "Write a whole number and a unit: 30d, 12w, 6mo, 5y (d, w, mo, y, h, min, s).");
+		policy_hint(b->problems, "Write a whole number and a unit: 30d, 12w, 6mo, 5y (d, w, mo, y, h, min, "
+					 "s).");
 }
 
 /* Beyond that a cut-off or an expiry has no year of four digits, and nobody means it. */
@@ -203,7 +209,8 @@ enum { LONGEST_YEARS = 1000 };
 static void too_long(struct binder *b, const struct policy_key *k, const struct node *v)
 {
 	policy_problem(b->problems, v, "`%s` is longer than %d years: %s", k->name, LONGEST_YEARS, Q(v));
-	policy_hint(b->problems, "Write a shorter one. What is to stay without end: `keep: forever`; bundles without `keep_for`.");
+	policy_hint(b->problems, "Write a shorter one. What is to stay without end: `keep: forever`; bundles without "
+				 "`keep_for`.");
 }
 
 /* A number that no duration has, with a unit that it would have. */
@@ -258,8 +265,8 @@ static void bind_millis(struct binder *b, const struct policy_key *k, const stru
 	if (!read_duration(b, k, v, &d))
 		return;
 	if (d.months || d.ms < k->min || d.ms > k->max) {
-		policy_problem(b->problems, v, "`%s` must be between %lldms and %lldms, not %s", k->name, (long long)k->min,
-			       (long long)k->max, Q(v));
+		policy_problem(b->problems, v, "`%s` must be between %lldms and %lldms, not %s", k->name,
+			       (long long)k->min, (long long)k->max, Q(v));
 		policy_hint(b->problems, "Write `%s: %s`.", k->name, k->example);
 		return;
 	}
@@ -286,8 +293,10 @@ static void bind_size(struct binder *b, const struct policy_key *k, const struct
 			policy_hint(b->problems, "Write a smaller size, such as `%s: %s`.", k->name, k->example);
 			return;
 		}
-		policy_problem(b->problems, v, only_digits(v->text) ? "%s has no unit, `%s` is a size"
-								    : "%s is not a size, `%s` needs one", Q(v), k->name);
+		policy_problem(b->problems, v,
+			       only_digits(v->text) ? "%s has no unit, `%s` is a size"
+						    : "%s is not a size, `%s` needs one",
+			       Q(v), k->name);
 		if (policy_guess_size(v->text, better))
 			policy_hint(b->problems, "Write %s.", better);
 		else
@@ -319,7 +328,8 @@ static void bind_time(struct binder *b, const struct policy_key *k, const struct
 			policy_problem(b->problems, v, "`%s`: there is no such day as %s", k->name, Q(v));
 		else
 			policy_problem(b->problems, v, "`%s` is a day or instant, not %s", k->name, Q(v));
-		policy_hint(b->problems, "Write %s or %sT18:00:00Z%s.", k->example, k->example, until ? ", or `until: open`" : "");
+		policy_hint(b->problems, "Write %s or %sT18:00:00Z%s.", k->example, k->example,
+			    until ? ", or `until: open`" : "");
 		return;
 	}
 	/* A day as the end means that the day is covered; the field is exclusive. */
@@ -415,7 +425,8 @@ static bool item_ok(struct binder *b, const struct policy_key *k, const struct n
 	}
 	if (policy_node_is_null(v) || v->len == 0) {
 		policy_problem(b->problems, v, "an item of `%s` is empty", k->name);
-		policy_hint(b->problems, k->kind == KIND_TAGS ? "Put the tag in quotes, such as `\"#keep\"`; a bare `#` begins a comment."
+		policy_hint(b->problems, k->kind == KIND_TAGS ? "Put the tag in quotes, such as `\"#keep\"`; a bare "
+								"`#` begins a comment."
 							      : "Write a name, or remove the item.");
 		return false;
 	}
@@ -470,7 +481,8 @@ static void bind_list(struct binder *b, const struct policy_key *k, const struct
 
 void policy_bind_value(struct binder *b, const struct policy_key *k, const struct node *v, void *base)
 {
-	if (k->kind == KIND_CHOICES || k->kind == KIND_SELECTORS || k->kind == KIND_USERS || k->kind == KIND_TAGS || k->kind == KIND_TEXTS) {
+	if (k->kind == KIND_CHOICES || k->kind == KIND_SELECTORS || k->kind == KIND_USERS || k->kind == KIND_TAGS ||
+	    k->kind == KIND_TEXTS) {
 		bind_list(b, k, v, base);
 		return;
 	}

@@ -6,7 +6,9 @@
 
 enum {
 	PATH_BYTES = 1 << 16,
-	ROWS_A_POST = 16,    /* a post has one or two; with hundreds of reactions or attachments each, as many posts would be a long transaction */
+	/* a post has one or two; with hundreds of reactions or attachments each, as many posts would be a long
+	 * transaction */
+	ROWS_A_POST = 16,
 	ROWS_MAX = 64 << 10, /* in memory, twice */
 };
 
@@ -122,9 +124,9 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	s->hash = hash_new(s);
 	s->parts_before_ms = INT64_MIN;
 	s->undurable = !hints; /* taken up: what a run before committed, nobody may have waited for */
-	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 || (rc = bundle_read_parts(s->reader, &s->parts_before_ms, err)) < 0 ||
-	    (hints && (rc = purge_hints_rewind(hints, err)) < 0) ||
-	    (rc = advance(s, err)) < 0) {
+	if ((rc = bundle_open_receipt(s, receipt, &s->reader, err)) < 0 ||
+	    (rc = bundle_read_parts(s->reader, &s->parts_before_ms, err)) < 0 ||
+	    (hints && (rc = purge_hints_rewind(hints, err)) < 0) || (rc = advance(s, err)) < 0) {
 		talloc_free(s);
 		return rc;
 	}
@@ -134,15 +136,16 @@ int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hin
 	return 0;
 }
 
-/* Does the row ahead begin another thread than the one with this root (NULL: any)?  A whole thread begins with its root post, a part of
- * one with the first post of another thread. */
+/* Does the row ahead begin another thread than the one with this root (NULL: any)?  A whole thread begins with its root
+ * post, a part of one with the first post of another thread. */
 static bool begins(const struct purge_source *s, const char *root)
 {
 	const struct purge_line *l = &s->next;
 
 	if (s->parts_before_ms == INT64_MIN)
 		return l->root;
-	return l->kind == MM_POST && !l->root && !(root && strlen(root) == l->thread_len && memcmp(root, l->thread, l->thread_len) == 0);
+	return l->kind == MM_POST && !l->root &&
+	       !(root && strlen(root) == l->thread_len && memcmp(root, l->thread, l->thread_len) == 0);
 }
 
 /* One thread, or part of one: every row up to the next. */
@@ -152,7 +155,8 @@ static int fill_thread(struct purge_batch *b, struct purge_source *s, struct err
 	int rc;
 
 	if (!begins(s, NULL))
-		return err_set(err, ERR_VERIFY, "bundle does not begin a thread with its %s", s->parts_before_ms == INT64_MIN ? "root post" : "posts");
+		return err_set(err, ERR_VERIFY, "bundle does not begin a thread with its %s",
+			       s->parts_before_ms == INT64_MIN ? "root post" : "posts");
 	begin_thread(b, &s->next);
 	do {
 		hash_update(s->hash, s->line, s->line_len);

@@ -1,8 +1,8 @@
 /*
  * purge_delete.c - the one transaction that deletes.
  *
- * Posts first, as the server's own delete does (the other order deadlocked with it).  READ COMMITTED: an edit in flight makes
- * our delete wait, look again and skip the row; then the count is short and everything is rolled back.
+ * Posts first, as the server's own delete does (the other order deadlocked with it).  READ COMMITTED: an edit in flight
+ * makes our delete wait, look again and skip the row; then the count is short and everything is rolled back.
  */
 #include "purge_internal.h"
 
@@ -48,7 +48,8 @@ struct params { const char *data[DB_CALL_PARAMS]; int len[DB_CALL_PARAMS]; };
 /* The call of one kind's statement. */
 static void make_call(enum mm_kind kind, struct arrays *a, struct params *p, struct db_call *ret)
 {
-	struct db_binary *const part[DB_CALL_PARAMS] = {&a->tid, &a->version, &a->key, &a->updateat, &a->editat, &a->deleteat};
+	struct db_binary *const part[DB_CALL_PARAMS] = {&a->tid,      &a->version, &a->key,
+							&a->updateat, &a->editat,  &a->deleteat};
 	int n = kind == MM_POST ? 6 : 3;
 
 	for (int i = 0; i < n; i++)
@@ -63,12 +64,14 @@ static bool waits_for_disk(const struct purge_ahead *ahead)
 }
 
 /* 1: as many rows as the bundle has; 0: fewer. */
-static int delete_rows(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
+static int delete_rows(struct mm *mm, const struct purge_options *o, const struct purge_batch *b,
+		       struct purge_ahead *ahead, struct err *err)
 {
 	/* posts before threads and the rest */
-	static const enum mm_kind order[] = {MM_POST, MM_THREAD, MM_MEMBER, MM_REACTION, MM_FILE, MM_SHARED_FILE, MM_PRIORITY, MM_ACK,
-					     MM_PNOTIFY, MM_PREF, MM_REMINDER, MM_DRAFT, MM_READ_RECEIPT, MM_TEMPORARY,
-					     MM_TRANSLATION, MM_PROPERTY};
+	static const enum mm_kind order[] = {MM_POST,	      MM_THREAD,      MM_MEMBER,      MM_REACTION,
+					     MM_FILE,	      MM_SHARED_FILE, MM_PRIORITY,    MM_ACK,
+					     MM_PNOTIFY,      MM_PREF,	      MM_REMINDER,    MM_DRAFT,
+					     MM_READ_RECEIPT, MM_TEMPORARY,   MM_TRANSLATION, MM_PROPERTY};
 	auto_mem void *ctx = mem_context(b->ctx, "delete arrays");
 	struct arrays a[MM_KINDS];
 	struct params param[MM_KINDS];
@@ -90,12 +93,13 @@ static int delete_rows(struct mm *mm, const struct purge_options *o, const struc
 	if (!waits_for_disk(ahead))
 		call[n++] = (struct db_call){.sql = &sql_purge_no_wait};
 	mm_hooked_call(ctx, &call[n]);
-	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this transaction only;
-	 * a crash rolls it back. */
+	/* Just before: the rows are in the database and in the receipt's bundle.  Just after: they are gone for this
+	 * transaction only; a crash rolls it back. */
 	/* Beside a live load one busy core is enough: only at full speed the next batch is read meanwhile. */
 	if ((rc = db_query_together(mm->db, call, n + 1, o->pause_factor ? NULL : purge_ahead_fill, ahead, err)) < 0)
 		return rc;
-	/* A trigger or a cascade that came since the last probe has acted on this delete: what it did is in no bundle. */
+	/* A trigger or a cascade that came since the last probe has acted on this delete: what it did is in no bundle.
+	 */
 	if (call[n].affected && (rc = mm_probe_again(mm, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
@@ -139,7 +143,8 @@ static void on_protected(void *payload, const char *post_id, unsigned bit)
 	if (!m->indexed)
 		purge_index_build(m->b->ctx, m->b, &m->index);
 	m->indexed = true;
-	for (p = purge_index_find(&m->index, post_id); p && p < m->index.post + m->index.n && strcmp(p->id, post_id) == 0; p++) {
+	for (p = purge_index_find(&m->index, post_id);
+	     p && p < m->index.post + m->index.n && strcmp(p->id, post_id) == 0; p++) {
 		struct purge_thread *t = &m->b->thread[p->thread];
 
 		m->any |= t->why == 0;
@@ -147,7 +152,8 @@ static void on_protected(void *payload, const char *post_id, unsigned bit)
 	}
 }
 
-/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is marked. */
+/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is
+ * marked. */
 static int check_protections(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
 {
 	struct marks m = {.b = b};
@@ -162,7 +168,8 @@ static int check_protections(struct mm *mm, const struct purge_options *o, struc
 	for (size_t i = 0; i < b->n_threads; i++)
 		for (size_t j = 0; !b->thread[i].why && j < b->thread[i].n_rows; j++)
 			if (b->row[b->thread[i].row + j].kind == MM_POST)
-				db_array_add(&ids, b->row[b->thread[i].row + j].key, strlen(b->row[b->thread[i].row + j].key));
+				db_array_add(&ids, b->row[b->thread[i].row + j].key,
+					     strlen(b->row[b->thread[i].row + j].key));
 	if ((rc = mm_recheck(mm, o->protect, db_array_text(&ids), on_protected, &m, &all, err)) < 0)
 		return rc;
 	return all ? protections_in_full(mm, o, b, err) : !m.any;
@@ -183,7 +190,8 @@ static void count(const struct purge_batch *b, struct purge_counts *c)
 	}
 }
 
-static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct err *err)
+static int transaction(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
+		       struct err *err)
 {
 	int64_t from;
 	bool named;
@@ -194,19 +202,22 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 		return rc;
 	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0)
 		return rc;
-	if ((o->scope && (rc = purge_scope_check(o, b, err)) != 1) || (o->protect && (rc = check_protections(mm, o, b, err)) != 1))
+	if ((o->scope && (rc = purge_scope_check(o, b, err)) != 1) ||
+	    (o->protect && (rc = check_protections(mm, o, b, err)) != 1))
 		return rc;
 	from = time_mono_us();
 	rc = delete_rows(mm, o, b, ahead, err);
 	b->work_us += time_mono_us() - from;
 	if (rc != 1)
 		return rc;
-	if ((rc = fault_check(FAULT_PURGE_AFTER_DELETE, ERR_INTERNAL, err)) < 0 || (rc = purge_named_mark(mm, b, &named, err)) < 0)
+	if ((rc = fault_check(FAULT_PURGE_AFTER_DELETE, ERR_INTERNAL, err)) < 0 ||
+	    (rc = purge_named_mark(mm, b, &named, err)) < 0)
 		return rc;
 	if (named)
 		return 0;
 	/* The paths are durable before the commit: a crash between leaves a journal entry, never a forgotten blob. */
-	if ((o->unlink_files || (o->journal_parts && b->parts_before_ms != INT64_MIN)) && (rc = purge_journal_add(mm, o, b, err)) < 0)
+	if ((o->unlink_files || (o->journal_parts && b->parts_before_ms != INT64_MIN)) &&
+	    (rc = purge_journal_add(mm, o, b, err)) < 0)
 		return rc;
 	/* An open descriptor outlives the name: what is read from it may be nowhere any more. */
 	if ((rc = bundle_in_place(ahead->source->receipt, ahead->source->reader, err)) < 0)
@@ -214,8 +225,8 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	return (rc = fault_check(FAULT_PURGE_BEFORE_COMMIT, ERR_INTERNAL, err)) < 0 ? rc : 1;
 }
 
-int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
-		 struct err *err)
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
+		 struct purge_counts *c, struct err *err)
 {
 	bool waits = waits_for_disk(ahead);
 	int rc = transaction(mm, o, b, ahead, err);
@@ -224,11 +235,11 @@ int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batc
 		db_rollback(mm->db);
 		return rc;
 	}
-	/* Irreversible.  Just before: all rows are in the database and in a published bundle that was read back.  Just after: they
-	 * are only in the bundle; the ledger still says purging, and the next start finds them gone by id.  A lost answer is
-	 * settled there too.  While more batches follow, a crash of the server may bring back the last of them: they are still in the
-	 * bundle, the ledger still says purging, and the next start deletes them again.  The last one, or a barrier, waits for the disk
-	 * before the ledger says purged. */
+	/* Irreversible.  Just before: all rows are in the database and in a published bundle that was read back.  Just
+	 * after: they are only in the bundle; the ledger still says purging, and the next start finds them gone by id.
+	 * A lost answer is settled there too.  While more batches follow, a crash of the server may bring back the last
+	 * of them: they are still in the bundle, the ledger still says purging, and the next start deletes them again.
+	 * The last one, or a barrier, waits for the disk before the ledger says purged. */
 	if ((rc = db_commit(mm->db, err)) < 0) {
 		db_rollback(mm->db);
 		return rc;

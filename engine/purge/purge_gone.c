@@ -1,8 +1,9 @@
 /*
  * purge_gone.c - threads that the server itself removed after the export.
  *
- * Its delete takes the root and the rows that name it, and forgets edit copies and what hangs on replies; its retention takes the root and may
- * leave replies.  What is left differs from the bundle, but the thread has not changed: it is gone, and nothing of ours.
+ * Its delete takes the root and the rows that name it, and forgets edit copies and what hangs on replies; its retention
+ * takes the root and may leave replies.  What is left differs from the bundle, but the thread has not changed: it is
+ * gone, and nothing of ours.
  */
 #include "purge_internal.h"
 

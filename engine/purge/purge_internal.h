@@ -42,7 +42,8 @@ struct purge_file {
 	char *id;
 	const char *path[3];
 	int64_t size_bytes;
-	/* compared: the blob was to be compared with the bundle; read: it was, being this file.  What was not read is no file that may be unlinked. */
+	/* compared: the blob was to be compared with the bundle; read: it was, being this file.  What was not read is
+	 * no file that may be unlinked. */
 	bool compared, read; uint64_t ino; int64_t mtime_ns;
 	const char *etag; int64_t blob_bytes; /* of an object in a bucket, as it was seen; NULL: none was */
 };
@@ -69,18 +70,22 @@ struct purge_batch {
 	bool located;              /* rows carry locations */
 };
 
-/* What bundles written from now on leave out, in the server's text form; NULL: SQL NULL.  It says nothing about the column's SQL default, and readers go by the
- * bundle's own schema: other versions leave out other values. */
+/* What bundles written from now on leave out, in the server's text form; NULL: SQL NULL.  It says nothing about the
+ * column's SQL default, and readers go by the bundle's own schema: other versions leave out other values. */
 const char *purge_usual_value(enum mm_kind kind, const char *column, enum bundle_type type);
-/* As purge_bundle_kinds; an absent key stands for what the bundle's own schema says, which another version may have written. */
-int purge_kinds_as(void *ctx, struct mm *mm, struct bundle_reader *reader, struct bundle_kind **ret, struct err *err) MMR_CHECKED;
+/* As purge_bundle_kinds; an absent key stands for what the bundle's own schema says, which another version may have
+ * written. */
+int purge_kinds_as(void *ctx, struct mm *mm, struct bundle_reader *reader, struct bundle_kind **ret,
+		   struct err *err) MMR_CHECKED;
 /* What one line of a bundle says about its row (purge_kind.c). */
 struct purge_line {
 	enum mm_kind kind;
 	const char *key; size_t key_len;
-	bool odd;                  /* no id of Mattermost's: longer, or with signs that JSON escapes; key is then good for nothing */
+	/* no id of Mattermost's: longer, or with signs that JSON escapes; key is then good for nothing */
+	bool odd;
 	bool root;                 /* a root post: a thread begins */
-	const char *thread; size_t thread_len; /* of a post: rootid, else originalid, else id: in a bundle of parts, the thread it is of */
+	/* of a post: rootid, else originalid, else id: in a bundle of parts, the thread it is of */
+	const char *thread; size_t thread_len;
 	const char *owner; size_t owner_len;
 	const char *channel; size_t channel_len; /* of a post */
 	int64_t updateat, editat, deleteat;
@@ -107,12 +112,21 @@ struct purge_source {
 };
 int purge_source_open(void *ctx, const struct receipt *receipt, struct purge_hints *hints, struct purge_seen *seen,
 		      struct purge_source **ret, struct err *err) MMR_CHECKED;
-/* Fills b with threads until it has about `posts` posts, or many times as many rows of all kinds; b->n_threads 0 at the end of the bundle. */
-int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts, struct err *err) MMR_CHECKED;
+/* Fills b with threads until it has about `posts` posts, or many times as many rows of all kinds; b->n_threads 0 at the
+ * end of the bundle. */
+int purge_batch_fill(struct purge_batch *b, void *parent, struct purge_source *s, size_t posts,
+		     struct err *err) MMR_CHECKED;
 void purge_batch_clear(struct purge_batch *b);
 
 /* The next batch: read out of the bundle while the server deletes the one before it. */
-struct purge_ahead { struct purge_source *source; struct purge_batch batch; size_t posts; bool filled; int rc; struct err err; };
+struct purge_ahead {
+	struct purge_source *source;
+	struct purge_batch batch;
+	size_t posts;
+	bool filled;
+	int rc;
+	struct err err;
+};
 void purge_ahead_fill(void *ahead);   /* unless that was done */
 /* The next batch becomes the caller's, filled now when nobody did. */
 int purge_ahead_take(struct purge_ahead *a, struct purge_batch *ret, struct err *err) MMR_CHECKED;
@@ -129,13 +143,19 @@ int purge_hint_parse(const char *ctid, const char *xmin, struct purge_hint *ret,
 
 /* Attachments whose content is not in the bundle although its rule wanted it: their threads stay (purge_missing.c). */
 struct purge_missing;
-int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret, struct err *err) MMR_CHECKED;
+int purge_missing_read(void *ctx, struct bundle_reader *reader, struct purge_missing **ret,
+		       struct err *err) MMR_CHECKED;
 enum { PURGE_BUCKET_CLOCK_MS = 15 * 60 * 1000 }; /* as far as a store lets clocks differ */
-/* Of attachments in a bucket: what lies there now, for the journal.  One that may have been written after the export keeps its thread, which is exported anew.  One of which the bucket does not say that keeps its thread (PURGE_UNSEEN); told: the first one has been warned of. */
-int purge_missing_see(struct mm *mm, struct purge_batch *b, int64_t snapshot_ms, bool *told, struct err *err) MMR_CHECKED;
+/* Of attachments in a bucket: what lies there now, for the journal.  One that may have been written after the export
+ * keeps its thread, which is exported anew.  One of which the bucket does not say that keeps its thread (PURGE_UNSEEN);
+ * told: the first one has been warned of. */
+int purge_missing_see(struct mm *mm, struct purge_batch *b, int64_t snapshot_ms, bool *told,
+		      struct err *err) MMR_CHECKED;
 void purge_missing_mark(const struct purge_missing *m, struct purge_batch *b);
-/* For a receipt of which nobody knows when its rows were read: threads whose blob is not what the bundle holds stay too. */
-int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told, struct err *err) MMR_CHECKED;
+/* For a receipt of which nobody knows when its rows were read: threads whose blob is not what the bundle holds stay
+ * too. */
+int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told,
+			  struct err *err) MMR_CHECKED;
 
 /* Files that go, each with its thread, and a number of the caller's. */
 struct purge_named_file { mm_id id, thread; size_t at; };
@@ -143,7 +163,8 @@ struct purge_named { struct purge_named_file *file; size_t n, cap; };
 typedef void (*purge_named_fn)(void *payload, const struct purge_named_file *file);
 void purge_named_add(void *ctx, struct purge_named *to, const char *id, const char *thread, size_t at);
 /* Calls fn for those whose row is gone although a live post of the thread names them. */
-int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn fn, void *payload, struct err *err) MMR_CHECKED;
+int purge_named_ask(struct mm *mm, const struct purge_named *n, purge_named_fn fn, void *payload,
+		    struct err *err) MMR_CHECKED;
 /* After the delete, in its transaction: marks threads of a batch of parts that have such a file. */
 int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct err *err) MMR_CHECKED;
 
@@ -172,7 +193,8 @@ struct purge_strain {
 	size_t hidden;                     /* replicas that should count and cannot be seen */
 };
 void purge_strain_of(const struct mm_busy *b, const struct purge_pace_limits *limits, struct purge_strain *ret);
-/* What is added to a pause of factor x work: nothing up to half of a limit, nine times the pause at it (at full speed, of work). */
+/* What is added to a pause of factor x work: nothing up to half of a limit, nine times the pause at it (at full speed,
+ * of work). */
 int64_t purge_stretch_us(double strain, int64_t work_us, int32_t factor);
 
 struct purge_watch;
@@ -182,10 +204,10 @@ int purge_watch_look(struct purge_watch *w, struct mm *mm, struct err *err) MMR_
 /* Marks threads of the batch that got a reply which the batch does not hold. */
 void purge_watch_mark(const struct purge_watch *w, struct purge_batch *b);
 
-/* One transaction over the threads with why == 0.  1: deleted and committed; 0: rolled back because a row was not found as
- * archived; or an error. */
-int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead, struct purge_counts *c,
-		 struct err *err) MMR_CHECKED;
+/* One transaction over the threads with why == 0.  1: deleted and committed; 0: rolled back because a row was not found
+ * as archived; or an error. */
+int purge_delete(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
+		 struct purge_counts *c, struct err *err) MMR_CHECKED;
 /* Makes commits that did not wait for the server's disk durable. */
 int purge_barrier(struct mm *mm, struct err *err) MMR_CHECKED;
 /* Reads the batch's threads again by id: equal ones get fresh locations, the rest get a reason to stay. */
@@ -197,18 +219,23 @@ int purge_mark_gone(struct mm *mm, struct purge_batch *b, struct err *err) MMR_C
 /* How long statements of the session wait for a lock, e.g. "100ms". */
 int purge_set_wait(struct db *db, const char *time, struct err *err) MMR_CHECKED;
 /* Makes the file rows of the batch durable in the journal. */
-int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err) MMR_CHECKED;
+int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b,
+		      struct err *err) MMR_CHECKED;
 /* Puts the threads with these roots, or what is in the bundle of them, back in the open transaction. */
-int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;
+int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n,
+		  struct err *err) MMR_CHECKED;
 
 /* ---- one row back, for purge_put.c ---- */
 extern const struct sql *const purge_restore_sql[MM_KINDS];
-/* The row that jsonb_populate_record() begins with, in PostgreSQL's text form: empty but for JSON nulls.  False: there are none. */
-bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out);
+/* The row that jsonb_populate_record() begins with, in PostgreSQL's text form: empty but for JSON nulls.  False: there
+ * are none. */
+bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f,
+		    struct buf *out);
 /* Appends the row as a JSON object with every column, but those that purge_base_row says. */
 void purge_full_object(const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out);
 /* f: of the row, for the caller, with a place for each column; they may point into store. */
-int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
-		      struct bundle_field *f, struct buf *store, struct err *err) MMR_CHECKED;
+int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql,
+		      const char *line, size_t len, struct bundle_field *f, struct buf *store,
+		      struct err *err) MMR_CHECKED;
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * purge_journal.c - what goes into the unlink journal (mm_unlink.h, docs/formats.md).
  *
- * One line per file row: id, the thread when that stays, the three paths (none where files stay), and what the blob was when its row
- * was deleted.  A line is an order only together with the database: where the row still exists, nothing is unlinked.
+ * One line per file row: id, the thread when that stays, the three paths (none where files stay), and what the blob was
+ * when its row was deleted.  A line is an order only together with the database: where the row still exists, nothing is
+ * unlinked.
  */
 #include "purge_internal.h"
 
@@ -17,8 +18,9 @@ static void take_seen(const struct purge_file *f, struct mm_journal_entry *e)
 	e->mtime_ns = f->mtime_ns;
 }
 
-/* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So is one that
- * was written after the export, or is not the one that was compared with the bundle: its content is in no bundle. */
+/* The blob as it is now; a path that cannot be opened is journalled without, and then never unlinked by identity.  So
+ * is one that was written after the export, or is not the one that was compared with the bundle: its content is in no
+ * bundle. */
 static void identify(const struct mm *mm, const struct purge_file *f, int64_t snapshot_ms, struct mm_journal_entry *e)
 {
 	if (mm->bucket)
@@ -32,7 +34,8 @@ static void identify(const struct mm *mm, const struct purge_file *f, int64_t sn
 }
 
 /* Without paths where files stay: then it only says which rows a live post may want back. */
-static void put_file(const struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f, const struct purge_options *o)
+static void put_file(const struct mm *mm, struct buf *out, const struct purge_batch *b, const struct purge_file *f,
+		     const struct purge_options *o)
 {
 	struct mm_journal_entry e = {.id = f->id, .path = {"", "", ""}};
 
@@ -58,5 +61,7 @@ int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct
 			put_file(mm, &lines, b, &b->file[i], o);
 	if (lines.overflow)
 		return err_set(err, ERR_STORE, "unlink journal of one batch is too large");
-	return lines.len ? mm_journal_append(mm, o->journal_dirfd, o->journal_name, mm_unlink_attachments.journal, &lines, err) : 0;
+	return lines.len ? mm_journal_append(mm, o->journal_dirfd, o->journal_name, mm_unlink_attachments.journal,
+					     &lines, err)
+			 : 0;
 }

@@ -146,8 +146,12 @@ int purge_bundle_kinds(void *ctx, struct mm *mm, struct bundle_kind **ret, struc
 		struct bundle_column *c = mem_array(all, struct bundle_column, t->n_columns + 1);
 
 		if (t->n_columns > PURGE_COLUMNS_MAX)
-			return err_set(err, ERR_SCHEMA, "table %s has more than %d columns", t->table, PURGE_COLUMNS_MAX);
-		all[k] = (struct bundle_kind){.kind = t->kind_name, .table = t->table, .column = c, .n_columns = t->n_columns,
+			return err_set(err, ERR_SCHEMA, "table %s has more than %d columns", t->table,
+				       PURGE_COLUMNS_MAX);
+		all[k] = (struct bundle_kind){.kind = t->kind_name,
+					      .table = t->table,
+					      .column = c,
+					      .n_columns = t->n_columns,
 					      .owner_column = -1};
 		for (size_t i = 0; i < t->n_columns; i++) {
 			c[i] = (struct bundle_column){.name = t->column[i].name, .pg_type = t->column[i].pg_type,
@@ -193,5 +197,6 @@ int purge_kinds_as(void *ctx, struct mm *mm, struct bundle_reader *reader, struc
 void purge_fields(const struct db_row *row, struct bundle_field *ret)
 {
 	for (int i = 0; i < row->columns; i++)
-		ret[i] = (struct bundle_field){.data = row->value[i], .len = row->len[i], .null = row->value[i] == NULL};
+		ret[i] =
+			(struct bundle_field){.data = row->value[i], .len = row->len[i], .null = row->value[i] == NULL};
 }

@@ -36,7 +36,8 @@ int purge_mark_locked(struct mm *mm, struct purge_batch *b, struct err *err)
 	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) == 0)
 		rc = db_stream(mm->db, &sql_purge_unlocked, 1, &param, on_free, &u, err);
 	db_rollback(mm->db); /* the locks were only a question */
-	/* A role that may delete need not be allowed to lock (that asks for UPDATE): then nothing of the batch is known to be free. */
+	/* A role that may delete need not be allowed to lock (that asks for UPDATE): then nothing of the batch is known
+	 * to be free. */
 	if (rc == -ERR_PERMISSION) {
 		err_clear(err);
 		rc = 0;
@@ -56,7 +57,8 @@ int purge_barrier(struct mm *mm, struct err *err)
 	if (rc == 0 && (rc = db_query(mm, mm->db, &sql_purge_barrier, DB_ONE, 0, NULL, &r, err)) == 0)
 		talloc_free(r);
 	if (rc == 0)
-		rc = db_commit(mm->db, err); /* tells, as a statement of its own would not, that a synchronous standby has it too */
+		/* tells, as a statement of its own would not, that a synchronous standby has it too */
+		rc = db_commit(mm->db, err);
 	if (rc < 0)
 		db_rollback(mm->db);
 	return rc;

@@ -1,9 +1,9 @@
 /*
  * purge_missing.c - attachments that the bundle does not hold although its rule wanted them.
  *
- * A blob that changed while it was archived is listed as missing.  The run that wrote the bundle knows these threads and lets them
- * stay; a run that takes the bundle up after a crash has only the bundle's own list.  Where the crash left no line in the ledger, it is not even
- * known when the blobs were read: then each is read again and compared.
+ * A blob that changed while it was archived is listed as missing.  The run that wrote the bundle knows these threads
+ * and lets them stay; a run that takes the bundle up after a crash has only the bundle's own list.  Where the crash
+ * left no line in the ledger, it is not even known when the blobs were read: then each is read again and compared.
  */
 #include "purge_internal.h"
 
@@ -30,7 +30,8 @@ static int missing_destroy(struct purge_missing *m)
 static int add_line(struct purge_missing *m, const char *line, size_t len, struct err *err)
 {
 	json_t *o = json_loadb(line, len, 0, NULL);
-	const char *id = json_string_value(json_object_get(o, "file")), *state = json_string_value(json_object_get(o, "state"));
+	const char *id = json_string_value(json_object_get(o, "file")),
+		   *state = json_string_value(json_object_get(o, "state"));
 	const char *hex = json_string_value(json_object_get(o, "sha256"));
 	bool missing = state && strcmp(state, "missing") == 0, stored = state && strcmp(state, "stored") == 0;
 	struct missing_id *known = NULL;
@@ -120,7 +121,9 @@ static int keep(struct purge_batch *b, const struct purge_file *f, bool *told, c
 		return err->code;
 	}
 	if (!*told)
-		log_warn("attachment %s of a thread that was to go cannot be looked at (%s); the thread stays, as do others like it", f->id, why->msg);
+		log_warn("attachment %s of a thread that was to go cannot be looked at (%s); the thread stays, as do "
+			 "others like it",
+			 f->id, why->msg);
 	*told = true;
 	b->thread[f->thread].why |= PURGE_UNSEEN;
 	return 0;
@@ -145,7 +148,8 @@ int purge_missing_see(struct mm *mm, struct purge_batch *b, int64_t snapshot_ms,
 	return 0;
 }
 
-/* 1; 0: it cannot be read; negative: a bucket does not say.  Counts as compared whatever comes of it: what answers again by the time of the commit, nobody has compared. */
+/* 1; 0: it cannot be read; negative: a bucket does not say.  Counts as compared whatever comes of it: what answers
+ * again by the time of the commit, nobody has compared. */
 static int read_blob(void *ctx, struct mm *mm, struct purge_file *f, struct digest *ret, struct err *why)
 {
 	auto_fd int fd = -1;
@@ -164,9 +168,10 @@ static int read_blob(void *ctx, struct mm *mm, struct purge_file *f, struct dige
 	return 1;
 }
 
-/* A blob that cannot be read, or not to its end, has nothing to lose: its row goes, and what is at the path is not unlinked.  A bucket may answer another time: its thread
- * stays. */
-int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told, struct err *err)
+/* A blob that cannot be read, or not to its end, has nothing to lose: its row goes, and what is at the path is not
+ * unlinked.  A bucket may answer another time: its thread stays. */
+int purge_missing_compare(const struct purge_missing *m, struct mm *mm, struct purge_batch *b, bool *told,
+			  struct err *err)
 {
 	struct missing_id *known;
 	struct digest now;

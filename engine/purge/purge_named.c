@@ -1,9 +1,9 @@
 /*
  * purge_named.c - files that go with a part of a thread although a live post of the thread names them.
  *
- * A server restores an earlier version in steps: it reads the version, undeletes its files, writes the post.  Each is a transaction of
- * its own, and the part can go between any two.  So it is asked inside the deleting transaction, by the closing sweep, and before a
- * blob is unlinked.
+ * A server restores an earlier version in steps: it reads the version, undeletes its files, writes the post.  Each is a
+ * transaction of its own, and the part can go between any two.  So it is asked inside the deleting transaction, by the
+ * closing sweep, and before a blob is unlinked.
  */
 #include "purge_internal.h"
 
@@ -28,7 +28,8 @@ void purge_named_add(void *ctx, struct purge_named *to, const char *id, const ch
 	memcpy(f->thread, thread, strlen(thread) + 1);
 }
 
-static int ask_page(struct mm *mm, const struct purge_named *n, size_t from, purge_named_fn fn, void *payload, struct err *err)
+static int ask_page(struct mm *mm, const struct purge_named *n, size_t from, purge_named_fn fn, void *payload,
+		    struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "named files");
 	struct db_array id, thread;
@@ -81,7 +82,8 @@ int purge_named_mark(struct mm *mm, struct purge_batch *b, bool *ret_any, struct
 
 	for (size_t i = 0; i < b->n_files && b->parts_before_ms != INT64_MIN; i++)
 		if (!b->thread[b->file[i].thread].why)
-			purge_named_add(b->ctx, &n, b->file[i].id, b->thread[b->file[i].thread].root, b->file[i].thread);
+			purge_named_add(b->ctx, &n, b->file[i].id, b->thread[b->file[i].thread].root,
+					b->file[i].thread);
 	rc = purge_named_ask(mm, &n, on_named, &m, err);
 	*ret_any = m.any;
 	return rc;

@@ -1,8 +1,8 @@
 /*
  * purge_orphans.c - ids of posts that rows name although they are gone.
  *
- * What came late for a deleted thread is among them.  So a sweep of many posts asks the server for these few instead of telling it all
- * that were deleted: only the threads that have one are looked at again.
+ * What came late for a deleted thread is among them.  So a sweep of many posts asks the server for these few instead of
+ * telling it all that were deleted: only the threads that have one are looked at again.
  */
 #include "purge_internal.h"
 
@@ -49,7 +49,8 @@ int purge_orphans_find(void *ctx, struct mm *mm, struct purge_orphans *ret, stru
 	for (size_t i = 0; i < n; i++)
 		ret->hash[i] = purge_seen_hash(ret->id[i]);
 	mm->many_orphans = ret->rows >= ORPHAN_ROWS_MAX;
-	log_debug("%s%llu rows name %zu posts that are gone", mm->many_orphans ? "more than " : "", (unsigned long long)ret->rows, ret->n);
+	log_debug("%s%llu rows name %zu posts that are gone", mm->many_orphans ? "more than " : "",
+		  (unsigned long long)ret->rows, ret->n);
 	return !mm->many_orphans;
 }
 

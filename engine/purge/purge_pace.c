@@ -1,11 +1,12 @@
 /*
  * purge_pace.c - how fast replicas and the chat's users let a run be.
  *
- * Once a second it looks, on the session that holds the lock: that one idles, also while an export streams over the other, and a look that comes back
- * shows that it lives.  At a limit the run waits; from half of a limit on pauses grow, up to ten times as long just below it.
+ * Once a second it looks, on the session that holds the lock: that one idles, also while an export streams over the
+ * other, and a look that comes back shows that it lives.  At a limit the run waits; from half of a limit on pauses
+ * grow, up to ten times as long just below it.
  *
- * The limit of a read is a time, not a multiple of what a read cost when the run began: users notice milliseconds, and a run may begin in the busiest
- * minute of the night.
+ * The limit of a read is a time, not a multiple of what a read cost when the run began: users notice milliseconds, and
+ * a run may begin in the busiest minute of the night.
  */
 #include "purge_internal.h"
 
@@ -117,8 +118,10 @@ static void tell_hidden(struct purge_pace *p)
 	if (!p->now.hidden || p->told_hidden)
 		return;
 	p->told_hidden = true;
-	log_warn("%zu replica%s, and the role may not see how far behind: the run does not wait for %s (a superuser: " MM_BUSY_GRANT
-		 " TO the role)", p->now.hidden, p->now.hidden == 1 ? " is connected" : "s are connected", p->now.hidden == 1 ? "it" : "them");
+	log_warn("%zu replica%s, and the role may not see how far behind: the run does not wait for %s (a "
+		 "superuser: " MM_BUSY_GRANT " TO the role)",
+		 p->now.hidden, p->now.hidden == 1 ? " is connected" : "s are connected",
+		 p->now.hidden == 1 ? "it" : "them");
 }
 
 /* Whoever reads posts waits as long as we did: for the end of an ALTER TABLE, a VACUUM FULL. */
@@ -172,7 +175,8 @@ static void draw(const struct purge_pace *p, const struct progress *progress)
 	char phase[96];
 
 	if (!by_replica(p)) {
-		progress_update(progress, "waiting, the server is slow to read", (uint64_t)(p->now.server * (double)p->limits.cost_ms), 0, "ms");
+		progress_update(progress, "waiting, the server is slow to read",
+				(uint64_t)(p->now.server * (double)p->limits.cost_ms), 0, "ms");
 		return;
 	}
 	snprintf(phase, sizeof phase, "waiting for replica %.24s, behind", r->name);
@@ -188,12 +192,13 @@ static void tell(const struct purge_pace *p)
 	char bytes[TIME_TEXT];
 
 	if (!by_replica(p)) {
-		log_info("waiting: the server takes %.0f ms to read a post, the limit is %lld ms", p->now.server * (double)p->limits.cost_ms,
-			 (long long)p->limits.cost_ms);
+		log_info("waiting: the server takes %.0f ms to read a post, the limit is %lld ms",
+			 p->now.server * (double)p->limits.cost_ms, (long long)p->limits.cost_ms);
 		return;
 	}
 	bytes_format((uint64_t)r->behind_bytes, bytes);
-	log_info("waiting: replica %s is behind by %s, by %lld ms when it last replayed anything", r->name, bytes, (long long)r->behind_ms);
+	log_info("waiting: replica %s is behind by %s, by %lld ms when it last replayed anything", r->name, bytes,
+		 (long long)r->behind_ms);
 }
 
 /* So long at most; 0: not any more. */
@@ -229,7 +234,8 @@ int purge_pace_wait(struct purge_pace *p, const struct purge_pace_wait *w, struc
 	bool told = false;
 	int rc;
 
-	while ((rc = look(p, w->beside, w->left_ms != NULL, err)) == 0 && larger(p->now.replica, w->beside ? p->now.server : 0) >= 1 && (ms = left(w)) > 0) {
+	while ((rc = look(p, w->beside, w->left_ms != NULL, err)) == 0 &&
+	       larger(p->now.replica, w->beside ? p->now.server : 0) >= 1 && (ms = left(w)) > 0) {
 		draw(p, w->progress);
 		if (time_mono_ms() - from_ms >= TELL_MS && !told) {
 			tell(p);

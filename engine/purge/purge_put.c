@@ -1,11 +1,13 @@
-/* purge_put.c - a whole thread back, asked for by a person: what is there is looked at, and nothing that is not understood is passed over. */
+/* purge_put.c - a whole thread back, asked for by a person: what is there is looked at, and nothing that is not
+ * understood is passed over. */
 #include "purge_internal.h"
 
 #include <string.h>
 
 /* Of kinds with an id of their own: whether what is there under this id is what was archived. */
 static const struct sql *const there_sql[MM_KINDS] = {
-	[MM_POST] = &sql_restore_there_post, [MM_FILE] = &sql_restore_there_file, [MM_PROPERTY] = &sql_restore_there_property,
+	[MM_POST] = &sql_restore_there_post, [MM_FILE] = &sql_restore_there_file,
+	[MM_PROPERTY] = &sql_restore_there_property,
 	[MM_SHARED_FILE] = &sql_restore_there_shared_file,
 };
 
@@ -24,7 +26,8 @@ static int check_columns(struct mm *mm, const struct bundle_kind *kind, int at, 
 		while (k < t->n_columns && strcmp(t->column[k].name, kind->column[i].name) != 0)
 			k++;
 		if (k == t->n_columns) {
-			err_set(err, ERR_SCHEMA, "table %s has no column %s any more", kind->table, kind->column[i].name);
+			err_set(err, ERR_SCHEMA, "table %s has no column %s any more", kind->table,
+				kind->column[i].name);
 			return err_hint(err, "Nothing was changed. `mmretain export` writes the thread as a file.");
 		}
 	}
@@ -54,8 +57,10 @@ static char *column_text(void *ctx, const struct bundle_kind *kind, const struct
 	return NULL;
 }
 
-/* The row was not put: it is there.  One that only has its id would stand for it in a thread that it does not belong to. */
-static int check_there(struct purge_put *p, void *ctx, const struct bundle_kind *kind, int at, const struct bundle_field *f, struct err *err)
+/* The row was not put: it is there.  One that only has its id would stand for it in a thread that it does not belong
+ * to. */
+static int check_there(struct purge_put *p, void *ctx, const struct bundle_kind *kind, int at,
+		       const struct bundle_field *f, struct err *err)
 {
 	struct db_result *res = NULL;
 	const char *param;
@@ -68,21 +73,26 @@ static int check_there(struct purge_put *p, void *ctx, const struct bundle_kind 
 	purge_full_object(kind, f, &object);
 	param = object.data;
 	rc = db_query_prepared(ctx, p->mm->db, there_sql[at], DB_ANY, 1, &param, &res, err);
-	if (rc < 0 || db_rows(res) == 0 || db_bool(res, 0, 1)) /* none: another row is in its place, with what must be there once */
+	/* none: another row is in its place, with what must be there once */
+	if (rc < 0 || db_rows(res) == 0 || db_bool(res, 0, 1))
 		return rc;
-	err_set(err, ERR_GUARD, "in table %s another row has the id %s of an archived one", kind->table, db_text(res, 0, 0));
-	return err_hint(err, "Nothing was changed. Find out where that row comes from; `mmretain export` writes the thread as a file.");
+	err_set(err, ERR_GUARD, "in table %s another row has the id %s of an archived one", kind->table,
+		db_text(res, 0, 0));
+	return err_hint(err, "Nothing was changed. Find out where that row comes from; `mmretain export` writes the "
+			     "thread as a file.");
 }
 
 /* What a line is: which kind of the bundle's schema, and of the closure. */
-static int kind_of(struct purge_put *p, const char *line, size_t len, int *ret_at, enum mm_kind *ret_kind, struct err *err)
+static int kind_of(struct purge_put *p, const char *line, size_t len, int *ret_at, enum mm_kind *ret_kind,
+		   struct err *err)
 {
 	int at = bundle_row_kind(p->kind, p->n_kinds, line, len), rc;
 	struct purge_line l;
 
 	if (at < 0)
 		return err_set(err, ERR_VERIFY, "a row of a kind that the bundle's schema does not have");
-	if ((rc = purge_line_parse(line, len, &l, err)) < 0 || (!p->checked[at] && (rc = check_columns(p->mm, &p->kind[at], l.kind, err)) < 0))
+	if ((rc = purge_line_parse(line, len, &l, err)) < 0 ||
+	    (!p->checked[at] && (rc = check_columns(p->mm, &p->kind[at], l.kind, err)) < 0))
 		return rc;
 	p->checked[at] = true;
 	*ret_at = at;
@@ -90,7 +100,8 @@ static int kind_of(struct purge_put *p, const char *line, size_t len, int *ret_a
 	return 0;
 }
 
-static int tell(struct purge_put *p, void *ctx, int at, const struct bundle_field *f, struct purge_put_row *ret, struct err *err)
+static int tell(struct purge_put *p, void *ctx, int at, const struct bundle_field *f, struct purge_put_row *ret,
+		struct err *err)
 {
 	int rc = ret->put ? 0 : check_there(p, ctx, &p->kind[at], ret->kind, f, err);
 
@@ -112,7 +123,8 @@ int purge_put(struct purge_put *p, void *ctx, const char *line, size_t len, stru
 		return rc;
 	f = mem_array(ctx, struct bundle_field, p->kind[at].n_columns + 1);
 	buf_init(&store, ctx, 64 << 20);
-	if ((rc = purge_restore_row(p->mm, &p->mm->schema->table[kind], &p->kind[at], purge_restore_sql[kind], line, len, f, &store, err)) < 0)
+	if ((rc = purge_restore_row(p->mm, &p->mm->schema->table[kind], &p->kind[at], purge_restore_sql[kind], line,
+				    len, f, &store, err)) < 0)
 		return rc;
 	*ret = (struct purge_put_row){.kind = kind, .put = db_affected(p->mm->db) > 0};
 	return tell(p, ctx, at, f, ret, err);
@@ -136,7 +148,10 @@ static int send(struct together *t, struct err *err)
 	int rc;
 
 	for (size_t i = 0; i < t->n; i++)
-		call[i] = (struct db_call){.sql = purge_restore_sql[t->row[i].kind], .n_params = 2, .params = t->row[i].param, .lengths = t->row[i].length};
+		call[i] = (struct db_call){.sql = purge_restore_sql[t->row[i].kind],
+					   .n_params = 2,
+					   .params = t->row[i].param,
+					   .lengths = t->row[i].length};
 	rc = db_query_together(t->p->mm->db, call, t->n, NULL, NULL, err);
 	for (size_t i = 0; i < t->n && rc == 0; i++) {
 		struct purge_put_row row = {.kind = t->row[i].kind, .put = call[i].affected > 0};

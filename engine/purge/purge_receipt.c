@@ -13,9 +13,10 @@ enum { POSTS_FIRST = 200, POSTS_MIN = 20, POSTS_MAX = 20000, LOOK_TRIES = 5 };
 
 struct pace { size_t posts; };
 
-/* Next size = posts x target / measured, within x 0.3 to x 1.5 of the last: the burst, not the amount, is what users of the chat notice.
- * Measured are the statements that look for rows and delete them; checks and commit cost the same for any size, and smaller batches would
- * only mean more of them.  The pause counts them too.  The short end of a bundle teaches nothing. */
+/* Next size = posts x target / measured, within x 0.3 to x 1.5 of the last: the burst, not the amount, is what users of
+ * the chat notice. Measured are the statements that look for rows and delete them; checks and commit cost the same for
+ * any size, and smaller batches would only mean more of them.  The pause counts them too.  The short end of a bundle
+ * teaches nothing. */
 static void pace_adapt(struct pace *p, const struct purge_options *o, const struct purge_batch *b)
 {
 	double target_us = (o->target_ms > 0 ? o->target_ms : 5) * 1000.0, size = (double)p->posts;
@@ -56,7 +57,8 @@ static void mark_rest(struct purge_batch *b, unsigned why)
 			b->thread[i].why = why;
 }
 
-static int report_kept(const struct purge_batch *b, const struct purge_options *o, struct purge_counts *c, struct err *err)
+static int report_kept(const struct purge_batch *b, const struct purge_options *o, struct purge_counts *c,
+		       struct err *err)
 {
 	int rc;
 
@@ -85,8 +87,8 @@ static bool passes(int rc)
 	return rc < 0 && err_retryable(rc) && rc != -ERR_DB_GONE;
 }
 
-/* Tries until the batch is deleted or nothing of it remains to be deleted.  A table that is locked keeps it from being read again as from being deleted, and
- * from telling whose rows are locked: that is asked once more, too. */
+/* Tries until the batch is deleted or nothing of it remains to be deleted.  A table that is locked keeps it from being
+ * read again as from being deleted, and from telling whose rows are locked: that is asked once more, too. */
 static int settle_batch(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct purge_ahead *ahead,
 			struct purge_counts *c, struct err *err)
 {
@@ -95,7 +97,8 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 
 	for (int tries = 0; remaining(b) > 0; tries++) {
 		if (tries > 2 * PURGE_TRIES) {
-			mark_rest(b, PURGE_LOCKED); /* rows move faster than we can follow: leave them for another night */
+			/* rows move faster than we can follow: leave them for another night */
+			mark_rest(b, PURGE_LOCKED);
 			return 0;
 		}
 		from = time_mono_us();
@@ -121,7 +124,9 @@ static int settle_batch(struct mm *mm, const struct purge_options *o, struct pur
 /* No transaction is open here: a wait for replicas keeps nobody from anything, not even vacuum. */
 static int wait_for_others(struct mm *mm, const struct purge_options *o, struct err *err)
 {
-	const struct purge_pace_wait w = {.mm = mm, .beside = o->pause_factor > 0, .deadline_boot_ms = o->deadline_boot_ms,
+	const struct purge_pace_wait w = {.mm = mm,
+					  .beside = o->pause_factor > 0,
+					  .deadline_boot_ms = o->deadline_boot_ms,
 					  .progress = o->progress};
 
 	return o->pace ? purge_pace_wait(o->pace, &w, err) : 0;
@@ -148,12 +153,12 @@ static void mark_skipped(const struct purge_options *o, struct purge_batch *b)
 	}
 }
 
-/* What a batch is asked before it is deleted.  Without locations (w is NULL) it is read again by id just before, new replies included,
- * and what its run knew about attachments is asked of the bundle. */
+/* What a batch is asked before it is deleted.  Without locations (w is NULL) it is read again by id just before, new
+ * replies included, and what its run knew about attachments is asked of the bundle. */
 struct asked { struct purge_watch *w; struct purge_missing *missing; bool told; };
 
-/* A table that is locked for a moment (an ALTER, the end of a VACUUM) must not end the night: 100 ms of patience each time, so that nobody waits
- * behind us for long. */
+/* A table that is locked for a moment (an ALTER, the end of a VACUUM) must not end the night: 100 ms of patience each
+ * time, so that nobody waits behind us for long. */
 static bool once_more(int rc, int tries)
 {
 	if (!passes(rc) || tries == LOOK_TRIES || stop_requested())
@@ -185,7 +190,8 @@ static int mark_gone(struct mm *mm, struct purge_batch *b, struct err *err)
 	return rc;
 }
 
-static int look_at_files(struct mm *mm, struct asked *a, const struct purge_options *o, struct purge_batch *b, struct err *err)
+static int look_at_files(struct mm *mm, struct asked *a, const struct purge_options *o, struct purge_batch *b,
+			 struct err *err)
 {
 	int rc = 0;
 
@@ -196,8 +202,8 @@ static int look_at_files(struct mm *mm, struct asked *a, const struct purge_opti
 	return rc == 0 && o->unlink_files && mm->bucket ? purge_missing_see(mm, b, o->snapshot_ms, &a->told, err) : rc;
 }
 
-static int one_batch(struct mm *mm, struct purge_ahead *ahead, struct asked *a, const struct purge_options *o, struct pace *p,
-		     struct purge_counts *c, struct err *err)
+static int one_batch(struct mm *mm, struct purge_ahead *ahead, struct asked *a, const struct purge_options *o,
+		     struct pace *p, struct purge_counts *c, struct err *err)
 {
 	struct purge_batch b;
 	int64_t busy_us = 0;
@@ -223,8 +229,8 @@ static int one_batch(struct mm *mm, struct purge_ahead *ahead, struct asked *a, 
 	return rc;
 }
 
-static int all_batches(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
-		       struct purge_counts *c, struct err *err)
+static int all_batches(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints,
+		       const struct purge_options *o, struct purge_counts *c, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "purge");
 	struct pace pace = {.posts = o->batch_posts && *o->batch_posts ? *o->batch_posts : POSTS_FIRST};
@@ -251,14 +257,15 @@ static int all_batches(struct mm *mm, const struct receipt *receipt, struct purg
 	}
 }
 
-int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints, const struct purge_options *o,
-		  struct purge_counts *c, struct err *err)
+int purge_receipt(struct mm *mm, const struct receipt *receipt, struct purge_hints *hints,
+		  const struct purge_options *o, struct purge_counts *c, struct err *err)
 {
 	struct err ignored;
 	int rc;
 
 	if (mm->schema->n_unknown)
-		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was deleted");
+		return err_set(err, ERR_SCHEMA, "the database holds things that a delete could break; nothing was "
+						"deleted");
 	/* While we wait for a lock, others wait behind us. */
 	if ((rc = purge_set_wait(mm->db, "100ms", err)) < 0)
 		return rc;

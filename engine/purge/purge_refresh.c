@@ -1,8 +1,9 @@
 /*
  * purge_refresh.c - what moved, or has no location: read again by id and compared.
  *
- * The batch's threads are exported once more by the code that filled the bundle and encoded by the bundle's own encoder.  The same
- * lines mean the same row versions, byte for byte, and no row more or less; then only the locations were stale.
+ * The batch's threads are exported once more by the code that filled the bundle and encoded by the bundle's own
+ * encoder.  The same lines mean the same row versions, byte for byte, and no row more or less; then only the locations
+ * were stale.
  */
 #include "purge_internal.h"
 
@@ -120,7 +121,8 @@ int purge_refresh(struct mm *mm, struct purge_batch *b, struct err *err)
 	r.lines = mem_array(b->ctx, struct digest, b->n_threads);
 	r.hash = hash_new(b->ctx);
 	buf_init(&r.line, b->ctx, BUNDLE_ROW_MAX);
-	if ((rc = bundle_open_receipt(b->ctx, b->receipt, &reader, err)) < 0 || (rc = purge_kinds_as(b->ctx, mm, reader, &kind, err)) < 0 ||
+	if ((rc = bundle_open_receipt(b->ctx, b->receipt, &reader, err)) < 0 ||
+	    (rc = purge_kinds_as(b->ctx, mm, reader, &kind, err)) < 0 ||
 	    (rc = mm_export_begin(b->ctx, mm, false, b->n_threads, &x, err)) < 0)
 		return rc;
 	r.encoder = bundle_encoder_new(b->ctx, kind, MM_KINDS);

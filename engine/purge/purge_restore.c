@@ -7,7 +7,8 @@ const struct sql *const purge_restore_sql[MM_KINDS] = {
 	[MM_THREAD] = &sql_restore_thread, [MM_POST] = &sql_restore_post, [MM_REACTION] = &sql_restore_reaction,
 	[MM_FILE] = &sql_restore_file, [MM_MEMBER] = &sql_restore_member, [MM_PRIORITY] = &sql_restore_priority,
 	[MM_ACK] = &sql_restore_ack, [MM_PNOTIFY] = &sql_restore_pnotify, [MM_PREF] = &sql_restore_pref,
-	[MM_REMINDER] = &sql_restore_reminder, [MM_DRAFT] = &sql_restore_draft, [MM_READ_RECEIPT] = &sql_restore_read_receipt,
+	[MM_REMINDER] = &sql_restore_reminder, [MM_DRAFT] = &sql_restore_draft,
+	[MM_READ_RECEIPT] = &sql_restore_read_receipt,
 	[MM_TEMPORARY] = &sql_restore_temporary, [MM_TRANSLATION] = &sql_restore_translation,
 	[MM_PROPERTY] = &sql_restore_property, [MM_SHARED_FILE] = &sql_restore_shared_file,
 };
@@ -26,7 +27,8 @@ static bool is_json_null(const struct bundle_column *column, const struct bundle
 	return column->type == BT_JSON && !f->null && f->len == 4 && memcmp(f->data, "null", 4) == 0;
 }
 
-bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f, struct buf *out)
+bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, const struct bundle_field *f,
+		    struct buf *out)
 {
 	bool any = false;
 
@@ -35,7 +37,8 @@ bool purge_base_row(const struct mm_table *t, const struct bundle_kind *kind, co
 		if (i)
 			buf_byte(out, ',');
 		for (size_t k = 0; k < kind->n_columns; k++)
-			if (is_json_null(&kind->column[k], &f[k]) && strcmp(kind->column[k].name, t->column[i].name) == 0) {
+			if (is_json_null(&kind->column[k], &f[k]) &&
+			    strcmp(kind->column[k].name, t->column[i].name) == 0) {
 				buf_puts(out, "null");
 				any = true;
 			}
@@ -68,8 +71,8 @@ void purge_full_object(const struct bundle_kind *kind, const struct bundle_field
 	buf_byte(out, '}');
 }
 
-int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
-		       struct bundle_field *f, struct buf *store, struct err *err)
+int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql,
+		      const char *line, size_t len, struct bundle_field *f, struct buf *store, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore row");
 	struct buf object, base;
@@ -88,14 +91,15 @@ int purge_restore_row(struct mm *mm, const struct mm_table *t, const struct bund
 	return db_query_prepared(ctx, mm->db, sql, DB_NONE, 2, param, NULL, err);
 }
 
-static int restore_line(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql, const char *line, size_t len,
-			struct err *err)
+static int restore_line(struct mm *mm, const struct mm_table *t, const struct bundle_kind *kind, const struct sql *sql,
+			const char *line, size_t len, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "restore line");
 	struct buf store;
 
 	buf_init(&store, ctx, 64 << 20);
-	return purge_restore_row(mm, t, kind, sql, line, len, mem_array(ctx, struct bundle_field, kind->n_columns + 1), &store, err);
+	return purge_restore_row(mm, t, kind, sql, line, len, mem_array(ctx, struct bundle_field, kind->n_columns + 1),
+				 &store, err);
 }
 
 int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roots, size_t n, struct err *err)
@@ -111,7 +115,8 @@ int purge_restore(struct mm *mm, const struct receipt *receipt, const mm_id *roo
 	size_t len;
 	int rc;
 
-	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 || (rc = purge_kinds_as(ctx, mm, reader, &kind, err)) < 0 ||
+	if ((rc = bundle_open_receipt(ctx, receipt, &reader, err)) < 0 ||
+	    (rc = purge_kinds_as(ctx, mm, reader, &kind, err)) < 0 ||
 	    (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	parts = rc == 1;

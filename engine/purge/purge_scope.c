@@ -1,8 +1,8 @@
 /*
  * purge_scope.c - threads whose channel is no longer what the plan saw.
  *
- * Whoever chose the threads is asked about their channels inside the deleting transaction: a channel that was moved, archived, renamed or made
- * private meanwhile may be another rule's.
+ * Whoever chose the threads is asked about their channels inside the deleting transaction: a channel that was moved,
+ * archived, renamed or made private meanwhile may be another rule's.
  */
 #include "purge_internal.h"
 

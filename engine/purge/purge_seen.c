@@ -1,8 +1,8 @@
 /*
  * purge_seen.c - a filter that knows every post of a bundle that was deleted, in four bytes each.
  *
- * Rows of posts that are gone are in every old database.  Without it the closing sweep would read all bundles again to learn that none of
- * these posts was theirs.
+ * Rows of posts that are gone are in every old database.  Without it the closing sweep would read all bundles again to
+ * learn that none of these posts was theirs.
  */
 #include "purge_internal.h"
 

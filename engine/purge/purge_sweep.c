@@ -1,9 +1,9 @@
 /*
  * purge_sweep.c - what no lock can catch.
  *
- * Mattermost has no foreign key from reply to root, so a reply, reaction or flag that was in flight when its thread was deleted
- * commits as an orphan.  When every transaction that could have missed the delete has ended, the threads with late replies are
- * put back from the bundle and late dependants are written beside the bundle and removed.
+ * Mattermost has no foreign key from reply to root, so a reply, reaction or flag that was in flight when its thread was
+ * deleted commits as an orphan.  When every transaction that could have missed the delete has ended, the threads with
+ * late replies are put back from the bundle and late dependants are written beside the bundle and removed.
  */
 #include "purge_internal.h"
 
@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A sweep passes over the tables once when it has more than one post in so many of them; workers make that pass cheaper. */
+/* A sweep passes over the tables once when it has more than one post in so many of them; workers make that pass
+ * cheaper. */
 enum { SHARE_ALONE = 50 };
 enum { SWEEP_POLL_MS = 50, COPY_FLUSH_BYTES = 64 << 10, LATE_MAX_BYTES = 64 << 20 };
 
@@ -38,7 +39,8 @@ static int last_xid(struct mm *mm, const struct purge_options *o, uint64_t *ret,
 	return 0;
 }
 
-/* Waits until every transaction up to the options' has ended, at most their time.  *ret_open: which, when they have not; else 0. */
+/* Waits until every transaction up to the options' has ended, at most their time.  *ret_open: which, when they have
+ * not; else 0. */
 static int wait_horizon(struct mm *mm, const struct purge_options *o, uint64_t *ret_open, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "horizon");
@@ -64,8 +66,8 @@ static int wait_horizon(struct mm *mm, const struct purge_options *o, uint64_t *
 	}
 }
 
-/* What one bundle holds: its posts go into the work table, of parts its files into the list.  orphans: only threads of which one is among
- * them are needed; NULL: all. */
+/* What one bundle holds: its posts go into the work table, of parts its files into the list.  orphans: only threads of
+ * which one is among them are needed; NULL: all. */
 struct load {
 	struct mm *mm; void *ctx; struct purge_named *files; const struct purge_orphans *orphans;
 	const struct purge_swept *item; size_t bundle;
@@ -102,7 +104,8 @@ static int begin_thread(struct load *to, const struct purge_line *l, struct err 
 
 	memset(to->thread, 0, sizeof to->thread);
 	memcpy(to->thread, l->thread, l->thread_len);
-	to->stayed = to->item->n_stayed && bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), mm_id_cmp);
+	to->stayed = to->item->n_stayed &&
+		     bsearch(to->thread, to->item->stayed, to->item->n_stayed, sizeof(mm_id), mm_id_cmp);
 	to->wanted = !to->orphans;
 	return rc;
 }
@@ -123,9 +126,11 @@ static int load_row(struct load *to, const struct purge_line *l, struct err *err
 		load_file(to, l);
 	if (rc < 0 || l->kind != MM_POST || to->stayed || l->odd)
 		return rc;
-	buf_printf(&to->copy, "%.*s\t%s\t%c\t%zu\n", (int)l->key_len, l->key, to->thread, l->root ? 't' : 'f', to->bundle);
+	buf_printf(&to->copy, "%.*s\t%s\t%c\t%zu\n", (int)l->key_len, l->key, to->thread, l->root ? 't' : 'f',
+		   to->bundle);
 	/* A thread that is too long to be put off: more than needed does no harm. */
-	to->wanted = to->wanted || purge_orphans_has(to->orphans, l->key, l->key_len) || to->copy.len - to->thread_from > COPY_FLUSH_BYTES;
+	to->wanted = to->wanted || purge_orphans_has(to->orphans, l->key, l->key_len) ||
+		     to->copy.len - to->thread_from > COPY_FLUSH_BYTES;
 	return to->wanted && to->copy.len > COPY_FLUSH_BYTES ? end_thread(to, COPY_FLUSH_BYTES, err) : 0;
 }
 
@@ -153,7 +158,8 @@ static int load_bundle(struct load *to, struct err *err)
 	if (to->orphans && to->item->seen && may_skip(to->item->seen, to->orphans))
 		return 0;
 	buf_init(&to->copy, ctx, 1 << 20);
-	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 || (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
+	if ((rc = bundle_open_receipt(ctx, to->item->receipt, &reader, err)) < 0 ||
+	    (rc = bundle_read_parts(reader, &before_ms, err)) < 0)
 		return rc;
 	to->parts = rc == 1;
 	if (!to->parts && to->orphans && to->orphans->n == 0)
@@ -164,13 +170,14 @@ static int load_bundle(struct load *to, struct err *err)
 	return rc < 0 ? rc : end_thread(to, 0, err);
 }
 
-static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_orphans *orphans, void *ctx,
-		      struct purge_named *files, struct err *err)
+static int load_posts(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_orphans *orphans,
+		      void *ctx, struct purge_named *files, struct err *err)
 {
 	int rc = db_copy_in_begin(mm->db, &sql_sweep_work_copy, err);
 
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct load to = {.mm = mm, .ctx = ctx, .files = files, .orphans = orphans, .item = &item[i], .bundle = i};
+		struct load to =
+			{.mm = mm, .ctx = ctx, .files = files, .orphans = orphans, .item = &item[i], .bundle = i};
 
 		rc = load_bundle(&to, err);
 	}
@@ -224,7 +231,8 @@ static size_t note_here(const struct roots *r, size_t bundle, struct purge_swept
 	return n;
 }
 
-static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, struct purge_swept *item, struct err *err)
+static int put_back_bundle(struct mm *mm, const struct roots *r, size_t bundle, struct purge_swept *item,
+			   struct err *err)
 {
 	size_t n = note_here(r, bundle, item);
 
@@ -244,18 +252,20 @@ static int find_here(struct mm *mm, struct purge_swept *item, size_t n, struct e
 	return rc;
 }
 
-/* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides anew.  So do threads whose
- * root was edited late: the server did not find it and wrote its earlier version all the same.  A root that the server removes for good leaves
- * such copies too, so they tell only of threads that certainly we deleted. */
-static int put_back(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_named *files, bool small, bool copies,
-		    struct err *err)
+/* Threads with late replies come back whole, and parts of which a live post names a file again; the next plan decides
+ * anew.  So do threads whose root was edited late: the server did not find it and wrote its earlier version all the
+ * same.  A root that the server removes for good leaves such copies too, so they tell only of threads that certainly we
+ * deleted. */
+static int put_back(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_named *files, bool small,
+		    bool copies, struct err *err)
 {
 	const char *param = copies ? "true" : "false";
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep roots");
 	struct roots r = {.ctx = ctx};
 	int rc;
 
-	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 1, &param, on_root, &r, err)) < 0 ||
+	if ((rc = db_stream(mm->db, small ? &sql_sweep_late_probe : &sql_sweep_late_replies, 1, &param, on_root, &r,
+			    err)) < 0 ||
 	    (rc = purge_named_ask(mm, files, on_named, &r, err)) < 0 || r.n == 0)
 		return rc;
 	for (size_t i = 0; i < n && rc == 0; i++)
@@ -280,7 +290,8 @@ static int on_late(void *payload, const struct db_row *row, struct err *err)
 }
 
 /* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */
-static int keep_late(const struct purge_options *o, const struct purge_swept *item, const struct late_rows *l, struct err *err)
+static int keep_late(const struct purge_options *o, const struct purge_swept *item, const struct late_rows *l,
+		     struct err *err)
 {
 	char hex[DIGEST_HEX + 1], name[64];
 
@@ -308,15 +319,16 @@ static int take_late(struct mm *mm, struct late *l, bool small, struct err *err)
 			continue;
 		l->kind = mm->schema->table[late[i].kind].kind_name;
 		/* Rolled back unless the commit follows; by then the rows are durable beside the ledger. */
-		if ((draft && (rc = mm_unit_joins(mm, false, err)) < 0) || (rc = db_stream(mm->db, late[i].sql, 0, NULL, on_late, l, err)) < 0 ||
+		if ((draft && (rc = mm_unit_joins(mm, false, err)) < 0) ||
+		    (rc = db_stream(mm->db, late[i].sql, 0, NULL, on_late, l, err)) < 0 ||
 		    (draft && (rc = mm_unit_joins(mm, true, err)) < 0))
 			return rc;
 	}
 	return 0;
 }
 
-static int remove_late(struct mm *mm, const struct purge_options *o, const struct purge_swept *item, size_t n, bool small,
-		       struct err *err)
+static int remove_late(struct mm *mm, const struct purge_options *o, const struct purge_swept *item, size_t n,
+		       bool small, struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep late");
 	struct late l = {.rows = mem_array(ctx, struct late_rows, n), .n = n};
@@ -330,18 +342,20 @@ static int remove_late(struct mm *mm, const struct purge_options *o, const struc
 	return rc;
 }
 
-/* Which threads have to be looked at: those of *ret_orphans; all of them where it stays NULL.  *ret_small: they are so few that index probes
- * find what names them. */
-static int find_orphans(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o, struct purge_orphans *orphans,
-			const struct purge_orphans **ret_orphans, bool *ret_small, struct err *err)
+/* Which threads have to be looked at: those of *ret_orphans; all of them where it stays NULL.  *ret_small: they are so
+ * few that index probes find what names them. */
+static int find_orphans(struct mm *mm, const struct purge_swept *item, size_t n, const struct purge_options *o,
+			struct purge_orphans *orphans, const struct purge_orphans **ret_orphans, bool *ret_small,
+			struct err *err)
 {
 	uint64_t posts = 0;
 	int rc;
 
 	for (size_t i = 0; i < n; i++)
 		posts += receipt_posts(item[i].receipt);
-	if ((rc = mm_unit_small(mm, posts, o->alone ? SHARE_ALONE : MM_UNIT_SHARE, ret_small, err)) < 0 || (rc = mm_unit_room(mm, o->alone, err)) < 0 ||
-	    (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small || o->count_found || o->find_here)
+	if ((rc = mm_unit_small(mm, posts, o->alone ? SHARE_ALONE : MM_UNIT_SHARE, ret_small, err)) < 0 ||
+	    (rc = mm_unit_room(mm, o->alone, err)) < 0 || (rc = mm_unit_joins(mm, *ret_small, err)) < 0 || *ret_small ||
+	    o->count_found || o->find_here)
 		return rc;
 	if ((rc = purge_orphans_find(orphans->ctx, mm, orphans, err)) <= 0)
 		return rc;
@@ -370,7 +384,8 @@ static int count_found(struct mm *mm, const struct purge_swept *item, size_t n, 
 	return rc;
 }
 
-static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o, struct err *err)
+static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, const struct purge_options *o,
+			     struct err *err)
 {
 	static const struct sql *const work[] = {&sql_sweep_work, &sql_sweep_work_late};
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "sweep");
@@ -380,7 +395,8 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 	bool small;
 	int rc;
 
-	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 || (rc = find_orphans(mm, item, n, o, &orphans, &only, &small, err)) < 0)
+	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0 ||
+	    (rc = find_orphans(mm, item, n, o, &orphans, &only, &small, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < ARRAY_LEN(work); i++)
 		if ((rc = db_query(NULL, mm->db, work[i], DB_NONE, 0, NULL, NULL, err)) < 0)
@@ -391,7 +407,8 @@ static int sweep_transaction(struct mm *mm, struct purge_swept *item, size_t n, 
 	    ((o->count_found || o->find_here) && (rc = find_here(mm, item, n, err)) < 0) ||
 	    (rc = db_query(NULL, mm->db, &sql_sweep_work_trim, DB_NONE, 0, NULL, NULL, err)) < 0)
 		return rc;
-	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) || (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)
+	if ((o->count_found && (rc = count_found(mm, item, n, err)) < 0) ||
+	    (rc = put_back(mm, item, n, &files, small, !o->count_found, err)) < 0)
 		return rc;
 	rc = remove_late(mm, o, item, n, small, err);
 	return rc < 0 ? rc : mm_probe_hooked(mm, err); /* as in the delete */
@@ -416,7 +433,8 @@ int purge_sweep(struct mm *mm, struct purge_swept *item, size_t n, const struct 
 			item[i].n_here = 0;
 		}
 		rc = sweep_transaction(mm, item, n, o, err);
-		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the ledger. */
+		/* Just before: orphans that the server cannot show.  Just after: none; what was removed is beside the
+		 * ledger. */
 		if (rc == 0)
 			rc = db_commit(mm->db, err);
 		if (rc == 0)

@@ -1,11 +1,16 @@
 /*
  * purge_unlink.c - blobs of deleted file rows, from their journals (mm_unlink.h).
  *
- * Of a part of a thread that stays, a live post may name a file again: the next run's sweep puts its row back, so the blob waits.
+ * Of a part of a thread that stays, a live post may name a file again: the next run's sweep puts its row back, so the
+ * blob waits.
  */
 #include "purge_internal.h"
 
-enum { NAMED_PAGE = 1000, JOURNALS = 64, ENTRIES = 20000 /* carried out at once: each open journal is a descriptor, and a little memory */ };
+enum {
+	NAMED_PAGE = 1000,
+	JOURNALS = 64,
+	ENTRIES = 20000 /* carried out at once: each open journal is a descriptor, and a little memory */
+};
 
 typedef int (*want_fn)(struct mm_journal *j, uint64_t at, struct err *err);
 struct asking { struct mm_journal *j; want_fn want; bool any; int rc; struct err *err; };
@@ -58,8 +63,10 @@ static int check_folder(const struct mm *mm, const struct mm_journal *j, struct 
 {
 	if (mm_has_files(mm) || !mm_journal_any_path(j))
 		return 0;
-	err_set(err, ERR_STORE, "the folder or bucket of the attachments is not known, so the blobs of deleted rows stay");
-	return err_hint(err, "Name it in the policy (database.files), or set MM_FILESETTINGS_DIRECTORY, or MM_FILESETTINGS_AMAZONS3... of a bucket; the next run takes up the journal.");
+	err_set(err, ERR_STORE, "the folder or bucket of the attachments is not known, so the blobs of deleted rows "
+				"stay");
+	return err_hint(err, "Name it in the policy (database.files), or set MM_FILESETTINGS_DIRECTORY, or "
+			     "MM_FILESETTINGS_AMAZONS3... of a bucket; the next run takes up the journal.");
 }
 
 static int open_journal(void *ctx, struct mm *mm, int dirfd, const char *name, struct mm_journal **ret, struct err *err)
@@ -67,10 +74,16 @@ static int open_journal(void *ctx, struct mm *mm, int dirfd, const char *name, s
 	return mm_journal_open(ctx, mm, dirfd, name, &mm_unlink_attachments, ret, err);
 }
 
-struct opened { struct mm_unlink_item item[JOURNALS]; const struct purge_journal *of[JOURNALS]; size_t n; uint64_t entries; };
+struct opened {
+	struct mm_unlink_item item[JOURNALS];
+	const struct purge_journal *of[JOURNALS];
+	size_t n;
+	uint64_t entries;
+};
 
 /* 1: it is one too many, and waits. */
-static int open_one(void *ctx, struct mm *mm, int dirfd, const struct purge_journal *journal, struct opened *o, struct err *err)
+static int open_one(void *ctx, struct mm *mm, int dirfd, const struct purge_journal *journal, struct opened *o,
+		    struct err *err)
 {
 	struct mm_journal *j;
 	int rc = open_journal(ctx, mm, dirfd, journal->name, &j, err);
@@ -100,7 +113,8 @@ static void add_counts(const struct opened *o)
 	}
 }
 
-int purge_unlink(struct mm *mm, int journal_dirfd, const struct purge_journal *journal, size_t n, size_t *ret_n, struct err *err)
+int purge_unlink(struct mm *mm, int journal_dirfd, const struct purge_journal *journal, size_t n, size_t *ret_n,
+		 struct err *err)
 {
 	auto_mem void *ctx = talloc_named_const(NULL, 0, "unlink");
 	struct opened *o = mem_new(ctx, struct opened);

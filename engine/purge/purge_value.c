@@ -3,10 +3,13 @@
 
 #include <string.h>
 
-/* Where it is not the usual value of the type: the server writes empty lists as text, and NULL into posts of its own. */
+/* Where it is not the usual value of the type: the server writes empty lists as text, and NULL into posts of its own.
+ */
 static const struct { enum mm_kind kind; const char *column, *text; } usual[] = {
-	{MM_POST, "filenames", "[]"}, {MM_POST, "fileids", "[]"}, {MM_POST, "remoteid", NULL}, {MM_MEMBER, "following", "t"},
-	{MM_PREF, "category", "flagged_post"}, {MM_PREF, "value", "true"}, {MM_TRANSLATION, "objecttype", "post"}, {MM_PROPERTY, "targettype", "post"},
+	{MM_POST, "filenames", "[]"}, {MM_POST, "fileids", "[]"}, {MM_POST, "remoteid", NULL},
+	{MM_MEMBER, "following", "t"},
+	{MM_PREF, "category", "flagged_post"}, {MM_PREF, "value", "true"}, {MM_TRANSLATION, "objecttype", "post"},
+	{MM_PROPERTY, "targettype", "post"},
 };
 
 const char *purge_usual_value(enum mm_kind kind, const char *column, enum bundle_type type)

@@ -1,8 +1,8 @@
 /*
  * purge_watch.c - replies that arrive while we work.
  *
- * One range read over the createat index a second costs what is new, not what is deleted.  Replies that are dated back are
- * not seen here; the closing sweep finds them by their root.
+ * One range read over the createat index a second costs what is new, not what is deleted.  Replies that are dated back
+ * are not seen here; the closing sweep finds them by their root.
  */
 #include "purge_internal.h"
 

@@ -1,9 +1,10 @@
 /*
  * run_abandon.c - a bundle that is lost, declared so: what a run would otherwise ask for every night.
  *
- * Nothing in the database is touched, now or later, for the sake of that bundle: its delete is not finished, its sweeps are not repeated, and attachments
- * of what it deleted stay, because they are what is left.  In this order, each step durable before the next: what indexes know of its ids into
- * ledger/lost-*; journals of its attachments aside; the line; what is in the bundle's place aside; its index and its entry in the catalog.
+ * Nothing in the database is touched, now or later, for the sake of that bundle: its delete is not finished, its sweeps
+ * are not repeated, and attachments of what it deleted stay, because they are what is left.  In this order, each step
+ * durable before the next: what indexes know of its ids into ledger/lost-*; journals of its attachments aside; the
+ * line; what is in the bundle's place aside; its index and its entry in the catalog.
  */
 #include "run_internal.h"
 #include "run_mirror.h"
@@ -35,7 +36,8 @@ static bool is_named(const struct ledger_published *p, const char *name)
 {
 	const char *slash = strrchr(p->rel_path, '/');
 
-	return strcmp(p->bundle, name) == 0 || strcmp(p->rel_path, name) == 0 || (slash && strcmp(slash + 1, name) == 0);
+	return strcmp(p->bundle, name) == 0 || strcmp(p->rel_path, name) == 0 ||
+	       (slash && strcmp(slash + 1, name) == 0);
 }
 
 static int choose(struct abandon *a, struct err *err)
@@ -50,12 +52,17 @@ static int choose(struct abandon *a, struct err *err)
 			a->p = &archive->bundle[i];
 	if (!a->p) {
 		err_set(err, ERR_NOT_FOUND, "the ledger knows no bundle \"%s\"", a->options->bundle);
-		return err_hint(err, "Name it by its file name, or by its path below the archive root, as `mmretain verify` and `mmretain status` do.");
+		return err_hint(err, "Name it by its file name, or by its path below the archive root, as `mmretain "
+				     "verify` and `mmretain status` do.");
 	}
 	if (a->p->expiry == LEDGER_THERE)
 		return 0;
-	err_set(err, ERR_USAGE, "bundle %s %s", a->p->bundle, a->p->expiry == LEDGER_EXPIRED ? "expired and was removed" : "is being removed, because it is past its time");
-	return err_hint(err, a->p->expiry == LEDGER_EXPIRED ? "No run asks for it." : "`mmretain expire --yes` or the next run goes on with that.");
+	err_set(err, ERR_USAGE, "bundle %s %s", a->p->bundle,
+		a->p->expiry == LEDGER_EXPIRED ? "expired and was removed"
+					       : "is being removed, because it is past its time");
+	return err_hint(err, a->p->expiry == LEDGER_EXPIRED
+				     ? "No run asks for it."
+				     : "`mmretain expire --yes` or the next run goes on with that.");
 }
 
 static void fill_report(struct abandon *a)
@@ -115,7 +122,8 @@ static int damaged(struct abandon *a, const char *why)
 	return 0;
 }
 
-/* It cannot be read.  When every byte is what the ledger names, that is not the file's fault: a later mmretain has written it, or this one has an error. */
+/* It cannot be read.  When every byte is what the ledger names, that is not the file's fault: a later mmretain has
+ * written it, or this one has an error. */
 static int judge_bytes(struct abandon *a, const struct digest *file, struct err *err)
 {
 	struct digest now;
@@ -132,8 +140,11 @@ static int judge_bytes(struct abandon *a, const struct digest *file, struct err 
 		err_clear(err);
 		return rc;
 	}
-	err_set(err, ERR_GUARD, "bundle %s is whole, byte for byte what the ledger names, and this program cannot read it: %s", a->p->bundle, why.msg);
-	return err_hint(err, "Nothing is lost. Use a newer mmretain, one at least as new as the newest `tool` in the ledger, for this archive.");
+	err_set(err, ERR_GUARD,
+		"bundle %s is whole, byte for byte what the ledger names, and this program cannot read it: %s",
+		a->p->bundle, why.msg);
+	return err_hint(err, "Nothing is lost. Use a newer mmretain, one at least as new as the newest `tool` in the "
+			     "ledger, for this archive.");
 }
 
 /* Read in full against the ledger.  A disk that does not read says nothing about the file. */
@@ -143,14 +154,16 @@ static int read_back(struct abandon *a, struct err *err)
 	struct receipt *receipt;
 	int rc;
 
-	if (!hex_decode(a->p->file_digest, DIGEST_BYTES, file.b) || !hex_decode(a->p->rows_digest, DIGEST_BYTES, rows.b))
+	if (!hex_decode(a->p->file_digest, DIGEST_BYTES, file.b) ||
+	    !hex_decode(a->p->rows_digest, DIGEST_BYTES, rows.b))
 		return err_set(err, ERR_VERIFY, "the ledger line of bundle %s has no digests", a->p->bundle);
 	rc = bundle_reopen(a->ctx, a->store->root_dirfd, a->p->rel_path, &file, &rows, &receipt, err);
 	if (rc == -ERR_VERIFY && (rc = judge_bytes(a, &file, err)) != -ERR_STORE)
 		return rc;
 	if (rc < 0) {
 		err_prefix(err, "whether bundle %s is lost cannot be told", a->p->bundle);
-		return *err->hint ? rc : err_hint(err, "When the disk cannot read it any more, move the file out of the archive root: then it is missing.");
+		return *err->hint ? rc : err_hint(err, "When the disk cannot read it any more, move the file out of "
+						       "the archive root: then it is missing.");
 	}
 	err_set(err, ERR_GUARD, "bundle %s is whole, and what the ledger names: nothing is lost", a->p->bundle);
 	return err_hint(err, "`mmretain run --yes` finishes what a run left of it.");
@@ -161,18 +174,28 @@ static int no_folder(struct abandon *a, int rc, struct err *err)
 {
 	if (rc != -ERR_NOT_FOUND) {
 		err_prefix(err, "whether bundle %s is lost cannot be told", a->p->bundle);
-		return err_hint(err, "\"%s\" must be in folders of the archive root itself, not behind a link or in another's place.", a->p->rel_path);
+		return err_hint(err,
+				"\"%s\" must be in folders of the archive root itself, not behind a link or in "
+				"another's place.",
+				a->p->rel_path);
 	}
 	if ((rc = missing(a, err)) < 0)
 		return rc;
-	err_set(err, ERR_GUARD, "bundle %s cannot be declared lost: its folder is not there, and the file may still be in it", a->p->bundle);
-	return err_hint(err, "Is its file system mounted? When the folder is gone for good, make an empty one for \"%s\" and give the command again.", a->p->rel_path);
+	err_set(err, ERR_GUARD,
+		"bundle %s cannot be declared lost: its folder is not there, and the file may still be in it",
+		a->p->bundle);
+	return err_hint(err,
+			"Is its file system mounted? When the folder is gone for good, make an empty one for \"%s\" "
+			"and give the command again.",
+			a->p->rel_path);
 }
 
 static int link_in_place(struct abandon *a, struct err *err)
 {
-	err_set(err, ERR_GUARD, "what is in the place of bundle %s is a link, and the bundle may be behind it", a->p->bundle);
-	return err_hint(err, "Put the file itself there. When nothing is behind the link, remove it and give the command again.");
+	err_set(err, ERR_GUARD, "what is in the place of bundle %s is a link, and the bundle may be behind it",
+		a->p->bundle);
+	return err_hint(err, "Put the file itself there. When nothing is behind the link, remove it and give the "
+			     "command again.");
 }
 
 static int look(struct abandon *a, struct err *err)
@@ -187,7 +210,8 @@ static int look(struct abandon *a, struct err *err)
 	if (fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) {
 		if (errno == ENOENT)
 			return missing(a, err);
-		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", a->p->rel_path);
+		return err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"",
+			       a->p->rel_path);
 	}
 	if (S_ISLNK(st.st_mode))
 		return link_in_place(a, err);
@@ -208,7 +232,8 @@ static bool is_of_bundle(const struct catalog_lost_ids *ids, const char *text)
 
 		json_scan_init(&s, line, (size_t)(end - line));
 		while (json_scan_next(&s))
-			if (s.key_len == 2 && memcmp(s.key, "id", 2) == 0 && s.type == JSON_STR && !catalog_lost_has(ids, s.val, s.val_len))
+			if (s.key_len == 2 && memcmp(s.key, "id", 2) == 0 && s.type == JSON_STR &&
+			    !catalog_lost_has(ids, s.val, s.val_len))
 				return false;
 	}
 	return true;
@@ -227,7 +252,8 @@ static int on_journal(void *payload, const char *rel_path, struct err *err)
 	if (rc < 0 || !is_of_bundle(&a->ids, text))
 		return rc;
 	a->report->journals++;
-	/* Before: a run would remove the attachments.  After: none does; when no line follows, they only stay longer than they had to. */
+	/* Before: a run would remove the attachments.  After: none does; when no line follows, they only stay longer
+	 * than they had to. */
 	return a->ledger ? file_publish(dirfd, name, dirfd, mem_printf(ctx, "lost-%s", name), err) : 0;
 }
 
@@ -259,7 +285,8 @@ static int write_line(struct abandon *a, struct err *err)
 
 /* ---- what is left of it ---- */
 
-/* Searches and runs would stumble over it for ever; what can still be read of it may be worth a great deal to somebody, so it is not removed. */
+/* Searches and runs would stumble over it for ever; what can still be read of it may be worth a great deal to somebody,
+ * so it is not removed. */
 static int move_aside(struct abandon *a, struct err *err)
 {
 	auto_fd int dirfd = -1;
@@ -271,9 +298,12 @@ static int move_aside(struct abandon *a, struct err *err)
 		return 0;
 	if ((rc = file_open_parent_beneath(a->store->root_dirfd, a->p->rel_path, &dirfd, &leaf, err)) < 0)
 		return rc;
-	/* Before: it is there, and a line says that it is lost: the same command once more comes here.  After: it is aside. */
+	/* Before: it is there, and a line says that it is lost: the same command once more comes here.  After: it is
+	 * aside. */
 	if ((rc = file_publish(dirfd, leaf, dirfd, strrchr(aside, '/') + 1, err)) < 0)
-		return err->sys_errno == EEXIST ? err_hint(err, "It is from an earlier time: move it out of the archive root, and give the same command again.") : rc;
+		return err->sys_errno == EEXIST ? err_hint(err, "It is from an earlier time: move it out of the "
+								"archive root, and give the same command again.")
+						: rc;
 	a->report->aside = aside;
 	return 0;
 }
@@ -290,11 +320,13 @@ static int act(struct abandon *a, struct err *err)
 	int rc;
 
 	if (!a->report->already &&
-	    ((rc = catalog_lost_save(a->store, a->p->bundle, a->p->rows_digest, &a->ids, err)) < 0 || (rc = run_fault(FAULT_ABANDON_SAVED, err)) < 0 ||
-	     (rc = store_each_named(a->store, "ledger", "unlink-", ".jsonl", on_journal, a, err)) < 0 || (rc = run_fault(FAULT_ABANDON_BEFORE_LINE, err)) < 0 ||
-	     (rc = write_line(a, err)) < 0))
+	    ((rc = catalog_lost_save(a->store, a->p->bundle, a->p->rows_digest, &a->ids, err)) < 0 ||
+	     (rc = run_fault(FAULT_ABANDON_SAVED, err)) < 0 ||
+	     (rc = store_each_named(a->store, "ledger", "unlink-", ".jsonl", on_journal, a, err)) < 0 ||
+	     (rc = run_fault(FAULT_ABANDON_BEFORE_LINE, err)) < 0 || (rc = write_line(a, err)) < 0))
 		return rc;
-	if ((rc = run_fault(FAULT_ABANDON_AFTER_LINE, err)) < 0 || (rc = move_aside(a, err)) < 0 || (rc = run_fault(FAULT_ABANDON_ASIDE, err)) < 0)
+	if ((rc = run_fault(FAULT_ABANDON_AFTER_LINE, err)) < 0 || (rc = move_aside(a, err)) < 0 ||
+	    (rc = run_fault(FAULT_ABANDON_ASIDE, err)) < 0)
 		return rc;
 	return forget(a, err);
 }
@@ -306,13 +338,15 @@ static int refuse_mirrored(struct abandon *a, struct err *err)
 
 	if (rc < 0) {
 		err_prefix(err, "whether the mirror has a copy of bundle %s cannot be told", a->p->bundle);
-		return err_hint(err, "Nothing was done. With --archive in place of the policy the mirror is not asked; what it has stays there, and `mmretain fetch` brings it back.");
+		return err_hint(err, "Nothing was done. With --archive in place of the policy the mirror is not asked; "
+				     "what it has stays there, and `mmretain fetch` brings it back.");
 	}
 	if (rc == 0)
 		return 0;
 	err_set(err, ERR_GUARD, "the mirror has a copy of bundle %s: nothing is lost", a->p->bundle);
-	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` brings the copy." MIRROR_NOT_SOUND :
-				      "`mmretain fetch` brings it back." MIRROR_NOT_SOUND);
+	return err_hint(err, a->in_place ? "Move what is in its place out of the archive root; then `mmretain fetch` "
+					   "brings the copy." MIRROR_NOT_SOUND
+					 : "`mmretain fetch` brings it back." MIRROR_NOT_SOUND);
 }
 
 /* Written again without one person, and published: `erased` is all that is missing. */
@@ -322,9 +356,12 @@ static int refuse_erasing(struct abandon *a, const struct ledger_state *st, stru
 		const struct ledger_erasure *e = &st->erasing[i];
 		struct stat there;
 
-		if (e->given_up || strcmp(e->bundle, a->p->bundle) != 0 || fstatat(a->store->root_dirfd, e->rel_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
+		if (e->given_up || strcmp(e->bundle, a->p->bundle) != 0 ||
+		    fstatat(a->store->root_dirfd, e->rel_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
 			continue;
-		err_set(err, ERR_GUARD, "an erasure of bundle %s was interrupted, and \"%s\", which takes its place, is there", a->p->bundle, e->rel_path);
+		err_set(err, ERR_GUARD,
+			"an erasure of bundle %s was interrupted, and \"%s\", which takes its place, is there",
+			a->p->bundle, e->rel_path);
 		return err_hint(err, "`mmretain run --yes` or the same `mmretain erase` finishes that.");
 	}
 	return 0;
@@ -342,10 +379,14 @@ static int look_at_runs(struct abandon *a, struct err *err)
 	return rc < 0 ? rc : refuse_erasing(a, st, err);
 }
 
-int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err)
+int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret,
+		struct err *err)
 {
 	auto_mem void *own = mem_context(NULL, "abandon");
-	struct abandon a = {.ctx = own, .store = store, .options = options, .report = mem_new(ctx, struct run_abandoned)};
+	struct abandon a = {.ctx = own,
+			    .store = store,
+			    .options = options,
+			    .report = mem_new(ctx, struct run_abandoned)};
 	int rc;
 
 	*ret = a.report;
@@ -359,7 +400,8 @@ int run_abandon(void *ctx, struct store *store, const struct run_abandon_options
 	if ((rc = look(&a, err)) < 0 || (rc = look_at_runs(&a, err)) < 0 || (rc = refuse_mirrored(&a, err)) < 0)
 		return rc;
 	if (!a.ledger)
-		return a.report->already ? 0 : store_each_named(store, "ledger", "unlink-", ".jsonl", on_journal, &a, err);
+		return a.report->already ? 0
+					 : store_each_named(store, "ledger", "unlink-", ".jsonl", on_journal, &a, err);
 	rc = act(&a, err);
 	a.report->done = rc == 0;
 	return rc;

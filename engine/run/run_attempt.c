@@ -1,8 +1,9 @@
 /*
  * run_attempt.c - a run that ended before its first line in the ledger leaves one file, for status.
  *
- * No line of the ledger: whoever writes one must hold the lock, and that may be what the run did not get.  Nothing depends on it, so it waits for nobody, touches no
- * other file, and its own failure is no error.  `plan`, `check` and `run -n` never come here.
+ * No line of the ledger: whoever writes one must hold the lock, and that may be what the run did not get.  Nothing
+ * depends on it, so it waits for nobody, touches no other file, and its own failure is no error.  `plan`, `check` and
+ * `run -n` never come here.
  */
 #include "run_internal.h"
 
@@ -34,7 +35,8 @@ static void put_attempt(struct buf *b, int code, const struct err *problem)
 	char at[TIME_TEXT];
 
 	time_format(time_now_ms() / 1000 * 1000, at);
-	buf_printf(b, "{\"attempt\":1,\"at\":\"%s\",\"exit\":%d,\"error\":\"%s\",\"trigger\":\"%s\",\"message\":", at, run_exit_status(code), err_name(code), run_trigger());
+	buf_printf(b, "{\"attempt\":1,\"at\":\"%s\",\"exit\":%d,\"error\":\"%s\",\"trigger\":\"%s\",\"message\":", at,
+		   run_exit_status(code), err_name(code), run_trigger());
 	put_message(b, problem->msg);
 	buf_puts(b, "}\n");
 }
@@ -48,7 +50,8 @@ void run_attempt_note(const char *store_path, int code, const struct err *proble
 	int rc = store_open(ctx, store_path, /* writable= */ false, &store, &err);
 
 	if (rc == 0) {
-		/* Two would share a work name; what the other one says serves.  Where folders cannot be locked the worst is a file that cannot be read. */
+		/* Two would share a work name; what the other one says serves.  Where folders cannot be locked the
+		 * worst is a file that cannot be read. */
 		if (flock(store->ledger_dirfd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
 			return;
 		buf_init(&b, ctx, ATTEMPT_MAX);
@@ -66,7 +69,8 @@ void run_attempt_clear(const struct store *store)
 	struct stat st;
 	bool was;
 
-	if (fstatat(store->ledger_dirfd, ATTEMPT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && store_remove(store, ATTEMPT_PATH, NULL, &was, &err) < 0)
+	if (fstatat(store->ledger_dirfd, ATTEMPT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    store_remove(store, ATTEMPT_PATH, NULL, &was, &err) < 0)
 		log_warn("%s: `mmretain status` goes on to tell of it", err.msg);
 }
 
@@ -107,8 +111,10 @@ int run_attempt_read(void *ctx, const struct store *store, struct run_attempt **
 		return rc;
 	o = json_loadb(text, len, 0, NULL);
 	a = mem_new(ctx, struct run_attempt);
-	*a = (struct run_attempt){.exit = (int)json_integer_value(json_object_get(o, "exit")), .error = mem_strdup(a, text_of(o, "error")),
-				  .trigger = mem_strdup(a, text_of(o, "trigger")), .message = mem_strdup(a, text_of(o, "message"))};
+	*a = (struct run_attempt){.exit = (int)json_integer_value(json_object_get(o, "exit")),
+				  .error = mem_strdup(a, text_of(o, "error")),
+				  .trigger = mem_strdup(a, text_of(o, "trigger")),
+				  .message = mem_strdup(a, text_of(o, "message"))};
 	sound = time_parse(text_of(o, "at"), &a->at_ms) && a->exit > 0;
 	json_decref(o);
 	if (!sound)

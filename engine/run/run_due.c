@@ -1,4 +1,5 @@
-/* run_due.c - due threads in the order in which bundles want them: whole ones first, rule, team, month of expiry, then as inside a bundle. */
+/* run_due.c - due threads in the order in which bundles want them: whole ones first, rule, team, month of expiry, then
+ * as inside a bundle. */
 #include "run_internal.h"
 
 #include <stdlib.h>
@@ -13,11 +14,13 @@ static int32_t month_of(int64_t ms)
 	return (int32_t)(strtol(text, NULL, 10) * 12 + strtol(text + 5, NULL, 10) - 1);
 }
 
-/* keep_for counts from the last reply, not from the night of archiving: a late run must not keep longer.  What goes because somebody has deleted it
- * may be out of a thread that is years old: it counts from the plan's cut-off, before which it was deleted. */
+/* keep_for counts from the last reply, not from the night of archiving: a late run must not keep longer.  What goes
+ * because somebody has deleted it may be out of a thread that is years old: it counts from the plan's cut-off, before
+ * which it was deleted. */
 static int32_t expiry_of(const struct plan *plan, const struct policy_rule *rule, const struct plan_thread *t)
 {
-	int64_t from_ms = t->reason == DUE_DELETED && plan->deleted_cut_ms > t->last_reply_ms ? plan->deleted_cut_ms : t->last_reply_ms;
+	int64_t from_ms = t->reason == DUE_DELETED && plan->deleted_cut_ms > t->last_reply_ms ? plan->deleted_cut_ms
+											      : t->last_reply_ms;
 
 	return rule->has_keep_for ? month_of(duration_after(from_ms, &rule->keep_for)) : EXPIRY_NEVER;
 }
@@ -40,7 +43,8 @@ int64_t run_expiry_after(int64_t last_ms, const struct duration *keep_for)
 
 bool run_due_same(const struct due *a, const struct due *b)
 {
-	return a->t.part == b->t.part && a->rule == b->rule && a->expiry_month == b->expiry_month && strcmp(a->team, b->team) == 0;
+	return a->t.part == b->t.part && a->rule == b->rule && a->expiry_month == b->expiry_month &&
+	       strcmp(a->team, b->team) == 0;
 }
 
 static int cmp_due(const void *pa, const void *pb)
@@ -108,8 +112,10 @@ static uint64_t below(const uint64_t *thread, size_t n, uint64_t end)
 /* One that nobody has left out was not there any more. */
 void run_due_rest(const struct sitting *s)
 {
-	uint64_t missing = below(s->dropped, s->n_dropped, s->used), unreadable = below(s->unreadable, s->n_unreadable, s->used), changed = below(s->changed, s->n_changed, s->used),
-		 odd = below(s->odd, s->n_odd, s->used), told = s->written + missing + changed + odd;
+	uint64_t missing = below(s->dropped, s->n_dropped, s->used),
+		 unreadable = below(s->unreadable, s->n_unreadable, s->used),
+		 changed = below(s->changed, s->n_changed, s->used), odd = below(s->odd, s->n_odd, s->used),
+		 told = s->written + missing + changed + odd;
 	struct run_report *report = s->run->report;
 
 	report->kept[KEPT_FILE_MISSING] += missing - unreadable;
@@ -142,6 +148,7 @@ int run_due_tell(const struct sitting *s, struct spool *due, struct err *err)
 	rc = spool_seek(due, s->begin, err);
 	for (uint64_t i = 0; rc == 0 && i < s->used && (rc = spool_next(due, &p, err)) == 1; i++, rc = 0)
 		if (why[i])
-			log_debug("thread %s stays: %s", ((const struct due *)p)->t.root, plan_reason_name((enum plan_reason)why[i]));
+			log_debug("thread %s stays: %s", ((const struct due *)p)->t.root,
+				  plan_reason_name((enum plan_reason)why[i]));
 	return rc < 0 ? rc : 0;
 }

@@ -1,9 +1,10 @@
 /*
  * run_erase.c - one person out of the archive.
  *
- * Each bundle: the old file is read back against the ledger, the new one written and read back, holds asked again, line `erasing`, late rows, the new file published,
- * line `erased`, the old file out of every index and removed; the catalog has no names from the first one on.  At the end the indexes are built again.  What an
- * earlier call left is finished first, whoever it was about.
+ * Each bundle: the old file is read back against the ledger, the new one written and read back, holds asked again, line
+ * `erasing`, late rows, the new file published, line `erased`, the old file out of every index and removed; the catalog
+ * has no names from the first one on.  At the end the indexes are built again.  What an earlier call left is finished
+ * first, whoever it was about.
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -16,19 +17,26 @@
 
 const char *run_erase_state_name(enum run_erase_state state)
 {
-	static const char *const name[RUN_ERASE_STATES] = {"due", "erased", "held", "unfinished", "unknown", "damaged", "left"};
+	static const char *const name[RUN_ERASE_STATES] = {"due",     "erased",	 "held", "unfinished",
+							   "unknown", "damaged", "left"};
 
 	return name[state];
 }
 
 /* ---- one bundle ---- */
 
-static void fill_line(struct erase *x, struct erase_bundle *b, const struct receipt *old, const struct bundle_check *now, struct ledger_erasure *e)
+static void fill_line(struct erase *x, struct erase_bundle *b, const struct receipt *old,
+		      const struct bundle_check *now, struct ledger_erasure *e)
 {
-	*e = (struct ledger_erasure){.bundle = b->voucher.bundle, .rel_path = mem_strdup(b, bundle_erase_rel_path(b->erasure)),
-				     .old_rel_path = mem_strdup(b, b->ret->rel_path), .person_digest = x->person_digest,
-				     .case_id = mem_strdup(b, x->options->case_id), .generation = now->generation, .rows = b->ret->rows,
-				     .posts = b->ret->posts, .blobs = b->ret->blobs};
+	*e = (struct ledger_erasure){.bundle = b->voucher.bundle,
+				     .rel_path = mem_strdup(b, bundle_erase_rel_path(b->erasure)),
+				     .old_rel_path = mem_strdup(b, b->ret->rel_path),
+				     .person_digest = x->person_digest,
+				     .case_id = mem_strdup(b, x->options->case_id),
+				     .generation = now->generation,
+				     .rows = b->ret->rows,
+				     .posts = b->ret->posts,
+				     .blobs = b->ret->blobs};
 	digest_hex(receipt_file_digest(old), e->old_file_digest);
 	digest_hex(&now->file_digest, e->file_digest);
 	digest_hex(&now->rows_digest, e->rows_digest);
@@ -57,16 +65,19 @@ static int erase_one(struct erase *x, struct erase_bundle *b, struct err *err)
 	int rc;
 
 	/* The lines that are left may be longer than the rows that they stand for; small rows more than large ones. */
-	if ((rc = store_check_place(x->store, err)) < 0 || (rc = store_check_room(x->store, 2 * b->ret->old_bytes, err)) < 0)
+	if ((rc = store_check_place(x->store, err)) < 0 ||
+	    (rc = store_check_room(x->store, 2 * b->ret->old_bytes, err)) < 0)
 		return rc;
 	rc = bundle_reopen(b, x->store->root_dirfd, b->ret->rel_path, &b->voucher.file, &b->voucher.rows, &old, err);
 	if (rc == -ERR_VERIFY)
 		return erase_damaged(x, b->ret, err);
-	if (rc < 0 || (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 || (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0 ||
-	    (rc = erase_look_again(x, b, err)) < 0 || b->ret->state != RUN_ERASE_DUE)
+	if (rc < 0 || (rc = bundle_erase_write(b->erasure, x->store->partial_dirfd, &now, err)) < 0 ||
+	    (rc = run_fault(FAULT_ERASE_WRITTEN, err)) < 0 || (rc = erase_look_again(x, b, err)) < 0 ||
+	    b->ret->state != RUN_ERASE_DUE)
 		return rc;
 	fill_line(x, b, old, &now, &line);
-	if ((rc = erase_line(x->ledger, b, &line, false, 0, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_INTENT, err)) < 0 ||
+	if ((rc = erase_line(x->ledger, b, &line, false, 0, err)) < 0 ||
+	    (rc = run_fault(FAULT_ERASE_AFTER_INTENT, err)) < 0 ||
 	    (rc = erase_late(x, b, true, &b->ret->late, err)) < 0 || (rc = run_fault(FAULT_ERASE_AFTER_LATE, err)) < 0)
 		return rc;
 	return enter_new(x, b, &line, err);
@@ -135,7 +146,8 @@ static int ask_database(struct erase *x, struct err *err)
 	if (rc == 0 || rc == -ERR_GUARD)
 		return rc;
 	err_prefix(err, "whom holds name by now, and what the legal-hold plugin holds, only the database knows");
-	return err_hint(err, "Nothing was done. `--without database` goes on with the names in the bundles, when no other hold concerns this person.");
+	return err_hint(err, "Nothing was done. `--without database` goes on with the names in the bundles, when no "
+			     "other hold concerns this person.");
 }
 
 static int on_name_of_now(void *payload, const struct db_row *row, struct err *err)
@@ -152,16 +164,21 @@ static int on_name_of_now(void *payload, const struct db_row *row, struct err *e
 	return 0;
 }
 
-/* A group message may have a name that no list of users has: of somebody who was no member any more; in bundles of earlier versions of a member without a row. */
+/* A group message may have a name that no list of users has: of somebody who was no member any more; in bundles of
+ * earlier versions of a member without a row. */
 static int add_name_of_now(struct erase *x, struct err *err)
 {
-	return x->mm && x->options->user[0] ? mm_names(x->mm, "users", &x->options->user, 1, on_name_of_now, x, err) : 0;
+	return x->mm && x->options->user[0] ? mm_names(x->mm, "users", &x->options->user, 1, on_name_of_now, x, err)
+					    : 0;
 }
 
 /* What was said of this person's holds with --without was said of nobody else's. */
 static int finish(struct erase *x, struct err *err)
 {
-	const struct erase_asker asker = {.policy = x->policy, .mm = x->mm, .mirror = x->mirror, .only = x->policy && x->mm ? NULL : x->person_digest};
+	const struct erase_asker asker = {.policy = x->policy,
+					  .mm = x->mm,
+					  .mirror = x->mirror,
+					  .only = x->policy && x->mm ? NULL : x->person_digest};
 	struct run_erase_report *r = x->report;
 	struct erase_finished n = {.done = 0};
 	int rc = erase_finish(x->ctx, &asker, x->store, x->ledger, &n, err);
@@ -175,8 +192,10 @@ static int finish(struct erase *x, struct err *err)
 
 static int only_there(const char *rel_path, struct err *err)
 {
-	err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased", rel_path);
-	return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command again." MIRROR_NOT_SOUND);
+	err_set(err, ERR_VERIFY, "\"%s\" is not here, and the mirror has a copy from which nobody would be erased",
+		rel_path);
+	return err_hint(err, "Nothing was erased. `mmretain fetch` brings it back; then give the same command "
+			     "again." MIRROR_NOT_SOUND);
 }
 
 /* Nobody is looked for in a bundle that is not here, nor in one that only the mirror knows. */
@@ -226,7 +245,8 @@ static int begin(struct erase *x, struct err *err)
 		return rc;
 	if (o->act) {
 		person_digest(x);
-		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = open_mirror(x, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
+		if ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 ||
+		    (rc = open_mirror(x, err)) < 0 || (rc = store_clear_partial(x->store, &cleared, err)) < 0 ||
 		    (rc = store_refresh_format(x->store, err)) < 0)
 			return rc;
 		rc = finish(x, err);
@@ -261,8 +281,8 @@ static int all(struct erase *x, struct err *err)
 		r->count[r->bundle[i].state]++;
 	if (rc != -ERR_INTERRUPTED)
 		return rc;
-	err_prefix(err, "%llu of %llu bundles looked at, %llu erased in", (unsigned long long)r->looked_at, (unsigned long long)r->total,
-		   (unsigned long long)r->count[RUN_ERASE_DONE]);
+	err_prefix(err, "%llu of %llu bundles looked at, %llu erased in", (unsigned long long)r->looked_at,
+		   (unsigned long long)r->total, (unsigned long long)r->count[RUN_ERASE_DONE]);
 	return err_hint(err, "The bundle at hand was finished. The same command goes on with the others.");
 }
 
@@ -272,12 +292,14 @@ static void reindex(struct erase *x)
 	struct err why = {0};
 
 	/* Before: nothing of the person in any index, and the catalog neither lists the new files nor has names. */
-	if (run_fault(FAULT_ERASE_NAMES, &why) < 0 || store_check_place(x->store, &why) < 0 || catalog_reindex(x->store, false, &totals, x->options->progress, &why) < 0)
+	if (run_fault(FAULT_ERASE_NAMES, &why) < 0 || store_check_place(x->store, &why) < 0 ||
+	    catalog_reindex(x->store, false, &totals, x->options->progress, &why) < 0)
 		log_warn("cannot build the indexes again (%s); `mmretain reindex` does that, ignoring", why.msg);
 	erase_names(x->store); /* after a stop, too: then no bundle is read, but the names of all are written */
 }
 
-static const struct run_erased *first_of(const struct run_erase_report *r, enum run_erase_state a, enum run_erase_state b)
+static const struct run_erased *first_of(const struct run_erase_report *r, enum run_erase_state a,
+					 enum run_erase_state b)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (r->bundle[i].state == a || r->bundle[i].state == b)
@@ -287,51 +309,76 @@ static const struct run_erased *first_of(const struct run_erase_report *r, enum 
 
 static int judge(const struct run_erase_report *r, struct err *err)
 {
-	const struct run_erased *bad = first_of(r, RUN_ERASE_DAMAGED, RUN_ERASE_DAMAGED), *held = first_of(r, RUN_ERASE_HELD, RUN_ERASE_HELD), *kept = first_of(r, RUN_ERASE_UNFINISHED, RUN_ERASE_UNKNOWN);
+	const struct run_erased *bad = first_of(r, RUN_ERASE_DAMAGED, RUN_ERASE_DAMAGED),
+				*held = first_of(r, RUN_ERASE_HELD, RUN_ERASE_HELD),
+				*kept = first_of(r, RUN_ERASE_UNFINISHED, RUN_ERASE_UNKNOWN);
 	unsigned long long n = r->count[RUN_ERASE_UNFINISHED] + r->count[RUN_ERASE_UNKNOWN];
 
 	if (bad) {
-		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read back and stay%s as %s: %s: %s", (unsigned long long)r->count[RUN_ERASE_DAMAGED],
-			r->count[RUN_ERASE_DAMAGED] == 1 ? "" : "s", r->count[RUN_ERASE_DAMAGED] == 1 ? "s" : "", r->count[RUN_ERASE_DAMAGED] == 1 ? "it is" : "they are", bad->rel_path,
-			bad->why);
-		return err_hint(err, "Who is in there is not known. Put the file back from a copy of the archive, and give the same command again; then a copy needs erasing too.");
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read back and stay%s as %s: %s: %s",
+			(unsigned long long)r->count[RUN_ERASE_DAMAGED], r->count[RUN_ERASE_DAMAGED] == 1 ? "" : "s",
+			r->count[RUN_ERASE_DAMAGED] == 1 ? "s" : "",
+			r->count[RUN_ERASE_DAMAGED] == 1 ? "it is" : "they are", bad->rel_path, bad->why);
+		return err_hint(err, "Who is in there is not known. Put the file back from a copy of the archive, and "
+				     "give the same command again; then a copy needs erasing too.");
 	}
 	if (r->missing) {
-		err_set(err, ERR_VERIFY, "%llu bundle%s that the ledger names %s not here: %s", (unsigned long long)r->missing, r->missing == 1 ? "" : "s", r->missing == 1 ? "is" : "are",
+		err_set(err, ERR_VERIFY, "%llu bundle%s that the ledger names %s not here: %s",
+			(unsigned long long)r->missing, r->missing == 1 ? "" : "s", r->missing == 1 ? "is" : "are",
 			r->first_missing);
-		return err_hint(err, "Who is in there is not known; the others were looked at. Put it back from a copy, and give the same command again. When there is none, `mmretain abandon`.");
+		return err_hint(err, "Who is in there is not known; the others were looked at. Put it back from a "
+				     "copy, and give the same command again. When there is none, `mmretain abandon`.");
 	}
 	if (r->unknown_there) {
-		err_set(err, ERR_VERIFY, "the mirror has %llu object%s under bundles/ that the ledger does not know, and nobody was looked for in %s", (unsigned long long)r->unknown_there,
-			r->unknown_there == 1 ? "" : "s", r->unknown_there == 1 ? "it" : "them");
-		return err_hint(err, "`mmretain verify --mirror sums` names them. A bundle of this archive comes with `mmretain fetch NAME`, and the next run enters it; remove what is none.");
+		err_set(err, ERR_VERIFY,
+			"the mirror has %llu object%s under bundles/ that the ledger does not know, and nobody was "
+			"looked for in %s",
+			(unsigned long long)r->unknown_there, r->unknown_there == 1 ? "" : "s",
+			r->unknown_there == 1 ? "it" : "them");
+		return err_hint(err, "`mmretain verify --mirror sums` names them. A bundle of this archive comes with "
+				     "`mmretain fetch NAME`, and the next run enters it; remove what is none.");
 	}
 	if (held) {
-		err_set(err, ERR_HOLD, "%llu bundle%s stay%s as %s: %s", (unsigned long long)r->count[RUN_ERASE_HELD], r->count[RUN_ERASE_HELD] == 1 ? "" : "s",
-			r->count[RUN_ERASE_HELD] == 1 ? "s" : "", r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);
-		return err_hint(err, "The same command takes them when the hold has ended; `mmretain hold list` shows those of the ledger.");
+		err_set(err, ERR_HOLD, "%llu bundle%s stay%s as %s: %s", (unsigned long long)r->count[RUN_ERASE_HELD],
+			r->count[RUN_ERASE_HELD] == 1 ? "" : "s", r->count[RUN_ERASE_HELD] == 1 ? "s" : "",
+			r->count[RUN_ERASE_HELD] == 1 ? "it is" : "they are", held->why);
+		return err_hint(err, "The same command takes them when the hold has ended; `mmretain hold list` shows "
+				     "those of the ledger.");
 	}
 	if (r->held) {
-		err_set(err, ERR_HOLD, "%u older file%s of bundles stay%s, because a hold covers what was erased in %s", r->held, r->held == 1 ? "" : "s", r->held == 1 ? "s" : "",
-			r->held == 1 ? "it" : "them");
-		return err_hint(err, "Which hold was told. The next `mmretain erase` or run after it has ended removes %s.", r->held == 1 ? "it" : "them");
+		err_set(err, ERR_HOLD, "%u older file%s of bundles stay%s, because a hold covers what was erased in %s",
+			r->held, r->held == 1 ? "" : "s", r->held == 1 ? "s" : "", r->held == 1 ? "it" : "them");
+		return err_hint(err,
+				"Which hold was told. The next `mmretain erase` or run after it has ended removes %s.",
+				r->held == 1 ? "it" : "them");
 	}
 	if (r->left) {
-		err_set(err, ERR_VERIFY, "%u older file%s of bundles stay%s, and whoever was erased is in there", r->left, r->left == 1 ? "" : "s", r->left == 1 ? "s" : "");
-		return err_hint(err, "What stands against removing each was told. `mmretain verify` looks at them, and at the file that stands in its place.");
+		err_set(err, ERR_VERIFY, "%u older file%s of bundles stay%s, and whoever was erased is in there",
+			r->left, r->left == 1 ? "" : "s", r->left == 1 ? "s" : "");
+		return err_hint(err, "What stands against removing each was told. `mmretain verify` looks at them, and "
+				     "at the file that stands in its place.");
 	}
 	if (!kept)
 		return 0;
-	err_set(err, ERR_KEPT, "%llu bundle%s stay%s as %s: %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "it is" : "they are", kept->why);
+	err_set(err, ERR_KEPT, "%llu bundle%s stay%s as %s: %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "",
+		n == 1 ? "it is" : "they are", kept->why);
 	return err_hint(err, "The same command takes them when that is done.");
 }
 
-int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options, struct run_erase_report **ret,
-	      struct err *err)
+int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options,
+	      struct run_erase_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "erase");
-	struct erase x = {.ctx = own, .store = store, .options = options, .policy = policy, .report = mem_new(ctx, struct run_erase_report),
-			  .ask = {.owner = options->user, .name = options->name, .n_names = options->n_names, .case_id = options->case_id, .at_ms = time_now_ms()}};
+	struct erase x = {.ctx = own,
+			  .store = store,
+			  .options = options,
+			  .policy = policy,
+			  .report = mem_new(ctx, struct run_erase_report),
+			  .ask = {.owner = options->user,
+				  .name = options->name,
+				  .n_names = options->n_names,
+				  .case_id = options->case_id,
+				  .at_ms = time_now_ms()}};
 	int rc;
 
 	*ret = x.report;

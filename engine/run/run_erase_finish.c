@@ -2,13 +2,14 @@
  * run_erase_finish.c - from a published new generation to the old file being gone; also after a crash in between.
  *
  * found                                          action
- * `erasing`, the new file is not there           nothing happened to the bundle: it stays as it is until somebody erases again
- * `erasing`, both files are there                the new one is read back in full against the line, holds are asked again, then `erased`; on with `erased`
- * the same, and a hold covers what was erased    the old one is read back, `erasure-withdrawn`; on with the next row
- * `erasure-withdrawn`, both files are there      the old one is read back; then the new one goes, out of every index first
- * `erased`, both files are there                 the one that took the old one's place is read back, holds are asked again; then the old one goes, out of every index first
- * the same, and a hold covers what was erased    told, and left as long as the hold lasts: the erasure is done, but this file holds what it took out
- * an older generation that no line replaces      told, and left: something is wrong
+ * `erasing`, the new file is not there           nothing happened to the bundle: it stays as it is until somebody
+ * erases again `erasing`, both files are there                the new one is read back in full against the line, holds
+ * are asked again, then `erased`; on with `erased` the same, and a hold covers what was erased    the old one is read
+ * back, `erasure-withdrawn`; on with the next row `erasure-withdrawn`, both files are there      the old one is read
+ * back; then the new one goes, out of every index first `erased`, both files are there                 the one that
+ * took the old one's place is read back, holds are asked again; then the old one goes, out of every index first the
+ * same, and a hold covers what was erased    told, and left as long as the hold lasts: the erasure is done, but this
+ * file holds what it took out an older generation that no line replaces      told, and left: something is wrong
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -20,7 +21,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int append(struct ledger *l, void *ctx, const char *type, const struct ledger_erasure *e, uint64_t file_bytes, struct err *err)
+static int append(struct ledger *l, void *ctx, const char *type, const struct ledger_erasure *e, uint64_t file_bytes,
+		  struct err *err)
 {
 	struct ledger_entry entry;
 
@@ -44,20 +46,23 @@ static int append(struct ledger *l, void *ctx, const char *type, const struct le
 	return ledger_append(l, &entry, err);
 }
 
-int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes, struct err *err)
+int erase_line(struct ledger *l, void *ctx, const struct ledger_erasure *e, bool done, uint64_t file_bytes,
+	       struct err *err)
 {
 	return append(l, ctx, done ? "erased" : "erasing", e, done ? file_bytes : 0, err);
 }
 
-/* One of two generations goes, out of every index first: as long as it is there, the next call knows that its index may be there, too.  A crash just before
- * leaves both files, and a line that says which is the bundle; just after, that one.  Who indexes meanwhile may have found it: it is forgotten once more.
- * The catalog's names go with the first, all of them: whose they were that this file alone had is asked once, after the last (erase_names). */
+/* One of two generations goes, out of every index first: as long as it is there, the next call knows that its index may
+ * be there, too.  A crash just before leaves both files, and a line that says which is the bundle; just after, that
+ * one.  Who indexes meanwhile may have found it: it is forgotten once more. The catalog's names go with the first, all
+ * of them: whose they were that this file alone had is asked once, after the last (erase_names). */
 static int remove_one(const struct store *store, const char *rel_path, const enum fault_id at[3], struct err *err)
 {
 	bool was;
 	int rc = run_fault(at[0], err);
 
-	if (rc < 0 || (rc = store_check_place(store, err)) < 0 || (rc = catalog_forget_next(store, rel_path, err)) < 0 || (rc = run_fault(at[1], err)) < 0 ||
+	if (rc < 0 || (rc = store_check_place(store, err)) < 0 ||
+	    (rc = catalog_forget_next(store, rel_path, err)) < 0 || (rc = run_fault(at[1], err)) < 0 ||
 	    (rc = store_remove(store, rel_path, NULL, &was, err)) < 0 || (rc = run_fault(at[2], err)) < 0)
 		return rc;
 	return catalog_forget_next(store, rel_path, err);
@@ -98,12 +103,14 @@ static bool is_told(const struct err *err)
 static int leave(struct finish *f, const struct ledger_erasure *e, const char *what, struct err *err)
 {
 	f->to->left++;
-	log_warn("an erasure in bundle %s (case %s) was interrupted, and both files are left: %s: %s", e->bundle, e->case_id, what, err->msg);
+	log_warn("an erasure in bundle %s (case %s) was interrupted, and both files are left: %s: %s", e->bundle,
+		 e->case_id, what, err->msg);
 	err_clear(err);
 	return 0;
 }
 
-static int reopen(void *ctx, const struct store *store, const char *rel_path, const char *file_hex, const char *rows_hex, uint64_t *ret_bytes, struct err *err)
+static int reopen(void *ctx, const struct store *store, const char *rel_path, const char *file_hex,
+		  const char *rows_hex, uint64_t *ret_bytes, struct err *err)
 {
 	struct digest file, rows;
 	struct receipt *r;
@@ -116,7 +123,8 @@ static int reopen(void *ctx, const struct store *store, const char *rel_path, co
 	return rc;
 }
 
-/* May holds be asked about the person of this line?  Somebody else's need not be the one of whom it was said that none counts. */
+/* May holds be asked about the person of this line?  Somebody else's need not be the one of whom it was said that none
+ * counts. */
 static bool may_ask(const struct finish *f, const char *person_digest)
 {
 	return !f->asker->only || (person_digest && strcmp(f->asker->only, person_digest) == 0);
@@ -127,12 +135,15 @@ static bool may_ask(const struct finish *f, const char *person_digest)
 /* The old file is the only one that has what the hold keeps: nothing goes unless it is whole. */
 static int remove_new(struct finish *f, const struct ledger_erasure *e, struct err *err)
 {
-	static const enum fault_id at[] = {FAULT_ERASE_WITHDRAWN, FAULT_ERASE_WITHDRAWN_FORGOTTEN, FAULT_ERASE_WITHDRAWN_REMOVED};
+	static const enum fault_id at[] = {FAULT_ERASE_WITHDRAWN, FAULT_ERASE_WITHDRAWN_FORGOTTEN,
+					   FAULT_ERASE_WITHDRAWN_REMOVED};
 	uint64_t bytes;
 	int rc = reopen(f->ctx, f->store, e->old_rel_path, e->old_file_digest, e->rows_digest, &bytes, err);
 
 	if (rc < 0)
-		return is_told(err) ? leave(f, e, "a hold covers what was erased, and the old one cannot be read back", err) : rc;
+		return is_told(err)
+			       ? leave(f, e, "a hold covers what was erased, and the old one cannot be read back", err)
+			       : rc;
 	if (!e->withdrawn) {
 		struct ledger_erasure line = *e;
 
@@ -155,7 +166,10 @@ static int read_new(struct finish *f, const struct ledger_erasure *e, uint64_t *
 	if (rc == 0)
 		return 0;
 	err_prefix(err, "an erasure was interrupted after its bundle was published");
-	return err_hint(err, "\"%s\" is there as it was. Move the newer file out of the archive and give the same `mmretain erase` again.", e->old_rel_path);
+	return err_hint(err,
+			"\"%s\" is there as it was. Move the newer file out of the archive and give the same `mmretain "
+			"erase` again.",
+			e->old_rel_path);
 }
 
 /* Without the old file nothing is left that a hold could keep. */
@@ -177,8 +191,9 @@ static int enter(struct finish *f, const struct ledger_erasure *e, struct err *e
 	if (rc < 0)
 		return is_told(err) ? leave(f, e, "the old one cannot be asked for what holds keep", err) : rc;
 	if (rc > 0) {
-		log_warn("an erasure in bundle %s (case %s) was interrupted, and since then %s: it is withdrawn, the bundle stays as it was; give the same `mmretain erase` "
-			 "again when the hold has ended", e->bundle, e->case_id, why);
+		log_warn("an erasure in bundle %s (case %s) was interrupted, and since then %s: it is withdrawn, the "
+			 "bundle stays as it was; give the same `mmretain erase` again when the hold has ended",
+			 e->bundle, e->case_id, why);
 		return remove_new(f, e, err);
 	}
 	log_info("bundle %s was written again by an erasure that was interrupted; finishing it", e->rel_path);
@@ -190,7 +205,9 @@ static int take_up(struct finish *f, const struct ledger_erasure *e, struct err 
 	bool there = !e->given_up && is_there(f->store, e->rel_path);
 
 	if (!there && !e->withdrawn)
-		log_warn("an erasure in bundle %s (case %s) was interrupted before the new file was published: give the same `mmretain erase` again", e->bundle, e->case_id);
+		log_warn("an erasure in bundle %s (case %s) was interrupted before the new file was published: give "
+			 "the same `mmretain erase` again",
+			 e->bundle, e->case_id);
 	if (!there)
 		return 0;
 	return e->withdrawn ? remove_new(f, e, err) : enter(f, e, err);
@@ -198,8 +215,10 @@ static int take_up(struct finish *f, const struct ledger_erasure *e, struct err 
 
 /* ---- older generations ---- */
 
-/* An older generation is the only copy of everybody else's rows when the newer one has come to harm since.  Of several the last one counts. */
-static int read_successor(const struct store *store, struct ledger_voucher *v, char ret_path[sizeof v->by], struct err *err)
+/* An older generation is the only copy of everybody else's rows when the newer one has come to harm since.  Of several
+ * the last one counts. */
+static int read_successor(const struct store *store, struct ledger_voucher *v, char ret_path[sizeof v->by],
+			  struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "successor");
 	struct receipt *r;
@@ -235,7 +254,8 @@ static int leave_old(struct finish *f, const char *rel_path, const char *why, st
 }
 
 /* Who was erased was erased by the line; but a hold that came before the file was gone keeps it. */
-static int ask_old(struct finish *f, const char *rel_path, const char *newest, const char *person_digest, struct err *err)
+static int ask_old(struct finish *f, const char *rel_path, const char *newest, const char *person_digest,
+		   struct err *err)
 {
 	const struct erase_pair pair = {.old_rel_path = rel_path, .rel_path = newest};
 	char *why;
@@ -251,7 +271,9 @@ static int ask_old(struct finish *f, const char *rel_path, const char *newest, c
 	if (rc == 0)
 		return 0;
 	f->to->held++;
-	log_warn("%s is left: an erasure replaced it, but %s; standard tools read it, and it goes when the hold has ended", rel_path, why);
+	log_warn("%s is left: an erasure replaced it, but %s; standard tools read it, and it goes when the hold has "
+		 "ended",
+		 rel_path, why);
 	return 1;
 }
 
@@ -270,12 +292,15 @@ static int on_replaced(void *payload, const char *rel_path, uint64_t size_bytes,
 		if (is_announced(f, rel_path))
 			return 0;
 		f->to->left++;
-		log_warn("beside %s lies a later generation that no line of the ledger puts in its place; both are left, `mmretain verify` looks at them", rel_path);
+		log_warn("beside %s lies a later generation that no line of the ledger puts in its place; both are "
+			 "left, `mmretain verify` looks at them",
+			 rel_path);
 		return 0;
 	}
 	last = v;
 	if ((rc = read_successor(f->store, &last, newest, err)) < 0)
-		return is_told(err) ? leave_old(f, rel_path, "the file that took its place cannot be read back", err) : rc;
+		return is_told(err) ? leave_old(f, rel_path, "the file that took its place cannot be read back", err)
+				    : rc;
 	if ((rc = ask_old(f, rel_path, newest, v.person_digest, err)) != 0)
 		return rc < 0 ? rc : 0;
 	digest_hex(&last.file, file_hex);
@@ -286,18 +311,23 @@ static int on_replaced(void *payload, const char *rel_path, uint64_t size_bytes,
 	return 0;
 }
 
-/* A crash before this leaves a catalog without names: the erased person's are not in it, others' are read from the bundles, and no file or line of the ledger is left
- * that would bring anybody here.  So every call that finishes erasures comes here, whether it has found one or not. */
+/* A crash before this leaves a catalog without names: the erased person's are not in it, others' are read from the
+ * bundles, and no file or line of the ledger is left that would bring anybody here.  So every call that finishes
+ * erasures comes here, whether it has found one or not. */
 void erase_names(const struct store *store)
 {
 	struct err why = {0};
 
-	if (run_fault(FAULT_ERASE_NAMES, &why) == 0 && store_check_place(store, &why) == 0 && catalog_names_again(store, &why) == 0)
+	if (run_fault(FAULT_ERASE_NAMES, &why) == 0 && store_check_place(store, &why) == 0 &&
+	    catalog_names_again(store, &why) == 0)
 		return;
-	log_warn("cannot write the catalog's names again (%s); searches read them from the bundles, the next run tries again", why.msg);
+	log_warn("cannot write the catalog's names again (%s); searches read them from the bundles, the next run tries "
+		 "again",
+		 why.msg);
 }
 
-int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store, struct ledger *l, struct erase_finished *ret, struct err *err)
+int erase_finish(void *ctx, const struct erase_asker *asker, struct store *store, struct ledger *l,
+		 struct erase_finished *ret, struct err *err)
 {
 	struct finish f = {.ctx = ctx, .asker = asker, .store = store, .ledger = l, .to = ret};
 	struct ledger_state *st;

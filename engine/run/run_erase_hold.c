@@ -45,17 +45,23 @@ static bool is_in(const struct people *l, const mm_id id)
 
 struct whom { const struct erase_asker *asker; struct store *store; const struct ledger_state *st; const char *old; };
 
-static int ask_for(const struct whom *w, void *ctx, const char *user, const char *const *name, size_t n_names, char **ret_why, struct err *err)
+static int ask_for(const struct whom *w, void *ctx, const char *user, const char *const *name, size_t n_names,
+		   char **ret_why, struct err *err)
 {
 	struct run_erase_options options = {.user = user, .name = name, .n_names = n_names};
-	struct erase x = {.ctx = ctx, .store = w->store, .options = &options, .policy = w->asker->policy, .mm = w->asker->mm,
+	struct erase x = {.ctx = ctx,
+			  .store = w->store,
+			  .options = &options,
+			  .policy = w->asker->policy,
+			  .mm = w->asker->mm,
 			  .ask = {.owner = user, .name = name, .n_names = n_names}};
 
 	return erase_look_late(&x, ctx, w->st, w->old, ret_why, err);
 }
 
 /* Lines of one person follow each other. */
-static int ask_each(const struct whom *w, void *ctx, const struct people *before, const struct people *after, size_t *ret_n, char **ret_why, struct err *err)
+static int ask_each(const struct whom *w, void *ctx, const struct people *before, const struct people *after,
+		    size_t *ret_n, char **ret_why, struct err *err)
 {
 	int rc = 0;
 
@@ -83,15 +89,18 @@ static int ask_all(const struct whom *w, void *ctx, const struct erase_pair *pai
 	size_t n = 0;
 	int rc;
 
-	if ((rc = read_people(ctx, w->store, pair->old_rel_path, &before, err)) < 0 || (rc = read_people(ctx, w->store, pair->rel_path, &after, err)) < 0 ||
+	if ((rc = read_people(ctx, w->store, pair->old_rel_path, &before, err)) < 0 ||
+	    (rc = read_people(ctx, w->store, pair->rel_path, &after, err)) < 0 ||
 	    (rc = ask_each(w, ctx, &before, &after, &n, ret_why, err)) < 0)
 		return rc;
 	/* Of a person with late rows alone nothing is in either file, and both hold the same. */
-	return n == 0 && pair->rows ? err_set(err, ERR_VERIFY, "who was erased in \"%s\" cannot be told", pair->rel_path) : 0;
+	return n == 0 && pair->rows
+		       ? err_set(err, ERR_VERIFY, "who was erased in \"%s\" cannot be told", pair->rel_path)
+		       : 0;
 }
 
-int erase_held(void *ctx, const struct erase_asker *asker, struct store *store, const struct ledger_state *st, const struct erase_pair *pair, char **ret_why,
-	       struct err *err)
+int erase_held(void *ctx, const struct erase_asker *asker, struct store *store, const struct ledger_state *st,
+	       const struct erase_pair *pair, char **ret_why, struct err *err)
 {
 	auto_mem void *own = mem_context(NULL, "late holds");
 	const struct whom w = {asker, store, st, pair->old_rel_path};

@@ -1,5 +1,6 @@
 /*
- * run_erase_late.c - rows that came too late for their bundle lie beside the ledger, and the person's go from there too.
+ * run_erase_late.c - rows that came too late for their bundle lie beside the ledger, and the person's go from there
+ * too.
  *
  * A file is never changed in place: what stays is written to a new one that is renamed over it.
  */
@@ -15,7 +16,8 @@
 
 typedef int (*name_fn)(struct erase *x, void *payload, const char *name, struct err *err);
 
-/* Of a file that was listed.  Looking takes no lock: a run, or an expiry, may have removed it meanwhile, and then nothing of it is left. */
+/* Of a file that was listed.  Looking takes no lock: a run, or an expiry, may have removed it meanwhile, and then
+ * nothing of it is left. */
 static int read_listed(struct erase *x, void *ctx, const char *name, char **ret, size_t *ret_len, struct err *err)
 {
 	int rc = file_read(ctx, x->store->ledger_dirfd, name, LATE_MAX, ret, ret_len, err);
@@ -76,7 +78,8 @@ static bool is_owner(const struct erase *x, const struct json_scan *s)
 {
 	const char *user = x->options->user;
 
-	return (key_is(s, "userid") || key_is(s, "creatorid")) && s->val_len == strlen(user) && memcmp(s->val, user, s->val_len) == 0;
+	return (key_is(s, "userid") || key_is(s, "creatorid")) && s->val_len == strlen(user) &&
+	       memcmp(s->val, user, s->val_len) == 0;
 }
 
 /* By the owner columns of all kinds; translations and texts that burn by the post that they are of. */
@@ -118,7 +121,8 @@ static bool line_goes(const struct erase *x, struct erase_bundle *b, const char 
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s)) {
 		if (key_is(&s, "k"))
-			repeats = (s.val_len == 11 && memcmp(s.val, "translation", 11) == 0) || (s.val_len == 9 && memcmp(s.val, "temporary", 9) == 0);
+			repeats = (s.val_len == 11 && memcmp(s.val, "translation", 11) == 0) ||
+				  (s.val_len == 9 && memcmp(s.val, "temporary", 9) == 0);
 		if (key_is(&s, "row") && s.type == JSON_OBJ)
 			goes = row_goes(x, b, s.val, s.val_len, repeats);
 		if (goes && key_is(&s, "row"))
@@ -131,7 +135,8 @@ static int replace(struct erase *x, const char *name, const struct buf *rest, st
 {
 	int dirfd = x->store->ledger_dirfd;
 
-	/* Before: the file as it was, and the ledger announces the erasure: done again.  After: the file without the rows, or none. */
+	/* Before: the file as it was, and the ledger announces the erasure: done again.  After: the file without the
+	 * rows, or none. */
 	if (rest->len)
 		return file_replace(dirfd, name, rest->data, rest->len, 0600, err);
 	if (unlinkat(dirfd, name, 0) != 0 && errno != ENOENT)
@@ -218,15 +223,18 @@ static int on_journal(struct erase *x, void *payload, const char *name, struct e
 	size_t len;
 	int rc = read_listed(x, ctx, name, &text, &len, err);
 
-	for (const char *p = j->ids, *end = p + j->len; rc == 0 && p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1)
+	for (const char *p = j->ids, *end = p + j->len;
+	     rc == 0 && p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1)
 		if (nl > p && memmem(text, len, p, (size_t)(nl - p)))
 			*j->found = true;
 	return rc;
 }
 
-static const char waits[] = "an attachment of the person waits in a journal to be unlinked, with its name; the next run tries again";
-static const char waits_aside[] = "an attachment of the person waits in a journal that was set aside, with its name (ledger/moved-*, ledger/lost-unlink-*): remove that "
-				  "file when its attachments may stay";
+static const char waits[] = "an attachment of the person waits in a journal to be unlinked, with its name; the next "
+			    "run tries again";
+static const char waits_aside[] = "an attachment of the person waits in a journal that was set aside, with its name "
+				  "(ledger/moved-*, ledger/lost-unlink-*): remove that file when its attachments may "
+				  "stay";
 
 int erase_in_journal(struct erase *x, const struct erase_bundle *b, const char **ret_why, struct err *err)
 {

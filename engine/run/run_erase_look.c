@@ -1,9 +1,10 @@
 /*
  * run_erase_look.c - one bundle: what of the person is in it, and does anything stand against writing it again?
  *
- * Rows are the person's by the owner column of their kind.  Translations and texts that burn belong to nobody in the tables, but repeat
- * what the person wrote: those of the person's posts go too.  So do their files without an owner: what a program uploads for somebody, and what a
- * moved thread has, belongs to `nouser`.  A file of another account stays, as every row of others does.
+ * Rows are the person's by the owner column of their kind.  Translations and texts that burn belong to nobody in the
+ * tables, but repeat what the person wrote: those of the person's posts go too.  So do their files without an owner:
+ * what a program uploads for somebody, and what a moved thread has, belongs to `nouser`.  A file of another account
+ * stays, as every row of others does.
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -34,8 +35,10 @@ struct fields {
 static void take(struct fields *f, const struct json_scan *s)
 {
 	const struct { const char *key; const char **to; size_t *len; } text[] = {
-		{"id", &f->id, &f->id_len}, {"rootid", &f->root, &f->root_len}, {"originalid", &f->original, &f->original_len},
-		{"channelid", &f->channel, &f->channel_len}, {"userid", &f->user, &f->user_len}, {"postid", &f->post, &f->post_len},
+		{"id", &f->id, &f->id_len}, {"rootid", &f->root, &f->root_len},
+		{"originalid", &f->original, &f->original_len},
+		{"channelid", &f->channel, &f->channel_len}, {"userid", &f->user, &f->user_len},
+		{"postid", &f->post, &f->post_len},
 		{"objectid", &f->post, &f->post_len}, {"creatorid", &f->creator, &f->creator_len},
 	};
 
@@ -89,8 +92,17 @@ static int on_post(struct looking *l, const struct fields *f, struct err *err)
 {
 	const char *id = f->root_len ? f->root : f->original_len ? f->original : f->id;
 	size_t len = f->root_len ? f->root_len : f->original_len ? f->original_len : f->id_len;
-	const struct held_post post = {.id = f->id, .id_len = f->id_len, .root = f->root, .root_len = f->root_len, .original = f->original, .original_len = f->original_len,
-				       .channel = f->channel, .channel_len = f->channel_len, .user = f->user, .user_len = f->user_len, .at_ms = f->at_ms};
+	const struct held_post post = {.id = f->id,
+				       .id_len = f->id_len,
+				       .root = f->root,
+				       .root_len = f->root_len,
+				       .original = f->original,
+				       .original_len = f->original_len,
+				       .channel = f->channel,
+				       .channel_len = f->channel_len,
+				       .user = f->user,
+				       .user_len = f->user_len,
+				       .at_ms = f->at_ms};
 	struct held_by by = {.name = NULL};
 	int held;
 
@@ -155,7 +167,8 @@ static bool is_nobodys_file(const struct bundle_kind *kind, const struct fields 
 
 static bool is_of_post(const struct bundle_kind *kind, const struct fields *f)
 {
-	return strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0 || is_nobodys_file(kind, f);
+	return strcmp(kind->kind, "translation") == 0 || strcmp(kind->kind, "temporary") == 0 ||
+	       is_nobodys_file(kind, f);
 }
 
 static bool mentions(const struct erase *x, const char *line, size_t len)
@@ -170,7 +183,8 @@ static bool mentions(const struct erase *x, const char *line, size_t len)
 	return false;
 }
 
-static int on_row(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned, struct err *err)
+static int on_row(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned,
+		  struct err *err)
 {
 	struct looking *l = payload;
 	bool post = strcmp(kind->kind, "post") == 0, goes = owned;
@@ -193,7 +207,8 @@ static int on_row(void *payload, const struct bundle_kind *kind, const char *lin
 
 /* ---- the bundle ---- */
 
-/* One that an earlier call left was taken up before, and could not be finished: what is written now must not stand on its file. */
+/* One that an earlier call left was taken up before, and could not be finished: what is written now must not stand on
+ * its file. */
 static const char *announced(const struct erase *x, const char *rel_path)
 {
 	for (size_t i = 0; i < x->state->n_erasing; i++)
@@ -210,7 +225,8 @@ static const char *unfinished(const struct erase *x, const char *bundle, const c
 			return "a run has not finished deleting what it holds; `mmretain run --yes` does that";
 	for (size_t i = 0; i < x->state->n_last_run; i++)
 		if (strcmp(x->state->last_run[i].bundle, bundle) == 0 && x->state->last_run[i].open_xid)
-			return "its closing sweep is open: threads may have to be put back from it; the next run looks once more";
+			return "its closing sweep is open: threads may have to be put back from it; the next run looks "
+			       "once more";
 	return x->ledger ? announced(x, rel_path) : NULL;
 }
 
@@ -242,7 +258,8 @@ static int judge(struct erase *x, struct erase_bundle *b, const char *held, stru
 		rc = erase_late(x, b, false, &ret->late, err);
 	if (rc < 0)
 		return rc;
-	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that" : unfinished(x, b->voucher.bundle, ret->rel_path);
+	ret->why = !b->voucher.found ? "no line of the ledger names it; the next run settles that"
+				     : unfinished(x, b->voucher.bundle, ret->rel_path);
 	ret->state = !b->voucher.found ? RUN_ERASE_UNKNOWN : ret->why ? RUN_ERASE_UNFINISHED : RUN_ERASE_DUE;
 	if (!ret->why && journal) {
 		ret->why = journal;
@@ -314,7 +331,8 @@ int erase_look_again(struct erase *x, struct erase_bundle *b, struct err *err)
 	return 0;
 }
 
-int erase_look_late(struct erase *x, void *ctx, const struct ledger_state *st, const char *rel_path, char **ret_why, struct err *err)
+int erase_look_late(struct erase *x, void *ctx, const struct ledger_state *st, const char *rel_path, char **ret_why,
+		    struct err *err)
 {
 	struct run_erased counts = {.rel_path = rel_path};
 	struct erase_bundle *b = mem_new(ctx, struct erase_bundle);
@@ -360,7 +378,8 @@ static int is_concerned(struct erase *x, struct erase_bundle *b, const char *rel
 
 	if (rc < 0 || (!*ret && !erase_late_possible(x, rel_path)))
 		return rc;
-	if ((rc = ledger_vouch(x->store->ledger_dirfd, rel_path, &b->voucher, err)) == 0 && (rc = erase_late(x, b, false, &late, err)) == 0)
+	if ((rc = ledger_vouch(x->store->ledger_dirfd, rel_path, &b->voucher, err)) == 0 &&
+	    (rc = erase_late(x, b, false, &late, err)) == 0)
 		*ret |= late > 0;
 	return rc;
 }
@@ -370,7 +389,8 @@ static struct run_erased *entry(struct erase *x, const char *rel_path, uint64_t 
 	struct run_erase_report *r = x->report;
 
 	r->bundle = mem_grow(r, r->bundle, struct run_erased, r->n + 1);
-	r->bundle[r->n] = (struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
+	r->bundle[r->n] =
+		(struct run_erased){.rel_path = mem_strdup(r, rel_path), .old_bytes = bytes, .state = RUN_ERASE_LEFT};
 	return &r->bundle[r->n++];
 }
 
@@ -382,7 +402,8 @@ int erase_damaged(struct erase *x, struct run_erased *e, struct err *err)
 	return 0;
 }
 
-int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret, struct err *err)
+int erase_look(struct erase *x, void *ctx, const char *rel_path, uint64_t bytes, struct erase_bundle **ret,
+	       struct err *err)
 {
 	struct erase_bundle *b = mem_new(ctx, struct erase_bundle);
 	bool concerned = false;

@@ -1,9 +1,9 @@
 /*
  * run_expire.c - bundles past their time are removed, as the last step of a night or by themselves.
  *
- * Each: line `expiring`, its copies in the mirror, file, index, late rows; then, for all of a call, the catalog, and a line `expired` for each.  A call that ends in between
- * has announced what it removes: the next one finds the line, and the file there (then it is looked at like any other) or gone (then the
- * rest of it goes).
+ * Each: line `expiring`, its copies in the mirror, file, index, late rows; then, for all of a call, the catalog, and a
+ * line `expired` for each.  A call that ends in between has announced what it removes: the next one finds the line, and
+ * the file there (then it is looked at like any other) or gone (then the rest of it goes).
  */
 #include "run_internal.h"
 #include "run_erase.h"
@@ -19,7 +19,8 @@ enum { SKEW_WARN_MS = 60000, BUNDLE_MS = 1000, BYTES_A_MS = 20000 /* of reading 
 
 const char *run_expiry_name(enum run_expiry state)
 {
-	static const char *const name[RUN_EXPIRIES] = {"expires", "expired", "held", "policy", "unfinished", "young", "damaged", "missing", "back"};
+	static const char *const name[RUN_EXPIRIES] = {"expires", "expired", "held",	"policy", "unfinished",
+						       "young",	  "damaged", "missing", "back"};
 
 	return name[state];
 }
@@ -35,7 +36,8 @@ static void begin(struct ledger_entry *e, struct run_expire *x, const char *type
 	ledger_str(e, "rel_path", b->rel_path);
 }
 
-static int line_expiring(struct run_expire *x, const struct ledger_published *p, const struct run_expired *b, struct err *err)
+static int line_expiring(struct run_expire *x, const struct ledger_published *p, const struct run_expired *b,
+			 struct err *err)
 {
 	struct ledger_entry e;
 
@@ -103,12 +105,14 @@ static int remove_partial(struct run_expire *x, const struct run_expired *b, str
 }
 
 /* From here on the rest of the bundle's traces: each may be gone already. */
-static int remove_rest(struct run_expire *x, const struct ledger_published *p, const struct run_expired *b, struct err *err)
+static int remove_rest(struct run_expire *x, const struct ledger_published *p, const struct run_expired *b,
+		       struct err *err)
 {
 	auto_mem char *late = mem_printf(NULL, "late-%.12s-", p->rows_digest);
 	int rc;
 
-	if ((rc = run_fault(FAULT_EXPIRE_AFTER_UNLINK, err)) < 0 || (rc = catalog_forget_side(x->store, b->rel_path, err)) < 0 ||
+	if ((rc = run_fault(FAULT_EXPIRE_AFTER_UNLINK, err)) < 0 ||
+	    (rc = catalog_forget_side(x->store, b->rel_path, err)) < 0 ||
 	    (rc = run_fault(FAULT_EXPIRE_AFTER_INDEX, err)) < 0)
 		return rc;
 	if (p->rows_digest[0] && (rc = store_each_named(x->store, "ledger", late, ".jsonl", remove_named, x, err)) < 0)
@@ -118,17 +122,19 @@ static int remove_rest(struct run_expire *x, const struct ledger_published *p, c
 	return run_fault(FAULT_EXPIRE_AFTER_LATE, err);
 }
 
-/* A crash before the file is unlinked leaves it whole, and announced: the next call looks at it like at any other.  A crash after that leaves what
- * is derived from it, or came too late for it: the next call removes that, and says that it is done. */
-static int remove_one(struct run_expire *x, const struct ledger_published *p, struct run_expired *b, const struct store_seen *seen, struct err *err)
+/* A crash before the file is unlinked leaves it whole, and announced: the next call looks at it like at any other.  A
+ * crash after that leaves what is derived from it, or came too late for it: the next call removes that, and says that
+ * it is done. */
+static int remove_one(struct run_expire *x, const struct ledger_published *p, struct run_expired *b,
+		      const struct store_seen *seen, struct err *err)
 {
 	bool was;
 	int rc = still_ours(x, err);
 
 	if (rc < 0 || (!b->announced && (rc = line_expiring(x, p, b, err)) < 0))
 		return rc;
-	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = mirror_drop(x->mirror, p, err)) < 0 || (rc = still_ours(x, err)) < 0 ||
-	    (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
+	if ((rc = run_fault(FAULT_EXPIRE_AFTER_INTENT, err)) < 0 || (rc = mirror_drop(x->mirror, p, err)) < 0 ||
+	    (rc = still_ours(x, err)) < 0 || (rc = store_remove(x->store, b->rel_path, seen, &was, err)) < 0)
 		return rc;
 	b->removed = true;
 	if ((rc = remove_rest(x, p, b, err)) < 0)
@@ -140,7 +146,8 @@ static int remove_one(struct run_expire *x, const struct ledger_published *p, st
 	return 0;
 }
 
-/* What was removed, out of the catalog; only then it is said to be gone.  One pass for all, because the catalog's names belong to all bundles. */
+/* What was removed, out of the catalog; only then it is said to be gone.  One pass for all, because the catalog's names
+ * belong to all bundles. */
 static int close_all(struct run_expire *x, struct err *err)
 {
 	int rc = x->n_gone ? store_check_place(x->store, err) : 0; /* the catalog is opened by its path */
@@ -152,10 +159,11 @@ static int close_all(struct run_expire *x, struct err *err)
 	for (size_t i = 0; i < x->n_gone && rc == 0; i++) {
 		struct run_expired *b = &x->report->bundle[x->gone_of[i].at];
 
-		/* Whoever made a catalog after the file was gone has kept its ids as those of a lost bundle; from now on no catalog has them any more.
-		 * A crash just before or after leaves the bundle announced: the next call comes here again. */
-		if ((rc = catalog_lost_forget(x->store, x->gone_of[i].p->rows_digest, err)) == 0 && (rc = run_fault(FAULT_EXPIRE_AFTER_IDS, err)) == 0 &&
-		    (rc = line_expired(x, b, err)) == 0)
+		/* Whoever made a catalog after the file was gone has kept its ids as those of a lost bundle; from now
+		 * on no catalog has them any more. A crash just before or after leaves the bundle announced: the next
+		 * call comes here again. */
+		if ((rc = catalog_lost_forget(x->store, x->gone_of[i].p->rows_digest, err)) == 0 &&
+		    (rc = run_fault(FAULT_EXPIRE_AFTER_IDS, err)) == 0 && (rc = line_expired(x, b, err)) == 0)
 			b->state = RUN_EXPIRED;
 	}
 	return rc;
@@ -170,7 +178,8 @@ static int out_of_time(const struct run_expire *x, struct err *err)
 	if (stop_requested())
 		return stop_check(err);
 	if (d && time_boot_ms() >= d)
-		return err_set(err, ERR_WORK_LEFT, "time budget used up; the other bundles past their time are left for the next run");
+		return err_set(err, ERR_WORK_LEFT, "time budget used up; the other bundles past their time are left "
+						   "for the next run");
 	return 0;
 }
 
@@ -222,16 +231,19 @@ static const struct run_expired *first_of(const struct run_expire_report *r, enu
 static int judge(const struct run_expire_report *r, struct err *err)
 {
 	const struct run_expired *bad = first_of(r, RUN_STAYS_DAMAGED, RUN_STAYS_MISSING);
-	unsigned long long n = r->count[RUN_STAYS_DAMAGED] + r->count[RUN_STAYS_MISSING], held = r->count[RUN_STAYS_HELD] + r->count[RUN_STAYS_BACK];
+	unsigned long long n = r->count[RUN_STAYS_DAMAGED] + r->count[RUN_STAYS_MISSING],
+			   held = r->count[RUN_STAYS_HELD] + r->count[RUN_STAYS_BACK];
 
 	if (bad) {
-		err_set(err, ERR_VERIFY, "%llu bundle%s past %s time cannot be read back and stay%s: %s: %s", n, n == 1 ? "" : "s", n == 1 ? "its" : "their", n == 1 ? "s" : "",
-			bad->bundle, bad->why);
-		return err_hint(err, "`mmretain verify` names the damage. Put the file back from a copy; what cannot be read is never removed unseen.");
+		err_set(err, ERR_VERIFY, "%llu bundle%s past %s time cannot be read back and stay%s: %s: %s", n,
+			n == 1 ? "" : "s", n == 1 ? "its" : "their", n == 1 ? "s" : "", bad->bundle, bad->why);
+		return err_hint(err, "`mmretain verify` names the damage. Put the file back from a copy; what cannot "
+				     "be read is never removed unseen.");
 	}
 	if (!held)
 		return 0;
-	err_set(err, ERR_KEPT, "%llu bundle%s past %s time stay%s because of holds", held, held == 1 ? "" : "s", held == 1 ? "its" : "their", held == 1 ? "s" : "");
+	err_set(err, ERR_KEPT, "%llu bundle%s past %s time stay%s because of holds", held, held == 1 ? "" : "s",
+		held == 1 ? "its" : "their", held == 1 ? "s" : "");
 	return err_hint(err, "The list names the hold of each; it goes when the hold has ended.");
 }
 
@@ -246,9 +258,11 @@ static int check_clock(struct run_expire *x, struct err *err)
 		return 0;
 	time_format(from_ms, from);
 	time_format(to_ms, to);
-	err_set(err, ERR_GUARD, "the ledger is silent from %s to %s: nothing ran for so long, or a clock has jumped", from, to);
-	return err_hint(err, "No bundle was removed. Look at the clocks of this host and of the database; when they are right, `mmretain expire --yes --clock-is-right` goes "
-			     "on, and so does any run once the ledger has lines of 32 days after that.");
+	err_set(err, ERR_GUARD, "the ledger is silent from %s to %s: nothing ran for so long, or a clock has jumped",
+		from, to);
+	return err_hint(err, "No bundle was removed. Look at the clocks of this host and of the database; when they "
+			     "are right, `mmretain expire --yes --clock-is-right` goes on, and so does any run once "
+			     "the ledger has lines of 32 days after that.");
 }
 
 static void take_now(struct run_expire *x)
@@ -262,10 +276,12 @@ static void take_now(struct run_expire *x)
 	time_format(here_ms, a);
 	time_format(there_ms, b);
 	if (here_ms - there_ms > SKEW_WARN_MS || there_ms - here_ms > SKEW_WARN_MS)
-		log_warn("the clock here says %s, the database's says %s: the earlier one decides what has expired", a, b);
+		log_warn("the clock here says %s, the database's says %s: the earlier one decides what has expired", a,
+			 b);
 	else if (x->mm->now_ms - x->mm->clock_ms > SKEW_WARN_MS && !x->run_id) {
 		time_format(x->mm->clock_ms, b);
-		log_warn("--now says %s, the database's clock %s: what is past its time is so by then, not today", a, b);
+		log_warn("--now says %s, the database's clock %s: what is past its time is so by then, not today", a,
+			 b);
 	}
 }
 
@@ -290,7 +306,8 @@ static int expire(struct run_expire *x, struct err *err)
 	int rc;
 
 	take_now(x);
-	if ((rc = ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err)) < 0 || (rc = ledger_archive(x->ctx, x->store->ledger_dirfd, &x->archive, err)) < 0)
+	if ((rc = ledger_fold(x->ctx, x->store->ledger_dirfd, &x->state, err)) < 0 ||
+	    (rc = ledger_archive(x->ctx, x->store->ledger_dirfd, &x->archive, err)) < 0)
 		return rc;
 	if (any_due(x) && (rc = check_clock(x, err)) < 0)
 		return rc;
@@ -309,11 +326,13 @@ static int open_all(struct run_expire *x, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	if (x->options->act && ((rc = db_open_again(x->ctx, x->mm->db, &x->lock_db, err)) < 0 || (rc = db_lock(x->lock_db, RUN_LOCK_KEY, err)) < 0))
+	if (x->options->act && ((rc = db_open_again(x->ctx, x->mm->db, &x->lock_db, err)) < 0 ||
+				(rc = db_lock(x->lock_db, RUN_LOCK_KEY, err)) < 0))
 		return rc;
 	if ((rc = mm_probe(x->mm, err)) < 0)
 		return rc;
-	if (x->options->act && ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 || (rc = run_mirror_open(x->ctx, x->policy, &x->mirror, err)) < 0 ||
+	if (x->options->act && ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 ||
+				(rc = run_mirror_open(x->ctx, x->policy, &x->mirror, err)) < 0 ||
 				(rc = mirror_home(x->mirror, x->store, err)) < 0))
 		return rc;
 	return held_check_home(x->store, x->mm, err);
@@ -323,13 +342,18 @@ int run_expire(void *ctx, const struct policy *policy, struct store *store, cons
 	       struct run_expire_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "expire");
-	struct run_expire x = {.ctx = own, .policy = policy, .store = store, .options = options, .report = mem_new(ctx, struct run_expire_report)};
+	struct run_expire x = {.ctx = own,
+			       .policy = policy,
+			       .store = store,
+			       .options = options,
+			       .report = mem_new(ctx, struct run_expire_report)};
 	struct erase_finished finished = {.done = 0};
 	int rc;
 
 	*ret = x.report;
 	rc = open_all(&x, err);
-	if (rc == 0 && x.ledger) { /* which file of two is the bundle must be settled first; a run does that when it recovers */
+	if (rc == 0 && x.ledger) {
+		/* which file of two is the bundle must be settled first; a run does that when it recovers */
 		const struct erase_asker asker = {.policy = policy, .mm = x.mm, .mirror = x.mirror};
 
 		rc = erase_finish(own, &asker, store, x.ledger, &finished, err);
@@ -370,12 +394,22 @@ int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err)
 /* A hold is no news to a run: threads that it keeps in the database do not count as kept back either. */
 int run_expire_step(struct run *run, struct err *err)
 {
-	struct run_expire_options options = {.act = true, .deadline_boot_ms = run->options->deadline_boot_ms, .progress = run->options->progress};
-	struct run_expire x = {.ctx = run->ctx, .policy = run->policy, .store = run->store, .mm = run->mm, .lock_db = run->lock_db, .ledger = run->ledger, .mirror = run->mirror, .run_id = run->report->id,
+	struct run_expire_options options = {.act = true,
+					     .deadline_boot_ms = run->options->deadline_boot_ms,
+					     .progress = run->options->progress};
+	struct run_expire x = {.ctx = run->ctx,
+			       .policy = run->policy,
+			       .store = run->store,
+			       .mm = run->mm,
+			       .lock_db = run->lock_db,
+			       .ledger = run->ledger,
+			       .mirror = run->mirror,
+			       .run_id = run->report->id,
 			       .options = &options};
 	int rc;
 
-	/* Time was up before what could come back of the last run had been looked for; what else it left unfinished stays by itself. */
+	/* Time was up before what could come back of the last run had been looked for; what else it left unfinished
+	 * stays by itself. */
 	if (!is_whole_night(run->options) || !run->swept)
 		return 0;
 	if (x.mirror)
@@ -393,7 +427,8 @@ int run_next_seq(struct run *run, struct err *err)
 	struct ledger_archive *a;
 	int rc;
 
-	if ((rc = store_next_seq(run->store, &run->seq, err)) < 0 || (rc = ledger_archive(ctx, run->store->ledger_dirfd, &a, err)) < 0)
+	if ((rc = store_next_seq(run->store, &run->seq, err)) < 0 ||
+	    (rc = ledger_archive(ctx, run->store->ledger_dirfd, &a, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < a->n; i++)
 		if (store_seq_of(a->bundle[i].bundle) >= run->seq)

@@ -1,5 +1,6 @@
 /*
- * run_expire_hold.c - does any hold cover a thread of this bundle?  It is read row by row only when its names leave the question open.
+ * run_expire_hold.c - does any hold cover a thread of this bundle?  It is read row by row only when its names leave the
+ * question open.
  */
 #include "run_internal.h"
 #include "run_expire.h"
@@ -12,9 +13,17 @@
 /* Also one that was erased: it is still one of a channel and of a thread, of nobody; of a reply no time is left. */
 static int on_post(struct held_bundle *b, const struct catalog_row *row, struct held_by *by, struct err *err)
 {
-	const struct held_post post = {.id = row->id.s, .id_len = row->id.len, .root = row->root.s, .root_len = row->root.len, .original = row->original.s,
-				       .original_len = row->original.len, .channel = row->channel.s, .channel_len = row->channel.len, .user = row->user.s,
-				       .user_len = row->user.len, .at_ms = row->create_ms};
+	const struct held_post post = {.id = row->id.s,
+				       .id_len = row->id.len,
+				       .root = row->root.s,
+				       .root_len = row->root.len,
+				       .original = row->original.s,
+				       .original_len = row->original.len,
+				       .channel = row->channel.s,
+				       .channel_len = row->channel.len,
+				       .user = row->user.s,
+				       .user_len = row->user.len,
+				       .at_ms = row->create_ms};
 
 	return held_post(b, &post, by, err);
 }
@@ -38,8 +47,8 @@ static int read_rows(void *ctx, struct held_bundle *b, struct bundle_reader *r, 
 	return rc < 0 ? rc : held;
 }
 
-int run_expire_held(void *ctx, const struct policy *policy, struct mm *mm, const struct ledger_state *st, struct bundle_reader *r,
-		    struct run_expire_hold *ret, struct err *err)
+int run_expire_held(void *ctx, const struct policy *policy, struct mm *mm, const struct ledger_state *st,
+		    struct bundle_reader *r, struct run_expire_hold *ret, struct err *err)
 {
 	auto_mem void *own = mem_context(NULL, "expiry holds");
 	struct held_asked *asked;

@@ -1,8 +1,8 @@
 /*
  * run_expire_look.c - is a bundle past its time, and may it go?  In doubt it stays.
  *
- * Cheap questions first: the ledger, then the head of the bundle, the holds, and all of it; then the holds once more, because they are asked of the
- * database and must be fresh when the bundle goes.
+ * Cheap questions first: the ledger, then the head of the bundle, the holds, and all of it; then the holds once more,
+ * because they are asked of the database and must be fresh when the bundle goes.
  */
 #include "run_internal.h"
 #include "run_expire.h"
@@ -24,7 +24,8 @@ static int stays(struct run_expired *e, enum run_expiry state, const char *why)
 /* What is wrong with it is said; the others are looked at all the same.  A stop is none of its faults. */
 static int damaged(struct run_expired *e, struct run_expire *x, struct err *err)
 {
-	if (err->code != -ERR_VERIFY && err->code != -ERR_STORE && err->code != -ERR_NOT_FOUND && err->code != -ERR_PERMISSION)
+	if (err->code != -ERR_VERIFY && err->code != -ERR_STORE && err->code != -ERR_NOT_FOUND &&
+	    err->code != -ERR_PERMISSION)
 		return err->code;
 	stays(e, RUN_STAYS_DAMAGED, mem_strdup(x->report, err->msg));
 	err_clear(err);
@@ -64,7 +65,8 @@ static int look_at_runs(struct run_expire *x, const struct ledger_published *p, 
 	if (!p->done)
 		return stays(e, RUN_STAYS_UNFINISHED, "a run has not finished with it");
 	if (p->open_xid)
-		return stays(e, RUN_STAYS_UNFINISHED, "its threads are to be looked through for late replies once more");
+		return stays(e, RUN_STAYS_UNFINISHED, "its threads are to be looked through for late replies once "
+						      "more");
 	if (journal)
 		return stays(e, RUN_STAYS_UNFINISHED, "attachments of its threads are still to be removed");
 	if (p->newest_ms > x->report->now_ms - RUN_EXPIRE_SETTLE_MS)
@@ -96,10 +98,12 @@ static void take_times(struct bundle_reader *r, struct run_expired *e)
 	}
 }
 
-/* of_posts: what frames say of times is said of posts; earlier versions had every row for that, as a reaction of months later. */
+/* of_posts: what frames say of times is said of posts; earlier versions had every row for that, as a reaction of months
+ * later. */
 struct head { bool held, of_posts; int64_t cut_ms; /* of parts; else 0 */ };
 
-static int read_head(struct run_expire *x, struct bundle_reader *r, const struct ledger_published *p, struct run_expired *e, struct head *ret, struct err *err)
+static int read_head(struct run_expire *x, struct bundle_reader *r, const struct ledger_published *p,
+		     struct run_expired *e, struct head *ret, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "head");
 	const json_t *expires;
@@ -123,7 +127,9 @@ static int read_head(struct run_expire *x, struct bundle_reader *r, const struct
 	ret->of_posts = times && strcmp(times, "posts") == 0;
 	if (json_is_true(json_object_get(o, "parts")))
 		e->from_ms = ret->cut_ms = json_integer_value(json_object_get(o, "cutoff_ms"));
-	rc = p->has_expiry || json_is_integer(expires) ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" does not say when it expires", p->rel_path);
+	rc = p->has_expiry || json_is_integer(expires)
+		     ? 0
+		     : err_set(err, ERR_VERIFY, "data/bundle.json of \"%s\" does not say when it expires", p->rel_path);
 	json_decref(o);
 	take_times(r, e);
 	if (e->last_ms > e->from_ms)
@@ -140,7 +146,8 @@ void run_expire_by_policy(const struct run_expire *x, struct run_expired *e)
 		return;
 	if (!rule->has_keep_for) {
 		e->expires_ms = 0;
-		stays(e, RUN_STAYS_POLICY, mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
+		stays(e, RUN_STAYS_POLICY,
+		      mem_printf(x->report, "rule %s keeps its bundles without end now", rule->name));
 		return;
 	}
 	until_ms = run_expiry_after(e->from_ms, &rule->keep_for);
@@ -153,7 +160,8 @@ void run_expire_by_policy(const struct run_expire *x, struct run_expired *e)
 
 /* ---- its newest post ---- */
 
-static int newest_in_frame(struct bundle_reader *r, struct catalog_rows *rows, size_t i, struct run_expire_newest *to, struct err *err)
+static int newest_in_frame(struct bundle_reader *r, struct catalog_rows *rows, size_t i, struct run_expire_newest *to,
+			   struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "frame");
 	const struct bundle_frame *f = bundle_frame_at(r, i);
@@ -201,7 +209,8 @@ int run_expire_newest(struct bundle_reader *r, struct run_expire_newest *ret, st
 	return rc;
 }
 
-static void by_policy_since(const struct run_expire *x, struct run_expired *e, const struct run_expired *as_published, const struct head *head, int64_t ms)
+static void by_policy_since(const struct run_expire *x, struct run_expired *e, const struct run_expired *as_published,
+			    const struct head *head, int64_t ms)
 {
 	*e = *as_published;
 	e->from_ms = ms > head->cut_ms ? ms : head->cut_ms;
@@ -209,7 +218,8 @@ static void by_policy_since(const struct run_expire *x, struct run_expired *e, c
 }
 
 /* Times of other rows must not lengthen anything: what they would, the posts themselves are asked for. */
-static int look_at_policy(const struct run_expire *x, struct bundle_reader *r, const struct head *head, struct run_expired *e, struct err *err)
+static int look_at_policy(const struct run_expire *x, struct bundle_reader *r, const struct head *head,
+			  struct run_expired *e, struct err *err)
 {
 	struct run_expired as_published = *e;
 	struct run_expire_newest newest;
@@ -226,7 +236,9 @@ static int look_at_policy(const struct run_expire *x, struct bundle_reader *r, c
 		return 0;
 	by_policy_since(x, e, &as_published, head, newest.perhaps_ms);
 	if (e->state != RUN_EXPIRES)
-		e->why = mem_printf(x->report, "rule %s may keep it longer now: when a post was that is erased in it is not known", e->rule);
+		e->why = mem_printf(x->report,
+				    "rule %s may keep it longer now: when a post was that is erased in it is not known",
+				    e->rule);
 	return 0;
 }
 
@@ -261,7 +273,8 @@ static bool is_due(const struct run_expire *x, const struct run_expired *e)
 	return e->expires_ms != 0 && e->expires_ms <= x->report->now_ms;
 }
 
-static int look_at_bundle(struct run_expire *x, const struct ledger_published *p, struct run_expired *e, struct store_seen *seen, struct err *err)
+static int look_at_bundle(struct run_expire *x, const struct ledger_published *p, struct run_expired *e,
+			  struct store_seen *seen, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "bundle past its time");
 	struct bundle_reader *r;
@@ -272,7 +285,8 @@ static int look_at_bundle(struct run_expire *x, const struct ledger_published *p
 		err_clear(err);
 		return stays(e, RUN_STAYS_MISSING, "its file is missing");
 	}
-	if (rc < 0 || (rc = bundle_open(ctx, x->store->root_dirfd, p->rel_path, &r, err)) < 0 || (rc = read_head(x, r, p, e, &head, err)) < 0)
+	if (rc < 0 || (rc = bundle_open(ctx, x->store->root_dirfd, p->rel_path, &r, err)) < 0 ||
+	    (rc = read_head(x, r, p, e, &head, err)) < 0)
 		return damaged(e, x, err);
 	e->bytes = seen->size_bytes;
 	if (!is_due(x, e))
@@ -303,8 +317,15 @@ static struct run_expired *add(struct run_expire *x, const struct ledger_publish
 	if (rep->n % 64 == 0)
 		rep->bundle = mem_grow(rep, rep->bundle, struct run_expired, rep->n + 64);
 	e = &rep->bundle[rep->n++];
-	*e = (struct run_expired){.bundle = mem_strdup(rep, p->bundle), .rel_path = mem_strdup(rep, p->rel_path), .rule = mem_strdup(rep, p->rule), .team = "",
-				  .expires_ms = p->expires_ms, .threads = p->threads, .posts = p->posts, .bytes = p->file_bytes, .state = RUN_EXPIRES,
+	*e = (struct run_expired){.bundle = mem_strdup(rep, p->bundle),
+				  .rel_path = mem_strdup(rep, p->rel_path),
+				  .rule = mem_strdup(rep, p->rule),
+				  .team = "",
+				  .expires_ms = p->expires_ms,
+				  .threads = p->threads,
+				  .posts = p->posts,
+				  .bytes = p->file_bytes,
+				  .state = RUN_EXPIRES,
 				  .announced = p->expiry == LEDGER_EXPIRING};
 	return e;
 }
@@ -314,7 +335,8 @@ static bool is_there(struct run_expire *x, const char *rel_path)
 	struct store_seen seen;
 	struct err err = {0};
 
-	return store_see(x->store, rel_path, &seen, &err) != -ERR_NOT_FOUND; /* what cannot be looked at is there, and told below */
+	/* what cannot be looked at is there, and told below */
+	return store_see(x->store, rel_path, &seen, &err) != -ERR_NOT_FOUND;
 }
 
 /* No folder is ever removed: without it nothing shows that the file is gone. */
@@ -338,10 +360,12 @@ static int look_for_back(struct run_expire *x, const struct ledger_published *p,
 		return 0;
 	*ret = add(x, p);
 	(*ret)->rel_path = mem_strdup(x->report, path);
-	return stays(*ret, RUN_STAYS_BACK, "it expired, and a file of its name is there again: whoever put it there decides");
+	return stays(*ret, RUN_STAYS_BACK, "it expired, and a file of its name is there again: whoever put it there "
+					   "decides");
 }
 
-int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret, struct store_seen *ret_seen, struct err *err)
+int run_expire_look(struct run_expire *x, const struct ledger_published *p, struct run_expired **ret,
+		    struct store_seen *ret_seen, struct err *err)
 {
 	bool there = (p->expiry == LEDGER_THERE && !p->loss) || is_there(x, p->rel_path);
 	struct run_expired *e;

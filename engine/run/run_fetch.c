@@ -1,8 +1,9 @@
 /*
  * run_fetch.c - back from the mirror: what the archive lacks.
  *
- * Names and bytes of a mirror are those of whoever may write there.  A bundle is believed when it is the file that the ledger names and reads back whole; one that the ledger does not
- * know comes only when somebody names it.  The ledger itself is believed as far as its chain goes, and only where there is none.
+ * Names and bytes of a mirror are those of whoever may write there.  A bundle is believed when it is the file that the
+ * ledger names and reads back whole; one that the ledger does not know comes only when somebody names it.  The ledger
+ * itself is believed as far as its chain goes, and only where there is none.
  */
 #include "run_internal.h"
 #include "run_mirror.h"
@@ -30,7 +31,9 @@ struct fetch {
 /* A plain name, with nothing that means a folder or hides. */
 static bool is_plain(const char *name)
 {
-	return *name && *name != '.' && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name) && strlen(name) < 200;
+	return *name && *name != '.' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(name) &&
+	       strlen(name) < 200;
 }
 
 /* bundles/yyyy/mm/mmr1-....tar.zst */
@@ -52,7 +55,8 @@ static bool is_bundle_path(const char *path)
 static int open_part(const struct fetch *f, const char *name, int *ret, struct err *err)
 {
 	*ret = openat(f->store->partial_dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot create \"partial/%s\"", name) : file_inherit(*ret, f->store->partial_dirfd, name, err);
+	return *ret < 0 ? err_sys(err, ERR_STORE, errno, "cannot create \"partial/%s\"", name)
+			: file_inherit(*ret, f->store->partial_dirfd, name, err);
 }
 
 static int bring(const struct fetch *f, const char *key, const char *name, struct mirror_object *ret, struct err *err)
@@ -65,7 +69,8 @@ static int bring(const struct fetch *f, const char *key, const char *name, struc
 	return file_close(&fd, name, err);
 }
 
-/* Before: it is in partial/, whole and durable, and the next run or call removes it there.  After: it is in its place, as if it had never been away. */
+/* Before: it is in partial/, whole and durable, and the next run or call removes it there.  After: it is in its place,
+ * as if it had never been away. */
 static int into_place(const struct fetch *f, const char *name, const char *rel_path, struct err *err)
 {
 	auto_mem char *folder = mem_strdup(NULL, rel_path);
@@ -74,7 +79,8 @@ static int into_place(const struct fetch *f, const char *name, const char *rel_p
 	int rc;
 
 	*strrchr(folder, '/') = '\0';
-	if ((rc = file_make_dirs(f->store->root_dirfd, folder, err)) < 0 || (rc = file_open_parent_beneath(f->store->root_dirfd, rel_path, &dirfd, &leaf, err)) < 0)
+	if ((rc = file_make_dirs(f->store->root_dirfd, folder, err)) < 0 ||
+	    (rc = file_open_parent_beneath(f->store->root_dirfd, rel_path, &dirfd, &leaf, err)) < 0)
 		return rc;
 	return file_publish(f->store->partial_dirfd, name, dirfd, leaf, err);
 }
@@ -119,9 +125,10 @@ static int ledger_in(struct fetch *f, struct err *err)
 		return no_ledger(f, err);
 	if (rc < 0 || (rc = ledger_read(f->store->partial_dirfd, any_line, &any, err)) < 0)
 		return rc < 0 ? err_prefix(err, "the mirror's ledger") : rc;
-	/* Before: a ledger without a line, and the mirror's whole one in partial/.  After: none here; whoever opens the archive makes an empty one, and the next call
-	 * begins as this one did. */
-	if ((rc = store_remove(f->store, MIRROR_LEDGER, NULL, &was, err)) < 0 || (rc = run_fault(FAULT_FETCH_NO_LEDGER, err)) < 0)
+	/* Before: a ledger without a line, and the mirror's whole one in partial/.  After: none here; whoever opens the
+	 * archive makes an empty one, and the next call begins as this one did. */
+	if ((rc = store_remove(f->store, MIRROR_LEDGER, NULL, &was, err)) < 0 ||
+	    (rc = run_fault(FAULT_FETCH_NO_LEDGER, err)) < 0)
 		return rc;
 	return into_place(f, LEDGER_FILE, MIRROR_LEDGER, err);
 }
@@ -135,7 +142,8 @@ static int begin(struct fetch *f, struct err *err)
 		return rc;
 	if ((rc = ledger_read(f->store->ledger_dirfd, any_line, &any, err)) < 0)
 		return rc;
-	if (any) /* a case log that is another's is for whoever reads it: what this command brings is not written over it */
+	/* a case log that is another's is for whoever reads it: what this command brings is not written over it */
+	if (any)
 		return mirror_begins(f->m, f->store, MIRROR_LEDGER, err);
 	if ((rc = ledger_in(f, err)) < 0)
 		return rc;
@@ -206,7 +214,8 @@ static int damaged(struct fetch *f, struct run_fetched *b, const char *name, str
 }
 
 /* p NULL: the ledger does not know it, and an erasure is never believed without its line. */
-static int check(const struct fetch *f, const struct ledger_published *p, const char *name, const struct mirror_object *got, struct err *err)
+static int check(const struct fetch *f, const struct ledger_published *p, const char *name,
+		 const struct mirror_object *got, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "check");
 	struct bundle_check sum = {0};
@@ -215,7 +224,8 @@ static int check(const struct fetch *f, const struct ledger_published *p, const 
 	int rc;
 
 	if (p) {
-		if (!hex_decode(p->file_digest, DIGEST_BYTES, file.b) || !hex_decode(p->rows_digest, DIGEST_BYTES, rows.b))
+		if (!hex_decode(p->file_digest, DIGEST_BYTES, file.b) ||
+		    !hex_decode(p->rows_digest, DIGEST_BYTES, rows.b))
 			return err_set(err, ERR_VERIFY, "the ledger line has no digests");
 		if (memcmp(&got->sum, &file, sizeof file) != 0)
 			return err_set(err, ERR_VERIFY, "the mirror has other bytes than the ledger names");
@@ -223,7 +233,8 @@ static int check(const struct fetch *f, const struct ledger_published *p, const 
 	}
 	if ((rc = bundle_verify(f->store->partial_dirfd, name, &sum, f->options->progress, err)) < 0)
 		return rc;
-	return sum.generation == 1 ? 0 : err_set(err, ERR_VERIFY, "it says that a person was erased in it, and no line of the ledger announces that");
+	return sum.generation == 1 ? 0 : err_set(err, ERR_VERIFY, "it says that a person was erased in it, and no line "
+								  "of the ledger announces that");
 }
 
 static int fetch_one(struct fetch *f, const struct ledger_published *p, const char *rel_path, struct err *err)
@@ -289,7 +300,8 @@ static int all_found(const struct fetch *f, struct err *err)
 {
 	for (size_t i = 0; i < f->options->n_bundles; i++)
 		if (!f->asked[i])
-			return err_set(err, ERR_NOT_FOUND, "neither the ledger nor the mirror has a bundle \"%s\"", f->options->bundle[i]);
+			return err_set(err, ERR_NOT_FOUND, "neither the ledger nor the mirror has a bundle \"%s\"",
+				       f->options->bundle[i]);
 	return 0;
 }
 
@@ -309,12 +321,14 @@ static int judge(const struct run_fetch_report *r, struct err *err)
 	unsigned long long bad = r->count[RUN_FETCH_DAMAGED], none = r->count[RUN_FETCH_NONE];
 
 	if (bad) {
-		err_set(err, ERR_VERIFY, "%llu cop%s in the mirror %s not sound, and w%s not taken", bad, bad == 1 ? "y" : "ies", bad == 1 ? "is" : "are", bad == 1 ? "as" : "ere");
+		err_set(err, ERR_VERIFY, "%llu cop%s in the mirror %s not sound, and w%s not taken", bad,
+			bad == 1 ? "y" : "ies", bad == 1 ? "is" : "are", bad == 1 ? "as" : "ere");
 		return err_hint(err, "The list says what is wrong with each. Look for another copy.");
 	}
 	if (!none)
 		return 0;
-	err_set(err, ERR_NOT_FOUND, "%llu bundle%s missing here, and the mirror has no copy", none, none == 1 ? " is" : "s are");
+	err_set(err, ERR_NOT_FOUND, "%llu bundle%s missing here, and the mirror has no copy", none,
+		none == 1 ? " is" : "s are");
 	return err_hint(err, "Look for another copy; when there is none, `mmretain abandon`.");
 }
 
@@ -335,10 +349,15 @@ static int fetch(struct fetch *f, struct err *err)
 	return all_found(f, err);
 }
 
-int run_fetch(void *ctx, struct store *store, struct mirror *m, const struct run_fetch_options *options, struct run_fetch_report **ret, struct err *err)
+int run_fetch(void *ctx, struct store *store, struct mirror *m, const struct run_fetch_options *options,
+	      struct run_fetch_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(NULL, "fetch");
-	struct fetch f = {.ctx = own, .store = store, .m = m, .options = options, .report = mem_new(ctx, struct run_fetch_report)};
+	struct fetch f = {.ctx = own,
+			  .store = store,
+			  .m = m,
+			  .options = options,
+			  .report = mem_new(ctx, struct run_fetch_report)};
 	int rc;
 
 	*ret = f.report;

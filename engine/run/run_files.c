@@ -1,8 +1,8 @@
 /*
  * run_files.c - attachments of a sitting and its bundles.
  *
- * Looked at before any row is written: a thread whose blob cannot be read is taken out and stays.  Each blob is read and hashed then,
- * and again when it is stored; what changed in between keeps its thread too.
+ * Looked at before any row is written: a thread whose blob cannot be read is taken out and stays.  Each blob is read
+ * and hashed then, and again when it is stored; what changed in between keeps its thread too.
  */
 #include "run_internal.h"
 
@@ -56,7 +56,8 @@ static const struct policy_rule *rule_of(const struct sitting *s, uint64_t threa
 	return &s->run->policy->rule[s->group[lo].first.rule];
 }
 
-/* Attachments of one bundle have a size and a number too; files come in the order of threads, and a thread stays whole. */
+/* Attachments of one bundle have a size and a number too; files come in the order of threads, and a thread stays whole.
+ */
 static void measure(struct sitting *s, const struct look *f)
 {
 	struct blob_sum *all = &s->blobs, *own = &s->thread_blobs;
@@ -68,7 +69,8 @@ static void measure(struct sitting *s, const struct look *f)
 	all->bytes += f->size_bytes;
 	own->n++;
 	all->n++;
-	if ((all->bytes <= BUNDLE_BLOB_BYTES && all->n <= BUNDLE_BLOBS) || f->thread == 0 || (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
+	if ((all->bytes <= BUNDLE_BLOB_BYTES && all->n <= BUNDLE_BLOBS) || f->thread == 0 ||
+	    (s->n_cuts && s->cut[s->n_cuts - 1] == f->thread))
 		return;
 	s->cut = mem_grow(s->ctx, s->cut, uint64_t, s->n_cuts + 1);
 	s->cut[s->n_cuts++] = f->thread;
@@ -79,8 +81,8 @@ static void measure(struct sitting *s, const struct look *f)
 static int no_folder(struct sitting *s, const struct look *f)
 {
 	if (!s->run->told_no_folder)
-		log_warn("no attachment can be archived or removed (%s), and threads that have some stay. %s", s->run->mm->data_problem,
-			 mm_data_advice(s->run->mm));
+		log_warn("no attachment can be archived or removed (%s), and threads that have some stay. %s",
+			 s->run->mm->data_problem, mm_data_advice(s->run->mm));
 	s->run->told_no_folder = true;
 	drop(s, f->thread, s->run->mm->data_denied);
 	return 0;
@@ -107,10 +109,12 @@ static void tell_denied(struct run *run, const char *id, const char *path, const
 
 	run->told_denied++;
 	if (file_stat_beneath(run->mm->data_dirfd, path, &st))
-		text = mem_printf(NULL, "%s: it belongs to user %u, group %u, mode %04o, and user %u runs this", why->msg, (unsigned)st.st_uid, (unsigned)st.st_gid,
-				  (unsigned)st.st_mode & 07777, (unsigned)geteuid());
+		text = mem_printf(NULL, "%s: it belongs to user %u, group %u, mode %04o, and user %u runs this",
+				  why->msg, (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)st.st_mode & 07777,
+				  (unsigned)geteuid());
 	else
-		text = mem_printf(NULL, "%s: user %u runs this, and may not enter a folder on its path", why->msg, (unsigned)geteuid());
+		text = mem_printf(NULL, "%s: user %u runs this, and may not enter a folder on its path", why->msg,
+				  (unsigned)geteuid());
 	tell(run, id, text);
 }
 
@@ -119,17 +123,23 @@ void run_files_tell_rest(const struct run *run)
 	const struct passwd *pw = run->told_denied ? getpwuid(geteuid()) : NULL;
 
 	if (run->told_files > TOLD)
-		log_warn("%llu more attachments cannot be archived, their threads stay%s -v names each", (unsigned long long)run->told_files - TOLD,
-			 run->told_denied == run->told_files || run->mm->bucket ? ";" : ": is the folder of attachments mounted?");
+		log_warn("%llu more attachments cannot be archived, their threads stay%s -v names each",
+			 (unsigned long long)run->told_files - TOLD,
+			 run->told_denied == run->told_files || run->mm->bucket
+				 ? ";"
+				 : ": is the folder of attachments mounted?");
 	if (run->told_denied)
-		log_warn("%llu attachment%s there and may not be read by user %u%s%s, who runs this: let this account read them, or run as the account that owns them",
-			 (unsigned long long)run->told_denied, run->told_denied == 1 ? " is" : "s are", (unsigned)geteuid(), pw ? ", " : "", pw ? pw->pw_name : "");
+		log_warn("%llu attachment%s there and may not be read by user %u%s%s, who runs this: let this account "
+			 "read them, or run as the account that owns them",
+			 (unsigned long long)run->told_denied, run->told_denied == 1 ? " is" : "s are",
+			 (unsigned)geteuid(), pw ? ", " : "", pw ? pw->pw_name : "");
 }
 
 void run_files_tell_versions(const struct run *run)
 {
 	if (run->mm->bucket && mm_bucket_keeps_versions(run->mm))
-		log_warn("the bucket of attachments keeps versions: what was removed stays there as an older version, until the bucket's lifecycle removes it");
+		log_warn("the bucket of attachments keeps versions: what was removed stays there as an older version, "
+			 "until the bucket's lifecycle removes it");
 }
 
 /* In a bucket only whether it is there, and how long: it is read once, when it is stored. */
@@ -190,8 +200,8 @@ int run_files_look(struct sitting *s, struct err *err)
 {
 	int rc;
 
-	if ((rc = spool_new(s->ctx, sizeof(struct look), &s->looked, err)) < 0 || (rc = mm_export_files(s->x, on_file, s, err)) < 0 ||
-	    (rc = spool_rewind(s->looked, err)) < 0)
+	if ((rc = spool_new(s->ctx, sizeof(struct look), &s->looked, err)) < 0 ||
+	    (rc = mm_export_files(s->x, on_file, s, err)) < 0 || (rc = spool_rewind(s->looked, err)) < 0)
 		return rc;
 	return s->n_dropped ? mm_export_drop(s->x, s->dropped, s->n_dropped, err) : 0;
 }
@@ -249,7 +259,9 @@ static int next_path(struct unit *u, struct buf *ret, struct err *err)
 
 		buf_put(ret, piece->text, piece->len);
 		if (!piece->more)
-			return ret->overflow ? err_set(err, ERR_INTERNAL, "a path is longer than %zu bytes", ret->max_bytes) : 0;
+			return ret->overflow
+				       ? err_set(err, ERR_INTERNAL, "a path is longer than %zu bytes", ret->max_bytes)
+				       : 0;
 	}
 	return rc < 0 ? rc : err_set(err, ERR_INTERNAL, "an attachment without a path");
 }
@@ -283,7 +295,8 @@ static int open_content(struct mm *mm, struct file *f, const char *path, int *re
 
 	if (!mm->bucket)
 		return file_open_beneath(mm->data_dirfd, path, ret_fd, err);
-	if ((rc = mm_bucket_open(mm, path, ret_fd, err)) < 0 || (rc = hash_fd(*ret_fd, "an attachment", &f->sha256, &bytes, err)) < 0 || bytes == f->size_bytes)
+	if ((rc = mm_bucket_open(mm, path, ret_fd, err)) < 0 ||
+	    (rc = hash_fd(*ret_fd, "an attachment", &f->sha256, &bytes, err)) < 0 || bytes == f->size_bytes)
 		return rc;
 	return err_sys(err, ERR_STORE, ESTALE, "an attachment changed in its bucket");
 }
@@ -325,8 +338,8 @@ int run_files_store(struct unit *u, struct err *err)
 		return 0;
 	buf_init(&path, ctx, 1 << 16);
 	/* Stored once each, hardly compressed. */
-	if ((wants_content(u) && (rc = store_check_room(u->sitting->run->store, u->blob_bytes, err)) < 0) || (rc = spool_rewind(u->files, err)) < 0 ||
-	    (u->paths && (rc = spool_rewind(u->paths, err)) < 0))
+	if ((wants_content(u) && (rc = store_check_room(u->sitting->run->store, u->blob_bytes, err)) < 0) ||
+	    (rc = spool_rewind(u->files, err)) < 0 || (u->paths && (rc = spool_rewind(u->paths, err)) < 0))
 		return rc;
 	while ((rc = spool_next(u->files, &f, err)) == 1) {
 		struct file one = *(const struct file *)f;

@@ -1,8 +1,9 @@
 /*
- * run_held.c - does any hold cover a thread of a bundle?  Asked before a bundle expires, and before somebody is erased from it.
+ * run_held.c - does any hold cover a thread of a bundle?  Asked before a bundle expires, and before somebody is erased
+ * from it.
  *
- * Names are resolved twice: through the database, as `plan` does it, and by the names inside the bundle, because an account or a channel may have
- * been renamed or removed since.  Either is enough.
+ * Names are resolved twice: through the database, as `plan` does it, and by the names inside the bundle, because an
+ * account or a channel may have been renamed or removed since.  Either is enough.
  */
 #include "run_internal.h"
 #include "run_held.h"
@@ -66,7 +67,8 @@ static int ask_database(struct held_asked *a, struct err *err)
 		rc = mm_scopes(a, a->mm, &a->scope, &a->n_scopes, err);
 	for (size_t i = 0; i < a->n_holds && rc == 0; i++)
 		if (p->hold[i].users.n)
-			rc = mm_user_ids(a, a->mm, (const char *const *)p->hold[i].users.item, p->hold[i].users.n, &a->user[i], &a->n_users[i], NULL, NULL, err);
+			rc = mm_user_ids(a, a->mm, (const char *const *)p->hold[i].users.item, p->hold[i].users.n,
+					 &a->user[i], &a->n_users[i], NULL, NULL, err);
 	return rc;
 }
 
@@ -101,13 +103,17 @@ int held_check_home(const struct store *store, const struct mm *mm, struct err *
 		err_set(err, ERR_DATABASE, "the database is a standby");
 		return err_hint(err, "Point the policy at the primary; nothing was removed.");
 	}
-	if ((rc = ledger_fold(ctx, store->ledger_dirfd, &st, err)) < 0 || !st->system || (home = mm_home(s, st->system, st->database)) == MM_HOME_SAME)
+	if ((rc = ledger_fold(ctx, store->ledger_dirfd, &st, err)) < 0 || !st->system ||
+	    (home = mm_home(s, st->system, st->database)) == MM_HOME_SAME)
 		return rc;
 	if (home == MM_HOME_OTHER)
-		err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database, st->system, s->database,
-			s->system_identifier);
+		err_set(err, ERR_GUARD,
+			"the last run into this archive was with database %s of system %s, not with %s of system %s",
+			st->database, st->system, s->database, s->system_identifier);
 	else
-		err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s", s->database, mm_home_problem(home));
+		err_set(err, ERR_GUARD,
+			"nothing shows that database %s is on the server of the last run into this archive: %s",
+			s->database, mm_home_problem(home));
 	return err_hint(err, "Holds are asked of the database that the bundles came from; nothing was removed.");
 }
 
@@ -127,7 +133,8 @@ static bool is_named(const struct policy_list *names, const char *id, const char
 
 static bool is_covered(const struct held_asked *a, size_t i, const mm_id id, const char *name)
 {
-	return is_named(&a->policy->hold[i].users, id, name) || (a->n_users[i] && bsearch(id, a->user[i], a->n_users[i], sizeof(mm_id), mm_id_cmp));
+	return is_named(&a->policy->hold[i].users, id, name) ||
+	       (a->n_users[i] && bsearch(id, a->user[i], a->n_users[i], sizeof(mm_id), mm_id_cmp));
 }
 
 static bool is_legal(const struct held_asked *a, const char *id)
@@ -173,9 +180,13 @@ static const struct mm_scope *scope_of(const struct held_bundle *l, const char *
 	return NULL;
 }
 
-static bool covers(const struct policy_hold *h, const char *channel, const char *name, const char *team, const char *team_name)
+static bool covers(const struct policy_hold *h, const char *channel, const char *name, const char *team,
+		   const char *team_name)
 {
-	const struct policy_scope s = {.channel_id = channel, .channel_name = name, .team_id = team, .team_name = team_name};
+	const struct policy_scope s = {.channel_id = channel,
+				       .channel_name = name,
+				       .team_id = team,
+				       .team_name = team_name};
 
 	return policy_hold_covers(h, &s);
 }
@@ -344,7 +355,8 @@ static int bundle_free(struct held_bundle *l)
 	return 0;
 }
 
-int held_bundle(void *ctx, const struct held_asked *a, const struct ledger_state *st, struct bundle_reader *r, struct held_bundle **ret, struct err *err)
+int held_bundle(void *ctx, const struct held_asked *a, const struct ledger_state *st, struct bundle_reader *r,
+		struct held_bundle **ret, struct err *err)
 {
 	struct held_bundle *l = mem_new(ctx, struct held_bundle);
 	int64_t before_ms;
@@ -429,7 +441,8 @@ static bool in_window(int64_t at_ms, int64_t since_ms, int64_t until_ms)
 	return at_ms == 0 || (at_ms >= since_ms && at_ms < until_ms);
 }
 
-static int held_by_policy(struct held_bundle *l, struct held_by *by, const char *thread, const struct channel *c, const struct person *p, int64_t at_ms)
+static int held_by_policy(struct held_bundle *l, struct held_by *by, const char *thread, const struct channel *c,
+			  const struct person *p, int64_t at_ms)
 {
 	for (size_t i = 0; i < l->asked->n_holds; i++) {
 		const struct policy_hold *h = &l->asked->policy->hold[i];
@@ -450,7 +463,8 @@ static bool any_span(const struct mm_legal_span *span, size_t n, const char *id,
 	return false;
 }
 
-static int held_by_plugin(struct held_bundle *l, struct held_by *by, const char *thread, const struct channel *c, const struct person *p, int64_t at_ms)
+static int held_by_plugin(struct held_bundle *l, struct held_by *by, const char *thread, const struct channel *c,
+			  const struct person *p, int64_t at_ms)
 {
 	bool held = (c && c->legal && any_span(l->asked->legal->channel, l->asked->legal->n_channels, c->id, at_ms)) ||
 		    (p && p->legal && any_span(l->asked->legal->person, l->asked->legal->n_people, p->id, at_ms));

@@ -12,7 +12,8 @@
 enum { ROOTS_A_LINE = 1000 };
 
 /* via NULL: the hold ends. */
-static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via,
+		    struct err *err)
 {
 	struct ledger_entry e;
 	struct buf ids;
@@ -34,7 +35,8 @@ static int one_line(struct ledger *l, void *ctx, const mm_id *roots, size_t n, c
 	return ledger_append(l, &e, err);
 }
 
-static int lines(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+static int lines(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via,
+		 struct err *err)
 {
 	int rc = 0;
 
@@ -43,7 +45,8 @@ static int lines(struct ledger *l, void *ctx, const mm_id *roots, size_t n, cons
 	return rc;
 }
 
-int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err)
+int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via,
+		  struct err *err)
 {
 	return lines(l, ctx, roots, n, case_id, via, err);
 }
@@ -67,7 +70,8 @@ bool run_is_held(const struct run *run, const char *root)
 	return run->n_held && bsearch(key, run->held, run->n_held, sizeof(mm_id), mm_id_cmp);
 }
 
-const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n, size_t *ret_n)
+const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n,
+				       size_t *ret_n)
 {
 	struct purge_skip *all;
 	size_t m = 0;

@@ -1,9 +1,10 @@
 /*
  * run_index.c - published bundles into the catalog.
  *
- * The index is derived data: nothing that deletes reads it, and a failure is no reason to stop.  An export holds a snapshot, and at full speed
- * keeps two processors busy, so indexing waits for its end.  Then whoever has to wait for a bundle does it, small bundles several at
- * once; at full speed a thread of its own too, beside the delete.  Beside a chat the second processor is missed more than the time.
+ * The index is derived data: nothing that deletes reads it, and a failure is no reason to stop.  An export holds a
+ * snapshot, and at full speed keeps two processors busy, so indexing waits for its end.  Then whoever has to wait for a
+ * bundle does it, small bundles several at once; at full speed a thread of its own too, beside the delete.  Beside a
+ * chat the second processor is missed more than the time.
  */
 #include "run_internal.h"
 
@@ -11,7 +12,8 @@
 
 #include <pthread.h>
 
-enum { GROUP_JOBS = 32, GROUP_POSTS = 20000 }; /* what the catalog takes in at once; who deletes waits for all of them */
+/* what the catalog takes in at once; who deletes waits for all of them */
+enum { GROUP_JOBS = 32, GROUP_POSTS = 20000 };
 
 struct job { struct job *next; uint64_t number, posts; char *name, *rel_path; };
 
@@ -44,7 +46,8 @@ static void index_jobs(const struct store *store, const struct job *first)
 		posts += j->posts;
 	}
 	if (store_check_place(store, &why) < 0 || catalog_add_bundles(store, rel_path, n, tell_failed, NULL, &why) < 0)
-		log_warn("cannot enter %zu bundle%s into the catalog (%s); `mmretain reindex` tries again, ignoring", n, n == 1 ? "" : "s", why.msg);
+		log_warn("cannot enter %zu bundle%s into the catalog (%s); `mmretain reindex` tries again, ignoring", n,
+			 n == 1 ? "" : "s", why.msg);
 	run_timing("index", from, posts, first->name);
 }
 
@@ -151,7 +154,8 @@ static struct run_index *index_new(struct run *run)
 	pthread_mutex_init(&x->lock, NULL);
 	pthread_cond_init(&x->work, NULL);
 	pthread_cond_init(&x->idle, NULL);
-	x->threaded = run_alone(run) && thread_start(&x->thread, index_worker, x) == 0; /* none can be had: done without */
+	/* none can be had: done without */
+	x->threaded = run_alone(run) && thread_start(&x->thread, index_worker, x) == 0;
 	talloc_set_destructor(x, index_free);
 	return x;
 }

@@ -21,9 +21,9 @@
  * run_restore.c  threads back into the database; run_restore_file.c: their attachments
  * run_restore_all.c  all that a run deleted, or one bundle; run_restore_batch.c: a transaction of that
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
- * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds asked again before
- * run_abandon.c  a bundle that is lost, declared so
- * run_mirror.c   the copy in a bucket; run_mirror_list.c: lists; run_mirror_all.c: as a whole; run_mirror_night.c: in a night; run_fetch.c: back from there
+ * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds
+ * asked again before run_abandon.c  a bundle that is lost, declared so run_mirror.c   the copy in a bucket;
+ * run_mirror_list.c: lists; run_mirror_all.c: as a whole; run_mirror_night.c: in a night; run_fetch.c: back from there
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H
@@ -49,13 +49,15 @@ struct run {
 	struct db *lock_db;
 	struct purge_pace *pace;
 	struct ledger *ledger;
-	bool owes_look;                    /* a repeated sweep, of this run or one before, may have put threads back that no line names */
+	/* a repeated sweep, of this run or one before, may have put threads back that no line names */
+	bool owes_look;
 	bool swept;                        /* what may have come late after the last run was looked for */
 	const mm_id *held; size_t n_held;  /* threads that the ledger holds, sorted */
 	struct plan *plan;
 	uint64_t plan_xid;                 /* of mm_export_before; 0: of a plan file */
 	int64_t plan_boot_ms;              /* time_boot_ms when the plan was begun */
-	int64_t work_until_boot_ms;        /* by time_boot_ms: the end of all that deletes rows of threads, and of what leads to it; 0 = none */
+	/* by time_boot_ms: the end of all that deletes rows of threads, and of what leads to it; 0 = none */
+	int64_t work_until_boot_ms;
 	int64_t people_until_boot_ms;      /* the same for departed users */
 	int64_t sitting_ms;                /* that the sitting before took to its first bundle; 0: there was none */
 	struct bundle_kind *kind;          /* MM_KINDS of them */
@@ -64,7 +66,8 @@ struct run {
 	uint32_t seq;                      /* of the next bundle */
 	uint32_t journals;                 /* unlink journals so far */
 	int64_t deleted_mono_ms;           /* when the last delete of this run ended; 0: none */
-	int64_t since_ms;                  /* since when replies may have come late to what this run deletes; RUN_NOT_YET: it has deleted nothing */
+	/* since when replies may have come late to what this run deletes; RUN_NOT_YET: it has deleted nothing */
+	int64_t since_ms;
 	uint64_t told_files;               /* attachments that cannot be archived, so far */
 	uint64_t told_denied;              /* of those: that may not be read */
 	bool told_no_folder;               /* that there is no folder of attachments was said */
@@ -76,7 +79,8 @@ struct run {
 	struct mirror *mirror;             /* NULL: the policy has none */
 	bool mirror_has_ledger;            /* as of this run */
 	bool mirror_failed;                /* a bundle could not be brought there */
-	bool named_wrongly;                /* a rule or a channel that is not there, a plan file that cannot be used: that was no run */
+	/* a rule or a channel that is not there, a plan file that cannot be used: that was no run */
+	bool named_wrongly;
 };
 
 /* ---- due threads, grouped ---- */
@@ -91,8 +95,10 @@ int64_t run_expiry_after(int64_t last_ms, const struct duration *keep_for);
 /* ---- threads that the ledger holds ---- */
 void run_take_held(struct run *run, const struct ledger_state *st);
 bool run_is_held(const struct run *run, const char *root);
-/* What is skipped already, and every held thread: no delete takes them, whoever planned it.  Sorted; skip itself where nothing is held. */
-const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n, size_t *ret_n);
+/* What is skipped already, and every held thread: no delete takes them, whoever planned it.  Sorted; skip itself where
+ * nothing is held. */
+const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const struct purge_skip *skip, size_t n,
+				       size_t *ret_n);
 
 /* ---- ids that occur ---- */
 struct run_ids;
@@ -102,11 +108,13 @@ void run_ids_add(struct run_ids *ids, const char *id, size_t len);
 struct run_names;
 struct run_names *run_names_new(void *ctx);
 /* Asks for all that will be needed, teams, channels or users. */
-int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids, struct err *err) MMR_CHECKED;
-/* Writes data/names/<what>.jsonl of the bundle for all ids; asks for those that are not known. */
-int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what, const struct run_ids *ids,
+int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids,
 		    struct err *err) MMR_CHECKED;
-/* Adds who is in the direct and group messages among channels, whose names were written: some may have no row of their own there. */
+/* Writes data/names/<what>.jsonl of the bundle for all ids; asks for those that are not known. */
+int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what,
+		    const struct run_ids *ids, struct err *err) MMR_CHECKED;
+/* Adds who is in the direct and group messages among channels, whose names were written: some may have no row of their
+ * own there. */
 void run_names_people(const struct run_names *names, const struct run_ids *channels, struct run_ids *users);
 
 /* ---- one unit ---- */
@@ -119,21 +127,24 @@ struct unit {                              /* one bundle of a sitting */
 	const struct policy_rule *rule;
 	const struct mm_scope *scope;      /* of its first thread: team */
 	uint64_t begin;                    /* its first thread */
-	struct spool *files, *paths;       /* attachments in the order of their rows, NULL before the first (run_files.c) */
+	/* attachments in the order of their rows, NULL before the first (run_files.c) */
+	struct spool *files, *paths;
 	uint64_t blob_bytes;               /* of all of them */
 	uint64_t from_hint;                /* its first row among the hints */
 	struct bundle_writer *w;
 	struct run_ids *users, *channels, *teams;
 	struct receipt *receipt;
 	char *name, *part;                 /* part: the list of a waiver, in partial/ */
-	struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle and stay: a late pin, an attachment that changed */
+	/* threads that are in the bundle and stay: a late pin, an attachment that changed */
+	struct purge_skip *skip; size_t n_skip;
 	size_t at;                         /* in the report */
 	uint64_t indexed;                  /* number to wait for */
 	struct finishing *finishing;       /* NULL: not yet, or not any more */
 };
 /* Opens a bundle for threads like *first, from this thread of the sitting on. */
 int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, struct err *err) MMR_CHECKED;
-/* Attachments and names; the bundles before it are published, and a thread takes it to the disk while the rows of the next one come. */
+/* Attachments and names; the bundles before it are published, and a thread takes it to the disk while the rows of the
+ * next one come. */
 int run_unit_close(struct unit *u, struct err *err) MMR_CHECKED;
 /* All bundles that were closed: on the disk, read back, published, in the ledger. */
 int run_units_settle(struct sitting *s, struct err *err) MMR_CHECKED;
@@ -185,7 +196,8 @@ struct sitting {
 	uint64_t *unreadable; size_t n_unreadable; /* of those: an attachment is there, and cannot be read */
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */
 	uint64_t *odd; size_t n_odd;       /* threads with an id that no server makes */
-	uint64_t *cut; size_t n_cuts;      /* threads that begin a new bundle because of their attachments' size or number */
+	/* threads that begin a new bundle because of their attachments' size or number */
+	uint64_t *cut; size_t n_cuts;
 	struct blob_sum blobs, thread_blobs; /* since the last of them; of blob_thread */
 	uint64_t blob_thread;
 	struct rows *rows;                 /* while they are written */
@@ -214,14 +226,18 @@ struct run_purge {
 	const struct policy_rule *rule;
 	struct purge_hints *hints;         /* NULL: recovery */
 	int64_t snapshot_ms;
-	int64_t looked_ms;                 /* before its delete or its repeated sweep, by the database's clock: what a reply came before is found by that; 0: snapshot_ms */
-	const struct purge_skip *skip; size_t n_skip; /* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
+	/* before its delete or its repeated sweep, by the database's clock: what a reply came before is found by that;
+	 * 0: snapshot_ms */
+	int64_t looked_ms;
+	/* threads that are in the bundle but stay: their blob changed meanwhile, or they got a pin */
+	const struct purge_skip *skip; size_t n_skip;
 	uint64_t sweep_xid;                /* as in purge_options */
 	bool settle_only;                  /* delete nothing more: only sweep, unlink, close */
 	bool find_here;                    /* as in purge_options */
 	bool unfinished;                   /* an earlier run began it and did not come to its end */
 	bool started;                      /* the ledger says purging already */
-	struct purge_seen *seen;           /* after a delete that came to its end: its posts, as struct purge_swept wants them */
+	/* after a delete that came to its end: its posts, as struct purge_swept wants them */
+	struct purge_seen *seen;
 	mm_id *stayed; size_t n_stayed;    /* threads that were not deleted, as struct purge_swept wants them */
 	struct purge_counts *counts;
 	char journal[96];                  /* of paths to unlink; set by run_purge_delete */
@@ -237,14 +253,17 @@ void run_purge_report(struct run *run, const struct run_purge *p, size_t n);
 int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
 /* After the sweep: the bundle is done, or its attachments wait for the end of the run. */
 int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
-/* At the end of the run: attachments, then the bundles that waited for them are done.  What must wait longer is left to the next run. */
+/* At the end of the run: attachments, then the bundles that waited for them are done.  What must wait longer is left to
+ * the next run. */
 int run_unlink_pending(struct run *run, struct err *err) MMR_CHECKED;
 void run_add_counts(struct purge_counts *to, const struct purge_counts *c);
-/* Journals that runs before left: now, or when this run has deleted anything at its end, as its own: they may name what it deleted. */
+/* Journals that runs before left: now, or when this run has deleted anything at its end, as its own: they may name what
+ * it deleted. */
 int run_unlink_leftovers(struct run *run, struct err *err) MMR_CHECKED;
 /* Of a database that was moved: they stay under another name, nothing is unlinked by them. */
 int run_unlink_set_aside(struct run *run, struct err *err) MMR_CHECKED;
-/* The same of the journal of departed users alone, where it is another database's although the archive is this one's: earlier versions let it lie. */
+/* The same of the journal of departed users alone, where it is another database's although the archive is this one's:
+ * earlier versions let it lie. */
 int run_unlink_set_foreign_aside(struct run *run, struct err *err) MMR_CHECKED;
 /* Is there a reply since then whose root is gone? */
 int run_late_since(struct run *run, int64_t since_ms, bool *ret, struct err *err) MMR_CHECKED;
@@ -253,14 +272,16 @@ int run_leftovers_named(struct run *run, bool *ret, struct err *err) MMR_CHECKED
 int run_recover(struct run *run, struct err *err) MMR_CHECKED;
 /* What becomes of a bundle that an earlier run did not finish. */
 enum run_recovery {
-	RUN_RECOVER_LEAVE,                 /* nothing now: its sweep and its attachments are left to the next run that may delete */
-	RUN_RECOVER_CLOSE,                 /* nothing was deleted by it, or nothing is left to look by: it is done, the plan decides anew */
+	/* nothing now: its sweep and its attachments are left to the next run that may delete */
+	RUN_RECOVER_LEAVE,
+	/* nothing was deleted by it, or nothing is left to look by: it is done, the plan decides anew */
+	RUN_RECOVER_CLOSE,
 	RUN_RECOVER_SETTLE,                /* deletes nothing more: swept, unlinked, done */
 	RUN_RECOVER_PURGE,                 /* its delete goes on */
 };
 enum run_recovery run_recovery_of(const struct run *run, const struct ledger_bundle *b);
-/* Is a bundle of the last run that deleted swept once more?  late: something has come since; closes: its open sweep can end now; look: threads may be
- * back that no line names. */
+/* Is a bundle of the last run that deleted swept once more?  late: something has come since; closes: its open sweep can
+ * end now; look: threads may be back that no line names. */
 bool run_sweeps_again(const struct run *run, const struct ledger_bundle *b, bool late, bool closes, bool look);
 /* Who is due; a list that cannot be read refuses the whole run before anything is deleted. */
 int run_people_plan(struct run *run, struct err *err) MMR_CHECKED;
@@ -268,7 +289,8 @@ int run_people(struct run *run, struct err *err) MMR_CHECKED;
 enum plan_reason run_reason(unsigned why);
 /* ---- scopes, asked again ---- */
 struct run_scopes;
-struct run_scopes *run_scopes_new(void *ctx, struct run *run, const struct policy_rule *rule, const struct mm_protect_query *protect);
+struct run_scopes *run_scopes_new(void *ctx, struct run *run, const struct policy_rule *rule,
+				  const struct mm_protect_query *protect);
 /* purge_scope_fn; payload: run_scopes. */
 int run_scopes_left(void *payload, const mm_id *channel, size_t n, bool *ret_left, struct err *err) MMR_CHECKED;
 
@@ -277,14 +299,16 @@ const struct policy_rule *run_find_rule(const struct run *run, const char *name)
 static inline bool run_deletes(const struct run *run) { return !run->options->no_purge; }
 /* Bundles past their time, at the end of a night that came to its plan. */
 int run_expire_step(struct run *run, struct err *err) MMR_CHECKED;
-/* How long that takes, by what the ledger says of them; held ones are counted too.  0: there are none, or the step does not come. */
+/* How long that takes, by what the ledger says of them; held ones are counted too.  0: there are none, or the step does
+ * not come. */
 int run_expire_expected(struct run *run, int64_t *ret_ms, struct err *err) MMR_CHECKED;
 /* ---- clocks ---- */
 /* The earlier of this host's and the database's: one that is ahead makes nothing due. */
 int64_t run_now_ms(const struct mm *mm);
 /* The database's, by the time that has passed since it was asked, whatever --now says. */
 int64_t run_there_ms(const struct mm *mm);
-/* Where both are ahead, the ledger tells: runs write it every night, and a silence of weeks before now means that nothing ran, or that it is not now.  Filled: of when. */
+/* Where both are ahead, the ledger tells: runs write it every night, and a silence of weeks before now means that
+ * nothing ran, or that it is not now.  Filled: of when. */
 bool run_silence(const struct ledger_archive *a, int64_t now_ms, int64_t *ret_from_ms, int64_t *ret_to_ms);
 
 /* ---- the time of a night that ends by the clock ---- */
@@ -310,8 +334,10 @@ const char *run_trigger(void); /* "person", "timer" or "script" */
 void run_line_host(struct ledger_entry *e);
 int run_line_begin(struct run *run, struct err *err) MMR_CHECKED;
 int run_line_plan(struct run *run, struct err *err) MMR_CHECKED;
-int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name, struct err *err) MMR_CHECKED;
-int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c, struct err *err) MMR_CHECKED;
+int run_line_bundle(struct run *run, const struct unit *u, const struct receipt *r, const char *name,
+		    struct err *err) MMR_CHECKED;
+int run_line_step(struct run *run, const char *type, const char *bundle, const struct purge_counts *c,
+		  struct err *err) MMR_CHECKED;
 int run_line_sweep(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
 /* Threads of a bundle that its purge did not delete, or its sweep has put back. */
 int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, size_t n, struct err *err) MMR_CHECKED;

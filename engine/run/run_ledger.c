@@ -243,7 +243,8 @@ int run_line_stayed(struct run *run, const char *bundle, const mm_id *roots, siz
 }
 
 /* Of a hold only its name: what an administrator gave as the reason stays in the policy, where it can be changed. */
-static int kept_line(struct run *run, const char *rule, enum plan_reason reason, const char *hold, uint64_t threads, struct err *err)
+static int kept_line(struct run *run, const char *rule, enum plan_reason reason, const char *hold, uint64_t threads,
+		     struct err *err)
 {
 	struct ledger_entry e;
 

@@ -1,8 +1,9 @@
 /*
  * run_mirror.c - the copy of the archive in a bucket, one thing at a time.
  *
- * The folder is the archive; the mirror is what is left when its host is lost.  So objects have the paths of the files: bundles/..., ledger/..., and the mark.  A bundle's object is
- * never written over.  The ledger's is, by one that begins with it.
+ * The folder is the archive; the mirror is what is left when its host is lost.  So objects have the paths of the files:
+ * bundles/..., ledger/..., and the mark.  A bundle's object is never written over.  The ledger's is, by one that begins
+ * with it.
  */
 #include "run_internal.h"
 #include "run_mirror.h"
@@ -16,7 +17,12 @@
 int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err)
 {
 	const struct policy_mirror *p = &policy->archive.mirror;
-	const struct mirror_options o = {.bucket = p->bucket, .endpoint = p->endpoint, .region = p->region, .credentials = p->credentials, .ca = p->ca, .timeout_ms = p->timeout_ms};
+	const struct mirror_options o = {.bucket = p->bucket,
+					 .endpoint = p->endpoint,
+					 .region = p->region,
+					 .credentials = p->credentials,
+					 .ca = p->ca,
+					 .timeout_ms = p->timeout_ms};
 
 	*ret = NULL;
 	return p->present ? mirror_open(ctx, &o, ret, err) : 0;
@@ -53,7 +59,8 @@ static int whole_lines(int fd, const char *name, uint64_t *ret_bytes, struct err
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", name);
 	*ret_bytes = (uint64_t)st.st_size;
-	while (rc == 0 && *ret_bytes && (rc = file_pread_all(fd, &c, 1, (off_t)*ret_bytes - 1, name, err)) == 0 && c != '\n')
+	while (rc == 0 && *ret_bytes && (rc = file_pread_all(fd, &c, 1, (off_t)*ret_bytes - 1, name, err)) == 0 &&
+	       c != '\n')
 		(*ret_bytes)--;
 	return rc;
 }
@@ -62,13 +69,18 @@ static int other_ledger(const struct store *s, const char *key, struct err *err)
 {
 	err_set(err, ERR_VERIFY, "the mirror's %s is not the beginning of the one in \"%s\"", key, s->path);
 	if (strcmp(key, MIRROR_LEDGER) == 0)
-		return err_hint(err, "When another archive has this prefix, give each its own. When the archive here is new or an older copy, move \"%s\" out of its root, and `mmretain fetch` brings "
-				     "what the mirror has. Nothing was deleted.", key);
-	return err_hint(err, "The case log here was begun anew, or changed. Move it out of the archive root and keep it; `mmretain fetch` brings the mirror's. Nothing was deleted.");
+		return err_hint(err,
+				"When another archive has this prefix, give each its own. When the archive here is new "
+				"or an older copy, move \"%s\" out of its root, and `mmretain fetch` brings what the "
+				"mirror has. Nothing was deleted.",
+				key);
+	return err_hint(err, "The case log here was begun anew, or changed. Move it out of the archive root and keep "
+			     "it; `mmretain fetch` brings the mirror's. Nothing was deleted.");
 }
 
 /* fd -1: there is none here.  *ret_there: what the mirror has, or none (0 bytes). */
-static int compare(struct mirror *m, const struct store *s, const char *key, int fd, uint64_t bytes, struct mirror_object *ret_there, struct err *err)
+static int compare(struct mirror *m, const struct store *s, const char *key, int fd, uint64_t bytes,
+		   struct mirror_object *ret_there, struct err *err)
 {
 	struct mirror_object here;
 	int rc = mirror_look(m, key, ret_there, err);
@@ -99,7 +111,8 @@ static int one_ledger(struct mirror *m, const struct store *s, const char *key, 
 		err_clear(err);
 		rc = 0;
 	}
-	if (rc < 0 || (fd >= 0 && (rc = whole_lines(fd, key, &here.bytes, err)) < 0) || (rc = compare(m, s, key, fd, here.bytes, &there, err)) < 0 || !act || here.bytes == there.bytes)
+	if (rc < 0 || (fd >= 0 && (rc = whole_lines(fd, key, &here.bytes, err)) < 0) ||
+	    (rc = compare(m, s, key, fd, here.bytes, &there, err)) < 0 || !act || here.bytes == there.bytes)
 		return rc;
 	rc = sum_of(fd, key, &here, err);
 	return rc < 0 ? rc : mirror_put(m, key, fd, &here, err);
@@ -124,7 +137,8 @@ static int put_mark(struct mirror *m, const struct store *s, struct err *err)
 	bool sent;
 	int rc = file_open_beneath(s->root_dirfd, STORE_MARK, &fd, err);
 
-	if (rc < 0 || (rc = whole_lines(fd, STORE_MARK, &want.bytes, err)) < 0 || (rc = sum_of(fd, STORE_MARK, &want, err)) < 0)
+	if (rc < 0 || (rc = whole_lines(fd, STORE_MARK, &want.bytes, err)) < 0 ||
+	    (rc = sum_of(fd, STORE_MARK, &want, err)) < 0)
 		return rc;
 	return mirror_keep(m, STORE_MARK, fd, &want, &sent, err);
 }
@@ -150,8 +164,10 @@ static int check_here(int fd, const char *rel_path, const struct mirror_object *
 
 	if (rc < 0 || memcmp(&here.sum, &want->sum, sizeof here.sum) == 0)
 		return rc;
-	err_set(err, ERR_VERIFY, "\"%s\" is not the file that the ledger names, and is not sent to the mirror", rel_path);
-	return err_hint(err, "`mmretain verify` tells more. Move it out of the archive and put a sound copy in its place.");
+	err_set(err, ERR_VERIFY, "\"%s\" is not the file that the ledger names, and is not sent to the mirror",
+		rel_path);
+	return err_hint(err, "`mmretain verify` tells more. Move it out of the archive and put a sound copy in its "
+			     "place.");
 }
 
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err)
@@ -194,7 +210,8 @@ int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct
 
 	if (rc == -ERR_NOT_FOUND) {
 		err_clear(err);
-		/* Of one object a store says the same where there is no such bucket.  The list tells; what is in it is in doubt a copy. */
+		/* Of one object a store says the same where there is no such bucket.  The list tells; what is in it is
+		 * in doubt a copy. */
 		return m ? mirror_each(m, p->rel_path, is_that, p->rel_path, err) : 0;
 	}
 	if (rc < 0)
@@ -205,7 +222,13 @@ int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct
 
 /* ---- files beside the ledger ---- */
 
-struct side { struct mirror *m; const struct store *s; const struct ledger_archive *archive; bool quick; struct mirror_list there; };
+struct side {
+	struct mirror *m;
+	const struct store *s;
+	const struct ledger_archive *archive;
+	bool quick;
+	struct mirror_list there;
+};
 
 /* Only what lies in the folder itself; the ledger has its own way. */
 static bool is_side(const char *key)
@@ -213,7 +236,8 @@ static bool is_side(const char *key)
 	return !strchr(key + strlen("ledger/"), '/') && strcmp(key, MIRROR_LEDGER) != 0;
 }
 
-/* Late rows are in no bundle: a loss here is not to become one there.  They go and change with an erasure or the end of their bundle only. */
+/* Late rows are in no bundle: a loss here is not to become one there.  They go and change with an erasure or the end of
+ * their bundle only. */
 static bool may_change(const struct side *d, const char *key)
 {
 	static const char late[] = "ledger/late-";
@@ -229,7 +253,9 @@ static bool may_change(const struct side *d, const char *key)
 
 static void leave(const char *key)
 {
-	log_warn("the mirror's %s is not here, or another: it stays as it is there. `mmretain fetch` brings back what is not here", key);
+	log_warn("the mirror's %s is not here, or another: it stays as it is there. `mmretain fetch` brings back what "
+		 "is not here",
+		 key);
 }
 
 static int put_side(void *payload, const char *rel_path, struct err *err)
@@ -266,7 +292,8 @@ static int put_side(void *payload, const char *rel_path, struct err *err)
 	return mirror_put(d->m, rel_path, fd, &want, err);
 }
 
-int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err)
+int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive,
+		bool quick, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "side");
 	struct side d = {.m = m, .s = s, .archive = archive, .quick = quick};
@@ -274,7 +301,8 @@ int mirror_side(struct mirror *m, const struct store *s, const char *begin, cons
 
 	if (!m)
 		return 0;
-	if ((rc = mirror_list(ctx, m, mem_printf(ctx, "ledger/%s", begin), &d.there, err)) < 0 || (rc = store_each_named(s, "ledger", begin, ".jsonl", put_side, &d, err)) < 0)
+	if ((rc = mirror_list(ctx, m, mem_printf(ctx, "ledger/%s", begin), &d.there, err)) < 0 ||
+	    (rc = store_each_named(s, "ledger", begin, ".jsonl", put_side, &d, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < d.there.n && rc == 0; i++) {
 		const char *key = d.there.at[i].key;
@@ -291,15 +319,18 @@ int mirror_side(struct mirror *m, const struct store *s, const char *begin, cons
 
 /* ---- what erases and expires ---- */
 
-/* As long as the older file is here, the next call comes here again: a crash before, between or after costs no more than asking anew. */
-int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path, const char *file_hex, const char *rows_hex, struct err *err)
+/* As long as the older file is here, the next call comes here again: a crash before, between or after costs no more
+ * than asking anew. */
+int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path,
+		   const char *file_hex, const char *rows_hex, struct err *err)
 {
 	auto_mem char *late = mem_printf(NULL, "late-%.12s-", rows_hex);
 	int rc;
 
 	if (!m)
 		return 0;
-	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 || (rc = mirror_side(m, s, late, NULL, false, err)) < 0 || (rc = run_mirror_ledger(m, s, err)) < 0)
+	if ((rc = mirror_bundle(m, s, rel_path, file_hex, err)) < 0 ||
+	    (rc = mirror_side(m, s, late, NULL, false, err)) < 0 || (rc = run_mirror_ledger(m, s, err)) < 0)
 		return rc;
 	return mirror_remove(m, old_rel_path, err);
 }
@@ -331,8 +362,9 @@ int mirror_drop(struct mirror *m, const struct ledger_published *p, struct err *
 void mirror_tell(const struct mirror *m)
 {
 	if (m && mirror_keeps_versions(m))
-		log_warn("the mirror's bucket keeps versions: what `erase` and `expire` remove stays there as an older version, with personal data in it, until the bucket's lifecycle "
-			 "removes it (operating.md in share/doc/mmretain)");
+		log_warn("the mirror's bucket keeps versions: what `erase` and `expire` remove stays there as an older "
+			 "version, with personal data in it, until the bucket's lifecycle removes it (operating.md in "
+			 "share/doc/mmretain)");
 }
 
 int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err)

@@ -22,23 +22,29 @@ struct run_purge;
 
 /* What is there of it (MIRROR_LEDGER, MIRROR_ACCESS) is the beginning of ours.  ERR_VERIFY. */
 int mirror_begins(struct mirror *m, const struct store *s, const char *key, struct err *err) MMR_CHECKED;
-/* Of both: the mirror is of this archive, and ours is no older copy, nor its case log one that was begun anew.  ERR_VERIFY. */
+/* Of both: the mirror is of this archive, and ours is no older copy, nor its case log one that was begun anew.
+ * ERR_VERIFY. */
 int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
 /* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
-int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex, struct err *err) MMR_CHECKED;
-/* 1: it has the bundle, with the ledger's digest; 0: it has none, or something else, which is no copy.  ERR_STORE: also where there is no such bucket. */
+int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex,
+		  struct err *err) MMR_CHECKED;
+/* 1: it has the bundle, with the ledger's digest; 0: it has none, or something else, which is no copy.  ERR_STORE: also
+ * where there is no such bucket. */
 int mirror_has_bundle(struct mirror *m, const struct ledger_published *p, struct err *err) MMR_CHECKED;
-/* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick: of those that are there in the same length, no
- * sums are asked for. */
-int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive, bool quick, struct err *err) MMR_CHECKED;
+/* Files of ledger/ whose names begin so, but not the ledger itself, are there as they are here, and no others.  quick:
+ * of those that are there in the same length, no sums are asked for. */
+int mirror_side(struct mirror *m, const struct store *s, const char *begin, const struct ledger_archive *archive,
+		bool quick, struct err *err) MMR_CHECKED;
 
 /* An erasure: the newer file, its late rows and the line that says so are there; then the older one is gone. */
-int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path, const char *file_hex, const char *rows_hex, struct err *err) MMR_CHECKED;
+int mirror_replace(struct mirror *m, const struct store *s, const char *old_rel_path, const char *rel_path,
+		   const char *file_hex, const char *rows_hex, struct err *err) MMR_CHECKED;
 /* An expiry: every file that ever was the bundle, its late rows and a list of its ids are gone. */
 int mirror_drop(struct mirror *m, const struct ledger_published *p, struct err *err) MMR_CHECKED;
 /* After the last change of a call: what is to be said of it. */
 void mirror_tell(const struct mirror *m);
-/* The end of a command that wrote lines: the mirror has the ledger.  rc: how it ended; returned, or the mirror's error when that was 0. */
+/* The end of a command that wrote lines: the mirror has the ledger.  rc: how it ended; returned, or the mirror's error
+ * when that was 0. */
 int mirror_end(struct mirror *m, const struct store *s, int rc, struct err *err) MMR_CHECKED;
 
 /* ---- run_mirror_list.c: what is there, what is named ---- */
@@ -70,7 +76,8 @@ int mirror_rest(struct mirror *m, const struct store *s, const struct progress *
 int run_mirror_begin(struct run *run, struct err *err) MMR_CHECKED;
 /* Before the line `purging`: the bundle is in the mirror. */
 int run_mirror_gate(struct run *run, const struct run_purge *p, struct err *err) MMR_CHECKED;
-/* When all else is done, or time is up: what the mirror lacks.  rc: how the night ended; returned, or the mirror's error when that was 0. */
+/* When all else is done, or time is up: what the mirror lacks.  rc: how the night ended; returned, or the mirror's
+ * error when that was 0. */
 int run_mirror_rest(struct run *run, int rc, struct err *err) MMR_CHECKED;
 /* After the last line. */
 int run_mirror_close(struct run *run, struct err *err) MMR_CHECKED;

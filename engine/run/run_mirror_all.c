@@ -8,7 +8,8 @@
 
 struct whole { struct mirror_names named; struct mirror_list there; };
 
-static int collect(void *ctx, struct mirror *m, const struct store *s, struct whole *w, struct ledger_archive **ret, struct err *err)
+static int collect(void *ctx, struct mirror *m, const struct store *s, struct whole *w, struct ledger_archive **ret,
+		   struct err *err)
 {
 	int rc = ledger_archive(ctx, s->ledger_dirfd, ret, err);
 
@@ -18,17 +19,20 @@ static int collect(void *ctx, struct mirror *m, const struct store *s, struct wh
 	return mirror_list(ctx, m, "bundles/", &w->there, err);
 }
 
-/* What the archive has, and the ledger says is there, and the mirror lacks; or the mirror has something of another length in its place, which is told. */
+/* What the archive has, and the ledger says is there, and the mirror lacks; or the mirror has something of another
+ * length in its place, which is told. */
 static bool is_lacking(const struct store *s, const struct whole *w, const struct ledger_published *p)
 {
 	const struct mirror_there *there = mirror_list_find(&w->there, p->rel_path);
 	struct stat st;
 
-	return p->expiry == LEDGER_THERE && fstatat(s->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !(there && there->bytes == (uint64_t)st.st_size);
+	return p->expiry == LEDGER_THERE && fstatat(s->root_dirfd, p->rel_path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       !(there && there->bytes == (uint64_t)st.st_size);
 }
 
 /* A bundle that has come to harm on one side does not keep the others from the mirror; the first one is told. */
-static int bring(struct mirror *m, const struct store *s, const struct whole *w, const struct ledger_archive *a, const struct progress *progress, bool *ret_sent, struct err *err)
+static int bring(struct mirror *m, const struct store *s, const struct whole *w, const struct ledger_archive *a,
+		 const struct progress *progress, bool *ret_sent, struct err *err)
 {
 	struct err own = {0};
 	int rc = 0, first = 0;
@@ -51,10 +55,12 @@ static int bring(struct mirror *m, const struct store *s, const struct whole *w,
 /* The last copy of everybody else's rows: the older file of an erasure goes when the newer one is there. */
 static bool is_replaced(const struct whole *w, const struct mirror_name *n)
 {
-	return strcmp(n->path, n->p->rel_path) == 0 || n->p->expiry != LEDGER_THERE || mirror_list_find(&w->there, n->p->rel_path);
+	return strcmp(n->path, n->p->rel_path) == 0 || n->p->expiry != LEDGER_THERE ||
+	       mirror_list_find(&w->there, n->p->rel_path);
 }
 
-/* An erasure or an expiry by somebody who did not know of the mirror.  An older file that a hold keeps here is kept there. */
+/* An erasure or an expiry by somebody who did not know of the mirror.  An older file that a hold keeps here is kept
+ * there. */
 static int drop(struct mirror *m, const struct store *s, const struct whole *w, struct err *err)
 {
 	uint64_t unknown = 0;
@@ -70,8 +76,9 @@ static int drop(struct mirror *m, const struct store *s, const struct whole *w, 
 		rc = mirror_remove(m, n->path, err);
 	}
 	if (unknown)
-		log_warn("the mirror has %llu object%s under bundles/ that the ledger does not know; `mmretain verify --mirror` names %s", (unsigned long long)unknown, unknown == 1 ? "" : "s",
-			 unknown == 1 ? "it" : "them");
+		log_warn("the mirror has %llu object%s under bundles/ that the ledger does not know; `mmretain verify "
+			 "--mirror` names %s",
+			 (unsigned long long)unknown, unknown == 1 ? "" : "s", unknown == 1 ? "it" : "them");
 	return rc;
 }
 
@@ -86,7 +93,8 @@ int mirror_rest(struct mirror *m, const struct store *s, const struct progress *
 
 	if (!m)
 		return 0;
-	if ((rc = collect(ctx, m, s, &w, &a, err)) < 0 || ((rc = bring(m, s, &w, a, progress, &sent, err)) < 0 && rc != -ERR_VERIFY))
+	if ((rc = collect(ctx, m, s, &w, &a, err)) < 0 ||
+	    ((rc = bring(m, s, &w, a, progress, &sent, err)) < 0 && rc != -ERR_VERIFY))
 		return rc;
 	if (sent) /* what has just come stands for what it replaces */
 		end = collect(ctx, m, s, &w, &a, rc < 0 ? &own : err);
@@ -105,11 +113,13 @@ static void find(struct run_mirror_report *r, const char *rel_path, const char *
 }
 
 /* 0 also when it is not sound: that is found. */
-static int look_at(struct mirror *m, const struct ledger_published *p, enum run_mirror_depth depth, struct run_mirror_report *r, struct err *err)
+static int look_at(struct mirror *m, const struct ledger_published *p, enum run_mirror_depth depth,
+		   struct run_mirror_report *r, struct err *err)
 {
 	struct mirror_object there;
 	char hex[DIGEST_HEX + 1];
-	int rc = depth == RUN_MIRROR_READ ? mirror_get(m, p->rel_path, -1, &there, err) : mirror_look(m, p->rel_path, &there, err);
+	int rc = depth == RUN_MIRROR_READ ? mirror_get(m, p->rel_path, -1, &there, err)
+					  : mirror_look(m, p->rel_path, &there, err);
 
 	if (rc == -ERR_NOT_FOUND) { /* gone since it was listed */
 		err_clear(err);
@@ -127,7 +137,8 @@ static int look_at(struct mirror *m, const struct ledger_published *p, enum run_
 	return 0;
 }
 
-static int look_at_wanted(struct mirror *m, const struct whole *w, const struct ledger_archive *a, enum run_mirror_depth depth, const struct progress *progress, struct run_mirror_report *r,
+static int look_at_wanted(struct mirror *m, const struct whole *w, const struct ledger_archive *a,
+			  enum run_mirror_depth depth, const struct progress *progress, struct run_mirror_report *r,
 			  struct err *err)
 {
 	int rc = 0;
@@ -149,7 +160,8 @@ static int look_at_wanted(struct mirror *m, const struct whole *w, const struct 
 	return rc;
 }
 
-int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run_mirror_depth depth, const struct progress *progress, struct run_mirror_report **ret, struct err *err)
+int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run_mirror_depth depth,
+		    const struct progress *progress, struct run_mirror_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(NULL, "mirror");
 	struct run_mirror_report *r = mem_new(ctx, struct run_mirror_report);
@@ -158,7 +170,8 @@ int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run
 	int rc;
 
 	*ret = r;
-	if ((rc = mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 || (rc = look_at_wanted(m, &w, a, depth, progress, r, err)) < 0)
+	if ((rc = mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 ||
+	    (rc = look_at_wanted(m, &w, a, depth, progress, r, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < w.there.n; i++) {
 		const struct mirror_name *n = mirror_names_find(&w.named, w.there.at[i].key);

@@ -44,7 +44,11 @@ static int by_text(const struct id *a, const struct id *b)
 
 /* ---- names ---- */
 
-struct name { UT_hash_handle hh; char *name, *display, *extra, *people; /* name NULL: nobody has that id */ char id[]; };
+struct name {
+	UT_hash_handle hh;
+	char *name, *display, *extra, *people; /* name NULL: nobody has that id */
+	char id[];
+};
 struct run_names { struct names { struct name *set; } users, channels, teams; };
 
 static void forget(struct names *t)
@@ -129,8 +133,10 @@ static int on_name(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-/* Those that are not known yet.  People and teams come again in the next bundle; each question waits for the rows that were asked for before it. */
-int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids, struct err *err)
+/* Those that are not known yet.  People and teams come again in the next bundle; each question waits for the rows that
+ * were asked for before it. */
+int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids,
+		    struct err *err)
 {
 	struct names *t = table_of(names, what);
 	const char *page[PAGE];
@@ -150,7 +156,8 @@ int run_names_fetch(struct run *run, struct run_names *names, const char *what, 
 	return rc;
 }
 
-int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what, const struct run_ids *ids, struct err *err)
+int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what,
+		    const struct run_ids *ids, struct err *err)
 {
 	struct run_ids *sorted = (struct run_ids *)(uintptr_t)ids; /* the order of the set is nobody's business */
 	const struct name *e;

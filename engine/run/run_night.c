@@ -24,7 +24,9 @@ int run_still_ours(struct run *run, struct err *err)
 
 int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *err)
 {
-	const struct purge_pace_wait w = {.mm = run->mm, .beside = !run_alone(run), .deadline_boot_ms = deadline_boot_ms,
+	const struct purge_pace_wait w = {.mm = run->mm,
+					  .beside = !run_alone(run),
+					  .deadline_boot_ms = deadline_boot_ms,
 					  .progress = run->options->progress};
 
 	return purge_pace_wait(run->pace, &w, err);
@@ -32,8 +34,8 @@ int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *e
 
 void run_timing(const char *step, int64_t from_us, uint64_t posts, const char *name)
 {
-	log_debug("time %s %.3f ms %llu posts %s", step, (double)(time_mono_us() - from_us) / 1000, (unsigned long long)posts,
-		  name[0] ? name : "-");
+	log_debug("time %s %.3f ms %llu posts %s", step, (double)(time_mono_us() - from_us) / 1000,
+		  (unsigned long long)posts, name[0] ? name : "-");
 }
 
 struct run_bundle *run_add_bundle(struct run *run)
@@ -117,7 +119,8 @@ static int one_is_enough(void *payload, const char *rel_path, uint64_t size_byte
 	return 1;
 }
 
-/* A run has a line before its first bundle: bundles without any line had a ledger, and what it proves is gone with it. */
+/* A run has a line before its first bundle: bundles without any line had a ledger, and what it proves is gone with it.
+ */
 static int check_not_lost(struct run *run, const struct ledger_state *st, struct err *err)
 {
 	bool any = false;
@@ -126,12 +129,14 @@ static int check_not_lost(struct run *run, const struct ledger_state *st, struct
 
 	if (rc < 0 || !any)
 		return rc < 0 ? rc : 0;
-	err_set(err, ERR_VERIFY, "the archive \"%s\" has bundles and %s", run->store->path, st->entries ? "a ledger without a run" : "an empty ledger");
-	return err_hint(err, "Put ledger/ back from a copy. When there is none, make a new archive for further runs; this one can still be read. "
-			     "Nothing was deleted.");
+	err_set(err, ERR_VERIFY, "the archive \"%s\" has bundles and %s", run->store->path,
+		st->entries ? "a ledger without a run" : "an empty ledger");
+	return err_hint(err, "Put ledger/ back from a copy. When there is none, make a new archive for further runs; "
+			     "this one can still be read. Nothing was deleted.");
 }
 
-/* A clock that went back was wrong before it did, or is now: better nothing tonight than cut-offs by a wrong one.  --now is taken for true. */
+/* A clock that went back was wrong before it did, or is now: better nothing tonight than cut-offs by a wrong one.
+ * --now is taken for true. */
 static int check_not_back(struct run *run, const struct ledger_state *st, struct err *err)
 {
 	char now[TIME_TEXT], last[TIME_TEXT];
@@ -141,23 +146,25 @@ static int check_not_back(struct run *run, const struct ledger_state *st, struct
 	time_format(run->mm->clock_ms, now);
 	time_format(st->last_ms, last);
 	err_set(err, ERR_GUARD, "the clock says %s, but the last run wrote its last line at %s", now, last);
-	return err_hint(err, "Set the clock right (NTP) and run again; when it is right now and was wrong then, run once with --now %s. Nothing was "
-			     "deleted.", now);
+	return err_hint(err,
+			"Set the clock right (NTP) and run again; when it is right now and was wrong then, run once "
+			"with --now %s. Nothing was deleted.",
+			now);
 }
 
 /* It may well be the same server, but nothing shows it. */
 static int refuse_unknown(const struct run *run, enum mm_home home, struct err *err)
 {
-	err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s", run->mm->schema->database,
-		mm_home_problem(home));
+	err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s",
+		run->mm->schema->database, mm_home_problem(home));
 	if (home == MM_HOME_HIDDEN)
 		return err_hint(err, MM_HOME_GRANT " to the role again. Nothing was deleted.");
-	return err_hint(err, "When it is the same server, run once with --moved-database; attachments that an earlier run left to be removed stay on "
-			     "disk then. Nothing was deleted.");
+	return err_hint(err, "When it is the same server, run once with --moved-database; attachments that an earlier "
+			     "run left to be removed stay on disk then. Nothing was deleted.");
 }
 
-/* Late replies and attachments to be removed belong to the database that they were in.  With another one they would be lost, or found
- * in rows that only look the same: a test server made from a dump, next to the real one. */
+/* Late replies and attachments to be removed belong to the database that they were in.  With another one they would be
+ * lost, or found in rows that only look the same: a test server made from a dump, next to the real one. */
 static int check_home(struct run *run, struct err *err)
 {
 	const struct mm_schema *s = run->mm->schema;
@@ -178,10 +185,11 @@ static int check_home(struct run *run, struct err *err)
 		return run_unlink_set_aside(run, err);
 	if (home != MM_HOME_OTHER)
 		return refuse_unknown(run, home, err);
-	err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database, st->system,
-		s->database, s->system_identifier);
-	return err_hint(err, "When it is the same server, moved, restored or upgraded, run once with --moved-database; else give it an archive of its "
-			     "own. Nothing was deleted.");
+	err_set(err, ERR_GUARD,
+		"the last run into this archive was with database %s of system %s, not with %s of system %s",
+		st->database, st->system, s->database, s->system_identifier);
+	return err_hint(err, "When it is the same server, moved, restored or upgraded, run once with --moved-database; "
+			     "else give it an archive of its own. Nothing was deleted.");
 }
 
 static int open_all(struct run *run, struct err *err)
@@ -213,7 +221,12 @@ static struct plan_options plan_options(const struct run *run)
 {
 	const struct run_options *o = run->options;
 
-	return (struct plan_options){.rule = o->rule, .team = o->team, .channel = o->channel, .held = run->held, .n_held = run->n_held, .progress = o->progress};
+	return (struct plan_options){.rule = o->rule,
+				     .team = o->team,
+				     .channel = o->channel,
+				     .held = run->held,
+				     .n_held = run->n_held,
+				     .progress = o->progress};
 }
 
 /* What was named wrongly touches nothing, and is no run. */
@@ -221,13 +234,16 @@ static int check_asked(struct run *run, struct plan **ret_read, struct err *err)
 {
 	const struct run_options *o = run->options;
 	const struct plan_options po = plan_options(run);
-	int rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err) : plan_check_options(run->policy, run->mm, &po, err);
+	int rc = o->plan_file ? plan_read(run->ctx, o->plan_file, run->policy, run->mm, ret_read, err)
+			      : plan_check_options(run->policy, run->mm, &po, err);
 
-	run->named_wrongly = rc < 0 && (o->plan_file || rc == -ERR_USAGE || rc == -ERR_NOT_FOUND); /* whoever names a plan is there to see what is wrong with it */
+	/* whoever names a plan is there to see what is wrong with it */
+	run->named_wrongly = rc < 0 && (o->plan_file || rc == -ERR_USAGE || rc == -ERR_NOT_FOUND);
 	return rc;
 }
 
-/* Before what an earlier run left is taken up: that deletes, too, and a word that matches nothing may have been meant to keep it. */
+/* Before what an earlier run left is taken up: that deletes, too, and a word that matches nothing may have been meant
+ * to keep it. */
 static int check_words(struct run *run, struct err *err)
 {
 	struct plan *words;
@@ -236,7 +252,9 @@ static int check_words(struct run *run, struct err *err)
 	if (!run->options->strict)
 		return 0;
 	words = mem_new(run->ctx, struct plan);
-	return (rc = plan_words(words, run->policy, run->mm, /* holds_only= */ false, err)) < 0 ? rc : plan_strict(words, err);
+	return (rc = plan_words(words, run->policy, run->mm, /* holds_only= */ false, err)) < 0
+		       ? rc
+		       : plan_strict(words, err);
 }
 
 static int check_people_words(const struct run *run, struct err *err)
@@ -246,7 +264,8 @@ static int check_people_words(const struct run *run, struct err *err)
 	if (!run->options->strict || !p || !p->n_words)
 		return 0;
 	err_set(err, ERR_POLICY, "%s, and --strict is given", p->warning[0]);
-	return err_hint(err, "Correct departed_users (`mmretain check --db` names every such word), or leave --strict out. Nothing was archived or deleted.");
+	return err_hint(err, "Correct departed_users (`mmretain check --db` names every such word), or leave --strict "
+			     "out. Nothing was archived or deleted.");
 }
 
 /* A plan file may be older than an account that has gone. */
@@ -267,7 +286,8 @@ static int make_plan(struct run *run, struct plan *read, struct err *err)
 	int rc;
 
 	run->plan_boot_ms = time_boot_ms();
-	if (!read && ((rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0 || (rc = plan_build(run->ctx, run->policy, run->mm, &po, &read, err)) < 0))
+	if (!read && ((rc = mm_export_before(run->mm, &run->plan_xid, err)) < 0 ||
+		      (rc = plan_build(run->ctx, run->policy, run->mm, &po, &read, err)) < 0))
 		return rc;
 	run->report->plan = run->plan = read;
 	run_timing("plan", from, run->plan->due_posts, "");
@@ -282,9 +302,10 @@ static int archive_all(struct run *run, struct err *err)
 
 	while (rc == 0 && at < spool_count(due)) {
 		progress_update(run->options->progress, "archive", at, spool_count(due), "threads");
-		/* An export writes nothing that replicas must replay, but its snapshot keeps vacuum from its work: better wait before it.  One that comes to no
-		 * delete would only take the time of what follows. */
-		if ((rc = run_wait_for_others(run, run->work_until_boot_ms, err)) == 0 && (rc = run_time_check(run, run->sitting_ms, err)) == 0)
+		/* An export writes nothing that replicas must replay, but its snapshot keeps vacuum from its work:
+		 * better wait before it.  One that comes to no delete would only take the time of what follows. */
+		if ((rc = run_wait_for_others(run, run->work_until_boot_ms, err)) == 0 &&
+		    (rc = run_time_check(run, run->sitting_ms, err)) == 0)
 			rc = run_sitting(run, due, at, &next, err);
 		at = next;
 	}
@@ -297,15 +318,17 @@ static bool came_back(const struct run *run)
 	return run->n_held && (run->report->n_bundles || run->report->total.late_restored);
 }
 
-/* The accounts to come, what was left, the plan, the threads.  Who has departed, and the time for that, before what was left: its deletes may take nights,
- * in which accounts would not be looked at.  When that cannot be told, what was left is finished all the same. */
+/* The accounts to come, what was left, the plan, the threads.  Who has departed, and the time for that, before what was
+ * left: its deletes may take nights, in which accounts would not be looked at.  When that cannot be told, what was left
+ * is finished all the same. */
 static int steps(struct run *run, struct err *err)
 {
 	struct plan *read = NULL;
 	struct err own = {0};
 	int rc, people;
 
-	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 || (rc = check_words(run, err)) < 0)
+	if ((rc = check_asked(run, &read, err)) < 0 || (rc = run_line_begin(run, err)) < 0 ||
+	    (rc = check_words(run, err)) < 0)
 		return rc;
 	people = run_people_plan(run, &own);
 	if (people == 0 && (rc = check_people_words(run, err)) < 0)
@@ -316,8 +339,8 @@ static int steps(struct run *run, struct err *err)
 		*err = own;
 		return people;
 	}
-	if ((rc = make_plan(run, read, err)) < 0 || (came_back(run) && (rc = run_people_plan(run, err)) < 0) || (rc = run_next_seq(run, err)) < 0 ||
-	    (rc = archive_all(run, err)) < 0)
+	if ((rc = make_plan(run, read, err)) < 0 || (came_back(run) && (rc = run_people_plan(run, err)) < 0) ||
+	    (rc = run_next_seq(run, err)) < 0 || (rc = archive_all(run, err)) < 0)
 		return rc;
 	return stop_check(err);
 }
@@ -339,8 +362,9 @@ static int then(struct run *run, int rc, int (*step)(struct run *, struct err *)
 	return end;
 }
 
-/* What follows the threads comes also when their time is up, or items were kept back: a backlog takes many nights, and some item is kept back in all of
- * them.  Who is asked to stop in the midst of threads closes what is open, and begins nothing more. */
+/* What follows the threads comes also when their time is up, or items were kept back: a backlog takes many nights, and
+ * some item is kept back in all of them.  Who is asked to stop in the midst of threads closes what is open, and begins
+ * nothing more. */
 static int night(struct run *run, struct err *err)
 {
 	int rc = steps(run, err);
@@ -364,11 +388,13 @@ static bool kept_back(const struct run_report *r)
 static void tell_open_sweep(const struct run_report *r)
 {
 	if (r->total.sweep_open)
-		log_warn("a transaction that was under way when rows were deleted has not ended yet (pg_stat_activity shows it, with the oldest "
-			 "xact_start): a run after its end looks once more for late replies; attachments of deleted threads wait until then");
+		log_warn("a transaction that was under way when rows were deleted has not ended yet (pg_stat_activity "
+			 "shows it, with the oldest xact_start): a run after its end looks once more for late replies; "
+			 "attachments of deleted threads wait until then");
 	if (r->waived_open)
-		log_warn("of rules with `archive: none` nothing is left to look by, and nothing to put back: a reply that such a transaction "
-			 "still writes to one of their deleted threads stays alone, and `mmretain plan -v` counts it");
+		log_warn("of rules with `archive: none` nothing is left to look by, and nothing to put back: a reply "
+			 "that such a transaction still writes to one of their deleted threads stays alone, and "
+			 "`mmretain plan -v` counts it");
 }
 
 /* Where bundles past their time were looked at, no guard of the run itself was the end. */
@@ -397,7 +423,10 @@ static int close_run(struct run *run, int rc, struct err *err)
 
 	if (rc == 0 && kept_back(run->report)) {
 		rc = err_set(err, ERR_KEPT, "done, but some items were kept back");
-		err_hint(err, "`mmretain report %s` counts them by reason, and a run with -v names each; the next run tries those again that may still go.", run->report->id);
+		err_hint(err,
+			 "`mmretain report %s` counts them by reason, and a run with -v names each; the next run tries "
+			 "those again that may still go.",
+			 run->report->id);
 	}
 	if (rc == -ERR_WORK_LEFT && stop_requested())
 		rc = stop_check(err);
@@ -423,7 +452,8 @@ static int close_run(struct run *run, int rc, struct err *err)
 	return rc;
 }
 
-int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret, struct err *err)
+int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
+	      struct err *err)
 {
 	struct run *run = mem_new(ctx, struct run);
 	int rc;

@@ -25,7 +25,8 @@ static int on_event(void *payload, const struct people_event *ev, struct err *er
 	return ledger_append(run->ledger, &e, err);
 }
 
-/* An account whose beginning is in the ledger but not its end: a crash came between.  Its end is written when it is found done. */
+/* An account whose beginning is in the ledger but not its end: a crash came between.  Its end is written when it is
+ * found done. */
 struct open_users { struct run *run; char **id; size_t n; };
 
 static int on_line(void *payload, uint64_t seq, const char *line, size_t len, struct err *err)
@@ -89,7 +90,8 @@ int run_people_plan(struct run *run, struct err *err)
 	return wanted(run) ? people_plan(run->report, run->policy, run->mm, &holds, &run->report->people_plan, err) : 0;
 }
 
-/* In a night that did not come to its guards a clock that jumped ahead would make everybody who is only blocked look long gone.  1: it may have. */
+/* In a night that did not come to its guards a clock that jumped ahead would make everybody who is only blocked look
+ * long gone.  1: it may have. */
 static int check_clock(const struct run *run, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "silence");
@@ -102,11 +104,13 @@ static int check_clock(const struct run *run, struct err *err)
 		return rc;
 	time_format(from_ms, from);
 	time_format(to_ms, to);
-	log_warn("the ledger is silent from %s to %s, and this night did not come to its plan: no account is touched", from, to);
+	log_warn("the ledger is silent from %s to %s, and this night did not come to its plan: no account is touched",
+		 from, to);
 	return 1;
 }
 
-/* What was left took the night: what it brought back may have changed who is held, and no guard was asked.  1: accounts are left alone. */
+/* What was left took the night: what it brought back may have changed who is held, and no guard was asked.  1: accounts
+ * are left alone. */
 static int plan_again(struct run *run, struct err *err)
 {
 	int rc = check_clock(run, err);
@@ -117,8 +121,10 @@ static int plan_again(struct run *run, struct err *err)
 int run_people(struct run *run, struct err *err)
 {
 	struct people_options o = {
-		.key = run->store->salt_secret, .key_len = sizeof run->store->salt_secret, .journal_dirfd = run->store->ledger_dirfd,
-		.event = on_event, .payload = run, .deadline_boot_ms = run->people_until_boot_ms, .lock_db = run->lock_db,
+		.key = run->store->salt_secret, .key_len = sizeof run->store->salt_secret,
+		.journal_dirfd = run->store->ledger_dirfd,
+		.event = on_event, .payload = run, .deadline_boot_ms = run->people_until_boot_ms,
+		.lock_db = run->lock_db,
 		.lock_key = RUN_LOCK_KEY, .progress = run->options->progress,
 	};
 	int rc = 0;

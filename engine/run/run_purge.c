@@ -1,4 +1,5 @@
-/* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; their attachments go at the end of the run (run_unlink.c). */
+/* run_purge.c - receipts: ledger, purge, ledger for each; one sweep over them; their attachments go at the end of the
+ * run (run_unlink.c). */
 #include "run_internal.h"
 #include "run_mirror.h"
 
@@ -14,7 +15,8 @@ enum plan_reason run_reason(unsigned why)
 	static const struct { unsigned bit; enum plan_reason reason; } table[] = {
 		{MM_HOLD, KEPT_HOLD}, {MM_LEGAL_HOLD, KEPT_LEGAL_HOLD}, {MM_CONTENT_FLAG, KEPT_CONTENT_FLAG},
 		{MM_COMPLIANCE, KEPT_COMPLIANCE}, {MM_BURN_ON_READ, KEPT_BURN_ON_READ}, {MM_PINNED, KEPT_PINNED},
-		{MM_FLAGGED, KEPT_FLAGGED}, {MM_AUTHOR, KEPT_AUTHOR}, {MM_HASHTAG, KEPT_HASHTAG}, {MM_TOO_YOUNG, KEPT_FLOOR},
+		{MM_FLAGGED, KEPT_FLAGGED}, {MM_AUTHOR, KEPT_AUTHOR}, {MM_HASHTAG, KEPT_HASHTAG},
+		{MM_TOO_YOUNG, KEPT_FLOOR},
 		{MM_CHANGED, KEPT_CHANGED}, {MM_FILE_MISSING, KEPT_FILE_MISSING}, {MM_DAMAGED, KEPT_DAMAGED},
 		{PURGE_UNSEEN, KEPT_FILE_UNREADABLE},
 	};
@@ -76,14 +78,19 @@ void run_add_counts(struct purge_counts *to, const struct purge_counts *c)
 static void fill_options(struct run *run, const struct run_purge *p, struct kept *kept, struct purge_options *o)
 {
 	*o = (struct purge_options){
-		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor, .pace = run->pace,
-		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .find_here = p->find_here, .alone = run_alone(run),
+		.target_ms = run->policy->throttle.target_ms, .pause_factor = run->policy->throttle.pause_factor,
+		.pace = run->pace,
+		.batch_posts = &run->batch_posts, .count_found = p->unfinished, .find_here = p->find_here,
+		.alone = run_alone(run),
 		.deadline_boot_ms = run->work_until_boot_ms, .snapshot_ms = p->snapshot_ms,
-		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is certain already. */
+		/* A transaction that outlived one wait will outlive the next: that the run after sweeps once more is
+		 * certain already. */
 		.sweep_wait_ms = run->report->total.sweep_open ? 0 : SWEEP_WAIT_MS,
-		.sweep_xid = p->sweep_xid, .lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip, .n_skip = p->n_skip,
+		.sweep_xid = p->sweep_xid, .lock_db = run->lock_db, .lock_key = RUN_LOCK_KEY, .skip = p->skip,
+		.n_skip = p->n_skip,
 		.unlink_files = p->rule && p->rule->files != FILES_KEEP,
-		.journal_parts = p->rule && p->receipt && !receipt_waived(p->receipt), .journal_dirfd = run->store->ledger_dirfd,
+		.journal_parts = p->rule && p->receipt && !receipt_waived(p->receipt),
+		.journal_dirfd = run->store->ledger_dirfd,
 		.journal_name = p->journal, .kept = on_kept, .kept_payload = kept, .progress = run->options->progress,
 	};
 }
@@ -109,7 +116,8 @@ static int find_scopes(struct run *run, void *ctx, const struct plan_scope **ret
 	return 0;
 }
 
-/* Of a delete that ends before its last batch, for time, a signal or an error: later nobody could tell what this run did. */
+/* Of a delete that ends before its last batch, for time, a signal or an error: later nobody could tell what this run
+ * did. */
 static void tell_stopped(struct run *run, const struct run_purge *p)
 {
 	struct err own;
@@ -130,8 +138,10 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 
 	if ((rc = run_mirror_gate(run, p, err)) < 0)
 		return rc;
-	/* Since the run began the archive may have gone from its place, and a trigger, a foreign key, a migration or the server's own job may have come. */
-	if ((rc = store_check_place(run->store, err)) < 0 || (rc = mm_probe_watch(run->mm, err)) < 0 || (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
+	/* Since the run began the archive may have gone from its place, and a trigger, a foreign key, a migration or
+	 * the server's own job may have come. */
+	if ((rc = store_check_place(run->store, err)) < 0 || (rc = mm_probe_watch(run->mm, err)) < 0 ||
+	    (rc = find_scopes(run, ctx, &scope, &n_scopes, err)) < 0 ||
 	    (rc = plan_protect_query(ctx, run->policy, p->rule, run->mm, scope, n_scopes, &protect, err)) < 0)
 		return rc;
 	o->protect = protect;
@@ -143,7 +153,8 @@ static int purge_step(struct run *run, struct run_purge *p, struct purge_options
 		return rc;
 	if ((rc = run_fault(FAULT_PURGE_AFTER_INTENT, err)) < 0)
 		return rc;
-	/* Where nobody knows when the bundle was read, its rows are read again: a reply that is there by now is seen by that. */
+	/* Where nobody knows when the bundle was read, its rows are read again: a reply that is there by now is seen by
+	 * that. */
 	if (p->snapshot_ms <= 0)
 		p->looked_ms = run_there_ms(run->mm);
 	since_ms = p->snapshot_ms <= 0 ? p->looked_ms : p->snapshot_ms;
@@ -178,8 +189,8 @@ int run_purge_delete(struct run *run, struct run_purge *p, struct err *err)
 	return p->settle_only ? 0 : purge_step(run, p, &o, err);
 }
 
-/* What a sweep put back is the server's again, like what an unfinished run had left: when the server removes it for good, no later sweep brings it
- * back.  A later run's lines take the place of those before, so that they name all. */
+/* What a sweep put back is the server's again, like what an unfinished run had left: when the server removes it for
+ * good, no later sweep brings it back.  A later run's lines take the place of those before, so that they name all. */
 static int note_here(struct run *run, struct run_purge *p, const struct purge_swept *item, struct err *err)
 {
 	for (size_t i = 0; i < item->n_here; i++)
@@ -198,10 +209,11 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 		return 0;
 	for (size_t i = 0; i < n; i++)
 		item[i] = (struct purge_swept){.receipt = p[i].receipt, .counts = p[i].counts, .seen = p[i].seen,
-					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed, .ctx = item};
+					       .stayed = (const mm_id *)p[i].stayed, .n_stayed = p[i].n_stayed,
+					       .ctx = item};
 	fill_options(run, p, NULL, &o);
-	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 || (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 ||
-	    (rc = run_fault(FAULT_SWEEP_AFTER_COMMIT, err)) < 0)
+	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 ||
+	    (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 || (rc = run_fault(FAULT_SWEEP_AFTER_COMMIT, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
 		if ((rc = note_here(run, &p[i], &item[i], err)) < 0)
@@ -229,7 +241,8 @@ int run_purge_receipt(struct run *run, struct run_purge *p, struct err *err)
 	int rc;
 
 	if (!run_deletes(run))
-		return run_line_step(run, "bundle-done", p->name, p->counts, err); /* archive only: this bundle will never be purged */
+		/* archive only: this bundle will never be purged */
+		return run_line_step(run, "bundle-done", p->name, p->counts, err);
 	if ((rc = run_purge_delete(run, p, err)) == 0)
 		rc = run_purge_settle(run, p, 1, err);
 	run_purge_report(run, p, 1);

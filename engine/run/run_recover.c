@@ -11,7 +11,8 @@
  * late replies after the last run         its bundles are swept once more
  * a run without an end, or `unswept`      the same: a sweep of it may have put threads back that no line names
  * a sweep that was open, not any more     swept once more; while it is open no attachment goes
- * unlink journals                         carried out where the row is gone; at the end of the run when anything was deleted again
+ * unlink journals                         carried out where the row is gone; at the end of the run when anything was
+ * deleted again
  *
  * A run that only archives leaves every delete that has begun to the next run that may delete.
  */
@@ -93,7 +94,11 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 {
 	auto_mem void *ctx = mem_context(run->ctx, "recover");
 	enum run_recovery what = run_recovery_of(run, b);
-	struct run_purge p = {.name = b->bundle, .rule = same_rule(run, b), .snapshot_ms = b->snapshot_ms, .started = b->purge_started, .unfinished = true,
+	struct run_purge p = {.name = b->bundle,
+			      .rule = same_rule(run, b),
+			      .snapshot_ms = b->snapshot_ms,
+			      .started = b->purge_started,
+			      .unfinished = true,
 			      .settle_only = what == RUN_RECOVER_SETTLE};
 	struct purge_counts none = {.threads = 0};
 	struct receipt *receipt;
@@ -111,7 +116,8 @@ static int finish_bundle(struct run *run, const struct ledger_bundle *b, struct 
 		take_stayed(run, b, &p);
 	p.counts = &note(run, b)->purge;
 	if (!p.settle_only)
-		run_index_wait(run, run_index_add(run, receipt)); /* what is deleted can be found: that run may have ended before it came to this one */
+		/* what is deleted can be found: that run may have ended before it came to this one */
+		run_index_wait(run, run_index_add(run, receipt));
 	return run_purge_receipt(run, &p, err);
 }
 
@@ -137,9 +143,11 @@ static int on_line(void *payload, uint64_t seq, const char *line, size_t len, st
 }
 
 /* The line that the crash kept from being written; snapshot 0 makes the purge watch all replies. */
-static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const json_t *about, uint64_t file_bytes, struct err *err)
+static int adopt_line(struct run *run, const char *rel_path, const struct bundle_check *c, const json_t *about,
+		      uint64_t file_bytes, struct err *err)
 {
-	const char *rule = json_string_value(json_object_get(about, "rule")), *policy_hex = json_string_value(json_object_get(about, "policy_sha256"));
+	const char *rule = json_string_value(json_object_get(about, "rule")),
+		   *policy_hex = json_string_value(json_object_get(about, "policy_sha256"));
 	const json_t *expires_ms = json_object_get(about, "expires_ms");
 	struct ledger_entry e;
 	char hex[DIGEST_HEX + 1];
@@ -176,15 +184,18 @@ static int refuse_generation(const struct bundle_check *c, const char *rel_path,
 {
 	if (c->generation == 1)
 		return 0;
-	err_set(err, ERR_VERIFY, "\"%s\" says that a person was erased in it, and no line of the ledger announces that", rel_path);
-	return err_hint(err, "It is not of this archive, or the ledger is an older copy. Move it out of the archive root, with care for the bundle that it would replace.");
+	err_set(err, ERR_VERIFY, "\"%s\" says that a person was erased in it, and no line of the ledger announces that",
+		rel_path);
+	return err_hint(err, "It is not of this archive, or the ledger is an older copy. Move it out of the archive "
+			     "root, with care for the bundle that it would replace.");
 }
 
 static int refuse_unknown(int rc, const char *rel_path, struct err *err)
 {
 	err_prefix(err, "bundle %s, which the ledger does not know", rel_path);
 	return rc != -ERR_VERIFY ? rc :
-	       err_hint(err, "No run has deleted anything by it, when the ledger is no older copy: its rows are in the database. Move it out of the archive root, and run again.");
+	       err_hint(err, "No run has deleted anything by it, when the ledger is no older copy: its rows are in the "
+			     "database. Move it out of the archive root, and run again.");
 }
 
 static int adopt(struct run *run, const char *rel_path, struct err *err)
@@ -319,9 +330,14 @@ bool run_sweeps_again(const struct run *run, const struct ledger_bundle *b, bool
 static int sweep_again(struct run *run, const struct ledger_bundle *b, bool look, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "sweep again");
-	struct run_purge p = {.name = b->bundle, .rule = run_find_rule(run, b->rule), .settle_only = true, .find_here = look,
+	struct run_purge p = {.name = b->bundle,
+			      .rule = run_find_rule(run, b->rule),
+			      .settle_only = true,
+			      .find_here = look,
 			      /* What could have missed its delete has ended, but for what an open sweep names. */
-			      .snapshot_ms = b->snapshot_ms, .looked_ms = run_there_ms(run->mm), .sweep_xid = b->open_xid ? b->open_xid : 1};
+			      .snapshot_ms = b->snapshot_ms,
+			      .looked_ms = run_there_ms(run->mm),
+			      .sweep_xid = b->open_xid ? b->open_xid : 1};
 	struct receipt *receipt;
 	int rc = reopen(run, ctx, b, &receipt, err);
 
@@ -330,8 +346,8 @@ static int sweep_again(struct run *run, const struct ledger_bundle *b, bool look
 	p.receipt = receipt;
 	p.counts = &note(run, b)->purge;
 	take_stayed(run, b, &p);
-	/* The bundle is done, so nothing else would bring a later run here: neither after a commit of which the answer is lost, nor when a line cannot be
-	 * written after it. */
+	/* The bundle is done, so nothing else would bring a later run here: neither after a commit of which the answer
+	 * is lost, nor when a line cannot be written after it. */
 	run->owes_look = true;
 	if ((rc = run_purge_receipt(run, &p, err)) == 0)
 		run->owes_look = look;
@@ -366,8 +382,8 @@ int run_recover(struct run *run, struct err *err)
 	struct ledger_state *st;
 	int rc;
 
-	if ((rc = store_clear_partial(run->store, &run->report->cleared_partial, err)) < 0 || (rc = run_erase_recover(run, err)) < 0 ||
-	    (rc = adopt_unknown(run, err)) < 0 ||
+	if ((rc = store_clear_partial(run->store, &run->report->cleared_partial, err)) < 0 ||
+	    (rc = run_erase_recover(run, err)) < 0 || (rc = adopt_unknown(run, err)) < 0 ||
 	    (rc = ledger_fold(run->ctx, run->store->ledger_dirfd, &st, err)) < 0)
 		return rc;
 	memcpy(run->previous_hex, st->last_rows_digest, sizeof run->previous_hex);
@@ -378,6 +394,7 @@ int run_recover(struct run *run, struct err *err)
 	for (size_t i = 0; i < st->n_bundles; i++)
 		if ((rc = finish_bundle(run, &st->bundle[i], err)) < 0)
 			return rc;
-	/* After the threads that come back, the attachments of those that do not; with an open sweep more may come back. */
+	/* After the threads that come back, the attachments of those that do not; with an open sweep more may come
+	 * back. */
 	return !run_deletes(run) || run->report->total.sweep_open ? 0 : run_unlink_leftovers(run, err);
 }

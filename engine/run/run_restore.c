@@ -1,8 +1,8 @@
 /*
  * run_restore.c - archived threads back into the database: same ids, one transaction, only inserts.
  *
- * A row that is there stays as it is, so a second try does no harm.  What can be said beforehand is found by doing all of it and rolling back.
- * The hold comes first: a thread that is back must not be due the next night.
+ * A row that is there stays as it is, so a second try does no harm.  What can be said beforehand is found by doing all
+ * of it and rolling back. The hold comes first: a thread that is back must not be due the next night.
  */
 #include "run_internal.h"
 #include "run_restore.h"
@@ -83,13 +83,18 @@ static int check_bundle(struct restore *r, const char *rel_path, struct err *err
 	if ((rc = ledger_vouch(r->store->ledger_dirfd, rel_path, &v, err)) < 0)
 		return rc;
 	if (v.replaced) {
-		err_set(err, ERR_VERIFY, "\"%s\" was replaced by an erasure: what is in it must not come back", rel_path);
-		return err_hint(err, "Nothing was changed. Put \"%s\" back into its place from a copy of the archive, and take this one away.", v.by);
+		err_set(err, ERR_VERIFY, "\"%s\" was replaced by an erasure: what is in it must not come back",
+			rel_path);
+		return err_hint(err,
+				"Nothing was changed. Put \"%s\" back into its place from a copy of the archive, and "
+				"take this one away.",
+				v.by);
 	}
 	if (v.found)
 		return bundle_reopen(ctx, r->store->root_dirfd, rel_path, &v.file, &v.rows, &receipt, err);
 	err_set(err, ERR_VERIFY, "no line of the ledger vouches for \"%s\"", rel_path);
-	return err_hint(err, "Nothing was changed. A run enters a bundle that a crash left without its line; any other is not of this archive.");
+	return err_hint(err, "Nothing was changed. A run enters a bundle that a crash left without its line; any other "
+			     "is not of this archive.");
 }
 
 static const char *erased_case(const struct audit_thread *t)
@@ -100,8 +105,10 @@ static const char *erased_case(const struct audit_thread *t)
 	return "";
 }
 
-/* Whole as it was: so is its line in threads.  Where some of it was there, or came meanwhile, that counts what there is now. */
-int restore_count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret, struct err *err)
+/* Whole as it was: so is its line in threads.  Where some of it was there, or came meanwhile, that counts what there is
+ * now. */
+int restore_count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret,
+			struct err *err)
 {
 	uint64_t replies = 0, now;
 	int rc;
@@ -130,15 +137,21 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 	snprintf(ret->root, sizeof ret->root, "%s", t->root);
 	ret->bundle = mem_strdup(r->report, audit_bundle_path(t->bundle));
 	if (t->parts) {
-		err_set(err, ERR_NOT_FOUND, "of thread %s only posts that had been deleted, or earlier versions, are archived: it stayed on the server", ret->root);
+		err_set(err, ERR_NOT_FOUND,
+			"of thread %s only posts that had been deleted, or earlier versions, are archived: it stayed "
+			"on the server",
+			ret->root);
 		return err_hint(err, "`mmretain show` prints them.");
 	}
 	if (t->erased_posts) {
-		err_set(err, ERR_GUARD, "thread %s has %zu post%s of a person who was erased (case %s)", ret->root, t->erased_posts, t->erased_posts == 1 ? "" : "s", erased_case(t));
-		return err_hint(err, "Nothing was changed: what is left cannot be put back as the thread that it was. `mmretain export` writes it as a file.");
+		err_set(err, ERR_GUARD, "thread %s has %zu post%s of a person who was erased (case %s)", ret->root,
+			t->erased_posts, t->erased_posts == 1 ? "" : "s", erased_case(t));
+		return err_hint(err, "Nothing was changed: what is left cannot be put back as the thread that it was. "
+				     "`mmretain export` writes it as a file.");
 	}
 	if ((rc = check_bundle(r, ret->bundle, err)) < 0 || (rc = check_channel(r, t, err)) < 0 ||
-	    (rc = bundle_open(ctx, r->store->root_dirfd, ret->bundle, &reader, err)) < 0 || (rc = purge_put_open(ctx, r->mm, reader, &p.put, err)) < 0 ||
+	    (rc = bundle_open(ctx, r->store->root_dirfd, ret->bundle, &reader, err)) < 0 ||
+	    (rc = purge_put_open(ctx, r->mm, reader, &p.put, err)) < 0 ||
 	    (rc = audit_thread_lines(r->audit, ref, on_line, &p, err)) < 0)
 		return rc;
 	return restore_count_again(r, t, ret, err);
@@ -149,10 +162,12 @@ static int put_thread(struct restore *r, const struct audit_ref *ref, struct err
 static int refuse_home(const struct restore *r, const struct ledger_state *st, enum mm_home home, struct err *err)
 {
 	if (home == MM_HOME_OTHER)
-		err_set(err, ERR_GUARD, "the last run into this archive was with database %s of system %s, not with %s of system %s", st->database,
-			st->system, r->mm->schema->database, r->mm->schema->system_identifier);
+		err_set(err, ERR_GUARD,
+			"the last run into this archive was with database %s of system %s, not with %s of system %s",
+			st->database, st->system, r->mm->schema->database, r->mm->schema->system_identifier);
 	else
-		err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this archive: %s",
+		err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this "
+					"archive: %s",
 			r->mm->schema->database, mm_home_problem(home));
 	return err_hint(err, "Threads go back into the database that they came from; nothing was changed.");
 }
@@ -172,7 +187,8 @@ static int check_unfinished(struct restore *r, struct err *err)
 		return refuse_home(r, st, home, err);
 	for (size_t i = 0; i < st->n_bundles; i++)
 		if (st->bundle[i].purge_started && !st->bundle[i].purged) {
-			err_set(err, ERR_GUARD, "a run was interrupted while it deleted the threads of bundle %s", st->bundle[i].bundle);
+			err_set(err, ERR_GUARD, "a run was interrupted while it deleted the threads of bundle %s",
+				st->bundle[i].bundle);
 			return err_hint(err, "Let `mmretain run --yes` finish that first; nothing was changed.");
 		}
 	return 0;
@@ -183,9 +199,10 @@ static int check_schema(const struct mm_schema *s, struct err *err)
 {
 	if (s->n_unknown == 0)
 		return 0;
-	err_set(err, ERR_SCHEMA, "%zu thing%s in the database that an insert may not do well with: %s%s", s->n_unknown, s->n_unknown == 1 ? "" : "s",
-		s->unknown[0], s->n_unknown > 1 ? " ..." : "");
-	return err_hint(err, "`mmretain doctor` lists them all. Nothing was changed; `mmretain export` writes the thread as a file.");
+	err_set(err, ERR_SCHEMA, "%zu thing%s in the database that an insert may not do well with: %s%s", s->n_unknown,
+		s->n_unknown == 1 ? "" : "s", s->unknown[0], s->n_unknown > 1 ? " ..." : "");
+	return err_hint(err, "`mmretain doctor` lists them all. Nothing was changed; `mmretain export` writes the "
+			     "thread as a file.");
 }
 
 int restore_open(struct restore *r, const struct policy *policy, struct err *err)
@@ -194,9 +211,11 @@ int restore_open(struct restore *r, const struct policy *policy, struct err *err
 	struct mm_source source = {d->mattermost_config, d->service, d->url, d->files};
 	int rc;
 
-	if ((rc = mm_open(r->ctx, &source, &r->mm, err)) < 0 || (rc = db_open_again(r->ctx, r->mm->db, &r->lock_db, err)) < 0 ||
+	if ((rc = mm_open(r->ctx, &source, &r->mm, err)) < 0 ||
+	    (rc = db_open_again(r->ctx, r->mm->db, &r->lock_db, err)) < 0 ||
 	    (rc = db_lock(r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = mm_probe(r->mm, err)) < 0 ||
-	    (rc = mm_check_grants(r->mm, true, err)) < 0 || (rc = check_schema(r->mm->schema, err)) < 0) /* what may not be read is no unknown thing */
+	    /* what may not be read is no unknown thing */
+	    (rc = mm_check_grants(r->mm, true, err)) < 0 || (rc = check_schema(r->mm->schema, err)) < 0)
 		return rc;
 	if (r->act && (rc = ledger_open(r->ctx, r->store->ledger_dirfd, &r->ledger, err)) < 0)
 		return rc;
@@ -245,12 +264,13 @@ int restore_commit(struct restore *r, struct err *err)
 	if (rc < 0)
 		return rc;
 	if ((rc = db_commit(r->mm->db, err)) == -ERR_COMMIT_UNKNOWN)
-		return err_hint(err, "Whether the threads are back is not known: the same command once more says it, and does what is left.");
+		return err_hint(err, "Whether the threads are back is not known: the same command once more says it, "
+				     "and does what is left.");
 	return rc < 0 ? rc : run_fault(FAULT_RESTORE_AFTER_COMMIT, err);
 }
 
-/* A crash before the commit leaves a hold on threads that are not there, after it threads that are back and held: both do no harm, and the
- * same command once more says what there is. */
+/* A crash before the commit leaves a hold on threads that are not there, after it threads that are back and held: both
+ * do no harm, and the same command once more says what there is. */
 static int finish(struct restore *r, struct err *err)
 {
 	int rc;
@@ -286,11 +306,17 @@ static int put_all(struct restore *r, const struct audit_ref *ref, size_t n, str
 	return rc;
 }
 
-int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
-		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err)
+int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit,
+		const struct audit_ref *ref, size_t n, const struct run_restore_options *options,
+		struct run_restore_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "restore");
-	struct restore r = {.ctx = own, .case_id = options->case_id, .act = options->act, .store = store, .audit = audit, .report = mem_new(ctx, struct run_restore_report)};
+	struct restore r = {.ctx = own,
+			    .case_id = options->case_id,
+			    .act = options->act,
+			    .store = store,
+			    .audit = audit,
+			    .report = mem_new(ctx, struct run_restore_report)};
 	uint64_t left = 0;
 	int rc;
 
@@ -305,5 +331,6 @@ int run_restore(void *ctx, const struct policy *policy, struct store *store, str
 		return 0;
 	err_set(err, ERR_KEPT, "%llu attachment%s without content: %s", (unsigned long long)left, left == 1 ? "" : "s",
 		!mm_has_files(r.mm) && r.mm->data_problem ? r.mm->data_problem : "the bundle does not hold it");
-	return err_hint(err, "The rows are %s; a file can be put in its place by hand.", r.report->done ? "back" : "not back yet");
+	return err_hint(err, "The rows are %s; a file can be put in its place by hand.",
+			r.report->done ? "back" : "not back yet");
 }

@@ -1,7 +1,8 @@
 /*
  * run_restore_all.c - all that a run deleted, or all of one bundle, back into the database.
  *
- * Bundle after bundle, each verified and then read once from front to back; what the database holds when it ends, however it ends, is whole threads.
+ * Bundle after bundle, each verified and then read once from front to back; what the database holds when it ends,
+ * however it ends, is whole threads.
  */
 #include "run_internal.h"
 #include "run_restore.h"
@@ -22,7 +23,8 @@ struct all {
 
 const char *run_back_name(enum run_back state)
 {
-	static const char *const name[RUN_BACKS] = {"left", "done", "parts", "waived", "unfinished", "expired", "lost", "missing", "damaged"};
+	static const char *const name[RUN_BACKS] = {"left",    "done", "parts",	  "waived", "unfinished",
+						    "expired", "lost", "missing", "damaged"};
 
 	return name[state];
 }
@@ -82,14 +84,16 @@ static void list_bundles(struct all *a)
 		const struct ledger_published *p = a->published[i] = find_published(a, from->bundle);
 
 		rep->bundle[rep->n++] = (struct run_back_bundle){
-			.bundle = mem_strdup(rep, from->bundle), .rel_path = mem_strdup(rep, p ? p->rel_path : ""), .rule = mem_strdup(rep, p ? p->rule : ""),
+			.bundle = mem_strdup(rep, from->bundle), .rel_path = mem_strdup(rep, p ? p->rel_path : ""),
+			.rule = mem_strdup(rep, p ? p->rule : ""),
 			.archived = p ? p->threads : from->threads, .state = state_of(a, p),
 		};
 		a->total += p ? p->threads : 0;
 	}
 }
 
-/* A run that came to nothing, a bundle by which nothing was deleted: "all of it is back" would be a misunderstanding. */
+/* A run that came to nothing, a bundle by which nothing was deleted: "all of it is back" would be a misunderstanding.
+ */
 static int check_any(const struct all *a, struct err *err)
 {
 	const struct ledger_purges *p = a->purges;
@@ -101,15 +105,17 @@ static int check_any(const struct all *a, struct err *err)
 	if (p->run || p->bundle[0].begun)
 		return 0;
 	err_set(err, ERR_NOT_FOUND, "by bundle \"%s\" nothing was deleted", p->bundle[0].bundle);
-	return err_hint(err, "Its threads stayed, or went with another bundle: `mmretain restore THREAD` takes a thread as it was archived last.");
+	return err_hint(err, "Its threads stayed, or went with another bundle: `mmretain restore THREAD` takes a "
+			     "thread as it was archived last.");
 }
 
 static int choose(struct all *a, struct err *err)
 {
 	int dirfd = a->r.store->ledger_dirfd, rc;
 
-	if ((rc = ledger_purged(a->ctx, dirfd, a->options->run, a->options->bundle, &a->purges, err)) < 0 || (rc = check_any(a, err)) < 0 ||
-	    (rc = ledger_archive(a->ctx, dirfd, &a->archive, err)) < 0 || (rc = ledger_fold(a->ctx, dirfd, &a->state, err)) < 0)
+	if ((rc = ledger_purged(a->ctx, dirfd, a->options->run, a->options->bundle, &a->purges, err)) < 0 ||
+	    (rc = check_any(a, err)) < 0 || (rc = ledger_archive(a->ctx, dirfd, &a->archive, err)) < 0 ||
+	    (rc = ledger_fold(a->ctx, dirfd, &a->state, err)) < 0)
 		return rc;
 	list_bundles(a);
 	return a->options->access(a->options->payload, a->report->n, a->total, err);
@@ -117,7 +123,8 @@ static int choose(struct all *a, struct err *err)
 
 /* ---- one bundle ---- */
 
-/* What goes into the database is what once came out of it.  A bundle that is not whole is told, and the others go on: 1. */
+/* What goes into the database is what once came out of it.  A bundle that is not whole is told, and the others go on:
+ * 1. */
 static int verify(struct all *a, const struct ledger_published *p, struct run_back_bundle *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "vouched bundle");
@@ -169,17 +176,24 @@ static int read_bundle(struct all *a, size_t i, struct err *err)
 	int rc;
 
 	if ((rc = mm_probe_watch(a->r.mm, err)) < 0)
-		return err_hint(err, "No more threads are put back: give the same command again when the server's upgrade or job is finished.");
+		return err_hint(err, "No more threads are put back: give the same command again when the server's "
+				     "upgrade or job is finished.");
 	if ((rc = verify(a, a->published[i], b, err)) != 0)
 		return rc < 0 ? rc : 0;
 	if ((rc = audit_walk_open(a->r.audit, b->rel_path, ctx, &w, err)) < 0)
-		return rc != -ERR_NOT_FOUND ? rc : err_hint(err, "It came while the archive was being listed: give the same command again.");
+		return rc != -ERR_NOT_FOUND ? rc : err_hint(err, "It came while the archive was being listed: give the "
+								 "same command again.");
 	if (audit_walk_parts(w)) {
 		b->state = RUN_BACK_PARTS;
 		return 0;
 	}
-	*batch = (struct restore_batch){.r = &a->r, .report = a->report, .state = a->state, .purged = &a->purges->bundle[i], .bundle = b};
-	if ((rc = bundle_open(ctx, a->r.store->root_dirfd, b->rel_path, &reader, err)) < 0 || (rc = purge_put_open(ctx, a->r.mm, reader, &batch->put, err)) < 0)
+	*batch = (struct restore_batch){.r = &a->r,
+					.report = a->report,
+					.state = a->state,
+					.purged = &a->purges->bundle[i],
+					.bundle = b};
+	if ((rc = bundle_open(ctx, a->r.store->root_dirfd, b->rel_path, &reader, err)) < 0 ||
+	    (rc = purge_put_open(ctx, a->r.mm, reader, &batch->put, err)) < 0)
 		return rc;
 	rc = each_thread(a, batch, w, err);
 	restore_batch_drop(batch);
@@ -214,9 +228,11 @@ static int tell_left_out(size_t threads, uint64_t bundles, struct err *err)
 	if (!bundles)
 		err_set(err, ERR_KEPT, "left out: %zu thread%s", threads, threads == 1 ? "" : "s");
 	else if (!threads)
-		err_set(err, ERR_KEPT, "left out: all of %llu bundle%s", (unsigned long long)bundles, bundles == 1 ? "" : "s");
+		err_set(err, ERR_KEPT, "left out: all of %llu bundle%s", (unsigned long long)bundles,
+			bundles == 1 ? "" : "s");
 	else
-		err_set(err, ERR_KEPT, "left out: %zu thread%s, and all of %llu bundle%s", threads, threads == 1 ? "" : "s", (unsigned long long)bundles, bundles == 1 ? "" : "s");
+		err_set(err, ERR_KEPT, "left out: %zu thread%s, and all of %llu bundle%s", threads,
+			threads == 1 ? "" : "s", (unsigned long long)bundles, bundles == 1 ? "" : "s");
 	return err_hint(err, "The list says why; `mmretain export` and `show` read what is in a bundle.");
 }
 
@@ -236,26 +252,33 @@ static int judge(const struct all *a, struct err *err)
 		files += b->files_left;
 	}
 	if (bad) {
-		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read, and what %s not back: %s is %s", (unsigned long long)n_bad, n_bad == 1 ? "" : "s",
-			n_bad == 1 ? "it holds is" : "they hold is", bad->rel_path, run_back_name(bad->state));
+		err_set(err, ERR_VERIFY, "%llu bundle%s cannot be read, and what %s not back: %s is %s",
+			(unsigned long long)n_bad, n_bad == 1 ? "" : "s", n_bad == 1 ? "it holds is" : "they hold is",
+			bad->rel_path, run_back_name(bad->state));
 		return err_hint(err, AUDIT_MISSING_HINT " Then the same command does the rest.");
 	}
 	if (rep->n_left_out || without)
 		return tell_left_out(rep->n_left_out, without, err);
 	if (!files)
 		return 0;
-	err_set(err, ERR_KEPT, "%llu attachment%s without content: %s", (unsigned long long)files, files == 1 ? "" : "s", rep->no_files ? rep->no_files : "the bundle does not hold it");
-	return err_hint(err, "The rows are %s; a file can be put in its place by hand.", rep->done ? "back" : "not back yet");
+	err_set(err, ERR_KEPT, "%llu attachment%s without content: %s", (unsigned long long)files,
+		files == 1 ? "" : "s", rep->no_files ? rep->no_files : "the bundle does not hold it");
+	return err_hint(err, "The rows are %s; a file can be put in its place by hand.",
+			rep->done ? "back" : "not back yet");
 }
 
-int run_restore_all(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct run_restore_all_options *options,
-		    struct run_restore_all_report **ret, struct err *err)
+int run_restore_all(void *ctx, const struct policy *policy, struct store *store, struct audit *audit,
+		    const struct run_restore_all_options *options, struct run_restore_all_report **ret, struct err *err)
 {
 	auto_mem void *own = mem_context(ctx, "restore");
 	struct all a = {.ctx = own, .options = options, .report = mem_new(ctx, struct run_restore_all_report)};
 	int rc;
 
-	a.r = (struct restore){.ctx = own, .case_id = options->case_id, .act = options->act, .store = store, .audit = audit};
+	a.r = (struct restore){.ctx = own,
+			       .case_id = options->case_id,
+			       .act = options->act,
+			       .store = store,
+			       .audit = audit};
 	*ret = a.report;
 	if ((rc = restore_open(&a.r, policy, err)) < 0)
 		return rc;

@@ -1,8 +1,8 @@
 /*
  * run_restore_batch.c - some threads of one bundle back into the database, in one transaction.
  *
- * Each thread has a savepoint of its own: what cannot come back is undone without the others.  Its attachments are looked at before any is
- * written, so that one that is left out leaves none behind.
+ * Each thread has a savepoint of its own: what cannot come back is undone without the others.  Its attachments are
+ * looked at before any is written, so that one that is left out leaves none behind.
  */
 #include "run_internal.h"
 #include "run_restore.h"
@@ -13,7 +13,13 @@
 enum { TEXTS_MAX = 1000 };
 
 struct file { char *id, *path; };
-struct putting { void *ctx; const struct audit_thread *t; struct run_restored *ret; struct file *file; size_t n_files; };
+struct putting {
+	void *ctx;
+	const struct audit_thread *t;
+	struct run_restored *ret;
+	struct file *file;
+	size_t n_files;
+};
 
 /* ---- left out ---- */
 
@@ -23,7 +29,8 @@ static void leave_out(struct restore_batch *b, const char *root, enum run_left_w
 	struct run_left_out *l;
 
 	if ((rep->n_left_out & (rep->n_left_out - 1)) == 0)
-		rep->left_out = mem_grow(rep, rep->left_out, struct run_left_out, rep->n_left_out ? 2 * rep->n_left_out : 1);
+		rep->left_out =
+			mem_grow(rep, rep->left_out, struct run_left_out, rep->n_left_out ? 2 * rep->n_left_out : 1);
 	l = &rep->left_out[rep->n_left_out];
 	*l = (struct run_left_out){.bundle = (uint32_t)(b->bundle - rep->bundle), .why = (uint8_t)why,
 				   .text = text && rep->n_left_out < TEXTS_MAX ? mem_strdup(rep, text) : NULL};
@@ -51,12 +58,14 @@ static int on_row(void *payload, const struct purge_put_row *row, struct err *er
 	restore_count(p->ret, row);
 	if (row->kind == MM_FILE && row->file_id) {
 		p->file = mem_grow(p->ctx, p->file, struct file, p->n_files + 1);
-		p->file[p->n_files++] = (struct file){mem_strdup(p->ctx, row->file_id), row->file_path ? mem_strdup(p->ctx, row->file_path) : NULL};
+		p->file[p->n_files++] = (struct file){mem_strdup(p->ctx, row->file_id),
+						      row->file_path ? mem_strdup(p->ctx, row->file_path) : NULL};
 	}
 	return stop_check(err);
 }
 
-static int each_file(struct restore_batch *b, const struct putting *p, struct run_restored *ret, bool act, struct err *err)
+static int each_file(struct restore_batch *b, const struct putting *p, struct run_restored *ret, bool act,
+		     struct err *err)
 {
 	int rc = 0;
 
@@ -81,7 +90,8 @@ static int went_again(struct restore_batch *b, const struct run_restored *ret, s
 	return rc < 0 ? rc : strcmp(audit_ref_path(b->r->audit, &ref), b->bundle->rel_path) != 0;
 }
 
-static int put_thread(struct restore_batch *b, const struct audit_thread *t, const char *lines, size_t len, struct run_restored *ret, int *ret_why, struct err *err)
+static int put_thread(struct restore_batch *b, const struct audit_thread *t, const char *lines, size_t len,
+		      struct run_restored *ret, int *ret_why, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "files of a thread");
 	struct putting p = {.ctx = ctx, .t = t, .ret = ret};
@@ -116,7 +126,8 @@ static int refuse(struct restore_batch *b, const struct audit_thread *t, int *re
 	} else if (strlen(t->channel) > MM_ID || strlen(t->root) > MM_ID) {
 		*ret_why = RUN_LEFT_UNREADABLE;
 	} else {
-		if (strcmp(b->channel, t->channel) != 0 && (rc = restore_channel(b->r, t->channel, &b->channel_there, err)) == 0)
+		if (strcmp(b->channel, t->channel) != 0 &&
+		    (rc = restore_channel(b->r, t->channel, &b->channel_there, err)) == 0)
 			snprintf(b->channel, sizeof b->channel, "%s", t->channel);
 		if (!b->channel_there)
 			*ret_why = RUN_LEFT_CHANNEL;
@@ -172,7 +183,8 @@ static int begin(struct restore_batch *b, struct err *err)
 	return rc;
 }
 
-int restore_batch_thread(struct restore_batch *b, const struct audit_thread *t, const char *lines, size_t len, struct err *err)
+int restore_batch_thread(struct restore_batch *b, const struct audit_thread *t, const char *lines, size_t len,
+			 struct err *err)
 {
 	struct run_restored ret = {0};
 	struct db *db = b->r->mm->db;
@@ -241,15 +253,17 @@ static void count(struct restore_batch *b)
 	to->files_left += s->files_left;
 }
 
-/* As of a single thread: a crash before the commit leaves a hold on threads that are not there, after it threads that are back and held, and no line that
- * says so.  The same command once more finds these whole, and writes it. */
+/* As of a single thread: a crash before the commit leaves a hold on threads that are not there, after it threads that
+ * are back and held, and no line that says so.  The same command once more finds these whole, and writes it. */
 static int commit(struct restore_batch *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "holds");
 	int rc;
 
-	if ((rc = db_lock_check(b->r->lock_db, RUN_LOCK_KEY, err)) < 0 || (rc = store_check_place(b->r->store, err)) < 0 ||
-	    (rc = run_line_hold(b->r->ledger, ctx, (const mm_id *)b->hold, b->n_hold, b->r->case_id, "restore", err)) < 0 ||
+	if ((rc = db_lock_check(b->r->lock_db, RUN_LOCK_KEY, err)) < 0 ||
+	    (rc = store_check_place(b->r->store, err)) < 0 ||
+	    (rc = run_line_hold(b->r->ledger, ctx, (const mm_id *)b->hold, b->n_hold, b->r->case_id, "restore", err)) <
+		    0 ||
 	    (rc = restore_commit(b->r, err)) < 0)
 		return rc;
 	b->report->done = true;

@@ -1,8 +1,8 @@
 /*
  * run_restore_file.c - one attachment back into the attachment folder.
  *
- * The path comes out of a bundle: it is walked name by name below the folder, without symbolic links and without "..".  What is there is
- * never written over: the same content is well, other content is a conflict.
+ * The path comes out of a bundle: it is walked name by name below the folder, without symbolic links and without "..".
+ * What is there is never written over: the same content is well, other content is a conflict.
  */
 #include "run_internal.h"
 #include "run_restore.h"
@@ -30,12 +30,14 @@ struct place {
 static void give(int fd, const struct place *p, mode_t mode)
 {
 	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0)
-		log_warn("an attachment or its folder belongs to whoever runs this, and not to the owner of the attachment folder (%s): give it to the server "
-			 "with chown", strerror(errno));
+		log_warn("an attachment or its folder belongs to whoever runs this, and not to the owner of the "
+			 "attachment folder (%s): give it to the server with chown",
+			 strerror(errno));
 	(void)fchmod(fd, mode); /* what was asked for at open, without the umask */
 }
 
-/* 0, or -1 with errno.  Never onto another: where the kernel or the file system cannot say so, only an empty one can be lost. */
+/* 0, or -1 with errno.  Never onto another: where the kernel or the file system cannot say so, only an empty one can be
+ * lost. */
 static int rename_folder(int at, const char *from, const char *to)
 {
 	if (renameat2(at, from, at, to, RENAME_NOREPLACE) == 0)
@@ -43,15 +45,16 @@ static int rename_folder(int at, const char *from, const char *to)
 	return errno == EINVAL || errno == ENOSYS ? renameat(at, from, at, to) : -1;
 }
 
-/* It gets its name when it belongs to the server: a crash before leaves an empty folder that nobody knows and the next try takes away.
- * The server may have made it meanwhile. */
+/* It gets its name when it belongs to the server: a crash before leaves an empty folder that nobody knows and the next
+ * try takes away. The server may have made it meanwhile. */
 static int make_folder(struct place *p, int at, const char *name, int *ret, struct err *err)
 {
 	auto_fd int fd = -1;
 	int rc;
 
 	(void)unlinkat(at, WORK_FOLDER, AT_REMOVEDIR); /* usually there is none */
-	if (mkdirat(at, WORK_FOLDER, 0750) != 0 || (fd = openat(at, WORK_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+	if (mkdirat(at, WORK_FOLDER, 0750) != 0 ||
+	    (fd = openat(at, WORK_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
 		return err_sys(err, ERR_STORE, errno, "cannot make a folder for an attachment");
 	if ((rc = run_fault(FAULT_RESTORE_IN_FOLDER, err)) < 0)
 		return rc;
@@ -75,7 +78,8 @@ static int make_folder(struct place *p, int at, const char *name, int *ret, stru
 /* Users name files .gitignore; ours are the names of work files alone. */
 static bool is_sound(const char *name)
 {
-	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strncmp(name, WORK_PREFIX, strlen(WORK_PREFIX)) != 0 && strlen(name) <= NAME_BYTES;
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       strncmp(name, WORK_PREFIX, strlen(WORK_PREFIX)) != 0 && strlen(name) <= NAME_BYTES;
 }
 
 /* Leaves dirfd -1 when a folder is missing and none is to be made. */
@@ -159,8 +163,8 @@ static const struct audit_file *file_of(const struct audit_thread *t, const char
 	return NULL;
 }
 
-static int put_at(void *ctx, const struct audit_thread *t, const struct audit_file *f, char *path, struct place *p, struct run_restored *ret,
-		  bool act, struct err *err)
+static int put_at(void *ctx, const struct audit_thread *t, const struct audit_file *f, char *path, struct place *p,
+		  struct run_restored *ret, bool act, struct err *err)
 {
 	int rc = walk(p, path, act, err);
 
@@ -171,9 +175,10 @@ static int put_at(void *ctx, const struct audit_thread *t, const struct audit_fi
 	return rc != 0 || !act ? (rc < 0 ? rc : 0) : write_file(t, p, f, err);
 }
 
-/* Into the bucket: what is there stays, and must be the same; audit_file_read has checked what is sent.  A crash leaves nothing there, or an object that no row names,
- * which the next try finds in its place. */
-static int put_object(struct mm *mm, const struct audit_thread *t, const struct audit_file *f, const char *path, struct run_restored *ret, bool act, struct err *err)
+/* Into the bucket: what is there stays, and must be the same; audit_file_read has checked what is sent.  A crash leaves
+ * nothing there, or an object that no row names, which the next try finds in its place. */
+static int put_object(struct mm *mm, const struct audit_thread *t, const struct audit_file *f, const char *path,
+		      struct run_restored *ret, bool act, struct err *err)
 {
 	auto_fd int fd = -1;
 	bool sent = false;
@@ -187,7 +192,8 @@ static int put_object(struct mm *mm, const struct audit_thread *t, const struct 
 	rc = mm_bucket_put(mm, path, fd, (uint64_t)st.st_size, &f->sha256, act, &sent, err);
 	if (rc == -ERR_VERIFY) {
 		err_set(err, ERR_GUARD, "in the place of attachment %s lies another file", f->id);
-		return err_hint(err, "Nothing was changed in the database. Move that object away, or export the thread.");
+		return err_hint(err, "Nothing was changed in the database. Move that object away, or export the "
+				     "thread.");
 	}
 	if (rc < 0)
 		return rc;
@@ -196,10 +202,10 @@ static int put_object(struct mm *mm, const struct audit_thread *t, const struct 
 	return act && sent ? run_fault(FAULT_RESTORE_AFTER_FILE, err) : 0;
 }
 
-/* Before its row is committed.  A crash just before the file has its name leaves a hidden file of no use; just after, a file that no row
- * names, which the next try finds in its place. */
-int run_restore_file(void *ctx, struct mm *mm, const struct audit_thread *t, const char *id, const char *path, struct run_restored *ret, bool act,
-		     struct err *err)
+/* Before its row is committed.  A crash just before the file has its name leaves a hidden file of no use; just after, a
+ * file that no row names, which the next try finds in its place. */
+int run_restore_file(void *ctx, struct mm *mm, const struct audit_thread *t, const char *id, const char *path,
+		     struct run_restored *ret, bool act, struct err *err)
 {
 	const struct audit_file *f = id ? file_of(t, id) : NULL;
 	struct place p = {.data_dirfd = mm->data_dirfd, .dirfd = -1};
@@ -209,7 +215,8 @@ int run_restore_file(void *ctx, struct mm *mm, const struct audit_thread *t, con
 		return 0;
 	if (mm->bucket && strcmp(f->state, "stored") == 0 && path && path[0])
 		return put_object(mm, t, f, path, ret, act, err);
-	if (strcmp(f->state, "stored") != 0 || !path || !path[0] || mm->data_dirfd < 0 || fstat(mm->data_dirfd, &p.folder) != 0) {
+	if (strcmp(f->state, "stored") != 0 || !path || !path[0] || mm->data_dirfd < 0 ||
+	    fstat(mm->data_dirfd, &p.folder) != 0) {
 		ret->files_left++;
 		return 0;
 	}

@@ -1,8 +1,9 @@
 /*
  * run_scope.c - does the rule that chose a channel's threads still win there?
  *
- * Asked inside each deleting transaction, about the batch's channels: two index probes each, at most once in the time that a commit may take
- * anyway.  The policy is asked again only about a channel that has not been seen for this bundle, or has changed since.
+ * Asked inside each deleting transaction, about the batch's channels: two index probes each, at most once in the time
+ * that a commit may take anyway.  The policy is asked again only about a channel that has not been seen for this
+ * bundle, or has changed since.
  */
 #include "run_internal.h"
 
@@ -25,7 +26,8 @@ static int scopes_destroy(struct run_scopes *s)
 	return 0;
 }
 
-struct run_scopes *run_scopes_new(void *ctx, struct run *run, const struct policy_rule *rule, const struct mm_protect_query *protect)
+struct run_scopes *run_scopes_new(void *ctx, struct run *run, const struct policy_rule *rule,
+				  const struct mm_protect_query *protect)
 {
 	struct run_scopes *s = mem_new(ctx, struct run_scopes);
 
@@ -54,15 +56,17 @@ static bool judge(const struct run_scopes *s, const struct mm_scope *mm)
 	if (policy_winner(s->by_channel, policy, &scope, &rule, NULL, &tie) < 0 || rule != s->rule)
 		return true;
 	for (size_t i = 0; i < policy->n_holds; i++)
-		if (policy_hold_covers(&policy->hold[i], &scope) && !known_to_hold(&s->protect->hold[i], mm->channel_id))
+		if (policy_hold_covers(&policy->hold[i], &scope) &&
+		    !known_to_hold(&s->protect->hold[i], mm->channel_id))
 			return true;
 	return false;
 }
 
 static bool same(const struct mm_scope *a, const struct mm_scope *b)
 {
-	return strcmp(a->team_id, b->team_id) == 0 && strcmp(a->channel_name, b->channel_name) == 0 && strcmp(a->team_name, b->team_name) == 0 &&
-	       a->type == b->type && a->channel_archived == b->channel_archived && a->team_archived == b->team_archived;
+	return strcmp(a->team_id, b->team_id) == 0 && strcmp(a->channel_name, b->channel_name) == 0 &&
+	       strcmp(a->team_name, b->team_name) == 0 && a->type == b->type &&
+	       a->channel_archived == b->channel_archived && a->team_archived == b->team_archived;
 }
 
 static struct seen *look(struct run_scopes *s, const mm_id channel)

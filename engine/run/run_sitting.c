@@ -1,35 +1,25 @@
 /*
  * run_sitting.c - threads of many bundles, read in one snapshot.
  *
- * A bundle holds one team and one month of expiry, often few threads; joining every table for each of them alone would cost the same again
- * and again.  So the threads of several bundles are read together and leave the stream in the order of the bundles.  The snapshot ends
- * before anything is deleted: an open one keeps dead index entries alive.
+ * A bundle holds one team and one month of expiry, often few threads; joining every table for each of them alone would
+ * cost the same again and again.  So the threads of several bundles are read together and leave the stream in the order
+ * of the bundles.  The snapshot ends before anything is deleted: an open one keeps dead index entries alive.
  */
-#include "run_internal.h"
 #include "run_mirror.h"
+#include "run_sitting.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer than that saves. */
-enum { SITTING_POSTS = 500000, SITTING_POSTS_FULL_SPEED = 1500000, SITTING_UNITS = 4000, PACE_BYTES = 16 << 10, COLUMNS_MAX = 128, COMMIT_LATE_MS = 10000,
-       WAIT_MS = 60000 /* in one snapshot, for others */, STARVED_US = 3000000, STARVED_TIMES = 10, WORK_MOST_US = 1000000,
-       CHANNELS_AHEAD = 20000 /* whose names are asked for at once */ };
-
-struct rows {
-	struct sitting *s;
-	struct spool *due;
-	struct unit *u;               /* being written, or NULL */
-	struct bundle_field field[COLUMNS_MAX];
-	int root_column, channel_column, create_column, pin_column, delete_column, file_id_column, file_path_column;
-	mm_id root;                   /* of the thread being written */
-	uint64_t current;             /* thread, UINT64_MAX before the first */
-	size_t group, cut;
-	uint64_t paced_bytes;
-	int64_t work_from_us, debt_us;
-	int64_t waited_us;            /* for a processor, when the work began */
-	int64_t window_ran_us, window_waited_us; /* since when it is judged */
-	int64_t wait_left_ms;         /* for replicas and the server, in this snapshot */
+/* At full speed a sitting is larger: each one looks at the whole table.  Beside a chat its snapshot is open for longer
+ * than that saves. */
+enum {
+	SITTING_POSTS = 500000,
+	SITTING_POSTS_FULL_SPEED = 1500000,
+	SITTING_UNITS = 4000,
+	COMMIT_LATE_MS = 10000,
+	WAIT_MS = 60000 /* in one snapshot, for others */,
+	CHANNELS_AHEAD = 20000 /* whose names are asked for at once */
 };
 
 static int column_of(const struct run *run, enum mm_kind kind, const char *name)
@@ -55,7 +45,8 @@ static bool ends(struct rows *r, uint64_t thread)
 		other = true;
 	for (; r->cut < s->n_cuts && s->cut[r->cut] <= thread; r->cut++)
 		other = true;
-	return r->u && (other || s->leave || is_over(s) || bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
+	return r->u && (other || s->leave || is_over(s) ||
+			bundle_raw_bytes(r->u->w) >= s->run->policy->archive.bundle_size_bytes);
 }
 
 /* Half of the time that is left belongs to deleting what was read. */
@@ -97,7 +88,8 @@ static int begin_part(struct rows *r, uint64_t thread, struct err *err)
 static int begin_thread(struct rows *r, const struct mm_export_row *x, struct err *err)
 {
 	const struct db_row *row = &x->row;
-	const char *root = row->value[r->root_column], *channel = row->value[r->channel_column], *create = row->value[r->create_column];
+	const char *root = row->value[r->root_column], *channel = row->value[r->channel_column],
+		   *create = row->value[r->create_column];
 	struct sitting *s = r->s;
 	int rc;
 
@@ -130,92 +122,15 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
 }
 
-/* Not beyond the time of the night: many small bundles together make a long rest. */
-static void rest(struct rows *r)
-{
-	int64_t until_ms = r->s->run->work_until_boot_ms, ms = r->debt_us / 1000, left_ms = until_ms ? until_ms - time_boot_ms() : ms;
-
-	ms = left_ms < ms ? left_ms : ms;
-	if (ms > 0)
-		time_sleep_ms(ms);
-	r->debt_us %= 1000;
-}
-
-/* Not for long: a snapshot that stays open does more harm than what it reads slowly, and the delete waits as long as it takes. */
-static int wait_for_others(struct rows *r, struct err *err)
-{
-	const struct run *run = r->s->run;
-	const struct purge_pace_wait w = {.mm = run->mm, .beside = true, .deadline_boot_ms = run->work_until_boot_ms, .left_ms = &r->wait_left_ms,
-					  .progress = run->options->progress};
-
-	return purge_pace_wait(run->pace, &w, err);
-}
-
-/* Whoever gives way entirely gets no turn where every processor is busy for hours, and keeps a snapshot open meanwhile.  Then this sitting ends
- * with the thread that is being written, and the rest of the night has a small share. */
-static void judge_turns(struct rows *r, int64_t ran_us, int64_t waited_us)
-{
-	int64_t ran = ran_us - r->window_ran_us, waited = waited_us - r->window_waited_us;
-	struct run *run = r->s->run;
-
-	if (run->starved || waited <= STARVED_US)
-		return;
-	r->window_ran_us = ran_us;
-	r->window_waited_us = waited_us;
-	if (waited <= STARVED_TIMES * ran)
-		return;
-	run->starved = r->s->leave = true;
-	log_debug("the export had a processor for %lld ms and waited %lld ms for one: it gives way less from now on", (long long)ran / 1000,
-		  (long long)waited / 1000);
-}
-
-static void begin_work(struct rows *r)
-{
-	int64_t ran_us;
-
-	r->work_from_us = time_mono_us();
-	if (!thread_turns(&ran_us, &r->waited_us))
-		r->waited_us = 0;
-}
-
-/* Since begin_work.  Waiting for a processor is no work, and the end of a bundle with its attachments none to rest for many times. */
-static int64_t work_us(struct rows *r)
-{
-	int64_t us = time_mono_us() - r->work_from_us, ran_us, waited_us;
-
-	if (thread_turns(&ran_us, &waited_us)) {
-		us -= waited_us - r->waited_us;
-		judge_turns(r, ran_us, waited_us);
-	}
-	return us < 0 ? 0 : us < WORK_MOST_US ? us : WORK_MOST_US;
-}
-
-/* Unpaced compression on the database's host hurts the chat's users more than the delete: rest in proportion to the work done. */
-static int pace(struct rows *r, struct err *err)
-{
-	uint64_t raw = bundle_raw_bytes(r->u->w);
-	int32_t factor = r->s->run->policy->throttle.export_pause_factor;
-	int rc;
-
-	if (factor <= 0 || raw - r->paced_bytes < PACE_BYTES)
-		return 0;
-	r->paced_bytes = raw;
-	r->debt_us += purge_pace_pause_us(r->s->run->pace, true, work_us(r), factor);
-	rest(r);
-	rc = wait_for_others(r, err);
-	r->s->leave |= purge_pace_locked(r->s->run->pace); /* who waits for that lock may be waiting for us */
-	begin_work(r);
-	return rc;
-}
-
-/* A pin of a transaction that began long before the plan and ended after it: no time tells, and the delete asks only about what stands in other
- * tables.  The thread is in the bundle by now, and stays. */
+/* A pin of a transaction that began long before the plan and ended after it: no time tells, and the delete asks only
+ * about what stands in other tables.  The thread is in the bundle by now, and stays. */
 static void note_pin(struct rows *r, const struct mm_export_row *x)
 {
 	struct unit *u = r->u;
 	const char *pinned, *deleted;
 
-	if (x->kind != MM_POST || !u->rule->spare_pinned || u->first.t.part || r->pin_column < 0 || r->delete_column < 0)
+	if (x->kind != MM_POST || !u->rule->spare_pinned || u->first.t.part || r->pin_column < 0 ||
+	    r->delete_column < 0)
 		return;
 	pinned = x->row.value[r->pin_column];
 	deleted = x->row.value[r->delete_column];
@@ -225,13 +140,15 @@ static void note_pin(struct rows *r, const struct mm_export_row *x)
 	run_unit_skip(u, r->root, MM_PINNED);
 }
 
-/* A post that nothing else tells of: one that came dated back while another was removed, so that the number is as planned.  Who wrote it, or what
- * it says, may keep the thread, and the delete does not ask that again; of a plan file it asks everything.  The thread stays for the next plan. */
+/* A post that nothing else tells of: one that came dated back while another was removed, so that the number is as
+ * planned.  Who wrote it, or what it says, may keep the thread, and the delete does not ask that again; of a plan file
+ * it asks everything.  The thread stays for the next plan. */
 static void note_new(struct rows *r, const struct mm_export_row *x)
 {
 	const struct run *run = r->s->run;
 
-	if (x->kind == MM_POST && run->plan_xid && !r->u->first.t.part && mm_export_since(r->s->x, run->plan_xid, x->xmin) &&
+	if (x->kind == MM_POST && run->plan_xid && !r->u->first.t.part &&
+	    mm_export_since(r->s->x, run->plan_xid, x->xmin) &&
 	    !(r->u->n_skip && strcmp(r->u->skip[r->u->n_skip - 1].root, r->root) == 0))
 		run_unit_skip(r->u, r->root, MM_CHANGED);
 }
@@ -240,7 +157,8 @@ static int add_file(struct rows *r, const struct db_row *row, struct err *err)
 {
 	const char *id = row->value[r->file_id_column], *path = row->value[r->file_path_column];
 
-	return id ? run_files_add(r->u, r->root, id, path ? path : "", err) : err_set(err, ERR_DATABASE, "an attachment without an id");
+	return id ? run_files_add(r->u, r->root, id, path ? path : "", err)
+		  : err_set(err, ERR_DATABASE, "an attachment without an id");
 }
 
 static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
@@ -260,7 +178,7 @@ static int on_row(void *payload, const struct mm_export_row *x, struct err *err)
 	if ((rc = bundle_row(r->u->w, (size_t)x->kind, r->field, err)) < 0 ||
 	    (rc = purge_hints_add(r->s->hints, x->kind, x->ctid, x->xmin, err)) < 0)
 		return rc;
-	return (rc = pace(r, err)) < 0 ? rc : stop_check(err);
+	return (rc = sitting_pace(r, err)) < 0 ? rc : stop_check(err);
 }
 
 static void add_group(struct sitting *s, const struct due *d)
@@ -315,18 +233,20 @@ static int on_changed(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-/* From when on a change makes a thread wait for the next plan.  A row may be committed some time after the moment that it carries. */
+/* From when on a change makes a thread wait for the next plan.  A row may be committed some time after the moment that
+ * it carries. */
 static int64_t changed_since_ms(const struct sitting *s)
 {
 	const struct run *run = s->run;
 	/* Of a plan of this run by the database's clock, whatever --now says. */
-	int64_t planned_ms = run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_boot_ms() - run->plan_boot_ms);
+	int64_t planned_ms =
+		run->options->plan_file ? run->plan->taken_ms : s->snapshot_ms - (time_boot_ms() - run->plan_boot_ms);
 
 	return planned_ms - COMMIT_LATE_MS;
 }
 
-/* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may be committed some
- * time after the moment that it carries; one row more is seen whatever it carries. */
+/* A thread that got a reply, an edit or a pin after the plan may be due no more: it waits for the next one.  A row may
+ * be committed some time after the moment that it carries; one row more is seen whatever it carries. */
 static int drop_changed(struct sitting *s, struct err *err)
 {
 	int rc = mm_export_changed(s->x, on_changed, s, err);
@@ -362,13 +282,16 @@ static int write_rows(struct sitting *s, struct spool *due, struct err *err)
 
 	*r = (struct rows){
 		.s = s, .due = due, .current = UINT64_MAX, .wait_left_ms = WAIT_MS,
-		.root_column = column_of(s->run, MM_POST, "id"), .channel_column = column_of(s->run, MM_POST, "channelid"),
-		.create_column = column_of(s->run, MM_POST, "createat"), .pin_column = column_of(s->run, MM_POST, "ispinned"),
-		.delete_column = column_of(s->run, MM_POST, "deleteat"), .file_id_column = column_of(s->run, MM_FILE, "id"),
+		.root_column = column_of(s->run, MM_POST, "id"),
+		.channel_column = column_of(s->run, MM_POST, "channelid"),
+		.create_column = column_of(s->run, MM_POST, "createat"),
+		.pin_column = column_of(s->run, MM_POST, "ispinned"),
+		.delete_column = column_of(s->run, MM_POST, "deleteat"),
+		.file_id_column = column_of(s->run, MM_FILE, "id"),
 		.file_path_column = column_of(s->run, MM_FILE, "path"),
 	};
 	s->rows = r;
-	begin_work(r);
+	sitting_begin_work(r);
 	return mm_export_rows(s->x, on_row, r, err);
 }
 
@@ -398,9 +321,11 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	since_ms = changed_since_ms(s);
 	s->names = run_names_new(s->ctx);
 	s->channels = run_ids_new(s->ctx);
-	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 || (rc = mm_export_ready(s->x, since_ms, err)) < 0 ||
-	    (rc = drop_changed(s, err)) < 0 || (rc = drop_odd(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
-	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 || (rc = write_rows(s, due, err)) < 0)
+	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 ||
+	    (rc = mm_export_ready(s->x, since_ms, err)) < 0 || (rc = drop_changed(s, err)) < 0 ||
+	    (rc = drop_odd(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
+	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 ||
+	    (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	return s->leave ? 0 : archive_end(s, err);
 }
@@ -416,9 +341,10 @@ static void *give_way_and_archive(void *payload)
 	return NULL;
 }
 
-/* Who answers the chat wakes up for a moment.  Where all count the same the system may let a burst of ours end first, and with a processor of two
- * taken by us the other one is all that the server's processes have among them.  A thread of its own, since the delete holds locks on rows and must
- * not wait for anybody: there is no way back from giving way. */
+/* Who answers the chat wakes up for a moment.  Where all count the same the system may let a burst of ours end first,
+ * and with a processor of two taken by us the other one is all that the server's processes have among them.  A thread
+ * of its own, since the delete holds locks on rows and must not wait for anybody: there is no way back from giving
+ * way. */
 static int archive_beside_chat(struct sitting *s, struct spool *due, struct err *err)
 {
 	struct archiving a = {.s = s, .due = due};
@@ -434,7 +360,8 @@ static int archive_beside_chat(struct sitting *s, struct spool *due, struct err 
 	return a.rc == 0 && s->leave ? archive_end(s, err) : a.rc; /* at the usual priority */
 }
 
-/* Every bundle of the sitting, then one sweep.  When time is up, or the mirror does not take the next one, what was deleted is still settled. */
+/* Every bundle of the sitting, then one sweep.  When time is up, or the mirror does not take the next one, what was
+ * deleted is still settled. */
 static int purge(struct sitting *s, struct err *err)
 {
 	struct run_purge *p = mem_array(s->ctx, struct run_purge, s->n_units + 1);
@@ -457,7 +384,9 @@ static int purge(struct sitting *s, struct err *err)
 	if (rc == 0 || rc == -ERR_WORK_LEFT || run->mirror_failed) {
 		end = run_purge_settle(run, p, n, rc == 0 ? err : &own);
 		if (rc == -ERR_WORK_LEFT && end < 0 && end != rc)
-			*err = own; /* what is not swept, or not in the ledger, is worse than time that is up: nothing more is done in this run */
+			/* what is not swept, or not in the ledger, is worse than time that is up: nothing more is done
+			 * in this run */
+			*err = own;
 		rc = rc == 0 || (rc == -ERR_WORK_LEFT && end < 0) ? end : rc;
 	}
 	run_purge_report(run, p, s->n_units);
@@ -467,7 +396,11 @@ static int purge(struct sitting *s, struct err *err)
 int run_sitting(struct run *run, struct spool *due, uint64_t record, uint64_t *ret_next, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "sitting");
-	struct sitting s = {.run = run, .ctx = ctx, .begin = record, .begin_boot_ms = time_boot_ms(), .from_us = time_mono_us()};
+	struct sitting s = {.run = run,
+			    .ctx = ctx,
+			    .begin = record,
+			    .begin_boot_ms = time_boot_ms(),
+			    .from_us = time_mono_us()};
 	int rc;
 
 	run_index_hold(run);

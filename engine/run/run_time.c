@@ -1,8 +1,8 @@
 /*
  * run_time.c - how the time of a night that ends by the clock is shared out.
  *
- * From its end backwards: bundles past their time, attachments, departed users, and the threads before them all.  A backlog takes every night that it
- * gets, for months, and what comes after the threads would wait for its end.
+ * From its end backwards: bundles past their time, attachments, departed users, and the threads before them all.  A
+ * backlog takes every night that it gets, for months, and what comes after the threads would wait for its end.
  */
 #include "run_internal.h"
 
@@ -28,8 +28,8 @@ static int64_t share(int64_t need_ms, int64_t left_ms)
 	return need_ms ? least(most(need_ms, LEAST_MS), left_ms / SHARE) : 0;
 }
 
-/* Attachments go some time after the last delete.  A night that deletes until its last moment would leave them to the next one, and that to the
- * one after it, as long as there is a backlog. */
+/* Attachments go some time after the last delete.  A night that deletes until its last moment would leave them to the
+ * next one, and that to the one after it, as long as there is a backlog. */
 void run_time_begin(struct run *run)
 {
 	int64_t deadline = run->options->deadline_boot_ms, grace_ms = run->policy->throttle.blob_grace_ms;
@@ -44,7 +44,8 @@ void run_time_begin(struct run *run)
 
 int run_time_share(struct run *run, struct err *err)
 {
-	int64_t left_ms = run->work_until_boot_ms - time_boot_ms(), grace_ms = run->people_until_boot_ms - run->work_until_boot_ms;
+	int64_t left_ms = run->work_until_boot_ms - time_boot_ms(),
+		grace_ms = run->people_until_boot_ms - run->work_until_boot_ms;
 	const struct people_plan *people = run->report->people_plan;
 	int64_t people_ms, expire_ms;
 	int rc;
@@ -58,7 +59,8 @@ int run_time_share(struct run *run, struct err *err)
 	run->people_until_boot_ms -= expire_ms;
 	/* People come while attachments wait for late replies. */
 	run->work_until_boot_ms = run->people_until_boot_ms - most(grace_ms, people_ms);
-	log_debug("of %lld ms departed users have %lld, bundles past their time %lld", (long long)left_ms, (long long)people_ms, (long long)expire_ms);
+	log_debug("of %lld ms departed users have %lld, bundles past their time %lld", (long long)left_ms,
+		  (long long)people_ms, (long long)expire_ms);
 	return 0;
 }
 

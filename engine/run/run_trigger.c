@@ -20,7 +20,8 @@ static bool look(long pid, char *name, size_t size, long *ret_parent)
 	n = fread(text, 1, sizeof text - 1, f);
 	(void)fclose(f);
 	text[n] = '\0';
-	if (!(open = strchr(text, '(')) || !(close = strrchr(text, ')')) || sscanf(close + 1, " %*c %ld", ret_parent) != 1)
+	if (!(open = strchr(text, '(')) || !(close = strrchr(text, ')')) ||
+	    sscanf(close + 1, " %*c %ld", ret_parent) != 1)
 		return false;
 	*close = '\0';
 	snprintf(name, size, "%s", open + 1);

@@ -1,9 +1,10 @@
 /*
  * run_unit.c - the bundles of one sitting, one after the other.
  *
- * Order for each: opened at its first row, rows streamed in, attachments, names, finish, publish (read back), ledger, index.  Until the
- * ledger line stands, every row is in the database; nothing here deletes.  Finish is a thread's at full speed: it waits for compressed frames and for
- * the disk, and the rows of the next bundle need not.  All that can be seen from outside, from publish on, comes in order and from one thread.
+ * Order for each: opened at its first row, rows streamed in, attachments, names, finish, publish (read back), ledger,
+ * index.  Until the ledger line stands, every row is in the database; nothing here deletes.  Finish is a thread's at
+ * full speed: it waits for compressed frames and for the disk, and the rows of the next bundle need not.  All that can
+ * be seen from outside, from publish on, comes in order and from one thread.
  */
 #include "run_internal.h"
 
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHRINKS_TO_PERCENT = 33, ROOM_PERCENT = 120 }; /* rows compress to a third at the worst; room for a fifth more than that */
+/* rows compress to a third at the worst; room for a fifth more than that */
+enum { SHRINKS_TO_PERCENT = 33, ROOM_PERCENT = 120 };
 
 struct finishing { struct bundle_writer *w; pthread_t thread; bool threaded; struct err err; int rc; };
 
@@ -30,13 +32,16 @@ static int open_bundle(struct unit *u, struct err *err)
 	char pg[32];
 	int rc;
 	struct bundle_source source = {
-		.rule = u->rule->name, .policy_digest_hex = run->policy_hex, .team_id = u->first.team, .team_label = team,
+		.rule = u->rule->name, .policy_digest_hex = run->policy_hex, .team_id = u->first.team,
+		.team_label = team,
 		.cutoff_ms = run->plan->rule[u->first.rule].cut_ms, .expires_ms = run_expires_ms(u->first.expiry_month),
-		.cluster_id = run->mm->schema->system_identifier, .database = run->mm->schema->database, .pg_version = pg,
+		.cluster_id = run->mm->schema->system_identifier, .database = run->mm->schema->database,
+		.pg_version = pg,
 		.schema_digest_hex = run->schema_hex, .tool_version = RUN_VERSION,
 	};
 	struct bundle_options options = {
-		.level = run->policy->archive.level, .crew = u->sitting->crew, .seq = run->seq, .kind = run->kind, .n_kinds = MM_KINDS,
+		.level = run->policy->archive.level, .crew = u->sitting->crew, .seq = run->seq, .kind = run->kind,
+		.n_kinds = MM_KINDS,
 	};
 
 	if (!u->rule->has_age)
@@ -100,7 +105,8 @@ static int seal(struct unit *u, struct err *err)
 		return rc;
 	digest_hex(receipt_rows_digest(r), hex);
 	u->receipt = r;
-	u->name = receipt_waived(r) ? mem_printf(u->sitting->ctx, "waived-%.12s", hex) : mem_strdup(u->sitting->ctx, receipt_bundle(r));
+	u->name = receipt_waived(r) ? mem_printf(u->sitting->ctx, "waived-%.12s", hex)
+				    : mem_strdup(u->sitting->ctx, receipt_bundle(r));
 	if (receipt_waived(r))
 		u->part = mem_printf(u->sitting->ctx, "%s.tar.zst.part", bundle_identity_of(u->w));
 	if ((rc = run_line_bundle(run, u, r, u->name, err)) < 0)
@@ -157,7 +163,8 @@ static void *finish(void *payload)
 	return NULL;
 }
 
-/* Nobody else touches the writer from here until finish_wait.  Beside a chat, or when no thread can be had: done without. */
+/* Nobody else touches the writer from here until finish_wait.  Beside a chat, or when no thread can be had: done
+ * without. */
 static void finish_begin(struct unit *u)
 {
 	struct finishing *f = mem_new(u->sitting->ctx, struct finishing);
@@ -229,7 +236,8 @@ int run_units_settle(struct sitting *s, struct err *err)
 	int rc = settle_before(s, s->n_units, err);
 
 	if (rc == 0 && s->n_units)
-		run_timing("export", s->from_us, 0, s->unit[s->n_units - 1].name); /* what the last one was waited for */
+		/* what the last one was waited for */
+		run_timing("export", s->from_us, 0, s->unit[s->n_units - 1].name);
 	return rc;
 }
 
@@ -238,7 +246,8 @@ int run_unit_close(struct unit *u, struct err *err)
 	struct sitting *s = u->sitting;
 	int rc;
 
-	if ((rc = run_files_store(u, err)) < 0 || (rc = write_names(u, err)) < 0 || (rc = settle_before(s, s->n_units - 1, err)) < 0)
+	if ((rc = run_files_store(u, err)) < 0 || (rc = write_names(u, err)) < 0 ||
+	    (rc = settle_before(s, s->n_units - 1, err)) < 0)
 		return rc;
 	bundle_follow(u->w, s->run->previous_hex);
 	run_timing("export", s->from_us, bundle_posts(u->w), bundle_identity_of(u->w));
@@ -251,8 +260,14 @@ void run_unit_purge(struct unit *u, struct run_purge *ret)
 {
 	struct sitting *s = u->sitting;
 
-	*ret = (struct run_purge){.name = u->name, .receipt = u->receipt, .rule = u->rule, .hints = s->hints, .snapshot_ms = s->snapshot_ms,
-				  .skip = u->skip, .n_skip = u->n_skip, .counts = &s->run->report->bundle[u->at].purge};
+	*ret = (struct run_purge){.name = u->name,
+				  .receipt = u->receipt,
+				  .rule = u->rule,
+				  .hints = s->hints,
+				  .snapshot_ms = s->snapshot_ms,
+				  .skip = u->skip,
+				  .n_skip = u->n_skip,
+				  .counts = &s->run->report->bundle[u->at].purge};
 	for (size_t i = 0; i < u->n_skip; i++) {
 		if (u->skip[i].why != MM_FILE_MISSING)
 			continue; /* the delete tells */
@@ -268,5 +283,6 @@ void run_unit_discard(struct unit *u)
 {
 	run_unit_abort(u);
 	if (u->part)
-		(void)unlinkat(u->sitting->run->store->partial_dirfd, u->part, 0); /* ignoring: partial/ is cleared at the next start */
+		/* ignoring: partial/ is cleared at the next start */
+		(void)unlinkat(u->sitting->run->store->partial_dirfd, u->part, 0);
 }

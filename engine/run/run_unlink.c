@@ -1,9 +1,10 @@
 /*
  * run_unlink.c - attachments of deleted rows, last of all.
  *
- * A server looks for the root of a reply in one transaction and writes the reply in a later one: in between no lock, transaction or
- * snapshot of it can be seen.  Its reply brings the thread back, which then needs its attachments.  So they go at the end of the run,
- * when blob_grace has passed since the last delete and no reply has come late; else the next run removes them, after its sweep.
+ * A server looks for the root of a reply in one transaction and writes the reply in a later one: in between no lock,
+ * transaction or snapshot of it can be seen.  Its reply brings the thread back, which then needs its attachments.  So
+ * they go at the end of the run, when blob_grace has passed since the last delete and no reply has come late; else the
+ * next run removes them, after its sweep.
  */
 #include "run_internal.h"
 
@@ -31,7 +32,8 @@ int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err
 
 	if (rc < 0)
 		return rc;
-	/* With an open sweep a thread may still have to come back with its attachments: the journal waits for the next run's sweep. */
+	/* With an open sweep a thread may still have to come back with its attachments: the journal waits for the next
+	 * run's sweep. */
 	if (p->counts->sweep_open || !has_journal(run, p->journal)) {
 		rc = run_line_step(run, "bundle-done", p->name, p->counts, err);
 		return rc < 0 ? rc : run_fault(FAULT_RUN_AFTER_DONE, err);
@@ -47,13 +49,15 @@ int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err
 static bool wait_grace(const struct run *run)
 {
 	/* A server on the same host has its share of this wait only while the host is awake. */
-	int64_t until = run->deleted_mono_ms + run->policy->throttle.blob_grace_ms, deadline = run->options->deadline_boot_ms;
+	int64_t until = run->deleted_mono_ms + run->policy->throttle.blob_grace_ms,
+		deadline = run->options->deadline_boot_ms;
 	int64_t left_ms = until - time_mono_ms();
 
 	if (deadline && time_boot_ms() + left_ms > deadline)
 		return false;
 	if (left_ms > 0)
-		log_info("waiting %lld s for replies under way before attachments are removed", (long long)(left_ms + 999) / 1000);
+		log_info("waiting %lld s for replies under way before attachments are removed",
+			 (long long)(left_ms + 999) / 1000);
 	while (time_mono_ms() < until && !stop_requested())
 		time_sleep_ms(POLL_MS);
 	return time_mono_ms() >= until;
@@ -105,7 +109,8 @@ struct journals { struct purge_journal *item; struct purge_counts *counts; size_
 
 static void journals_init(struct journals *ret, void *ctx, size_t n)
 {
-	*ret = (struct journals){mem_array(ctx, struct purge_journal, n + 1), mem_array(ctx, struct purge_counts, n + 1), n};
+	*ret = (struct journals){mem_array(ctx, struct purge_journal, n + 1),
+				 mem_array(ctx, struct purge_counts, n + 1), n};
 	for (size_t i = 0; i < n; i++)
 		ret->item[i].counts = &ret->counts[i];
 }
@@ -197,8 +202,8 @@ static int find_leftovers(struct run *run, void *ctx, struct leftovers *ret, str
 	return 0;
 }
 
-/* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late replies no time
- * either, and it may have deleted again what an older journal names. */
+/* When the newest of them is older than the ledger's last line by the grace: a run that crashed just now gave late
+ * replies no time either, and it may have deleted again what an older journal names. */
 static int unlink_leftovers(struct run *run, bool *ret_young, struct err *err)
 {
 	auto_mem void *ctx = mem_context(run->ctx, "leftovers");
@@ -261,7 +266,8 @@ int run_unlink_set_foreign_aside(struct run *run, struct err *err)
 	struct mm_journal *j;
 	int rc = mm_journal_open(ctx, run->mm, run->store->ledger_dirfd, PEOPLE_JOURNAL, &mm_unlink_unposted, &j, &own);
 
-	return rc == -ERR_GUARD ? set_people_aside(run, err) : 0; /* whatever else is wrong with it: whoever carries it out says so */
+	/* whatever else is wrong with it: whoever carries it out says so */
+	return rc == -ERR_GUARD ? set_people_aside(run, err) : 0;
 }
 
 int run_unlink_leftovers(struct run *run, struct err *err)

@@ -1,8 +1,8 @@
 /*
  * store_curl.h - libcurl, loaded when a mirror is opened.
  *
- * It brings some thirty libraries along; whoever has no mirror starts without them, and needs none of them.  The prototypes are libcurl's own; a
- * function that is used and not listed here fails at link time.
+ * It brings some thirty libraries along; whoever has no mirror starts without them, and needs none of them.  The
+ * prototypes are libcurl's own; a function that is used and not listed here fails at link time.
  */
 #ifndef STORE_CURL_H
 #define STORE_CURL_H
@@ -14,9 +14,10 @@
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 
-#define LIBCURL_FUNCTIONS(X) \
-	X(curl_global_init) X(curl_easy_init) X(curl_easy_cleanup) X(curl_easy_reset) X(curl_easy_setopt) X(curl_easy_getinfo) X(curl_easy_perform) \
-	X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all) X(curl_getdate)
+#define LIBCURL_FUNCTIONS(X)                                                                                           \
+	X(curl_global_init)                                                                                            \
+	X(curl_easy_init) X(curl_easy_cleanup) X(curl_easy_reset) X(curl_easy_setopt) X(curl_easy_getinfo)             \
+		X(curl_easy_perform) X(curl_easy_strerror) X(curl_slist_append) X(curl_slist_free_all) X(curl_getdate)
 
 struct libcurl {
 #define X(name) __typeof__(name) *name##_;

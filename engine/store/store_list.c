@@ -42,7 +42,9 @@ static void list_add(struct list *l, char *rel_path, const struct stat *st)
 		l->e = mem_grow(NULL, l->e, struct entry, l->cap);
 	}
 	talloc_steal(l->e, rel_path);
-	l->e[l->n++] = (struct entry){.rel_path = rel_path, .regular = S_ISREG(st->st_mode), .bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0};
+	l->e[l->n++] = (struct entry){.rel_path = rel_path,
+				      .regular = S_ISREG(st->st_mode),
+				      .bytes = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0};
 }
 
 static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err);
@@ -52,7 +54,9 @@ static int take(const struct store *s, const char *path, int level, struct list 
 	struct stat st;
 
 	if (fstatat(s->root_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? 0 : err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot look at \"%s\"", path);
+		return errno == ENOENT ? 0
+				       : err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno,
+						 "cannot look at \"%s\"", path);
 	if (level < 2 && S_ISDIR(st.st_mode))
 		return collect(s, path, level + 1, l, err);
 	if (level == 2)
@@ -60,8 +64,9 @@ static int take(const struct store *s, const char *path, int level, struct list 
 	return 0;
 }
 
-/* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another name is not ours and is left alone.  What has a bundle's name and is no file is listed: whoever
- * opens it is told, and does not take the bundle for one that never was.  Nor is what cannot be looked at, a folder with all its bundles, left out. */
+/* bundles/, bundles/yyyy/, bundles/yyyy/mm/: anything of another name is not ours and is left alone.  What has a
+ * bundle's name and is no file is listed: whoever opens it is told, and does not take the bundle for one that never
+ * was.  Nor is what cannot be looked at, a folder with all its bundles, left out. */
 static int collect(const struct store *s, const char *rel, int level, struct list *l, struct err *err)
 {
 	const struct dirent *e;
@@ -116,7 +121,8 @@ static int by_bundle(const void *a, const void *b)
 
 static bool same_bundle(const struct entry *a, const struct entry *b)
 {
-	size_t n = (size_t)(before_generation(a->rel_path) - a->rel_path), m = (size_t)(before_generation(b->rel_path) - b->rel_path);
+	size_t n = (size_t)(before_generation(a->rel_path) - a->rel_path),
+	       m = (size_t)(before_generation(b->rel_path) - b->rel_path);
 
 	return n == m && memcmp(a->rel_path, b->rel_path, n) == 0;
 }
@@ -161,7 +167,8 @@ bool store_has_file(const struct store *s, const char *rel_path)
 	const char *leaf;
 	struct stat st;
 
-	return file_open_parent_beneath(s->root_dirfd, rel_path, &dirfd, &leaf, &err) == 0 && fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	return file_open_parent_beneath(s->root_dirfd, rel_path, &dirfd, &leaf, &err) == 0 &&
+	       fstatat(dirfd, leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
 }
 
 int store_each_bundle(const struct store *s, store_bundle_fn fn, void *payload, struct err *err)
@@ -174,7 +181,8 @@ int store_each_replaced(const struct store *s, store_bundle_fn fn, void *payload
 	return each(s, true, fn, payload, err);
 }
 
-/* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>[-e<n>].tar.zst: the team may hold dashes, so the number is found from the end. */
+/* mmr1-<team>-<yyyymm|never>-<seq6>-<12 hex>[-e<n>].tar.zst: the team may hold dashes, so the number is found from the
+ * end. */
 uint32_t store_seq_of(const char *name)
 {
 	if (!ends_with(name, ".tar.zst"))

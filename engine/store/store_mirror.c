@@ -1,8 +1,8 @@
 /*
  * store_mirror.c - objects of the mirror.
  *
- * The store's yes to a change is not believed: a second request must say that the bytes are there, or gone.  S3 promises that whoever reads after a write sees it
- * (AWS since 2020, Ceph and MinIO always).
+ * The store's yes to a change is not believed: a second request must say that the bytes are there, or gone.  S3
+ * promises that whoever reads after a write sees it (AWS since 2020, Ceph and MinIO always).
  */
 #include "store_curl.h"
 #include "store_s3.h"
@@ -152,7 +152,8 @@ static int confirm(struct mirror *m, const char *key, const struct mirror_object
 	int rc = mirror_look(m, key, &there, err);
 
 	if (rc == -ERR_NOT_FOUND) {
-		err_set(err, ERR_STORE, "%s: the store said that it took %s, and does not have it", m->name, s3_word(m, key));
+		err_set(err, ERR_STORE, "%s: the store said that it took %s, and does not have it", m->name,
+			s3_word(m, key));
 		err_hint(err, "%s The next run sends it again.", m->then);
 		return 1;
 	}
@@ -169,8 +170,10 @@ int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_ob
 	int rc;
 
 	if (want->bytes > MIRROR_OBJECT_MAX) {
-		err_set(err, ERR_STORE, "%s: %s has more than the 5 GiB that one request may bring", m->name, s3_word(m, key));
-		return err_hint(err, "Its attachments make it so large: lower `bundle_size`, or take its threads out of the rule. Nothing of it was deleted.");
+		err_set(err, ERR_STORE, "%s: %s has more than the 5 GiB that one request may bring", m->name,
+			s3_word(m, key));
+		return err_hint(err, "Its attachments make it so large: lower `bundle_size`, or take its threads out "
+				     "of the rule. Nothing of it was deleted.");
 	}
 	for (unsigned n = 1;; n++) {
 		if ((rc = put_once(m, key, fd, want, err)) < 0 || (rc = confirm(m, key, want, err)) <= 0)
@@ -180,7 +183,8 @@ int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_ob
 	}
 }
 
-int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_object *want, bool *ret_sent, struct err *err)
+int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_object *want, bool *ret_sent,
+		struct err *err)
 {
 	struct mirror_object there;
 	int rc = mirror_look(m, key, &there, err);
@@ -194,8 +198,9 @@ int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_o
 	if (rc < 0 || same(&there, want))
 		return rc;
 	err_set(err, ERR_VERIFY, "%s: %s is there already, with other bytes", m->name, s3_word(m, key));
-	return err_hint(err, "It was not written over. Is the prefix that of another archive, or was the object changed? `mmretain verify --mirror` names all such. Nothing of the bundle "
-			     "at hand was deleted.");
+	return err_hint(err, "It was not written over. Is the prefix that of another archive, or was the object "
+			     "changed? `mmretain verify --mirror` names all such. Nothing of the bundle at hand was "
+			     "deleted.");
 }
 
 /* ---- removing ---- */
@@ -209,10 +214,13 @@ int mirror_remove(struct mirror *m, const char *key, struct err *err)
 	int rc;
 
 	for (unsigned n = 1;; n++) {
-		if ((rc = s3_ask(ctx, m, &drop, &a, err)) < 0 || (rc = s3_ask(ctx, m, &look, &a, err)) < 0 || a.status == 404)
+		if ((rc = s3_ask(ctx, m, &drop, &a, err)) < 0 || (rc = s3_ask(ctx, m, &look, &a, err)) < 0 ||
+		    a.status == 404)
 			return rc;
-		err_set(err, ERR_STORE, "%s: the store said that it removed %s, and still has it", m->name, s3_word(m, key));
-		err_hint(err, "May the keys delete objects, and does no lock of the bucket forbid it? The next run tries again.");
+		err_set(err, ERR_STORE, "%s: the store said that it removed %s, and still has it", m->name,
+			s3_word(m, key));
+		err_hint(err, "May the keys delete objects, and does no lock of the bucket forbid it? The next run "
+			      "tries again.");
 		if (!s3_try_again(m, n, err))
 			return err->code;
 	}
@@ -239,7 +247,8 @@ static int take_page(struct page *p, void *list, void *ctx, const char *text, st
 		const char *key_at = object.data, *size_at = object.data;
 		uint64_t bytes = s3_element(&size_at, "Size", &field) ? strtoull(field.data, NULL, 10) : 0;
 
-		if (!s3_element(&key_at, "Key", &field) || field.len <= skip + 1 || strncmp(field.data, p->m->prefix, skip) != 0)
+		if (!s3_element(&key_at, "Key", &field) || field.len <= skip + 1 ||
+		    strncmp(field.data, p->m->prefix, skip) != 0)
 			continue; /* the prefix itself, as a folder that some client made */
 		if (!p->last || strcmp(field.data, p->last) > 0) {
 			talloc_free(p->last);
@@ -301,7 +310,8 @@ int mirror_each(struct mirror *m, const char *begin, mirror_fn fn, void *payload
 		stuck = p.goes_on ? 0 : stuck + 1;
 	} while (rc == 0 && more.len && stuck < STUCK_PAGES);
 	if (rc == 0 && more.len)
-		return err_set(err, ERR_STORE, "%s: the store gives the same part of its list again and again", m->name);
+		return err_set(err, ERR_STORE, "%s: the store gives the same part of its list again and again",
+			       m->name);
 	return rc;
 }
 
@@ -322,7 +332,8 @@ static int probe(struct mirror *m, char *key, int fd, struct err *err)
 	int rc;
 
 	hash_bytes(hash_new(ctx), text, sizeof text - 1, &want.sum);
-	if ((rc = file_write_all(fd, text, sizeof text - 1, key, err)) < 0 || (rc = mirror_put(m, key, fd, &want, err)) < 0 || (rc = mirror_get(m, key, -1, &got, err)) < 0)
+	if ((rc = file_write_all(fd, text, sizeof text - 1, key, err)) < 0 ||
+	    (rc = mirror_put(m, key, fd, &want, err)) < 0 || (rc = mirror_get(m, key, -1, &got, err)) < 0)
 		return rc;
 	if (!same(&got, &want))
 		return err_set(err, ERR_VERIFY, "%s: what was written comes back as something else", m->name);

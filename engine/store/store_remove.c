@@ -17,7 +17,10 @@ int store_see(const struct store *s, const char *rel_path, struct store_seen *re
 		return err_prefix(err, "\"%s\"", rel_path);
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
-	*ret = (struct store_seen){.dev = st.st_dev, .ino = st.st_ino, .size_bytes = (uint64_t)st.st_size, .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec};
+	*ret = (struct store_seen){.dev = st.st_dev,
+				   .ino = st.st_ino,
+				   .size_bytes = (uint64_t)st.st_size,
+				   .mtime_ns = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec};
 	return 0;
 }
 
@@ -27,7 +30,8 @@ static bool is_seen(const struct stat *st, const struct store_seen *seen)
 	       st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec == seen->mtime_ns;
 }
 
-static int remove_at(int dirfd, const char *leaf, const char *rel_path, const struct store_seen *seen, bool *ret_was, struct err *err)
+static int remove_at(int dirfd, const char *leaf, const char *rel_path, const struct store_seen *seen, bool *ret_was,
+		     struct err *err)
 {
 	struct stat st;
 
@@ -38,14 +42,16 @@ static int remove_at(int dirfd, const char *leaf, const char *rel_path, const st
 		return err_set(err, ERR_STORE, "\"%s\" is not a regular file", rel_path);
 	if (*ret_was && seen && !is_seen(&st, seen))
 		return err_set(err, ERR_VERIFY, "\"%s\" has become another file since it was read", rel_path);
-	/* Before: the file is there, whole, and its line announces this.  After, until the sync: there or gone, and whoever removes it again
-	 * finds either. */
+	/* Before: the file is there, whole, and its line announces this.  After, until the sync: there or gone, and
+	 * whoever removes it again finds either. */
 	if (*ret_was && unlinkat(dirfd, leaf, 0) != 0)
-		return err_sys(err, errno == EACCES || errno == EPERM ? ERR_PERMISSION : ERR_STORE, errno, "cannot remove \"%s\"", rel_path);
+		return err_sys(err, errno == EACCES || errno == EPERM ? ERR_PERMISSION : ERR_STORE, errno,
+			       "cannot remove \"%s\"", rel_path);
 	return file_sync_dir(dirfd, rel_path, err);
 }
 
-int store_remove(const struct store *s, const char *rel_path, const struct store_seen *seen, bool *ret_was, struct err *err)
+int store_remove(const struct store *s, const char *rel_path, const struct store_seen *seen, bool *ret_was,
+		 struct err *err)
 {
 	auto_fd int dirfd = -1;
 	const char *leaf;
@@ -66,7 +72,8 @@ static bool fits(const char *name, const char *begin, const char *end)
 	return n >= b + e && memcmp(name, begin, b) == 0 && memcmp(name + n - e, end, e) == 0;
 }
 
-int store_each_named(const struct store *s, const char *folder, const char *begin, const char *end, store_name_fn fn, void *payload, struct err *err)
+int store_each_named(const struct store *s, const char *folder, const char *begin, const char *end, store_name_fn fn,
+		     void *payload, struct err *err)
 {
 	const struct dirent *e;
 	DIR *d;
@@ -79,7 +86,8 @@ int store_each_named(const struct store *s, const char *folder, const char *begi
 
 		if (!fits(e->d_name, begin, end))
 			continue;
-		(void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name); /* a name has at most 255 bytes, the folders are ours */
+		/* a name has at most 255 bytes, the folders are ours */
+		(void)snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
 		rc = fn(payload, path, err);
 	}
 	if (!rc && errno)

@@ -11,7 +11,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define INDEX_LOCK_MS 30000 /* nobody has it for longer than it takes to enter some bundles, or to look through the names of all */
+#define INDEX_LOCK_MS                                                                                                  \
+	30000 /* nobody has it for longer than it takes to enter some bundles, or to look through the names of all */
 #define SECRET "keys/salt-secret"
 #define SECRET_BYTES 32
 
@@ -49,8 +50,10 @@ static int folder_empty(int dirfd, const char *path, struct err *err)
 static int init_open(const char *path, int *ret_fd, struct err *err)
 {
 	if (mkdir(path, 0750) != 0 && errno != EEXIST) {
-		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot make the archive root \"%s\"", path);
-		return err_hint(err, "Make its parent folder first, and give the user that runs mmretain the right to write there.");
+		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot make the archive root \"%s\"",
+			path);
+		return err_hint(err, "Make its parent folder first, and give the user that runs mmretain the right to "
+				     "write there.");
 	}
 	return file_open_dir(path, ret_fd, err);
 }
@@ -89,8 +92,8 @@ static int init_secret(int dirfd, struct err *err)
 	return rc;
 }
 
-/* The sentinel comes last: a root that has it is whole.  A crash before leaves a folder that init refuses as foreign, with the
- * advice to empty it; nothing was archived there yet. */
+/* The sentinel comes last: a root that has it is whole.  A crash before leaves a folder that init refuses as foreign,
+ * with the advice to empty it; nothing was archived there yet. */
 static int init_fill(int dirfd, struct err *err)
 {
 	static const char *const folders[] = {"bundles", "ledger", "partial"};
@@ -116,8 +119,8 @@ int store_refresh_format(const struct store *s, struct err *err)
 	char *text;
 	size_t len;
 
-	if (file_read(tmp, s->root_dirfd, "FORMAT.md", (size_t)1 << 20, &text, &len, err) == 0 && len == text_store_format_len &&
-	    memcmp(text, text_store_format, len) == 0)
+	if (file_read(tmp, s->root_dirfd, "FORMAT.md", (size_t)1 << 20, &text, &len, err) == 0 &&
+	    len == text_store_format_len && memcmp(text, text_store_format, len) == 0)
 		return 0;
 	err_clear(err); /* missing or other: written anew */
 	return file_replace(s->root_dirfd, "FORMAT.md", text_store_format, text_store_format_len, 0640, err);
@@ -195,7 +198,8 @@ static int open_secret(struct store *s, struct err *err)
 	if (rc && (err->sys_errno == EMFILE || err->sys_errno == ENFILE))
 		return err_prefix(err, "the secret of the archive"); /* it may well be there */
 	if (rc)
-		err_sys(err, err->sys_errno == EACCES ? ERR_PERMISSION : ERR_KEY, err->sys_errno, "cannot open the secret of the archive, \"%s\"", path);
+		err_sys(err, err->sys_errno == EACCES ? ERR_PERMISSION : ERR_KEY, err->sys_errno,
+			"cannot open the secret of the archive, \"%s\"", path);
 	else if ((rc = check_mode(fd, path, 0077, "0600", err)) < 0)
 		return rc;
 	else if (fstat(fd, &st) == 0 && st.st_size != SECRET_BYTES)
@@ -203,8 +207,10 @@ static int open_secret(struct store *s, struct err *err)
 	else
 		return file_pread_all(fd, s->salt_secret, SECRET_BYTES, 0, SECRET, err);
 	if (err->code == -ERR_PERMISSION)
-		return err_hint(err, "Give the file to the user that runs mmretain, with mode 0600. Nothing was deleted.");
-	return err_hint(err, "Put " SECRET " back from a copy; new bundles cannot be made without it. Nothing was deleted.");
+		return err_hint(err, "Give the file to the user that runs mmretain, with mode 0600. Nothing was "
+				     "deleted.");
+	return err_hint(err,
+			"Put " SECRET " back from a copy; new bundles cannot be made without it. Nothing was deleted.");
 }
 
 static int open_folder(struct store *s, const char *name, bool writable, int *ret, struct err *err)
@@ -215,13 +221,14 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 		err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
 		if (err->sys_errno == EMFILE || err->sys_errno == ENFILE)
 			return err->code;
-		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will do). Nothing was deleted.");
+		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will "
+				     "do). Nothing was deleted.");
 	}
 	*ret = fd;
 	if (writable && faccessat(s->root_dirfd, name, W_OK | X_OK, AT_EACCESS) != 0) {
 		err_sys(err, ERR_PERMISSION, errno, "cannot write in \"%s/%s\"", s->path, name);
-		return err_hint(err, "Mount the archive's file system for writing, and run as the user that the archive belongs to. "
-				     "Nothing was deleted.");
+		return err_hint(err, "Mount the archive's file system for writing, and run as the user that the "
+				     "archive belongs to. Nothing was deleted.");
 	}
 	return 0;
 }
@@ -242,14 +249,17 @@ static int open_root(struct store *s, struct err *err)
 	if (rc == -ERR_PERMISSION)
 		return err_hint(err, "Run as the user that the archive belongs to. Nothing was changed.");
 	if (rc)
-		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
+		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain "
+				     "init`.");
 	if (!has_sentinel(s->root_dirfd) && (rc = other_format(s->root_dirfd)) > 0) {
-		err_set(err, ERR_STORE, "\"%s\" is an archive of format %d, and this program knows format 1", s->path, rc);
+		err_set(err, ERR_STORE, "\"%s\" is an archive of format %d, and this program knows format 1", s->path,
+			rc);
 		return err_hint(err, "Use the newer mmretain that wrote it. Nothing was changed.");
 	}
 	if (!has_sentinel(s->root_dirfd)) {
 		err_set(err, ERR_STORE, "\"%s\" is not an archive root: " STORE_MARK " is not there", s->path);
-		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain init`.");
+		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain "
+				     "init`.");
 	}
 	return check_mode(s->root_dirfd, s->path, 0027, "0750", err);
 }
@@ -283,11 +293,12 @@ int store_check_place(const struct store *s, struct err *err)
 {
 	struct stat open, there;
 
-	if (fstat(s->root_dirfd, &open) == 0 && stat(s->path, &there) == 0 && open.st_dev == there.st_dev && open.st_ino == there.st_ino)
+	if (fstat(s->root_dirfd, &open) == 0 && stat(s->path, &there) == 0 && open.st_dev == there.st_dev &&
+	    open.st_ino == there.st_ino)
 		return 0;
 	err_set(err, ERR_STORE, "the archive \"%s\" is not the folder any more that it was when this began", s->path);
-	return err_hint(err, "Was its file system unmounted, another one mounted over it, or the folder moved? Put it back and run again; nothing more "
-			     "was deleted.");
+	return err_hint(err, "Was its file system unmounted, another one mounted over it, or the folder moved? Put it "
+			     "back and run again; nothing more was deleted.");
 }
 
 int store_check_room(const struct store *s, uint64_t bytes, struct err *err)
@@ -300,9 +311,10 @@ int store_check_room(const struct store *s, uint64_t bytes, struct err *err)
 		return rc;
 	bytes_format(free_bytes, have);
 	bytes_format(bytes, need);
-	err_set(err, ERR_STORE, "the archive \"%s\" has %s of space left, and the next bundle may take %s", s->path, have, need);
-	return err_hint(err, "Make room on its file system, or lower archive.bundle_size. What was finished stays finished, nothing is lost; the next run takes "
-			     "up the rest.");
+	err_set(err, ERR_STORE, "the archive \"%s\" has %s of space left, and the next bundle may take %s", s->path,
+		have, need);
+	return err_hint(err, "Make room on its file system, or lower archive.bundle_size. What was finished stays "
+			     "finished, nothing is lost; the next run takes up the rest.");
 }
 
 int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
@@ -317,7 +329,8 @@ int store_free_bytes(const struct store *s, uint64_t *ret, struct err *err)
 
 /* ---- one writer of indexes ---- */
 
-/* The mark is there as long as the archive is, and is nobody's work: its lock serves.  Over the network a lock needs a file open for writing. */
+/* The mark is there as long as the archive is, and is nobody's work: its lock serves.  Over the network a lock needs a
+ * file open for writing. */
 static int open_mark(const struct store *s, struct err *err)
 {
 	int fd = openat(s->root_dirfd, STORE_MARK, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -338,7 +351,9 @@ int store_lock_indexes(const struct store *s, int *ret_fd, struct err *err)
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, ERR_STORE, errno, "cannot lock \"%s\"", STORE_MARK);
 		if (time_mono_ms() >= until_ms)
-			return err_set(err, ERR_STORE, "another process has been writing the indexes of the archive for %d s", INDEX_LOCK_MS / 1000);
+			return err_set(err, ERR_STORE,
+				       "another process has been writing the indexes of the archive for %d s",
+				       INDEX_LOCK_MS / 1000);
 		time_pause_ms(1); /* whoever removes people's data does not give up for a signal */
 	}
 	*ret_fd = fd;

@@ -1,7 +1,8 @@
 /*
  * store_s3.c - one request to the mirror: signed by libcurl (AWS signature 4), with its tries; what an answer means.
  *
- * Nothing of an answer but its status, its sum, its length and the name of an error is believed or shown: a store may repeat what it was sent.
+ * Nothing of an answer but its status, its sum, its length and the name of an error is believed or shown: a store may
+ * repeat what it was sent.
  */
 #include "store_curl.h"
 #include "store_s3.h"
@@ -94,7 +95,8 @@ static size_t take(char *data, size_t size, size_t n, void *payload)
 		buf_put(&a->to->text, data, len);
 		return len;
 	}
-	if (a->q->to_fd >= 0 && file_pwrite_all(a->q->to_fd, data, len, (off_t)a->to->bytes, s3_word(a->m, a->q->key), &a->local) < 0)
+	if (a->q->to_fd >= 0 &&
+	    file_pwrite_all(a->q->to_fd, data, len, (off_t)a->to->bytes, s3_word(a->m, a->q->key), &a->local) < 0)
 		return 0;
 	hash_update(a->hash, data, len);
 	a->to->bytes += len;
@@ -205,11 +207,13 @@ static void set_connection(const struct mirror *m, struct attempt *a)
 	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (m->ca)
 		curl_easy_setopt(c, CURLOPT_CAINFO, m->ca);
-	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, m->timeout_ms < CONNECT_MS ? (long)m->timeout_ms : (long)CONNECT_MS);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS,
+			 m->timeout_ms < CONNECT_MS ? (long)m->timeout_ms : (long)CONNECT_MS);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES_A_SECOND);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)(m->timeout_ms + 999) / 1000);
 	if (strncmp(m->endpoint, "http:", 5) == 0)
-		curl_easy_setopt(c, CURLOPT_PROXY, ""); /* of this machine only: no proxy of the environment is to see it */
+		/* of this machine only: no proxy of the environment is to see it */
+		curl_easy_setopt(c, CURLOPT_PROXY, "");
 	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, a->why);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
@@ -307,10 +311,15 @@ static int hint_status(const struct attempt *a, struct err *err)
 	long s = a->to->status;
 
 	if (s == 403 && is_skewed(a))
-		return err_hint(err, "The clock of the store and the clock here differ by more than five minutes: set both right (NTP). %s", then);
+		return err_hint(err,
+				"The clock of the store and the clock here differ by more than five minutes: set both "
+				"right (NTP). %s",
+				then);
 	if (s == 403 || s == 401)
-		return err_hint(err, "Are the keys right, and may they list the bucket, and put, get and delete objects under the prefix? operating.md in share/doc/mmretain has the rights. "
-				     "%s", then);
+		return err_hint(err,
+				"Are the keys right, and may they list the bucket, and put, get and delete objects "
+				"under the prefix? operating.md in share/doc/mmretain has the rights. %s",
+				then);
 	if (s == 404)
 		return err_hint(err, "Is the bucket made, and its name right? %s", then);
 	if (s == 301 || s == 307 || s == 400)
@@ -322,14 +331,16 @@ static int say_status(const struct attempt *a, struct err *err)
 {
 	const struct s3_answer *to = a->to;
 
-	err_set(err, ERR_STORE, "%s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method, a->q->key ? s3_word(a->m, a->q->key) : "of the list", to->status, to->code[0] ? " " : "", to->code);
+	err_set(err, ERR_STORE, "%s: %s %s: the store answers %ld%s%s", a->m->name, a->q->method,
+		a->q->key ? s3_word(a->m, a->q->key) : "of the list", to->status, to->code[0] ? " " : "", to->code);
 	err->sys_errno = to->status == 401 || to->status == 403 ? EACCES : EIO;
 	return hint_status(a, err);
 }
 
 static int say_curl(const struct attempt *a, CURLcode code, struct err *err)
 {
-	bool trust = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
+	bool trust = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+		     code == CURLE_SSL_ISSUER_ERROR;
 
 	if (code == CURLE_ABORTED_BY_CALLBACK && is_over(a->m))
 		return say_over(a->m, err);
@@ -337,23 +348,30 @@ static int say_curl(const struct attempt *a, CURLcode code, struct err *err)
 		*err = a->local;
 		return err_prefix(err, "%s", a->m->name);
 	}
-	err_set(err, ERR_STORE, "%s: %s %s: %s", a->m->name, a->q->method, a->q->key ? s3_word(a->m, a->q->key) : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
+	err_set(err, ERR_STORE, "%s: %s %s: %s", a->m->name, a->q->method,
+		a->q->key ? s3_word(a->m, a->q->key) : "of the list", a->why[0] ? a->why : curl_easy_strerror(code));
 	if (trust)
-		return err_hint(err, "The store's certificate is not to be trusted: name the authority that signed it in `ca`. %s", a->m->then);
+		return err_hint(err,
+				"The store's certificate is not to be trusted: name the authority that signed it in "
+				"`ca`. %s",
+				a->m->then);
 	return err_hint(err, "%s The next run tries again.", a->m->then);
 }
 
 static bool is_passing(CURLcode code)
 {
-	return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
-	       code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE || code == CURLE_SSL_CONNECT_ERROR || code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_SEND_FAIL_REWIND ||
-	       code == CURLE_HTTP2 || code == CURLE_HTTP2_STREAM;
+	return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
+	       code == CURLE_OPERATION_TIMEDOUT || code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR ||
+	       code == CURLE_GOT_NOTHING || code == CURLE_PARTIAL_FILE || code == CURLE_SSL_CONNECT_ERROR ||
+	       code == CURLE_WEIRD_SERVER_REPLY || code == CURLE_SEND_FAIL_REWIND || code == CURLE_HTTP2 ||
+	       code == CURLE_HTTP2_STREAM;
 }
 
 /* May the same request succeed in a moment? */
 static bool is_passing_status(const struct s3_answer *to)
 {
-	static const char *const codes[] = {"BadDigest", "IncompleteBody", "RequestTimeout", "SlowDown", "InternalError", "OperationAborted", "XAmzContentSHA256Mismatch"};
+	static const char *const codes[] = {"BadDigest",     "IncompleteBody",	 "RequestTimeout",	     "SlowDown",
+					    "InternalError", "OperationAborted", "XAmzContentSHA256Mismatch"};
 
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
 		if (strcmp(to->code, codes[i]) == 0)
@@ -368,11 +386,13 @@ static bool is_good(const struct s3_request *q, const struct s3_answer *to)
 	if (to->code[0])
 		return object && to->status == 404 && strcmp(to->code, "NoSuchBucket") != 0;
 	if (q->take || strcmp(q->method, "HEAD") == 0)
-		return to->status == 200 || to->status == 404; /* a part, or nothing, says neither that it is there nor that it is not */
+		/* a part, or nothing, says neither that it is there nor that it is not */
+		return to->status == 200 || to->status == 404;
 	return (to->status >= 200 && to->status < 300) || (to->status == 404 && object);
 }
 
-static int try_once(void *ctx, struct mirror *m, const struct s3_request *q, struct s3_answer *to, bool *ret_again, struct err *err)
+static int try_once(void *ctx, struct mirror *m, const struct s3_request *q, struct s3_answer *to, bool *ret_again,
+		    struct err *err)
 {
 	struct attempt a = {.m = m, .q = q, .to = to};
 	CURLcode code;

@@ -20,7 +20,8 @@ void s3_sum_text(const struct digest *d, char ret[S3_SUM_TEXT]);
 bool s3_sum_parse(const char *text, struct digest *ret);
 /* As it stands in a path and in a signature: all but letters, digits, - . _ ~ and, where slash, / as %XX. */
 void s3_put_encoded(struct buf *b, const char *text, bool slash);
-/* The text of the next <name> at or after *at, its entities resolved, and *at moved behind it; false: none (b untouched).  Answers of stores are flat enough for that. */
+/* The text of the next <name> at or after *at, its entities resolved, and *at moved behind it; false: none (b
+ * untouched).  Answers of stores are flat enough for that. */
 bool s3_element(const char **at, const char *name, struct buf *b);
 
 /* ---- credentials ---- */
@@ -44,7 +45,8 @@ struct mirror {
 	bool keeps_versions;
 };
 
-#define S3_TEXT_MAX (4U << 20) /* of an answer that is kept as text: 1000 keys of 1024 bytes and what stands around them */
+#define S3_TEXT_MAX                                                                                                    \
+	(4U << 20) /* of an answer that is kept as text: 1000 keys of 1024 bytes and what stands around them */
 
 struct s3_request {
 	const char *method, *key;          /* key NULL: the bucket */
@@ -61,11 +63,13 @@ struct s3_answer {
 	struct digest taken;
 	struct buf text;                   /* what came and was not taken */
 };
-/* Signed, sent, answered; tried again where that may help.  0: the answer is one of 2xx, or 404; else an error that says what to do.  Parent ctx. */
+/* Signed, sent, answered; tried again where that may help.  0: the answer is one of 2xx, or 404; else an error that
+ * says what to do.  Parent ctx. */
 int s3_ask(void *ctx, struct mirror *m, const struct s3_request *q, struct s3_answer *ret, struct err *err) MMR_CHECKED;
 /* What to call an object in a message. */
 const char *s3_word(const struct mirror *m, const char *key);
-/* Rests before the n-th further try (from 1).  False: there is none.  Also ends when a stop or the deadline came: then err says so. */
+/* Rests before the n-th further try (from 1).  False: there is none.  Also ends when a stop or the deadline came: then
+ * err says so. */
 bool s3_try_again(struct mirror *m, unsigned n, struct err *err);
 
 #endif

@@ -62,7 +62,8 @@ int s3_keys_parse(const char *text, struct s3_keys *ret, struct err *err)
 		return 0;
 	explicit_bzero(ret, sizeof *ret);
 	err_set(err, ERR_POLICY, "the credentials of the mirror have no pair of keys");
-	return err_hint(err, "Write a line `[default]`, then `aws_access_key_id = ...` and `aws_secret_access_key = ...`.");
+	return err_hint(err, "Write a line `[default]`, then `aws_access_key_id = ...` and `aws_secret_access_key = "
+			     "...`.");
 }
 
 static int check_file(int fd, const char *path, size_t *ret_bytes, struct err *err)
@@ -81,7 +82,8 @@ static int check_file(int fd, const char *path, size_t *ret_bytes, struct err *e
 	*ret_bytes = (size_t)st.st_size;
 	if (!(st.st_mode & S_IROTH))
 		return 0;
-	err_set(err, ERR_PERMISSION, "credentials \"%s\" can be read by everybody (mode %04o)", path, (unsigned)(st.st_mode & 07777));
+	err_set(err, ERR_PERMISSION, "credentials \"%s\" can be read by everybody (mode %04o)", path,
+		(unsigned)(st.st_mode & 07777));
 	return err_hint(err, "Run: chmod o-r '%s', and let the store make new keys.", path);
 }
 
@@ -93,8 +95,10 @@ int s3_keys_read(const char *path, struct s3_keys *ret, struct err *err)
 	int rc;
 
 	if (fd < 0) {
-		err_sys(err, errno == ENOENT ? ERR_POLICY : ERR_PERMISSION, errno, "cannot open the credentials of the mirror, \"%s\"", path);
-		return err_hint(err, "Write the file, for the user that runs mmretain to read and nobody else. Nothing was deleted.");
+		err_sys(err, errno == ENOENT ? ERR_POLICY : ERR_PERMISSION, errno,
+			"cannot open the credentials of the mirror, \"%s\"", path);
+		return err_hint(err, "Write the file, for the user that runs mmretain to read and nobody else. Nothing "
+				     "was deleted.");
 	}
 	if ((rc = check_file(fd, path, &n, err)) < 0 || (rc = file_pread_all(fd, text, n, 0, path, err)) < 0)
 		return rc;

@@ -31,7 +31,8 @@ void s3_put_encoded(struct buf *b, const char *text, bool slash)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c) || (slash && c == '/'))
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c) ||
+		    (slash && c == '/'))
 			buf_byte(b, (char)c);
 		else
 			buf_printf(b, "%%%02X", c);
@@ -40,7 +41,10 @@ void s3_put_encoded(struct buf *b, const char *text, bool slash)
 
 static const char *entity(const char *p, const char *end, struct buf *b)
 {
-	static const struct { const char *text; char c; } known[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
+	static const struct {
+		const char *text;
+		char c;
+	} known[] = {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}};
 	char *stop;
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {

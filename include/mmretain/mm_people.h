@@ -16,10 +16,15 @@ enum mm_trace_act { MM_TRACE_DELETE, MM_TRACE_BLANK, MM_TRACE_KEEP };
 
 /* Places that are touched only when the policy says so. */
 enum mm_choice {
-	MM_CHOICE_POSITION = 1, MM_CHOICE_ROLES = 2, MM_CHOICE_NAMES = 4, MM_CHOICE_AUDITS_BLANK = 8, MM_CHOICE_AUDITS_DELETE = 16,
+	MM_CHOICE_POSITION = 1,
+	MM_CHOICE_ROLES = 2,
+	MM_CHOICE_NAMES = 4,
+	MM_CHOICE_AUDITS_BLANK = 8,
+	MM_CHOICE_AUDITS_DELETE = 16,
 };
 
-/* One place.  The statements take the parameters that `params` spells: i user id, e address, a address from now on, t deleteat, p pseudonym. */
+/* One place.  The statements take the parameters that `params` spells: i user id, e address, a address from now on, t
+ * deleteat, p pseudonym. */
 struct mm_trace {
 	const char *table, *column;   /* absent on a server that lacks them; column NULL: the table is enough */
 	enum mm_trace_act act;
@@ -35,7 +40,8 @@ struct mm_trace {
 	const char *read, *write;     /* columns for GRANT, separated by blanks; write NULL: DELETE on the table */
 };
 
-/* In the order in which they are changed: what points comes before what it points at, the account row last but for its choices. */
+/* In the order in which they are changed: what points comes before what it points at, the account row last but for its
+ * choices. */
 extern const struct mm_trace mm_trace[];
 extern const size_t mm_n_traces;
 
@@ -43,21 +49,25 @@ struct mm_people {
 	struct mm *mm;
 	bool *present;                /* mm_n_traces of them */
 	bool integrations;            /* all tables that people_integrations.sql reads exist */
-	char **unknown; size_t n_unknown; /* "table.column": looks like a person's id or address and is not known; never touched */
+	/* "table.column": looks like a person's id or address and is not known; never touched */
+	char **unknown; size_t n_unknown;
 };
 int mm_people_probe(void *ctx, struct mm *mm, struct mm_people **ret, struct err *err) MMR_CHECKED;
-/* ERR_PERMISSION listing every privilege that depersonalising with these choices (enum mm_choice) needs and the role lacks. */
+/* ERR_PERMISSION listing every privilege that depersonalising with these choices (enum mm_choice) needs and the role
+ * lacks. */
 int mm_people_grants(struct mm_people *p, unsigned choices, struct err *err) MMR_CHECKED;
 /* SQL that grants them to `role` (NULL: the role connected as), beside mm_grant_script; a statement a line. */
-int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out, struct err *err) MMR_CHECKED;
+int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *role, struct buf *out,
+			   struct err *err) MMR_CHECKED;
 /* ERR_SCHEMA while the server changes its schema (db_lock), ERR_DATABASE on a standby. */
 int mm_people_ready(struct mm_people *p, struct err *err) MMR_CHECKED;
 
-/* How far the server's compliance export has come: posts that changed up to then are exported; 0: none is yet.  *ret_exports: it has begun to. */
+/* How far the server's compliance export has come: posts that changed up to then are exported; 0: none is yet.
+ * *ret_exports: it has begun to. */
 int mm_exported(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err) MMR_CHECKED;
 
-/* Everybody whom a record of the legal-hold plugin names, by id or as a member of a group, whatever its dates: unsorted, may repeat.
- * ERR_HOLD when a record cannot be read. */
+/* Everybody whom a record of the legal-hold plugin names, by id or as a member of a group, whatever its dates:
+ * unsorted, may repeat. ERR_HOLD when a record cannot be read. */
 int mm_legal_users(void *ctx, struct mm *mm, mm_id **ret, size_t *ret_n, struct err *err) MMR_CHECKED;
 
 #endif

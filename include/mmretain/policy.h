@@ -17,7 +17,8 @@ enum policy_per { PER_CHANNEL, PER_TEAM };
 enum policy_flag { FLAG_UNSET = -1, FLAG_NO = 0, FLAG_YES = 1 };
 enum scope_type { SCOPE_PUBLIC = 1, SCOPE_PRIVATE = 2, SCOPE_DIRECT = 4, SCOPE_GROUP = 8, SCOPE_OTHER = 16 };
 
-struct policy_list { size_t n; char **item; uint32_t *line, *column; }; /* where each stands in the file; NULL: in none */
+/* where each stands in the file; NULL: in none */
+struct policy_list { size_t n; char **item; uint32_t *line, *column; };
 
 struct policy_match {
 	struct policy_list team, channel; /* name, id or glob (fnmatch: * ? [..]) */
@@ -48,7 +49,8 @@ struct policy_rule {
 struct policy_hold {
 	char *name, *because;
 	uint32_t line, column;
-	struct policy_list users, channels, teams; /* all empty is invalid: match everything must be written teams: ["*"], channels: ["*"] */
+	/* all empty is invalid: match everything must be written teams: ["*"], channels: ["*"] */
+	struct policy_list users, channels, teams;
 	bool has_since, has_until;        /* unset: open on that side */
 	int64_t since_ms, until_ms;       /* since inclusive, until exclusive (a date means its end of day) */
 };
@@ -80,7 +82,8 @@ struct policy_throttle {              /* optional top-level key throttle: */
 	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
 	int32_t blob_grace_ms;            /* from the last delete to the first unlink, default 30 s */
-	int32_t replica_lag_ms;           /* a run waits while a replica is further behind, default 10 s; 0 = no limit */
+	/* a run waits while a replica is further behind, default 10 s; 0 = no limit */
+	int32_t replica_lag_ms;
 	int64_t replica_lag_bytes;        /* or by more of write-ahead log, default 128 MiB; 0 = no limit */
 	int32_t probe_latency_ms;         /* or while a read takes the server longer, default 10; 0 = no limit */
 	bool replica_lag_off, replica_bytes_off, probe_off; /* already applied to the values above */
@@ -147,7 +150,8 @@ enum policy_rung { RUNG_ALL, RUNG_TYPE, RUNG_TEAM, RUNG_CHANNEL };
 enum policy_loss { WON, LOST_NO_MATCH, LOST_RUNG, LOST_PRIORITY, LOST_TIE };
 struct policy_candidate { const struct policy_rule *rule; enum policy_rung rung; enum policy_loss loss; };
 
-/* A scope of SCOPE_OTHER matches only where m->channel has its very name or id, and most globs take no direct or group channel. */
+/* A scope of SCOPE_OTHER matches only where m->channel has its very name or id, and most globs take no direct or group
+ * channel. */
 bool policy_match_scope(const struct policy_match *m, const struct policy_scope *s);
 /* The same by one item of m->channel, archived or not: a word that takes no scope there is has no effect. */
 bool policy_match_item(const struct policy_match *m, size_t item, const struct policy_scope *s);

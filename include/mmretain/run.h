@@ -20,7 +20,8 @@
 struct run_options {
 	const char *plan_file;             /* carry out exactly this plan, or NULL: plan now */
 	bool no_purge;                     /* archive only */
-	bool strict;                       /* words of the policy that match nothing end the run before anything is archived or deleted: ERR_POLICY */
+	/* words of the policy that match nothing end the run before anything is archived or deleted: ERR_POLICY */
+	bool strict;
 	bool moved_database;               /* go on with an archive whose last run was with another database */
 	int64_t deadline_boot_ms;          /* by time_boot_ms; 0 = none */
 	const char *rule, *team, *channel; /* restrict, may be NULL */
@@ -45,7 +46,8 @@ struct run_report {
 	struct people_plan *people_plan;   /* NULL: the policy has no departed_users, or it was not reached */
 	struct people_report *people;
 	uint64_t kept[PLAN_REASONS];       /* threads that were due and stay, by reason */
-	uint64_t gone_before;              /* threads that were due and were not there any more, as of a plan file that was carried out already */
+	/* threads that were due and were not there any more, as of a plan file that was carried out already */
+	uint64_t gone_before;
 	struct purge_counts total;         /* of this run, recovery included */
 	uint64_t archived_threads, archived_posts, archived_rows, archived_bytes;
 	uint32_t cleared_partial, recovered_bundles;
@@ -55,8 +57,9 @@ struct run_report {
 };
 
 /* The whole night.  *ret is filled as far as the run came, also on errors (parent ctx).
- * 0; ERR_KEPT (some items kept back), ERR_WORK_LEFT (budget or stop), ERR_SCHEMA, ERR_LOCKED, ERR_GUARD, ERR_STORE, ERR_VERIFY,
- * ERR_DATABASE, ERR_PERMISSION.  Durable afterwards: every bundle, every ledger line; rows are gone only where the report says so. */
+ * 0; ERR_KEPT (some items kept back), ERR_WORK_LEFT (budget or stop), ERR_SCHEMA, ERR_LOCKED, ERR_GUARD, ERR_STORE,
+ * ERR_VERIFY, ERR_DATABASE, ERR_PERMISSION.  Durable afterwards: every bundle, every ledger line; rows are gone only
+ * where the report says so. */
 int run_night(void *ctx, const struct policy *policy, const struct run_options *options, struct run_report **ret,
 	      struct err *err) MMR_CHECKED;
 
@@ -68,18 +71,22 @@ struct run_attempt {
 	int exit;
 	const char *error, *trigger, *message; /* error: name of the code; trigger: as in `run-begin` */
 };
-/* Leaves a file with it in the archive at that path, in place of the one of an earlier run; run_night has done so.  Needs no lock and disturbs nobody who has one.  Where the
- * archive cannot be opened or written nothing is left, and nothing said.  Durable when it returns, if at all.  code: of problem. */
+/* Leaves a file with it in the archive at that path, in place of the one of an earlier run; run_night has done so.
+ * Needs no lock and disturbs nobody who has one.  Where the archive cannot be opened or written nothing is left, and
+ * nothing said.  Durable when it returns, if at all.  code: of problem. */
 void run_attempt_note(const char *store_path, int code, const struct err *problem);
 /* *ret: of ctx; NULL: the newest run has its line in the ledger.  ERR_STORE: it cannot be read. */
 int run_attempt_read(void *ctx, const struct store *store, struct run_attempt **ret, struct err *err) MMR_CHECKED;
 
 /* ---- holds ---- */
 
-/* Holds threads for a case: no later run takes them or parts of them until it, and every other case, has released them.  The ledger is open, so no run is on.  via: "restore" or
- * "admin".  Several lines where there are more than 1000; those before a failure stand.  Durable when it returns 0; errors as ledger_append. */
-int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via, struct err *err) MMR_CHECKED;
-int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, struct err *err) MMR_CHECKED;
+/* Holds threads for a case: no later run takes them or parts of them until it, and every other case, has released them.
+ * The ledger is open, so no run is on.  via: "restore" or "admin".  Several lines where there are more than 1000; those
+ * before a failure stand.  Durable when it returns 0; errors as ledger_append. */
+int run_line_hold(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id, const char *via,
+		  struct err *err) MMR_CHECKED;
+int run_line_release(struct ledger *l, void *ctx, const mm_id *roots, size_t n, const char *case_id,
+		     struct err *err) MMR_CHECKED;
 
 /* ---- putting threads back (run_restore.c) ---- */
 
@@ -96,13 +103,16 @@ struct run_restored {
 };
 struct run_restore_report { struct run_restored *thread; size_t n; bool done; /* committed */ };
 struct audit; struct audit_ref; struct store; struct mirror;
-/* Whole threads back into the database and their attachments into their folder, all of them or none, and held from then on.  *ret is filled
- * as far as it came, also on errors (parent ctx).  The store is open for writing; the access is in the case log already.
- * ERR_KEPT: done, but an attachment has no content; ERR_NOT_FOUND: only parts of the thread are archived; ERR_GUARD: its channel is gone,
- * another row has an archived id, another file is in an attachment's place, another database, or a run was interrupted; ERR_SCHEMA, ERR_VERIFY, ERR_LOCKED, ERR_DATABASE,
- * ERR_PERMISSION, ERR_STORE.  Durable afterwards: the hold, the threads, their files, a ledger line each. */
-int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct audit_ref *ref, size_t n,
-		const struct run_restore_options *options, struct run_restore_report **ret, struct err *err) MMR_CHECKED;
+/* Whole threads back into the database and their attachments into their folder, all of them or none, and held from then
+ * on.  *ret is filled as far as it came, also on errors (parent ctx).  The store is open for writing; the access is in
+ * the case log already.
+ * ERR_KEPT: done, but an attachment has no content; ERR_NOT_FOUND: only parts of the thread are archived; ERR_GUARD:
+ * its channel is gone, another row has an archived id, another file is in an attachment's place, another database, or a
+ * run was interrupted; ERR_SCHEMA, ERR_VERIFY, ERR_LOCKED, ERR_DATABASE, ERR_PERMISSION, ERR_STORE.  Durable
+ * afterwards: the hold, the threads, their files, a ledger line each. */
+int run_restore(void *ctx, const struct policy *policy, struct store *store, struct audit *audit,
+		const struct audit_ref *ref, size_t n, const struct run_restore_options *options,
+		struct run_restore_report **ret, struct err *err) MMR_CHECKED;
 
 /* ---- putting back all that a run deleted, or all of one bundle (run_restore_all.c) ---- */
 
@@ -111,7 +121,8 @@ enum run_back {
 	RUN_BACK_DONE,
 	RUN_BACK_PARTS,                    /* of threads that stayed: none comes back */
 	RUN_BACK_WAIVED,                   /* there was no archive */
-	RUN_BACK_UNFINISHED,               /* an erasure of it was interrupted: which file is the bundle is not settled */
+	/* an erasure of it was interrupted: which file is the bundle is not settled */
+	RUN_BACK_UNFINISHED,
 	RUN_BACK_EXPIRED, RUN_BACK_LOST, RUN_BACK_MISSING, RUN_BACK_DAMAGED,
 	RUN_BACKS,
 };
@@ -149,19 +160,25 @@ struct run_restore_all_report {
 	bool done;                         /* something is committed */
 };
 struct run_restore_all_options {
-	const char *run, *bundle;          /* one of both; run: a name or "last"; bundle: its name when it was published first */
+	/* one of both; run: a name or "last"; bundle: its name when it was published first */
+	const char *run, *bundle;
 	const char *case_id;
 	bool act;                          /* false: all of it is done and rolled back, and no file is written */
-	int (*access)(void *payload, size_t bundles, uint64_t threads, struct err *err); /* before anything is read: the case log */
+	/* before anything is read: the case log */
+	int (*access)(void *payload, size_t bundles, uint64_t threads, struct err *err);
 	void *payload;
 	const struct progress *progress;
 };
-/* Whole threads as run_restore, in batches of whole threads that are committed one after the other, each held before its commit when anything of it comes back; what cannot come back is left
- * out and told.  Each bundle is verified, then read once; memory is that of a thread, and some dozen bytes for each that was put back before or is left out.  *ret is filled as far as it came, also on errors (parent ctx).
- * ERR_KEPT: done, and something was left out; ERR_VERIFY: a bundle is missing or damaged, the others are done; ERR_NOT_FOUND: no such run or bundle, or it deleted nothing; ERR_INTERRUPTED
- * between two threads; else as run_restore.  Durable afterwards: of each batch the hold, the threads, their files, a ledger line. */
-int run_restore_all(void *ctx, const struct policy *policy, struct store *store, struct audit *audit, const struct run_restore_all_options *options,
-		    struct run_restore_all_report **ret, struct err *err) MMR_CHECKED;
+/* Whole threads as run_restore, in batches of whole threads that are committed one after the other, each held before
+ * its commit when anything of it comes back; what cannot come back is left out and told.  Each bundle is verified, then
+ * read once; memory is that of a thread, and some dozen bytes for each that was put back before or is left out.  *ret
+ * is filled as far as it came, also on errors (parent ctx).
+ * ERR_KEPT: done, and something was left out; ERR_VERIFY: a bundle is missing or damaged, the others are done;
+ * ERR_NOT_FOUND: no such run or bundle, or it deleted nothing; ERR_INTERRUPTED between two threads; else as
+ * run_restore.  Durable afterwards: of each batch the hold, the threads, their files, a ledger line. */
+int run_restore_all(void *ctx, const struct policy *policy, struct store *store, struct audit *audit,
+		    const struct run_restore_all_options *options, struct run_restore_all_report **ret,
+		    struct err *err) MMR_CHECKED;
 
 /* ---- bundles past their time (run_expire.c) ---- */
 
@@ -181,9 +198,13 @@ const char *run_expiry_name(enum run_expiry state); /* "held" ..., for people an
 
 struct run_expired {
 	const char *bundle, *rel_path, *rule, *team; /* team: label of the bundle, "" when it was not read */
-	int64_t expires_ms;                /* as it was published, or by the policy of today when that is later; 0: never */
-	int64_t first_ms, last_ms;         /* of its posts; of a bundle of an earlier version, of its rows, until the posts had to be asked; 0 when it was not read */
-	int64_t from_ms;                   /* what a keep_for counts from: last_ms, of parts at least the cut-off that took them */
+	/* as it was published, or by the policy of today when that is later; 0: never */
+	int64_t expires_ms;
+	/* of its posts; of a bundle of an earlier version, of its rows, until the posts had to be asked; 0 when it was
+	 * not read */
+	int64_t first_ms, last_ms;
+	/* what a keep_for counts from: last_ms, of parts at least the cut-off that took them */
+	int64_t from_ms;
 	uint64_t threads, posts, bytes;
 	enum run_expiry state;
 	bool announced;                    /* a call before ended between its lines */
@@ -203,11 +224,13 @@ struct run_expire_options {
 	int64_t deadline_boot_ms;          /* by time_boot_ms; 0 = none */
 	const struct progress *progress;
 };
-/* Removes bundles that are past their time and that nothing holds: file, index, late rows, entry in the catalog.  Each is read back in full and
- * compared with the ledger before.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
- * ERR_KEPT: some are held; ERR_VERIFY: some cannot be read back, or a ledger is damaged; ERR_GUARD: a clock, or another database; ERR_HOLD: a record of the legal-hold
- * plugin cannot be read; ERR_DATABASE, ERR_LOCKED, ERR_STORE, ERR_PERMISSION; ERR_WORK_LEFT, ERR_INTERRUPTED between two bundles.
- * Durable afterwards: a line before and after each, and that it is gone. */
+/* Removes bundles that are past their time and that nothing holds: file, index, late rows, entry in the catalog.  Each
+ * is read back in full and compared with the ledger before.  *ret is filled as far as it came, also on errors (parent
+ * ctx).  The store may be open for reading only.
+ * ERR_KEPT: some are held; ERR_VERIFY: some cannot be read back, or a ledger is damaged; ERR_GUARD: a clock, or another
+ * database; ERR_HOLD: a record of the legal-hold plugin cannot be read; ERR_DATABASE, ERR_LOCKED, ERR_STORE,
+ * ERR_PERMISSION; ERR_WORK_LEFT, ERR_INTERRUPTED between two bundles. Durable afterwards: a line before and after each,
+ * and that it is gone. */
 int run_expire(void *ctx, const struct policy *policy, struct store *store, const struct run_expire_options *options,
 	       struct run_expire_report **ret, struct err *err) MMR_CHECKED;
 
@@ -219,7 +242,8 @@ enum run_erase_state {
 	RUN_ERASE_HELD,                    /* a hold covers a thread of it */
 	RUN_ERASE_UNFINISHED,              /* a run still owes it a step */
 	RUN_ERASE_UNKNOWN,                 /* no line of the ledger vouches for it */
-	RUN_ERASE_DAMAGED,                 /* it cannot be read, or is not what the ledger says: who is in it is not known */
+	/* it cannot be read, or is not what the ledger says: who is in it is not known */
+	RUN_ERASE_DAMAGED,
 	RUN_ERASE_LEFT,                    /* not looked at: a stop came before it */
 	RUN_ERASE_STATES,
 };
@@ -242,10 +266,15 @@ struct run_erase_report {
 	struct run_erase_kind *kind; size_t n_kinds; /* rows that go, all bundles together */
 	uint64_t looked_at, total;         /* bundles of the archive */
 	uint32_t finished;                 /* erasures that a call before had begun: of whomever */
-	uint32_t withdrawn;                /* such erasures that a hold forbids by now: their bundles are as they were */
-	uint32_t held;                     /* older generations that stay because a hold covers what was erased in them */
-	uint32_t left;                     /* older generations beside a file that cannot be shown to have replaced them, or of which holds could not be asked */
-	uint64_t missing; const char *first_missing; /* bundles that the ledger names and that are nowhere, nor declared lost; path of the first */
+	/* such erasures that a hold forbids by now: their bundles are as they were */
+	uint32_t withdrawn;
+	/* older generations that stay because a hold covers what was erased in them */
+	uint32_t held;
+	/* older generations beside a file that cannot be shown to have replaced them, or of which holds could not be
+	 * asked */
+	uint32_t left;
+	/* bundles that the ledger names and that are nowhere, nor declared lost; path of the first */
+	uint64_t missing; const char *first_missing;
 	uint64_t unknown_there;            /* objects of the mirror under bundles/ that no line names */
 	uint64_t count[RUN_ERASE_STATES];
 };
@@ -254,18 +283,21 @@ struct run_erase_options {
 	const char *const *name; size_t n_names; /* account names that the person had in the bundles */
 	const char *case_id;
 	bool act;                          /* false: only looked at, without any lock */
-	bool without_database;             /* holds of the policy are compared with the names in the bundles alone, the legal-hold plugin is not asked */
+	/* holds of the policy are compared with the names in the bundles alone, the legal-hold plugin is not asked */
+	bool without_database;
 	const struct progress *progress;
 };
 struct store;
-/* Bundles without one person: each is written again, read back in full, announced in the ledger, published beside the old one, entered, and the old
- * one removed with its index; its late rows likewise; then the catalog.  policy NULL: its holds are not asked, which the caller has told.
- * The store is open for writing.  *ret is filled as far as it came, also on errors (parent ctx).
- * ERR_HOLD: a hold names the person, nothing was done; or it covers threads of some bundles, which stay; ERR_KEPT: others stay;
- * ERR_INTERRUPTED or ERR_WORK_LEFT between two bundles; ERR_VERIFY, ERR_STORE, ERR_LOCKED, ERR_DATABASE, ERR_PERMISSION.
- * Durable afterwards: what the report calls done.  A crash leaves the old file, both, or the new one: the next call, or run, goes on there. */
-int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options, struct run_erase_report **ret,
-	      struct err *err) MMR_CHECKED;
+/* Bundles without one person: each is written again, read back in full, announced in the ledger, published beside the
+ * old one, entered, and the old one removed with its index; its late rows likewise; then the catalog.  policy NULL: its
+ * holds are not asked, which the caller has told. The store is open for writing.  *ret is filled as far as it came,
+ * also on errors (parent ctx).
+ * ERR_HOLD: a hold names the person, nothing was done; or it covers threads of some bundles, which stay; ERR_KEPT:
+ * others stay; ERR_INTERRUPTED or ERR_WORK_LEFT between two bundles; ERR_VERIFY, ERR_STORE, ERR_LOCKED, ERR_DATABASE,
+ * ERR_PERMISSION. Durable afterwards: what the report calls done.  A crash leaves the old file, both, or the new one:
+ * the next call, or run, goes on there. */
+int run_erase(void *ctx, const struct policy *policy, struct store *store, const struct run_erase_options *options,
+	      struct run_erase_report **ret, struct err *err) MMR_CHECKED;
 
 /* ---- a bundle that is lost (run_abandon.c) ---- */
 
@@ -286,13 +318,15 @@ struct run_abandoned {
 	bool already;                      /* a line says so; a call before may have ended early */
 	bool done;
 };
-/* Declares a published bundle lost whose file is missing or damaged: no run asks for it any more, deletes by it or sweeps its threads; what is left of them in
- * the database is for the next plan.  Needs no database.  *ret is filled as far as it came, also on errors (parent ctx).  The store may be open for reading only.
- * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, in the mirror, elsewhere in the archive, behind a link, written again by
- * an erasure, or its folder is missing; ERR_LOCKED, ERR_VERIFY (the ledger), ERR_STORE
- * (it cannot be read: whether it is damaged is not known), ERR_PERMISSION.
- * Durable afterwards: the line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
-int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret, struct err *err) MMR_CHECKED;
+/* Declares a published bundle lost whose file is missing or damaged: no run asks for it any more, deletes by it or
+ * sweeps its threads; what is left of them in the database is for the next plan.  Needs no database.  *ret is filled as
+ * far as it came, also on errors (parent ctx).  The store may be open for reading only.
+ * ERR_NOT_FOUND: the ledger does not know it; ERR_USAGE: it expired; ERR_GUARD: it is whole, in the mirror, elsewhere
+ * in the archive, behind a link, written again by an erasure, or its folder is missing; ERR_LOCKED, ERR_VERIFY (the
+ * ledger), ERR_STORE (it cannot be read: whether it is damaged is not known), ERR_PERMISSION. Durable afterwards: the
+ * line, what is known of its ids, and a damaged file is aside as *.lost.  A crash: the same call goes on. */
+int run_abandon(void *ctx, struct store *store, const struct run_abandon_options *options, struct run_abandoned **ret,
+		struct err *err) MMR_CHECKED;
 
 /* ---- the copy in a bucket (run_mirror.c, run_mirror_all.c) ---- */
 
@@ -302,38 +336,55 @@ int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret,
 /* The ledger and the case log are in the mirror as they are here; ERR_VERIFY: other ones are. */
 int run_mirror_ledger(struct mirror *m, const struct store *store, struct err *err) MMR_CHECKED;
 
-enum run_mirror_depth { RUN_MIRROR_LIST /* names */, RUN_MIRROR_SUMS /* as the store gives them */, RUN_MIRROR_READ /* every byte */ };
+enum run_mirror_depth {
+	RUN_MIRROR_LIST /* names */,
+	RUN_MIRROR_SUMS /* as the store gives them */,
+	RUN_MIRROR_READ /* every byte */
+};
 struct run_mirror_found { const char *rel_path, *why; };
 struct run_mirror_report {
 	uint64_t bundles;                  /* that should have a copy */
 	uint64_t missing, other;           /* have none, or one of other bytes */
-	uint64_t gone, unknown;            /* objects of bundles that expired or were replaced, and such as no line names */
+	/* objects of bundles that expired or were replaced, and such as no line names */
+	uint64_t gone, unknown;
 	struct run_mirror_found *found; size_t n;
 };
-/* Compares what the ledger names with what the mirror has; changes nothing.  *ret is filled as far as it came, also on errors (parent ctx).  ERR_VERIFY: the mirror is
- * of another archive; ERR_STORE, ERR_INTERRUPTED. */
-int run_mirror_look(void *ctx, struct mirror *m, const struct store *store, enum run_mirror_depth depth, const struct progress *progress,
-		    struct run_mirror_report **ret, struct err *err) MMR_CHECKED;
+/* Compares what the ledger names with what the mirror has; changes nothing.  *ret is filled as far as it came, also on
+ * errors (parent ctx).  ERR_VERIFY: the mirror is of another archive; ERR_STORE, ERR_INTERRUPTED. */
+int run_mirror_look(void *ctx, struct mirror *m, const struct store *store, enum run_mirror_depth depth,
+		    const struct progress *progress, struct run_mirror_report **ret, struct err *err) MMR_CHECKED;
 
 struct run_fetch_options {
 	bool act;                          /* false: only looked at, without any lock */
-	const char *const *bundle; size_t n_bundles; /* file names or paths: only these, also such as the ledger does not know; none: all that are missing here */
+	/* file names or paths: only these, also such as the ledger does not know; none: all that are missing here */
+	const char *const *bundle; size_t n_bundles;
 	const struct progress *progress;
 };
-enum run_fetch_state { RUN_FETCH_DUE, RUN_FETCH_DONE, RUN_FETCH_NONE /* the mirror has no copy either */, RUN_FETCH_DAMAGED /* what the mirror has is not what the ledger names */, RUN_FETCH_STATES };
+enum run_fetch_state {
+	RUN_FETCH_DUE,
+	RUN_FETCH_DONE,
+	RUN_FETCH_NONE /* the mirror has no copy either */,
+	RUN_FETCH_DAMAGED /* what the mirror has is not what the ledger names */,
+	RUN_FETCH_STATES
+};
 struct run_fetched { const char *rel_path, *why; uint64_t bytes; enum run_fetch_state state; };
 struct run_fetch_report {
-	bool ledger;                       /* it was missing here, and came (or, when only looked at, would come) from the mirror */
+	/* it was missing here, and came (or, when only looked at, would come) from the mirror */
+	bool ledger;
 	uint64_t beside;                   /* files beside the ledger that came */
 	struct run_fetched *bundle; size_t n;
 	uint64_t unknown;                  /* objects under bundles/ that no line names, and that nobody named */
 	uint64_t count[RUN_FETCH_STATES];
 };
-/* What the archive lacks and the mirror has: the ledger, when there is none here, the files beside it, bundles.  Each comes into partial/, is compared with the ledger's digest and read
- * back in full, and is then published under its name, never over anything.  The store is open for writing.  *ret is filled as far as it came, also on errors (parent ctx).
- * ERR_VERIFY: a copy is not what the ledger names, or the mirror is of another archive; ERR_NOT_FOUND: some have no copy, or the ledger has none; ERR_LOCKED, ERR_STORE, ERR_INTERRUPTED.
- * Durable afterwards: what the report calls done.  A crash leaves a file in partial/, or the bundle in its place: the same call goes on. */
-int run_fetch(void *ctx, struct store *store, struct mirror *m, const struct run_fetch_options *options, struct run_fetch_report **ret, struct err *err) MMR_CHECKED;
+/* What the archive lacks and the mirror has: the ledger, when there is none here, the files beside it, bundles.  Each
+ * comes into partial/, is compared with the ledger's digest and read back in full, and is then published under its
+ * name, never over anything.  The store is open for writing.  *ret is filled as far as it came, also on errors (parent
+ * ctx).
+ * ERR_VERIFY: a copy is not what the ledger names, or the mirror is of another archive; ERR_NOT_FOUND: some have no
+ * copy, or the ledger has none; ERR_LOCKED, ERR_STORE, ERR_INTERRUPTED. Durable afterwards: what the report calls done.
+ * A crash leaves a file in partial/, or the bundle in its place: the same call goes on. */
+int run_fetch(void *ctx, struct store *store, struct mirror *m, const struct run_fetch_options *options,
+	      struct run_fetch_report **ret, struct err *err) MMR_CHECKED;
 
 /* The key of the advisory lock: one run per database. */
 #define RUN_LOCK_KEY INT64_C(0x6d6d72657461696e) /* "mmretain" */

@@ -5,9 +5,11 @@
  * Not for: what must be there, and when: run decides that.
  * Includes: base only.  libcurl is loaded when a mirror is opened.
  *
- * Keys are paths below the archive root; the policy's prefix comes before them.  Each call asks the store anew: nothing is remembered.  A failure is tried again a few times,
- * with pauses; a signal or the deadline ends it at once.  The bucket of the server's attachments is asked in the same way (mm_bucket.c).  Errors of all calls, beside those named: ERR_STORE (the store cannot be reached, refuses, or answers what it
- * must not), ERR_INTERRUPTED, ERR_WORK_LEFT (the deadline).  No message holds a key of the credentials.
+ * Keys are paths below the archive root; the policy's prefix comes before them.  Each call asks the store anew: nothing
+ * is remembered.  A failure is tried again a few times, with pauses; a signal or the deadline ends it at once.  The
+ * bucket of the server's attachments is asked in the same way (mm_bucket.c).  Errors of all calls, beside those named:
+ * ERR_STORE (the store cannot be reached, refuses, or answers what it must not), ERR_INTERRUPTED, ERR_WORK_LEFT (the
+ * deadline).  No message holds a key of the credentials.
  */
 #ifndef MMRETAIN_STORE_MIRROR_H
 #define MMRETAIN_STORE_MIRROR_H
@@ -22,10 +24,12 @@ struct s3_keys { char id[MIRROR_KEY_MAX], secret[MIRROR_KEY_MAX]; };
 
 struct mirror_options {
 	const char *what;                  /* what it is in messages; NULL: "mirror" */
-	const char *then;                  /* what a failure leaves, a sentence for hints, static; NULL: that of a mirror */
+	/* what a failure leaves, a sentence for hints, static; NULL: that of a mirror */
+	const char *then;
 	bool nameless;                     /* messages hold no keys: they have names in them that persons gave */
 	const char *bucket;                /* s3://bucket/prefix */
-	const char *prefix;                /* in the place of that, as it stands before each key; NULL: with a slash at its end */
+	/* in the place of that, as it stands before each key; NULL: with a slash at its end */
+	const char *prefix;
 	const char *endpoint;              /* https://host[:port] */
 	const char *region;                /* NULL: us-east-1 */
 	const char *credentials;           /* file */
@@ -35,12 +39,14 @@ struct mirror_options {
 };
 
 struct mirror;
-/* Reads the credentials and loads libcurl; asks the store nothing.  Closed with talloc_free.  ERR_PERMISSION: others may read or change the credentials, or they cannot
- * be read; ERR_POLICY: they are not of the usual form; ERR_STORE: libcurl is missing. */
+/* Reads the credentials and loads libcurl; asks the store nothing.  Closed with talloc_free.  ERR_PERMISSION: others
+ * may read or change the credentials, or they cannot be read; ERR_POLICY: they are not of the usual form; ERR_STORE:
+ * libcurl is missing. */
 int mirror_open(void *ctx, const struct mirror_options *options, struct mirror **ret, struct err *err) MMR_CHECKED;
 /* From now on transfers end at that time of time_boot_ms with ERR_WORK_LEFT; 0: never. */
 void mirror_until(struct mirror *m, int64_t deadline_boot_ms);
-/* A change has left a version of what was there before: the bucket is versioned, and nothing that is removed is gone. */
+/* A change has left a version of what was there before: the bucket is versioned, and nothing that is removed is gone.
+ */
 bool mirror_keeps_versions(const struct mirror *m);
 
 struct mirror_object { uint64_t bytes; struct digest sum; };
@@ -52,10 +58,14 @@ int mirror_look(struct mirror *m, const char *key, struct mirror_object *ret, st
 struct mirror_seen { uint64_t bytes; int64_t modified_s; char etag[MIRROR_ETAG]; };
 int mirror_see(struct mirror *m, const char *key, struct mirror_seen *ret, struct err *err) MMR_CHECKED;
 
-/* Puts what fd holds from its beginning, which is `want`, and asks again: 0 only when a second request says the same length and sum.  What was there is replaced. */
-int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_object *want, struct err *err) MMR_CHECKED;
-/* The same, never over anything else: nothing is sent when it is there already.  ERR_VERIFY: other bytes are there.  *ret_sent: it was not. */
-int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_object *want, bool *ret_sent, struct err *err) MMR_CHECKED;
+/* Puts what fd holds from its beginning, which is `want`, and asks again: 0 only when a second request says the same
+ * length and sum.  What was there is replaced. */
+int mirror_put(struct mirror *m, const char *key, int fd, const struct mirror_object *want,
+	       struct err *err) MMR_CHECKED;
+/* The same, never over anything else: nothing is sent when it is there already.  ERR_VERIFY: other bytes are there.
+ * *ret_sent: it was not. */
+int mirror_keep(struct mirror *m, const char *key, int fd, const struct mirror_object *want, bool *ret_sent,
+		struct err *err) MMR_CHECKED;
 /* Reads all of it into fd from its beginning on (-1: nowhere); *ret: what came.  ERR_NOT_FOUND. */
 int mirror_get(struct mirror *m, const char *key, int fd, struct mirror_object *ret, struct err *err) MMR_CHECKED;
 /* Removes it, and asks again: 0 only when a second request says that it is gone.  One that is not there is no error. */

@@ -22,11 +22,39 @@
 #define T(n) {n, "text", BT_TEXT, ""}
 #define I(n) {n, "bigint", BT_INT, "0"}
 
-enum { P_ID, P_CREATE, P_UPDATE, P_EDIT, P_DELETE, P_PINNED, P_USER, P_CHANNEL, P_ROOT, P_ORIGINAL, P_MESSAGE, P_TYPE, P_PROPS,
-       P_HASHTAGS, P_FILEIDS, P_COLUMNS };
+enum {
+	P_ID,
+	P_CREATE,
+	P_UPDATE,
+	P_EDIT,
+	P_DELETE,
+	P_PINNED,
+	P_USER,
+	P_CHANNEL,
+	P_ROOT,
+	P_ORIGINAL,
+	P_MESSAGE,
+	P_TYPE,
+	P_PROPS,
+	P_HASHTAGS,
+	P_FILEIDS,
+	P_COLUMNS
+};
 static const struct bundle_column post_columns[P_COLUMNS] = {
-	T("id"), I("createat"), I("updateat"), I("editat"), I("deleteat"), {"ispinned", "boolean", BT_BOOL, "f"}, T("userid"),
-	T("channelid"), T("rootid"), T("originalid"), T("message"), T("type"), {"props", "jsonb", BT_JSON, "{}"}, T("hashtags"),
+	T("id"),
+	I("createat"),
+	I("updateat"),
+	I("editat"),
+	I("deleteat"),
+	{"ispinned", "boolean", BT_BOOL, "f"},
+	T("userid"),
+	T("channelid"),
+	T("rootid"),
+	T("originalid"),
+	T("message"),
+	T("type"),
+	{"props", "jsonb", BT_JSON, "{}"},
+	T("hashtags"),
 	{"fileids", "text", BT_TEXT, "[]"},
 };
 enum { F_ID, F_CREATOR, F_POST, F_CREATE, F_DELETE, F_NAME, F_MIME, F_SIZE, F_COLUMNS };
@@ -45,13 +73,20 @@ static const struct bundle_kind kinds[KINDS] = {
 };
 
 static const char *const words[] = {
-	"Löschung", "Kühlwasser", "Überdruck", "Störung", "Schicht", "Messwert", "Protokoll", "Beamtime", "the", "a", "is", "and",
-	"of", "in", "der", "die", "und", "das", "ist", "nicht", "wir", "mit", "alarm", "vacuum", "pump", "magnet", "cavity", "server",
-	"update", "meeting", "build", "test", "run", "fix", "issue", "data", "shift", "beam", "report", "problem", "error", "log",
-	"release", "review", "ticket", "password", "access", "document", "question", "plan", "week", "channel", "database", "index",
-	"query", "backup", "restore", "disk", "memory", "network", "switch", "firewall", "cable", "rack", "power", "supply",
-	"pressure", "detector", "sample", "sensor", "signal", "noise", "threshold", "trip", "reset", "status", "monitor", "valve",
-	"leak", "interlock", "safety", "radiation", "dose", "door", "key", "room", "hall", "building", "printer", "laptop",
+	"Löschung", "Kühlwasser", "Überdruck", "Störung", "Schicht", "Messwert", "Protokoll", "Beamtime", "the", "a",
+	"is", "and",
+	"of", "in", "der", "die", "und", "das", "ist", "nicht", "wir", "mit", "alarm", "vacuum", "pump", "magnet",
+	"cavity", "server",
+	"update", "meeting", "build", "test", "run", "fix", "issue", "data", "shift", "beam", "report", "problem",
+	"error", "log",
+	"release", "review", "ticket", "password", "access", "document", "question", "plan", "week", "channel",
+	"database", "index",
+	"query", "backup", "restore", "disk", "memory", "network", "switch", "firewall", "cable", "rack", "power",
+	"supply",
+	"pressure", "detector", "sample", "sensor", "signal", "noise", "threshold", "trip", "reset", "status",
+	"monitor", "valve",
+	"leak", "interlock", "safety", "radiation", "dose", "door", "key", "room", "hall", "building", "printer",
+	"laptop",
 };
 #define N_WORDS ARRAY_LEN(words)
 #define USERS 300
@@ -130,25 +165,32 @@ static void sentence(struct world *w)
 		if (r < 700)
 			buf_puts(&w->text, words[next(w, 1 + next(w, (uint32_t)N_WORDS))]);
 		else if (r < 960)
-			buf_printf(&w->text, "%s%s", words[next(w, (uint32_t)N_WORDS)], words[next(w, (uint32_t)N_WORDS)]);
+			buf_printf(&w->text, "%s%s", words[next(w, (uint32_t)N_WORDS)],
+				   words[next(w, (uint32_t)N_WORDS)]);
 		else if (r < 985)
 			buf_printf(&w->text, "w%u", next(w, 200000));
 		else
-			buf_puts(&w->text, r < 990 ? "🚀" : r < 993 ? "**wichtig**" : r < 996 ? ":+1:" : "\n- [x] erledigt\n");
+			buf_puts(&w->text, r < 990   ? "🚀"
+					   : r < 993 ? "**wichtig**"
+					   : r < 996 ? ":+1:"
+						     : "\n- [x] erledigt\n");
 	}
 	buf_byte(&w->text, '\0');
 	w->text.len--;
 }
 
-static void say_post(struct world *w, const char *id, const char *root, const char *user, const char *channel, int64_t ms)
+static void say_post(struct world *w, const char *id, const char *root, const char *user, const char *channel,
+		     int64_t ms)
 {
 	struct buf b;
 
 	if (w->quiet)
 		return;
 	buf_init(&b, w->ctx, 1 << 20);
-	buf_printf(&b, "{\"post\":\"%s\",\"thread\":\"%s\",\"user\":\"%s\",\"channel\":\"%s\",\"createat\":%lld,\"message\":", id, root, user,
-		   channel, (long long)ms);
+	buf_printf(&b,
+		   "{\"post\":\"%s\",\"thread\":\"%s\",\"user\":\"%s\",\"channel\":\"%s\",\"createat\":%lld,"
+		   "\"message\":",
+		   id, root, user, channel, (long long)ms);
 	json_put_string(&b, w->text.data, w->text.len);
 	buf_puts(&b, "}\n");
 	(void)fwrite(b.data, 1, b.len, stdout);
@@ -171,16 +213,21 @@ static void add_reactions(struct world *w, const char *post, int64_t ms)
 
 static void add_file(struct world *w, const char *post, const char *user, int64_t ms, const char *id, uint32_t which)
 {
-	static const uint8_t png[] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 2,
-				      0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 12, 'I', 'D', 'A', 'T', 8, 0xd7, 0x63, 0xd8, 0x60, 0x30,
-				      0x60, 0, 0, 3, 0x96, 0, 0xb1, 0, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
-	const char *name = which % 3 == 0 ? "Messung Kühlwasser.png" : which % 3 == 1 ? "report.pdf" : "<img src=x onerror=alert(1)>.svg";
+	static const uint8_t png[] = {0x89, 'P',  'N',	'G',  13,   10,	  26,  10,   0,	   0,	 0,   13,   'I', 'H',
+				      'D',  'R',  0,	0,    0,    1,	  0,   0,    0,	   1,	 8,   2,    0,	 0,
+				      0,    0x90, 0x77, 0x53, 0xde, 0,	  0,   0,    12,   'I',	 'D', 'A',  'T', 8,
+				      0xd7, 0x63, 0xd8, 0x60, 0x30, 0x60, 0,   0,    3,	   0x96, 0,   0xb1, 0,	 0,
+				      0,    0,	  0,	'I',  'E',  'N',  'D', 0xae, 0x42, 0x60, 0x82};
+	const char *name = which % 3 == 0   ? "Messung Kühlwasser.png"
+			   : which % 3 == 1 ? "report.pdf"
+					    : "<img src=x onerror=alert(1)>.svg";
 	const char *mime = which % 3 == 0 ? "image/png" : which % 3 == 1 ? "application/pdf" : "image/svg+xml";
 	const char *svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" onload=\"alert(1)\"/>";
 	const void *data = which % 3 == 0 ? (const void *)png : which % 3 == 1 ? "%PDF-1.4 no more than that" : svg;
 	size_t len = which % 3 == 0 ? sizeof(png) : strlen(data);
 	struct bundle_field r[F_COLUMNS] = {
-		[F_ID] = f(id), [F_CREATOR] = f(user), [F_POST] = f(post), [F_CREATE] = num(w, ms), [F_DELETE] = f("0"), [F_NAME] = f(name),
+		[F_ID] = f(id), [F_CREATOR] = f(user), [F_POST] = f(post), [F_CREATE] = num(w, ms), [F_DELETE] = f("0"),
+		[F_NAME] = f(name),
 		[F_MIME] = f(mime), [F_SIZE] = num(w, (int64_t)len),
 	};
 	struct digest d;
@@ -210,13 +257,15 @@ static void add_post(struct world *w, const struct place *p, const char *root, u
 	struct bundle_field r[P_COLUMNS] = {
 		[P_ID] = f(id), [P_CREATE] = num(w, ms), [P_UPDATE] = num(w, edited || deleted ? ms + 5000 : ms),
 		[P_EDIT] = edited ? num(w, ms + 5000) : f("0"), [P_DELETE] = deleted ? num(w, ms + 5000) : f("0"),
-		[P_PINNED] = f(next(w, 200) == 0 ? "t" : "f"), [P_USER] = f(user), [P_CHANNEL] = f(p->channel), [P_ROOT] = f(root),
+		[P_PINNED] = f(next(w, 200) == 0 ? "t" : "f"), [P_USER] = f(user), [P_CHANNEL] = f(p->channel),
+		[P_ROOT] = f(root),
 		[P_ORIGINAL] = f(""), [P_TYPE] = f(""), [P_PROPS] = f("{}"), [P_HASHTAGS] = f(""),
 		[P_FILEIDS] = file ? f(mem_printf(w->ctx, "[\"%s\"]", file)) : f("[]"),
 	};
 	sentence(w);
 	if (next(w, 50) == 0)
-		r[P_PROPS] = f("{\"attachments\": [{\"text\": \"Anlage W\\u00e4rmetauscher\", \"color\": \"#f00\"}], \"from_bot\": \"true\"}");
+		r[P_PROPS] = f("{\"attachments\": [{\"text\": \"Anlage W\\u00e4rmetauscher\", \"color\": \"#f00\"}], "
+			       "\"from_bot\": \"true\"}");
 	r[P_MESSAGE] = (struct bundle_field){.data = w->text.data, .len = w->text.len};
 	must(w, bundle_row(w->w, KIND_POST, r, &w->err));
 	say_post(w, id, p->root, user, p->channel, ms);
@@ -238,20 +287,29 @@ static void add_post(struct world *w, const struct place *p, const char *root, u
 
 static void add_names(struct world *w)
 {
-	must(w, bundle_name(w->w, "teams", id_of(w, "team", 0), "accelerator", "Accelerator & <b>Co</b>", "\"type\":\"O\"", &w->err));
+	must(w, bundle_name(w->w, "teams", id_of(w, "team", 0), "accelerator", "Accelerator & <b>Co</b>",
+			    "\"type\":\"O\"", &w->err));
 	for (uint64_t i = 0; i < TEAM_CHANNELS; i++)
-		must(w, bundle_name(w->w, "channels", id_of(w, "channel", i), mem_printf(w->ctx, "chan-%llu", (unsigned long long)i),
-				    i == 1 ? audit_payloads[0] : mem_printf(w->ctx, "Kanal %llu", (unsigned long long)i),
-				    mem_printf(w->ctx, "\"type\":\"O\",\"team\":\"%s\"", id_of(w, "team", 0)), &w->err));
+		must(w,
+		     bundle_name(w->w, "channels", id_of(w, "channel", i),
+				 mem_printf(w->ctx, "chan-%llu", (unsigned long long)i),
+				 i == 1 ? audit_payloads[0] : mem_printf(w->ctx, "Kanal %llu", (unsigned long long)i),
+				 mem_printf(w->ctx, "\"type\":\"O\",\"team\":\"%s\"", id_of(w, "team", 0)), &w->err));
 	/* A direct message; a group message; one of a bundle that does not say who was in it. */
-	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS), mem_printf(w->ctx, "%s__%s", id_of(w, "user", 5), id_of(w, "user", 6)),
-			    "", "\"type\":\"D\"", &w->err));
-	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 1), "group-with-members", "user.1, user.2, user.3",
-			    "\"type\":\"G\",\"members\":[\"user.1\", \"user.2\", \"user.3\"]", &w->err));
-	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 2), "group-without", "user.1, user.2, us", "\"type\":\"G\"", &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS),
+			    mem_printf(w->ctx, "%s__%s", id_of(w, "user", 5), id_of(w, "user", 6)), "",
+			    "\"type\":\"D\"", &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 1), "group-with-members",
+			    "user.1, user.2, user.3", "\"type\":\"G\",\"members\":[\"user.1\", \"user.2\", \"user.3\"]",
+			    &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 2), "group-without",
+			    "user.1, user.2, us", "\"type\":\"G\"", &w->err));
 	for (uint64_t i = 0; i < USERS; i++)
-		must(w, bundle_name(w->w, "users", id_of(w, "user", i), mem_printf(w->ctx, "user.%llu", (unsigned long long)i),
-				    i == 2 ? audit_payloads[1] : i == 3 ? "\033[31mRed\033[0m \u202eevil" : "Jürgen Größe",
+		must(w, bundle_name(w->w, "users", id_of(w, "user", i),
+				    mem_printf(w->ctx, "user.%llu", (unsigned long long)i),
+				    i == 2   ? audit_payloads[1]
+				    : i == 3 ? "\033[31mRed\033[0m \u202eevil"
+					     : "Jürgen Größe",
 				    i == 1 ? "\"bot\":true" : "", &w->err));
 }
 
@@ -263,10 +321,16 @@ static int by_id(const void *a, const void *b)
 static void one_bundle(struct world *w, uint32_t seq, uint32_t threads)
 {
 	struct bundle_source source = {.rule = "alarms", .policy_digest_hex = "00", .team_id = id_of(w, "team", 0),
-				       .team_label = "accelerator", .cutoff_ms = 1700000000000, .expires_ms = 2000000000000,
-				       .cluster_id = "7", .database = "mattermost", .pg_version = "15.0", .schema_digest_hex = "11",
+				       .team_label = "accelerator", .cutoff_ms = 1700000000000,
+				       .expires_ms = 2000000000000,
+				       .cluster_id = "7", .database = "mattermost", .pg_version = "15.0",
+				       .schema_digest_hex = "11",
 				       .tool_version = "mmretain 0.1.0"};
-	struct bundle_options options = {.level = 3, .seq = seq, .previous_digest_hex = w->digest, .kind = kinds, .n_kinds = KINDS};
+	struct bundle_options options = {.level = 3,
+					 .seq = seq,
+					 .previous_digest_hex = w->digest,
+					 .kind = kinds,
+					 .n_kinds = KINDS};
 	const char *channel[CHANNELS];
 	struct receipt *receipt;
 
@@ -292,8 +356,8 @@ static void one_bundle(struct world *w, uint32_t seq, uint32_t threads)
 	must(w, bundle_finish(w->w, &w->err));
 	must(w, bundle_publish(w->w, w->ctx, w->store->root_dirfd, 1790000000000, &receipt, &w->err));
 	digest_hex(receipt_rows_digest(receipt), w->digest);
-	(void)fprintf(stderr, "%s %llu posts %llu bytes\n", receipt_rel_path(receipt), (unsigned long long)receipt_posts(receipt),
-		      (unsigned long long)receipt_file_bytes(receipt));
+	(void)fprintf(stderr, "%s %llu posts %llu bytes\n", receipt_rel_path(receipt),
+		      (unsigned long long)receipt_posts(receipt), (unsigned long long)receipt_file_bytes(receipt));
 	bundle_abort(w->w);
 }
 
@@ -315,7 +379,8 @@ int main(int argc, char **argv)
 	if (argc > 5) {
 		struct catalog_totals sum;
 		must(&w, catalog_reindex(w.store, false, &sum, NULL, &w.err));
-		(void)fprintf(stderr, "index %llu bytes of %llu\n", (unsigned long long)sum.index_bytes, (unsigned long long)sum.bundle_bytes);
+		(void)fprintf(stderr, "index %llu bytes of %llu\n", (unsigned long long)sum.index_bytes,
+			      (unsigned long long)sum.bundle_bytes);
 	}
 	talloc_free(w.ctx);
 	return 0;

@@ -1,9 +1,10 @@
 /*
- * clock_ahead.c - preloaded: the wall clock is five minutes ahead, or as many seconds as CLOCK_AHEAD_SECONDS says; the monotonic one is right.
- * With CLOCK_LATER_FILE every clock is ten minutes later once that file is there, as if the program had been at work for so long.
- * With CLOCK_SLEEP_MS the clocks are right, and no sleep takes less than that, as on a host that has too much to do.
- * With CLOCK_OFFSET_FILE the wall clock alone is as many milliseconds ahead as that file says, whenever it is asked: for a database server, too.
- * With CLOCK_SUSPEND_FILE the clock that counts suspended time is a day ahead once that file is there, as if the host had slept for a day.
+ * clock_ahead.c - preloaded: the wall clock is five minutes ahead, or as many seconds as CLOCK_AHEAD_SECONDS says; the
+ * monotonic one is right. With CLOCK_LATER_FILE every clock is ten minutes later once that file is there, as if the
+ * program had been at work for so long. With CLOCK_SLEEP_MS the clocks are right, and no sleep takes less than that, as
+ * on a host that has too much to do. With CLOCK_OFFSET_FILE the wall clock alone is as many milliseconds ahead as that
+ * file says, whenever it is asked: for a database server, too. With CLOCK_SUSPEND_FILE the clock that counts suspended
+ * time is a day ahead once that file is there, as if the host had slept for a day.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -36,7 +37,8 @@ static void move(struct timespec *at, long long ms)
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
 	static int (*real)(clockid_t, struct timespec *);
-	const char *seconds = getenv("CLOCK_AHEAD_SECONDS"), *suspended = getenv("CLOCK_SUSPEND_FILE"), *later = getenv("CLOCK_LATER_FILE");
+	const char *seconds = getenv("CLOCK_AHEAD_SECONDS"), *suspended = getenv("CLOCK_SUSPEND_FILE"),
+		   *later = getenv("CLOCK_LATER_FILE");
 	const char *offset = getenv("CLOCK_OFFSET_FILE");
 	int rc;
 

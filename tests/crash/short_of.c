@@ -66,6 +66,9 @@ static size_t some(size_t len)
 ssize_t read(int fd, void *to, size_t len) { return SOME(syscall(SYS_read, fd, to, len)); }
 ssize_t write(int fd, const void *from, size_t len) { return SOME(syscall(SYS_write, fd, from, len)); }
 ssize_t pread64(int fd, void *to, size_t len, off64_t at) { return SOME(syscall(SYS_pread64, fd, to, len, at)); }
-ssize_t pwrite64(int fd, const void *from, size_t len, off64_t at) { return SOME(syscall(SYS_pwrite64, fd, from, len, at)); }
+ssize_t pwrite64(int fd, const void *from, size_t len, off64_t at)
+{
+	return SOME(syscall(SYS_pwrite64, fd, from, len, at));
+}
 ssize_t pread(int fd, void *to, size_t len, off_t at) { return pread64(fd, to, len, at); }
 ssize_t pwrite(int fd, const void *from, size_t len, off_t at) { return pwrite64(fd, from, len, at); }

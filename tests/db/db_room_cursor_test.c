@@ -4,7 +4,8 @@
 
 #include "db_room_tests.h"
 
-/* A page asked for ahead fails while the rows of another cursor are wanted: what is told is the cause, not that the transaction is over. */
+/* A page asked for ahead fails while the rows of another cursor are wanted: what is told is the cause, not that the
+ * transaction is over. */
 START_TEST(test_cursor_cause)
 {
 	static const struct sql good = {"q_good", "SELECT g FROM generate_series(1, 100) g"};
@@ -32,7 +33,8 @@ END_TEST
 
 START_TEST(test_cursors)
 {
-	static const struct sql sql = {"q_cursor", "-- a comment first\nSELECT g, NULLIF(g % 2, 0) FROM generate_series(1, $1::int) g;\n"};
+	static const struct sql sql =
+		{"q_cursor", "-- a comment first\nSELECT g, NULLIF(g % 2, 0) FROM generate_series(1, $1::int) g;\n"};
 	struct db *db = open_db();
 	struct db_cursor *a = NULL, *b = NULL;
 	const char *n = "2500", *m = "3";
@@ -67,7 +69,8 @@ END_TEST
 /* Pages that are wider than memory is meant for, between others: every row as it was, whatever comes between. */
 START_TEST(test_cursor_wide)
 {
-	static const struct sql sql = {"wide_rows", "SELECT i, CASE WHEN i % 100 < 60 THEN repeat(chr(97 + i % 26), i % 100 * 10000) END, i * 2 FROM generate_series(1, 300) i"};
+	static const struct sql sql = {"wide_rows", "SELECT i, CASE WHEN i % 100 < 60 THEN repeat(chr(97 + i % 26), i "
+						    "% 100 * 10000) END, i * 2 FROM generate_series(1, 300) i"};
 	static const struct sql other = {"narrow_rows", "SELECT i FROM generate_series(1, 300) i"};
 	struct db *db = open_db();
 	struct db_cursor *wide, *narrow;
@@ -88,7 +91,8 @@ START_TEST(test_cursor_wide)
 		ck_assert((row.value[1] == NULL) == (i % 100 >= 60));
 		ck_assert_uint_eq(row.len[1], row.value[1] ? i % 100 * 10000 : 0);
 		if (row.value[1])
-			ck_assert_uint_eq(strspn(row.value[1], (char[]){(char)('a' + i % 26), '\0'}), row.len[1]); /* also ends there */
+			/* also ends there */
+			ck_assert_uint_eq(strspn(row.value[1], (char[]){(char)('a' + i % 26), '\0'}), row.len[1]);
 		ck_assert_int_eq(atoi(with.value[0]), i);
 	}
 	ck_assert_int_eq(db_cursor_next(wide, &row, &err), 0);

@@ -12,7 +12,8 @@ START_TEST(test_session)
 		{"SHOW application_name", "mmretain"}, {"SHOW client_encoding", "UTF8"}, {"SHOW timezone", "UTC"},
 		{"SHOW datestyle", "ISO, YMD"}, {"SHOW statement_timeout", "1min"}, {"SHOW lock_timeout", "1min"},
 		{"SHOW idle_in_transaction_session_timeout", "15min"}, {"SHOW extra_float_digits", "3"},
-		{"SHOW bytea_output", "hex"}, {"SHOW jit", "off"}, {"SHOW row_security", "off"}, {"SHOW search_path", "public, pg_temp"},
+		{"SHOW bytea_output", "hex"}, {"SHOW jit", "off"}, {"SHOW row_security", "off"},
+		{"SHOW search_path", "public, pg_temp"},
 		{"SHOW synchronous_commit", "on"},
 	};
 	char text[256];
@@ -36,8 +37,9 @@ END_TEST
 
 START_TEST(test_shapes)
 {
-	static const struct sql one = {"q_one", "SELECT 1"}, two = {"q_two", "SELECT 1 UNION ALL SELECT 2"}, none = {"q_none", "SELECT 1 WHERE false"},
-				set = {"q_set", "SET work_mem = '8MB'"}, types = {"q_types", "SELECT $1::text AS t, $2::bigint, $3::text, true, ''"};
+	static const struct sql one = {"q_one", "SELECT 1"}, two = {"q_two", "SELECT 1 UNION ALL SELECT 2"},
+				none = {"q_none", "SELECT 1 WHERE false"}, set = {"q_set", "SET work_mem = '8MB'"},
+				types = {"q_types", "SELECT $1::text AS t, $2::bigint, $3::text, true, ''"};
 	const char *params[] = {"it's \"x\" \\ \xf0\x9f\x98\x80", "-9223372036854775808", NULL};
 	struct db_result *res = NULL;
 	struct db *db = open_db();
@@ -80,8 +82,20 @@ END_TEST
 
 START_TEST(test_array_round_trip)
 {
-	static const struct sql sql = {"q_array", "SELECT u FROM unnest($1::text[]) WITH ORDINALITY AS w (u, n) ORDER BY n"};
-	static const char *const items[] = {"", "NULL", "null", "a,b", "{x}", "\"", "\\", "\\\"", " x ", "a\nb\t", "'; DROP TABLE posts; --", "\xf0\x9f\x98\x80"};
+	static const struct sql sql = {"q_array",
+				       "SELECT u FROM unnest($1::text[]) WITH ORDINALITY AS w (u, n) ORDER BY n"};
+	static const char *const items[] = {"",
+					    "NULL",
+					    "null",
+					    "a,b",
+					    "{x}",
+					    "\"",
+					    "\\",
+					    "\\\"",
+					    " x ",
+					    "a\nb\t",
+					    "'; DROP TABLE posts; --",
+					    "\xf0\x9f\x98\x80"};
 	struct db *db = open_db();
 	struct db_array a;
 	struct db_result *res = NULL;
@@ -176,8 +190,8 @@ END_TEST
 
 START_TEST(test_copy)
 {
-	static const struct sql sql = {"q_copy", "COPY t (a, b) FROM STDIN"}, no = {"q_no_copy", "COPY nothing FROM STDIN"},
-				select = {"q_select", "SELECT 1"};
+	static const struct sql sql = {"q_copy", "COPY t (a, b) FROM STDIN"},
+				no = {"q_no_copy", "COPY nothing FROM STDIN"}, select = {"q_select", "SELECT 1"};
 	struct db *db = open_db();
 	char *big = mem_array(db, char, 3 << 20);
 	struct err err;
@@ -281,7 +295,8 @@ START_TEST(test_shared_snapshot)
 	db_rollback(second);
 	ck_assert_int_eq(value(second, "SELECT count(*) FROM snapshot_rows"), 1);
 	db_rollback(first);
-	FAILS(db_snapshot_begin(second, name, DB_READ_SNAPSHOT, &err), ERR_DATABASE); /* it ended with its transaction */
+	/* it ended with its transaction */
+	FAILS(db_snapshot_begin(second, name, DB_READ_SNAPSHOT, &err), ERR_DATABASE);
 	db_rollback(second);
 	FAILS(db_snapshot_begin(second, "1'; DROP TABLE snapshot_rows; --", DB_READ_SNAPSHOT, &err), ERR_INTERNAL);
 	run(writer, "DROP TABLE snapshot_rows");
@@ -293,8 +308,11 @@ END_TEST
 
 START_TEST(test_copy_across)
 {
-	static const struct sql out = {"across_out", "COPY (SELECT i, repeat('x', i % 100000) FROM generate_series(1, 100100) i WHERE i < 5000 OR i > 99990) TO STDOUT (FORMAT binary)"},
-				fails_late = {"across_late", "COPY (SELECT i, repeat('x', 9000 / (3000 - i)) FROM generate_series(1, 5000) i) TO STDOUT (FORMAT binary)"},
+	static const struct sql out = {"across_out",
+				       "COPY (SELECT i, repeat('x', i % 100000) FROM generate_series(1, 100100) i "
+				       "WHERE i < 5000 OR i > 99990) TO STDOUT (FORMAT binary)"},
+				fails_late = {"across_late", "COPY (SELECT i, repeat('x', 9000 / (3000 - i)) FROM "
+							     "generate_series(1, 5000) i) TO STDOUT (FORMAT binary)"},
 				no_copy = {"across_none", "SELECT 1"},
 				in = {"across_in", "COPY across FROM STDIN (FORMAT binary)"},
 				other = {"across_other", "COPY across_other FROM STDIN (FORMAT binary)"};
@@ -337,7 +355,8 @@ START_TEST(test_awake)
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
 	OK(db_cursor_open(db, db, "mmr_awake", &sql, 0, NULL, 500, &c, &err));
 	for (int i = 1; i <= 2000; i++) {
-		if (i == 2 || i == 1502 || i == 2000) /* beside a page that is under way, or has come, or no more will */
+		/* beside a page that is under way, or has come, or no more will */
+		if (i == 2 || i == 1502 || i == 2000)
 			for (int n = 0; n < 9; n++) {
 				OK(db_awake(db, &err));
 				time_sleep_ms(400);
@@ -413,12 +432,16 @@ START_TEST(test_prepared)
 	OK(db_begin(db, DB_READ_COMMITTED, &err));
 	for (int i = 0; i < 3; i++)
 		OK(db_query_prepared(db, db, &sql, DB_ONE, 1, &param, NULL, &err));
-	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name = 'q_prepared'"), 3);
+	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name "
+				   "= 'q_prepared'"),
+			 3);
 	db_rollback(db);
 	/* the rollback undid the setting: it is made again */
 	for (int i = 0; i < 7; i++)
 		OK(db_query_prepared(db, db, &sql, DB_ONE, 1, &param, NULL, &err));
-	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name = 'q_prepared'"), 10);
+	ck_assert_int_eq(value(db, "SELECT generic_plans - 1000 * custom_plans FROM pg_prepared_statements WHERE name "
+				   "= 'q_prepared'"),
+			 10);
 	char mode[32];
 	text_value(db, "SHOW plan_cache_mode", mode, sizeof(mode));
 	ck_assert_str_eq(mode, "auto");

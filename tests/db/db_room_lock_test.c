@@ -21,7 +21,8 @@ START_TEST(test_contention)
 		stop_request(SIGTERM); /* no patience then */
 	FAILS(db_lock(b, keys[_i], &err), ERR_LOCKED);
 	stop_request(0);
-	snprintf(pid, sizeof(pid), "server process %lld, client local, role ", (long long)value(a, "SELECT pg_backend_pid()"));
+	snprintf(pid, sizeof(pid), "server process %lld, client local, role ",
+		 (long long)value(a, "SELECT pg_backend_pid()"));
 	SAYS(pid);
 	SAYS(", since 20");
 	FAILS(db_lock_check(b, keys[_i], &err), ERR_LOCKED);

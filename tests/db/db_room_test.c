@@ -1,8 +1,8 @@
 /*
  * db_room_test.c - the db room and the probe against a real server.
  *
- * The database (MMR_TEST_CONNINFO, or PGHOST, PGPORT, PGUSER, PGDATABASE) holds Mattermost's schema; every test leaves it
- * as it was.
+ * The database (MMR_TEST_CONNINFO, or PGHOST, PGPORT, PGUSER, PGDATABASE) holds Mattermost's schema; every test leaves
+ * it as it was.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +81,8 @@ static void find_base(void)
 	if (given)
 		snprintf(base, sizeof(base), "%s", given);
 	else
-		snprintf(base, sizeof(base), "host='%s' port='%s' user='%s' dbname='%s'", getenv("PGHOST") ?: "", getenv("PGPORT") ?: "5432",
-			 getenv("PGUSER") ?: "postgres", getenv("PGDATABASE") ?: "mm");
+		snprintf(base, sizeof(base), "host='%s' port='%s' user='%s' dbname='%s'", getenv("PGHOST") ?: "",
+			 getenv("PGPORT") ?: "5432", getenv("PGUSER") ?: "postgres", getenv("PGDATABASE") ?: "mm");
 }
 
 int main(void)
@@ -94,6 +94,7 @@ int main(void)
 	suite_add_tcase(suite, db_cursor_case());
 	suite_add_tcase(suite, db_live_case());
 	suite_add_tcase(suite, db_trouble_case());
+	suite_add_tcase(suite, db_connect_case());
 	suite_add_tcase(suite, db_lock_case());
 	suite_add_tcase(suite, db_tls_case());
 	suite_add_tcase(suite, mm_probe_case());

@@ -9,11 +9,17 @@
 TCase *db_cursor_case(void);
 TCase *db_live_case(void);
 TCase *db_trouble_case(void);
+TCase *db_connect_case(void);
 TCase *db_lock_case(void);
 TCase *db_tls_case(void);
 TCase *mm_probe_case(void);
 TCase *mm_read_case(void);
 TCase *db_stop_case(void);
+
+/* Fixture of the tests of mm: opened, in a transaction that is rolled back. */
+extern struct mm *mm;
+void mm_setup(void);
+void mm_teardown(void);
 
 /* key=value text of the test database; `more` is added. */
 const char *conninfo(const char *more);
@@ -29,12 +35,14 @@ void kill_backend(struct db *killer, struct db *victim);
 		err = (struct err){0}; \
 		ck_assert_msg((call) == 0, "%s [%s]", err.msg, err.hint); \
 	} while (0)
-#define FAILS(call, error_code) \
-	do { \
-		err = (struct err){0}; \
-		ck_assert_msg((call) == -(error_code), "wanted %s, got %s: %s", err_name(-(error_code)), err_name(err.code), err.msg); \
+#define FAILS(call, error_code)                                                                                        \
+	do {                                                                                                           \
+		err = (struct err){0};                                                                                 \
+		ck_assert_msg((call) == -(error_code), "wanted %s, got %s: %s", err_name(-(error_code)),               \
+			      err_name(err.code), err.msg);                                                            \
 	} while (0)
 #define SAYS(text) ck_assert_msg(strstr(err.msg, text) != NULL, "\"%s\" is not in: %s", text, err.msg)
-#define SAYS_NOT(text) ck_assert_msg(!strstr(err.msg, text) && !strstr(err.hint, text), "\"%s\" is in: %s", text, err.msg)
+#define SAYS_NOT(text)                                                                                                 \
+	ck_assert_msg(!strstr(err.msg, text) && !strstr(err.hint, text), "\"%s\" is in: %s", text, err.msg)
 
 #endif

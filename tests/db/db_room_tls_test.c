@@ -7,7 +7,9 @@
 static struct db *open_tls(void)
 {
 	const char *more = getenv("MMR_TEST_TLS");
-	struct db_options options = {.conninfo = conninfo(more ?: ""), .statement_timeout_ms = 60000, .lock_timeout_ms = 60000};
+	struct db_options options = {.conninfo = conninfo(more ?: ""),
+				     .statement_timeout_ms = 60000,
+				     .lock_timeout_ms = 60000};
 	struct db *db = NULL;
 	struct err err;
 
@@ -16,7 +18,8 @@ static struct db *open_tls(void)
 	return db;
 }
 
-/* A record of 16 KiB goes into libpq's buffer in parts when that has less room; the rest waits where poll() does not look. */
+/* A record of 16 KiB goes into libpq's buffer in parts when that has less room; the rest waits where poll() does not
+ * look. */
 START_TEST(test_large_records)
 {
 	struct db *db = open_tls();
@@ -28,13 +31,15 @@ START_TEST(test_large_records)
 
 		snprintf(text, sizeof text, "SELECT repeat('x', %d) FROM generate_series(1, %d)", _i, rows);
 		OK(try_run(db, text, &err));
-		ck_assert_msg(time_mono_ms() - start_ms < 200, "%lld ms for %d rows of %d bytes", (long long)(time_mono_ms() - start_ms), rows, _i);
+		ck_assert_msg(time_mono_ms() - start_ms < 200, "%lld ms for %d rows of %d bytes",
+			      (long long)(time_mono_ms() - start_ms), rows, _i);
 	}
 	talloc_free(db);
 }
 END_TEST
 
-/* The same of a page that was asked for ahead: it is all here and the server silent, which would end the session for that some day. */
+/* The same of a page that was asked for ahead: it is all here and the server silent, which would end the session for
+ * that some day. */
 START_TEST(test_large_records_ahead)
 {
 	static const struct sql sql = {"q_ahead", "SELECT repeat('x', 7000) FROM generate_series(1, 100)"};
@@ -45,7 +50,8 @@ START_TEST(test_large_records_ahead)
 	struct err err;
 
 	if (db)
-		snprintf(text, sizeof text, "SELECT state_change::text FROM pg_stat_activity WHERE pid = %lld", (long long)value(db, "SELECT pg_backend_pid()"));
+		snprintf(text, sizeof text, "SELECT state_change::text FROM pg_stat_activity WHERE pid = %lld",
+			 (long long)value(db, "SELECT pg_backend_pid()"));
 	for (int rows = 1; db && rows < 20; rows++) {
 		OK(db_begin(db, DB_READ_SNAPSHOT, &err));
 		OK(db_cursor_open(db, db, "mmr_ahead", &sql, 0, NULL, rows, &c, &err));

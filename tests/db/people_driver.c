@@ -1,9 +1,11 @@
 /*
  * people_driver.c - the people room alone, for people_test.py: a policy, a command, results as tab-separated lines.
  *
- *	people_driver POLICY JOURNAL-FOLDER plan | run [--between SQL] | explain NAME | inventory NAME | finish | settled ID
+ * 	people_driver POLICY JOURNAL-FOLDER plan | run [--between SQL] | explain NAME | inventory NAME | finish |
+ * settled ID
  *
- * --between runs SQL in a session of its own when the plan is made and no account has been changed.  Exit status as mmretain's.
+ * --between runs SQL in a session of its own when the plan is made and no account has been changed.  Exit status as
+ * mmretain's.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,15 +38,16 @@ static int do_plan(struct driver *d, struct people_plan **ret, struct err *err)
 	for (size_t i = 0; rc == 0 && i < (*ret)->n_users; i++) {
 		const struct people_user *u = &(*ret)->user[i];
 
-		printf("user\t%s\t%s\t%s\t%lld\t%lld\t%s\n", u->id, people_verdict_name(u->verdict), u->username, (long long)u->deactivated_ms,
-		       (long long)u->due_ms, u->hold ? u->hold : "");
+		printf("user\t%s\t%s\t%s\t%lld\t%lld\t%s\n", u->id, people_verdict_name(u->verdict), u->username,
+		       (long long)u->deactivated_ms, (long long)u->due_ms, u->hold ? u->hold : "");
 	}
 	for (size_t i = 0; rc == 0 && i < (*ret)->n_unknown; i++)
 		printf("unknown\t%s\n", (*ret)->unknown[i]);
 	for (size_t i = 0; rc == 0 && i < (*ret)->n_warnings; i++)
 		printf("warning\t%s\n", (*ret)->warning[i]);
 	if (rc == 0)
-		printf("listed\t%llu\t%llu\n", (unsigned long long)(*ret)->listed, (unsigned long long)(*ret)->listed_unknown);
+		printf("listed\t%llu\t%llu\n", (unsigned long long)(*ret)->listed,
+		       (unsigned long long)(*ret)->listed_unknown);
 	return rc;
 }
 
@@ -64,10 +67,11 @@ static void print_counts(const struct people_counts *c)
 {
 	for (size_t i = 0; i < mm_n_traces; i++)
 		if (c->rows[i])
-			printf("rows\t%s\t%s\t%llu\n", mm_trace[i].table, mm_trace[i].what, (unsigned long long)c->rows[i]);
+			printf("rows\t%s\t%s\t%llu\n", mm_trace[i].table, mm_trace[i].what,
+			       (unsigned long long)c->rows[i]);
 	printf("pictures\t%llu\t%llu\nfiles\t%llu\t%llu\t%llu\nview\t%d\n", (unsigned long long)c->pictures_gone,
-	       (unsigned long long)c->pictures_left, (unsigned long long)c->files_gone, (unsigned long long)c->files_left,
-	       (unsigned long long)c->files_shared, c->view_refreshed);
+	       (unsigned long long)c->pictures_left, (unsigned long long)c->files_gone,
+	       (unsigned long long)c->files_left, (unsigned long long)c->files_shared, c->view_refreshed);
 }
 
 static void print_integrations(const struct people_integration *list, size_t n)
@@ -87,7 +91,8 @@ static void print_report(const struct people_report *r)
 			printf("mention\t%s\t%s\t%s\n", r->mention[i].user, r->mention[i].now, r->mention[i].post[k]);
 	for (size_t i = 0; i < r->n_notes; i++)
 		printf("note\t%s\n", r->note[i]);
-	printf("done\t%llu\t%llu\t%llu\n", (unsigned long long)r->done, (unsigned long long)r->changed, (unsigned long long)r->failed);
+	printf("done\t%llu\t%llu\t%llu\n", (unsigned long long)r->done, (unsigned long long)r->changed,
+	       (unsigned long long)r->failed);
 }
 
 static int do_run(struct driver *d, struct err *err)
@@ -111,8 +116,8 @@ static int do_explain(struct driver *d, const char *name, struct err *err)
 	int rc = people_explain(d->ctx, d->policy, d->mm, /* holds= */ NULL, name, &u, err);
 
 	if (rc == 0)
-		printf("user\t%s\t%s\t%s\t%lld\t%lld\t%s\n", u->id, people_verdict_name(u->verdict), u->username, (long long)u->deactivated_ms,
-		       (long long)u->due_ms, u->hold ? u->hold : "");
+		printf("user\t%s\t%s\t%s\t%lld\t%lld\t%s\n", u->id, people_verdict_name(u->verdict), u->username,
+		       (long long)u->deactivated_ms, (long long)u->due_ms, u->hold ? u->hold : "");
 	return rc;
 }
 
@@ -181,9 +186,15 @@ static int open_all(struct driver *d, const char *policy, const char *journal, s
 
 	if (rc < 0)
 		return rc;
-	source = (struct mm_source){d->policy->database.mattermost_config, d->policy->database.service, d->policy->database.url, d->policy->database.files};
-	d->o = (struct people_options){.key = key, .key_len = sizeof(key), .event = on_event, .payload = d, .journal_dirfd = -1};
-	if ((rc = file_open_dir(journal, &d->o.journal_dirfd, err)) < 0 || (rc = mm_open(d->ctx, &source, &d->mm, err)) < 0)
+	source = (struct mm_source){d->policy->database.mattermost_config, d->policy->database.service,
+				    d->policy->database.url, d->policy->database.files};
+	d->o = (struct people_options){.key = key,
+				       .key_len = sizeof(key),
+				       .event = on_event,
+				       .payload = d,
+				       .journal_dirfd = -1};
+	if ((rc = file_open_dir(journal, &d->o.journal_dirfd, err)) < 0 ||
+	    (rc = mm_open(d->ctx, &source, &d->mm, err)) < 0)
 		return rc;
 	return mm_probe(d->mm, err);
 }

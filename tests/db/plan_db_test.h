@@ -1,5 +1,6 @@
 /*
- * plan_db_test.h - what the tests of plans on a seeded database share: MMR_TEST_CONNINFO names it, MMR_TEST_NOW the time.
+ * plan_db_test.h - what the tests of plans on a seeded database share: MMR_TEST_CONNINFO names it, MMR_TEST_NOW the
+ * time.
  */
 #ifndef PLAN_DB_TEST_H
 #define PLAN_DB_TEST_H

@@ -25,7 +25,8 @@ static void print_due(struct plan *plan)
 	while (spool_next(plan->due, &p, &err) > 0) {
 		const struct plan_thread *t = p;
 
-		printf("due %s %s %llu %llu\n", t->root, plan_reason_name(t->reason), (unsigned long long)t->posts, (unsigned long long)t->bytes);
+		printf("due %s %s %llu %llu\n", t->root, plan_reason_name(t->reason), (unsigned long long)t->posts,
+		       (unsigned long long)t->bytes);
 	}
 }
 
@@ -37,8 +38,9 @@ static void print_plan(const struct plan *plan, double ms)
 	for (size_t i = 0; i < plan->n_warnings; i++)
 		printf("warning: %s\n", plan->warning[i]);
 	for (size_t i = 0; i < plan->n_rules; i++) {
-		printf("rule %s scopes %llu due %llu/%llu:", plan->rule[i].rule->name, (unsigned long long)plan->rule[i].scopes,
-		       (unsigned long long)plan->rule[i].due_threads, (unsigned long long)plan->rule[i].due_posts);
+		printf("rule %s scopes %llu due %llu/%llu:", plan->rule[i].rule->name,
+		       (unsigned long long)plan->rule[i].scopes, (unsigned long long)plan->rule[i].due_threads,
+		       (unsigned long long)plan->rule[i].due_posts);
 		for (unsigned k = 0; k < PLAN_REASONS; k++)
 			if (plan->rule[i].reason[k])
 				printf(" %s=%llu", plan_reason_name(k), (unsigned long long)plan->rule[i].reason[k]);
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
 		time_override_ms(strtoll(getenv("MMR_TEST_NOW"), NULL, 10));
 	if (policy_load(NULL, argv[1], &policy, &problems, &err) < 0) {
 		for (size_t i = 0; problems && i < problems->n; i++)
-			fprintf(stderr, "%u:%u: %s\n", problems->item[i].line, problems->item[i].column, problems->item[i].text);
+			fprintf(stderr, "%u:%u: %s\n", problems->item[i].line, problems->item[i].column,
+				problems->item[i].text);
 		return fail(&err);
 	}
 	if (mm_open(NULL, &source, &mm, &err) < 0 || mm_probe(mm, &err) < 0)

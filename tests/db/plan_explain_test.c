@@ -1,5 +1,6 @@
 /*
- * plan_explain_test.c - explain of every thread of a small world against the plan of the same policy: the same verdict, the same reason.
+ * plan_explain_test.c - explain of every thread of a small world against the plan of the same policy: the same verdict,
+ * the same reason.
  *
  * MMR_TEST_CONNINFO names a database that tests/support/seed.py filled (--legacy).
  */
@@ -59,7 +60,8 @@ static uint64_t unit_posts(const struct plan *plan, const struct plan_explain *x
 	for (size_t i = 0; i < plan->n_scopes; i++) {
 		const struct plan_scope *s = &plan->scope[i];
 
-		if (s->rule == x->rule && (team ? strcmp(s->mm->team_id, x->scope.team_id) == 0 : strcmp(s->mm->channel_id, x->scope.channel_id) == 0))
+		if (s->rule == x->rule && (team ? strcmp(s->mm->team_id, x->scope.team_id) == 0
+						: strcmp(s->mm->channel_id, x->scope.channel_id) == 0))
 			sum += s->size_posts;
 	}
 	return sum;
@@ -76,10 +78,12 @@ static size_t look(const struct plan *plan, const struct said *due, const struct
 	want = bsearch(&key, due, plan->due_threads, sizeof *due, compare);
 	if (x->has_thread)
 		tally[scope].reason[x->reason]++;
-	if (said_of(x) == (want ? want->reason : KEPT_YOUNG) && (!x->rule || !x->rule->has_limit || x->unit_posts == unit_posts(plan, x)))
+	if (said_of(x) == (want ? want->reason : KEPT_YOUNG) &&
+	    (!x->rule || !x->rule->has_limit || x->unit_posts == unit_posts(plan, x)))
 		return 0;
 	if (failures++ < 20)
-		printf("     %s: explain says %s, the plan %s; %llu posts of %llu\n", x->root, plan_reason_name(said_of(x)), want ? plan_reason_name(want->reason) : "kept",
+		printf("     %s: explain says %s, the plan %s; %llu posts of %llu\n", x->root,
+		       plan_reason_name(said_of(x)), want ? plan_reason_name(want->reason) : "kept",
 		       (unsigned long long)x->unit_posts, (unsigned long long)(x->rule ? unit_posts(plan, x) : 0));
 	return 1;
 }
@@ -95,12 +99,14 @@ static size_t compare_tallies(const struct plan *plan, const struct tally *tally
 	return wrong;
 }
 
-static void check(const char *name, const char *rest, const mm_id *held, size_t n_held, const enum plan_reason *expect, size_t n_expect)
+static void check(const char *name, const char *rest, const mm_id *held, size_t n_held, const enum plan_reason *expect,
+		  size_t n_expect)
 {
 	void *ctx auto_mem = mem_context(NULL, name);
 	struct policy *policy = parse(ctx, mem_printf(ctx, HEAD "%s", rest));
 	const struct plan_options options = {.held = held, .n_held = n_held};
-	struct db_result *res = sql(ctx, "SELECT id FROM posts p WHERE coalesce(rootid, '') = '' AND coalesce(originalid, '') = '' AND createat > 0 "
+	struct db_result *res = sql(ctx, "SELECT id FROM posts p WHERE coalesce(rootid, '') = '' AND "
+					 "coalesce(originalid, '') = '' AND createat > 0 "
 					 "AND EXISTS (SELECT FROM channels c WHERE c.id = p.channelid) ORDER BY id");
 	struct tally *tally;
 	struct err err = {0};
@@ -126,38 +132,62 @@ static void check(const char *name, const char *rest, const mm_id *held, size_t 
 		if (!plan->rule[0].reason[expect[i]] && ++wrong)
 			printf("     no thread is %s: the case shows nothing\n", plan_reason_name(expect[i]));
 	failures += wrong > 0;
-	printf("%s explain, %-24s %zu wrong of %lld, %llu due\n", wrong ? "FAIL" : "ok  ", name, wrong, (long long)db_rows(res), (unsigned long long)plan->due_threads);
+	printf("%s explain, %-24s %zu wrong of %lld, %llu due\n", wrong ? "FAIL" : "ok  ", name, wrong,
+	       (long long)db_rows(res), (unsigned long long)plan->due_threads);
 }
-#define CHECK(name, rest, ...) check(name, rest, NULL, 0, (const enum plan_reason[]){__VA_ARGS__}, ARRAY_LEN(((const enum plan_reason[]){__VA_ARGS__})))
+#define CHECK(name, rest, ...)                                                                                         \
+	check(name, rest, NULL, 0, (const enum plan_reason[]){__VA_ARGS__},                                            \
+	      ARRAY_LEN(((const enum plan_reason[]){__VA_ARGS__})))
 
 /* Threads that the ledger holds: every fifth. */
 static void check_held(void *ctx)
 {
-	struct db_result *res = sql(ctx, "SELECT id FROM posts WHERE coalesce(rootid, '') = '' AND coalesce(originalid, '') = '' AND ascii(md5(id)) % 5 = 1 ORDER BY id COLLATE \"C\"");
+	struct db_result *res =
+		sql(ctx, "SELECT id FROM posts WHERE coalesce(rootid, '') = '' AND coalesce(originalid, '') = '' AND "
+			 "ascii(md5(id)) % 5 = 1 ORDER BY id COLLATE \"C\"");
 	size_t n = (size_t)db_rows(res);
 	mm_id *held = mem_array(ctx, mm_id, n + 1);
 	const enum plan_reason expect[] = {DUE_POSTS, KEPT_HOLD};
 
 	for (size_t i = 0; i < n; i++)
 		memcpy(held[i], db_text(res, (int64_t)i, 0), db_len(res, (int64_t)i, 0));
-	check("held by the ledger", "  - {name: r, match: {}, keep: forever, limit: {per: channel, posts: 20}, guard: {percent: 100}}\n", held, n, expect, ARRAY_LEN(expect));
+	check("held by the ledger",
+	      "  - {name: r, match: {}, keep: forever, limit: {per: channel, posts: 20}, guard: {percent: 100}}\n",
+	      held, n, expect, ARRAY_LEN(expect));
 }
 
 int main(void)
 {
 	void *ctx = begin("plan_explain_test");
 
-	CHECK("age", "  - {name: r, match: {}, keep: {for: 400d}, spare: {pinned: thread}, guard: {percent: 100}}\n", DUE_AGE, KEPT_PINNED);
-	CHECK("posts per channel", "  - {name: r, match: {}, keep: {for: 1500d}, limit: {per: channel, posts: 20}, guard: {percent: 100}}\n", DUE_AGE, DUE_POSTS);
-	CHECK("posts per team", "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: team, posts: 100}, spare: {pinned: thread, flagged: yes}, floor: 200d, guard: {percent: 100}}\n",
+	CHECK("age", "  - {name: r, match: {}, keep: {for: 400d}, spare: {pinned: thread}, guard: {percent: 100}}\n",
+	      DUE_AGE, KEPT_PINNED);
+	CHECK("posts per channel",
+	      "  - {name: r, match: {}, keep: {for: 1500d}, limit: {per: channel, posts: 20}, guard: {percent: 100}}\n",
+	      DUE_AGE, DUE_POSTS);
+	CHECK("posts per team",
+	      "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: team, posts: 100}, spare: {pinned: thread, "
+	      "flagged: yes}, floor: 200d, guard: {percent: 100}}\n",
 	      DUE_POSTS, KEPT_FLOOR, KEPT_PINNED);
-	CHECK("bytes per channel", "  - {name: r, match: {}, keep: forever, limit: {per: channel, bytes: 5kB}, guard: {percent: 100}}\n", DUE_BYTES);
-	CHECK("bytes per team", "  - {name: r, match: {}, keep: {for: 1500d, from: root}, limit: {per: team, posts: 150, bytes: 40kB}, guard: {percent: 100}}\n", DUE_AGE, DUE_POSTS, DUE_BYTES);
-	CHECK("two rules", "  - {name: r, match: {type: [public]}, keep: forever, limit: {per: team, posts: 60}, guard: {percent: 100}}\n"
-			   "  - {name: q, match: {}, keep: {for: 900d}, limit: {per: team, posts: 30}, guard: {percent: 100}}\n", DUE_POSTS);
-	CHECK("a hold", "  - {name: r, match: {}, keep: forever, limit: {per: team, posts: 10}, guard: {percent: 100}}\nholds:\n  - {name: h, match: {channels: [town-square]}}\n",
+	CHECK("bytes per channel",
+	      "  - {name: r, match: {}, keep: forever, limit: {per: channel, bytes: 5kB}, guard: {percent: 100}}\n",
+	      DUE_BYTES);
+	CHECK("bytes per team",
+	      "  - {name: r, match: {}, keep: {for: 1500d, from: root}, limit: {per: team, posts: 150, bytes: 40kB}, "
+	      "guard: {percent: 100}}\n",
+	      DUE_AGE, DUE_POSTS, DUE_BYTES);
+	CHECK("two rules",
+	      "  - {name: r, match: {type: [public]}, keep: forever, limit: {per: team, posts: 60}, guard: {percent: "
+	      "100}}\n"
+	      "  - {name: q, match: {}, keep: {for: 900d}, limit: {per: team, posts: 30}, guard: {percent: 100}}\n",
+	      DUE_POSTS);
+	CHECK("a hold",
+	      "  - {name: r, match: {}, keep: forever, limit: {per: team, posts: 10}, guard: {percent: 100}}\nholds:\n "
+	      " - {name: h, match: {channels: [town-square]}}\n",
 	      DUE_POSTS, KEPT_HOLD);
-	CHECK("deleted posts", "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: channel, posts: 30}, spare: {pinned: thread}, guard: {percent: 100}}\ndeleted_posts: {purge_after: 30d}\n",
+	CHECK("deleted posts",
+	      "  - {name: r, match: {}, keep: {for: 10y}, limit: {per: channel, posts: 30}, spare: {pinned: thread}, "
+	      "guard: {percent: 100}}\ndeleted_posts: {purge_after: 30d}\n",
 	      DUE_POSTS, DUE_DELETED);
 	check_held(ctx);
 	return end(ctx);

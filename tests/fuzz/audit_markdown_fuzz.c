@@ -1,4 +1,5 @@
-/* audit_markdown_fuzz.c - whatever a message is, the HTML holds only our tags, and never a script, a source or a handler. */
+/* audit_markdown_fuzz.c - whatever a message is, the HTML holds only our tags, and never a script, a source or a
+ * handler. */
 #include "audit_internal.h"
 
 #include <stdlib.h>
@@ -10,10 +11,51 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Every "<" is ours, so what follows must be one of these; text has it as &lt;. */
 static void check(const char *html, size_t len)
 {
-	static const char *const ok[] = {"a rel=\"noreferrer noopener nofollow\" target=\"_blank\" href=\"http", "a rel=\"noreferrer noopener nofollow\" target=\"_blank\" href=\"mailto:", "/a>", "blockquote>", "/blockquote>", "br>", "code>", "/code>", "del>", "/del>", "div class=\"scroll\">",
-		"/div>", "em>", "/em>", "hr>", "li>", "li class=\"task\">", "/li>", "ol start=\"", "/ol>", "p>", "p class=\"", "/p>", "pre>", "/pre>",
-		"span class=\"", "/span>", "strong>", "/strong>", "table>", "/table>", "tbody>", "/tbody>", "td>", "td class=\"", "/td>", "th>",
-		"th class=\"", "/th>", "thead>", "/thead>", "tr>", "/tr>", "ul>", "/ul>"};
+	static const char *const ok[] = {"a rel=\"noreferrer noopener nofollow\" target=\"_blank\" href=\"http",
+					 "a rel=\"noreferrer noopener nofollow\" target=\"_blank\" href=\"mailto:",
+					 "/a>",
+					 "blockquote>",
+					 "/blockquote>",
+					 "br>",
+					 "code>",
+					 "/code>",
+					 "del>",
+					 "/del>",
+					 "div class=\"scroll\">",
+					 "/div>",
+					 "em>",
+					 "/em>",
+					 "hr>",
+					 "li>",
+					 "li class=\"task\">",
+					 "/li>",
+					 "ol start=\"",
+					 "/ol>",
+					 "p>",
+					 "p class=\"",
+					 "/p>",
+					 "pre>",
+					 "/pre>",
+					 "span class=\"",
+					 "/span>",
+					 "strong>",
+					 "/strong>",
+					 "table>",
+					 "/table>",
+					 "tbody>",
+					 "/tbody>",
+					 "td>",
+					 "td class=\"",
+					 "/td>",
+					 "th>",
+					 "th class=\"",
+					 "/th>",
+					 "thead>",
+					 "/thead>",
+					 "tr>",
+					 "/tr>",
+					 "ul>",
+					 "/ul>"};
 
 	for (const char *p = html, *end = html + len; (p = memchr(p, '<', (size_t)(end - p))) != NULL;) {
 		bool known = false;

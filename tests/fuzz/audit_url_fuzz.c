@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 	}
 	audit_html_escape(&out, text, size);
-	if (!utf8_valid(out.data, out.len) || memchr(out.data, '<', out.len) || memchr(out.data, '"', out.len) || memchr(out.data, '\'', out.len))
+	if (!utf8_valid(out.data, out.len) || memchr(out.data, '<', out.len) || memchr(out.data, '"', out.len) ||
+	    memchr(out.data, '\'', out.len))
 		abort();
 	buf_clear(&out);
 	audit_csv_cell(&out, text, size, false);

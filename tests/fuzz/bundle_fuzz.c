@@ -1,8 +1,8 @@
 /*
  * bundle_fuzz.c - any bytes are refused or read, never a crash; what verify accepts, the reader reads to the end.
  *
- * Input: the bytes of a file; best started from the golden bundles.  A second use of the same bytes: as one row line, because
- * a mutated frame nearly always fails its checksum before a row is seen.
+ * Input: the bytes of a file; best started from the golden bundles.  A second use of the same bytes: as one row line,
+ * because a mutated frame nearly always fails its checksum before a row is seen.
  */
 #include "bundle_internal.h"
 
@@ -64,7 +64,8 @@ static void fuzz_row(const char *line, size_t len)
 	talloc_free(ctx);
 }
 
-/* What is left of an erased row: slices lie inside the line, and a line that is one is still one when it is written again. */
+/* What is left of an erased row: slices lie inside the line, and a line that is one is still one when it is written
+ * again. */
 static void fuzz_erased(const char *line, size_t len)
 {
 	struct bundle_erased e;
@@ -72,7 +73,8 @@ static void fuzz_erased(const char *line, size_t len)
 	if (!bundle_erased_line(line, len, &e))
 		return;
 	const struct { const char *s; size_t len; } part[] = {
-		{e.kind, e.kind_len}, {e.case_id, e.case_len}, {e.id, e.id_len}, {e.root, e.root_len}, {e.original, e.original_len},
+		{e.kind, e.kind_len}, {e.case_id, e.case_len}, {e.id, e.id_len}, {e.root, e.root_len},
+		{e.original, e.original_len},
 		{e.channel, e.channel_len},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(part); i++)

@@ -1,9 +1,10 @@
 /*
- * bundle_text_fuzz.c - the texts that describe a bundle, each given to its parser under checksums that are made right here.
+ * bundle_text_fuzz.c - the texts that describe a bundle, each given to its parser under checksums that are made right
+ * here.
  *
- * Whoever wants to harm a reader can compute checksums; a fuzzer that only mutates files cannot, and so bundle_fuzz hardly sees what comes
- * behind them.  Input: one member as it is in a bundle, which every parser gets.  With NUL bytes in it: data/schema.json, salts.jsonl and
- * rows, one behind the other.
+ * Whoever wants to harm a reader can compute checksums; a fuzzer that only mutates files cannot, and so bundle_fuzz
+ * hardly sees what comes behind them.  Input: one member as it is in a bundle, which every parser gets.  With NUL bytes
+ * in it: data/schema.json, salts.jsonl and rows, one behind the other.
  */
 #include "bundle_internal.h"
 
@@ -38,7 +39,8 @@ static struct bundle_reader *reader(void *ctx, const char *text, size_t len)
 
 	buf_init(&frame, ctx, 2 * len + 4096);
 	zc_stored_frame(zc_new(ctx), &frame, text, len);
-	must(fd >= 0 && !frame.overflow && file_write_all(fd, frame.data, frame.len, "memory", &err) == 0 && reader_new(ctx, fd, "memory", &r, &err) == 0);
+	must(fd >= 0 && !frame.overflow && file_write_all(fd, frame.data, frame.len, "memory", &err) == 0 &&
+	     reader_new(ctx, fd, "memory", &r, &err) == 0);
 	r->pos = mem_array(r, struct frame_pos, FRAMES);
 	r->n_pos = FRAMES;
 	for (size_t i = 0; i < FRAMES; i++)
@@ -69,8 +71,10 @@ static void fuzz_trailer(void *ctx, const char *text, size_t len)
 	if (!sound(trailer_load(r, &err), &err))
 		return;
 	const struct trailer *t = &r->trailer;
-	must(t->frames_at + (uint64_t)t->frames_n <= FRAMES && t->tagmanifest_at + (uint64_t)t->tagmanifest_n <= FRAMES && t->generation >= 1 &&
-	     bundle_name_plain(t->identity, sizeof(t->identity) - 1) && trailer_precedes(t, b.data, b.len, t->generation));
+	must(t->frames_at + (uint64_t)t->frames_n <= FRAMES &&
+	     t->tagmanifest_at + (uint64_t)t->tagmanifest_n <= FRAMES && t->generation >= 1 &&
+	     bundle_name_plain(t->identity, sizeof(t->identity) - 1) &&
+	     trailer_precedes(t, b.data, b.len, t->generation));
 }
 
 /* ---- frames.tsv ---- */
@@ -84,7 +88,8 @@ static void place_frames(struct bundle_reader *r, const char *text, size_t len)
 	for (const char *p = memchr(text, '\n', len), *nl; p && ++p < end; p = nl) {
 		unsigned long long no, offset, clen, rlen;
 
-		if ((nl = memchr(p, '\n', (size_t)(end - p))) && sscanf(p, "%llu\t%llu\t%llu\t%llu", &no, &offset, &clen, &rlen) == 4 && no < FRAMES - 1)
+		if ((nl = memchr(p, '\n', (size_t)(end - p))) &&
+		    sscanf(p, "%llu\t%llu\t%llu\t%llu", &no, &offset, &clen, &rlen) == 4 && no < FRAMES - 1)
 			r->pos[no] = (struct frame_pos){offset, (uint32_t)clen, (uint32_t)rlen};
 	}
 	r->trailer.frames_at = FRAMES - 1;
@@ -105,7 +110,8 @@ static void fuzz_frames(void *ctx, const char *text, size_t len)
 	for (size_t i = 0; i < bundle_frames(r); i++) {
 		const struct bundle_frame *f = bundle_frame_at(r, i);
 
-		must(frames_find(r, f->member, &at) > 0 && strcmp(r->frame[at].member, f->member) == 0 && f->no < r->n_pos && (i == 0 || f->no > r->frame[i - 1].no));
+		must(frames_find(r, f->member, &at) > 0 && strcmp(r->frame[at].member, f->member) == 0 &&
+		     f->no < r->n_pos && (i == 0 || f->no > r->frame[i - 1].no));
 	}
 	must(frames_find(r, "", &at) == 0);
 	for (int i = 0; i < 8 && bundle_read_row(r, &line, &line_len, &err) == 1; i++)
@@ -199,7 +205,8 @@ static void fuzz_rows(void *ctx, const char *const part[3], const size_t len[3])
 	struct digest root;
 	struct err err = {0};
 
-	if (!sound(schema_parse(ctx, part[0], len[0], &rules.kind, &rules.n_kinds, &err), &err) || !sound(salts_parse(rules.salts, part[1], len[1], &err), &err))
+	if (!sound(schema_parse(ctx, part[0], len[0], &rules.kind, &rules.n_kinds, &err), &err) ||
+	    !sound(salts_parse(rules.salts, part[1], len[1], &err), &err))
 		return;
 	row_check_init(&check, ctx, &rules);
 	row_sum_init(&sum, ctx, &rules);

@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct bundle_column columns[] = {
-		{"id", "text", BT_TEXT, ""}, {"createat", "bigint", BT_INT, "0"}, {"message", "text", BT_TEXT, ""}, {"props", "jsonb", BT_JSON, "{}"},
+		{"id", "text", BT_TEXT, ""}, {"createat", "bigint", BT_INT, "0"}, {"message", "text", BT_TEXT, ""},
+		{"props", "jsonb", BT_JSON, "{}"},
 	};
 	static const struct bundle_kind kind = {"post", "posts", columns, ARRAY_LEN(columns), -1};
 	void *ctx = talloc_new(NULL);
@@ -22,7 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_init(&store, ctx, BUNDLE_ROW_MAX);
 	buf_init(&words, ctx, BUNDLE_ROW_MAX);
 	if (bundle_decode_row(&kind, (const char *)data, size, field, &store, &err) == 0) {
-		struct catalog_row row = {.kind = CATALOG_POST, .message = {field[2].data, field[2].len}, .props = {field[3].data, field[3].len}};
+		struct catalog_row row = {.kind = CATALOG_POST,
+					  .message = {field[2].data, field[2].len},
+					  .props = {field[3].data, field[3].len}};
 		catalog_row_words(&row, &words);
 	}
 	struct catalog_row raw = {.kind = CATALOG_POST, .message = {"", 0}, .props = {(const char *)data, size}};

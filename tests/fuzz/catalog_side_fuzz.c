@@ -1,9 +1,11 @@
 /*
- * catalog_side_fuzz.c - an index beside a bundle is input from outside: any of its bytes or rows may be odd, and the answer is one, or damage that is named.
+ * catalog_side_fuzz.c - an index beside a bundle is input from outside: any of its bytes or rows may be odd, and the
+ * answer is one, or damage that is named.
  *
- * The index of a golden bundle is made by the program itself.  Input: with 'b' first, four bytes each for one byte of that file: its place (3, little endian)
- * and its new value.  With 'r' first, new values for its rows: which (1), type (1), length (1), bytes; SQLite writes them, so that what it accepts
- * reaches us.  With anything else first it is a list of lost ids, ledger/lost-*.jsonl.
+ * The index of a golden bundle is made by the program itself.  Input: with 'b' first, four bytes each for one byte of
+ * that file: its place (3, little endian) and its new value.  With 'r' first, new values for its rows: which (1), type
+ * (1), length (1), bytes; SQLite writes them, so that what it accepts reaches us.  With anything else first it is a
+ * list of lost ids, ledger/lost-*.jsonl.
  */
 #include "catalog_internal.h"
 
@@ -35,11 +37,13 @@ static void must(bool sound)
 
 static void remove_all(void)
 {
-	static const char *const name[] = {"bundles/" BUNDLE ".idx", "bundles/" BUNDLE ".tar.zst", "ledger/lost-" DIGITS ".jsonl", MARK};
+	static const char *const name[] = {"bundles/" BUNDLE ".idx", "bundles/" BUNDLE ".tar.zst",
+					   "ledger/lost-" DIGITS ".jsonl", MARK};
 
 	for (size_t i = 0; i < ARRAY_LEN(name); i++)
 		(void)unlinkat(store.root_dirfd, name[i], 0); /* not each is there */
-	if (unlinkat(store.root_dirfd, "bundles", AT_REMOVEDIR) != 0 || unlinkat(store.root_dirfd, "partial", AT_REMOVEDIR) != 0 ||
+	if (unlinkat(store.root_dirfd, "bundles", AT_REMOVEDIR) != 0 ||
+	    unlinkat(store.root_dirfd, "partial", AT_REMOVEDIR) != 0 ||
 	    unlinkat(store.root_dirfd, "ledger", AT_REMOVEDIR) != 0 || rmdir(folder) != 0)
 		fprintf(stderr, "%s stays\n", folder);
 }
@@ -67,7 +71,8 @@ static void copy_bundle(void)
 	size_t len;
 	char *data;
 
-	must(file_read(ctx, AT_FDCWD, TEST_SOURCE_DIR "/unit/golden/" BUNDLE ".tar.zst", 1 << 20, &data, &len, &err) == 0);
+	must(file_read(ctx, AT_FDCWD, TEST_SOURCE_DIR "/unit/golden/" BUNDLE ".tar.zst", 1 << 20, &data, &len, &err) ==
+	     0);
 	put_file("bundles/" BUNDLE ".tar.zst", data, len);
 	talloc_free(ctx);
 }
@@ -80,7 +85,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	log_level_set(LOG_ERROR);
-	must(mkdtemp(folder) && (store.root_dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0 && atexit(remove_all) == 0);
+	must(mkdtemp(folder) && (store.root_dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0 &&
+	     atexit(remove_all) == 0);
 	store.path = folder;
 	store.partial_dirfd = make_folder("partial");
 	store.ledger_dirfd = make_folder("ledger");
@@ -88,7 +94,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	put_file(MARK, "", 0);
 	copy_bundle();
 	ctx = talloc_new(NULL);
-	must(side_build(&store, "bundles/" BUNDLE ".tar.zst", &err) == 0 && file_read(ctx, store.root_dirfd, "bundles/" BUNDLE ".idx", 16 << 20, &side, &side_bytes, &err) == 0);
+	must(side_build(&store, "bundles/" BUNDLE ".tar.zst", &err) == 0 &&
+	     file_read(ctx, store.root_dirfd, "bundles/" BUNDLE ".idx", 16 << 20, &side, &side_bytes, &err) == 0);
 	return 0;
 }
 
@@ -150,7 +157,9 @@ static void change_rows(const uint8_t *data, size_t size)
 
 	put_file("bundles/" BUNDLE ".idx", side, side_bytes);
 	snprintf(path, sizeof path, "%s/bundles/" BUNDLE ".idx", folder);
-	must(sqlite3_open(path, &db) == SQLITE_OK && sqlite3_exec(db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; BEGIN", NULL, NULL, NULL) == SQLITE_OK);
+	must(sqlite3_open(path, &db) == SQLITE_OK &&
+	     sqlite3_exec(db, "PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; BEGIN", NULL, NULL, NULL) ==
+		     SQLITE_OK);
 	for (int i = 0; size >= 3 && i < 16; i++) {
 		size_t len = data[2] < size - 3 ? data[2] : size - 3;
 
@@ -170,10 +179,16 @@ static void ask_frames(void *ctx)
 	static const char *const user[] = {"alarm ", "nobody"}, *const channel[] = {"quench alarm ", "no"};
 	const struct catalog_query query[] = {
 		{.from_ms = INT64_MIN, .before_ms = INT64_MAX},
-		{.user = user, .n_users = 2, .channel = channel, .n_channels = 2, .from_ms = 0, .before_ms = INT64_C(1) << 50},
+		{.user = user,
+		 .n_users = 2,
+		 .channel = channel,
+		 .n_channels = 2,
+		 .from_ms = 0,
+		 .before_ms = INT64_C(1) << 50},
 		{.from_ms = 1, .before_ms = INT64_C(1) << 41, .match = "\"alarm\"", .with_files = true},
 	};
-	struct catalog_bundle bundle = {.rel_path = talloc_strdup(ctx, "bundles/" BUNDLE ".tar.zst"), .size_bytes = WITHOUT_SIDE_BYTES};
+	struct catalog_bundle bundle = {.rel_path = talloc_strdup(ctx, "bundles/" BUNDLE ".tar.zst"),
+					.size_bytes = WITHOUT_SIDE_BYTES};
 	struct catalog *c = talloc_zero(ctx, struct catalog);
 	struct catalog_hits hits;
 	struct err err = {0};
@@ -187,7 +202,8 @@ static void ask_frames(void *ctx)
 			must(hits.frame[k - 1] < hits.frame[k]);
 		must(!hits.all || hits.n == 0);
 	}
-	must(catalog_frames_of_id(c, 0, "alarm quench alarm alarm quench alarm ", ctx, &hits, &err) == 0 && (!hits.all || hits.n == 0));
+	must(catalog_frames_of_id(c, 0, "alarm quench alarm alarm quench alarm ", ctx, &hits, &err) == 0 &&
+	     (!hits.all || hits.n == 0));
 	TALLOC_FREE(bundle.side);
 }
 

@@ -1,8 +1,9 @@
 /*
  * ledger_fuzz.c - any bytes are a ledger, or damage that is named; what the walk accepts, ends where it says.
  *
- * Input: the file's bytes.  A chain of hashes is not to be had by chance, so the same bytes are also put into records that are
- * sealed here, line by line: then the walk sees odd content under a right hash, and whoever folds the lines gets it.
+ * Input: the file's bytes.  A chain of hashes is not to be had by chance, so the same bytes are also put into records
+ * that are sealed here, line by line: then the walk sees odd content under a right hash, and whoever folds the lines
+ * gets it.
  */
 #include "ledger_internal.h"
 
@@ -37,7 +38,8 @@ static int walk(const void *data, size_t size)
 	if (fd < 0 || file_write_all(fd, data, size, "memory", &err) != 0)
 		abort();
 	rc = ledger_walk(fd, on_line, &seen, &end, &err);
-	if (rc == 0 && (end.entries != seen.n || (size_t)end.bytes != seen.bytes || seen.bytes + end.tail_bytes != size))
+	if (rc == 0 &&
+	    (end.entries != seen.n || (size_t)end.bytes != seen.bytes || seen.bytes + end.tail_bytes != size))
 		abort();
 	if (rc != 0 && (rc != -ERR_VERIFY || err.msg[0] == '\0'))
 		abort();
@@ -62,7 +64,8 @@ static int ledger_folder(const void *data, size_t size)
 	static int dirfd = -1;
 	struct err err;
 
-	if (dirfd < 0 && (!mkdtemp(folder) || atexit(remove_folder) != 0 || (dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0))
+	if (dirfd < 0 && (!mkdtemp(folder) || atexit(remove_folder) != 0 ||
+			  (dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0))
 		abort();
 	int fd = openat(dirfd, LEDGER_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
@@ -107,11 +110,14 @@ static void fold(const void *data, size_t size)
 
 /* ---- sealed ---- */
 
-/* The members of a record after its head and before its hash; of anything else all of it, after a type that nobody knows. */
+/* The members of a record after its head and before its hash; of anything else all of it, after a type that nobody
+ * knows. */
 static void put_members(struct buf *all, const char *line, const char *end)
 {
 	static const char head[] = "{\"seq\":", type[] = "\"type\":";
-	const char *from = end - line > (ptrdiff_t)sizeof(head) && memcmp(line, head, sizeof(head) - 1) == 0 ? memmem(line, (size_t)(end - line), type, sizeof(type) - 1) : NULL;
+	const char *from = end - line > (ptrdiff_t)sizeof(head) && memcmp(line, head, sizeof(head) - 1) == 0
+				   ? memmem(line, (size_t)(end - line), type, sizeof(type) - 1)
+				   : NULL;
 	const char *to = from ? memmem(from, (size_t)(end - from), LEDGER_HASH_KEY, sizeof(LEDGER_HASH_KEY) - 1) : NULL;
 
 	if (from)
@@ -124,7 +130,8 @@ static void put_members(struct buf *all, const char *line, const char *end)
 static int time_of(const char *line, const char *end, const char **ret)
 {
 	static const char key[] = "\"at\":\"", usual[] = "2026-11-24T18:55:55Z";
-	const char *at = memmem(line, (size_t)(end - line), key, sizeof(key) - 1), *quote = at ? memchr(at + sizeof(key) - 1, '"', (size_t)(end - at) - (sizeof(key) - 1)) : NULL;
+	const char *at = memmem(line, (size_t)(end - line), key, sizeof(key) - 1),
+		   *quote = at ? memchr(at + sizeof(key) - 1, '"', (size_t)(end - at) - (sizeof(key) - 1)) : NULL;
 
 	*ret = quote ? at + sizeof(key) - 1 : usual;
 	return quote ? (int)(quote - *ret) : (int)sizeof(usual) - 1;

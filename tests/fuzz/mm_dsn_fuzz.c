@@ -1,8 +1,8 @@
 /*
  * mm_dsn_fuzz.c - any text is a data source that libpq reads, or is refused; a refusal never repeats the password.
  *
- * Input: the text.  The password of the seeds is `s3cr3t`; it is looked for in the messages when it stands where a password stands,
- * whatever follows it, and nowhere else.
+ * Input: the text.  The password of the seeds is `s3cr3t`; it is looked for in the messages when it stands where a
+ * password stands, whatever follows it, and nowhere else.
  */
 #include <libpq-fe.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
- * plan_file_fuzz.c - any bytes are a plan of the policy below, or are refused with the reason; what is accepted can be walked
- * and written again to the same digest.
+ * plan_file_fuzz.c - any bytes are a plan of the policy below, or are refused with the reason; what is accepted can be
+ * walked and written again to the same digest.
  *
- * Input: the file's bytes.  A last line with the right digest and sums is added when the input has none, so that the fuzzer
- * reaches what comes after the digest.
+ * Input: the file's bytes.  A last line with the right digest and sums is added when the input has none, so that the
+ * fuzzer reaches what comes after the digest.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char POLICY[] = "version: 1\ndatabase: {service: chat}\narchive: {store: /a}\nrules:\n"
-			     "  - {name: all, match: {}, keep: {for: 90d}, floor: 30d}\n"
-			     "  - {name: alarms, match: {channel: alarm}, keep: forever, limit: {per: channel, posts: 5}}\n";
+static const char POLICY[] =
+	"version: 1\ndatabase: {service: chat}\narchive: {store: /a}\nrules:\n"
+	"  - {name: all, match: {}, keep: {for: 90d}, floor: 30d}\n"
+	"  - {name: alarms, match: {channel: alarm}, keep: forever, limit: {per: channel, posts: 5}}\n";
 
 static struct policy *policy(void)
 {
@@ -78,7 +79,10 @@ static void read_sealed(const char *lines, size_t len)
 
 	buf_init(&all, ctx, len + 4096);
 	digest_hex(&policy()->digest, hex);
-	buf_printf(&all, "{\"k\":\"plan\",\"version\":1,\"policy\":\"%s\",\"taken\":1,\"system\":\"\",\"database\":\"\",\"strays\":[0,0,0,0,0]}\n", hex);
+	buf_printf(&all,
+		   "{\"k\":\"plan\",\"version\":1,\"policy\":\"%s\",\"taken\":1,\"system\":\"\",\"database\":\"\","
+		   "\"strays\":[0,0,0,0,0]}\n",
+		   hex);
 	buf_put(&all, lines, len);
 	if (len && lines[len - 1] != '\n')
 		buf_byte(&all, '\n');
@@ -88,8 +92,9 @@ static void read_sealed(const char *lines, size_t len)
 	end = all.data + all.len;
 	for (const char *p = body; p && (p = memmem(p, (size_t)(end - p), "\"k\":\"thread\"", 12)); p += 12)
 		threads++;
-	buf_printf(&all, "{\"k\":\"end\",\"threads\":%llu,\"posts\":%llu,\"bytes\":%llu,\"digest\":\"%s\"}\n", (unsigned long long)threads,
-		   (unsigned long long)(body ? sum(body, end, "\"posts\":") : 0), (unsigned long long)(body ? sum(body, end, "\"bytes\":") : 0), hex);
+	buf_printf(&all, "{\"k\":\"end\",\"threads\":%llu,\"posts\":%llu,\"bytes\":%llu,\"digest\":\"%s\"}\n",
+		   (unsigned long long)threads, (unsigned long long)(body ? sum(body, end, "\"posts\":") : 0),
+		   (unsigned long long)(body ? sum(body, end, "\"bytes\":") : 0), hex);
 	if (!all.overflow)
 		read_plan(all.data, all.len);
 	talloc_free(ctx);

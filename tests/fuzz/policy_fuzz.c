@@ -24,7 +24,8 @@ static void check_problems(const struct policy_problems *all)
 
 static void check_winner(void *ctx, const struct policy *p)
 {
-	static const struct policy_scope scope = {"4xp9fdt77pncbef59f4k1qe83o", "alarm-1", "t1", "accelerator", SCOPE_PUBLIC, false};
+	static const struct policy_scope scope =
+		{"4xp9fdt77pncbef59f4k1qe83o", "alarm-1", "t1", "accelerator", SCOPE_PUBLIC, false};
 	const struct policy_rule *rule = NULL;
 	struct policy_candidate *all = NULL;
 	struct err err = {0};

@@ -1,5 +1,6 @@
 /*
- * purge_line_fuzz.c - any bytes are a bundle's row with a key that fits, or are refused: what comes out decides what is deleted.
+ * purge_line_fuzz.c - any bytes are a bundle's row with a key that fits, or are refused: what comes out decides what is
+ * deleted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(line, data, size);
 	if (purge_line_parse(line, size, &l, &err) == 0) {
-		if (l.kind >= MM_KINDS || !purge_sql(l.kind) || !l.key || l.key_len == 0 || l.key_len > MM_ID || (l.root && l.kind != MM_POST))
+		if (l.kind >= MM_KINDS || !purge_sql(l.kind) || !l.key || l.key_len == 0 || l.key_len > MM_ID ||
+		    (l.root && l.kind != MM_POST))
 			abort();
 		inside(line, size, l.key, l.key_len);
 		for (int i = 0; i < 3; i++)

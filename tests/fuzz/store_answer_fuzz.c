@@ -1,4 +1,5 @@
-/* store_answer_fuzz.c - what a store answers, and the file of credentials: any bytes are read to their end, and a sum is one or none. */
+/* store_answer_fuzz.c - what a store answers, and the file of credentials: any bytes are read to their end, and a sum
+ * is one or none. */
 #include "store_s3.h"
 
 #include <stdlib.h>
@@ -33,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (strcmp(again, text) != 0)
 			abort();
 	}
-	if (s3_keys_parse(text, &keys, &err) == 0 && (!keys.id[0] || !keys.secret[0] || strpbrk(keys.secret, " \t\r\n")))
+	if (s3_keys_parse(text, &keys, &err) == 0 &&
+	    (!keys.id[0] || !keys.secret[0] || strpbrk(keys.secret, " \t\r\n")))
 		abort();
 	if (err.code && keys.secret[0])
 		abort();

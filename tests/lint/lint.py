@@ -89,7 +89,7 @@ REMOVERS = {
     "run_restore_file.c": "its own work names among the attachments",
     "run_unit.c": "the list of a bundle that is waived, in partial/",
 }
-MAX_FUNCTION, MAX_FILE = 100, 500
+MAX_FUNCTION, MAX_FILE, MAX_COLUMNS = 100, 500, 120
 # The folder somebody works in, and the marks of tools that write commits for people, have no business in the tree.
 SHARED = {"/", "/tmp", "/var/tmp", "/home", "/root", "/opt", "/srv", "/usr/src", "/usr/local/src"}  # a clone may lie in any of them
 WORKPLACE = re.compile(r"(?:%s)/|/home/\w+/|/root/\w+|co-authored-by|generated (?:with|by) an? " % "|".join(
@@ -269,6 +269,14 @@ def rule_sizes(args):
     if lengths:
         print("functions: %d, median %d lines, p90 %d, p99 %d, longest %d" % (
             len(lengths), lengths[len(lengths) // 2], lengths[len(lengths) * 9 // 10], lengths[len(lengths) * 99 // 100], lengths[-1]))
+
+
+def rule_width(args):
+    """What .clang-format says: a line of C is read without scrolling."""
+    for path in sources("engine/**/*.[ch]", "engine/**/*.def", "include/mmretain/*", "tests/**/*.[ch]"):
+        for number, line in enumerate(read(path).split("\n"), 1):
+            if len(line.expandtabs(8)) > MAX_COLUMNS:
+                yield "%s:%d: %d columns, at most %d" % (rel(path), number, len(line.expandtabs(8)), MAX_COLUMNS)
 
 
 def rule_file_comments(args):

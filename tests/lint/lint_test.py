@@ -205,6 +205,12 @@ class Rules(unittest.TestCase):
         self.put("tests/db/new_test.py", "    unittest.main(verbosity=1)\n")
         self.assertIn("new_test.py:1: unittest.main()", "".join(self.complaints("suites")))
 
+    def test_width(self):
+        self.put("engine/base/base_a.c", "/* a */\n" + "x" * 120 + "\n")
+        self.assertEqual(self.complaints("width"), [])
+        self.put("engine/base/base_a.c", "/* a */\n\t" + "x" * 113 + "\n")
+        self.assertEqual(self.complaints("width"), ["engine/base/base_a.c:2: 121 columns, at most 120"])
+
     def test_workplace(self):
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         self.put("notes.md", "built in /home/" + "somebody/src\n")

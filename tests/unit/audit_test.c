@@ -1,4 +1,5 @@
-/* audit_test.c - the gates between archived text and what reads it: URLs, Markdown, HTML, CSV; words against an oracle. */
+/* audit_test.c - the gates between archived text and what reads it: URLs, Markdown, HTML, CSV; words against an oracle.
+ */
 #include "audit_internal.h"
 
 #include <check.h>
@@ -97,8 +98,9 @@ END_TEST
 
 static bool is_allowed_tag(const char *s, size_t len)
 {
-	static const char *const tags[] = {"a", "blockquote", "br", "code", "del", "div", "em", "hr", "li", "ol", "p", "pre", "span", "strong",
-					   "table", "tbody", "td", "th", "thead", "tr", "ul"};
+	static const char *const tags[] = {"a",	    "blockquote", "br", "code", "del",	 "div",	 "em",
+					   "hr",    "li",	  "ol", "p",	"pre",	 "span", "strong",
+					   "table", "tbody",	  "td", "th",	"thead", "tr",	 "ul"};
 
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
 		if (strlen(tags[i]) == len && !memcmp(tags[i], s, len))
@@ -116,7 +118,8 @@ static bool is_allowed_attribute(const char *s, size_t len)
 	return false;
 }
 
-/* Reads what came out as a browser would, strictly: known tags, known attributes in double quotes, nothing else in pointed brackets. */
+/* Reads what came out as a browser would, strictly: known tags, known attributes in double quotes, nothing else in
+ * pointed brackets. */
 static void assert_inert(const char *html, const char *what)
 {
 	for (const char *p = html; (p = strchr(p, '<')) != NULL;) {
@@ -132,7 +135,9 @@ static void assert_inert(const char *html, const char *what)
 			p += len;
 			ck_assert_msg(p[0] == '=' && p[1] == '"', "quotes in %s of %s", html, what);
 			p += 2;
-			ck_assert_msg(!href || !strncmp(p, "http://", 7) || !strncmp(p, "https://", 8) || !strncmp(p, "mailto:", 7), "%s", html);
+			ck_assert_msg(!href || !strncmp(p, "http://", 7) || !strncmp(p, "https://", 8) ||
+					      !strncmp(p, "mailto:", 7),
+				      "%s", html);
 			p = strchr(p, '"');
 			ck_assert_ptr_nonnull(p);
 			p++;
@@ -152,8 +157,13 @@ END_TEST
 /* Any two payloads on each other, and each inside every kind of block and span. */
 START_TEST(markdown_payloads_combine_inertly)
 {
-	static const char *const around[][2] = {{"**", "**"}, {"> ", "\n"}, {"`", "`"}, {"[", "](http://ok.example)"}, {"[x](", ")"}, {"| ", " |\n|-|\n| x |"},
-						{"- [ ] ", "\n"}, {"~~~\n", "\n~~~"}, {"# ", " #"}, {"![", "](x)"}, {"<", ">"}, {"@", ""}, {"#a", ""}, {":", ":"}};
+	static const char *const around[][2] = {{"**", "**"},	  {"> ", "\n"},
+						{"`", "`"},	  {"[", "](http://ok.example)"},
+						{"[x](", ")"},	  {"| ", " |\n|-|\n| x |"},
+						{"- [ ] ", "\n"}, {"~~~\n", "\n~~~"},
+						{"# ", " #"},	  {"![", "](x)"},
+						{"<", ">"},	  {"@", ""},
+						{"#a", ""},	  {":", ":"}};
 	char text[4096];
 
 	for (size_t k = 0; k < ARRAY_LEN(audit_payloads); k++) {
@@ -177,14 +187,17 @@ static const struct { const char *text, *html; } renderings[] = {
 	{"**b** *i* ~~d~~ `c`", "<p><strong>b</strong> <em>i</em> <del>d</del> <code>c</code></p>"},
 	{"# head", "<p class=\"h h1\">head</p>"},
 	{"> quote", "<blockquote><p>quote</p></blockquote>"},
-	{"- [x] done\n- [ ] open", "<ul><li class=\"task\"><span class=\"box\">☑</span> done</li><li class=\"task\"><span class=\"box\">☐</span> open</li></ul>"},
+	{"- [x] done\n- [ ] open", "<ul><li class=\"task\"><span class=\"box\">☑</span> done</li><li "
+				   "class=\"task\"><span class=\"box\">☐</span> open</li></ul>"},
 	{"```\nx < y\n```", "<pre><code>x &lt; y\n</code></pre>"},
 	{"hello @jane.doe_x, see #topic and a#b and a@b", "<p>hello <span class=\"mention\">@jane.doe_x</span>, see "
 	 "<span class=\"hashtag\">#topic</span> and a#b and a@b</p>"},
-	{":+1: :nosuch: 10:30:45", "<p><span class=\"emoji\" title=\":+1:\">👍</span> <span class=\"emo\">:nosuch:</span> 10<span class=\"emo\">:30:</span>45</p>"},
+	{":+1: :nosuch: 10:30:45", "<p><span class=\"emoji\" title=\":+1:\">👍</span> <span "
+				   "class=\"emo\">:nosuch:</span> 10<span class=\"emo\">:30:</span>45</p>"},
 	{"[x](javascript:1)", "<p><span class=\"nolink\" title=\"link not followed: javascript:1\">x</span></p>"},
-	{"|a|b|\n|:---:|---:|\n|1|2|", "<div class=\"scroll\"><table><thead><tr><th class=\"c\">a</th><th class=\"r\">b</th></tr></thead>"
-	 "<tbody><tr><td class=\"c\">1</td><td class=\"r\">2</td></tr></tbody></table></div>"},
+	{"|a|b|\n|:---:|---:|\n|1|2|", "<div class=\"scroll\"><table><thead><tr><th class=\"c\">a</th><th "
+	 "class=\"r\">b</th></tr></thead><tbody><tr><td class=\"c\">1</td><td "
+	 "class=\"r\">2</td></tr></tbody></table></div>"},
 	{"&lt;b&gt; &#60; &nosuch;", "<p>&lt;b&gt; &lt; &amp;nosuch;</p>"},
 };
 
@@ -217,9 +230,12 @@ END_TEST
 /* ---- CSV ---- */
 
 static const struct { const char *text, *cell; } cells[] = {
-	{"", "\"\""}, {"a", "\"a\""}, {"a\"b", "\"a\"\"b\""}, {"a,b;c", "\"a,b;c\""}, {"=1", "\"'=1\""}, {"+1", "\"'+1\""},
-	{"-1", "\"'-1\""}, {"@x", "\"'@x\""}, {"\t=1", "\"'\t=1\""}, {"\r=1", "\"'\r=1\""}, {"\n=1", "\"'\n=1\""}, {"  =1", "\"'  =1\""},
-	{"\"=1", "\"\"\"=1\""}, {"'=1", "\"'=1\""}, {"a=1", "\"a=1\""}, {"|x", "\"'|x\""}, {"\xef\xbc\x9d" "1", "\"'\xef\xbc\x9d" "1\""},
+	{"", "\"\""}, {"a", "\"a\""}, {"a\"b", "\"a\"\"b\""}, {"a,b;c", "\"a,b;c\""}, {"=1", "\"'=1\""},
+	{"+1", "\"'+1\""},
+	{"-1", "\"'-1\""}, {"@x", "\"'@x\""}, {"\t=1", "\"'\t=1\""}, {"\r=1", "\"'\r=1\""}, {"\n=1", "\"'\n=1\""},
+	{"  =1", "\"'  =1\""},
+	{"\"=1", "\"\"\"=1\""}, {"'=1", "\"'=1\""}, {"a=1", "\"a=1\""}, {"|x", "\"'|x\""},
+	{"\xef\xbc\x9d" "1", "\"'\xef\xbc\x9d" "1\""},
 	{"ä", "\"ä\""},
 };
 
@@ -311,8 +327,15 @@ END_TEST
 /* The quick look must agree with the slow truth on every pair of token and spelling. */
 START_TEST(quick_look_is_never_too_strict)
 {
-	static const char *const spell[] = {"Kühlwasser", "KÜHLWASSER", "Ku\xcc\x88hlwasser", "kühlwässér", "\xe1\xb8\xb3uhlwasser", "kuhlwasser",
-					    "\xe2\x84\xaauhlwasser", "kkuhlwasser kuhlwasser", "kuhlkuhlwasser kuhlwasser"};
+	static const char *const spell[] = {"Kühlwasser",
+					    "KÜHLWASSER",
+					    "Ku\xcc\x88hlwasser",
+					    "kühlwässér",
+					    "\xe1\xb8\xb3uhlwasser",
+					    "kuhlwasser",
+					    "\xe2\x84\xaauhlwasser",
+					    "kkuhlwasser kuhlwasser",
+					    "kuhlkuhlwasser kuhlwasser"};
 	struct catalog_words *split;
 	struct err err = {0};
 	struct words *w;
@@ -328,8 +351,10 @@ START_TEST(quick_look_is_never_too_strict)
 END_TEST
 
 static const struct { const char *name, *extension; } extensions[] = {
-	{"a.pdf", ".pdf"}, {"A.PDF", ".pdf"}, {"a.html", ".bin"}, {"a.svg", ".bin"}, {"a", ".bin"}, {"../../x.png", ".png"},
-	{"a.exe", ".bin"}, {"a.pdf.html", ".bin"}, {"", ".bin"}, {".", ".bin"}, {"a.\xc3\xa4", ".bin"}, {"a.verylongextension", ".bin"},
+	{"a.pdf", ".pdf"}, {"A.PDF", ".pdf"}, {"a.html", ".bin"}, {"a.svg", ".bin"}, {"a", ".bin"},
+	{"../../x.png", ".png"},
+	{"a.exe", ".bin"}, {"a.pdf.html", ".bin"}, {"", ".bin"}, {".", ".bin"}, {"a.\xc3\xa4", ".bin"},
+	{"a.verylongextension", ".bin"},
 };
 
 START_TEST(extensions_are_known_ones)

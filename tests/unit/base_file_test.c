@@ -11,7 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const char *const bad_paths[] = {"", "/etc/passwd", "../x", "a/../x", "a//b", "./a", "a/.", "a/", "..", "link", "dirlink/f", "fifo", "dir"};
+static const char *const bad_paths[] = {"",   "/etc/passwd", "../x", "a/../x",	  "a//b", "./a", "a/.",
+					"a/", "..",	     "link", "dirlink/f", "fifo", "dir"};
 
 START_TEST(test_beneath)
 {

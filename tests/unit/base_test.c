@@ -11,7 +11,8 @@
 static const struct { const char *text; bool ok; int32_t months; int64_t ms; } durations[] = {
 	{"30d", true, 0, 30LL * 86400000}, {"12w", true, 0, 84LL * 86400000}, {"6mo", true, 6, 0}, {"5y", true, 60, 0},
 	{"36h", true, 0, 36LL * 3600000}, {"90min", true, 0, 5400000}, {"10s", true, 0, 10000}, {"5ms", true, 0, 5},
-	{"0d", true, 0, 0}, {"30", false, 0, 0}, {"", false, 0, 0}, {"d", false, 0, 0}, {"-3d", false, 0, 0}, {"+3d", false, 0, 0},
+	{"0d", true, 0, 0}, {"30", false, 0, 0}, {"", false, 0, 0}, {"d", false, 0, 0}, {"-3d", false, 0, 0},
+	{"+3d", false, 0, 0},
 	{" 3d", false, 0, 0}, {"3 d", false, 0, 0}, {"3.5d", false, 0, 0}, {"3D", false, 0, 0}, {"3m", false, 0, 0},
 	{"99999999999999999999d", false, 0, 0}, {"1000000001d", false, 0, 0}, {"20000y", false, 0, 0},
 };
@@ -20,7 +21,8 @@ static const struct { const char *text; bool ok; int32_t months; int64_t ms; } d
 START_TEST(test_err_ends_work)
 {
 	ck_assert(err_ends_work(-ERR_INTERRUPTED) && err_ends_work(-ERR_WORK_LEFT));
-	ck_assert(!err_ends_work(0) && !err_ends_work(-ERR_STORE) && !err_ends_work(-ERR_KEPT) && !err_ends_work(-ERR_DB_GONE));
+	ck_assert(!err_ends_work(0) && !err_ends_work(-ERR_STORE) && !err_ends_work(-ERR_KEPT) &&
+		  !err_ends_work(-ERR_DB_GONE));
 }
 END_TEST
 
@@ -57,13 +59,17 @@ START_TEST(test_cutoff)
 END_TEST
 
 static const struct { const char *from, *dur, *now, *want; } passed[] = {
-	{"2026-01-15T12:00:00Z", "1mo", "2026-01-20", "2026-02-15T12:00:00.001Z"}, {"2026-01-15T12:00:00Z", "30d", "2026-06-20", "2026-02-14T12:00:00.001Z"},
+	{"2026-01-15T12:00:00Z", "1mo", "2026-01-20", "2026-02-15T12:00:00.001Z"},
+	{"2026-01-15T12:00:00Z", "30d", "2026-06-20", "2026-02-14T12:00:00.001Z"},
 	/* February has no such day: not before March, as the cut-off has it */
-	{"2026-01-31T12:00:00Z", "1mo", "2026-02-28T13:00:00Z", "2026-03-01T00:00:00Z"}, {"2026-01-31T12:00:00Z", "1mo", "2026-03-02", "2026-03-01T00:00:00Z"},
+	{"2026-01-31T12:00:00Z", "1mo", "2026-02-28T13:00:00Z", "2026-03-01T00:00:00Z"},
+	{"2026-01-31T12:00:00Z", "1mo", "2026-03-02", "2026-03-01T00:00:00Z"},
 	{"2024-02-29T12:00:00Z", "1y", "2025-02-01", "2025-03-01T00:00:00Z"},
 	/* on the 29th of March the cut-off is the 28th of February once more */
-	{"2026-02-28T12:00:00Z", "1mo", "2026-03-28T13:00:00Z", "2026-03-28T12:00:00.001Z"}, {"2026-02-28T12:00:00Z", "1mo", "2026-03-29T02:00:00Z", "2026-03-29T12:00:00.001Z"},
-	{"2026-02-28T12:00:00Z", "1mo", "2026-03-31T02:00:00Z", "2026-03-31T12:00:00.001Z"}, {"2026-02-28T12:00:00Z", "1mo", "2026-04-01T02:00:00Z", "2026-03-28T12:00:00.001Z"},
+	{"2026-02-28T12:00:00Z", "1mo", "2026-03-28T13:00:00Z", "2026-03-28T12:00:00.001Z"},
+	{"2026-02-28T12:00:00Z", "1mo", "2026-03-29T02:00:00Z", "2026-03-29T12:00:00.001Z"},
+	{"2026-02-28T12:00:00Z", "1mo", "2026-03-31T02:00:00Z", "2026-03-31T12:00:00.001Z"},
+	{"2026-02-28T12:00:00Z", "1mo", "2026-04-01T02:00:00Z", "2026-03-28T12:00:00.001Z"},
 	{"1960-01-31T12:00:00Z", "1mo", "1960-02-10", "1960-03-01T00:00:00Z"},
 };
 
@@ -73,18 +79,22 @@ START_TEST(test_passed)
 	int64_t from, now, at;
 	char text[TIME_TEXT];
 
-	ck_assert(time_parse(passed[_i].from, &from) && time_parse(passed[_i].now, &now) && duration_parse(passed[_i].dur, &d));
+	ck_assert(time_parse(passed[_i].from, &from) && time_parse(passed[_i].now, &now) &&
+		  duration_parse(passed[_i].dur, &d));
 	at = duration_passed(from, &d, now);
 	time_format(at, text);
 	ck_assert_str_eq(text, passed[_i].want);
 	ck_assert_int_gt(duration_before(at, &d), from);
-	ck_assert_int_eq(at <= now, duration_before(now, &d) > from); /* what is due says so, and what is not does not */
+	/* what is due says so, and what is not does not */
+	ck_assert_int_eq(at <= now, duration_before(now, &d) > from);
 }
 END_TEST
 
 static const struct { const char *text; bool ok; uint64_t bytes; } sizes[] = {
-	{"500MiB", true, 500ULL << 20}, {"2GB", true, 2000000000}, {"10kB", true, 10000}, {"1B", true, 1}, {"1TiB", true, 1ULL << 40},
-	{"500", false, 0}, {"MiB", false, 0}, {"-1MiB", false, 0}, {"1mib", false, 0}, {"99999999TiB", false, 0}, {"1 MiB", false, 0},
+	{"500MiB", true, 500ULL << 20}, {"2GB", true, 2000000000}, {"10kB", true, 10000}, {"1B", true, 1},
+	{"1TiB", true, 1ULL << 40},
+	{"500", false, 0}, {"MiB", false, 0}, {"-1MiB", false, 0}, {"1mib", false, 0}, {"99999999TiB", false, 0},
+	{"1 MiB", false, 0},
 };
 
 START_TEST(test_bytes)
@@ -99,7 +109,8 @@ END_TEST
 static const struct { const char *text; bool ok; const char *want; } times[] = {
 	{"2025-01-01", true, "2025-01-01T00:00:00Z"}, {"2025-01-01T10:00:00+02:00", true, "2025-01-01T08:00:00Z"},
 	{"2025-01-01T10:00Z", true, "2025-01-01T10:00:00Z"}, {"1234ms", true, "1970-01-01T00:00:01.234Z"},
-	{"2025-02-30", false, ""}, {"2025-13-01", false, ""}, {"2025-01-01T25:00:00Z", false, ""}, {"2025-1-1", false, ""},
+	{"2025-02-30", false, ""}, {"2025-13-01", false, ""}, {"2025-01-01T25:00:00Z", false, ""},
+	{"2025-1-1", false, ""},
 	{"1234", false, ""}, {"", false, ""}, {"2025-01-01T10:00:00", false, ""}, {"2025-01-01x", false, ""},
 };
 
@@ -118,8 +129,10 @@ END_TEST
 
 static const struct { const char *line; int members; bool bad; } objects[] = {
 	{"{}", 0, false}, {"{\"a\":1}", 1, false}, {"{\"a\":\"x\\\"y\",\"b\":[1,{\"c\":\"]\"}],\"d\":null}", 3, false},
-	{"{\"a\":\"\\\\\",\"b\":true}", 2, false}, {"", 0, true}, {"{", 0, true}, {"{\"a\":1", 0, true}, {"{\"a\":1}x", 1, true},
-	{"{\"a\":1,}", 1, true}, {"{\"a\" 1}", 0, true}, {"[1]", 0, true}, {"{\"a\":}", 0, true}, {"{\"a\":\"x}", 0, true},
+	{"{\"a\":\"\\\\\",\"b\":true}", 2, false}, {"", 0, true}, {"{", 0, true}, {"{\"a\":1", 0, true},
+	{"{\"a\":1}x", 1, true},
+	{"{\"a\":1,}", 1, true}, {"{\"a\" 1}", 0, true}, {"[1]", 0, true}, {"{\"a\":}", 0, true},
+	{"{\"a\":\"x}", 0, true},
 	{"{\"a\":[1}}", 0, true}, {"{\"a\":1\"b\":2}", 0, true}, {"{a:1}", 0, true},
 };
 
@@ -161,7 +174,8 @@ START_TEST(test_json_round_trip)
 END_TEST
 
 static const struct { const char *s; size_t len; bool ok; } utf8[] = {
-	{"abcdefgh\xc3\xa4", 10, true}, {"\xc0\xaf", 2, false}, {"\xed\xa0\x80", 3, false}, {"\xf4\x90\x80\x80", 4, false},
+	{"abcdefgh\xc3\xa4", 10, true}, {"\xc0\xaf", 2, false}, {"\xed\xa0\x80", 3, false},
+	{"\xf4\x90\x80\x80", 4, false},
 	{"\xe2\x82", 2, false}, {"\x80", 1, false}, {"\xf0\x9f\x98\x80", 4, true}, {"", 0, true}, {"\xff", 1, false},
 };
 
@@ -206,7 +220,8 @@ END_TEST
 START_TEST(test_json_string_fills_to_its_ceiling)
 {
 	static const struct { const char *text, *json; } strings[] = {
-		{"", "\"\""}, {"abcdefghijklmnopqrstuvwxyz", "\"abcdefghijklmnopqrstuvwxyz\""}, {"a\nb\x01\"\\", "\"a\\nb\\u0001\\\"\\\\\""},
+		{"", "\"\""}, {"abcdefghijklmnopqrstuvwxyz", "\"abcdefghijklmnopqrstuvwxyz\""},
+		{"a\nb\x01\"\\", "\"a\\nb\\u0001\\\"\\\\\""},
 		{"12345678\t2345678\x7f\xc3\xa4", "\"12345678\\t2345678\x7f\xc3\xa4\""},
 	};
 	auto_mem void *ctx = talloc_new(NULL);
@@ -225,7 +240,8 @@ START_TEST(test_json_string_fills_to_its_ceiling)
 END_TEST
 
 static const struct { int64_t v; const char *text; } numbers[] = {
-	{0, "0"}, {7, "7"}, {10, "10"}, {99, "99"}, {100, "100"}, {101, "101"}, {-1, "-1"}, {-10, "-10"}, {-100, "-100"}, {1686057306123, "1686057306123"},
+	{0, "0"}, {7, "7"}, {10, "10"}, {99, "99"}, {100, "100"}, {101, "101"}, {-1, "-1"}, {-10, "-10"},
+	{-100, "-100"}, {1686057306123, "1686057306123"},
 	{INT64_MAX, "9223372036854775807"}, {INT64_MIN, "-9223372036854775808"},
 };
 
@@ -242,8 +258,10 @@ END_TEST
 
 /* RFC 4648, 10, and what more than one reader takes for the same bytes. */
 static const struct { const char *text, *plain; } base64s[] = {
-	{"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"}, {"Zm9vYmFy", "foobar"}, {"+/+/", "\xfb\xff\xbf"},
-	{"Zh==", NULL}, {"Zm9=", NULL}, {"Zg=", NULL}, {"Zg", NULL}, {"Zg==Zg==", NULL}, {"Z===", NULL}, {"====", NULL}, {"=Zg=", NULL}, {"Zm9v\n", NULL},
+	{"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg==", "foob"}, {"Zm9vYmE=", "fooba"},
+	{"Zm9vYmFy", "foobar"}, {"+/+/", "\xfb\xff\xbf"},
+	{"Zh==", NULL}, {"Zm9=", NULL}, {"Zg=", NULL}, {"Zg", NULL}, {"Zg==Zg==", NULL}, {"Z===", NULL}, {"====", NULL},
+	{"=Zg=", NULL}, {"Zm9v\n", NULL},
 	{"Zm 9", NULL}, {"Zm-v", NULL}, {"Zm9_", NULL}, {"\xc3\xa4\xc3\xa4", NULL},
 };
 
@@ -379,7 +397,8 @@ static const struct { const char *text, *line; } log_lines[] = {
 	{"a\nfake: line\x1b[31m\x7f", "mmretain: warning: a\\x0afake: line\\x1b[31m\\x7f\n"},
 	{"csi \xc2\x9b" "31m", "mmretain: warning: csi \\u{9b}31m\n"},
 	{"turned \xe2\x80\xae" "gnp.", "mmretain: warning: turned \\u{202e}gnp.\n"},
-	{"isolate \xe2\x81\xa6 mark \xe2\x80\x8f end \xe2\x80\xa8", "mmretain: warning: isolate \\u{2066} mark \\u{200f} end \\u{2028}\n"},
+	{"isolate \xe2\x81\xa6 mark \xe2\x80\x8f end \xe2\x80\xa8", "mmretain: warning: isolate \\u{2066} mark "
+								    "\\u{200f} end \\u{2028}\n"},
 	{"not text \xff\xc3", "mmretain: warning: not text \\xff\\xc3\n"},
 };
 

@@ -46,8 +46,10 @@ const struct bundle_kind test_kinds[TEST_KINDS] = {
 };
 
 const struct bundle_source test_source = {
-	.rule = "alarms", .policy_digest_hex = "00", .team_id = "t1", .team_label = "accelerator", .cutoff_ms = 1700000000000,
-	.expires_ms = 1800000000000, .cluster_id = "7", .database = "mattermost", .pg_version = "15.0", .schema_digest_hex = "11",
+	.rule = "alarms", .policy_digest_hex = "00", .team_id = "t1", .team_label = "accelerator",
+	.cutoff_ms = 1700000000000,
+	.expires_ms = 1800000000000, .cluster_id = "7", .database = "mattermost", .pg_version = "15.0",
+	.schema_digest_hex = "11",
 	.tool_version = "mmretain 0.1.0",
 };
 
@@ -109,8 +111,9 @@ struct bundle_field text_field(const char *s)
 
 static const char *random_text(void *ctx, struct rng *r)
 {
-	static const char *const word[] = {"alarm", "quench", "Ü", "🚀", "\"", "\\", "\n", "\t", "\x01", "\x7f", "日本", " ", "\xff",
-					   "\xc3", "</script>", "{", "null", "0", "e\xcc\x81"};
+	static const char *const word[] = {"alarm",	"quench", "Ü",	  "🚀",	  "\"",	      "\\",   "\n",
+					   "\t",	"\x01",	  "\x7f", "日本", " ",	      "\xff", "\xc3",
+					   "</script>", "{",	  "null", "0",	  "e\xcc\x81"};
 	char *s = talloc_strdup(ctx, "");
 	uint32_t n = rng_next(r) % 8;
 
@@ -123,10 +126,12 @@ static const char *random_text(void *ctx, struct rng *r)
 
 static const char *random_value(void *ctx, struct rng *r, enum bundle_type type)
 {
-	static const char *const ints[] = {"0", "1", "-1", "1700000000123", "9223372036854775807", "-9223372036854775808", "007", ""};
+	static const char *const ints[] =
+		{"0", "1", "-1", "1700000000123", "9223372036854775807", "-9223372036854775808", "007", ""};
 	static const char *const reals[] = {"1.5", "0.1", "1e+20", "-1.5e-07", "NaN", "Infinity", "1.50", "-0"};
-	static const char *const jsons[] = {"{}", "{\"a\": [1, 2, {\"b\": null}]}", "null", "\"text\"", "[]", "true", "12.50",
-					    "{\"a\":\n 1}", "{\"x\": \"\\u0041\\n \\\" \xc3\xbc\"}", " 1"};
+	static const char *const jsons[] =
+		{"{}",		 "{\"a\": [1, 2, {\"b\": null}]}",	  "null", "\"text\"", "[]", "true", "12.50",
+		 "{\"a\":\n 1}", "{\"x\": \"\\u0041\\n \\\" \xc3\xbc\"}", " 1"};
 	static const char *const bools[] = {"t", "f", "true"};
 
 	switch (type) {
@@ -162,8 +167,12 @@ void random_row(void *ctx, struct rng *r, const struct bundle_kind *kind, struct
 
 struct bundle_writer *box_writer(struct box *b, const struct plan_of_bundle *p)
 {
-	struct bundle_options o = {.frame_bytes = p->frame_bytes, .crew = p->crew ? p->crew : bundle_crew_new(b->ctx, p->workers), .seq = p->seq, .previous_digest_hex = "",
-				   .kind = test_kinds, .n_kinds = TEST_KINDS};
+	struct bundle_options o = {.frame_bytes = p->frame_bytes,
+				   .crew = p->crew ? p->crew : bundle_crew_new(b->ctx, p->workers),
+				   .seq = p->seq,
+				   .previous_digest_hex = "",
+				   .kind = test_kinds,
+				   .n_kinds = TEST_KINDS};
 	struct bundle_source s = test_source;
 	struct bundle_writer *w = NULL;
 
@@ -192,7 +201,8 @@ static void write_thread(struct box *b, struct bundle_writer *w, struct rng *r, 
 
 static void write_blobs(struct box *b, struct bundle_writer *w)
 {
-	static const char *const content[] = {"", "one blob\n", "and another that is a little longer than one tar block .........."};
+	static const char *const content[] = {"", "one blob\n", "and another that is a little longer than one tar "
+								"block .........."};
 
 	for (size_t i = 0; i < ARRAY_LEN(content); i++) {
 		struct digest d;

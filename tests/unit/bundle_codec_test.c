@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* One text column, one other, one value. */
-static const struct { enum bundle_type type; const char *absent, *value, *want; } vector[] = {
+static const struct { enum bundle_type type; const char *absent, *value, *want;
+} vector[] = {
 	{BT_TEXT, "", "", "{\"k\":\"post\"}"},
 	{BT_TEXT, NULL, "", "{\"k\":\"post\",\"c\":\"\"}"},
 	{BT_TEXT, NULL, NULL, "{\"k\":\"post\"}"},
@@ -12,7 +13,8 @@ static const struct { enum bundle_type type; const char *absent, *value, *want; 
 	{BT_TEXT, "", "a", "{\"k\":\"post\",\"c\":\"a\"}"},
 	{BT_TEXT, "", "say \"no\" \\ yes", "{\"k\":\"post\",\"c\":\"say \\\"no\\\" \\\\ yes\"}"},
 	{BT_TEXT, "", "\b\t\n\f\r\x01\x1f\x7f", "{\"k\":\"post\",\"c\":\"\\b\\t\\n\\f\\r\\u0001\\u001f\x7f\"}"},
-	{BT_TEXT, "", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80", "{\"k\":\"post\",\"c\":\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80\"}"},
+	{BT_TEXT, "", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80",
+	 "{\"k\":\"post\",\"c\":\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\x80\"}"},
 	{BT_TEXT, "", "\xff", "{\"k\":\"post\",\"c!b64\":\"/w==\"}"},
 	{BT_TEXT, "", "\xc0\x80", "{\"k\":\"post\",\"c!b64\":\"wIA=\"}"},
 	{BT_TEXT, "", "\xed\xa0\x80", "{\"k\":\"post\",\"c!b64\":\"7aCA\"}"},
@@ -64,8 +66,8 @@ START_TEST(lines_are_as_written_down)
 }
 END_TEST
 
-static void round_trip(void *ctx, const struct bundle_encoder *e, size_t k, const struct bundle_field *f, struct buf *line,
-		       struct buf *store)
+static void round_trip(void *ctx, const struct bundle_encoder *e, size_t k, const struct bundle_field *f,
+		       struct buf *line, struct buf *store)
 {
 	struct bundle_field back[POST_COLUMNS];
 	struct err err;
@@ -109,10 +111,12 @@ START_TEST(random_rows_come_back)
 }
 END_TEST
 
-/* Every length around the eight bytes and the chunks that the encoder works in, every control character at every place. */
+/* Every length around the eight bytes and the chunks that the encoder works in, every control character at every place.
+ */
 START_TEST(long_and_odd_strings_come_back)
 {
-	static const size_t lengths[] = {0, 1, 7, 8, 9, 15, 16, 17, 63, 64, 16383, 16384, 16385, 32768, 65535, 65536, 200000};
+	static const size_t lengths[] = {0,  1,	    7,	   8,	  9,	 15,	16,    17,    63,
+					 64, 16383, 16384, 16385, 32768, 65535, 65536, 200000};
 	static const char odd[] = {'"', '\\', 0x01, 0x1f, 0x20, 0x7f, '\n', (char)0x80, (char)0xff};
 	struct bundle_field f[POST_COLUMNS];
 	void *ctx = talloc_new(NULL);
@@ -165,10 +169,14 @@ START_TEST(deep_json_is_kept_as_base64)
 END_TEST
 
 static const char *const bad_line[] = {
-	"", "{", "{}", "{\"k\":\"reaction\"}", "{\"k\":\"post\"", "{\"k\":\"post\"}x", "{\"message\":\"x\",\"k\":\"post\"}",
-	"{\"k\":\"post\",\"message\":\"a\",\"message\":\"b\"}", "{\"k\":\"post\",\"message\":\"a\",\"message!b64\":\"YQ==\"}",
-	"{\"k\":\"post\",\"message\":1}", "{\"k\":\"post\",\"createat\":true}", "{\"k\":\"post\",\"message!b64\":\"YQ=\"}",
-	"{\"k\":\"post\",\"message!b64\":\"YR==\"}", "{\"k\":\"post\",\"message!b64\":\"Y===\"}", "{\"k\":\"post\",\"message!b64\":\"Y*==\"}",
+	"", "{", "{}", "{\"k\":\"reaction\"}", "{\"k\":\"post\"", "{\"k\":\"post\"}x",
+	"{\"message\":\"x\",\"k\":\"post\"}",
+	"{\"k\":\"post\",\"message\":\"a\",\"message\":\"b\"}",
+	"{\"k\":\"post\",\"message\":\"a\",\"message!b64\":\"YQ==\"}",
+	"{\"k\":\"post\",\"message\":1}", "{\"k\":\"post\",\"createat\":true}",
+	"{\"k\":\"post\",\"message!b64\":\"YQ=\"}",
+	"{\"k\":\"post\",\"message!b64\":\"YR==\"}", "{\"k\":\"post\",\"message!b64\":\"Y===\"}",
+	"{\"k\":\"post\",\"message!b64\":\"Y*==\"}",
 	"{\"k\":\"post\",\"message\":\"\\ud800\"}", "{\"k\":\"post\",\"message\":\"\\x\"}",
 };
 

@@ -20,7 +20,8 @@ static void small_make(struct small *s)
 }
 
 /* The check without the cost of a file system. */
-static int check_with(struct small *s, const char *bytes, size_t len, int workers, struct bundle_check *c, struct err *err)
+static int check_with(struct small *s, const char *bytes, size_t len, int workers, struct bundle_check *c,
+		      struct err *err)
 {
 	int fd = memfd_create("bundle", MFD_CLOEXEC);
 
@@ -53,7 +54,8 @@ START_TEST(every_flipped_byte_is_detected)
 			s.bytes[at] ^= (char)flip[f];
 			int rc = check_bytes(&s, s.bytes, s.len, &c, &err);
 			s.bytes[at] ^= (char)flip[f];
-			ck_assert_msg(rc == -ERR_VERIFY, "byte %zu of %zu ^ %02x: %d %s", at, s.len, flip[f], rc, rc ? err.msg : "");
+			ck_assert_msg(rc == -ERR_VERIFY, "byte %zu of %zu ^ %02x: %d %s", at, s.len, flip[f], rc,
+				      rc ? err.msg : "");
 			ck_assert_str_ne(c.damage, "");
 		}
 	}
@@ -147,7 +149,8 @@ START_TEST(rubbish_is_refused)
 }
 END_TEST
 
-/* Threads that read ahead change nothing: the same sums, and of two places of damage the first one in the file is told. */
+/* Threads that read ahead change nothing: the same sums, and of two places of damage the first one in the file is told.
+ */
 START_TEST(workers_do_not_matter)
 {
 	struct rng rng = {99};

@@ -1,4 +1,5 @@
-/* bundle_erase_test.c - one person taken out of a bundle: what goes, what stays to the byte, what a forger cannot do. */
+/* bundle_erase_test.c - one person taken out of a bundle: what goes, what stays to the byte, what a forger cannot do.
+ */
 #include "bundle_test.h"
 
 #include <errno.h>
@@ -18,12 +19,15 @@ static const struct bundle_column post_columns[] = {
 	{"message", "character varying(65535)", BT_TEXT, ""},
 };
 static const struct bundle_column reaction_columns[] = {
-	{"userid", "character varying(26)", BT_TEXT, ""}, {"postid", "character varying(26)", BT_TEXT, ""}, {"createat", "bigint", BT_INT, "0"},
+	{"userid", "character varying(26)", BT_TEXT, ""}, {"postid", "character varying(26)", BT_TEXT, ""},
+	{"createat", "bigint", BT_INT, "0"},
 };
 static const struct bundle_column file_columns[] = {
-	{"id", "character varying(26)", BT_TEXT, ""}, {"creatorid", "character varying(26)", BT_TEXT, ""}, {"name", "text", BT_TEXT, ""},
+	{"id", "character varying(26)", BT_TEXT, ""}, {"creatorid", "character varying(26)", BT_TEXT, ""},
+	{"name", "text", BT_TEXT, ""},
 };
-static const struct bundle_column translation_columns[] = {{"objectid", "text", BT_TEXT, ""}, {"text", "text", BT_TEXT, ""}};
+static const struct bundle_column translation_columns[] = {{"objectid", "text", BT_TEXT, ""},
+							   {"text", "text", BT_TEXT, ""}};
 static const struct bundle_kind kinds[] = {
 	{"post", "posts", post_columns, ARRAY_LEN(post_columns), 2},
 	{"reaction", "reactions", reaction_columns, ARRAY_LEN(reaction_columns), 0},
@@ -74,12 +78,17 @@ static void write_thread(struct box *b, struct bundle_writer *w, int i)
 	if (i % 10 == 4)
 		put(b, w, TRANSLATION, 2, reply, "la " SECRET_WORD);
 	if (i % 10 == 3)
-		put(b, w, FILE_ROW, 3, mem_printf(b->ctx, "file%06d", i), i % 20 == 3 ? ANNA : BEN, i % 20 == 3 ? SECRET_WORD ".pdf" : "plan.pdf");
+		put(b, w, FILE_ROW, 3, mem_printf(b->ctx, "file%06d", i), i % 20 == 3 ? ANNA : BEN,
+		    i % 20 == 3 ? SECRET_WORD ".pdf" : "plan.pdf");
 }
 
 static const char *publish(struct box *b, const struct shape *s)
 {
-	struct bundle_options o = {.frame_bytes = s->frame_bytes, .seq = 7, .previous_digest_hex = "", .kind = kinds, .n_kinds = ARRAY_LEN(kinds)};
+	struct bundle_options o = {.frame_bytes = s->frame_bytes,
+				   .seq = 7,
+				   .previous_digest_hex = "",
+				   .kind = kinds,
+				   .n_kinds = ARRAY_LEN(kinds)};
 	struct bundle_writer *w = NULL;
 	struct receipt *r = NULL;
 
@@ -95,7 +104,8 @@ static const char *publish(struct box *b, const struct shape *s)
 	must(bundle_name(w, "users", ANNA, "anna.k", "Anna K", "", &b->err));
 	must(bundle_name(w, "users", BEN, "ben", "Ben", "", &b->err));
 	must(bundle_name(w, "channels", "c1", ANNA "__" BEN, "", "\"type\":\"D\"", &b->err));
-	must(bundle_name(w, "channels", "c2", "0f0f", "anna.k, ben, carol", "\"type\":\"G\",\"members\":[\"anna.k\",\"ben\",\"carol\"]", &b->err));
+	must(bundle_name(w, "channels", "c2", "0f0f", "anna.k, ben, carol",
+			 "\"type\":\"G\",\"members\":[\"anna.k\",\"ben\",\"carol\"]", &b->err));
 	must(bundle_name(w, "channels", "c3", "vacuum", "Vacuum \xc3\xbc", "\"type\":\"O\"", &b->err));
 	must(bundle_name(w, "channels", "c4", ANNA "__" ANNA, "", "\"type\":\"D\"", &b->err)); /* notes to herself */
 	must(bundle_finish(w, &b->err));
@@ -104,7 +114,8 @@ static const char *publish(struct box *b, const struct shape *s)
 	return receipt_rel_path(r);
 }
 
-static int also_translations(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned, struct err *err)
+static int also_translations(void *payload, const struct bundle_kind *kind, const char *line, size_t len, bool owned,
+			     struct err *err)
 {
 	(void)payload;
 	(void)err;
@@ -112,7 +123,10 @@ static int also_translations(void *payload, const struct bundle_kind *kind, cons
 	return strcmp(kind->kind, "translation") == 0;
 }
 
-static const struct bundle_erase anna = {.owner = ANNA, .case_id = "DPO-1 \"x\"", .at_ms = 1764370000000, .row = also_translations};
+static const struct bundle_erase anna = {.owner = ANNA,
+					 .case_id = "DPO-1 \"x\"",
+					 .at_ms = 1764370000000,
+					 .row = also_translations};
 
 static struct receipt *erase(struct box *b, const char *rel, const struct bundle_erase *q)
 {
@@ -277,11 +291,16 @@ END_TEST
 static const char *const no_line[] = {
 	"{\"k\":\"erased\"}",
 	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":\"00\",\"case\":\"c\",\"at\":1}",
-	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"at\":1}",
-	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\"}",
-	"{\"k\":\"erased\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\",\"at\":1}",
-	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\",\"at\":1",
-	"{\"k\":\"post\",\"kind\":\"post\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\",\"at\":1}",
+	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":"
+	"\"0123456789012345678901234567890123456789012345678901234567890123\",\"at\":1}",
+	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":"
+	"\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\"}",
+	"{\"k\":\"erased\",\"commit\":\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":"
+	"\"c\",\"at\":1}",
+	"{\"k\":\"erased\",\"kind\":\"post\",\"commit\":"
+	"\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\",\"at\":1",
+	"{\"k\":\"post\",\"kind\":\"post\",\"commit\":"
+	"\"0123456789012345678901234567890123456789012345678901234567890123\",\"case\":\"c\",\"at\":1}",
 };
 
 START_TEST(half_a_line_is_none)
@@ -294,10 +313,22 @@ END_TEST
 
 /* ---- a forger who writes a whole file ---- */
 
-enum forgery { HONEST, OTHER_COMMIT, LINE_GONE, OTHER_KIND, LIVE_AS_ERASED, NO_GENERATION, NO_HISTORY, OTHER_HISTORY, FORGERIES };
+enum forgery {
+	HONEST,
+	OTHER_COMMIT,
+	LINE_GONE,
+	OTHER_KIND,
+	LIVE_AS_ERASED,
+	NO_GENERATION,
+	NO_HISTORY,
+	OTHER_HISTORY,
+	FORGERIES
+};
 static const char *const found_as[] = {
-	[OTHER_COMMIT] = "other rows", [LINE_GONE] = "other rows", [OTHER_KIND] = "other numbers of rows", [LIVE_AS_ERASED] = "other counts",
-	[NO_GENERATION] = "what it was before", [NO_HISTORY] = "does not say what was erased", [OTHER_HISTORY] = "what it was before",
+	[OTHER_COMMIT] = "other rows", [LINE_GONE] = "other rows", [OTHER_KIND] = "other numbers of rows",
+	[LIVE_AS_ERASED] = "other counts",
+	[NO_GENERATION] = "what it was before", [NO_HISTORY] = "does not say what was erased",
+	[OTHER_HISTORY] = "what it was before",
 };
 
 static void forge_text(enum forgery how, char *text, size_t *len)
@@ -321,7 +352,10 @@ static void forge_text(enum forgery how, char *text, size_t *len)
 static void forge_rows(struct box *b, struct bundle_reader *r, struct bundle_writer *w, size_t i, enum forgery how)
 {
 	const struct bundle_frame *f = &r->frame[i];
-	struct frame_row m = {.member = (uint32_t)w->n_members - 1, .rows = f->rows, .threads = r->threads[i], .root = r->root[i]};
+	struct frame_row m = {.member = (uint32_t)w->n_members - 1,
+			      .rows = f->rows,
+			      .threads = r->threads[i],
+			      .root = r->root[i]};
 	char *text, *out;
 	size_t len;
 
@@ -348,7 +382,8 @@ static uint64_t forged_size(struct box *b, struct bundle_reader *r, size_t at, s
 	return size;
 }
 
-static void forge_member(struct box *b, struct bundle_reader *r, struct bundle_writer *w, size_t at, size_t n, enum forgery how)
+static void forge_member(struct box *b, struct bundle_reader *r, struct bundle_writer *w, size_t at, size_t n,
+			 enum forgery how)
 {
 	const char *name = r->frame[at].member;
 	char header[TAR_BLOCK + TAR_HEADER_MAX] = {0}, out[2560], *text;
@@ -368,7 +403,8 @@ static void forge_member(struct box *b, struct bundle_reader *r, struct bundle_w
 	size_t pad = tar_padding(w->last_size), head = pad + tar_header(w->identity, name, size, header + pad);
 	w->last_size = size;
 	member_add(w, name)->bytes = size;
-	must(outfile_frame(&w->out, NULL, out, zc_compress(ring_zc(w->ring), 6, out, sizeof(out), header, head), head, &b->err));
+	must(outfile_frame(&w->out, NULL, out, zc_compress(ring_zc(w->ring), 6, out, sizeof(out), header, head), head,
+			   &b->err));
 	for (size_t i = at; i < at + n; i++)
 		forge_rows(b, r, w, i, how);
 	hash_final(w->member_hash, &w->member[w->n_members - 1].sha256);
@@ -398,8 +434,12 @@ static char *forge(struct box *b, const char *rel, enum forgery how)
 			forge_member(b, r, w, i, n, how);
 	}
 	const struct trailer *t = &r->trailer;
-	w->sum = (struct bundle_check){.threads = t->threads, .rows = t->rows - (how == LINE_GONE), .posts = t->posts, .blobs = t->blobs,
-				       .raw_bytes = t->row_bytes, .erased = t->erased - (how == LINE_GONE) + (how == LIVE_AS_ERASED)};
+	w->sum = (struct bundle_check){.threads = t->threads,
+				       .rows = t->rows - (how == LINE_GONE),
+				       .posts = t->posts,
+				       .blobs = t->blobs,
+				       .raw_bytes = t->row_bytes,
+				       .erased = t->erased - (how == LINE_GONE) + (how == LIVE_AS_ERASED)};
 	w->generation = how == NO_GENERATION ? 1 : (uint32_t)t->generation;
 	tree_root(&w->data_tree, &w->sum.rows_digest);
 	must(writer_seal(w, &b->err));

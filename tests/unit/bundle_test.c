@@ -103,7 +103,8 @@ START_TEST(names_are_plain)
 }
 END_TEST
 
-static const uint64_t tar_sizes[] = {0, 1, 511, 512, 4194304, TAR_OCTAL_MAX, TAR_OCTAL_MAX + 1, UINT64_C(99999999999), RAW_TOTAL_MAX};
+static const uint64_t tar_sizes[] =
+	{0, 1, 511, 512, 4194304, TAR_OCTAL_MAX, TAR_OCTAL_MAX + 1, UINT64_C(99999999999), RAW_TOTAL_MAX};
 
 START_TEST(tar_headers_come_back)
 {
@@ -138,6 +139,7 @@ int main(void)
 	tcase_add_loop_test(t, tar_headers_come_back, 0, ARRAY_LEN(tar_sizes));
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, codec_tests());
+	suite_add_tcase(s, write_tests());
 	suite_add_tcase(s, publish_tests());
 	suite_add_tcase(s, damage_tests());
 	suite_add_tcase(s, golden_tests());

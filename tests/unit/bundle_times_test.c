@@ -9,7 +9,9 @@ static void put_row(struct box *b, struct bundle_writer *w, size_t kind, const c
 
 	for (size_t i = 0; i < test_kinds[kind].n_columns; i++) {
 		const struct bundle_column *c = &test_kinds[kind].column[i];
-		const char *v = strcmp(c->name, "createat") == 0 ? create_ms : strcmp(c->name, "id") == 0 ? id : c->default_text;
+		const char *v = strcmp(c->name, "createat") == 0 ? create_ms
+				: strcmp(c->name, "id") == 0	 ? id
+								 : c->default_text;
 		f[i] = v ? text_field(v) : (struct bundle_field){.null = true};
 	}
 	must(bundle_row(w, kind, f, &b->err));
@@ -18,7 +20,14 @@ static void put_row(struct box *b, struct bundle_writer *w, size_t kind, const c
 /* A reaction of a year later makes no thread younger, and a frame of reactions alone has no time. */
 START_TEST(times_are_those_of_posts)
 {
-	static const struct { size_t kind; const char *create_ms; } row[] = {{0, "1600000000000"}, {0, "1600000005000"}, {1, "1650000000000"}, {1, "1550000000000"}, {1, "1650000000000"}};
+	static const struct {
+		size_t kind;
+		const char *create_ms;
+	} row[] = {{0, "1600000000000"},
+		   {0, "1600000005000"},
+		   {1, "1650000000000"},
+		   {1, "1550000000000"},
+		   {1, "1650000000000"}};
 	struct box box, *b = &box;
 	struct receipt *r = NULL;
 	struct bundle_reader *reader;
@@ -50,7 +59,9 @@ START_TEST(times_are_those_of_posts)
 	ck_assert_int_eq(last, 1600000005000);
 	ck_assert(none);
 	must(bundle_read_member(reader, b->ctx, "data/bundle.json", 1 << 20, &text, &len, &b->err));
-	ck_assert_ptr_nonnull(strstr(mem_strndup(b->ctx, text, len), "\"frame_times\":\"posts\",\n\"first\":\"2020-09-13T12:26:40Z\",\n\"last\":\"2020-09-13T12:26:45Z\""));
+	ck_assert_ptr_nonnull(strstr(mem_strndup(b->ctx, text, len), "\"frame_times\":\"posts\",\n"
+								     "\"first\":\"2020-09-13T12:26:40Z\",\n"
+								     "\"last\":\"2020-09-13T12:26:45Z\""));
 	bundle_abort(w);
 	box_close(b);
 }

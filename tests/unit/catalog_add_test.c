@@ -77,7 +77,8 @@ static int listed(void)
 
 START_TEST(one_of_three_is_damaged)
 {
-	const char *three[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000),
+	const char *three[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX),
+			       bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000),
 			       bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX)};
 	char *told = talloc_strdup(ctx, "");
 
@@ -91,7 +92,8 @@ END_TEST
 
 START_TEST(one_alone_is_damaged)
 {
-	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000), &err), -ERR_VERIFY);
+	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", 9000), &err),
+			 -ERR_VERIFY);
 	ck_assert_int_eq(listed(), 0);
 }
 END_TEST
@@ -121,9 +123,13 @@ static ino_t inode(void)
 /* A process in the middle of a transaction: the journal is on the disk, and pages of the file have changed. */
 static void write_much(struct sq **s, int *lock)
 {
-	if (store_lock_indexes(store, lock, &err) || sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, s, &err) ||
-	    sq_exec(*s, "PRAGMA cache_size=1; BEGIN IMMEDIATE; CREATE TABLE big(b BLOB); UPDATE bundle SET bytes = 1; INSERT INTO big WITH RECURSIVE n(i) AS "
-			"(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT zeroblob(8000) FROM n", &err))
+	if (store_lock_indexes(store, lock, &err) ||
+	    sq_open(ctx, sq_path(ctx, store, CATALOG_NAME), SQ_WRITE, s, &err) ||
+	    sq_exec(*s,
+		    "PRAGMA cache_size=1; BEGIN IMMEDIATE; CREATE TABLE big(b BLOB); UPDATE bundle SET bytes = 1; "
+		    "INSERT INTO big WITH RECURSIVE n(i) AS "
+		    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) SELECT zeroblob(8000) FROM n",
+		    &err))
 		_exit(3);
 }
 
@@ -196,9 +202,11 @@ START_TEST(reindex_looked_at)
 	const char *large = bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX);
 	struct catalog_totals sum;
 
-	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), &err), 0);
+	ck_assert_int_eq(catalog_add_bundle(store, bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), &err),
+			 0);
 	ino_t before = inode();
-	ck_assert_int_eq(truncate(talloc_asprintf(ctx, "%s/%s", path, large), WITHOUT_SIDE_BYTES), 0); /* no bundle is read */
+	/* no bundle is read */
+	ck_assert_int_eq(truncate(talloc_asprintf(ctx, "%s/%s", path, large), WITHOUT_SIDE_BYTES), 0);
 	for (int all = 0; all < 2; all++) {
 		ck_assert_int_eq(catalog_reindex_look(store, all, &sum, NULL, &err), 0);
 		ck_assert_uint_eq(sum.bundles, 2);
@@ -261,11 +269,14 @@ static int names(bool want_there)
 	return n;
 }
 
-/* One after the other: the names are gone with the first, searches have them all the same, and they come back when somebody asks for it. */
+/* One after the other: the names are gone with the first, searches have them all the same, and they come back when
+ * somebody asks for it. */
 START_TEST(forget_one_after_the_other)
 {
-	const char *one[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX),
-			     bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX), bundle("mmr1-d-202701-000004-b679effb00ff.tar.zst", SIZE_MAX)};
+	const char *one[] = {bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX),
+			     bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX),
+			     bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX),
+			     bundle("mmr1-d-202701-000004-b679effb00ff.tar.zst", SIZE_MAX)};
 
 	ck_assert_int_eq(catalog_names_again(store, &err), 0); /* no catalog yet */
 	ck_assert_int_ne(access(talloc_asprintf(ctx, "%s/catalog.sqlite", path), F_OK), 0);
@@ -273,7 +284,8 @@ START_TEST(forget_one_after_the_other)
 		ck_assert_int_eq(catalog_add_bundle(store, one[i], &err), 0);
 	ck_assert_int_eq(catalog_names_again(store, &err), 0);
 	ck_assert_int_eq(catalog_forget_next(store, one[3], &err), 0); /* it lists none of that name */
-	ck_assert_int_eq(names(true), 2);                             /* the list has each once, and the fourth bundle is asked */
+	/* the list has each once, and the fourth bundle is asked */
+	ck_assert_int_eq(names(true), 2);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_int_eq(catalog_forget_next(store, one[i], &err), 0);
 		ck_assert_int_eq(unlinkat(store->root_dirfd, one[i], 0), 0);
@@ -285,7 +297,8 @@ START_TEST(forget_one_after_the_other)
 	ck_assert_int_eq(catalog_names_again(store, &err), 0);
 	ck_assert_int_eq(names(true), 1);
 	ck_assert_int_eq(catalog_forget_next(store, one[2], &err), 0);
-	ck_assert_int_eq(catalog_forget(store, (char *[]){(char *)(uintptr_t)one[3]}, 1, &err), 0); /* whoever removes many at once needs no list to be there */
+	/* whoever removes many at once needs no list to be there */
+	ck_assert_int_eq(catalog_forget(store, (char *[]){(char *)(uintptr_t)one[3]}, 1, &err), 0);
 	ck_assert_int_eq(names(true), 2);
 }
 END_TEST

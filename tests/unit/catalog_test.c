@@ -192,7 +192,8 @@ END_TEST
 
 START_TEST(attachments_of_bots_are_words_too)
 {
-	static const char props[] = "{\"x\": \"no\", \"attachments\": [{\"text\": \"say \\\"hi\\\"\", \"fields\": [{\"title\": \"T\\u00e4\"}]}]}";
+	static const char props[] = "{\"x\": \"no\", \"attachments\": [{\"text\": \"say \\\"hi\\\"\", \"fields\": "
+				    "[{\"title\": \"T\\u00e4\"}]}]}";
 	struct catalog_row row = {.kind = CATALOG_POST, .message = {"msg", 3}, .props = {props, sizeof(props) - 1}};
 	struct buf b;
 

@@ -207,7 +207,8 @@ START_TEST(refuses)
 END_TEST
 
 static const struct { uint64_t n; const char *want; } counts[] = {
-	{0, "0 threads"}, {1, "1 thread"}, {2, "2 threads"}, {11, "11 threads"}, {UINT64_MAX, "18446744073709551615 threads"},
+	{0, "0 threads"}, {1, "1 thread"}, {2, "2 threads"}, {11, "11 threads"},
+	{UINT64_MAX, "18446744073709551615 threads"},
 };
 
 START_TEST(count_of_things)
@@ -285,14 +286,18 @@ START_TEST(texts_of_one_command)
 		for (int c = 0; c < CMD_COUNT; c++) {
 			const char *help = cli_option_help(&cli_options[i], c);
 
-			ck_assert_msg(cli_option_fits(i, c) || help == cli_options[i].help, "--%s has a text for %s, which does not take it", cli_options[i].name, cli_commands[c].word);
-			ck_assert_msg(help[strlen(help) - 1] != '.', "--%s of %s: full stop", cli_options[i].name, cli_commands[c].word);
+			ck_assert_msg(cli_option_fits(i, c) || help == cli_options[i].help,
+				      "--%s has a text for %s, which does not take it", cli_options[i].name,
+				      cli_commands[c].word);
+			ck_assert_msg(help[strlen(help) - 1] != '.', "--%s of %s: full stop", cli_options[i].name,
+				      cli_commands[c].word);
 			for (int other = 0; other < CMD_COUNT && cli_option_fits(i, c); other++) {
 				char of[64], list[64];
 
 				snprintf(of, sizeof(of), "of `%s`", cli_commands[other].word);
 				snprintf(list, sizeof(list), "`%s` and ", cli_commands[other].word);
-				ck_assert_msg(!strstr(help, of) && !strstr(help, list), "--%s of %s speaks of %s", cli_options[i].name, cli_commands[c].word, cli_commands[other].word);
+				ck_assert_msg(!strstr(help, of) && !strstr(help, list), "--%s of %s speaks of %s",
+					      cli_options[i].name, cli_commands[c].word, cli_commands[other].word);
 			}
 		}
 	}

@@ -60,7 +60,8 @@ START_TEST(test_binary)
 {
 	static const unsigned char int8s[] = {0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 8,
 					      0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff};
-	static const unsigned char tids[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 27, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 6, 0, 1, 0, 2, 0, 7};
+	static const unsigned char tids[] = {0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 27, 0, 0, 0,
+					     1, 0, 0, 0, 1, 0, 0, 0, 6, 0, 1, 0,  2, 0, 7};
 	void *ctx auto_mem = mem_context(NULL, "test");
 	struct db_binary a;
 	int len;
@@ -114,9 +115,11 @@ END_TEST
 START_TEST(test_environment)
 {
 	void *ctx auto_mem = mem_context(NULL, "test");
-	static const char *const names[] = {"PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE",
-					    "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGOPTIONS", "PGAPPNAME", "PGSSLMODE",
-					    "PGSSLROOTCERT", "PGREQUIREPEER", "PGTZ", "PGDATESTYLE", "PGCLIENTENCODING"};
+	static const char *const names[] = {"PGHOST",	     "PGHOSTADDR",	"PGPORT",	 "PGDATABASE",
+					    "PGUSER",	     "PGPASSWORD",	"PGPASSFILE",	 "PGSERVICE",
+					    "PGSERVICEFILE", "PGSYSCONFDIR",	"PGOPTIONS",	 "PGAPPNAME",
+					    "PGSSLMODE",     "PGSSLROOTCERT",	"PGREQUIREPEER", "PGTZ",
+					    "PGDATESTYLE",   "PGCLIENTENCODING"};
 	struct db_params p;
 	struct err err = {0};
 
@@ -167,7 +170,8 @@ START_TEST(test_service)
 END_TEST
 
 static const struct { mode_t mode; int code; } modes[] = {
-	{0600, 0}, {0400, 0}, {0640, -ERR_PERMISSION}, {0604, -ERR_PERMISSION}, {0660, -ERR_PERMISSION}, {0644, -ERR_PERMISSION},
+	{0600, 0}, {0400, 0}, {0640, -ERR_PERMISSION}, {0604, -ERR_PERMISSION}, {0660, -ERR_PERMISSION},
+	{0644, -ERR_PERMISSION},
 	{0610, -ERR_PERMISSION}, {0666, -ERR_PERMISSION},
 };
 

@@ -12,7 +12,8 @@ static const struct ledger_published *last(struct ledger_archive **ret)
 	return &(*ret)->bundle[(*ret)->n - 1];
 }
 
-/* An archive of many years has expired bundles without number: of each its name, what it counted and how late ones are told are left. */
+/* An archive of many years has expired bundles without number: of each its name, what it counted and how late ones are
+ * told are left. */
 START_TEST(archive_keeps_little_of_what_expired)
 {
 	enum { N = 1000 };
@@ -26,7 +27,8 @@ START_TEST(archive_keeps_little_of_what_expired)
 		memcpy(rows, "1234567890", 10);
 		snprintf(bundle, sizeof bundle, "mmr1-team-202611-%06d-%.12s.tar.zst", i, rows);
 		snprintf(path, sizeof path, "bundles/2026/11/%s", bundle);
-		PUT(l, "published", "run", "r1", "rule", "all", "bundle", bundle, "rel_path", path, "rows_digest", rows, "file_digest", rows);
+		PUT(l, "published", "run", "r1", "rule", "all", "bundle", bundle, "rel_path", path, "rows_digest", rows,
+		    "file_digest", rows);
 		PUT(l, "bundle-done", "run", "r1", "bundle", bundle);
 		if (i > 0)
 			PUT(l, "expired", "run", "r2", "bundle", bundle);

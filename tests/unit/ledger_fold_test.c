@@ -14,7 +14,8 @@ START_TEST(fold_follows_a_bundle)
 	ck_assert_ptr_null(st->open_run);
 	PUT(l, "run-begin", "run", "r1");
 	ck_assert_str_eq(fold()->open_run, "r1");
-	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1", "rows_digest", rows);
+	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1",
+	    "rows_digest", rows);
 	st = fold();
 	ck_assert_uint_eq(st->n_bundles, 1);
 	ck_assert_uint_eq(st->n_last_run, 0);
@@ -182,7 +183,8 @@ START_TEST(fold_holds)
 	ck_assert_uint_eq(st->n_held, 0);
 	put_hold(l, "hold", "[\"cc\",\"aa\"]", "17/26 \"x\"", "admin");
 	put_hold(l, "release", "[\"zz\"]", "17/26", NULL); /* was never held */
-	put_hold(l, "hold", "[\"bb\",\"abcdefghijklmnopqrstuvwxyz\",\"abcdefghijklmnopqrstuvwxyz0\",\"\"]", "18/26", "restore");
+	put_hold(l, "hold", "[\"bb\",\"abcdefghijklmnopqrstuvwxyz\",\"abcdefghijklmnopqrstuvwxyz0\",\"\"]", "18/26",
+		 "restore");
 	st = fold();
 	ck_assert_uint_eq(st->n_held, 4); /* what is empty or longer than an id is none */
 	ck_assert_str_eq(st->held[0], "aa");
@@ -190,7 +192,8 @@ START_TEST(fold_holds)
 	ck_assert_str_eq(st->held[2], "bb");
 	ck_assert_str_eq(st->held[3], "cc");
 	ck_assert_str_eq(ledger_held_first(st, st->held[0])->hold.case_id, "17/26 \"x\"");
-	ck_assert(strcmp(ledger_held_first(st, st->held[0])->hold.via, "admin") == 0 && strcmp(ledger_held_first(st, st->held[1])->hold.via, "restore") == 0);
+	ck_assert(strcmp(ledger_held_first(st, st->held[0])->hold.via, "admin") == 0 &&
+		  strcmp(ledger_held_first(st, st->held[1])->hold.via, "restore") == 0);
 	ck_assert_str_eq(ledger_held_first(st, st->held[2])->hold.case_id, "18/26");
 	ck_assert_int_gt(ledger_held_first(st, st->held[2])->hold.since_ms, 1500000000000);
 	put_hold(l, "release", "[\"aa\",\"bb\"]", "17/26", NULL); /* holds none of them */
@@ -206,9 +209,11 @@ START_TEST(fold_holds)
 	ck_assert_uint_eq(st->n_held_by, 4);
 	ck_assert_str_eq(st->held_by[1].hold.case_id, "19/26");
 	ck_assert_str_eq(st->held_by[2].hold.case_id, "18/26");
-	ck_assert(ledger_held_first(st, "bb") == &st->held_by[1] && ledger_held_next(st, &st->held_by[1]) == &st->held_by[2] && !ledger_held_next(st, &st->held_by[2]));
+	ck_assert(ledger_held_first(st, "bb") == &st->held_by[1] &&
+		  ledger_held_next(st, &st->held_by[1]) == &st->held_by[2] && !ledger_held_next(st, &st->held_by[2]));
 	ck_assert_ptr_null(ledger_held_first(st, "aa"));
-	ck_assert(ledger_held_for(st, "bb", "18/26") && ledger_held_for(st, "bb", "19/26") && !ledger_held_for(st, "bb", "17/26"));
+	ck_assert(ledger_held_for(st, "bb", "18/26") && ledger_held_for(st, "bb", "19/26") &&
+		  !ledger_held_for(st, "bb", "17/26"));
 	ck_assert(!ledger_held_for(st, "aa", "17/26 \"x\"") && !ledger_held_for(st, "zz", "17/26"));
 	ck_assert_str_eq(st->open_run, "r1");
 	put_hold(l, "release", "[\"bb\"]", "19/26", NULL);
@@ -216,7 +221,8 @@ START_TEST(fold_holds)
 	ck_assert_uint_eq(st->n_held, 3);
 	ck_assert_str_eq(ledger_held_first(st, st->held[1])->hold.case_id, "18/26");
 	put_hold(l, "hold", "[\"bb\"]", "21/26", "admin");
-	put_hold(l, "release", "[\"bb\"]", "old", NULL); /* a line without uid is of a time when a release ended every case */
+	/* a line without uid is of a time when a release ended every case */
+	put_hold(l, "release", "[\"bb\"]", "old", NULL);
 	ck_assert_uint_eq(fold()->n_held, 2);
 }
 END_TEST
@@ -259,7 +265,8 @@ START_TEST(archive_follows_a_bundle)
 
 	ck_assert_ptr_null(published("b1", &a));
 	ck_assert_int_eq(a->newest_ms, INT64_MIN);
-	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1", "rows_digest", rows);
+	PUT(l, "published", "run", "r1", "rule", "alarms \"x\"", "bundle", "b1", "rel_path", "bundles/b1",
+	    "rows_digest", rows);
 	PUT(l, "waived", "run", "r1", "bundle", "waived-1");
 	p = published("b1", &a);
 	ck_assert_uint_eq(a->n, 1);
@@ -339,7 +346,8 @@ START_TEST(fold_forgets_what_expires)
 }
 END_TEST
 
-/* Two people in one bundle: the second erasure does not hide that the first one was given up; its expiry ends all of them. */
+/* Two people in one bundle: the second erasure does not hide that the first one was given up; its expiry ends all of
+ * them. */
 START_TEST(fold_tells_people_apart)
 {
 	static const char *const common[] = {"bundle", "b1", "old_rel_path", "x/b1"};
@@ -356,7 +364,8 @@ START_TEST(fold_tells_people_apart)
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 1);
 	ck_assert_str_eq(st->erasing[0].person_digest, "anna");
-	PUT(l, "erasing", common[0], common[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", "person_digest", "anna");
+	PUT(l, "erasing", common[0], common[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", "person_digest",
+	    "anna");
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 1);
 	ck_assert(!st->erasing[0].given_up);
@@ -367,12 +376,14 @@ START_TEST(fold_tells_people_apart)
 }
 END_TEST
 
-/* A hold came before `erased`: nothing vouches for the new file, the old one is the bundle, and the erasure is still owed to who asked for it. */
+/* A hold came before `erased`: nothing vouches for the new file, the old one is the bundle, and the erasure is still
+ * owed to who asked for it. */
 START_TEST(fold_follows_a_withdrawal)
 {
 	static const char one[] = "1111111111111111111111111111111111111111111111111111111111111111";
 	static const char two[] = "2222222222222222222222222222222222222222222222222222222222222222";
-	static const char *const both[] = {"bundle", "b1", "old_rel_path", "x/b1", "rel_path", "x/b1-e2", "rows_digest", one};
+	static const char *const both[] = {"bundle",   "b1",	  "old_rel_path", "x/b1",
+					   "rel_path", "x/b1-e2", "rows_digest",  one};
 	struct ledger *l = must_open();
 	struct ledger_voucher v;
 	struct ledger_archive *a;
@@ -382,10 +393,12 @@ START_TEST(fold_follows_a_withdrawal)
 
 	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1", "file_digest", one, "rows_digest", one);
 	newest_ms = published("b1", &a)->newest_ms;
-	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "anna");
+	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two,
+	    "person_digest", "anna");
 	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1-e2", &v, &err), 0);
 	ck_assert(v.found && !fold()->erasing[0].withdrawn);
-	PUT(l, "erasure-withdrawn", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "anna", "because", "held");
+	PUT(l, "erasure-withdrawn", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7],
+	    "file_digest", two, "person_digest", "anna", "because", "held");
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 1);
 	ck_assert(st->erasing[0].withdrawn && !st->erasing[0].given_up);
@@ -397,14 +410,17 @@ START_TEST(fold_follows_a_withdrawal)
 	ck_assert_uint_eq(published("b1", &a)->n_former, 0);
 	ck_assert_int_eq(published("b1", &a)->newest_ms, newest_ms);
 	/* somebody else's takes the name of the file: it is not one that goes any more */
-	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "bert");
+	PUT(l, "erasing", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two,
+	    "person_digest", "bert");
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 2);
 	ck_assert(st->erasing[0].withdrawn && st->erasing[0].given_up && !st->erasing[1].withdrawn);
-	PUT(l, "erased", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two, "person_digest", "bert");
+	PUT(l, "erased", both[0], both[1], both[2], both[3], both[4], both[5], both[6], both[7], "file_digest", two,
+	    "person_digest", "bert");
 	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
 	ck_assert(v.replaced);
-	PUT(l, "erasing", both[0], both[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", both[6], both[7], "file_digest", one, "person_digest", "anna");
+	PUT(l, "erasing", both[0], both[1], "old_rel_path", "x/b1-e2", "rel_path", "x/b1-e3", both[6], both[7],
+	    "file_digest", one, "person_digest", "anna");
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 1);
 	ck_assert(!st->erasing[0].withdrawn);
@@ -424,13 +440,14 @@ START_TEST(fold_follows_an_erasure)
 	struct err err;
 	char hex[DIGEST_HEX + 1];
 
-	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1", "file_digest", one, "rows_digest", rows, "posts", "9");
+	PUT(l, "published", "run", "r1", "bundle", "b1", "rel_path", "x/b1", "file_digest", one, "rows_digest", rows,
+	    "posts", "9");
 	PUT(l, "purging", "run", "r1", "bundle", "b1");
 	PUT(l, "bundle-done", "run", "r1", "bundle", "b1");
 	ck_assert_uint_eq(fold()->n_last_run, 1);
 	for (int i = 0; i < 2; i++) /* given up once */
-		PUT(l, "erasing", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1", "old_file_digest", one, "rows_digest", rows,
-		    "case", "c");
+		PUT(l, "erasing", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1",
+		    "old_file_digest", one, "rows_digest", rows, "case", "c");
 	st = fold();
 	ck_assert_uint_eq(st->n_erasing, 1);
 	ck_assert_uint_eq(st->n_last_run, 0);
@@ -441,7 +458,8 @@ START_TEST(fold_follows_an_erasure)
 	ck_assert_str_eq(published("b1", &a)->rel_path, "x/b1");
 	ck_assert_int_eq(ledger_vouch(dirfd_test, "x/b1", &v, &err), 0);
 	ck_assert(v.found && !v.replaced);
-	PUT(l, "erased", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1", "old_file_digest", one, "rows_digest", rows);
+	PUT(l, "erased", "bundle", "b1", "rel_path", "x/b1-e2", "file_digest", two, "old_rel_path", "x/b1",
+	    "old_file_digest", one, "rows_digest", rows);
 	ck_assert_uint_eq(fold()->n_erasing, 0);
 	ck_assert_str_eq(published("b1", &a)->rel_path, "x/b1-e2");
 	ck_assert_str_eq(published("b1", &a)->file_digest, two);

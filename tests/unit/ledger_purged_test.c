@@ -17,7 +17,8 @@ static struct ledger_purges *of(const char *run, const char *bundle)
 	return p;
 }
 
-static void put_roots(struct ledger *l, const char *type, const char *run, const char *key, const char *of_bundle, const char *roots)
+static void put_roots(struct ledger *l, const char *type, const char *run, const char *key, const char *of_bundle,
+		      const char *roots)
 {
 	struct ledger_entry e;
 	struct err err;
@@ -107,7 +108,8 @@ START_TEST(purged_bundle)
 	struct ledger *l = two_nights();
 	struct ledger_purges *p;
 
-	put_roots(l, "restored", NULL, "rel_path", "bundles/2026/11/mmr1-ops-never-000001-0123456789ab-e2.tar.zst", "[\"zz\",\"bb\"]");
+	put_roots(l, "restored", NULL, "rel_path", "bundles/2026/11/mmr1-ops-never-000001-0123456789ab-e2.tar.zst",
+		  "[\"zz\",\"bb\"]");
 	PUT(l, "restored", "root", "yy", "rel_path", "bundles/2026/11/" B1);
 	PUT(l, "restored", "root", "xx", "rel_path", "bundles/2026/11/" B2);
 	p = of(NULL, B1);
@@ -140,7 +142,8 @@ END_TEST
 START_TEST(purged_name)
 {
 	static const struct { const char *path, *name; } names[] = {
-		{B1, B1}, {"bundles/2026/11/" B1, B1}, {"mmr1-ops-never-000001-0123456789ab-e12.tar.zst", B1}, {"mmr1-ops-never-000001-0123456789ab", B1},
+		{B1, B1}, {"bundles/2026/11/" B1, B1}, {"mmr1-ops-never-000001-0123456789ab-e12.tar.zst", B1},
+		{"mmr1-ops-never-000001-0123456789ab", B1},
 		{W1, W1}, {"a-e.tar.zst", "a-e.tar.zst"}, {"a-ex.tar.zst", "a-ex.tar.zst"},
 	};
 

@@ -273,7 +273,8 @@ START_TEST(torn_tail_with_zeros)
 }
 END_TEST
 
-/* ledger_open_end goes on where the chain ends, cuts a torn record as ledger_open does, and does not look at what is before. */
+/* ledger_open_end goes on where the chain ends, cuts a torn record as ledger_open does, and does not look at what is
+ * before. */
 START_TEST(end_alone)
 {
 	struct ledger *l;
@@ -283,7 +284,8 @@ START_TEST(end_alone)
 
 	for (int i = 0; i < 400; i++) { /* longer than what is read of the end */
 		ck_assert_int_eq(ledger_open_end(ctx, dirfd_test, &l, &err), 0);
-		PUT(l, "access", "case", "a \"prev\":\" b", "reason", "of a length that is usual for a reason, so that some lines are long");
+		PUT(l, "access", "case", "a \"prev\":\" b", "reason", "of a length that is usual for a reason, so that "
+								      "some lines are long");
 		talloc_free(l);
 	}
 	ck_assert_int_eq(count(&n), 0);
@@ -393,7 +395,8 @@ START_TEST(no_newlines_from_outside)
 END_TEST
 
 #ifdef MMR_FAULTS
-/* The disk is full, or the sync fails: the record may be there in part, the ledger takes no more, and the next start recovers. */
+/* The disk is full, or the sync fails: the record may be there in part, the ledger takes no more, and the next start
+ * recovers. */
 START_TEST(write_failures)
 {
 	static const char *const faults[] = {"LEDGER_WRITE:ENOSPC:1+", "LEDGER_WRITE:EIO:1+", "LEDGER_SYNC:EIO:1+"};

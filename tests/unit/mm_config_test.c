@@ -25,7 +25,8 @@ static void write_config(const char *text)
 static void setup(void)
 {
 	static const char *const names[] = {"MM_CONFIG", "MM_SQLSETTINGS_DATASOURCE", "MM_SQLSETTINGS_DRIVERNAME",
-					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME", "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", "MM_FILESETTINGS_AMAZONS3SSL",
+					    "MM_FILESETTINGS_DIRECTORY", "MM_FILESETTINGS_DRIVERNAME",
+					    "MM_FILESETTINGS_AMAZONS3SECRETACCESSKEY", "MM_FILESETTINGS_AMAZONS3SSL",
 					    "MM_FILESETTINGS_AMAZONS3REGION"};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -95,7 +96,8 @@ START_TEST(test_environment_wins)
 	struct mm_config *c = NULL;
 	struct err err;
 
-	write_config("{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"old\"}, \"FileSettings\": {\"Directory\": \"x\"}}");
+	write_config("{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"old\"}, \"FileSettings\": "
+		     "{\"Directory\": \"x\"}}");
 	setenv("MM_SQLSETTINGS_DRIVERNAME", "postgres", 1);
 	setenv("MM_SQLSETTINGS_DATASOURCE", "host=/run user=env", 1);
 	setenv("MM_FILESETTINGS_DIRECTORY", "/srv/data", 1);
@@ -116,8 +118,10 @@ START_TEST(test_bucket)
 	struct mm_config *c = NULL;
 	struct err err;
 
-	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"AmazonS3Bucket\": \"files\", \"AmazonS3PathPrefix\": \"/mm/\","
-		     " \"AmazonS3Endpoint\": \"s3.example.org\", \"AmazonS3SSL\": false, \"AmazonS3AccessKeyId\": \"id\", \"AmazonS3SecretAccessKey\": \"s3cret\","
+	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", "
+						     "\"AmazonS3Bucket\": \"files\", \"AmazonS3PathPrefix\": \"/mm/\","
+		     " \"AmazonS3Endpoint\": \"s3.example.org\", \"AmazonS3SSL\": false, \"AmazonS3AccessKeyId\": "
+		     "\"id\", \"AmazonS3SecretAccessKey\": \"s3cret\","
 		     " \"AmazonS3RequestTimeoutMilliseconds\": 5000}}");
 	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
 	ck_assert_str_eq(c->bucket->bucket, "files");
@@ -141,13 +145,18 @@ END_TEST
 /* No message has a key in it. */
 START_TEST(test_bucket_of_other_types)
 {
-	static const char *const field[] = {"AmazonS3Bucket\": 7", "AmazonS3SSL\": \"s3cret\"", "AmazonS3SecretAccessKey\": [\"s3cret\"]", "AmazonS3RequestTimeoutMilliseconds\": \"s3cret\""};
+	static const char *const field[] = {"AmazonS3Bucket\": 7", "AmazonS3SSL\": \"s3cret\"",
+					    "AmazonS3SecretAccessKey\": [\"s3cret\"]",
+					    "AmazonS3RequestTimeoutMilliseconds\": \"s3cret\""};
 	void *ctx auto_mem = mem_context(NULL, "test");
 	struct mm_config *c = NULL;
 	struct err err;
 
 	for (size_t i = 0; i < ARRAY_LEN(field); i++) {
-		auto_mem char *text = mem_printf(NULL, "{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"%s}}", field[i]);
+		auto_mem char *text = mem_printf(NULL,
+						 "{\"SqlSettings\": {" LOCAL_DSN
+						 "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"%s}}",
+						 field[i]);
 
 		write_config(text);
 		ck_assert_msg(read_it(ctx, &c, &err) == -ERR_POLICY, "%zu", i);
@@ -156,7 +165,8 @@ START_TEST(test_bucket_of_other_types)
 }
 END_TEST
 
-static const struct { const char *text, *says; int code; } bad[] = {
+static const struct { const char *text, *says; int code;
+} bad[] = {
 	{"", "not a JSON object", -ERR_POLICY},
 	{"[]", "not a JSON object", -ERR_POLICY},
 	{"{\"SqlSettings\": {\"DataSource\": \"s3cret\",}}", "line 1: not a JSON object", -ERR_POLICY},
@@ -164,12 +174,13 @@ static const struct { const char *text, *says; int code; } bad[] = {
 	{"{}", "SqlSettings.DataSource is empty", -ERR_POLICY},
 	{"{\"SqlSettings\": []}", "SqlSettings.DataSource is empty", -ERR_POLICY},
 	{"{\"SqlSettings\": {\"DataSource\": 7}}", "SqlSettings.DataSource is not a text", -ERR_POLICY},
-	{"{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"u:s3cret@tcp(h)/d\"}}", "only postgres is supported", -ERR_POLICY},
+	{"{\"SqlSettings\": {\"DriverName\": \"mysql\", \"DataSource\": \"u:s3cret@tcp(h)/d\"}}",
+	 "only postgres is supported", -ERR_POLICY},
 	{"{\"SqlSettings\": {\"DataSource\": \"u:s3cret@tcp(h)/d\"}}", "neither a postgres:// URL", -ERR_DATABASE},
 	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@far/d\"}}",
 	 "database host \"far\" is another machine and sslmode=require does not prove who answers", -ERR_DATABASE},
-	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@localhost,far/d?sslmode=disable\"}}", "\"far\" is another machine",
-	 -ERR_DATABASE},
+	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@localhost,far/d?sslmode=disable\"}}",
+	 "\"far\" is another machine", -ERR_DATABASE},
 	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@localhost/d?sslmode=verify-ca&hostaddr=10.1.1.1\"}}",
 	 "\"10.1.1.1\" is another machine and sslmode=verify-ca", -ERR_DATABASE},
 	{"{\"SqlSettings\": {\"DataSource\": \"postgres://u:s3cret@127.evil.example/d?sslmode=disable\"}}",
@@ -197,7 +208,8 @@ START_TEST(test_verified_far_host)
 	struct mm_config *c = NULL;
 	struct err err;
 
-	write_config("{\"SqlSettings\": {\"DataSource\": \"postgres://u@far/d?sslmode=verify-full&sslrootcert=/etc/ca.pem\"}}");
+	write_config("{\"SqlSettings\": {\"DataSource\": "
+		     "\"postgres://u@far/d?sslmode=verify-full&sslrootcert=/etc/ca.pem\"}}");
 	ck_assert_msg(read_it(ctx, &c, &err) == 0, "%s", err.msg);
 }
 END_TEST
@@ -222,7 +234,8 @@ END_TEST
 START_TEST(test_service_and_url)
 {
 	void *ctx auto_mem = mem_context(NULL, "test");
-	struct mm_source service = {.service = "it's mine"}, url = {.url = "postgres:///mm"}, both = {.service = "a", .url = "b"};
+	struct mm_source service = {.service = "it's mine"}, url = {.url = "postgres:///mm"},
+			 both = {.service = "a", .url = "b"};
 	struct mm_config *c = NULL;
 	struct err err = {0};
 
@@ -244,11 +257,14 @@ END_TEST
 START_TEST(test_files_of_policy)
 {
 	void *ctx auto_mem = mem_context(NULL, "test");
-	struct mm_source source[] = {{.service = "mm", .files = "/srv/files"}, {.url = "postgres:///mm", .files = "/srv/files"}, {.mattermost_config = path, .files = "/srv/files"}};
+	struct mm_source source[] = {{.service = "mm", .files = "/srv/files"},
+				     {.url = "postgres:///mm", .files = "/srv/files"},
+				     {.mattermost_config = path, .files = "/srv/files"}};
 	struct mm_config *c = NULL;
 	struct err err = {0};
 
-	write_config("{\"SqlSettings\": {" LOCAL_DSN "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"Directory\": \"./data/\"}}");
+	write_config("{\"SqlSettings\": {" LOCAL_DSN
+		     "}, \"FileSettings\": {\"DriverName\": \"amazons3\", \"Directory\": \"./data/\"}}");
 	for (int with_environment = 0; with_environment < 2; with_environment++) {
 		for (size_t i = 0; i < ARRAY_LEN(source); i++) {
 			ck_assert_msg(mm_config_read(ctx, &source[i], &c, &err) == 0, "%s", err.msg);

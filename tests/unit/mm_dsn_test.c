@@ -6,11 +6,14 @@
 #include "mm_internal.h"
 #include "mm_tests.h"
 
-static const struct { const char *dsn, *conninfo; } good[] = {
+static const struct { const char *dsn, *conninfo;
+} good[] = {
 	/* the server's default */
 	{"postgres://mmuser:mostest@localhost/mattermost_test?sslmode=disable&connect_timeout=10&binary_parameters=yes",
-	 "user='mmuser' password='mostest' host='localhost' dbname='mattermost_test' sslmode='disable' connect_timeout='10'"},
-	{"postgresql://u:p@h:6543/d?sslmode=verify-full", "user='u' password='p' host='h' port='6543' dbname='d' sslmode='verify-full'"},
+	 "user='mmuser' password='mostest' host='localhost' dbname='mattermost_test' sslmode='disable' "
+	 "connect_timeout='10'"},
+	{"postgresql://u:p@h:6543/d?sslmode=verify-full",
+	 "user='u' password='p' host='h' port='6543' dbname='d' sslmode='verify-full'"},
 	{"postgres://u@localhost/d", "user='u' host='localhost' dbname='d'"},
 	{"postgres://u@db.example.org/d", "user='u' host='db.example.org' dbname='d' sslmode='require'"},
 	{"postgres://127.0.0.1/d", "host='127.0.0.1' dbname='d'"},
@@ -24,7 +27,8 @@ static const struct { const char *dsn, *conninfo; } good[] = {
 	{"postgres://u:p%40ss%3Aw%2Frd@localhost/d", "user='u' password='p@ss:w/rd' host='localhost' dbname='d'"},
 	{"postgres://u:it%27s@localhost/d", "user='u' password='it\\'s' host='localhost' dbname='d'"},
 	{"postgres://u:back%5Cslash@localhost/d", "user='u' password='back\\\\slash' host='localhost' dbname='d'"},
-	{"postgres://u:%27%20host%3Devil%20%27@localhost/d", "user='u' password='\\' host=evil \\'' host='localhost' dbname='d'"},
+	{"postgres://u:%27%20host%3Devil%20%27@localhost/d",
+	 "user='u' password='\\' host=evil \\'' host='localhost' dbname='d'"},
 	{"postgres://u:%5C%27@localhost/d", "user='u' password='\\\\\\'' host='localhost' dbname='d'"},
 	{"postgres://u:a'b@localhost/d", "user='u' password='a\\'b' host='localhost' dbname='d'"},
 	{"postgres://u:p@w@localhost/d", "user='u' password='p@w' host='localhost' dbname='d'"},
@@ -37,7 +41,8 @@ static const struct { const char *dsn, *conninfo; } good[] = {
 	{"postgres://u@localhost/d%3Fx%3Dhost", "user='u' host='localhost' dbname='d?x=host'"},
 	/* IPv6, ports, several hosts */
 	{"postgres://u@[::1]:5433/d", "user='u' host='::1' port='5433' dbname='d'"},
-	{"postgres://u@[2001:db8::7]/d?sslmode=verify-full", "user='u' host='2001:db8::7' dbname='d' sslmode='verify-full'"},
+	{"postgres://u@[2001:db8::7]/d?sslmode=verify-full",
+	 "user='u' host='2001:db8::7' dbname='d' sslmode='verify-full'"},
 	{"postgres://u@a:1,b:2/d?sslmode=verify-full&target_session_attrs=read-write",
 	 "user='u' host='a,b' port='1,2' dbname='d' sslmode='verify-full' target_session_attrs='read-write'"},
 	{"postgres://u@a,b:2/d?sslmode=verify-full", "user='u' host='a,b' port=',2' dbname='d' sslmode='verify-full'"},
@@ -50,7 +55,8 @@ static const struct { const char *dsn, *conninfo; } good[] = {
 	 "user='u' host='localhost' dbname='d' options='-c search_path=\"Mm\",public -c statement_timeout=5000'"},
 	{"postgres://u@localhost/d?timezone=Europe/Berlin&options=-c%20work_mem%3D8MB",
 	 "user='u' host='localhost' dbname='d' options='-c work_mem=8MB -c timezone=Europe/Berlin'"},
-	{"postgres://u@localhost/d?datestyle=ISO,+YMD", "user='u' host='localhost' dbname='d' options='-c datestyle=ISO,\\\\ YMD'"},
+	{"postgres://u@localhost/d?datestyle=ISO,+YMD",
+	 "user='u' host='localhost' dbname='d' options='-c datestyle=ISO,\\\\ YMD'"},
 	{"postgres://u@localhost/d?x.y=a%5Cb", "user='u' host='localhost' dbname='d' options='-c x.y=a\\\\\\\\b'"},
 	{"postgres://u@localhost/d?search_path=a%20-c%20role%3Dpostgres",
 	 "user='u' host='localhost' dbname='d' options='-c search_path=a\\\\ -c\\\\ role=postgres'"},
@@ -83,7 +89,8 @@ START_TEST(test_good)
 	struct err err = {0};
 	char *conninfo = NULL;
 
-	ck_assert_msg(mm_dsn_parse(ctx, good[_i].dsn, MM_DSN_LIB_PQ_GO, &conninfo, &err) == 0, "%s: %s", good[_i].dsn, err.msg);
+	ck_assert_msg(mm_dsn_parse(ctx, good[_i].dsn, MM_DSN_LIB_PQ_GO, &conninfo, &err) == 0, "%s: %s", good[_i].dsn,
+		      err.msg);
 	ck_assert_str_eq(conninfo, good[_i].conninfo);
 }
 END_TEST

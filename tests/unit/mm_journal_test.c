@@ -1,4 +1,5 @@
-/* mm_journal_test.c - journals of files whose rows are deleted: what is written is read back, what is damaged is no order. */
+/* mm_journal_test.c - journals of files whose rows are deleted: what is written is read back, what is damaged is no
+ * order. */
 #include <mmretain/mm_unlink.h>
 
 #include <fcntl.h>
@@ -82,14 +83,26 @@ static void append(const struct mm_journal_entry *e)
 
 START_TEST(test_round_trip)
 {
-	struct mm_journal_entry e = {.id = "f1", .user = "u", .thread = "t", .path = {"a/b\n\"\\/ü\x01", "a/b\n\"\\/c", ""}, .identified = true, .ino = UINT64_MAX,
-				     .bytes = INT64_MAX, .mtime_ns = -5}, r;
+	struct mm_journal_entry e = {.id = "f1",
+				     .user = "u",
+				     .thread = "t",
+				     .path = {"a/b\n\"\\/ü\x01", "a/b\n\"\\/c", ""},
+				     .identified = true,
+				     .ino = UINT64_MAX,
+				     .bytes = INT64_MAX,
+				     .mtime_ns = -5},
+				r;
 	struct mm_journal *j;
 	struct err err;
 
 	append(&e);
 	append(&(struct mm_journal_entry){.id = "f2", .path = {"", "", ""}});
-	append(&(struct mm_journal_entry){.id = "f3", .path = {"a", "", ""}, .identified = true, .etag = "\"5d41-2\"", .bytes = 7, .mtime_ns = 1000000000});
+	append(&(struct mm_journal_entry){.id = "f3",
+					  .path = {"a", "", ""},
+					  .identified = true,
+					  .etag = "\"5d41-2\"",
+					  .bytes = 7,
+					  .mtime_ns = 1000000000});
 	ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_attachments, &j, &err), 0);
 	ck_assert_uint_eq(mm_journal_entries(j), 3);
 	ck_assert(mm_journal_any_path(j) && mm_journal_any_thread(j));
@@ -104,7 +117,8 @@ START_TEST(test_round_trip)
 		ck_assert_int_eq(mm_journal_next(j, &r, &err), 1);
 		ck_assert_uint_eq(mm_journal_at(j), 2);
 		ck_assert_str_eq(r.id, "f2");
-		ck_assert(!r.identified && !r.user[0] && !r.thread[0] && !r.path[0][0] && !r.path[1][0] && !r.path[2][0]);
+		ck_assert(!r.identified && !r.user[0] && !r.thread[0] && !r.path[0][0] && !r.path[1][0] &&
+			  !r.path[2][0]);
 		ck_assert_int_eq(mm_journal_next(j, &r, &err), 1);
 		ck_assert(r.identified && r.ino == 0 && r.bytes == 7 && r.mtime_ns == 1000000000);
 		ck_assert_str_eq(r.etag, "\"5d41-2\"");
@@ -118,8 +132,10 @@ END_TEST
 START_TEST(test_pictures)
 {
 	static const struct { const char *path, *picture; bool beside; } place[] = {
-		{"a/b/f", "a/b/f_thumb", true}, {"a/b/f", "a/b/f", true}, {"a/b/f", "a/b/c/f", false}, {"a/b/f", "a/f", false}, {"a/b/f", "brand/image.png", false},
-		{"a/b/f", "a/c/f", false}, {"a/b/f", "f", false}, {"f", "g", false}, {"", "a/b/f", false}, {"", "g", false}, {"a/b/f", "a/b/../../f", false},
+		{"a/b/f", "a/b/f_thumb", true}, {"a/b/f", "a/b/f", true}, {"a/b/f", "a/b/c/f", false},
+		{"a/b/f", "a/f", false}, {"a/b/f", "brand/image.png", false},
+		{"a/b/f", "a/c/f", false}, {"a/b/f", "f", false}, {"f", "g", false}, {"", "a/b/f", false},
+		{"", "g", false}, {"a/b/f", "a/b/../../f", false},
 	};
 
 	log_level_set(LOG_ERROR);
@@ -133,7 +149,8 @@ START_TEST(test_pictures)
 			mm_journal_put(&b, "file", &e);
 			buf_byte(&b, '\0');
 			ck_assert_msg(mm_journal_is_beside(&e, n) == place[i].beside, "%zu", i);
-			ck_assert_msg(!strstr(b.data, n == 1 ? "thumbnail" : "preview") == !place[i].beside, "%s", b.data);
+			ck_assert_msg(!strstr(b.data, n == 1 ? "thumbnail" : "preview") == !place[i].beside, "%s",
+				      b.data);
 		}
 	}
 }
@@ -150,14 +167,16 @@ START_TEST(test_identify)
 	write_file("blob", "12345", 5);
 	ck_assert_int_eq(mm_journal_identify(NULL, &mm, &e, &err), 0);
 	ck_assert_int_eq(fstatat(dir_fd, "blob", &st, 0), 0);
-	ck_assert(e.identified && e.ino == st.st_ino && e.bytes == 5 && e.mtime_ns == st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
+	ck_assert(e.identified && e.ino == st.st_ino && e.bytes == 5 &&
+		  e.mtime_ns == st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec);
 	e.path[0] = "../blob";
 	ck_assert_int_eq(mm_journal_identify(NULL, &mm, &e, &err), 0);
 	ck_assert(!e.identified);
 }
 END_TEST
 
-/* Half a line at the end: never committed, so it is none; whoever adds to the journal cuts it off, so that it is not half a line in the middle. */
+/* Half a line at the end: never committed, so it is none; whoever adds to the journal cuts it off, so that it is not
+ * half a line in the middle. */
 static const char *const torn[] = {"", "{", "{\"id\":\"f\"}", "{\"id\":\"f\",\"path\":\"a/", "\0\0\0"};
 START_TEST(test_torn)
 {
@@ -196,14 +215,22 @@ START_TEST(test_torn_head)
 END_TEST
 
 static const char *const damaged[] = {
-	"", "x", "[]", "\"f\"", "{}", "{\"path\":\"p\"}", "{\"id\":1}", "{\"id\":null}", "{\"id\":\"f\",\"id\":\"f\"}", "{\"id\":\"f\"}x", "{\"id\":\"f\",}", "{\"id\":\"f\" \"path\":\"p\"}",
-	"{\"id\":\"f\",\"path\":\"p\"", "{\"id\":\"f\",\"path\":[\"p\"]}", "{\"id\":\"f\",\"path\":\"p\\u0000\"}", "{\"id\":\"f\",\"path\":\"a\tb\"}", "{\"id\":\"f\",\"path\":\"\\x\"}",
-	"{\"id\":\"f\",\"path\":\"\xff\"}", "{\"id\":\"f\",\"path\":\"\\ud800\"}", "{\"id\":\"f\",\"unless\":\"p\"}", "{\"id\":\"f\",\"ino\":1}",
-	"{\"id\":\"f\",\"ino\":1,\"bytes\":1}", "{\"id\":\"f\",\"ino\":-1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1,\"bytes\":-1,\"mtime_ns\":1}",
-	"{\"id\":\"f\",\"ino\":01,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1.0,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":\"1\",\"bytes\":1,\"mtime_ns\":1}",
-	"{\"id\":\"f\",\"ino\":18446744073709551616,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1,\"bytes\":9223372036854775808,\"mtime_ns\":1}",
-	"{\"id\":\"f\",\"etag\":\"\\\"a\\\"\"}", "{\"id\":\"f\",\"etag\":\"a\",\"ino\":1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"etag\":\"\",\"bytes\":1,\"mtime_ns\":1}",
-	"{\"id\":\"f\",\"etag\":1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"etag\":\"a\",\"mtime_ns\":1}",
+	"", "x", "[]", "\"f\"", "{}", "{\"path\":\"p\"}", "{\"id\":1}", "{\"id\":null}", "{\"id\":\"f\",\"id\":\"f\"}",
+	"{\"id\":\"f\"}x", "{\"id\":\"f\",}", "{\"id\":\"f\" \"path\":\"p\"}",
+	"{\"id\":\"f\",\"path\":\"p\"", "{\"id\":\"f\",\"path\":[\"p\"]}", "{\"id\":\"f\",\"path\":\"p\\u0000\"}",
+	"{\"id\":\"f\",\"path\":\"a\tb\"}", "{\"id\":\"f\",\"path\":\"\\x\"}",
+	"{\"id\":\"f\",\"path\":\"\xff\"}", "{\"id\":\"f\",\"path\":\"\\ud800\"}", "{\"id\":\"f\",\"unless\":\"p\"}",
+	"{\"id\":\"f\",\"ino\":1}",
+	"{\"id\":\"f\",\"ino\":1,\"bytes\":1}", "{\"id\":\"f\",\"ino\":-1,\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"ino\":1,\"bytes\":-1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"ino\":01,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"ino\":1.0,\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"ino\":\"1\",\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"ino\":18446744073709551616,\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"ino\":1,\"bytes\":9223372036854775808,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":\"\\\"a\\\"\"}", "{\"id\":\"f\",\"etag\":\"a\",\"ino\":1,\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":\"\",\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":1,\"bytes\":1,\"mtime_ns\":1}", "{\"id\":\"f\",\"bytes\":1,\"mtime_ns\":1}",
+	"{\"id\":\"f\",\"etag\":\"a\",\"mtime_ns\":1}",
 	"{\"id\":\"f\",\"ino\":1,\"bytes\":1,\"mtime_ns\":-}", "{\"id\":\"f\",\"ino\":1,\"bytes\":1,\"mtime_ns\":1e3}",
 };
 
@@ -229,10 +256,12 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-/* Of a version that began what it added with an end of line: wherever a crash cut its line off, with a line of this version that is never left so. */
+/* Of a version that began what it added with an end of line: wherever a crash cut its line off, with a line of this
+ * version that is never left so. */
 START_TEST(test_earlier_half)
 {
-	static const char whole[] = "{\"user\":\"u\",\"id\":\"f1\",\"path\":\"a/}\\\"b\\\\\",\"thumbnail\":\"\",\"ino\":12,\"bytes\":3,\"mtime_ns\":-4}";
+	static const char whole[] = "{\"user\":\"u\",\"id\":\"f1\",\"path\":\"a/"
+				    "}\\\"b\\\\\",\"thumbnail\":\"\",\"ino\":12,\"bytes\":3,\"mtime_ns\":-4}";
 	struct mm_journal_entry r;
 	struct mm_journal *j;
 	struct err err;
@@ -247,8 +276,10 @@ START_TEST(test_earlier_half)
 		buf_put(&b, whole, n);
 		buf_puts(&b, "\n{\"id\":\"f2\"}\n");
 		write_file(NAME, b.data, b.len);
-		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_attachments, &j, &err), is_whole ? 0 : -ERR_VERIFY);
-		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_unposted, &j, &err), passed || is_whole ? 0 : -ERR_VERIFY);
+		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_attachments, &j, &err),
+				 is_whole ? 0 : -ERR_VERIFY);
+		ck_assert_int_eq(mm_journal_open(ctx, &mm, dir_fd, NAME, &mm_unlink_unposted, &j, &err),
+				 passed || is_whole ? 0 : -ERR_VERIFY);
 		if (!passed)
 			continue;
 		ck_assert_uint_eq(mm_journal_entries(j), 1);
@@ -259,9 +290,12 @@ START_TEST(test_earlier_half)
 END_TEST
 
 static const char *const heads[] = {
-	"{\"journal\":1,\"system\":\"8\",\"database\":\"chat \\\"a\\\"\"}\n", "{\"journal\":1,\"system\":\"7\",\"database\":\"other\"}\n", "{\"journal\":1,\"system\":\"7\"}\n",
-	"{\"journal\":1,\"database\":\"chat \\\"a\\\"\"}\n", "{\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n", "{\"journal\":2,\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n", "\n", "x\n",
-	"{\"journal\":1,\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}x\n", "{\"journal\":1,\"system\":\"7\",\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n",
+	"{\"journal\":1,\"system\":\"8\",\"database\":\"chat \\\"a\\\"\"}\n",
+	"{\"journal\":1,\"system\":\"7\",\"database\":\"other\"}\n", "{\"journal\":1,\"system\":\"7\"}\n",
+	"{\"journal\":1,\"database\":\"chat \\\"a\\\"\"}\n", "{\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n",
+	"{\"journal\":2,\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n", "\n", "x\n",
+	"{\"journal\":1,\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}x\n",
+	"{\"journal\":1,\"system\":\"7\",\"system\":\"7\",\"database\":\"chat \\\"a\\\"\"}\n",
 };
 START_TEST(test_heads)
 {

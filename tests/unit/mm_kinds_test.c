@@ -56,7 +56,8 @@ START_TEST(test_defaults)
 END_TEST
 
 static const struct { const char *type; enum mm_family family; } types[] = {
-	{"character varying(26)", MM_TEXT}, {"character varying", MM_TEXT}, {"text", MM_TEXT},   {"character(64)", MM_TEXT},
+	{"character varying(26)", MM_TEXT}, {"character varying", MM_TEXT}, {"text", MM_TEXT},
+	{"character(64)", MM_TEXT},
 	{"bigint", MM_INT},                 {"smallint", MM_INT},           {"boolean", MM_BOOL}, {"jsonb", MM_JSON},
 	{"json", MM_JSON},                  {"bytea", MM_BYTES},            {"real", MM_REAL},    {"uuid", MM_ANY_TYPE},
 	{"character varying[]", MM_ANY_TYPE}, {"text[]", MM_ANY_TYPE},

@@ -127,8 +127,13 @@ START_TEST(test_judge)
 	const char *id = "someidsomeidsomeidsomeidso", *hold = "unset";
 	struct people_rules rules = {.now_ms = NOW, .after = {.ms = 90 * DAY}, .held = people_names_new(ctx),
 				     .legal = people_names_new(ctx), .except = people_names_new(ctx)};
-	struct people_row row = {.id = id, .username = "j.doe", .email = "Jane@Example.org", .deleteat_ms = verdicts[_i].deleteat,
-				 .bot = is & BOT, .remote = is & REMOTE, .done = is & DONE};
+	struct people_row row = {.id = id,
+				 .username = "j.doe",
+				 .email = "Jane@Example.org",
+				 .deleteat_ms = verdicts[_i].deleteat,
+				 .bot = is & BOT,
+				 .remote = is & REMOTE,
+				 .done = is & DONE};
 
 	people_names_add(rules.held, is & HELD ? id : "other", is & HELD ? 26 : 5, "case-1");
 	people_names_add(rules.legal, is & LEGAL ? id : "other", is & LEGAL ? 26 : 5, NULL);
@@ -137,7 +142,8 @@ START_TEST(test_judge)
 		rules.listed = people_names_new(ctx);
 	if (is & ON_LIST)
 		people_names_add(rules.listed, "jane@example.org", 16, NULL);
-	ck_assert_str_eq(people_verdict_name(people_judge(&rules, &row, &hold)), people_verdict_name(verdicts[_i].want));
+	ck_assert_str_eq(people_verdict_name(people_judge(&rules, &row, &hold)),
+			 people_verdict_name(verdicts[_i].want));
 	if (is & HELD)
 		ck_assert_str_eq(hold, "case-1");
 	else
@@ -177,7 +183,8 @@ END_TEST
 START_TEST(test_digest)
 {
 	struct people_options o = {.key = (const uint8_t *)"k", .key_len = 1}, none = {0};
-	struct people_row a = {.id = "x", .username = "ab", .email = "c"}, b = {.id = "x", .username = "a", .email = "bc"};
+	struct people_row a = {.id = "x", .username = "ab", .email = "c"},
+			  b = {.id = "x", .username = "a", .email = "bc"};
 	char da[DIGEST_HEX + 1], db[DIGEST_HEX + 1];
 
 	people_digest(&o, &a, da);
@@ -192,7 +199,8 @@ END_TEST
 START_TEST(test_picture_path)
 {
 	static const char *const bad[] = {"../etc", "a/b", ".", "", "a b", "a\nb"};
-	char path[64], *longest = mem_strdup(ctx, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+	char path[64],
+		*longest = mem_strdup(ctx, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
 
 	ck_assert_int_eq(people_picture_path("yndsomeidsomeidsomeidsomei", path, sizeof(path)), 0);
 	ck_assert_str_eq(path, "users/yndsomeidsomeidsomeidsomei/profile.png");

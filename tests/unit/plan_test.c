@@ -1,4 +1,5 @@
-/* plan_test.c - the parts of the plan room that need no server: the decision as a table, guards, and how threads are put together. */
+/* plan_test.c - the parts of the plan room that need no server: the decision as a table, guards, and how threads are
+ * put together. */
 #include <mmretain/plan.h>
 
 #include <string.h>
@@ -36,59 +37,76 @@ static const struct decide {
 	{"posts at limit", FROM_LAST_REPLY, false, false, 10, 0, 600, 600, 600, 0, 10, 0, PLAN_KEEP, KEPT_YOUNG},
 	{"bytes over", FROM_LAST_REPLY, false, false, 0, 10, 600, 600, 600, 0, 99, 11, PLAN_DUE, DUE_BYTES},
 	{"bytes at limit", FROM_LAST_REPLY, false, false, 0, 10, 600, 600, 600, 0, 99, 10, PLAN_KEEP, KEPT_YOUNG},
-	{"both over: posts first", FROM_LAST_REPLY, false, false, 10, 10, 600, 600, 600, 0, 11, 11, PLAN_DUE, DUE_POSTS},
+	{"both over: posts first", FROM_LAST_REPLY, false, false, 10, 10, 600, 600, 600, 0, 11, 11, PLAN_DUE,
+	 DUE_POSTS},
 	{"posts met, bytes over", FROM_LAST_REPLY, false, false, 10, 10, 600, 600, 600, 0, 10, 11, PLAN_DUE, DUE_BYTES},
 	{"both met", FROM_LAST_REPLY, false, false, 10, 10, 600, 600, 600, 0, 10, 10, PLAN_KEEP, KEPT_YOUNG},
 	{"age before limit", FROM_LAST_REPLY, true, false, 10, 0, 100, 100, 100, 0, 11, 0, PLAN_DUE, DUE_AGE},
 	{"age though limit met", FROM_LAST_REPLY, true, false, 10, 0, 100, 100, 100, 0, 5, 0, PLAN_DUE, DUE_AGE},
 	{"young, over limit", FROM_LAST_REPLY, true, false, 10, 0, 600, 600, 600, 0, 11, 0, PLAN_DUE, DUE_POSTS},
-	{"limit, but nobody counted", FROM_LAST_REPLY, false, false, 10, 0, 600, 600, 600, 0, -1, -1, PLAN_KEEP, KEPT_YOUNG},
+	{"limit, but nobody counted", FROM_LAST_REPLY, false, false, 10, 0, 600, 600, 600, 0, -1, -1, PLAN_KEEP,
+	 KEPT_YOUNG},
 	/* floor */
 	{"floor", FROM_ROOT, true, true, 0, 0, 100, 700, 700, 0, -1, -1, PLAN_KEEP, KEPT_FLOOR},
 	{"just older than floor", FROM_ROOT, true, true, 0, 0, 100, 699, 699, 0, -1, -1, PLAN_DUE, DUE_AGE},
 	{"floor against limit", FROM_LAST_REPLY, false, true, 10, 0, 700, 700, 700, 0, 11, 0, PLAN_KEEP, KEPT_FLOOR},
-	{"floor is of replies, not edits", FROM_LAST_REPLY, false, true, 10, 0, 600, 600, 900, 0, 11, 0, PLAN_DUE, DUE_POSTS},
+	{"floor is of replies, not edits", FROM_LAST_REPLY, false, true, 10, 0, 600, 600, 900, 0, 11, 0, PLAN_DUE,
+	 DUE_POSTS},
 	{"floor does not want", FROM_LAST_REPLY, true, true, 0, 0, 800, 800, 800, 0, -1, -1, PLAN_KEEP, KEPT_YOUNG},
 	/* each protection alone, against age and against a limit */
 	{"hold", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_HOLD, -1, -1, PLAN_KEEP, KEPT_HOLD},
 	{"legal hold", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_LEGAL_HOLD, -1, -1, PLAN_KEEP, KEPT_LEGAL_HOLD},
-	{"content flag", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_CONTENT_FLAG, -1, -1, PLAN_KEEP, KEPT_CONTENT_FLAG},
+	{"content flag", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_CONTENT_FLAG, -1, -1, PLAN_KEEP,
+	 KEPT_CONTENT_FLAG},
 	{"compliance", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_COMPLIANCE, -1, -1, PLAN_KEEP, KEPT_COMPLIANCE},
-	{"burn on read", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_BURN_ON_READ, -1, -1, PLAN_KEEP, KEPT_BURN_ON_READ},
+	{"burn on read", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_BURN_ON_READ, -1, -1, PLAN_KEEP,
+	 KEPT_BURN_ON_READ},
 	{"damaged", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_DAMAGED, -1, -1, PLAN_KEEP, KEPT_DAMAGED},
 	{"pinned", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_PINNED, -1, -1, PLAN_KEEP, KEPT_PINNED},
 	{"flagged", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_FLAGGED, -1, -1, PLAN_KEEP, KEPT_FLAGGED},
 	{"author", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_AUTHOR, -1, -1, PLAN_KEEP, KEPT_AUTHOR},
 	{"hashtag", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_HASHTAG, -1, -1, PLAN_KEEP, KEPT_HASHTAG},
 	{"changed", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_CHANGED, -1, -1, PLAN_KEEP, KEPT_CHANGED},
-	{"file missing", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_FILE_MISSING, -1, -1, PLAN_KEEP, KEPT_FILE_MISSING},
+	{"file missing", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_FILE_MISSING, -1, -1, PLAN_KEEP,
+	 KEPT_FILE_MISSING},
 	{"too young", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_TOO_YOUNG, -1, -1, PLAN_KEEP, KEPT_FLOOR},
 	{"hold against limit", FROM_LAST_REPLY, false, false, 10, 0, 1, 1, 1, MM_HOLD, 11, 0, PLAN_KEEP, KEPT_HOLD},
-	{"pinned against limit", FROM_LAST_REPLY, false, false, 0, 10, 1, 1, 1, MM_PINNED, 0, 11, PLAN_KEEP, KEPT_PINNED},
+	{"pinned against limit", FROM_LAST_REPLY, false, false, 0, 10, 1, 1, 1, MM_PINNED, 0, 11, PLAN_KEEP,
+	 KEPT_PINNED},
 	/* several: the strongest is named */
 	{"hold beats all", FROM_LAST_REPLY, true, true, 0, 0, 1, 900, 1, ~0u, -1, -1, PLAN_KEEP, KEPT_YOUNG},
 	{"hold beats spares", FROM_ROOT, true, true, 0, 0, 1, 900, 1, ~0u, -1, -1, PLAN_KEEP, KEPT_HOLD},
-	{"legal hold beats flags", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_LEGAL_HOLD | MM_FLAGGED | MM_CONTENT_FLAG, -1, -1, PLAN_KEEP, KEPT_LEGAL_HOLD},
-	{"damage beats pin", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_DAMAGED | MM_PINNED, -1, -1, PLAN_KEEP, KEPT_DAMAGED},
+	{"legal hold beats flags", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1,
+	 MM_LEGAL_HOLD | MM_FLAGGED | MM_CONTENT_FLAG, -1, -1, PLAN_KEEP, KEPT_LEGAL_HOLD},
+	{"damage beats pin", FROM_LAST_REPLY, true, false, 0, 0, 1, 1, 1, MM_DAMAGED | MM_PINNED, -1, -1, PLAN_KEEP,
+	 KEPT_DAMAGED},
 	{"pin before floor", FROM_ROOT, true, true, 0, 0, 1, 900, 1, MM_PINNED, -1, -1, PLAN_KEEP, KEPT_PINNED},
-	{"protected but not wanted", FROM_LAST_REPLY, true, false, 0, 0, 900, 900, 900, MM_HOLD, -1, -1, PLAN_KEEP, KEPT_YOUNG},
+	{"protected but not wanted", FROM_LAST_REPLY, true, false, 0, 0, 900, 900, 900, MM_HOLD, -1, -1, PLAN_KEEP,
+	 KEPT_YOUNG},
 	/* nothing overflows at the ends of time */
-	{"beginning of time", FROM_LAST_REPLY, true, true, 0, 0, INT64_MIN, INT64_MIN, INT64_MIN, 0, -1, -1, PLAN_DUE, DUE_AGE},
-	{"end of time", FROM_LAST_REPLY, true, true, 0, 0, INT64_MAX, INT64_MAX, INT64_MAX, 0, -1, -1, PLAN_KEEP, KEPT_YOUNG},
-	{"largest sizes", FROM_LAST_REPLY, false, false, UINT64_MAX, UINT64_MAX, 1, 1, 1, 0, INT64_MAX, INT64_MAX, PLAN_KEEP, KEPT_YOUNG},
+	{"beginning of time", FROM_LAST_REPLY, true, true, 0, 0, INT64_MIN, INT64_MIN, INT64_MIN, 0, -1, -1, PLAN_DUE,
+	 DUE_AGE},
+	{"end of time", FROM_LAST_REPLY, true, true, 0, 0, INT64_MAX, INT64_MAX, INT64_MAX, 0, -1, -1, PLAN_KEEP,
+	 KEPT_YOUNG},
+	{"largest sizes", FROM_LAST_REPLY, false, false, UINT64_MAX, UINT64_MAX, 1, 1, 1, 0, INT64_MAX, INT64_MAX,
+	 PLAN_KEEP, KEPT_YOUNG},
 };
 
 START_TEST(decides)
 {
 	const struct decide *d = &decide[_i];
-	const struct policy_rule rule = {.from = d->from, .limit_posts = d->limit_posts, .limit_bytes = d->limit_bytes, .has_age = d->has_age};
+	const struct policy_rule rule = {.from = d->from,
+					 .limit_posts = d->limit_posts,
+					 .limit_bytes = d->limit_bytes,
+					 .has_age = d->has_age};
 	const struct mm_thread t = {.root_create_ms = d->root, .last_reply_ms = d->reply, .last_edit_ms = d->edit};
 	const struct plan_limits left = {.posts_left = (uint64_t)d->posts_left, .bytes_left = (uint64_t)d->bytes_left};
 	enum plan_reason reason = PLAN_REASONS;
-	enum plan_verdict v = plan_decide(&rule, &t, d->bits, d->has_age ? CUT : INT64_MIN, d->has_floor ? FLOOR : INT64_MAX,
-					  d->posts_left < 0 ? NULL : &left, &reason);
+	enum plan_verdict v = plan_decide(&rule, &t, d->bits, d->has_age ? CUT : INT64_MIN,
+					  d->has_floor ? FLOOR : INT64_MAX, d->posts_left < 0 ? NULL : &left, &reason);
 
-	ck_assert_msg(v == d->verdict && reason == d->reason, "%s: %s %s", d->name, v == PLAN_DUE ? "due" : "kept", plan_reason_name(reason));
+	ck_assert_msg(v == d->verdict && reason == d->reason, "%s: %s %s", d->name, v == PLAN_DUE ? "due" : "kept",
+		      plan_reason_name(reason));
 }
 END_TEST
 
@@ -136,19 +154,30 @@ TCase *plan_decide_case(void)
 	return c;
 }
 
-static const struct { uint64_t guard_threads; uint32_t percent; uint64_t threads, posts, total; bool stops; } guard[] = {
+static const struct {
+	uint64_t guard_threads;
+	uint32_t percent;
+	uint64_t threads, posts, total;
+	bool stops;
+} guard[] = {
 	{0, 100, 5, 50, 0, false}, /* nobody counted them */
-	{0, 0, 100, 100, 0, false}, {10, 0, 10, 99, 0, false}, {10, 0, 11, 99, 0, true}, {0, 40, 1, 40, 100, false},
-	{0, 40, 1, 41, 100, true}, {0, 100, 1, 100, 100, false}, {0, 40, 0, 0, 0, false}, {0, 1, 1, 1, 100, false},
-	{0, 1, 1, 2, 101, true}, {10, 40, 11, 1, 100, true}, {10, 40, 1, 50, 100, true}, {10, 40, 10, 40, 100, false},
+	{0, 0, 100, 100, 0, false}, {10, 0, 10, 99, 0, false},	{10, 0, 11, 99, 0, true},
+	{0, 40, 1, 40, 100, false}, {0, 40, 1, 41, 100, true},	{0, 100, 1, 100, 100, false},
+	{0, 40, 0, 0, 0, false},    {0, 1, 1, 1, 100, false},	{0, 1, 1, 2, 101, true},
+	{10, 40, 11, 1, 100, true}, {10, 40, 1, 50, 100, true}, {10, 40, 10, 40, 100, false},
 };
 
 START_TEST(guards)
 {
-	const struct policy_rule rule = {.name = (char *)(uintptr_t)"alarms", .line = 12, .guard_threads = guard[_i].guard_threads,
+	const struct policy_rule rule = {.name = (char *)(uintptr_t) "alarms",
+					 .line = 12,
+					 .guard_threads = guard[_i].guard_threads,
 					 .guard_percent = guard[_i].percent};
-	struct plan_rule rules[2] = {{.rule = &(struct policy_rule){.name = (char *)(uintptr_t)"quiet"}},
-				     {.rule = &rule, .due_threads = guard[_i].threads, .due_posts = guard[_i].posts, .total_posts = guard[_i].total}};
+	struct plan_rule rules[2] = {{.rule = &(struct policy_rule){.name = (char *)(uintptr_t) "quiet"}},
+				     {.rule = &rule,
+				      .due_threads = guard[_i].threads,
+				      .due_posts = guard[_i].posts,
+				      .total_posts = guard[_i].total}};
 	const struct plan plan = {.rule = rules, .n_rules = 2};
 	struct err err = {0};
 	int r = plan_guard(&plan, &err);

@@ -1,4 +1,5 @@
-/* plan_thread_test.c - what stands between the rows of the database and the decision: templates, ids, folding, holds. */
+/* plan_thread_test.c - what stands between the rows of the database and the decision: templates, ids, folding, holds.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ START_TEST(template_blocks)
 	ck_assert_str_eq(sql.text, "a\nb\nc\nd\ne\nf\n");
 	ck_assert_int_eq(mm_template(ctx, &from, (const char *[]){"y", "z", NULL}, &sql, &err), 0);
 	ck_assert_str_eq(sql.text, "a\nf\n");
-	ck_assert_int_eq(mm_template(ctx, &(struct sql){"t", "--[x\n"}, (const char *[]){NULL}, &sql, &err), -ERR_INTERNAL);
+	ck_assert_int_eq(mm_template(ctx, &(struct sql){"t", "--[x\n"}, (const char *[]){NULL}, &sql, &err),
+			 -ERR_INTERNAL);
 	talloc_free(ctx);
 }
 END_TEST
@@ -63,9 +65,11 @@ static int look(void *payload, const struct mm_part *t, struct err *err)
 
 	(void)err;
 	s->n++;
-	s->wrong += t->posts != 1 + replies || t->root_create_ms != 1000 + id || t->last_reply_ms != (replies ? 5000 + id : 1000 + id) ||
-		    t->last_edit_ms != (replies ? 9000 + id : 1000 + id) || t->bytes != 10 + 3 * replies || t->channel != 7 ||
-		    !!(t->bits & MM_DAMAGED) != (damaged && replies) || t->hold != (held && replies ? 2 : -1);
+	s->wrong += t->posts != 1 + replies || t->root_create_ms != 1000 + id ||
+		    t->last_reply_ms != (replies ? 5000 + id : 1000 + id) ||
+		    t->last_edit_ms != (replies ? 9000 + id : 1000 + id) || t->bytes != 10 + 3 * replies ||
+		    t->channel != 7 || !!(t->bits & MM_DAMAGED) != (damaged && replies) ||
+		    t->hold != (held && replies ? 2 : -1);
 	return s->stop_at && s->n == s->stop_at;
 }
 
@@ -135,7 +139,11 @@ static int count(void *payload, const struct mm_part *t, struct err *err)
 
 START_TEST(fold_strays_and_marks)
 {
-	struct mm_part mark = {.root = "00000000000000000000000002", .channel = MM_NO_INDEX, .hold = -1, .bits = MM_FLAGGED}, got = {0};
+	struct mm_part mark = {.root = "00000000000000000000000002",
+			       .channel = MM_NO_INDEX,
+			       .hold = -1,
+			       .bits = MM_FLAGGED},
+		       got = {0};
 	struct mm_fold *f;
 	struct err err = {0};
 	struct spool *rootless;
@@ -183,7 +191,8 @@ START_TEST(segments_settle)
 	srandom((unsigned)_i);
 	for (int i = 0; i < 30; i++) {
 		char id[2] = {(char)('a' + random() % 4), '\0'};
-		int64_t since = random() % 5 ? random() % 50 : INT64_MIN, until = random() % 5 ? random() % 50 : INT64_MAX;
+		int64_t since = random() % 5 ? random() % 50 : INT64_MIN,
+			until = random() % 5 ? random() % 50 : INT64_MAX;
 
 		mm_segment_add(ctx, &all, id, since, until, i);
 		mm_segment_add(ctx, &settled, id, since, until, i);

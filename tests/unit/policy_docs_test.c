@@ -34,8 +34,17 @@ END_TEST
 
 START_TEST(test_schema)
 {
-	static const char *const words[] = {"\"mattermost_config\"", "\"bundle_size\"", "\"hashtags\"", "\"forever\"", "\"percent\"",
-					    "\"additionalProperties\": false", "\"export_pause_factor\"", "\"since\"", "\"only_listed\"", "\"purge_after\"", "\"endpoint\""};
+	static const char *const words[] = {"\"mattermost_config\"",
+					    "\"bundle_size\"",
+					    "\"hashtags\"",
+					    "\"forever\"",
+					    "\"percent\"",
+					    "\"additionalProperties\": false",
+					    "\"export_pause_factor\"",
+					    "\"since\"",
+					    "\"only_listed\"",
+					    "\"purge_after\"",
+					    "\"endpoint\""};
 	void *ctx = mem_context(NULL, "schema");
 	struct err err = {0};
 	struct buf out;

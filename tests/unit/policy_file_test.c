@@ -28,8 +28,11 @@ START_TEST(test_ready_policies)
 		if (!strstr(e->d_name, ".yaml"))
 			continue;
 		/* Not policy_load: a checkout may be writable for a group. */
-		ck_assert_int_eq(file_read(ctx, AT_FDCWD, mem_printf(ctx, POLICIES "/%s", e->d_name), 1 << 20, &text, &len, &err), 0);
-		ck_assert_msg(policy_parse(ctx, e->d_name, text, len, &p, &problems, &err) == 0, "%s: %s", e->d_name, err.msg);
+		ck_assert_int_eq(file_read(ctx, AT_FDCWD, mem_printf(ctx, POLICIES "/%s", e->d_name), 1 << 20, &text,
+					   &len, &err),
+				 0);
+		ck_assert_msg(policy_parse(ctx, e->d_name, text, len, &p, &problems, &err) == 0, "%s: %s", e->d_name,
+			      err.msg);
 		ck_assert_msg(problems->n == 0, "%s: %s", e->d_name, problems->n ? problems->item[0].text : "");
 		loaded++;
 	}

@@ -6,10 +6,14 @@
 static const struct policy_scope alarm_1 = {"c1", "alarm-1", "t1", "accelerator", SCOPE_PUBLIC, false};
 static const struct policy_scope town = {"c2", "town-square", "t1", "accelerator", SCOPE_PUBLIC, false};
 static const struct policy_scope old_private = {"c3", "old", "t2", "office", SCOPE_PRIVATE, true};
-static const struct policy_scope board = {"c5", "board", "t1", "accelerator", SCOPE_OTHER, false}; /* of a newer server */
+/* of a newer server */
+static const struct policy_scope board = {"c5", "board", "t1", "accelerator", SCOPE_OTHER, false};
 static const struct policy_scope direct = {"c4", "u1__u2", "", "", SCOPE_DIRECT, false};
-static const struct policy_scope talk = {"c6", "abotzk3wq7fybx5n1ipdgtcemo__ciuzeh8rj4s6sxa9nkw5fqydpb", "", "", SCOPE_DIRECT, false};
-static const struct policy_scope circle = {"c7", "3f8a0cib07d1b2c94e5a66f0017d9be82c41aa5d", "", "", SCOPE_GROUP, false};
+static const struct policy_scope talk = {"c6",	       "abotzk3wq7fybx5n1ipdgtcemo__ciuzeh8rj4s6sxa9nkw5fqydpb",
+					 "",	       "",
+					 SCOPE_DIRECT, false};
+static const struct policy_scope circle = {"c7", "3f8a0cib07d1b2c94e5a66f0017d9be82c41aa5d", "", "", SCOPE_GROUP,
+					   false};
 
 /* Rules as "name match priority"; who wins. */
 static const struct {
@@ -83,7 +87,8 @@ static char *policy_text(void *ctx, const char *rules)
 		char *match = strchr(line, '|') + 1, *priority = strrchr(line, '|') + 1;
 
 		match[-1] = priority[-1] = '\0';
-		text = mem_printf(ctx, "%s  - {name: %s, match: %s, priority: %s, keep: forever}\n", text, line, match, priority);
+		text = mem_printf(ctx, "%s  - {name: %s, match: %s, priority: %s, keep: forever}\n", text, line, match,
+				  priority);
 	}
 	return text;
 }
@@ -103,7 +108,8 @@ START_TEST(test_ladder)
 		won += all[i].loss == WON;
 		tied += all[i].loss == LOST_TIE;
 		ck_assert_ptr_eq(all[i].rule, &p->rule[i]);
-		ck_assert_int_eq(all[i].loss == LOST_NO_MATCH, !policy_match_scope(&p->rule[i].match, ladder[_i].scope));
+		ck_assert_int_eq(all[i].loss == LOST_NO_MATCH,
+				 !policy_match_scope(&p->rule[i].match, ladder[_i].scope));
 	}
 	if (want && strcmp(want, "!") == 0) {
 		ck_assert_int_eq(rc, -ERR_POLICY);

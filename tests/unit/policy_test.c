@@ -10,7 +10,8 @@ struct policy *parse_good(void *ctx, const char *text)
 	struct policy *p = NULL;
 	struct err err = {0};
 
-	ck_assert_msg(policy_parse(ctx, "test", text, strlen(text), &p, &problems, &err) == 0, "%s\nin:\n%s", err.msg, text);
+	ck_assert_msg(policy_parse(ctx, "test", text, strlen(text), &p, &problems, &err) == 0, "%s\nin:\n%s", err.msg,
+		      text);
 	ck_assert_uint_eq(problems->n_errors, 0);
 	return p;
 }

@@ -12,7 +12,8 @@ static const char full[] =
 	"archive:\n"
 	"  store: /var/lib/mmretain/archive\n"
 	"  bundle_size: 128MiB\n"
-	"throttle: {preset: gentle, target: 8ms, pause_factor: 0, replica_lag: 1500ms, replica_lag_bytes: off, replica_except: [dr, Delayed Site]}\n"
+	"throttle: {preset: gentle, target: 8ms, pause_factor: 0, replica_lag: 1500ms, replica_lag_bytes: off, "
+	"replica_except: [dr, Delayed Site]}\n"
 	"rules:\n"
 	"  - name: unlimited\n"
 	"    match: {}\n"
@@ -30,7 +31,8 @@ static const char full[] =
 	"    files: drop\n"
 	"    archive: {keep_for: 10y}\n"
 	"    guard: {threads: 100000, percent: 40}\n"
-	"  - {name: noise, match: {channel: ci}, keep: {for: 1w}, archive: none, because: no use, guard: {percent: 100}}\n"
+	"  - {name: noise, match: {channel: ci}, keep: {for: 1w}, archive: none, because: no use, guard: {percent: "
+	"100}}\n"
 	"holds:\n"
 	"  - name: case-2026-17\n"
 	"    match: {users: [j.doe], channels: [], teams: []}\n"
@@ -85,7 +87,8 @@ START_TEST(test_defaults)
 	struct policy *p = parse_good(ctx, HEAD "rules: [{name: a, match: {}, keep: forever}]\n");
 	const struct policy_rule *r = &p->rule[0];
 
-	ck_assert(r->keep_forever && !r->has_age && !r->has_limit && !r->has_floor && !r->has_keep_for && !r->archive_none);
+	ck_assert(r->keep_forever && !r->has_age && !r->has_limit && !r->has_floor && !r->has_keep_for &&
+		  !r->archive_none);
 	ck_assert_int_eq(r->match.archived, FLAG_UNSET);
 	ck_assert_uint_eq(r->match.types, 0);
 	ck_assert_int_eq(r->from, FROM_LAST_REPLY);
@@ -148,17 +151,27 @@ static const struct {
 } warnings[] = {
 	{"match: {}, keep: {for: 1y}, guard: {percent: 10}", NULL},
 	{"match: {}, keep: {for: 1y}", "without a guard"},
-	{"match: {}, keep: {for: 2y}, archive: {keep_for: 18mo}, guard: {percent: 10}", "`keep_for` 18mo is not longer than `keep` 2y"},
-	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1y, archive: {keep_for: 1y}, guard: {percent: 10}", "`keep_for` 1y is not longer than `floor` 1y"},
-	{"match: {}, keep: {for: 90d, from: root}, limit: {per: channel, posts: 9}, floor: 60d, archive: {keep_for: 59d}, guard: {percent: 10}", "`keep_for` 59d is not longer than `floor` 60d"},
-	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1y, archive: {keep_for: 2y}, guard: {percent: 10}", NULL},
+	{"match: {}, keep: {for: 2y}, archive: {keep_for: 18mo}, guard: {percent: 10}",
+	 "`keep_for` 18mo is not longer than `keep` 2y"},
+	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1y, archive: {keep_for: 1y}, guard: "
+	 "{percent: 10}",
+	 "`keep_for` 1y is not longer than `floor` 1y"},
+	{"match: {}, keep: {for: 90d, from: root}, limit: {per: channel, posts: 9}, floor: 60d, archive: {keep_for: "
+	 "59d}, guard: {percent: 10}",
+	 "`keep_for` 59d is not longer than `floor` 60d"},
+	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1y, archive: {keep_for: 2y}, guard: "
+	 "{percent: 10}",
+	 NULL},
 	{"match: {}, keep: {for: 90d, from: root}, floor: 60d, archive: {keep_for: 61d}, guard: {percent: 10}", NULL},
-	{"match: {}, keep: {for: 90d}, floor: 60d, archive: {keep_for: 61d}, guard: {percent: 10}", "`keep_for` 61d is not longer than `keep` 90d"},
+	{"match: {}, keep: {for: 90d}, floor: 60d, archive: {keep_for: 61d}, guard: {percent: 10}",
+	 "`keep_for` 61d is not longer than `keep` 90d"},
 	{"match: {}, keep: {for: 30d}, floor: 90d, guard: {percent: 10}", "`floor` 90d is longer than `keep` 30d"},
 	{"match: {}, keep: {for: 90d}, floor: 90d, guard: {percent: 10}", NULL},
 	{"match: {}, keep: {for: 1y}, floor: 366d, guard: {percent: 10}", NULL}, /* 2024 is a leap year */
-	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, guard: {percent: 10}", "`limit` without `floor` can take threads of today"},
-	{"match: {}, keep: {for: 1y}, limit: {per: team, bytes: 9MB}, guard: {percent: 10}", "`limit` without `floor` can take threads of today"},
+	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, guard: {percent: 10}",
+	 "`limit` without `floor` can take threads of today"},
+	{"match: {}, keep: {for: 1y}, limit: {per: team, bytes: 9MB}, guard: {percent: 10}",
+	 "`limit` without `floor` can take threads of today"},
 	{"match: {}, keep: forever, limit: {per: channel, posts: 9}, floor: 1d, guard: {percent: 10}", NULL},
 	{"match: {}, keep: forever, floor: 90d", "`floor` has no effect"},
 	{"match: {}, keep: forever, archive: {keep_for: 1y}", "`archive` has no effect"},
@@ -168,12 +181,18 @@ static const struct {
 	{"match: {team: ['acc*/alarm-?']}, keep: forever", "matches no name of a channel or team"},
 	{"match: {channel: ['[A-Z]*x', '[!0-9]*', '*_?', '[a]b[']}, keep: forever", NULL},
 	{"match: {}, keep: {for: 1y}, spare: {authors: ['@bot', J.Doe]}, guard: {percent: 9}", NULL},
-	{"match: {}, keep: {for: 1y}, spare: {authors: ['j doe']}, guard: {percent: 9}", "is not an account name: those have"},
-	{"match: {}, keep: {for: 1y}, spare: {authors: ['@']}, guard: {percent: 9}", "is not an account name: those have"},
-	{"match: {}, keep: {for: 1y}, spare: {authors: [j.doe@example.org]}, guard: {percent: 9}", "is not an account name, but an address"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: ['j doe']}, guard: {percent: 9}",
+	 "is not an account name: those have"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: ['@']}, guard: {percent: 9}",
+	 "is not an account name: those have"},
+	{"match: {}, keep: {for: 1y}, spare: {authors: [j.doe@example.org]}, guard: {percent: 9}",
+	 "is not an account name, but an address"},
 	{"match: {}, keep: {for: 1y}, archive: none, because: x, floor: 1mo, guard: {percent: 10}", NULL},
-	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#Keep', '#keep-2.a_b', '#ärger', '#日本', '#ok']}, guard: {percent: 9}", NULL},
-	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#2026']}, guard: {percent: 9}", "\"#2026\" is a hashtag that no post has"},
+	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#Keep', '#keep-2.a_b', '#ärger', '#日本', '#ok']}, guard: "
+	 "{percent: 9}",
+	 NULL},
+	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#2026']}, guard: {percent: 9}",
+	 "\"#2026\" is a hashtag that no post has"},
 	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#k']}, guard: {percent: 9}", "that no post has"},
 	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#keep*']}, guard: {percent: 9}", "that no post has"},
 	{"match: {}, keep: {for: 1y}, spare: {hashtags: ['#keep.']}, guard: {percent: 9}", "that no post has"},
@@ -203,7 +222,8 @@ END_TEST
 START_TEST(test_team_and_channel)
 {
 	void *ctx = mem_context(NULL, "team and channel");
-	static const char text[] = HEAD "rules: [{name: a, match: {}, keep: forever}]\nholds: [{name: h, match: {channels: [acc/alarm-1]}}]\n";
+	static const char text[] = HEAD
+		"rules: [{name: a, match: {}, keep: forever}]\nholds: [{name: h, match: {channels: [acc/alarm-1]}}]\n";
 	struct policy_problems *problems = NULL;
 	struct policy *p = NULL;
 	struct err err = {0};
@@ -221,9 +241,14 @@ static const struct {
 } refused[] = {
 	{"match: {}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
 	{"match: {channel: '*'}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
-	{"match: {channel: [a, '?**']}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}", "whole server"},
-	{"match: {team: '*'}, keep: forever, limit: {per: team, posts: 5}, archive: none, because: x, guard: {percent: 1}", "whole server"},
-	{"match: {type: [public, private, direct, group]}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 1}", "whole server"},
+	{"match: {channel: [a, '?**']}, keep: {for: 1y}, archive: none, because: x, guard: {percent: 10}",
+	 "whole server"},
+	{"match: {team: '*'}, keep: forever, limit: {per: team, posts: 5}, archive: none, because: x, guard: {percent: "
+	 "1}",
+	 "whole server"},
+	{"match: {type: [public, private, direct, group]}, keep: {for: 1y}, archive: none, because: x, guard: "
+	 "{percent: 1}",
+	 "whole server"},
 	{"match: {team: a}, keep: {for: 1y}, archive: none, guard: {percent: 10}", "needs `because`"},
 	{"match: {team: a}, keep: {for: 0d}, guard: {percent: 10}", "longer than zero"},
 	{"match: {team: a}, keep: {for: 90}, guard: {percent: 10}", "has no unit"},

@@ -1,4 +1,5 @@
-/* purge_missing_test.c - a bundle of which nobody knows when its attachments were read: which of them may be unlinked. */
+/* purge_missing_test.c - a bundle of which nobody knows when its attachments were read: which of them may be unlinked.
+ */
 #include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ static void setup(void)
 	memcpy(path + strlen(path) - 6, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(path));
 	root = open(path, O_RDONLY | O_DIRECTORY);
-	ck_assert(mkdirat(root, "partial", 0700) == 0 && mkdirat(root, "bundles", 0700) == 0 && mkdirat(root, "data", 0700) == 0);
+	ck_assert(mkdirat(root, "partial", 0700) == 0 && mkdirat(root, "bundles", 0700) == 0 &&
+		  mkdirat(root, "data", 0700) == 0);
 	data = openat(root, "data", O_RDONLY | O_DIRECTORY);
 }
 
@@ -49,8 +51,15 @@ static struct purge_missing *bundle(void)
 {
 	static const struct bundle_column column[] = {{"id", "text", BT_TEXT, ""}};
 	static const struct bundle_kind kind = {"post", "posts", column, 1, -1};
-	const struct bundle_source source = {.rule = "r", .policy_digest_hex = "00", .team_id = "", .team_label = "direct", .cluster_id = "7", .database = "d",
-					     .pg_version = "15", .schema_digest_hex = "11", .tool_version = "t"};
+	const struct bundle_source source = {.rule = "r",
+					     .policy_digest_hex = "00",
+					     .team_id = "",
+					     .team_label = "direct",
+					     .cluster_id = "7",
+					     .database = "d",
+					     .pg_version = "15",
+					     .schema_digest_hex = "11",
+					     .tool_version = "t"};
 	const struct bundle_options options = {.seq = 1, .previous_digest_hex = "", .kind = &kind, .n_kinds = 1};
 	const struct bundle_field id = {.data = "root", .len = 4};
 	int partial = openat(root, "partial", O_RDONLY | O_DIRECTORY), fd;
@@ -78,7 +87,8 @@ static struct purge_missing *bundle(void)
 	return m;
 }
 
-/* What the journal says of file1, compared when the folder of attachments was dirfd and journalled when it is `later`; *ret_why: why its thread stays. */
+/* What the journal says of file1, compared when the folder of attachments was dirfd and journalled when it is `later`;
+ * *ret_why: why its thread stays. */
 static const char *journalled(int dirfd, int later, char *name, unsigned *ret_why)
 {
 	char empty[] = "", id[] = "file1", system[] = "7", database[] = "d";
@@ -86,7 +96,12 @@ static const char *journalled(int dirfd, int later, char *name, unsigned *ret_wh
 	struct mm mm = {.data_dirfd = dirfd, .schema = &schema};
 	struct purge_file file = {.id = id, .path = {name, empty, empty}};
 	struct purge_thread thread = {.root = "root"};
-	struct purge_batch b = {.ctx = ctx, .thread = &thread, .n_threads = 1, .file = &file, .n_files = 1, .parts_before_ms = INT64_MIN};
+	struct purge_batch b = {.ctx = ctx,
+				.thread = &thread,
+				.n_threads = 1,
+				.file = &file,
+				.n_files = 1,
+				.parts_before_ms = INT64_MIN};
 	bool told = false;
 	const struct purge_options o = {.unlink_files = true, .journal_dirfd = root, .journal_name = "journal"};
 	char *text;

@@ -73,7 +73,8 @@ END_TEST
 
 static char late_name[] = "late", near_name[] = "near", secret_name[] = "secret";
 static struct mm_replica some_replicas[] = {
-	{.name = near_name, .behind_bytes = 1 << 20, .behind_ms = 300}, {.name = late_name, .behind_bytes = 60 << 20, .behind_ms = 9000},
+	{.name = near_name, .behind_bytes = 1 << 20, .behind_ms = 300},
+	{.name = late_name, .behind_bytes = 60 << 20, .behind_ms = 9000},
 	{.name = secret_name, .hidden = true},
 };
 static const char *const but_late[] = {"other", late_name}, *const but_secret[] = {secret_name};
@@ -95,7 +96,9 @@ static const struct {
 
 START_TEST(test_strain)
 {
-	const struct mm_busy busy = {.cost_us = strains[_i].cost_us, .replica = some_replicas, .n_replicas = ARRAY_LEN(some_replicas)};
+	const struct mm_busy busy = {.cost_us = strains[_i].cost_us,
+				     .replica = some_replicas,
+				     .n_replicas = ARRAY_LEN(some_replicas)};
 	struct purge_strain s;
 
 	purge_strain_of(&busy, &strains[_i].limits, &s);

@@ -1,4 +1,5 @@
-/* run_clock_test.c - what time it is for what cannot be undone, the silence of the ledger, and how a night's time is shared out. */
+/* run_clock_test.c - what time it is for what cannot be undone, the silence of the ledger, and how a night's time is
+ * shared out. */
 #include "run_tests.h"
 
 #define DAY INT64_C(86400000)
@@ -27,17 +28,23 @@ END_TEST
 #define NONE INT64_MIN
 #define GAP LEDGER_GAP_MS
 
-static const struct { int64_t newest, gap_from, gap_to, now; bool want; int64_t from, to; } silences[] = {
-	{NONE, NONE, NONE, NOW, false, NONE, NONE},                               /* nothing ran ever: nothing was published either */
+static const struct { int64_t newest, gap_from, gap_to, now; bool want; int64_t from, to;
+} silences[] = {
+	/* nothing ran ever: nothing was published either */
+	{NONE, NONE, NONE, NOW, false, NONE, NONE},
 	{NOW - DAY, NONE, NONE, NOW, false, NONE, NONE},
 	{NOW - GAP, NONE, NONE, NOW, false, NONE, NONE},
-	{NOW - GAP - 1, NONE, NONE, NOW, true, NOW - GAP - 1, NOW},               /* since the newest line */
+	{NOW - GAP - 1, NONE, NONE, NOW, true, NOW - GAP - 1, NOW}, /* since the newest line */
 	{NOW - 9999 * DAY, NONE, NONE, NOW, true, NOW - 9999 * DAY, NOW},
-	{NOW - DAY, NOW - 90 * DAY, NOW - 2 * DAY, NOW, true, NOW - 90 * DAY, NOW - 2 * DAY}, /* between two lines, not long ago */
+	/* between two lines, not long ago */
+	{NOW - DAY, NOW - 90 * DAY, NOW - 2 * DAY, NOW, true, NOW - 90 * DAY, NOW - 2 * DAY},
 	{NOW - DAY, NOW - 90 * DAY, NOW - GAP + 1, NOW, true, NOW - 90 * DAY, NOW - GAP + 1},
-	{NOW - DAY, NOW - 90 * DAY, NOW - GAP, NOW, false, NOW - 90 * DAY, NOW - GAP},       /* lines of 32 days since */
-	{NOW - GAP - 1, NOW - 900 * DAY, NOW - 800 * DAY, NOW, true, NOW - GAP - 1, NOW},     /* the one until now counts first */
-	/* A clock that was ahead wrote lines, and went back: they are of the future, and the jump there is a silence. */
+	/* lines of 32 days since */
+	{NOW - DAY, NOW - 90 * DAY, NOW - GAP, NOW, false, NOW - 90 * DAY, NOW - GAP},
+	/* the one until now counts first */
+	{NOW - GAP - 1, NOW - 900 * DAY, NOW - 800 * DAY, NOW, true, NOW - GAP - 1, NOW},
+	/* A clock that was ahead wrote lines, and went back: they are of the future, and the jump there is a silence.
+	 */
 	{NOW + 100 * DAY, NONE, NONE, NOW, false, NONE, NONE},
 	{NOW + 100 * DAY, NOW - DAY, NOW + 99 * DAY, NOW, true, NOW - DAY, NOW + 99 * DAY},
 	{NOW - DAY, NOW - 2 * DAY, NOW + 99 * DAY, NOW, true, NOW - 2 * DAY, NOW + 99 * DAY},
@@ -47,7 +54,9 @@ static const struct { int64_t newest, gap_from, gap_to, now; bool want; int64_t 
 
 START_TEST(test_silence)
 {
-	const struct ledger_archive a = {.newest_ms = silences[_i].newest, .gap_from_ms = silences[_i].gap_from, .gap_to_ms = silences[_i].gap_to};
+	const struct ledger_archive a = {.newest_ms = silences[_i].newest,
+					 .gap_from_ms = silences[_i].gap_from,
+					 .gap_to_ms = silences[_i].gap_to};
 	int64_t from, to;
 
 	ck_assert_int_eq(run_silence(&a, silences[_i].now, &from, &to), silences[_i].want);
@@ -60,7 +69,8 @@ END_TEST
 START_TEST(test_silence_of_lines)
 {
 	static const struct { int64_t at; bool silent; } steps[] = {
-		{NOW, false}, {NOW + DAY, false}, {NOW + 60 * DAY, true}, {NOW + 2 * DAY, true}, {NOW + 20 * DAY, true}, {NOW + 70 * DAY, true}, {NOW + 100 * DAY, false},
+		{NOW, false}, {NOW + DAY, false}, {NOW + 60 * DAY, true}, {NOW + 2 * DAY, true}, {NOW + 20 * DAY, true},
+		{NOW + 70 * DAY, true}, {NOW + 100 * DAY, false},
 	};
 	struct ledger *l = must_open();
 	int64_t from, to;
@@ -119,7 +129,8 @@ END_TEST
 
 /* Nothing begins that would end after the time. */
 static const struct { int64_t left, need; int want; } checks[] = {
-	{3600000, 0, 0}, {3600000, 3000000, 0}, {3600000, 3600000, -ERR_WORK_LEFT}, {0, 0, -ERR_WORK_LEFT}, {-1, 0, -ERR_WORK_LEFT},
+	{3600000, 0, 0}, {3600000, 3000000, 0}, {3600000, 3600000, -ERR_WORK_LEFT}, {0, 0, -ERR_WORK_LEFT},
+	{-1, 0, -ERR_WORK_LEFT},
 };
 
 START_TEST(test_time_check)

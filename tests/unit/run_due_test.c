@@ -35,7 +35,8 @@ START_TEST(test_expiry)
 	const struct duration keep_for = span(expiries[_i].keep_for);
 
 	ck_assert_int_eq(run_expiry_after(at(expiries[_i].last), &keep_for), at(expiries[_i].want));
-	ck_assert_int_gt(run_expiry_after(at(expiries[_i].last), &keep_for), duration_after(at(expiries[_i].last), &keep_for) - 1);
+	ck_assert_int_gt(run_expiry_after(at(expiries[_i].last), &keep_for),
+			 duration_after(at(expiries[_i].last), &keep_for) - 1);
 }
 END_TEST
 
@@ -83,13 +84,15 @@ static const struct thread threads[] = {
 
 static struct plan *new_plan(struct policy *policy)
 {
-	static const struct mm_scope first = {.channel_id = "c", .team_id = "a"}, second = {.channel_id = "c", .team_id = "b"};
+	static const struct mm_scope first = {.channel_id = "c", .team_id = "a"},
+				     second = {.channel_id = "c", .team_id = "b"};
 	struct plan *plan = mem_new(ctx, struct plan);
 	struct err err = {0};
 
 	policy->n_rules = 2;
 	policy->rule = mem_array(ctx, struct policy_rule, 2);
-	policy->rule[0] = (struct policy_rule){.name = mem_strdup(ctx, "first"), .has_keep_for = true, .keep_for = span("1y")};
+	policy->rule[0] =
+		(struct policy_rule){.name = mem_strdup(ctx, "first"), .has_keep_for = true, .keep_for = span("1y")};
 	policy->rule[1] = (struct policy_rule){.name = mem_strdup(ctx, "second")};
 	plan->deleted_cut_ms = at("2024-06-15");
 	plan->n_scopes = 3;
@@ -98,8 +101,12 @@ static struct plan *new_plan(struct policy *policy)
 		plan->scope[i] = (struct plan_scope){.rule = &policy->rule[i == 2], .mm = i == 1 ? &second : &first};
 	ck_assert_int_eq(spool_new(plan, sizeof(struct plan_thread), &plan->due, &err), 0);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-		struct plan_thread t = {.scope = threads[i].scope, .channel_id = "c", .root_create_ms = at(threads[i].root), .last_reply_ms = at(threads[i].last),
-					.reason = threads[i].deleted ? DUE_DELETED : DUE_AGE, .part = threads[i].part};
+		struct plan_thread t = {.scope = threads[i].scope,
+					.channel_id = "c",
+					.root_create_ms = at(threads[i].root),
+					.last_reply_ms = at(threads[i].last),
+					.reason = threads[i].deleted ? DUE_DELETED : DUE_AGE,
+					.part = threads[i].part};
 
 		id_of(t.root, threads[i].id);
 		ck_assert_int_eq(spool_add(plan->due, &t, &err), 0);
@@ -120,7 +127,11 @@ static const char *order(struct run *run)
 	while (spool_next(s, &p, &err) == 1) {
 		const struct due *d = p;
 
-		text = mem_printf(ctx, "%s%s%lu", text, before.rule < 0 ? "" : run_due_same(d, &before) ? " " : " | ", strtoul(d->t.root + 2, NULL, 10));
+		text = mem_printf(ctx, "%s%s%lu", text,
+				  before.rule < 0	     ? ""
+				  : run_due_same(d, &before) ? " "
+							     : " | ",
+				  strtoul(d->t.root + 2, NULL, 10));
 		before = *d;
 	}
 	return text;
@@ -135,7 +146,8 @@ START_TEST(test_order)
 	struct ledger_state st = {.held = (const ledger_id *)held, .n_held = 2};
 
 	run->plan = new_plan(&policy);
-	/* Whole threads first; 7 was deleted whole and counts from the cut-off before which that was, as the part 2 does. */
+	/* Whole threads first; 7 was deleted whole and counts from the cut-off before which that was, as the part 2
+	 * does. */
 	ck_assert_str_eq(order(run), "5 3 8 | 6 | 7 | 4 | 1 | 2");
 	ck_assert_uint_eq(run->report->kept[KEPT_HOLD], 0);
 	id_of(held[0], 2);
@@ -179,8 +191,17 @@ START_TEST(test_rest)
 	const struct policy policy = {.n_rules = 0};
 	const struct run_options options = {.no_purge = false};
 	uint64_t dropped[] = {0, 5, 7, 90}, unreadable[] = {7, 90}, changed[] = {1, 50}, odd[] = {2};
-	struct sitting s = {.run = new_run(&policy, &options), .used = 10, .written = 3, .dropped = dropped, .n_dropped = 4, .changed = changed, .n_changed = 2,
-			    .odd = odd, .n_odd = 1, .unreadable = unreadable, .n_unreadable = 2};
+	struct sitting s = {.run = new_run(&policy, &options),
+			    .used = 10,
+			    .written = 3,
+			    .dropped = dropped,
+			    .n_dropped = 4,
+			    .changed = changed,
+			    .n_changed = 2,
+			    .odd = odd,
+			    .n_odd = 1,
+			    .unreadable = unreadable,
+			    .n_unreadable = 2};
 
 	run_due_rest(&s); /* those past the used ones are for the next sitting */
 	ck_assert_uint_eq(s.run->report->kept[KEPT_FILE_MISSING], 2);

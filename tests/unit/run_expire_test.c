@@ -15,13 +15,16 @@ static const struct { struct ledger_published p; bool want; } bundles[] = {
 	{{.has_expiry = true, .expires_ms = NOW}, true},
 	{{.has_expiry = true, .expires_ms = NOW + 1}, false},
 	{{.has_expiry = true, .expires_ms = 0}, false},                                    /* never */
-	{{.has_expiry = false}, true},                                                    /* only the bundle itself says: it is looked at */
+	/* only the bundle itself says: it is looked at */
+	{{.has_expiry = false}, true},
 	{{.has_expiry = true, .expires_ms = 1, .newest_ms = NOW - DAY}, true},
 	{{.has_expiry = true, .expires_ms = 1, .newest_ms = NOW - DAY + 1}, false},        /* a run had to do with it */
-	{{.has_expiry = true, .expires_ms = 1, .newest_ms = NOW + 99 * DAY}, false},       /* a clock went back since: in doubt it stays */
+	/* a clock went back since: in doubt it stays */
+	{{.has_expiry = true, .expires_ms = 1, .newest_ms = NOW + 99 * DAY}, false},
 	{{.has_expiry = false, .newest_ms = NOW}, false},
 	{{.has_expiry = true, .expires_ms = 1, .expiry = LEDGER_EXPIRED}, false},
-	{{.has_expiry = true, .expires_ms = NOW + DAY, .expiry = LEDGER_EXPIRING}, true},  /* a call before announced it, and ended */
+	/* a call before announced it, and ended */
+	{{.has_expiry = true, .expires_ms = NOW + DAY, .expiry = LEDGER_EXPIRING}, true},
 };
 
 START_TEST(test_may_be_due)
@@ -53,7 +56,8 @@ START_TEST(test_by_policy)
 
 	if (rules[_i].keep_for)
 		ck_assert(rule.has_keep_for = duration_parse(rules[_i].keep_for, &rule.keep_for));
-	ck_assert(time_parse("2026-11-24", &report->now_ms) && time_parse("2016-05-10", &e.from_ms) && time_parse(rules[_i].expires, &e.expires_ms));
+	ck_assert(time_parse("2026-11-24", &report->now_ms) && time_parse("2016-05-10", &e.from_ms) &&
+		  time_parse(rules[_i].expires, &e.expires_ms));
 	ck_assert(!rules[_i].want || time_parse(rules[_i].want, &want));
 	run_expire_by_policy(&x, &e);
 	ck_assert_int_eq(e.state, rules[_i].state);
@@ -65,7 +69,8 @@ END_TEST
 /* ---- of a bundle whose frames have the times of all rows ---- */
 
 #define GOLDEN TEST_SOURCE_DIR "/unit/golden"
-/* Newest of its posts 2024-11-19T10:00; of two threads the newest row is a reaction, the later one of 2025-06-07.  With the newest posts erased: the roots are left. */
+/* Newest of its posts 2024-11-19T10:00; of two threads the newest row is a reaction, the later one of 2025-06-07.  With
+ * the newest posts erased: the roots are left. */
 static const struct { const char *file; int64_t ms, perhaps_ms; } old_bundles[] = {
 	{"mmr1-accelerator-202701-000043-e9cba1cedf74.tar.zst", 1732010400000, 0},
 	{"mmr1-accelerator-202701-000043-e9cba1cedf74-e2.tar.zst", 1732006800000, 1749254400000},

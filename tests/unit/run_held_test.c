@@ -1,4 +1,5 @@
-/* run_held_test.c - threads that the ledger holds, whom the holds of the policy name, and which reason counts of several. */
+/* run_held_test.c - threads that the ledger holds, whom the holds of the policy name, and which reason counts of
+ * several. */
 
 #include "run_tests.h"
 #include "run_held.h"
@@ -24,7 +25,8 @@ START_TEST(test_skip)
 	id_of(held[0], 3);
 	id_of(held[1], 7);
 	run_take_held(run, &st);
-	ck_assert(run_is_held(run, held[0]) && run_is_held(run, skip[1].root) && !run_is_held(run, skip[0].root) && !run_is_held(run, ""));
+	ck_assert(run_is_held(run, held[0]) && run_is_held(run, skip[1].root) && !run_is_held(run, skip[0].root) &&
+		  !run_is_held(run, ""));
 	all = run_skip_held(run, ctx, skip, 2, &n);
 	ck_assert_uint_eq(n, 3);
 	ck_assert_str_eq(all[0].root, held[0]);
@@ -43,7 +45,8 @@ END_TEST
 START_TEST(test_lines)
 {
 	static const struct { bool add; unsigned n; const char *case_id; unsigned held; } steps[] = {
-		{true, 1, "A", 1}, {true, 1, "B", 1}, {false, 1, "A", 1}, {false, 1, "A", 1}, {true, 2, "A", 2}, {false, 1, "B", 1}, {false, 2, "B", 1}, {false, 2, "A", 0},
+		{true, 1, "A", 1}, {true, 1, "B", 1}, {false, 1, "A", 1}, {false, 1, "A", 1}, {true, 2, "A", 2},
+		{false, 1, "B", 1}, {false, 2, "B", 1}, {false, 2, "A", 0},
 	};
 	const struct policy policy = {.n_rules = 0};
 	const struct run_options options = {.no_purge = false};
@@ -55,8 +58,10 @@ START_TEST(test_lines)
 		mm_id id;
 
 		id_of(id, steps[i].n);
-		ck_assert_int_eq(steps[i].add ? run_line_hold(l, ctx, (const mm_id *)&id, 1, steps[i].case_id, "admin", &err) :
-					       run_line_release(l, ctx, (const mm_id *)&id, 1, steps[i].case_id, &err), 0);
+		ck_assert_int_eq(steps[i].add
+					 ? run_line_hold(l, ctx, (const mm_id *)&id, 1, steps[i].case_id, "admin", &err)
+					 : run_line_release(l, ctx, (const mm_id *)&id, 1, steps[i].case_id, &err),
+				 0);
 		run_take_held(run, must_fold());
 		ck_assert_msg(run->n_held == steps[i].held, "step %zu: %zu held", i + 1, run->n_held);
 	}
@@ -82,7 +87,8 @@ static const struct { const char *id, *name, *want; } people[] = {
 
 START_TEST(test_person)
 {
-	char *court[] = {mem_strdup(ctx, "j.doe")}, *handle[] = {mem_strdup(ctx, "x.y"), mem_strdup(ctx, "@k.roe")}, *by_id[] = {mem_strdup(ctx, other)};
+	char *court[] = {mem_strdup(ctx, "j.doe")}, *handle[] = {mem_strdup(ctx, "x.y"), mem_strdup(ctx, "@k.roe")},
+	     *by_id[] = {mem_strdup(ctx, other)};
 	struct policy_hold hold[] = {
 		{.name = mem_strdup(ctx, "court"), .users = {1, court, NULL, NULL}},
 		{.name = mem_strdup(ctx, "handle"), .users = {2, handle, NULL, NULL}},
@@ -108,7 +114,8 @@ START_TEST(test_any)
 	const struct policy none = {.n_holds = 0}, one = {.hold = hold, .n_holds = 1};
 	const struct ledger_state empty = {.n_held = 0}, held = {.n_held = 1};
 	const struct { const struct policy *policy; const struct ledger_state *st; bool want; } cases[] = {
-		{NULL, &empty, false}, {&none, &empty, false}, {&one, &empty, true}, {NULL, &held, true}, {&one, &held, true},
+		{NULL, &empty, false}, {&none, &empty, false}, {&one, &empty, true}, {NULL, &held, true},
+		{&one, &held, true},
 	};
 	struct held_asked *asked;
 	struct err err = {0};

@@ -97,14 +97,17 @@ static const char *kept(void)
 	size_t i;
 
 	json_array_foreach(lines, i, line)
-		text = mem_printf(ctx, "%s%s%s %s %s %lld", text, i ? ", " : "", text_of(line, "rule"), text_of(line, "reason"), text_of(line, "hold"), int_of(line, "threads"));
+		text = mem_printf(ctx, "%s%s%s %s %s %lld", text, i ? ", " : "", text_of(line, "rule"),
+				  text_of(line, "reason"), text_of(line, "hold"), int_of(line, "threads"));
 	json_decref(lines);
 	return text;
 }
 
 START_TEST(test_kept)
 {
-	struct policy_hold hold[] = {{.name = mem_strdup(ctx, "court"), .because = mem_strdup(ctx, "file 17, J. Doe")}, {.name = mem_strdup(ctx, "idle")}, {.name = mem_strdup(ctx, "tax")}};
+	struct policy_hold hold[] = {{.name = mem_strdup(ctx, "court"), .because = mem_strdup(ctx, "file 17, J. Doe")},
+				     {.name = mem_strdup(ctx, "idle")},
+				     {.name = mem_strdup(ctx, "tax")}};
 	struct policy_rule rule[] = {{.name = mem_strdup(ctx, "alarms")}, {.name = mem_strdup(ctx, "all")}};
 	const struct policy policy = {.hold = hold, .n_holds = 3, .rule = rule, .n_rules = 2};
 	struct run *run = writing(&policy);
@@ -124,7 +127,8 @@ START_TEST(test_kept)
 	plan_rule[1].reason[KEPT_HOLD] = 5; /* of a plan file: nobody knows by which */
 	run->report->kept[KEPT_CHANGED] = 2;
 	ck_assert_int_eq(run_line_kept(run, &err), 0);
-	ck_assert_str_eq(kept(), "alarms pinned  3, alarms hold court 4, alarms hold tax 1, alarms hold  2, all hold  5,  changed  2");
+	ck_assert_str_eq(kept(), "alarms pinned  3, alarms hold court 4, alarms hold tax 1, alarms hold  2, all hold  "
+				 "5,  changed  2");
 }
 END_TEST
 
@@ -162,8 +166,14 @@ START_TEST(test_step)
 }
 END_TEST
 
-/* What a later look for late replies goes by: the time of a sweep that is closed, the transaction of one that is open. */
-static const struct { struct purge_counts counts; int64_t looked_ms; const char *has, *has_not; int64_t value; } sweeps[] = {
+/* What a later look for late replies goes by: the time of a sweep that is closed, the transaction of one that is open.
+ */
+static const struct {
+	struct purge_counts counts;
+	int64_t looked_ms;
+	const char *has, *has_not;
+	int64_t value;
+} sweeps[] = {
 	{{.late_restored = 4}, 0, "late_restored", "looked_ms", 4},
 	{{.late_removed = 5}, 77, "looked_ms", "open_xid", 77},
 	{{.open_xid = 9}, 77, "open_xid", "looked_ms", 9},
@@ -193,7 +203,8 @@ END_TEST
 /* ---- the end ---- */
 
 static const struct { int code, exit; const char *error; } ends[] = {
-	{0, 0, ""}, {-ERR_KEPT, 3, "KEPT"}, {-ERR_WORK_LEFT, 4, "WORK_LEFT"}, {-ERR_STORE, 14, "STORE"}, {-ERR_GUARD, 16, "GUARD"}, {-ERR_HOLD, 17, "HOLD"},
+	{0, 0, ""}, {-ERR_KEPT, 3, "KEPT"}, {-ERR_WORK_LEFT, 4, "WORK_LEFT"}, {-ERR_STORE, 14, "STORE"},
+	{-ERR_GUARD, 16, "GUARD"}, {-ERR_HOLD, 17, "HOLD"},
 };
 
 START_TEST(test_end)

@@ -19,8 +19,9 @@ static const struct run_options deleting = {.no_purge = false}, archiving = {.no
 
 enum { LINES = 14 };
 
-/* `same`, `changed`, `archive`: what a next run makes of the ledger that ends with this line, when the policy is still the same, when it has changed,
- * and when the run only archives.  A word for each unfinished bundle; `again`: those that are swept once more when something came late.  sweep-open: a sweep that could not close. */
+/* `same`, `changed`, `archive`: what a next run makes of the ledger that ends with this line, when the policy is still
+ * the same, when it has changed, and when the run only archives.  A word for each unfinished bundle; `again`: those
+ * that are swept once more when something came late.  sweep-open: a sweep that could not close. */
 struct line { const char *type, *run, *bundle, *same, *changed, *archive, *again; };
 
 static const struct line plain_night[LINES] = {
@@ -36,7 +37,8 @@ static const struct line plain_night[LINES] = {
 	{"kept", "r1", NULL, "", "", "", "b1"},
 	{"run-end", "r1", NULL, "", "", "", "b1"},
 };
-/* The next night finishes what a crash left: late replies are looked for after that one, which is the last that deleted. */
+/* The next night finishes what a crash left: late replies are looked for after that one, which is the last that
+ * deleted. */
 static const struct line taken_up[LINES] = {
 	{"run-begin", "r1", NULL, "", "", "", ""},
 	{"published", "r1", "b1", "b1 purge", "b1 close", "b1 close", ""},
@@ -61,12 +63,18 @@ static const struct line several[LINES] = {
 	{"run-begin", "r1", NULL, "", "", "", ""},
 	{"published", "r1", "b1", "b1 purge", "b1 close", "b1 close", ""},
 	{"published", "r1", "b2", "b1 purge b2 purge", "b1 close b2 close", "b1 close b2 close", ""},
-	{"published", "r1", "b3", "b1 purge b2 purge b3 purge", "b1 close b2 close b3 close", "b1 close b2 close b3 close", ""},
-	{"purging", "r1", "b1", "b1 purge b2 purge b3 purge", "b1 settle b2 close b3 close", "b1 leave b2 close b3 close", ""},
-	{"purged", "r1", "b1", "b1 settle b2 purge b3 purge", "b1 settle b2 close b3 close", "b1 leave b2 close b3 close", ""},
-	{"purging", "r1", "b2", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close", "b1 leave b2 leave b3 close", ""},
-	{"purge-stopped", "r1", "b2", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close", "b1 leave b2 leave b3 close", ""},
-	{"sweep", "r1", "b1", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close", "b1 leave b2 leave b3 close", ""},
+	{"published", "r1", "b3", "b1 purge b2 purge b3 purge", "b1 close b2 close b3 close",
+	 "b1 close b2 close b3 close", ""},
+	{"purging", "r1", "b1", "b1 purge b2 purge b3 purge", "b1 settle b2 close b3 close",
+	 "b1 leave b2 close b3 close", ""},
+	{"purged", "r1", "b1", "b1 settle b2 purge b3 purge", "b1 settle b2 close b3 close",
+	 "b1 leave b2 close b3 close", ""},
+	{"purging", "r1", "b2", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close",
+	 "b1 leave b2 leave b3 close", ""},
+	{"purge-stopped", "r1", "b2", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close",
+	 "b1 leave b2 leave b3 close", ""},
+	{"sweep", "r1", "b1", "b1 settle b2 purge b3 purge", "b1 settle b2 settle b3 close",
+	 "b1 leave b2 leave b3 close", ""},
 	{"bundle-done", "r1", "b1", "b2 purge b3 purge", "b2 settle b3 close", "b2 leave b3 close", "b1"},
 	{"run-end", "r1", NULL, "b2 purge b3 purge", "b2 settle b3 close", "b2 leave b3 close", "b1"},
 };
@@ -79,7 +87,8 @@ static const struct line waived[LINES] = {
 	{"sweep-open", "r1", "w1", "w1 close", "w1 close", "w1 close", ""},
 	{"bundle-done", "r1", "w1", "", "", "", ""},
 };
-/* A sweep that is open outlives the nights after it; one that is closed makes room for the bundles of the next night that deletes. */
+/* A sweep that is open outlives the nights after it; one that is closed makes room for the bundles of the next night
+ * that deletes. */
 static const struct line open_sweep[LINES] = {
 	{"run-begin", "r1", NULL, "", "", "", ""},
 	{"published", "r1", "b1", "b1 purge", "b1 close", "b1 close", ""},
@@ -141,7 +150,8 @@ static const struct line odd[LINES] = {
 	{"bundle-done", "r1", "b1", "", "", "", ""},
 	{"purging", "r1", "b1", "", "", "", ""},
 };
-static const struct line *const ledgers[] = {plain_night, taken_up, closed, several, waived, open_sweep, erased, withdrawn, abandoned, expired, odd};
+static const struct line *const ledgers[] = {plain_night, taken_up,  closed,	several, waived, open_sweep,
+					     erased,	  withdrawn, abandoned, expired, odd};
 
 static void put_line(struct ledger *l, const struct line *line)
 {
@@ -168,17 +178,20 @@ static void put_line(struct ledger *l, const struct line *line)
 	ck_assert_msg(ledger_append(l, &e, &err) == 0, "%s", err.msg);
 }
 
-static const char *unfinished(const struct ledger_state *st, const char *policy_hex, const struct policy *p, const struct run_options *options)
+static const char *unfinished(const struct ledger_state *st, const char *policy_hex, const struct policy *p,
+			      const struct run_options *options)
 {
 	static const char *const words[] = {
-		[RUN_RECOVER_LEAVE] = "leave", [RUN_RECOVER_CLOSE] = "close", [RUN_RECOVER_SETTLE] = "settle", [RUN_RECOVER_PURGE] = "purge",
+		[RUN_RECOVER_LEAVE] = "leave", [RUN_RECOVER_CLOSE] = "close", [RUN_RECOVER_SETTLE] = "settle",
+		[RUN_RECOVER_PURGE] = "purge",
 	};
 	struct run *run = new_run(p, options);
 	char *text = mem_strdup(ctx, "");
 
 	snprintf(run->policy_hex, sizeof run->policy_hex, "%s", policy_hex);
 	for (size_t i = 0; i < st->n_bundles; i++)
-		text = mem_printf(ctx, "%s%s%s %s", text, i ? " " : "", st->bundle[i].bundle, words[run_recovery_of(run, &st->bundle[i])]);
+		text = mem_printf(ctx, "%s%s%s %s", text, i ? " " : "", st->bundle[i].bundle,
+				  words[run_recovery_of(run, &st->bundle[i])]);
 	return text;
 }
 
@@ -203,20 +216,24 @@ START_TEST(test_prefixes)
 
 		put_line(l, &lines[i]);
 		st = must_fold();
-		ck_assert_msg(strcmp(unfinished(st, HEX_A, &policy, &deleting), lines[i].same) == 0, "line %zu, %s: %s, wanted %s", i + 1, lines[i].type,
+		ck_assert_msg(strcmp(unfinished(st, HEX_A, &policy, &deleting), lines[i].same) == 0,
+			      "line %zu, %s: %s, wanted %s", i + 1, lines[i].type,
 			      unfinished(st, HEX_A, &policy, &deleting), lines[i].same);
 		ck_assert_str_eq(unfinished(st, HEX_B, &policy, &deleting), lines[i].changed);
-		ck_assert_str_eq(unfinished(st, HEX_A, &other, &deleting), lines[i].changed); /* a rule that is not there says nothing either */
+		/* a rule that is not there says nothing either */
+		ck_assert_str_eq(unfinished(st, HEX_A, &other, &deleting), lines[i].changed);
 		ck_assert_str_eq(unfinished(st, HEX_A, &policy, &archiving), lines[i].archive);
-		ck_assert_msg(strcmp(again(st, &deleting, true), lines[i].again) == 0, "line %zu, %s: again %s, wanted %s", i + 1, lines[i].type,
-			      again(st, &deleting, true), lines[i].again);
+		ck_assert_msg(strcmp(again(st, &deleting, true), lines[i].again) == 0,
+			      "line %zu, %s: again %s, wanted %s", i + 1, lines[i].type, again(st, &deleting, true),
+			      lines[i].again);
 		ck_assert_str_eq(again(st, &deleting, false), "");
 		ck_assert_str_eq(again(st, &archiving, true), "");
 	}
 }
 END_TEST
 
-/* A torn last line is no line: what it would have said is not concluded, and it is cut off before the next one is written. */
+/* A torn last line is no line: what it would have said is not concluded, and it is cut off before the next one is
+ * written. */
 START_TEST(test_torn)
 {
 	struct ledger *l = must_open();
@@ -252,7 +269,8 @@ static const struct { bool waived, started, done, late, closes, crashed, archive
 	{.started = true, .done = true, .closes = true, .want = true},
 	{.started = true, .done = true, .crashed = true, .want = true},
 	{.started = true, .done = true, .want = false},
-	{.started = true, .done = false, .late = true, .closes = true, .crashed = true, .want = false}, /* it is taken up as a whole */
+	/* it is taken up as a whole */
+	{.started = true, .done = false, .late = true, .closes = true, .crashed = true, .want = false},
 	{.started = false, .done = true, .late = true, .closes = true, .crashed = true, .want = false},
 	{.waived = true, .started = true, .done = true, .late = true, .closes = true, .crashed = true, .want = false},
 	{.started = true, .done = true, .late = true, .closes = true, .crashed = true, .archives = true, .want = false},
@@ -261,9 +279,12 @@ static const struct { bool waived, started, done, late, closes, crashed, archive
 START_TEST(test_again)
 {
 	struct run *run = new_run(&policy, sweeps[_i].archives ? &archiving : &deleting);
-	const struct ledger_bundle b = {.waived = sweeps[_i].waived, .purge_started = sweeps[_i].started, .done = sweeps[_i].done};
+	const struct ledger_bundle b = {.waived = sweeps[_i].waived,
+					.purge_started = sweeps[_i].started,
+					.done = sweeps[_i].done};
 
-	ck_assert_int_eq(run_sweeps_again(run, &b, sweeps[_i].late, sweeps[_i].closes, sweeps[_i].crashed), sweeps[_i].want);
+	ck_assert_int_eq(run_sweeps_again(run, &b, sweeps[_i].late, sweeps[_i].closes, sweeps[_i].crashed),
+			 sweeps[_i].want);
 }
 END_TEST
 

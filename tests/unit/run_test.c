@@ -1,5 +1,6 @@
 /*
- * run_test.c - what the run decides without a database: recovery by the ledger, clocks, times of expiry, holds, and the lines it writes.
+ * run_test.c - what the run decides without a database: recovery by the ledger, clocks, times of expiry, holds, and the
+ * lines it writes.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -97,7 +98,8 @@ void id_of(mm_id ret, unsigned n)
 
 int main(void)
 {
-	TCase *(*const cases[])(void) = {run_clock_case, run_due_case, run_expire_case, run_held_case, run_line_case, run_recover_case};
+	TCase *(*const cases[])(void) = {run_clock_case, run_due_case,	run_expire_case,
+					 run_held_case,	 run_line_case, run_recover_case};
 	Suite *s = suite_create("run");
 
 	mem_setup();

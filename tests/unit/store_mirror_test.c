@@ -30,8 +30,10 @@ START_TEST(sums_are_written_and_read)
 END_TEST
 
 static const char *const no_sums[] = {
-	"", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-3", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
-	"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSu=U=", "47DEQpj8HBSa_/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUA",
+	"", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-3",
+	"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFV=",
+	"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSu=U=", "47DEQpj8HBSa_/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+	"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFUA",
 };
 
 /* One over the parts of an object is no sum of it. */
@@ -61,7 +63,8 @@ END_TEST
 
 START_TEST(elements_are_found)
 {
-	static const char answer[] = "<L><Contents><Key>a&amp;b&#x41;&lt;&unknown;&#99999;</Key><Size>12</Size></Contents><Contents><Key></Key></Contents><Key>open";
+	static const char answer[] = "<L><Contents><Key>a&amp;b&#x41;&lt;&unknown;&#99999;</Key><Size>12</Size></"
+				     "Contents><Contents><Key></Key></Contents><Key>open";
 	void *ctx = talloc_new(NULL);
 	const char *at = answer, *inner;
 	struct buf b, key;
@@ -88,16 +91,22 @@ START_TEST(credentials_are_read)
 	struct err err = {0};
 	struct s3_keys k;
 
-	ck_assert_int_eq(s3_keys_parse("; a comment\n[other]\naws_access_key_id = no\n[default]\r\n  AWS_access_key_id=ID1 \r\naws_secret_access_key =  se/cr+et=\nregion = x\n[last]\n"
-				       "aws_secret_access_key = no\n", &k, &err), 0);
+	ck_assert_int_eq(s3_keys_parse("; a comment\n[other]\naws_access_key_id = no\n[default]\r\n  "
+				       "AWS_access_key_id=ID1 \r\naws_secret_access_key =  se/cr+et=\nregion = "
+				       "x\n[last]\n"
+				       "aws_secret_access_key = no\n",
+				       &k, &err),
+			 0);
 	ck_assert_str_eq(k.id, "ID1");
 	ck_assert_str_eq(k.secret, "se/cr+et=");
 }
 END_TEST
 
 static const char *const no_keys[] = {
-	"", "[default]\naws_access_key_id = a\n", "aws_access_key_id = a\naws_secret_access_key = hidden\n", "[default]\naws_access_key_id =\naws_secret_access_key = hidden\n",
-	"[default]\naws_access_key_id = a\naws_secret_access_key = hid den\n", "[default]\n#aws_access_key_id = a\naws_secret_access_key = hidden\n",
+	"", "[default]\naws_access_key_id = a\n", "aws_access_key_id = a\naws_secret_access_key = hidden\n",
+	"[default]\naws_access_key_id =\naws_secret_access_key = hidden\n",
+	"[default]\naws_access_key_id = a\naws_secret_access_key = hid den\n",
+	"[default]\n#aws_access_key_id = a\naws_secret_access_key = hidden\n",
 };
 
 START_TEST(other_credentials_are_refused)
@@ -112,7 +121,11 @@ START_TEST(other_credentials_are_refused)
 }
 END_TEST
 
-static const struct { mode_t mode; int want; } modes[] = {{0600, 0}, {0400, 0}, {0640, 0}, {0644, -ERR_PERMISSION}, {0604, -ERR_PERMISSION}, {0620, -ERR_PERMISSION}};
+static const struct {
+	mode_t mode;
+	int want;
+} modes[] =
+	{{0600, 0}, {0400, 0}, {0640, 0}, {0644, -ERR_PERMISSION}, {0604, -ERR_PERMISSION}, {0620, -ERR_PERMISSION}};
 
 START_TEST(others_may_not_read_credentials)
 {

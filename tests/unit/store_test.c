@@ -39,16 +39,16 @@ static void box_close(struct box *b)
 	nftw(b->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-#define must(call)                                                                                                               \
-	do {                                                                                                                     \
-		int must_rc = (call);                                                                                            \
-		ck_assert_msg(must_rc == 0, "%s: %d %s", #call, must_rc, b->err.msg);                                            \
+#define must(call)                                                                                                     \
+	do {                                                                                                           \
+		int must_rc = (call);                                                                                  \
+		ck_assert_msg(must_rc == 0, "%s: %d %s", #call, must_rc, b->err.msg);                                  \
 	} while (0)
-#define refused(call, code, in_msg, in_hint)                                                                                     \
-	do {                                                                                                                     \
-		ck_assert_int_eq(call, -(code));                                                                                 \
-		ck_assert_msg(strstr(b->err.msg, in_msg) != NULL, "%s", b->err.msg);                                             \
-		ck_assert_msg(strstr(b->err.hint, in_hint) != NULL, "%s", b->err.hint);                                          \
+#define refused(call, code, in_msg, in_hint)                                                                           \
+	do {                                                                                                           \
+		ck_assert_int_eq(call, -(code));                                                                       \
+		ck_assert_msg(strstr(b->err.msg, in_msg) != NULL, "%s", b->err.msg);                                   \
+		ck_assert_msg(strstr(b->err.hint, in_hint) != NULL, "%s", b->err.hint);                                \
 	} while (0)
 
 static void put(const char *folder, const char *rel)
@@ -84,7 +84,8 @@ START_TEST(init_makes_the_layout)
 {
 	static const struct { const char *name; mode_t mode; } want[] = {
 		{"", 0750},        {"bundles", 0750}, {"ledger", 0750},    {"partial", 0750},
-		{"keys", 0750},    {"keys/salt-secret", 0600}, {"README.txt", 0640}, {"FORMAT.md", 0640}, {"0=mmretain_archive_1", 0640},
+		{"keys", 0750},    {"keys/salt-secret", 0600}, {"README.txt", 0640}, {"FORMAT.md", 0640},
+		{"0=mmretain_archive_1", 0640},
 	};
 	struct box box, *b = &box;
 	struct store *s, *again;
@@ -158,8 +159,10 @@ START_TEST(an_empty_mount_is_fine)
 END_TEST
 
 static const struct { const char *name; mode_t mode; bool ok; } open_mode[] = {
-	{"", 0700, true},  {"", 0750, true},   {"", 0710, true},  {"", 0755, false}, {"", 0770, false}, {"", 0751, false},
-	{"", 0752, false}, {"keys/salt-secret", 0400, true}, {"keys/salt-secret", 0640, false}, {"keys/salt-secret", 0604, false},
+	{"", 0700, true},  {"", 0750, true},   {"", 0710, true},  {"", 0755, false}, {"", 0770, false},
+	{"", 0751, false},
+	{"", 0752, false}, {"keys/salt-secret", 0400, true}, {"keys/salt-secret", 0640, false},
+	{"keys/salt-secret", 0604, false},
 };
 
 START_TEST(others_must_be_shut_out)
@@ -269,7 +272,8 @@ START_TEST(bundles_are_listed_and_numbered)
 }
 END_TEST
 
-/* A folder of a year may be listed, and nothing else be asked of it: its bundles are not taken for ones that never were. */
+/* A folder of a year may be listed, and nothing else be asked of it: its bundles are not taken for ones that never
+ * were. */
 START_TEST(what_cannot_be_looked_at_is_told)
 {
 	const uid_t nobody = 65534;

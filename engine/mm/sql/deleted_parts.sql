@@ -1,9 +1,12 @@
--- What of each thread was deleted before the cut-off: how much may go although the thread stays, and whether all of it is gone.
--- A time of deletion before 2000 (946684800000) is none: what somebody hid by hand, with 1 or in seconds, was hidden nobody knows when.
--- Which rows go is said once more, in the same words, in export_parts.sql.  Only rows that may go are read; the others where the root is gone.
--- The comparison of rows is for the planner: it can only be a range of (rootid, deleteat), where `deleteat > 0` could be one of (deleteat).
--- Columns: root id, posts, bytes of them (message, props, files), every row was deleted (bool), the root was and a reply lives (bool).
--- Parameters: $1 root ids, $2 cut-off.  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid); fileinfo (postid).
+-- What of each thread was deleted before the cut-off: how much may go although the thread stays, and whether all of it
+-- is gone. A time of deletion before 2000 (946684800000) is none: what somebody hid by hand, with 1 or in seconds, was
+-- hidden nobody knows when. Which rows go is said once more, in the same words, in export_parts.sql.  Only rows that
+-- may go are read; the others where the root is gone. The comparison of rows is for the planner: it can only be a range
+-- of (rootid, deleteat), where `deleteat > 0` could be one of (deleteat).
+-- Columns: root id, posts, bytes of them (message, props, files), every row was deleted (bool), the root was and a
+-- reply lives (bool).
+-- Parameters: $1 root ids, $2 cut-off.  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid);
+-- fileinfo (postid).
 SELECT k.root, g.posts, g.bytes,
 	CASE WHEN r.deleteat >= 946684800000 AND r.deleteat < $2::bigint THEN
 		NOT EXISTS (SELECT FROM posts p WHERE p.rootid = k.root AND p.id <> k.root

@@ -1,7 +1,8 @@
--- Threads of the unit with a row that was written or changed since the plan, with another number of posts than the plan counted (times alone do
--- not tell: bridges date replies back, a transaction may commit long after the moment that its rows carry), or whose root is gone (the server's
--- permanent delete leaves the edit copies of a root).  A thread without posts is none of them.  Columns: thread.
--- Both tables are grouped as one: a small unit's transaction has no other join than nested loops, and this one would be of all with all.
+-- Threads of the unit with a row that was written or changed since the plan, with another number of posts than the plan
+-- counted (times alone do not tell: bridges date replies back, a transaction may commit long after the moment that its
+-- rows carry), or whose root is gone (the server's permanent delete leaves the edit copies of a root).  A thread
+-- without posts is none of them.  Columns: thread. Both tables are grouped as one: a small unit's transaction has no
+-- other join than nested loops, and this one would be of all with all.
 -- Parameters: none.  Locks: none.
 SELECT thread
 FROM (

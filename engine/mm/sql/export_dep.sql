@@ -1,7 +1,7 @@
--- Rows of other tables that name a post of the unit: one join for all of them, where a join a table would hash the unit five times.
--- Of the large tables where they lie, and what orders those of one post; of the small ones (kind s) only the post.
--- Two sessions may share the work, each of them with the list of posts.
--- Blocks: a table that the server has; many: tables with many rows a post; rest: the others.
+-- Rows of other tables that name a post of the unit: one join for all of them, where a join a table would hash the unit
+-- five times. Of the large tables where they lie, and what orders those of one post; of the small ones (kind s) only
+-- the post. Two sessions may share the work, each of them with the list of posts. Blocks: a table that the server has;
+-- many: tables with many rows a post; rest: the others.
 -- Parameters: none.  Locks: none.
 CREATE TEMPORARY TABLE mmr_dep ON COMMIT DROP AS
 SELECT d.kind, p.seq, p.thread, d.tid, d.first, d.second

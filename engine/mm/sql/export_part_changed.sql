@@ -1,6 +1,6 @@
--- Parts of threads of which a row was written or changed since the plan, that have another number of rows than the plan counted, or whose root is
--- gone.  Columns: thread.
--- Replies that stay may come and go: they do not matter to what was deleted before.  Grouped as in export_changed.sql.
+-- Parts of threads of which a row was written or changed since the plan, that have another number of rows than the plan
+-- counted, or whose root is gone.  Columns: thread. Replies that stay may come and go: they do not matter to what was
+-- deleted before.  Grouped as in export_changed.sql.
 -- Parameters: none.  Locks: none.  Indexes: posts primary key.
 SELECT m.thread
 FROM (

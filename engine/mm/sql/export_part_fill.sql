@@ -1,7 +1,9 @@
--- Files of the posts that go; and files that an edit took off a post which stays, when the copy that still names them goes and they were
--- deleted before the cut-off themselves and neither the post nor a copy that stays nor any live post of the thread names them.
--- OFFSET 0 keeps each look a probe of an index: without hash joins the planner would read all posts for each file.
--- Parameters: $1 cut-off.  Locks: none.  Indexes: fileinfo (postid), posts primary key, (originalid), (rootid, deleteat).
+-- Files of the posts that go; and files that an edit took off a post which stays, when the copy that still names them
+-- goes and they were deleted before the cut-off themselves and neither the post nor a copy that stays nor any live post
+-- of the thread names them. OFFSET 0 keeps each look a probe of an index: without hash joins the planner would read all
+-- posts for each file.
+-- Parameters: $1 cut-off.  Locks: none.  Indexes: fileinfo (postid), posts primary key, (originalid), (rootid,
+-- deleteat).
 INSERT INTO pg_temp.mmr_file (seq, thread, id, tid)
 SELECT min(x.seq), x.thread, x.id, x.tid
 FROM (

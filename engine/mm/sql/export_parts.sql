@@ -1,8 +1,11 @@
--- Of the unit's threads only the rows that go although their thread stays: soft-deleted before the cut-off, never the root.
+-- Of the unit's threads only the rows that go although their thread stays: soft-deleted before the cut-off, never the
+-- root.
 --   An edit copy goes by its own time.  A reply goes with all its copies or not at all, and stays when a live post names a file of it.
 --   A copy that names neither the root nor a reply with this root stays.  deleted_parts.sql says the same, and why the rows are compared.
--- Inside a thread: edit copies of the root first, then by createat; edit copies behind their post.  See export_posts_probe.sql.
--- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid), primary key; fileinfo (postid).
+-- Inside a thread: edit copies of the root first, then by createat; edit copies behind their post.  See
+-- export_posts_probe.sql.
+-- Parameters: $1 cut-off, $2 changed since (ms).  Locks: none.  Indexes: posts (rootid, deleteat), (originalid),
+-- primary key; fileinfo (postid).
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,
        c.thread, c.id, c.tid, false AS root, coalesce(c.updateat >= $2::bigint, false) OR coalesce(c.createat >= $2::bigint, false) AS changed,

@@ -1,7 +1,9 @@
--- All rows of the unit's threads: root, rows with that rootid (replies and their edit copies), edit copies of the root, and
--- edit copies of replies that lost their rootid.  Inside a thread: the root first, its edit copies, then by createat; edit copies behind their post.
--- For servers that have rows of the last kind; else export_posts_named.sql is faster.
--- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.  Indexes: (originalid) for the last kind.
+-- All rows of the unit's threads: root, rows with that rootid (replies and their edit copies), edit copies of the root,
+-- and edit copies of replies that lost their rootid.  Inside a thread: the root first, its edit copies, then by
+-- createat; edit copies behind their post. For servers that have rows of the last kind; else export_posts_named.sql is
+-- faster.
+-- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.  Indexes:
+-- (originalid) for the last kind.
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.other, c.createat, c.head, c.copy, c.deleteat, c.id) AS seq, c.thread, c.id, c.tid, c.root,
        coalesce(c.updateat >= $1::bigint, false) OR coalesce(c.createat >= $1::bigint, false) AS changed, octet_length(c.id) > 26 OR c.id ~ '[\x01-\x1f"\\]' AS odd

@@ -1,11 +1,13 @@
--- All rows of the unit's threads that name their thread's root themselves: root, rows with that rootid (replies and their edit copies), edit
--- copies of the root.  Inside a thread: the root first, its edit copies, then by createat; edit copies behind their post.  seq numbers them, tid is where the
--- snapshot saw them; is it a root, and at the place where it must be if the threads before it are as the plan counted them; was it written
--- or changed since the plan; and has it an id that no server makes (export_odd.sql)?
--- One pass over posts.  Most posts of a server are roots, and those that were written outside the time of the unit's roots need no look at
--- its list.  The list goes as values, which parallel workers can be given: they may not read a temporary table.  One is unnested and hashed by each of
--- them; what else there is of a thread stands in the other at the same number.  The last two keys of the order
--- decide nothing: what is a key the workers compute, and fewer columns come to be merged.  A thread has one root, which needs no key behind its kind.
+-- All rows of the unit's threads that name their thread's root themselves: root, rows with that rootid (replies and
+-- their edit copies), edit copies of the root.  Inside a thread: the root first, its edit copies, then by createat;
+-- edit copies behind their post.  seq numbers them, tid is where the snapshot saw them; is it a root, and at the place
+-- where it must be if the threads before it are as the plan counted them; was it written or changed since the plan; and
+-- has it an id that no server makes (export_odd.sql)? One pass over posts.  Most posts of a server are roots, and those
+-- that were written outside the time of the unit's roots need no look at its list.  The list goes as values, which
+-- parallel workers can be given: they may not read a temporary table.  One is unnested and hashed by each of them; what
+-- else there is of a thread stands in the other at the same number.  The last two keys of the order decide nothing:
+-- what is a key the workers compute, and fewer columns come to be merged.  A thread has one root, which needs no key
+-- behind its kind.
 -- Parameters: $1 changed since (ms), $2 and $3 createat of the first and the last root.  Locks: none.
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 WITH list AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- As export_posts_fill, by index probes: for a unit that is small beside the table.  LATERAL with OFFSET 0 keeps the planner from turning
--- the probes into scans (most posts share the empty rootid, which it takes for the usual case).
+-- As export_posts_fill, by index probes: for a unit that is small beside the table.  LATERAL with OFFSET 0 keeps the
+-- planner from turning the probes into scans (most posts share the empty rootid, which it takes for the usual case).
 -- Parameters: $1 changed since (ms).  Locks: none.  Indexes: posts primary key, (rootid, deleteat), (originalid).
 CREATE TEMPORARY TABLE mmr_post ON COMMIT DROP AS
 SELECT row_number() OVER (ORDER BY c.thread, c.id <> c.root, c.head <> c.root, c.createat, c.head COLLATE "C", c.copy, c.deleteat, c.id COLLATE "C") AS seq,

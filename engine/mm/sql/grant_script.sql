@@ -1,6 +1,6 @@
 -- The statements that give a role what a run needs: a line each.  Tables and columns that are not here are left out.
--- Parameters: $1 tables, $2 privileges, $3 columns (text[] of equal length; a NULL column means the whole table), $4 role (text; NULL: this
--- session's).  Locks: none (catalogue only).
+-- Parameters: $1 tables, $2 privileges, $3 columns (text[] of equal length; a NULL column means the whole table), $4
+-- role (text; NULL: this session's).  Locks: none (catalogue only).
 WITH wanted AS (
 	SELECT c.relname, w.priv || COALESCE(' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY w.n) || ')', '') AS priv, min(w.n) AS n
 	  FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (tab, priv, col, n)

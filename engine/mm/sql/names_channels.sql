@@ -1,5 +1,5 @@
--- Names of channels for a bundle: id, name, display name, further JSON members, and the ids of the people in a direct or group message, with commas.
--- A group message's name does not say who was in it, so its account names are listed.
+-- Names of channels for a bundle: id, name, display name, further JSON members, and the ids of the people in a direct
+-- or group message, with commas. A group message's name does not say who was in it, so its account names are listed.
 -- Parameters: $1 ids (text[]).  Locks: none beyond a read.  Index: primary keys of channels, channelmembers, users.
 SELECT c.id, COALESCE(c.name, ''), COALESCE(c.displayname, ''),
        '"type":' || to_json(COALESCE(c.type::text, ''))::text

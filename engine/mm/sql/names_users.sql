@@ -1,4 +1,5 @@
--- Names of users for a bundle: id, account name, display name (nickname, else first and last name), further JSON members.
+-- Names of users for a bundle: id, account name, display name (nickname, else first and last name), further JSON
+-- members.
 -- Parameters: $1 ids (text[]).  Locks: none beyond a read.  Index: users and bots primary keys.
 SELECT u.id, COALESCE(u.username, ''),
        COALESCE(NULLIF(btrim(u.nickname), ''), btrim(COALESCE(u.firstname, '') || ' ' || COALESCE(u.lastname, ''))),

@@ -1,6 +1,6 @@
 -- Who of some accounts wants to be reminded of a post of a thread that a hold covers.
--- Columns: user id.  Parameters: $1 user ids, $2 channels of the hold (text[]), $3, $4 since and until (ms).  Locks: none.
--- Index: none by user, the table is small; posts primary key, posts(rootid).
+-- Columns: user id.  Parameters: $1 user ids, $2 channels of the hold (text[]), $3, $4 since and until (ms).  Locks:
+-- none. Index: none by user, the table is small; posts primary key, posts(rootid).
 SELECT DISTINCT r.userid FROM postreminders r
  WHERE r.userid = ANY ($1::text[])
    AND EXISTS (SELECT FROM posts p

@@ -1,6 +1,6 @@
 -- Who of some accounts saved a post of a thread that a hold covers.
--- Columns: user id.  Parameters: $1 user ids, $2 channels of the hold (text[]), $3, $4 since and until (ms).  Locks: none.
--- Index: preferences primary key, posts primary key, posts(rootid).
+-- Columns: user id.  Parameters: $1 user ids, $2 channels of the hold (text[]), $3, $4 since and until (ms).  Locks:
+-- none. Index: preferences primary key, posts primary key, posts(rootid).
 SELECT DISTINCT f.userid FROM preferences f
  WHERE f.userid = ANY ($1::text[]) AND f.category = 'flagged_post'
    AND EXISTS (SELECT FROM posts p

@@ -1,4 +1,5 @@
--- Files that one person uploaded for scheduled messages and that no post got: rows removed; id and paths, for the unlink journal.
+-- Files that one person uploaded for scheduled messages and that no post got: rows removed; id and paths, for the
+-- unlink journal.
 -- Parameters: $1 user id.  Locks: the rows.  Index: scheduledposts by userid, fileinfo primary key.
 DELETE FROM fileinfo f
  WHERE f.creatorid = $1::text AND coalesce(f.postid, '') = ''

@@ -1,5 +1,7 @@
--- Columns whose names look like a person's id or address and that are not known, and unknown columns of users: table.column.
--- Parameters: $1 known columns as table.column (text[]).  Locks: none (catalogue only).  Views are left out: they show what tables hold.
+-- Columns whose names look like a person's id or address and that are not known, and unknown columns of users:
+-- table.column.
+-- Parameters: $1 known columns as table.column (text[]).  Locks: none (catalogue only).  Views are left out: they show
+-- what tables hold.
 SELECT c.relname || '.' || a.attname
   FROM pg_class c
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -1,6 +1,6 @@
--- The account row of a departed person.  Values are what the server itself would accept on its next save: '' and 0 where it
--- reads plain values, NULL only in authdata (unique), its own defaults for notifications and time zone, a negative picture
--- time as its mark of a picture that it draws itself.
+-- The account row of a departed person.  Values are what the server itself would accept on its next save: '' and 0
+-- where it reads plain values, NULL only in authdata (unique), its own defaults for notifications and time zone, a
+-- negative picture time as its mark of a picture that it draws itself.
 -- Parameters: $1 user id, $2 its address from now on, $3 deleteat as planned.  Locks: the row.  Index: primary key.
 UPDATE users
    SET updateat = greatest((extract(epoch FROM clock_timestamp()) * 1000)::bigint, coalesce(updateat, 0) + 1),

@@ -1,5 +1,6 @@
 -- Deactivated accounts, the longest deactivated first.
--- Columns: id, account name, address, deleteat, updateat, of another server, bot, depersonalised, identity system of its sign-in id or ''.
+-- Columns: id, account name, address, deleteat, updateat, of another server, bot, depersonalised, identity system of
+-- its sign-in id or ''.
 -- Parameters: $1 domain with its @.  Locks: none.  Index: users(deleteat), bots primary key.
 SELECT u.id, coalesce(u.username, ''), coalesce(u.email, ''), coalesce(u.deleteat, 0), coalesce(u.updateat, 0),
        coalesce(u.remoteid, '') <> '', EXISTS (SELECT FROM bots b WHERE b.userid = u.id),

@@ -1,4 +1,5 @@
--- The view of profile attributes: filled, owned by this role (or one that it is in), readable with the column that names the person.
+-- The view of profile attributes: filled, owned by this role (or one that it is in), readable with the column that
+-- names the person.
 -- Parameters: none.  Locks: none (catalogue only).
 SELECT c.relispopulated, pg_has_role(c.relowner, 'USAGE'),
        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'targetid' AND NOT a.attisdropped)

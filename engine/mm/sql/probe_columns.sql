@@ -1,5 +1,6 @@
 -- Columns of the closure's tables in the order of SELECT *: table, column, type, NOT NULL, default.
--- Parameters: $1 table names (text[]).  Locks: none (catalogue only).  Index: pg_class(relname, relnamespace), pg_attribute key.
+-- Parameters: $1 table names (text[]).  Locks: none (catalogue only).  Index: pg_class(relname, relnamespace),
+-- pg_attribute key.
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END
   FROM pg_class c

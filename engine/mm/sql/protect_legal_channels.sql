@@ -1,5 +1,6 @@
 -- Channels that one legal hold covers: where a held user was a member at some time of the window.
--- Parameters: $1 user ids, $2 begin, $3 end (ms), $4 public channels too, $5 only the channels of these roots (NULL: all).
+-- Parameters: $1 user ids, $2 begin, $3 end (ms), $4 public channels too, $5 only the channels of these roots (NULL:
+-- all).
 -- Locks: none.  Index: primary key (channelid, userid) with $5, else one pass over channelmemberhistory.
 SELECT DISTINCT h.channelid
 FROM channelmemberhistory h JOIN channels c ON c.id = h.channelid

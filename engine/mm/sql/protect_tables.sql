@@ -1,4 +1,5 @@
--- Which of the tables that can protect posts exist here; and how large the two are that name single posts (bytes).  Parameters: none.
+-- Which of the tables that can protect posts exist here; and how large the two are that name single posts (bytes).
+-- Parameters: none.
 -- Locks: none beyond a read.
 SELECT to_regclass('propertyvalues') IS NOT NULL AND to_regclass('propertyfields') IS NOT NULL
 		AND to_regclass('propertygroups') IS NOT NULL, to_regclass('temporaryposts') IS NOT NULL,

@@ -1,4 +1,5 @@
 -- Delete rows of drafts that are still where and what the export saw.
--- Parameters: $1 tid[] locations, $2 xid[] versions, $3 text[] rootid.  Locks: the rows.  Found by location; key and version decide.
+-- Parameters: $1 tid[] locations, $2 xid[] versions, $3 text[] rootid.  Locks: the rows.  Found by location; key and
+-- version decide.
 DELETE FROM drafts t USING unnest($1::tid[], $2::xid[], $3::text[]) AS u(tid, version, key)
 WHERE t.ctid = u.tid AND t.xmin = u.version AND t.rootid = u.key

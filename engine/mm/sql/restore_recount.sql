@@ -1,4 +1,5 @@
--- Reply count, last reply and participants of a thread that came back, as the server counts them.  Parameters: $1 text: root id.
+-- Reply count, last reply and participants of a thread that came back, as the server counts them.  Parameters: $1 text:
+-- root id.
 -- Locks: the row of threads.  Index: primary keys of posts, channels and threads; posts (rootid, deleteat).
 INSERT INTO threads AS t (postid, replycount, lastreplyat, participants, channelid, threaddeleteat, threadteamid)
 SELECT r.id, s.replies, s.last_at, s.people, r.channelid, NULLIF(r.deleteat, 0), coalesce(c.teamid, '')

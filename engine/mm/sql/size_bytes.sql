@@ -1,5 +1,5 @@
--- Rows and bytes (message, props as text) of posts per channel.  Block oldest: and its oldest post, of those whose time can be right (thread_rows.sql
--- says why).
+-- Rows and bytes (message, props as text) of posts per channel.  Block oldest: and its oldest post, of those whose time
+-- can be right (thread_rows.sql says why).
 -- Parameters: $1 channel ids, or NULL for all.
 -- Locks: none.  One pass over posts, hashed; size_settings.sql keeps the planner from walking an index.
 -- An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.

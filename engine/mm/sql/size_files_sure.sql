@@ -1,5 +1,5 @@
--- Of size_files_named.sql what a post of that channel has, for channels that seem to be over a limit: no file counts towards a delete that
--- a delete would not take.
+-- Of size_files_named.sql what a post of that channel has, for channels that seem to be over a limit: no file counts
+-- towards a delete that a delete would not take.
 -- Parameters: $1 channel ids.  Locks: none.  Indexes: fileinfo (channelid, createat) or one pass, posts by primary key.
 SELECT f.channelid, sum(f.size)::bigint
 FROM fileinfo f JOIN posts p ON p.id = f.postid AND p.channelid = f.channelid

@@ -1,6 +1,6 @@
 -- Posts whose channel row is gone: count.
--- Parameters: none.  Locks: none beyond a read.  Index: posts(channelid, deleteat, createat): one descent per channel, then
--- the rows of the channels that are gone.
+-- Parameters: none.  Locks: none beyond a read.  Index: posts(channelid, deleteat, createat): one descent per channel,
+-- then the rows of the channels that are gone.
 WITH RECURSIVE seen (id) AS (
         SELECT min(channelid) FROM posts
         UNION ALL

@@ -1,6 +1,5 @@
--- Posts that are gone and that a row of another table still names: one look for all of them, where a join a table would hash the posts
--- thirteen times.
--- Blocks: a table that the server has.
+-- Posts that are gone and that a row of another table still names: one look for all of them, where a join a table would
+-- hash the posts thirteen times. Blocks: a table that the server has.
 -- Parameters: none.  Locks: none.
 INSERT INTO pg_temp.mmr_late (id, root, bundle)
 SELECT DISTINCT g.id, g.root, g.bundle

@@ -1,7 +1,7 @@
--- Posts that are gone although a row names them: replies' roots, edit copies' posts, and what hangs on posts.  What came late is among them; most of it others
--- left behind.  One pass over each table and no work table: parallel workers may do it.  With a LIMIT the planner would merge sorted indexes,
--- which parallel workers do not.
--- Blocks: a table that the server has.
+-- Posts that are gone although a row names them: replies' roots, edit copies' posts, and what hangs on posts.  What
+-- came late is among them; most of it others left behind.  One pass over each table and no work table: parallel workers
+-- may do it.  With a LIMIT the planner would merge sorted indexes, which parallel workers do not. Blocks: a table that
+-- the server has.
 -- Parameters: none.  Locks: none.
 SELECT c.id
 FROM (

@@ -1,4 +1,5 @@
--- Posts that small tables protect: of temporaryposts, and with an open content flag; an array each.  A template: mm_template.c.
+-- Posts that small tables protect: of temporaryposts, and with an open content flag; an array each.  A template:
+-- mm_template.c.
 -- Parameters: $1 status fields of content flagging.  Locks: none.  Reads both tables as a whole.
 SELECT
 --[temporary

@@ -1,5 +1,5 @@
--- Threads with a row that other rows hang on though it is no root: replies to a reply, copies of a copy.  Deleting the thread would
--- leave them hanging, so it is damaged.  Columns: thread, bits.
+-- Threads with a row that other rows hang on though it is no root: replies to a reply, copies of a copy.  Deleting the
+-- thread would leave them hanging, so it is damaged.  Columns: thread, bits.
 -- Parameters: $1 ids that rows name as their root or original and that are no root.  Locks: none.
 -- Indexes: posts primary key, (rootid, deleteat), (originalid).
 SELECT CASE WHEN o.rootid <> '' THEN o.rootid

@@ -1,19 +1,20 @@
--- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c keeps the
--- blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
--- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, block split: 262144
--- names a root), then first hold (block hold), then bytes (block bytes).
--- A scan leaves marks kept in other tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and
--- thread_named.sql.  A scan of all channels for the last reply (block split) leaves files to thread_files.sql, and which threads are younger to
--- thread_replies.sql: each of these is done by parallel workers up to its last step.
--- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this is damaged,
--- as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970;
--- $7 authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold; disjoint per id),
--- $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id);
--- $21 status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions share the candidates);
--- $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is looked up).
--- An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
--- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or the primary
--- key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name); propertyvalues (targetid).
+-- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c
+-- keeps the blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
+-- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, block split:
+-- 262144 names a root), then first hold (block hold), then bytes (block bytes). A scan leaves marks kept in other
+-- tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and thread_named.sql.
+-- A scan of all channels for the last reply (block split) leaves files to thread_files.sql, and which threads are
+-- younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
+-- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this
+-- is damaged, as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970; $7
+-- authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold;
+-- disjoint per id), $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id); $21
+-- status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions
+-- share the candidates); $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is
+-- looked up). An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
+-- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or
+-- the primary key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name);
+-- propertyvalues (targetid).
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text, $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
@@ -21,8 +22,8 @@ WITH param AS (
 ),
 --[scan
 --[live
--- threads with a younger row, or with a reply in a channel that is not asked for (damage); a younger copy without a rootid has its
--- post beside it, or is found by thread_named.sql
+-- threads with a younger row, or with a reply in a channel that is not asked for (damage); a younger copy without a
+-- rootid has its post beside it, or is found by thread_named.sql
 live AS (
 --[last_reply
 	SELECT DISTINCT p.rootid AS thread
@@ -186,8 +187,8 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN m.createat >= 946684800000 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
 --[probe
--- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging; an id that no server makes (export_odd.sql;
--- mm_fold.c looks at those of roots)
+-- damage: a copy that belongs to another thread; rows that point at a row of the thread and would be left hanging; an
+-- id that no server makes (export_odd.sql; mm_fold.c looks at those of roots)
 	| CASE WHEN m.root THEN 0
 		WHEN octet_length(m.id) > 26 OR m.id ~ '[\x01-\x1f"\\]' THEN 4096
 		WHEN m.rootid <> m.thread AND m.rootid <> '' THEN 4096

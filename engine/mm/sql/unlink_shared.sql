@@ -1,5 +1,6 @@
--- Paths of the journals that a remaining row uses, as path, preview or thumbnail, or an entry whose file is wanted again.  No index on paths: one scan for
--- all of them.  Parameters: $1 bigint[]: numbers of the entries whose files are wanted.  Locks: none.  Columns: number of the entry; 0 its path, 1 its thumbnail, 2 its preview.
+-- Paths of the journals that a remaining row uses, as path, preview or thumbnail, or an entry whose file is wanted
+-- again.  No index on paths: one scan for all of them.  Parameters: $1 bigint[]: numbers of the entries whose files are
+-- wanted.  Locks: none.  Columns: number of the entry; 0 its path, 1 its thumbnail, 2 its preview.
 WITH used AS MATERIALIZED (
 	SELECT DISTINCT v.path
 	FROM fileinfo f CROSS JOIN LATERAL (VALUES (f.path), (f.thumbnailpath), (f.previewpath)) AS v (path)
