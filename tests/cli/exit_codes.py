@@ -93,7 +93,7 @@ class Base(unittest.TestCase):
         if err is None:
             self.assertNotIn("mmretain: error:", done.err)
         else:
-            self.assertRegex(done.err, err)
+            self.assertRegex(done.err, err, done.err)
             self.assertEqual(done.err.count("mmretain: error:"), 1, done.err)
             self.assertIn("\n  hint: ", done.err)
         if out is not None:
