@@ -18,7 +18,7 @@ struct find {
 	struct words *words;
 	regex_t regex; bool has_regex;
 	struct ids users, channels;
-	bool by_channel;             /* channels or a team were asked for */
+	bool by_channel;             /* channels, people in them, or a team were asked for */
 	char *file_part, *file_glob; /* glob NULL: it is no pattern */
 	struct buf text;
 	struct audit_bundle *b;      /* the one being read */
@@ -378,7 +378,7 @@ static int find_prepare(struct find *f, struct err *err)
 		f->file_part = glob_of_part(f->ctx, name);
 		f->file_glob = strpbrk(name, "*?[") ? name : NULL;
 	}
-	f->by_channel = q->n_channels > 0 || q->team;
+	f->by_channel = q->n_channels > 0 || q->n_with > 0 || q->team;
 	return rc ? rc : names_resolve(f->a, q, f->ctx, &f->users, &f->channels, err);
 }
 

@@ -51,14 +51,15 @@ static bool looks_like_id(const char *s)
 	return strlen(s) == 26 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789") == 26;
 }
 
-static int unknown(const struct audit *a, const char *what, const char *asked, struct err *err)
+/* what: with what was asked for, in quotes. */
+static int unknown(const struct audit *a, const char *what, struct err *err)
 {
 	if (a->n_missing) {
-		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s \"%s\", and %zu %s missing", what, asked,
-			a->n_missing, a->n_missing == 1 ? "is" : "are");
+		err_set(err, ERR_VERIFY, "no bundle that is there knows a %s, and %zu %s missing", what, a->n_missing,
+			a->n_missing == 1 ? "is" : "are");
 		return err_hint(err, AUDIT_MISSING_HINT);
 	}
-	err_set(err, ERR_NOT_FOUND, "no bundle knows a %s \"%s\"", what, asked);
+	err_set(err, ERR_NOT_FOUND, "no bundle knows a %s", what);
 	return err_hint(err, "Give the name as it was when it was archived, or the id.");
 }
 
@@ -71,7 +72,9 @@ static int resolve_one(struct named *n, const char *what, const char *word, stru
 	if (looks_like_id(n->asked))
 		put(n, n->asked);
 	rc = catalog_names(n->r->a->catalog, what, match_name, n, err);
-	return rc ? rc : n->own.n > 0 ? 0 : unknown(n->r->a, word, n->asked, err);
+	if (rc || n->own.n > 0)
+		return rc;
+	return unknown(n->r->a, mem_printf(n->r->ctx, "%s \"%s\"", word, n->asked), err);
 }
 
 /* Whose posts are given out with those of the one who was meant. */
@@ -150,6 +153,106 @@ static int resolve_team_channels(struct resolve *r, struct ids *channels, struct
 	return 0;
 }
 
+/* ---- direct and group messages of somebody ---- */
+
+#define NO_MESSAGE "direct or group message with"
+
+struct with { struct resolve *r; struct ids who, named, to; };
+
+static bool has(const struct ids *l, const char *text, size_t len)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strlen(l->id[i]) == len && !memcmp(l->id[i], text, len))
+			return true;
+	return false;
+}
+
+/* Every account name that one of these people ever had. */
+static int match_account(void *payload, const struct catalog_name *name, struct err *err)
+{
+	struct with *w = payload;
+
+	(void)err;
+	if (name->name[0] && has(&w->who, name->id, strlen(name->id)))
+		ids_put(w->r->ctx, &w->named, name->name);
+	return 0;
+}
+
+/* A direct message's name has both ids, with "__" between. */
+static bool is_between(const struct ids *who, const char *name)
+{
+	const char *cut = strstr(name, "__");
+
+	return cut && (has(who, name, (size_t)(cut - name)) || has(who, cut + 2, strlen(cut + 2)));
+}
+
+/* A group message's title is the list of account names, from when it was begun: who left is in it. */
+static bool is_listed(const struct ids *named, const char *title)
+{
+	for (const char *p = title, *end; *p; p = *end ? end + 2 : end) {
+		end = strstr(p, ", ");
+		end = end ? end : p + strlen(p);
+		if (has(named, p, (size_t)(end - p)))
+			return true;
+	}
+	return false;
+}
+
+static int match_with(void *payload, const struct catalog_name *name, struct err *err)
+{
+	struct with *w = payload;
+
+	(void)err;
+	if (!name->extra[0] && (is_between(&w->who, name->name) || is_listed(&w->named, name->display)))
+		ids_put(w->r->ctx, &w->to, name->id);
+	return 0;
+}
+
+static void keep_common(void *ctx, struct ids *l, const struct ids *other)
+{
+	struct ids both = {0};
+
+	for (size_t i = 0; i < l->n; i++)
+		if (has(other, l->id[i], strlen(l->id[i])))
+			ids_put(ctx, &both, l->id[i]);
+	*l = both;
+}
+
+/* Somebody who left a group without a word is no more than a name in its title. */
+static int find_accounts(struct with *w, const char *asked, struct err *err)
+{
+	int rc = resolve_user(w->r, asked, &w->who, err);
+
+	if (rc == -ERR_NOT_FOUND) {
+		err_clear(err);
+		ids_put(w->r->ctx, &w->named, asked + (asked[0] == '@'));
+		return 0;
+	}
+	return rc ? rc : catalog_names(w->r->a->catalog, "users", match_account, w, err);
+}
+
+/* Direct and group messages in which all of these people were; of channels that were asked for only these. */
+static int resolve_with(struct resolve *r, struct ids *channels, struct err *err)
+{
+	bool narrowed = channels->n > 0;
+
+	for (size_t i = 0; i < r->q->n_with; i++) {
+		struct with w = {.r = r};
+		int rc = find_accounts(&w, r->q->with[i], err);
+
+		if (rc || (rc = catalog_names(r->a->catalog, "channels", match_with, &w, err)))
+			return rc;
+		if (w.to.n == 0)
+			return unknown(r->a, mem_printf(r->ctx, NO_MESSAGE " \"%s\"", r->q->with[i]), err);
+		if (narrowed)
+			keep_common(r->ctx, channels, &w.to);
+		else
+			*channels = w.to;
+		narrowed = true;
+	}
+	return r->q->n_with == 0 || channels->n ? 0 : unknown(r->a, NO_MESSAGE " all of these, as asked for", err);
+}
+
 int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users,
 		  struct ids *ret_channels, struct err *err)
 {
@@ -160,5 +263,7 @@ int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, st
 		rc = resolve_user(&r, q->user[i], ret_users, err);
 	for (size_t i = 0; i < q->n_channels && !rc; i++)
 		rc = resolve_channel(&r, q->channel[i], ret_channels, err);
-	return !rc && q->team ? resolve_team_channels(&r, ret_channels, err) : rc;
+	if (!rc && q->team)
+		rc = resolve_team_channels(&r, ret_channels, err);
+	return rc ? rc : resolve_with(&r, ret_channels, err);
 }

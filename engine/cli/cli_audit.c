@@ -107,20 +107,25 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 	}
 	q.user = split_list(cli, OPT_USER, &q.n_users);
 	q.channel = split_list(cli, OPT_CHANNEL, &q.n_channels);
+	q.with = split_list(cli, OPT_WITH, &q.n_with);
+	if (q.with && q.team) {
+		err_set(err, ERR_USAGE, "--with asks for direct and group messages, which have no team");
+		return err_hint(err, "Leave --team out, or ask with --user for what this person wrote in the team.");
+	}
 	*ret = q;
 	return 0;
 }
 
 bool cli_asks(const struct audit_question *q)
 {
-	return q->words || q->user || q->channel || q->team || q->file_name || q->regex || q->has_file ||
+	return q->words || q->user || q->channel || q->with || q->team || q->file_name || q->regex || q->has_file ||
 	       q->from_ms != INT64_MIN || q->before_ms != INT64_MAX;
 }
 
 /* ---- the case log ---- */
 
 static const enum cli_option_id asked[] = {OPT_AFTER, OPT_BEFORE, OPT_BUNDLE, OPT_CHANNEL, OPT_FILE_NAME, OPT_HAS,
-					   OPT_REGEX, OPT_RUN,	  OPT_TEAM,   OPT_USER,	   OPT_WORDS};
+					   OPT_REGEX, OPT_RUN,	  OPT_TEAM,   OPT_USER,	   OPT_WITH,	  OPT_WORDS};
 
 /* What was asked, as a digest: the words and names themselves do not belong into a ledger. */
 static void subject(const struct cli *cli, char ret[DIGEST_HEX + 1])

@@ -149,6 +149,8 @@ struct audit_question {
 	const char *const *user; size_t n_users;       /* names or ids */
 	const char *const *channel; size_t n_channels; /* names, team/name, or ids */
 	const char *team;
+	/* Names or ids: only direct and group messages in which all of these people were. */
+	const char *const *with; size_t n_with;
 	int64_t from_ms, before_ms;
 	const char *file_name;       /* part of a name, as it is or as a glob */
 	const char *regex;           /* POSIX extended, on the message or file name */

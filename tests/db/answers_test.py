@@ -254,6 +254,22 @@ class Names(Answers):
         self.assertEqual([h["place"] for h in self.hits("zqdirect")], ["direct: bob, zqquiet"])
         self.assertEqual(self.ask("show", oid("pdirect")).out.partition("\n")[0], "direct: bob, zqquiet")
 
+    def test_with(self):
+        """Direct and group messages of somebody, whoever wrote them, and of several people only what they have in common."""
+        for words, posts in ((("zqquiet",), ["pdirect", "pgroup"]), ((QUIET,), ["pdirect", "pgroup"]), (("@zqleft",), ["pgroup"]), (("bob,zqquiet",), ["pdirect", "pgroup"]),
+                             (("zqquiet,zqleft",), ["pgroup"]), (("zqquiet", "zqdirect"), ["pdirect"]), (("zqquiet", "--user", "bob", "zqgroup"), ["pgroup"]),
+                             (("zqquiet", "--channel", oid("cgroup")), ["pgroup"]), (("zqquiet", "--user", "zqquiet"), [])):
+            self.assertEqual(self.posts("--with", *words), posts, words)
+            self.assertEqual(self.posts("--scan", "--with", *words), posts, words)
+        for words in (("alice",), ("zqquiet,alice",), ("zqquiet", "--channel", "wandering")):
+            self.assertIn("no bundle knows a direct or group message with", self.ask("find", "--with", *words, code=1).err)
+        self.assertIn('no bundle knows a direct or group message with "nobody"', self.ask("find", "--with", "bob,nobody", code=1).err)
+        self.assertIn("have no team", self.ask("find", "--with", "bob", "--team", "teamone", code=2).err)
+        out = self.out("with.jsonl")
+        self.assertIn("2 threads", self.ask("export", "--with", "zqquiet", "--out", out).out)
+        with open(out, encoding="utf-8") as f:
+            self.assertEqual({json.loads(line)["id"] for line in f if '"k":"post"' in line}, {oid("pdirect"), oid("pgroup")})
+
     def test_erased_without_a_word(self):
         """The names of who said nothing go, out of every list that has them."""
         archive, policy = os.path.join(tempfile.mkdtemp(dir=WHERE), "archive"), os.path.join(WHERE, "erased.yaml")
