@@ -206,7 +206,7 @@ int out_attachment(struct export *x, struct audit_bundle *b, const struct audit_
 		   struct err *err)
 {
 	auto_fd int fd = -1;
-	char *name;
+	char *name = NULL;
 
 	if (!f->has_digest || strcmp(f->state, "stored") != 0) {
 		x->sum.files_missing++;
