@@ -251,36 +251,53 @@ int words_parse(void *ctx, struct catalog_words *split, const char *text, struct
 
 /* ---- for the index ---- */
 
-/* false: this part allows anything. */
-static bool match_put(const struct node *n, struct buf *b)
+/* FTS5's parser has a stack of 100, of which a bracket takes five at most, and calls what is beyond it an error. */
+#define BRACKETS_MAX 16
+
+static bool match_put(const struct node *n, bool below_and, unsigned brackets, struct buf *b);
+
+static void match_term(const struct node *n, struct buf *b)
 {
+	for (size_t i = 0; i < n->n_tokens; i++) {
+		buf_puts(b, i ? " AND \"" : "\"");
+		buf_put(b, n->token[i].s, n->token[i].len); /* letters and digits only */
+		buf_puts(b, n->prefix && i + 1 == n->n_tokens ? "\"*" : "\"");
+	}
+}
+
+static bool match_two(const struct node *n, unsigned brackets, struct buf *b)
+{
+	bool both = n->kind == NODE_AND, left = match_put(n->a, both, brackets, b);
+	size_t middle = b->len;
+
+	if (left)
+		buf_puts(b, both ? " AND " : " OR ");
+	bool right = match_put(n->b, both, brackets, b);
+	if (!right)
+		b->len = middle;
+	return both ? left || right : left && right;
+}
+
+/* false: this part allows anything, and nothing of it is in b.  AND binds closer, so brackets are for OR below it. */
+static bool match_put(const struct node *n, bool below_and, unsigned brackets, struct buf *b)
+{
+	bool bracket = n->kind == NODE_OR && below_and;
 	size_t at = b->len;
 
-	if (n->kind == NODE_NOT || (n->kind == NODE_TERM && n->n_tokens == 0))
+	if (n->kind == NODE_NOT || (n->kind == NODE_TERM && n->n_tokens == 0) || (bracket && brackets == BRACKETS_MAX))
 		return false;
 	if (n->kind == NODE_TERM) {
-		buf_byte(b, '(');
-		for (size_t i = 0; i < n->n_tokens; i++) {
-			buf_puts(b, i ? " AND \"" : "\"");
-			buf_put(b, n->token[i].s, n->token[i].len); /* letters and digits only */
-			buf_puts(b, n->prefix && i + 1 == n->n_tokens ? "\"*" : "\"");
-		}
-		buf_byte(b, ')');
+		match_term(n, b);
 		return true;
 	}
-	buf_byte(b, '(');
-	bool a = match_put(n->a, b);
-	size_t middle = b->len;
-	if (a)
-		buf_puts(b, n->kind == NODE_AND ? " AND " : " OR ");
-	bool c = match_put(n->b, b);
-	if ((n->kind == NODE_OR && !(a && c)) || (!a && !c)) {
+	if (bracket)
+		buf_byte(b, '(');
+	if (!match_two(n, brackets + bracket, b)) {
 		b->len = at;
 		return false;
 	}
-	if (a && !c)
-		b->len = middle;
-	buf_byte(b, ')');
+	if (bracket)
+		buf_byte(b, ')');
 	return true;
 }
 
@@ -289,7 +306,7 @@ char *words_match(void *ctx, const struct words *w)
 	struct buf b;
 
 	buf_init(&b, ctx, 16 * QUESTION_MAX);
-	if (!match_put(w->root, &b) || b.overflow)
+	if (!match_put(w->root, false, 0, &b) || b.overflow)
 		return NULL;
 	return mem_strndup(ctx, b.data, b.len);
 }

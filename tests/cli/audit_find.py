@@ -136,6 +136,17 @@ class Find(Archive, unittest.TestCase):
         for words in ("pump*", '"der di"*', '"ANDERS ORT"', "kuhl* AND der", "\u2a0d", "*"):
             self.assertNotIn("warning", self.mmretain("find", words).stderr)
 
+    def test_questions_of_any_shape(self):
+        """As many words as a question may have, and brackets in brackets: the index answers, or is passed by, and is not called damaged."""
+        absent = ["w%03d" % i for i in range(490)]
+        nested = "pump"
+        for i in range(60):
+            nested = f"({nested} AND der)" if i % 2 else f"({nested} OR w{i})"
+        for words in (" OR ".join(["pump"] + absent), " ".join(["pump"] + absent), nested, '"der die" OR (pump OR magnet) AND "der die"'):
+            done = self.mmretain("find", "--json", "--limit", "0", words)
+            self.assertNotIn("warning", done.stderr)
+            self.assertEqual(json.loads(done.stdout)["hits"], self.hits("--scan", words), words)
+
     def test_index_and_scan_agree(self):
         users = sorted({p["user"] for p in self.posts.values()})
         channels = sorted({p["channel"] for p in self.posts.values()})
