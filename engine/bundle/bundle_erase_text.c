@@ -11,6 +11,8 @@
 
 /* in the list of a group message, and for the id in the name of a direct one */
 static const char gone_name[] = "erased";
+/* of the account names that the server keeps in the display name of a group message; it cuts off what is behind */
+enum { GROUP_NAME_BYTES = 64 };
 
 /* ---- lines of a member ---- */
 
@@ -155,18 +157,34 @@ static bool change_members(const struct names *l, json_t *o)
 	return changed;
 }
 
+/* May the last name in it be only the beginning of one?  Where others were erased before, its length tells nothing. */
+static bool perhaps_cut(const char *display)
+{
+	return strlen(display) == GROUP_NAME_BYTES || strstr(display, gone_name) != NULL;
+}
+
+/* Of two people whose names begin so either may be meant: `members` has the other one as a whole. */
+static bool had_beginning(const struct names *l, const char *name, size_t len)
+{
+	len -= len > 0 && name[len - 1] == ',';
+	for (size_t i = 0; len > 0 && i < l->n; i++)
+		if (!l->shared[i] && strncmp(l->name[i], name, len) == 0)
+			return true;
+	return false;
+}
+
 /* The display name of a group message is the account names, divided by commas. */
 static bool change_display(struct bundle_erasure *e, const struct names *l, json_t *o)
 {
 	const char *text = json_string_value(json_object_get(o, "display_name"));
-	bool changed = false;
+	bool changed = false, cut = text && perhaps_cut(text);
 	struct buf b;
 
 	buf_init(&b, e, 1u << 20);
 	for (const char *p = text; p;) {
 		const char *comma = strstr(p, ", ");
 		size_t len = comma ? (size_t)(comma - p) : strlen(p);
-		bool own = had(l, p, len);
+		bool own = had(l, p, len) || (!comma && cut && had_beginning(l, p, len));
 		changed |= own;
 		buf_put(&b, own ? gone_name : p, own ? strlen(gone_name) : len);
 		buf_puts(&b, comma ? ", " : "");

@@ -145,5 +145,6 @@ int main(void)
 	suite_add_tcase(s, golden_tests());
 	suite_add_tcase(s, times_tests());
 	suite_add_tcase(s, erase_tests());
+	suite_add_tcase(s, group_tests());
 	return suite_run(s);
 }

@@ -59,5 +59,6 @@ TCase *publish_tests(void);
 TCase *golden_tests(void);
 TCase *times_tests(void);
 TCase *erase_tests(void);
+TCase *group_tests(void);
 
 #endif
