@@ -155,8 +155,8 @@ static bool put_two(struct buf *b, struct audit_thread *t, const char *name)
 	return true;
 }
 
-/* All of a group message.  One too few, and the importer would make another group of it: so either all are known, or
- * none. */
+/* All of a group message.  One too few, and the importer would make another group of it; and it stops at a name that is
+ * nobody's, as of who was erased: so either all are known, or none. */
 static bool put_group(struct buf *b, const char *members)
 {
 	json_t *list = json_loads(members, 0, NULL), *one;
@@ -164,7 +164,7 @@ static bool put_group(struct buf *b, const char *members)
 	bool ok = n >= 3 && n <= 8;
 
 	json_array_foreach(list, i, one)
-		ok = ok && json_is_string(one) && json_string_length(one) > 0;
+		ok = ok && json_string_length(one) > 0 && strcmp(json_string_value(one), BUNDLE_ERASED_NAME) != 0;
 	if (ok)
 		buf_printf(b, "\"channel_members\":%s", members);
 	json_decref(list);

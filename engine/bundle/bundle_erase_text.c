@@ -9,8 +9,7 @@
 #include <string.h>
 #include <uthash.h>
 
-/* in the list of a group message, and for the id in the name of a direct one */
-static const char gone_name[] = "erased";
+static const char gone_name[] = BUNDLE_ERASED_NAME;
 /* of the account names that the server keeps in the display name of a group message; it cuts off what is behind */
 enum { GROUP_NAME_BYTES = 64 };
 

@@ -246,6 +246,9 @@ struct bundle_check { uint64_t threads, rows, posts, blobs, frames, raw_bytes, e
 
 /* ---- erasing one person (FORMAT.md 10) ---- */
 
+/* Stands for an account name in the lists of group messages, and for an id in the name of a direct one. */
+#define BUNDLE_ERASED_NAME "erased"
+
 /* What is left of an erased row; slices of the line, still escaped. */
 struct bundle_erased {
 	const char *kind; size_t kind_len;       /* of the row that it was */

@@ -91,7 +91,7 @@ static const char *const words[] = {
 #define N_WORDS ARRAY_LEN(words)
 #define USERS 300
 #define CHANNELS 24
-#define TEAM_CHANNELS 21
+#define TEAM_CHANNELS 20
 #define HALF_YEAR_MS INT64_C(15768000000)
 
 struct world {
@@ -295,7 +295,8 @@ static void add_names(struct world *w)
 				 mem_printf(w->ctx, "chan-%llu", (unsigned long long)i),
 				 i == 1 ? audit_payloads[0] : mem_printf(w->ctx, "Kanal %llu", (unsigned long long)i),
 				 mem_printf(w->ctx, "\"type\":\"O\",\"team\":\"%s\"", id_of(w, "team", 0)), &w->err));
-	/* A direct message; a group message; one of a bundle that does not say who was in it. */
+	/* A direct message; a group message; one of a bundle that does not say who was in it; one with somebody who was
+	 * erased. */
 	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS),
 			    mem_printf(w->ctx, "%s__%s", id_of(w, "user", 5), id_of(w, "user", 6)), "",
 			    "\"type\":\"D\"", &w->err));
@@ -304,6 +305,9 @@ static void add_names(struct world *w)
 			    &w->err));
 	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 2), "group-without",
 			    "user.1, user.2, us", "\"type\":\"G\"", &w->err));
+	must(w, bundle_name(w->w, "channels", id_of(w, "channel", TEAM_CHANNELS + 3), "group-with-one-erased",
+			    "user.1, erased, user.3", "\"type\":\"G\",\"members\":[\"user.1\",\"erased\",\"user.3\"]",
+			    &w->err));
 	for (uint64_t i = 0; i < USERS; i++)
 		must(w, bundle_name(w->w, "users", id_of(w, "user", i),
 				    mem_printf(w->ctx, "user.%llu", (unsigned long long)i),
