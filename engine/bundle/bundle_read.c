@@ -159,19 +159,21 @@ const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t
 	return &r->frame[i];
 }
 
-/* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back. */
-static int cursor_restore(struct bundle_reader *r, struct err *err)
+/* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back, whatever came
+ * of that (rc). */
+static int cursor_restore(struct bundle_reader *r, int rc, struct err *err)
 {
+	struct err second;
 	size_t at = r->at;
 
 	if (r->next == 0 || at == SIZE_MAX)
-		return 0;
+		return rc;
 	size_t i = r->next - 1;
 	while (i > 0 && !is_row_member(r->frame[i].member))
 		i--;
-	int rc = reader_frame(r, r->frame[i].no, err);
-	r->at = rc ? SIZE_MAX : at;
-	return rc;
+	int back = reader_frame(r, r->frame[i].no, rc ? &second : err);
+	r->at = back ? SIZE_MAX : at;
+	return rc ? rc : back;
 }
 
 int reader_range(struct bundle_reader *r, void *ctx, size_t at, size_t n, size_t max_bytes, char **ret, size_t *ret_len,
@@ -206,8 +208,7 @@ int bundle_read_frame(struct bundle_reader *r, void *ctx, size_t i, char **ret, 
 	size_t len = 0;
 	int rc = reader_range(r, ctx, r->frame[i].no, 1, FRAME_RAW_MAX, &p, &len, err);
 
-	if (!rc)
-		rc = cursor_restore(r, err);
+	rc = cursor_restore(r, rc, err);
 	if (rc)
 		return rc;
 	*ret = p;
@@ -226,8 +227,7 @@ int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, s
 	if (n == 0)
 		return err_set(err, ERR_NOT_FOUND, "\"%s\" has no member \"%s\"", r->name, member);
 	int rc = reader_range(r, ctx, r->frame[at].no, n, max_bytes, &p, &len, err);
-	if (!rc)
-		rc = cursor_restore(r, err);
+	rc = cursor_restore(r, rc, err);
 	if (rc)
 		return rc;
 	*ret = p;
@@ -267,7 +267,5 @@ int bundle_read_blob(struct bundle_reader *r, const struct digest *sha256, int f
 	int rc = blob_copy(r, at, n, fd, &found, err);
 	if (!rc && memcmp(&found, sha256, sizeof(found)) != 0)
 		rc = err_set(err, ERR_VERIFY, "the attachment %s in \"%s\" has other content", hex, r->name);
-	if (!rc)
-		rc = cursor_restore(r, err);
-	return rc;
+	return cursor_restore(r, rc, err);
 }

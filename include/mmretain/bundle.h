@@ -212,7 +212,7 @@ int bundle_read_schema(struct bundle_reader *r, void *ctx, struct bundle_kind **
 int bundle_read_parts(struct bundle_reader *r, int64_t *ret_before_ms, struct err *err) MMR_CHECKED;
 /* Rows in file order.  1 and *line (without "\n", valid until the next call), 0 at the end, or a negative code. */
 int bundle_read_row(struct bundle_reader *r, const char **line, size_t *len, struct err *err) MMR_CHECKED;
-/* ... other reads may come between rows; the cursor stays. */
+/* ... other reads may come between rows, also when they fail; the cursor stays. */
 void bundle_rewind(struct bundle_reader *r);               /* bundle_read_row begins again */
 /* Raw bytes of a member (data/bundle.json, data/names/users.jsonl ...). ERR_NOT_FOUND; capped at max_bytes. */
 int bundle_read_member(struct bundle_reader *r, void *ctx, const char *member, size_t max_bytes, char **ret,

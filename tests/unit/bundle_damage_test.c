@@ -63,6 +63,44 @@ START_TEST(every_flipped_byte_is_detected)
 }
 END_TEST
 
+static struct bundle_reader *open_bytes(struct small *s)
+{
+	struct bundle_reader *r;
+	int fd = memfd_create("bundle", MFD_CLOEXEC);
+
+	ck_assert_int_eq(file_write_all(fd, s->bytes, s->len, "memory", &s->box.err), 0);
+	ck_assert_int_eq(bundle_open_fd(s->box.ctx, fd, "memory", &r, &s->box.err), 0);
+	return r;
+}
+
+/* Rows come as if nobody had asked for what cannot be read. */
+START_TEST(rows_go_on_after_a_damaged_attachment)
+{
+	struct bundle_reader *sound, *damaged;
+	const char *want, *line;
+	size_t want_len, len, k = 0, rows = 0;
+	struct digest blob;
+	struct small s;
+
+	small_make(&s);
+	sound = open_bytes(&s);
+	while (strncmp(bundle_frame_at(sound, k)->member, "data/files/", 11) != 0)
+		k++;
+	ck_assert(hex_decode(strrchr(bundle_frame_at(sound, k)->member, '/') + 1, DIGEST_BYTES, blob.b));
+	s.bytes[bundle_frame_at(sound, k)->offset + bundle_frame_at(sound, k)->clen / 2] ^= 0x20;
+	damaged = open_bytes(&s);
+	for (; bundle_read_row(sound, &want, &want_len, &s.box.err) == 1; rows++) {
+		ck_assert_int_eq(bundle_read_blob(damaged, &blob, -1, &s.box.err), -ERR_VERIFY);
+		ck_assert_int_eq(bundle_read_row(damaged, &line, &len, &s.box.err), 1);
+		ck_assert_uint_eq(len, want_len);
+		ck_assert_mem_eq(line, want, len);
+	}
+	ck_assert_uint_gt(rows, 3);
+	ck_assert_int_eq(bundle_read_row(damaged, &line, &len, &s.box.err), 0);
+	box_close(&s.box);
+}
+END_TEST
+
 START_TEST(every_cut_is_detected)
 {
 	struct bundle_check c = {0};
@@ -180,6 +218,7 @@ TCase *damage_tests(void)
 	tcase_set_timeout(t, 600);
 	tcase_set_tags(t, "damage"); /* an entry of its own in CMakeLists.txt */
 	tcase_add_loop_test(t, every_flipped_byte_is_detected, 0, SHARDS);
+	tcase_add_test(t, rows_go_on_after_a_damaged_attachment);
 	tcase_add_test(t, every_cut_is_detected);
 	tcase_add_test(t, another_name_is_detected);
 	tcase_add_test(t, rows_survive_a_lost_seek_table);
