@@ -4,16 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t clamp_ms(int64_t ms)
-{
-	const int64_t most = INT64_C(1) << 52; /* as spans_add */
-
-	return ms > most ? most : ms < -most ? -most : ms;
-}
-
+/* With the last moment that counts and not the first that does not: two times that are clamped are the same. */
 static bool overlaps(int64_t min_ms, int64_t max_ms, const struct catalog_query *q)
 {
-	return clamp_ms(max_ms) >= clamp_ms(q->from_ms) && clamp_ms(min_ms) < clamp_ms(q->before_ms);
+	int64_t last_ms = q->before_ms == INT64_MIN ? INT64_MIN : q->before_ms - 1;
+
+	return clamp_ms(max_ms) >= clamp_ms(q->from_ms) && clamp_ms(min_ms) <= clamp_ms(last_ms);
 }
 
 /* ---- sidecars on demand ---- */

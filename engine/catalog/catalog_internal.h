@@ -54,6 +54,14 @@ bool get_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret);
 static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
 static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1) ^ -(int64_t)(v & 1); }
 
+/* Outside of any real time: clamped, so that no sum overflows; times of rows and of questions alike. */
+static inline int64_t clamp_ms(int64_t ms)
+{
+	const int64_t most = INT64_C(1) << 52;
+
+	return ms > most ? most : ms < -most ? -most : ms;
+}
+
 /* Where one person wrote, or what one channel holds: frame by frame with the span of time, in minutes. */
 struct spans { struct buf packed; uint32_t last; int64_t last_min; uint32_t frame; int64_t min_ms, max_ms; bool open;
 	       int64_t all_min_ms, all_max_ms; };

@@ -78,14 +78,6 @@ void spans_close(struct spans *s)
 	s->open = false;
 }
 
-/* Outside of any real time: clamped, so that no sum overflows.  Queries clamp the same way. */
-static int64_t clamp_ms(int64_t ms)
-{
-	const int64_t most = INT64_C(1) << 52;
-
-	return ms > most ? most : ms < -most ? -most : ms;
-}
-
 void spans_add(struct spans *s, uint32_t frame, int64_t ms)
 {
 	bool first = s->packed.len == 0 && !s->open;

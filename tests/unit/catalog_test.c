@@ -94,6 +94,20 @@ START_TEST(spans_take_odd_times)
 }
 END_TEST
 
+/* Rows with times in other units are rows. */
+START_TEST(a_question_without_times_takes_any)
+{
+	static const int64_t odd[] = {INT64_MIN, -1, 0, 1700000000123, 1700000000123456789, INT64_MAX};
+	const struct catalog_query any = {.from_ms = INT64_MIN, .before_ms = INT64_MAX},
+				   day = {.from_ms = 1600000000000, .before_ms = 1600086400000};
+	struct catalog c = {.db = &(struct catalog_db){.answered = false}};
+	struct catalog_bundle b = {.listed = true, .min_ms = odd[_i], .max_ms = odd[_i]};
+
+	ck_assert_int_eq(listed_may(&c, &b, &any), 1);
+	ck_assert_int_eq(listed_may(&c, &b, &day), 0);
+}
+END_TEST
+
 START_TEST(ids_are_found_in_one_block)
 {
 	struct ids l = {0};
@@ -213,6 +227,7 @@ int main(void)
 	tcase_add_loop_test(t, varints_come_back, 0, (int)ARRAY_LEN(numbers));
 	tcase_add_test(t, spans_cover_what_was_added);
 	tcase_add_test(t, spans_take_odd_times);
+	tcase_add_loop_test(t, a_question_without_times_takes_any, 0, 6);
 	tcase_add_test(t, ids_are_found_in_one_block);
 	tcase_add_test(t, filter_never_misses);
 	tcase_add_test(t, noise_is_survived);
