@@ -287,6 +287,7 @@ int catalog_lost_read(void *ctx, const struct store *store, const char *rows_dig
 					     : memcmp(s.key, "bits", 4) != 0 || read_bits(ctx, &s, ret);
 		ok = ok && !s.bad;
 	}
+	ok = ok && line == text + len; /* of one that was cut the rest would seem never to have been there */
 	return ok ? 0 : err_set(err, ERR_VERIFY, "\"ledger/%s\" is damaged", name);
 }
 

@@ -113,6 +113,26 @@ START_TEST(catalog_that_is_none)
 }
 END_TEST
 
+/* One that was cut would say of the ids behind the cut that nobody had them. */
+START_TEST(list_of_a_lost_bundle_is_whole)
+{
+	static const char digest[] = "b679effb00ff";
+	const char *name = talloc_asprintf(ctx, "%s/ledger/lost-%s.jsonl", path, digest);
+	struct catalog_lost_ids l = {.kind = CATALOG_LOST_KEYS, .n = 2500}, got;
+	struct stat st;
+
+	l.key = talloc_array(ctx, uint64_t, l.n);
+	for (size_t i = 0; i < l.n; i++)
+		l.key[i] = i;
+	ck_assert_int_eq(catalog_lost_save(store, "x.tar.zst", digest, &l, &err), 0);
+	ck_assert_int_eq(catalog_lost_read(ctx, store, digest, &got, &err), 0);
+	ck_assert_uint_eq(got.n, l.n);
+	ck_assert_int_eq(stat(name, &st), 0);
+	ck_assert_int_eq(truncate(name, st.st_size - (_i ? 1 : 4000)), 0);
+	ck_assert_int_eq(catalog_lost_read(ctx, store, digest, &got, &err), -ERR_VERIFY);
+}
+END_TEST
+
 static ino_t inode(void)
 {
 	struct stat st;
@@ -314,6 +334,7 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, reindex_beside_a_writer);
 	tcase_add_test(t, reindex_after_a_killed_writer);
 	tcase_add_test(t, reindex_looked_at);
+	tcase_add_loop_test(t, list_of_a_lost_bundle_is_whole, 0, 2);
 	tcase_add_test(t, forget_one_that_is_there);
 	tcase_add_test(t, forget_one_after_the_other);
 	return t;
