@@ -55,6 +55,12 @@ static int reindex_enter(struct reindex *r, void *ctx, const char *rel_path, boo
 	return rc ? rc : all_enter(r->sq, source, r->store, rel_path, err);
 }
 
+/* Damaged, or closed to this user, or on a disk that is: the others are indexed all the same. */
+static bool cannot_be_read(int rc, const struct err *err)
+{
+	return rc == -ERR_VERIFY || rc == -ERR_PERMISSION || (rc == -ERR_STORE && err->sys_errno);
+}
+
 static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes, struct err *err)
 {
 	struct reindex *r = payload;
@@ -77,7 +83,7 @@ static int reindex_one(void *payload, const char *rel_path, uint64_t size_bytes,
 		err_clear(err);
 		return 0;
 	}
-	if (rc != -ERR_VERIFY)
+	if (!cannot_be_read(rc, err))
 		return rc;
 	log_warn("%s: %s; leaving it out of the catalog", rel_path, err->msg);
 	err_clear(err);

@@ -25,9 +25,12 @@ int bundle_tail(const struct store *store, const char *rel_path, uint64_t *ret_s
 	struct stat st;
 	int rc = file_open_beneath(store->root_dirfd, rel_path, &fd, err);
 
+	if (rc && err->sys_errno == ELOOP)
+		return err_set(err, ERR_VERIFY, "\"%s\" is not a regular file", rel_path);
+	if (rc && err->sys_errno)
+		return err_sys(err, (enum err_code)-rc, err->sys_errno, "cannot open bundle \"%s\"", rel_path);
 	if (rc)
-		return err->sys_errno == ELOOP ? err_set(err, ERR_VERIFY, "\"%s\" is not a regular file", rel_path)
-					       : rc;
+		return rc;
 	if (fstat(fd, &st) != 0)
 		return err_sys(err, ERR_STORE, errno, "cannot look at \"%s\"", rel_path);
 	size_t n = st.st_size > TAIL_BYTES ? TAIL_BYTES : (size_t)st.st_size;

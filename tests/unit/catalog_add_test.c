@@ -261,6 +261,33 @@ START_TEST(forget_one_that_is_there)
 }
 END_TEST
 
+/* Nothing keeps root from reading a file. */
+static void as_nobody(void)
+{
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(system(talloc_asprintf(ctx, "chown -R 65534:65534 %s", path)), 0);
+	ck_assert_int_eq(setegid(65534) || seteuid(65534), 0);
+}
+
+START_TEST(reindex_without_one_that_may_not_be_read)
+{
+	const char *closed = bundle("mmr1-b-202701-000002-b679effb00ff.tar.zst", SIZE_MAX);
+	struct catalog_totals sum = {0};
+
+	(void)bundle("mmr1-a-202701-000001-b679effb00ff.tar.zst", SIZE_MAX);
+	(void)bundle("mmr1-c-202701-000003-b679effb00ff.tar.zst", SIZE_MAX);
+	ck_assert_int_eq(chmod(talloc_asprintf(ctx, "%s/%s", path, closed), 0), 0);
+	as_nobody();
+	int rc = catalog_reindex(store, true, &sum, NULL, &err);
+	ck_assert_msg(rc == 0, "%d %s", rc, err.msg);
+	ck_assert_uint_eq(sum.bundles, 3);
+	ck_assert_uint_eq(sum.failed, 1);
+	ck_assert_int_eq(listed(), 2);
+	(void)seteuid(getuid()); /* to clear away */
+}
+END_TEST
+
 static int count_name(void *payload, const struct catalog_name *n, struct err *e)
 {
 	(void)n;
@@ -335,6 +362,7 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, reindex_after_a_killed_writer);
 	tcase_add_test(t, reindex_looked_at);
 	tcase_add_loop_test(t, list_of_a_lost_bundle_is_whole, 0, 2);
+	tcase_add_test(t, reindex_without_one_that_may_not_be_read);
 	tcase_add_test(t, forget_one_that_is_there);
 	tcase_add_test(t, forget_one_after_the_other);
 	return t;
