@@ -82,7 +82,6 @@ bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
 int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
 /* One row into a thread, in the order of the bundle. */
 int thread_take(struct audit_thread *t, const struct catalog_row *row, struct err *err) MMR_CHECKED;
-bool thread_has(const struct audit_thread *t, const char *post);
 /* The id of the thread that a post's row belongs to. */
 struct catalog_text thread_of(const struct catalog_row *row);
 char *text_dup(void *ctx, struct catalog_text t);

@@ -154,7 +154,7 @@ static void put_reactions(struct export *x, struct audit_thread *t, const struct
 	put(x, "</ul>\n");
 }
 
-/* Earlier versions stand behind their post. */
+/* Earlier versions stand behind their post, where that is in the thread. */
 static void put_versions(struct export *x, struct audit_thread *t, size_t at)
 {
 	size_t n = 0;
@@ -267,6 +267,7 @@ static int next_page(struct export *x, struct audit_thread *t, bool in_replies, 
 int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 {
 	struct html *h = x->state;
+	const char *above = ""; /* the post that was put last: its versions are shown with it */
 	bool in_replies = false;
 	int day = -1, rc = 0;
 
@@ -279,9 +280,9 @@ int html_thread(struct export *x, struct audit_thread *t, struct err *err)
 		return rc;
 	section_open(x, t, false);
 	for (size_t i = 0; i < t->n_posts && !rc; i++) {
-		bool behind = i > 0 && t->post[i].original[0] && (!t->parts || thread_has(t, t->post[i].original));
-		if (behind)
-			continue; /* shown below its post */
+		if (t->post[i].original[0] && !strcmp(t->post[i].original, above))
+			continue;
+		above = t->post[i].id;
 		if (h->on_page >= h->page_posts) {
 			rc = next_page(x, t, in_replies, err);
 			in_replies = false;

@@ -93,14 +93,6 @@ static struct audit_post *post_of(struct audit_thread *t, struct catalog_text id
 	return NULL;
 }
 
-bool thread_has(const struct audit_thread *t, const char *post)
-{
-	for (size_t i = 0; i < t->n_posts; i++)
-		if (!strcmp(t->post[i].id, post))
-			return true;
-	return false;
-}
-
 /* What stands in its place for every reader.  Its time is known of a root only: it is shown where it was. */
 static void post_erased(struct audit_thread *t, struct audit_post *p, const struct catalog_row *row)
 {

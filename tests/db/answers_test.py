@@ -131,6 +131,12 @@ def first_rows(r):
     r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
     r.post("ptold", BOB, "zqtold", OLD + 19, files=["ftold"])
     r.file("ftold", "ptold", "nouser", "zqcontract of a moved thread.txt", OLD)
+    # versions of a reply that somebody removed from the table by hand, and one of a reply that is there
+    r.post("porphan", BOB, "zqorphan begins", OLD + 20)
+    for ident, text in (("porphan1", "zqorphan first text"), ("porphan2", "zqorphan second text")):
+        r.post(ident, HOOK, text, OLD + 21, root="porphan", original="pnowhere", deleted=OLD + DAY)
+    r.post("porphanedit", BOB, "zqorphan now", OLD + 22, root="porphan", edited=OLD + DAY)
+    r.post("porphanold", BOB, "zqorphan before", OLD + 22, root="porphan", original="porphanedit", deleted=OLD + DAY)
     # Bob deletes a thread of Alice, and with it the reply of somebody else; who deletes what is their own needs no word
     r.post("pmod", ALICE, "zqmod begins", OLD + 5, deleted=OLD + DAY, props={"deleteBy": BOB})
     r.post("pmodreply", HOOK, "zqmod reply", OLD + 6, root="pmod", deleted=OLD + DAY, props={"deleteBy": BOB})
@@ -401,6 +407,17 @@ class Shown(Answers):
         """An earlier version without its post names its author."""
         text = self.forms("pyoung")["show"]
         self.assertIn(f"earlier version, until {lib.stamp(YOUNG + DAY)}, of @j.doe\n", text)
+
+
+    def test_versions_without_a_post(self):
+        """Each is shown once, as what it is, with whose text it was."""
+        found, posts = self.forms("porphan"), ["porphan", "porphan1", "porphan2", "porphanedit", "porphanold"]
+        self.assertEqual([r["Post Id"].rstrip("0") for r in found["csv"]], posts)
+        self.assertEqual(sorted(found["eml"]), posts)
+        for text in ("begins", "first text", "second text", "now", "before"):
+            self.assertEqual(found["html"].count(f"zqorphan {text}"), 1, text)
+            self.assertEqual(found["show"].count(f"zqorphan {text}"), 1, text)
+        self.assertEqual(re.findall(r'<article class="post" id="p-(\w+?)0*">', found["html"]), posts[:-1])
 
 
 class States(Answers):
