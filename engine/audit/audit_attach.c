@@ -123,12 +123,14 @@ static const char *text_of(const json_t *o, const char *key, size_t *ret_len)
 /* Fields hold any JSON; bots give numbers as often as texts. */
 static void put_value(struct export *x, const json_t *value)
 {
-	char *text = json_is_string(value) || json_is_null(value)
+	char *text = json_is_string(value) || json_is_null(value) || json_is_real(value)
 			     ? NULL
 			     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	if (json_is_string(value))
 		audit_markdown(&x->out.b, json_string_value(value), json_string_length(value));
+	else if (json_is_real(value))
+		buf_printf(&x->out.b, "%.15g", json_real_value(value)); /* 5, where dumps writes 5.0 */
 	else if (text)
 		audit_html_escape(&x->out.b, text, strlen(text));
 	free(text);
@@ -176,7 +178,7 @@ void html_attachments(struct export *x, const char *props)
 
 	if (!strstr(props, "\"attachments\""))
 		return;
-	json_t *o = json_loads(props, 0, NULL);
+	json_t *o = props_json(props);
 	json_array_foreach(json_object_get(o, "attachments"), i, a) {
 		if (!json_is_object(a))
 			continue;

@@ -112,7 +112,7 @@ static int put_files(struct export *x, struct buf *b, struct audit_thread *t, co
 
 static void put_props(struct buf *b, const char *props)
 {
-	json_t *o = json_loads(props, JSON_DECODE_ANY, NULL);
+	json_t *o = props_json(props);
 	char *text = json_is_object(o) ? json_dumps(o, JSON_COMPACT) : NULL;
 
 	if (text)

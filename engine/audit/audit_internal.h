@@ -113,6 +113,8 @@ bool words_may_line(const struct words *w, const char *line, size_t len);
  * came by none. */
 char *props_webhook(void *ctx, const char *props, size_t len);
 char *props_deleted_by(void *ctx, const char *props, size_t len); /* the id, or NULL: not known */
+/* All of them; NULL: they are no JSON.  Ends with json_decref. */
+struct json_t *props_json(const char *props);
 
 /* ---- names (audit_resolve.c) ---- */
 struct ids { const char **id; size_t n; };

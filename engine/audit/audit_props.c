@@ -2,6 +2,7 @@
  * deleted it. */
 #include "audit_internal.h"
 
+#include <jansson.h>
 #include <string.h>
 
 /* A text of the props as it is, NULL: there is none.  "": it is something else. */
@@ -42,6 +43,15 @@ char *props_deleted_by(void *ctx, const char *props, size_t len)
 	char *by = props ? prop(ctx, props, len, "deleteBy") : NULL;
 
 	return by && by[0] ? by : NULL;
+}
+
+/* The server takes each number for a floating-point one, and writes what is beyond 2^63 as an integer, which jansson
+ * refuses. */
+json_t *props_json(const char *props)
+{
+	json_t *o = json_loads(props, JSON_DECODE_ANY, NULL);
+
+	return o ? o : json_loads(props, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
 }
 
 char *audit_webhook_text(void *ctx, const char *name)

@@ -131,6 +131,8 @@ def first_rows(r):
     r.post("pnight", BOB, "zqnight of the first hour in Berlin", 1704063600000)
     r.post("ptold", BOB, "zqtold", OLD + 19, files=["ftold"])
     r.file("ftold", "ptold", "nouser", "zqcontract of a moved thread.txt", OLD)
+    # a counter beyond 2^63, as the server writes what a program gave it
+    r.post("pcard", HOOK, "", OLD + 23, kind="slack_attachment", props={"attachments": [{"text": "zqcard says", "fields": [{"title": "bytes", "value": 18446744073709552000}]}]})
     # versions of a reply that somebody removed from the table by hand, and one of a reply that is there
     r.post("porphan", BOB, "zqorphan begins", OLD + 20)
     for ident, text in (("porphan1", "zqorphan first text"), ("porphan2", "zqorphan second text")):
@@ -408,6 +410,17 @@ class Shown(Answers):
         text = self.forms("pyoung")["show"]
         self.assertIn(f"earlier version, until {lib.stamp(YOUNG + DAY)}, of @j.doe\n", text)
 
+
+    def test_numbers_of_a_card(self):
+        """None is too large to show a card, or to import it."""
+        page = self.forms("pcard")["html"]
+        self.assertIn("zqcard says", page)
+        self.assertRegex(page, r"<dd class=\"msg\">1\.84467440737[0-9]*e\+19</dd>")
+        out = self.out("card")
+        self.ask("export", oid("pcard"), "--as", "mattermost", "--out", out)
+        with open(os.path.join(out, "import.jsonl"), encoding="utf-8") as f:
+            card, = json.loads(f.read().splitlines()[1])["post"]["props"]["attachments"]
+        self.assertEqual((card["text"], card["fields"]), ("zqcard says", [{"title": "bytes", "value": float(18446744073709552000)}]))
 
     def test_versions_without_a_post(self):
         """Each is shown once, as what it is, with whose text it was."""
