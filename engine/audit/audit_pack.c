@@ -243,26 +243,36 @@ static int write_texts(struct pack *p, struct err *err)
 
 /* ---- packing ---- */
 
+static int list_folder(struct pack *p, int dirfd, const char *prefix, struct err *err);
+
+static int list_one(struct pack *p, int dirfd, const char *prefix, const char *name, struct err *err)
+{
+	auto_fd int sub = -1;
+
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return 0;
+	sub = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (sub >= 0)
+		return list_folder(p, sub, mem_printf(p, "%s%s/", prefix, name), err);
+	if (p->n_paths % 256 == 0)
+		p->path = mem_grow(p, p->path, char *, p->n_paths + 256);
+	p->path[p->n_paths++] = mem_printf(p, "%s%s", prefix, name);
+	return 0;
+}
+
+/* All of it or an error: of what is not listed neither pack nor manifest would say that it was there. */
 static int list_folder(struct pack *p, int dirfd, const char *prefix, struct err *err)
 {
+	const struct dirent *e;
 	DIR *dir;
 	int rc = file_list_dir(dirfd, ".", &dir, err);
 
 	if (rc)
 		return rc;
-	for (struct dirent *e; !rc && (e = readdir(dir));) {
-		auto_fd int sub = -1;
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		sub = openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (sub >= 0) {
-			rc = list_folder(p, sub, mem_printf(p, "%s%s/", prefix, e->d_name), err);
-			continue;
-		}
-		if (p->n_paths % 256 == 0)
-			p->path = mem_grow(p, p->path, char *, p->n_paths + 256);
-		p->path[p->n_paths++] = mem_printf(p, "%s%s", prefix, e->d_name);
-	}
+	while (rc == 0 && (errno = 0, e = readdir(dir)))
+		rc = list_one(p, dirfd, prefix, e->d_name, err);
+	if (rc == 0 && errno)
+		rc = failed(p->x, errno, err);
 	(void)closedir(dir); /* read only */
 	return rc;
 }

@@ -230,6 +230,24 @@ class Leavings(unittest.TestCase):
                 self.assertEqual(content(self.folder), self.whole[form])
                 self.fresh()
 
+    def test_folder_that_cannot_be_listed(self):
+        """A pack has every file or is none, wherever the kernel fails to tell what there is."""
+        for form in ("html", "zip"):
+            failed, n = 0, 0
+            while True:
+                n += 1
+                done = subprocess.run(self.strace("-e", "trace=getdents64", "-e", f"inject=getdents64:error=EIO:when={n}", *self.command(self.folder, form)),
+                                      env=ENV, capture_output=True, text=True, check=False)
+                with open(os.path.join(self.tmp, "calls"), encoding="utf-8") as f:
+                    if "(INJECTED)" not in f.read():
+                        break
+                failed += done.returncode != 0
+                left = {p: c for p, c in content(self.folder).items() if not p.startswith(".page.") or "remove it by hand" not in done.stderr}
+                self.assertTrue(left == ({} if done.returncode else self.whole[form]), (form, n, sorted(left), done.stderr))
+                self.fresh()
+            self.assertGreater(failed, 1)
+            self.fresh()
+
     def test_durable(self):
         """Each file and folder is on disk before the first name stands, and the names are when the command ends."""
         for form in FORMATS:
