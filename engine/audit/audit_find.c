@@ -7,7 +7,6 @@
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 #include <uthash.h>
 
 struct known { UT_hash_handle hh; size_t len; char key[]; };
@@ -29,6 +28,7 @@ struct find {
 	struct hash *hash;
 	struct known *rows;          /* digests of the rows that were found */
 	char owner[64];              /* the post of one of the users that was read last */
+	bool post_seen;              /* while looking for it before a frame */
 	/* for has_file: the post that was found last, not an earlier version */
 	struct { char id[64]; struct buf files; } last;
 };
@@ -58,8 +58,8 @@ static bool in_ids(const struct ids *l, struct catalog_text t)
 	return false;
 }
 
-/* the server's word for who uploaded what a program attached, or moved with a thread */
-static const char no_user[] = "\"nouser\"";
+/* the server's word for who uploaded what a program attached, or moved with a thread; in lines with its quotes */
+static const char nobody[] = "nouser", no_user[] = "\"nouser\"";
 
 /* Cheap, on the raw line: rows of other kinds and of other people are not worth decoding. */
 static bool line_wanted(const void *payload, const char *line, size_t len)
@@ -81,39 +81,6 @@ static bool line_wanted(const void *payload, const char *line, size_t len)
 			return true; /* whatever it says: a file of nobody may hang on it */
 	}
 	return !f->words || words_may_line(f->words, line, len);
-}
-
-/* One spelling of a letter: "ü" from a Mac is often `u` and a mark behind it.  A child of ctx. */
-static char *composed(void *ctx, const char *text, size_t len)
-{
-	utf8proc_uint8_t *made = NULL;
-	bool plain = true;
-
-	for (size_t i = 0; i < len && plain; i++)
-		/* below is nothing that is put together: marks begin with U+0300 */
-		plain = (unsigned char)text[i] < 0xcc;
-	if (plain || utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)len, &made,
-				  UTF8PROC_STABLE | UTF8PROC_COMPOSE) < 0)
-		return mem_strndup(ctx, text, len); /* also what is no UTF-8 */
-	char *copy = mem_strdup(ctx, (const char *)made);
-	free(made);
-	return copy;
-}
-
-/* Any part of a name, sign by sign. */
-static char *glob_of_part(void *ctx, const char *part)
-{
-	struct buf b;
-
-	buf_init(&b, ctx, 1 << 20);
-	buf_byte(&b, '*');
-	for (; *part; part++) {
-		if (strchr("*?[]\\", *part))
-			buf_byte(&b, '\\');
-		buf_byte(&b, *part);
-	}
-	buf_put(&b, "*", 2);
-	return b.data;
 }
 
 /* As a part, and as a pattern where it is one: `Bill [1].pdf` may be either. */
@@ -139,8 +106,7 @@ static bool regex_matches(const struct find *f, const char *text, size_t len)
 /* A file that nobody uploaded belongs to whose post it is on; that stands above it. */
 static bool is_nobodys_here(const struct find *f, const struct catalog_row *row)
 {
-	return row->user.len == sizeof(no_user) - 3 && !memcmp(row->user.s, no_user + 1, row->user.len) &&
-	       text_is(row->post, f->owner, strlen(f->owner));
+	return text_is(row->user, nobody, sizeof(nobody) - 1) && text_is(row->post, f->owner, strlen(f->owner));
 }
 
 static bool row_matches(struct find *f, const struct catalog_row *row)
@@ -276,14 +242,19 @@ static bool repeats_files(struct find *f, const struct catalog_row *row)
 	return true;
 }
 
+static void note_owner(struct find *f, const struct catalog_row *row)
+{
+	if (row->kind == CATALOG_POST && in_ids(&f->users, row->user))
+		(void)snprintf(f->owner, sizeof(f->owner), "%.*s", (int)row->id.len, row->id.s); /* ids are 26 */
+}
+
 static int find_row(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
 {
 	struct find *f = payload;
 	struct digest d;
 
 	(void)err;
-	if (row->kind == CATALOG_POST && in_ids(&f->users, row->user))
-		(void)snprintf(f->owner, sizeof(f->owner), "%.*s", (int)row->id.len, row->id.s); /* ids are 26 */
+	note_owner(f, row);
 	if (!row_matches(f, row) || repeats_files(f, row))
 		return 0;
 	/* A thread that was archived, stayed or came back, and was archived again is in two bundles: what did not
@@ -303,18 +274,82 @@ static int find_row(void *payload, const struct catalog_row *row, const char *li
 
 /* ---- bundles ---- */
 
-static int find_frames(struct find *f, const struct catalog_hits *hits, struct err *err)
+static int post_before(void *payload, const struct catalog_row *row, const char *line, size_t len, struct err *err)
+{
+	struct find *f = payload;
+
+	(void)line;
+	(void)len;
+	(void)err;
+	note_owner(f, row);
+	f->post_seen |= row->kind == CATALOG_POST;
+	return 0;
+}
+
+/* A file of nobody at the beginning of a frame is of the post that was last before it, which no index names. */
+static int look_before(struct find *f, uint32_t frame, struct err *err)
+{
+	int rc = 0;
+
+	f->post_seen = false;
+	while (rc == 0 && !f->post_seen && frame-- > 0)
+		rc = frame_rows(f->b, frame, NULL, post_before, f, err);
+	return rc;
+}
+
+static int find_frame(struct find *f, uint32_t frame, bool nobodys, struct err *err)
+{
+	int rc = stop_check(err);
+
+	if (!rc && nobodys)
+		rc = look_before(f, frame, err);
+	f->frame = frame;
+	return rc ? rc : frame_rows(f->b, frame, line_wanted, find_row, f, err);
+}
+
+/* hits: by what was asked; more: where files of nobody are, that may be on posts of those who were asked for. */
+static int find_frames(struct find *f, const struct catalog_hits *hits, const struct catalog_hits *more,
+		       struct err *err)
 {
 	int rc = bundle_use(f->a, f->b->index, &f->b, err);
-	size_t n = rc ? 0 : hits->all ? bundle_frames(f->b->reader) : hits->n;
+	bool all = hits->all || more->all;
+	size_t n = rc ? 0 : all ? bundle_frames(f->b->reader) : hits->n, m = rc || all ? 0 : more->n;
 
-	for (size_t k = 0; k < n && !rc; k++) {
-		f->frame = hits->all ? (uint32_t)k : hits->frame[k];
-		rc = stop_check(err);
-		if (!rc)
-			rc = frame_rows(f->b, f->frame, line_wanted, find_row, f, err);
+	for (size_t k = 0, j = 0; (k < n || j < m) && !rc;) {
+		bool nobodys = j < m && (k == n || more->frame[j] <= hits->frame[k]);
+		uint32_t frame = all ? (uint32_t)k : nobodys ? more->frame[j] : hits->frame[k];
+		k += k < n && (all || hits->frame[k] == frame);
+		j += nobodys;
+		rc = find_frame(f, frame, nobodys, err);
 	}
 	return rc;
+}
+
+/* Has bundle i anything at all of those who were asked for? */
+static int is_in(struct find *f, size_t i, const struct catalog_query *query, void *ctx, struct err *err)
+{
+	struct catalog_query any = {.user = query->user, .n_users = query->n_users, .from_ms = INT64_MIN,
+				    .before_ms = INT64_MAX};
+	struct catalog_hits hits;
+	int rc = catalog_frames(f->a->catalog, i, &any, ctx, &hits, err);
+
+	return rc ? rc : hits.all || hits.n > 0;
+}
+
+/* The frames of bundle i that may hold a match. */
+static int narrow(struct find *f, size_t i, const struct catalog_query *query, void *ctx, struct catalog_hits *ret,
+		  struct catalog_hits *ret_more, struct err *err)
+{
+	static const char *const user = nobody;
+	struct catalog_query of_nobody = *query;
+	int rc = catalog_frames(f->a->catalog, i, query, ctx, ret, err);
+
+	*ret_more = (struct catalog_hits){.n = 0};
+	if (rc || ret->all || f->users.n == 0 || (ret->n == 0 && (rc = is_in(f, i, query, ctx, err)) <= 0))
+		return rc;
+	of_nobody.user = &user;
+	of_nobody.n_users = 1;
+	return catalog_frames(f->a->catalog, i, &of_nobody, ctx, ret_more, err);
 }
 
 static int find_bundles(struct find *f, struct err *err)
@@ -331,12 +366,12 @@ static int find_bundles(struct find *f, struct err *err)
 		return rc;
 	for (size_t i = 0; i < f->a->catalog->n_bundles && !rc; i++) {
 		void *tmp auto_mem = mem_context(NULL, "frames");
-		struct catalog_hits hits;
-		rc = catalog_frames(f->a->catalog, i, &query, tmp, &hits, err);
-		if (rc || (!hits.all && hits.n == 0))
+		struct catalog_hits hits, more;
+		rc = narrow(f, i, &query, tmp, &hits, &more, err);
+		if (rc || (!hits.all && hits.n == 0 && !more.all && more.n == 0))
 			continue;
 		f->b = &f->a->bundle[i];
-		rc = bundle_passed(f->a, i, find_frames(f, &hits, err), err);
+		rc = bundle_passed(f->a, i, find_frames(f, &hits, &more, err), err);
 	}
 	f->a->stats.bundles_without_index = f->a->catalog->without_index;
 	return rc < 0 ? rc : 0;

@@ -108,6 +108,12 @@ bool words_place(struct words *w, const char *text, size_t len, size_t *ret_from
 /* false: the line of a bundle cannot hold the words.  Fast; true when in doubt. */
 bool words_may_line(const struct words *w, const char *line, size_t len);
 
+/* ---- spellings (audit_spell.c) ---- */
+/* One of a letter: "ü" from a Mac is often `u` and a mark behind it.  A child of ctx. */
+char *composed(void *ctx, const char *text, size_t len);
+/* The pattern that any part of a name matches, sign by sign. */
+char *glob_of_part(void *ctx, const char *part);
+
 /* ---- props (audit_props.c) ---- */
 /* The name under which a webhook's post was shown, or "": under that of the account that made the webhook.  NULL: it
  * came by none. */

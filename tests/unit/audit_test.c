@@ -1,6 +1,7 @@
 /* audit_test.c - the gates between archived text and what reads it: URLs, Markdown, HTML, CSV; words against an oracle.
  */
 #include "audit_internal.h"
+#include "audit_tests.h"
 
 #include <check.h>
 #include <string.h>
@@ -388,6 +389,7 @@ static Suite *audit_suite(void)
 	tcase_add_test(t, quick_look_is_never_too_strict);
 	tcase_add_loop_test(t, extensions_are_known_ones, 0, (int)ARRAY_LEN(extensions));
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, audit_find_case());
 	return s;
 }
 

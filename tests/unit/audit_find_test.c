@@ -1,0 +1,146 @@
+/* audit_find_test.c - questions about rows that lie on both sides of a border of frames. */
+#include "audit_internal.h"
+#include "audit_tests.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JANE "janejanejanejanejanejaneja"
+#define JOE "joejoejoejoejoejoejoejoejo"
+enum { THREADS = 300, REACTIONS = 40, JANES = 7 /* one thread in so many */ };
+
+static const struct bundle_column post_columns[] = {
+	{"id", "text", BT_TEXT, ""},     {"createat", "bigint", BT_INT, "0"}, {"userid", "text", BT_TEXT, ""},
+	{"channelid", "text", BT_TEXT, ""}, {"message", "text", BT_TEXT, ""},    {"fileids", "text", BT_TEXT, "[]"},
+};
+static const struct bundle_column reaction_columns[] = {
+	{"userid", "text", BT_TEXT, ""}, {"postid", "text", BT_TEXT, ""}, {"emojiname", "text", BT_TEXT, ""},
+};
+static const struct bundle_column file_columns[] = {
+	{"id", "text", BT_TEXT, ""}, {"creatorid", "text", BT_TEXT, ""}, {"postid", "text", BT_TEXT, ""},
+	{"name", "text", BT_TEXT, ""},
+};
+static const struct bundle_kind kinds[] = {
+	{"post", "posts", post_columns, ARRAY_LEN(post_columns), 2},
+	{"reaction", "reactions", reaction_columns, ARRAY_LEN(reaction_columns), 0},
+	{"file", "fileinfo", file_columns, ARRAY_LEN(file_columns), 1},
+};
+enum { POST, REACTION, FILE_ROW };
+
+static void *ctx;
+static char path[] = "/tmp/mmretain-audit-XXXXXX";
+static struct store *store;
+static struct err err;
+
+#define must(call) ck_assert_msg((call) == 0, "%s", err.msg)
+
+static void set_up(void)
+{
+	ctx = talloc_new(NULL);
+	memcpy(path + sizeof path - 7, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(rmdir(path), 0);
+	must(store_init(path, &err));
+	must(store_open(ctx, path, true, &store, &err));
+}
+
+static void tear_down(void)
+{
+	char command[64];
+
+	talloc_free(ctx);
+	snprintf(command, sizeof command, "rm -rf %s", path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void put(struct bundle_writer *w, size_t kind, size_t n, ...)
+{
+	struct bundle_field f[ARRAY_LEN(post_columns)];
+	va_list ap;
+
+	va_start(ap, n);
+	for (size_t i = 0; i < n; i++) {
+		const char *s = va_arg(ap, const char *);
+		f[i] = (struct bundle_field){.data = s, .len = strlen(s)};
+	}
+	va_end(ap);
+	must(bundle_row(w, kind, f, &err));
+}
+
+/* What does not shrink: a bundle of a few frames has no index. */
+static const char *noise(void)
+{
+	uint8_t bytes[200];
+	char *hex = talloc_size(ctx, 2 * sizeof bytes + 1);
+
+	must(random_bytes(bytes, sizeof bytes, &err));
+	hex_encode(bytes, sizeof bytes, hex);
+	return hex;
+}
+
+/* Of people in turn, each post with a file of nobody behind so many reactions that it may be in the next frame. */
+static void write_thread(struct bundle_writer *w, int i)
+{
+	char *post = talloc_asprintf(ctx, "post%06d", i), *file = talloc_asprintf(ctx, "file%06d", i);
+	char *ms = talloc_asprintf(ctx, "%lld", 1600000000000LL + i);
+
+	must(bundle_thread_begin(w, "channel", post, 1600000000000 + i, &err));
+	put(w, POST, 6, post, ms, i % JANES ? JOE : JANE, "channel", noise(), talloc_asprintf(ctx, "[\"%s\"]", file));
+	for (int k = 0; k < REACTIONS; k++)
+		put(w, REACTION, 3, JOE, post, noise());
+	put(w, FILE_ROW, 4, file, "nouser", post, talloc_asprintf(ctx, "contract %d.txt", i));
+}
+
+static void make_archive(void)
+{
+	const struct bundle_source source = {.rule = "r", .team_id = "", .team_label = "direct"};
+	const struct bundle_options options = {.frame_bytes = 4096, .seq = 1, .kind = kinds,
+					       .n_kinds = ARRAY_LEN(kinds)};
+	struct bundle_writer *w;
+	struct receipt *r;
+
+	must(bundle_create(ctx, store->partial_dirfd, &source, &options, &w, &err));
+	for (int i = 0; i < THREADS; i++)
+		write_thread(w, i);
+	must(bundle_name(w, "users", JANE, "jane", "", "", &err));
+	must(bundle_name(w, "users", JOE, "joe", "", "", &err));
+	must(bundle_finish(w, &err));
+	must(bundle_publish(w, ctx, store->root_dirfd, 1700000000000, &r, &err));
+	bundle_abort(w);
+	must(catalog_add_bundle(store, receipt_rel_path(r), &err));
+}
+
+static size_t hits(bool scan, const char *words)
+{
+	const struct catalog_options options = {.scan = scan};
+	const char *jane = "jane";
+	const struct audit_question q = {.words = words, .user = &jane, .n_users = 1, .from_ms = INT64_MIN,
+					 .before_ms = INT64_MAX, .file_name = words ? NULL : "contract"};
+	struct audit_found found;
+	struct audit *a;
+
+	must(audit_open(ctx, store, &options, &a, &err));
+	must(audit_find(a, &q, ctx, &found, &err));
+	ck_assert_uint_eq(audit_stats(a)->bundles_without_index, 0);
+	return found.n;
+}
+
+START_TEST(a_file_of_nobody_is_found_behind_the_border)
+{
+	make_archive();
+	ck_assert_uint_eq(hits(true, NULL), (THREADS + JANES - 1) / JANES);
+	ck_assert_uint_eq(hits(false, NULL), (THREADS + JANES - 1) / JANES);
+	ck_assert_uint_eq(hits(false, "contract"), (THREADS + JANES - 1) / JANES);
+}
+END_TEST
+
+TCase *audit_find_case(void)
+{
+	TCase *t = tcase_create("find");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, a_file_of_nobody_is_found_behind_the_border);
+	return t;
+}
