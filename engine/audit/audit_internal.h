@@ -4,8 +4,7 @@
  * Reading:   audit_open.c (archive, bundles) -> audit_frames.c (rows) -> audit_locate.c, audit_thread.c, audit_find.c;
  * audit_walk.c: a bundle from front to back.
  * Writing:   audit_export.c (threads in order, files) -> audit_html.c / audit_csv.c / audit_eml.c / audit_jsonl.c /
- * audit_bulk.c, all of it into
- *            the work folder of audit_stage.c, from where it gets its names.
+ *            audit_bulk.c, all of it into the work folder of audit_stage.c, from where it gets its names.
  */
 #ifndef AUDIT_INTERNAL_H
 #define AUDIT_INTERNAL_H
@@ -75,13 +74,6 @@ typedef bool (*line_fn)(const void *payload, const char *line, size_t len);
 int frame_rows(struct audit_bundle *b, uint32_t frame, line_fn wanted, frame_fn fn, void *payload,
 	       struct err *err) MMR_CHECKED;
 bool is_rows_frame(const struct audit_bundle *b, uint32_t frame);
-/* Where the thread of a post or file of this bundle begins in it. 1, 0: it is not in it, or a negative code. */
-/* An answer for an id that no bundle has and that one held which was declared lost: err says so (ERR_NOT_FOUND).
- * false: there is none. */
-bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
-int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
-/* One row into a thread, in the order of the bundle. */
-int thread_take(struct audit_thread *t, const struct catalog_row *row, struct err *err) MMR_CHECKED;
 /* The id of the thread that a post's row belongs to. */
 struct catalog_text thread_of(const struct catalog_row *row);
 char *text_dup(void *ctx, struct catalog_text t);
@@ -89,6 +81,17 @@ static inline bool text_is(struct catalog_text t, const char *s, size_t len)
 {
 	return t.len == len && __builtin_memcmp(t.s, s, len) == 0;
 }
+
+/* ---- bundles that were declared lost (audit_lost.c) ---- */
+/* An answer for an id that no bundle has and that one of them held: err says so (ERR_NOT_FOUND).  false: there is
+ * none. */
+bool audit_lost_tell(const struct audit *a, const char *id, struct err *err);
+
+/* ---- threads (audit_locate.c, audit_thread.c) ---- */
+/* Where the thread of a post or file of this bundle begins in it. 1, 0: it is not in it, or a negative code. */
+int locate_in(struct audit *a, size_t i, const char *id, struct audit_ref *ret, struct err *err) MMR_CHECKED;
+/* One row into a thread, in the order of the bundle. */
+int thread_take(struct audit_thread *t, const struct catalog_row *row, struct err *err) MMR_CHECKED;
 
 /* ---- files of a bundle (audit_open.c) ---- */
 struct file_state { const char *state; uint64_t size_bytes; struct digest sha256; bool has_digest; };

@@ -147,7 +147,8 @@ int bundle_erase_known(int root_dirfd, const char *rel_path, const struct bundle
 
 	if (!rc)
 		rc = erase_texts(e, err);
-	*ret = e->sum.known;
+	if (!rc)
+		*ret = e->sum.known;
 	talloc_free(e);
 	return rc;
 }

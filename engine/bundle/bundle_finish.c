@@ -142,8 +142,7 @@ static int finish_sync(struct bundle_writer *w, struct err *err)
 	hash_final(w->out.file_hash, &w->sum.file_digest);
 	w->sum.frames = w->out.n_frames;
 	/* A crash before or after leaves a file in partial/, which recovery removes; all rows are in the database.  A
-	 * failed sync is
-	 * final: the kernel may have dropped the pages and would report success the next time. */
+	 * failed sync is final: the kernel may have dropped the pages and would report success the next time. */
 	if (fault)
 		rc = err_sys(err, ERR_STORE, fault, "cannot make \"partial/%s\" durable", w->part_name);
 	else

@@ -2,10 +2,10 @@
  * bundle_ring.c - frames from the encoder to the file.
  *
  * A ring of slots.  The caller fills a slot, workers compress filled slots and hash their rows in any order, and the
- * caller writes them in
- * order: the file is touched by one thread only, and its bytes do not depend on the number of workers.  A member's
- * digest goes over its frames in order; whichever worker comes by takes it further.  The size of a row member is known
- * when its last row is; until then its frames are compressed but held back, and `seal` puts the tar header before them.
+ * caller writes them in order: the file is touched by one thread only, and its bytes do not depend on the number of
+ * workers.  A member's digest goes over its frames in order; whichever worker comes by takes it further.  The size of a
+ * row member is known when its last row is; until then its frames are compressed but held back, and `seal` puts the tar
+ * header before them.
  */
 #include "bundle_ring.h"
 

@@ -142,7 +142,7 @@ bool audit_walk_parts(const struct audit_walk *w);
 int audit_walk_next(struct audit_walk *w, void *ctx, struct audit_thread **ret, const char **ret_lines, size_t *ret_len,
 		    struct err *err) MMR_CHECKED;
 
-/* ---- find (audit_words.c, audit_find.c) ---- */
+/* ---- find (audit_words.c, audit_find.c, audit_resolve.c) ---- */
 
 struct audit_question {
 	const char *words;           /* word, pre*, "a phrase", AND, OR, NOT, ( ); NULL = any */
@@ -171,7 +171,7 @@ struct audit_hit {
 /* seen: from the first hit on, before offset too; when there is more, with the next one */
 struct audit_found { struct audit_hit *hit; size_t n; bool more; uint64_t seen; };
 /* In the order of the archive: bundle, channel, thread. ERR_USAGE for words or a regex that make no sense,
- * ERR_NOT_FOUND for a name that no bundle knows. */
+ * ERR_NOT_FOUND for a name that no bundle knows, ERR_VERIFY when one is missing that may know it. */
 int audit_find(struct audit *a, const struct audit_question *q, void *ctx, struct audit_found *ret,
 	       struct err *err) MMR_CHECKED;
 /* All that there is of the threads of all hits, as audit_locate_all, each once. */

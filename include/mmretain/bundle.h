@@ -28,14 +28,10 @@ enum bundle_type {
 	BT_TEXT,
 	BT_INT,
 	BT_BOOL,
-	BT_JSON /* json, jsonb: embedded as JSON */,
-	BT_BYTES /* bytea: hex text of the
-server, stored as it came, e.g. "\\x0a" */
-	,
-	BT_ARRAY /* one-dimensional text array in the server's text form,
-	stored as a string */
-	,
-	BT_REAL /* stored as a number when finite, else a string */
+	BT_JSON,  /* json, jsonb: embedded as JSON */
+	BT_BYTES, /* bytea: hex text of the server, stored as it came, e.g. "\\x0a" */
+	BT_ARRAY, /* one-dimensional text array in the server's text form, stored as a string */
+	BT_REAL,  /* stored as a number when finite, else a string */
 };
 
 struct bundle_column {
