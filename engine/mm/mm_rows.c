@@ -203,8 +203,9 @@ static void protect_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 	const struct mm_protect_query *q = r->protect;
 	const struct mm_guards *g = r->guards;
 	const struct { const char *name; bool on; } block[] = {
-		{"pinned", q && q->pinned}, {"flagged", q && q->flagged}, {"authors", q && q->n_authors},
-		{"hashtags", q && q->n_hashtags}, {"hold", q && q->n_holds}, {"legal", g && g->legal.n},
+		{"unlisted", q && q->unlisted_files}, {"pinned", q && q->pinned}, {"flagged", q && q->flagged},
+		{"authors", q && q->n_authors}, {"hashtags", q && q->n_hashtags}, {"hold", q && q->n_holds},
+		{"legal", g && g->legal.n},
 		{"property", g && g->property}, {"temporary", g && g->temporary}, {"compliance", g && g->exports},
 		{"bytes", r->with_bytes},
 	};

@@ -100,6 +100,7 @@ int plan_protect(void *ctx, const struct policy *policy, const struct policy_rul
 	if (r == 0 && rule) {
 		q->pinned = rule->spare_pinned;
 		q->flagged = rule->spare_flagged;
+		q->unlisted_files = rule->files != FILES_KEEP; /* nobody could archive or remove them */
 		q->hashtags = (const char *const *)rule->spare_hashtags.item;
 		q->n_hashtags = rule->spare_hashtags.n;
 		r = users(q, mm, &(struct asked){.names = &rule->spare_authors, .rule = rule}, plan, &q->author_ids,

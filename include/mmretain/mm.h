@@ -303,6 +303,7 @@ struct mm_hold_query {             /* one policy hold, resolved */
 };
 struct mm_protect_query {
 	bool pinned, flagged;
+	bool unlisted_files; /* attachments that only their post names, as servers before 3.5 did: MM_FILE_MISSING */
 	const char *const *author_ids; size_t n_authors;
 	const char *const *hashtags; size_t n_hashtags;
 	const struct mm_hold_query *hold; size_t n_holds;

@@ -272,6 +272,43 @@ def test_blob_missing(bench):
 
 
 @test
+def test_blob_unlisted(bench):
+    """Attachments from before the table fileinfo, which nothing but their post names: they could be neither archived nor removed, so
+    their threads stay and say so; a rule with `files: keep` lets them go and leaves the files.  An edit copy repeats its post."""
+    bench.begin()
+    plain = [t for t in bench.roots() if not any(root == t.root.id for root, _ in bench.want.attachments.rows.values())]
+    with_reply = next(t for t in plain if any(p.root == t.root.id and p.live for p in t.posts))
+    named = [plain[0].root.id, plain[1].root.id, next(p.id for p in with_reply.posts if p.root == with_reply.root.id and p.live)]
+    listed = bench.sql(f"SELECT postid FROM fileinfo WHERE id = '{attached(bench)[0][1]}'")
+    for post in named + [listed]:
+        bench.sql(f"""UPDATE posts SET filenames = '["/{'c' * 26}/{'u' * 26}/{'n' * 26}/scan.png"]' WHERE id = '{post}'""")
+    path = os.path.join(bench.copy.data, "teams", "t" * 26, "channels", "c" * 26, "users", "u" * 26, "n" * 26, "scan.png")
+    os.makedirs(os.path.dirname(path))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("of 2016")
+    kept = {plain[0].root.id, plain[1].root.id, with_reply.root.id}
+    due = set(bench.want.roots)
+    bench.expect(db=oracle.Db(bench.copy.load()))
+    if due - bench.want.roots != kept:
+        bench.fail(f"wanted {sorted(kept)} to stay, not {sorted(due - bench.want.roots)}")
+    bench.run(code=(0, 3))
+    bench.done()
+    told = json.loads(bench.call("report", "last", "--json", code=0).out)["totals"]["kept"]
+    unlisted = sum(why == {"file_missing"} for why in bench.want.verdict.kept.values())
+    if told.get("file_missing") != unlisted + len(bench.want.lost) or unlisted < len(kept):
+        bench.fail(f"the report says {told}, wanted {unlisted} without a row of their file")
+    told = json.loads(bench.call("explain", with_reply.root.id, "--json", code=0).out)["post"]
+    if told["due"] or told["reason"] != "file_missing":
+        bench.fail(f"explain says {told}")
+    bench.policy([dict(OLD[0], files="keep")])
+    bench.run(code=0)
+    if kept & set(oracle.Db(bench.copy.load()).posts):
+        bench.fail("with `files: keep` they stay")
+    if not os.path.isfile(path):
+        bench.fail("the file is gone")
+
+
+@test
 def test_blob_unreadable(bench):
     """As a plain user: an attachment without permission keeps its thread, exit 3."""
     as_nobody(bench)

@@ -81,7 +81,7 @@ def size_of(text):
 
 
 class Post:
-    __slots__ = ("id", "createat", "updateat", "deleteat", "editat", "user", "channel", "root", "original", "bytes", "type", "tags", "pinned", "line", "fileids")
+    __slots__ = ("id", "createat", "updateat", "deleteat", "editat", "user", "channel", "root", "original", "bytes", "type", "tags", "pinned", "line", "fileids", "filenames")
 
     @property
     def live(self):
@@ -126,6 +126,7 @@ class Db:
             p.tags = (t.get(row, "hashtags") or "").lower().split()
             p.pinned = t.get(row, "ispinned") == "t"
             p.fileids = t.get(row, "fileids") or ""
+            p.filenames = t.get(row, "filenames") or ""
             p.bytes = size_of(t.get(row, "message")) + size_of(t.get(row, "props"))
             self.posts[p.id] = p
             self.by_channel[p.channel].append(p)
@@ -197,6 +198,9 @@ class Db:
                     t.damage.add("other channel")
                 if p.pinned and p.live:
                     t.flags.add("pinned")
+                # named by the post alone, as before there was a table of files; an edit copy repeats its post
+                if '"' in p.filenames and not p.original and not self.pointing["fileinfo"].get(p.id):
+                    t.flags.add("unlisted")
                 if self.pointing["preferences"].get(p.id):
                     t.flags.add("flagged")
                 if p.type == "burn_on_read" or self.pointing["temporaryposts"].get(p.id):
@@ -469,6 +473,8 @@ def judge(db, policy, now_ms):
                 why.add("compliance")
             if "burn_on_read" in t.flags:
                 why.add("burn_on_read")
+            if "unlisted" in t.flags and rule.get("files") != "keep":
+                why.add("file_missing")
             return why
 
         threads = []

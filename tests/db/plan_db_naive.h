@@ -41,6 +41,8 @@ static const char make_thread[] =
 	"'content_flagging') AND lower(v.value #>> '{}') IN ('pending', 'assigned'))) AS cflag, "
 	"       bool_or(coalesce(m.type, '') = 'burn_on_read' OR EXISTS (SELECT FROM temporaryposts t WHERE t.postid = "
 	"m.id)) AS burn, "
+	"       bool_or(m.filenames LIKE '%%\"%%' AND coalesce(m.originalid, '') = '' "
+	"               AND NOT EXISTS (SELECT FROM fileinfo x WHERE x.postid = m.id)) IS TRUE AS unlisted, "
 	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%' AND m.updateat > 1640000000000) AS unexported, "
 	"       bool_or(coalesce(m.type, '') NOT LIKE 'system\\_%%') AS exportable "
 	"FROM member m JOIN posts r ON r.id = m.thread JOIN channels c ON c.id = r.channelid "
@@ -48,7 +50,8 @@ static const char make_thread[] =
 	"m.id "
 	"WHERE r.createat > 0 GROUP BY m.thread, r.channelid, c.teamid, r.createat";
 
-#define SAFE "NOT damaged AND NOT cflag AND NOT burn"
+#define SAFE_UNLISTED "NOT damaged AND NOT cflag AND NOT burn"
+#define SAFE SAFE_UNLISTED " AND NOT unlisted"
 
 /* ---- the two sides compared ---- */
 

@@ -50,6 +50,17 @@ static void ages(void *ctx)
 	check("floor",
 	      HEAD "  - {name: r, match: {}, keep: {for: 300d, from: root}, floor: 500d, guard: {percent: 100}}\n",
 	      "root_at", 300, mem_printf(ctx, "reply_at < %lld", (long long)ago(500)));
+	for (int days = 400; days <= 1750; days += 1350) /* attachments that nothing but their post names */
+		for (int keeps = 0; keeps < 2; keeps++)
+			check_query(mem_printf(ctx, "unlisted files, %s", keeps ? "keep" : "drop"),
+				    mem_printf(ctx,
+					       HEAD "  - {name: r, match: {}, keep: {for: %dd}, files: %s, guard: "
+						    "{percent: 100}}\n",
+					       days, keeps ? "keep" : "drop"),
+				    false,
+				    mem_printf(ctx,
+					       "SELECT *, 'age' AS reason FROM thread WHERE reply_at < %lld AND %s",
+					       (long long)ago(days), keeps ? SAFE_UNLISTED : SAFE));
 	check_query("bytes", HEAD RULE "}\n", true,
 		    mem_printf(ctx, "SELECT *, 'age' AS reason FROM thread WHERE reply_at < %lld AND " SAFE,
 			       (long long)ago(400)));
@@ -408,6 +419,8 @@ int main(void)
 		 "END, updateat, updateat + 1, 0, userid, channelid, '', id, message, '', '{}', '', false "
 		 "FROM posts WHERE rootid <> '' AND createat < 1750000000000 AND coalesce(originalid, '') = '' ORDER "
 		 "BY id COLLATE \"C\" LIMIT 200 ON CONFLICT DO NOTHING");
+	/* some with rows of fileinfo, most without */
+	sql(ctx, "UPDATE posts SET filenames = '[\"/channel/user/number/scan.png\"]' WHERE substr(id, 5, 1) = 'q'");
 	sql(ctx, "ANALYZE posts");
 	sql(ctx, make_member);
 	sql(ctx, "CREATE INDEX ON member (id)");

@@ -52,7 +52,7 @@ part AS (
 		ELSE p.id END) AS thread,
 	       (p.rootid <> '' OR p.originalid <> '') IS NOT TRUE AS root,
 	       p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -92,7 +92,7 @@ member AS (
 -- edit copies of the replies $5 that lost their rootid: a scan cannot tell them from those of roots
 member AS (
 	SELECT o.rootid AS thread, false AS root, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -107,7 +107,7 @@ member AS (
 candidate AS MATERIALIZED (
 --[by_createat
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -119,7 +119,7 @@ candidate AS MATERIALIZED (
 --]
 --[by_channel
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -143,7 +143,7 @@ candidate AS MATERIALIZED (
 --]
 --[by_root
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -153,7 +153,7 @@ candidate AS MATERIALIZED (
 ),
 reply AS MATERIALIZED (
 	SELECT p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -165,14 +165,14 @@ member AS (
 	SELECT p.rootid, false, p.* FROM reply p
 	UNION ALL
 	SELECT r.id, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
 	FROM candidate r CROSS JOIN LATERAL (SELECT q.* FROM posts q WHERE q.originalid = r.id AND coalesce(q.rootid, '') <> r.id OFFSET 0) p
 	UNION ALL
 	SELECT r.rootid, false, p.id, p.createat, p.editat, p.deleteat, p.updateat, p.userid, p.channelid,
-	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags
+	       p.rootid, p.originalid, p.type, p.ispinned, p.hashtags, p.filenames
 --[bytes
 	       , p.message, p.props
 --]
@@ -206,6 +206,11 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	| CASE WHEN EXISTS (SELECT FROM temporaryposts t WHERE t.postid = m.id OFFSET 0) THEN 256 ELSE 0 END
 --]
 --]
+--]
+--[unlisted
+-- attachments of before the table fileinfo, which the server has never entered there
+	| CASE WHEN strpos(m.filenames, '"') > 0 AND coalesce(m.originalid, '') = ''
+			AND NOT EXISTS (SELECT FROM fileinfo u WHERE u.postid = m.id OFFSET 0) THEN 2048 ELSE 0 END
 --]
 --[pinned
 	| CASE WHEN m.ispinned AND coalesce(m.deleteat, 0) = 0 THEN 1 ELSE 0 END
