@@ -198,6 +198,25 @@ static void limits_files(void *ctx)
 	sql(ctx, "DELETE FROM fileinfo WHERE id LIKE 'gone%'");
 }
 
+/* A file of less than nothing is damage: it must not make a channel look full. */
+static void limit_of_less_than_nothing(void *ctx)
+{
+	static const char *const size[] = {"-1099511627776", "9223372036854775807"};
+
+	for (int i = 0; i < 4; i++) {
+		sql(ctx, "CREATE TEMP TABLE kept_size AS SELECT f.id, f.size FROM fileinfo f JOIN posts p ON p.id = "
+			 "f.postid WHERE f.postid <> '' ORDER BY f.id LIMIT 2");
+		sql(ctx, mem_printf(ctx, "UPDATE fileinfo SET size = %s%s WHERE id IN (SELECT id FROM kept_size)",
+				    size[i / 2], i % 2 ? ", channelid = ''" : ""));
+		check_query(mem_printf(ctx, "files of %s bytes", size[i / 2]),
+			    HEAD "  - {name: r, match: {}, keep: forever, limit: {per: team, bytes: 1TiB}, guard: "
+				 "{percent: 100}}\n",
+			    false, "SELECT *, 'bytes' AS reason FROM thread WHERE false");
+		sql(ctx, "UPDATE fileinfo f SET size = k.size FROM kept_size k WHERE k.id = f.id");
+		sql(ctx, "DROP TABLE kept_size");
+	}
+}
+
 static void servers_own(void *ctx)
 {
 	char text[1024];
@@ -440,6 +459,7 @@ int main(void)
 	holds(ctx);
 	limits(ctx);
 	limits_files(ctx);
+	limit_of_less_than_nothing(ctx);
 	servers_own(ctx);
 	exports(ctx);
 	pages(ctx);

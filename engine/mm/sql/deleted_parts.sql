@@ -31,7 +31,7 @@ LEFT JOIN LATERAL (SELECT deleteat FROM posts WHERE id = k.root OFFSET 0) r ON t
 CROSS JOIN LATERAL (
 	SELECT count(*) AS posts,
 		coalesce(sum(coalesce(octet_length(m.message), 0) + coalesce(octet_length(m.props::text), 0)
-			     + coalesce((SELECT sum(f.size) FROM fileinfo f WHERE f.postid = m.id), 0)), 0)::bigint AS bytes
+			     + coalesce((SELECT sum(f.size) FILTER (WHERE f.size BETWEEN 0 AND 1125899906842624) FROM fileinfo f WHERE f.postid = m.id), 0)), 0)::bigint AS bytes
 	FROM (
 		SELECT p.* FROM (SELECT id, deleteat, originalid, message, props FROM posts
 				 WHERE rootid = k.root AND (rootid, deleteat) >= (k.root, 946684800000) OFFSET 0) p

@@ -271,9 +271,9 @@ LEFT JOIN unnest($18::text[], $19::bigint[], $20::bigint[]) lc (id, since, until
 --]
 --[bytes
 --[grouped
-LEFT JOIN (SELECT g.postid, sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid <> '' GROUP BY g.postid) f ON f.postid = m.id
+LEFT JOIN (SELECT g.postid, (sum(g.size) FILTER (WHERE g.size BETWEEN 0 AND 1125899906842624))::bigint AS size FROM fileinfo g WHERE g.postid <> '' GROUP BY g.postid) f ON f.postid = m.id
 --]
 --[lateral
-LEFT JOIN LATERAL (SELECT sum(g.size)::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
+LEFT JOIN LATERAL (SELECT (sum(g.size) FILTER (WHERE g.size BETWEEN 0 AND 1125899906842624))::bigint AS size FROM fileinfo g WHERE g.postid = m.id) f ON true
 --]
 --]
