@@ -224,9 +224,9 @@ struct mm_thread_query {
 	const struct mm_protect_query *protect; /* NULL: protections are not looked up, damaged threads left out */
 };
 /* Whole threads, in any order, each once. Threads without a sound root never come out (strays, channel row gone, root's
- * createat odd); other damage (a row in another channel, an odd createat) comes as MM_DAMAGED. fn as in db_row_fn; it
- * may use the session. Needs a transaction. Memory is flat; cost follows the candidates where they are few (a twentieth
- * of posts), else one pass over posts. */
+ * createat missing, 0 or less); other damage (a row in another channel, an odd createat) comes as MM_DAMAGED. fn as in
+ * db_row_fn; it may use the session. Needs a transaction. Memory is flat; cost follows the candidates where they are
+ * few (a twentieth of posts), else one pass over posts. */
 typedef int (*mm_thread_fn)(void *payload, const struct mm_thread *t, struct err *err);
 int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, void *payload,
 	       struct err *err) MMR_CHECKED;
@@ -351,7 +351,8 @@ int mm_recheck_begin(struct mm *mm, struct err *err) MMR_CHECKED;
 
 /* ---- export of closures (mm_export.c) --------------------------------------------- */
 
-/* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, changed, files, drop, rows, end. */
+/* One work unit of threads, read in one snapshot.  Order: begin, add..., ready, changed, odd, files, drop, rows, end.
+ */
 struct mm_export;
 struct mm_export_thread { mm_id root, channel_id; int64_t root_create_ms; uint32_t posts; };
 struct mm_export_row {

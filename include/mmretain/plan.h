@@ -140,7 +140,8 @@ int plan_protect_query(void *ctx, const struct policy *policy, const struct poli
 /* JSON lines: header object, one line per scope, one per due thread, a last line with counts and digest.  Errors of
  * `path` as output_failed. */
 int plan_write(struct plan *plan, const char *path, struct err *err) MMR_CHECKED;
-/* ERR_POLICY when it is of another policy, ERR_GUARD of another database, ERR_VERIFY when damaged. */
+/* ERR_POLICY when it is of another policy, ERR_GUARD of another database, ERR_VERIFY when damaged.  Of the file itself:
+ * ERR_NOT_FOUND, ERR_USAGE (no regular file), ERR_PERMISSION (also when others may write it), ERR_STORE. */
 int plan_read(void *ctx, const char *path, const struct policy *policy, struct mm *mm, struct plan **ret,
 	      struct err *err) MMR_CHECKED;
 

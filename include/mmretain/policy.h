@@ -70,16 +70,16 @@ struct policy_mirror {                /* optional archive.mirror: */
 struct policy_archive {
 	char *store;                      /* folder */
 	uint64_t bundle_size_bytes;       /* default 256 MiB */
-	int32_t level;                    /* zstd level, default 6 */
+	int32_t level;                    /* zstd level; 0: not given, the bundle's own default (6) */
 	struct policy_mirror mirror;
 };
 
 enum policy_preset { PRESET_NORMAL, PRESET_GENTLE, PRESET_FAST };
 
 struct policy_throttle {              /* optional top-level key throttle: */
-	enum policy_preset preset;        /* already applied to the values below */
-	int32_t target_ms;                /* per transaction, default 2 */
-	int32_t pause_factor;             /* pause = factor x batch time, default 4; 0 = full speed */
+	enum policy_preset preset;        /* already applied to the values below: the defaults are those of `normal` */
+	int32_t target_ms;                /* per transaction, default 1 */
+	int32_t pause_factor;             /* pause = factor x batch time, default 2; 0 = full speed */
 	int32_t export_pause_factor;      /* paced export, default 3; 0 = full speed */
 	int32_t blob_grace_ms;            /* from the last delete to the first unlink, default 30 s */
 	/* a run waits while a replica is further behind, default 10 s; 0 = no limit */
@@ -133,7 +133,8 @@ struct policy_problems {
 };
 
 /* Reads and checks a policy.  ERR_POLICY when it has errors: then *ret_problems lists every one
- * ("file:line:column: text" is for the caller to print) and *ret is untouched. Both freed with ctx. */
+ * ("file:line:column: text" is for the caller to print) and *ret is untouched.  A file that cannot be read has an empty
+ * list; ERR_PERMISSION when it may not be, or others may write it.  Both freed with ctx. */
 int policy_load(void *ctx, const char *path, struct policy **ret, struct policy_problems **ret_problems,
 		struct err *err) MMR_CHECKED;
 int policy_parse(void *ctx, const char *name, const char *text, size_t len, struct policy **ret,
