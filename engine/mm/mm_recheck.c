@@ -4,7 +4,9 @@
  * The delete matches every row by its exact version, so whatever follows from the rows themselves (pins, authors, tags,
  * times) is as it was planned.  Left are facts in other tables: flags, content flagging, the legal-hold plugin's
  * records, and a compliance export that has begun.  One that was at work goes on from post to post, and what it had
- * passed stays passed.
+ * passed stays passed.  Who becomes a member meanwhile, of a channel or of a group that a record names, is seen by the
+ * next plan: the plugin copies nothing of before, and looking for him would take a pass over channelmemberhistory for
+ * each batch.
  */
 #include <mmretain/mm.h>
 

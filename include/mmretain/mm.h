@@ -67,12 +67,12 @@ struct mm_schema {
 	struct mm_table table[MM_KINDS];
 	char **unknown;
 	size_t n_unknown; /* why deletion is refused (exit 13): unknown tables/columns with post ids, foreign keys at
-			     posts/fileinfo (cascade ones included unless known), triggers/rules/policies on closure
-			     tables, a running migration (db_lock), the server's own retention job in progress */
+			     closure tables (cascading ones, too), triggers/rules/policies/inheritance of them, a
+			     running migration (db_lock), the server's own retention job at work or waiting */
 	/* the last of them: tables that the role may not read, so that a right is missing and no schema unknown */
 	size_t n_unread;
 	bool superuser;                    /* the role is one */
-	/* worth telling, not a reason to refuse (extra plain columns, llm_* cascade tables ...) */
+	/* worth telling, not a reason to refuse: extra plain columns, when the server's own retention last succeeded */
 	char **note; size_t n_notes;
 	struct digest digest;              /* over tables, columns and types of the closure */
 	char *system_identifier, *database;/* pg_control_system() when allowed, else "" */
