@@ -11,7 +11,7 @@
 
 #include "plan_limit.h"
 
-enum { LIMIT_SLACK = 50, LIMIT_ROUNDS = 8 };
+enum { LIMIT_SLACK = 50, LIMIT_ROUNDS = 8, LIMIT_TOLD = 20 /* units of a rule, each in a warning of its own */ };
 
 struct item {                          /* one listed thread */
 	uint32_t unit, channel;        /* channel: index into pass->channel */
@@ -316,6 +316,12 @@ static const char *unit_name(void *ctx, const struct limit *l, const struct unit
 			  s->channel_name[0] ? s->channel_name : s->channel_id);
 }
 
+static void mark_unreached(struct limit *l, const struct unit *u)
+{
+	for (uint32_t k = 0; k < u->n; k++)
+		l->pass->plan->scope[l->pass->scope[u->first + k]].limit_unreached = true;
+}
+
 static void warn_unreached(struct limit *l, const struct unit *u)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "limit");
@@ -332,8 +338,23 @@ static void warn_unreached(struct limit *l, const struct unit *u)
 	plan_warn(l->pass->plan, "rule %s: %s stays at %llu %s, over its limit of %llu: %s", l->rule->name,
 		  unit_name(ctx, l, u), (unsigned long long)left, by_posts ? "posts" : "bytes",
 		  (unsigned long long)limit, *why ? why : "the rest are rows that belong to no sound thread");
-	for (uint32_t k = 0; k < u->n; k++)
-		l->pass->plan->scope[l->pass->scope[u->first + k]].limit_unreached = true;
+}
+
+/* A server has very many channels, and nobody reads a line for each: the plan has them by their marks. */
+static void tell_unreached(struct limit *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n_units; i++) {
+		if (!is_over(l, &l->unit[i]))
+			continue;
+		mark_unreached(l, &l->unit[i]);
+		if (n++ < LIMIT_TOLD)
+			warn_unreached(l, &l->unit[i]);
+	}
+	if (n > LIMIT_TOLD)
+		plan_warn(l->pass->plan, "rule %s: %zu more stay%s over its limit", l->rule->name, n - LIMIT_TOLD,
+			  n - LIMIT_TOLD == 1 ? "s" : "");
 }
 
 int plan_limit_run(void *ctx, struct plan_pass *pass, struct spool *wanted, struct err *err)
@@ -352,8 +373,7 @@ int plan_limit_run(void *ctx, struct plan_pass *pass, struct spool *wanted, stru
 			break;
 		r = round_run(tmp, &l, err);
 	}
-	for (size_t i = 0; r == 0 && i < l.n_units; i++)
-		if (is_over(&l, &l.unit[i]))
-			warn_unreached(&l, &l.unit[i]);
+	if (r == 0)
+		tell_unreached(&l);
 	return r;
 }

@@ -217,6 +217,29 @@ static void limit_of_less_than_nothing(void *ctx)
 	}
 }
 
+/* Very many limits that cannot be reached: each channel has its mark, the first have a word, the rest one together. */
+static void limits_unreached(void *ctx)
+{
+	struct plan *plan = build(ctx,
+				  HEAD "  - {name: r, match: {}, keep: forever, limit: {per: channel, posts: 1}, "
+				       "floor: 9000d, guard: {percent: 100}}\n",
+				  false);
+	int64_t want = db_i64(sql(ctx, "SELECT count(*) FROM (SELECT FROM posts p JOIN channels c ON c.id = p.channelid "
+				       "GROUP BY p.channelid HAVING count(*) > 1) x"),
+			      0, 0);
+	const char *last = plan->n_warnings ? plan->warning[plan->n_warnings - 1] : "";
+	int64_t marked = 0;
+	bool good;
+
+	for (size_t i = 0; i < plan->n_scopes; i++)
+		marked += plan->scope[i].limit_unreached;
+	good = marked == want && want > 20 && plan->n_warnings == 21 &&
+	       strcmp(last, mem_printf(ctx, "rule r: %lld more stay over its limit", (long long)want - 20)) == 0;
+	failures += !good;
+	printf("%s limits unreached             %lld of %lld, %zu warnings, the last: %s\n", good ? "ok  " : "FAIL",
+	       (long long)marked, (long long)want, plan->n_warnings, last);
+}
+
 static void servers_own(void *ctx)
 {
 	char text[1024];
@@ -460,6 +483,7 @@ int main(void)
 	limits(ctx);
 	limits_files(ctx);
 	limit_of_less_than_nothing(ctx);
+	limits_unreached(ctx);
 	servers_own(ctx);
 	exports(ctx);
 	pages(ctx);
