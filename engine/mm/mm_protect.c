@@ -114,6 +114,12 @@ int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const c
 	return r;
 }
 
+/* One that is longer is none of Mattermost's, and cut short would be another, or no text at all. */
+static void set_id(mm_id ret, const struct db_result *res, int col)
+{
+	snprintf(ret, sizeof(mm_id), "%s", db_len(res, 0, col) <= MM_ID ? db_text(res, 0, col) : "");
+}
+
 int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "mm_post_root");
@@ -126,7 +132,7 @@ int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_c
 		(void)err_set(err, ERR_NOT_FOUND, "there is no post \"%s\"", post_id);
 		return err_hint(err, "Use the id at the end of the post's permalink.");
 	}
-	snprintf(ret_root, sizeof(mm_id), "%s", db_text(res, 0, 0));
-	snprintf(ret_channel, sizeof(mm_id), "%s", db_text(res, 0, 1));
+	set_id(ret_root, res, 0);
+	set_id(ret_channel, res, 1);
 	return 0;
 }

@@ -234,7 +234,7 @@ int mm_threads(struct mm *mm, const struct mm_thread_query *q, mm_thread_fn fn, 
 /* The thread of one root, in a transaction; *ret_found false when the id is no sound root. t->channel is not set. */
 int mm_thread_one(struct mm *mm, const struct mm_protect_query *protect, const char *root, struct mm_thread *ret,
 		  bool *ret_found, struct err *err) MMR_CHECKED;
-/* Root and channel of a post; "" when it has none. ERR_NOT_FOUND when there is no such post. */
+/* Root and channel of a post; "" when it has none, or one of more than 26 bytes. ERR_NOT_FOUND: no such post. */
 int mm_post_root(struct mm *mm, const char *post_id, mm_id ret_root, mm_id ret_channel, struct err *err) MMR_CHECKED;
 
 /* Threads of the channels with a row that was soft-deleted, or replaced by an edit, before before_ms; each once, in any

@@ -524,8 +524,8 @@ def test_odd_ids(bench):
         bench.sql("".join(f"UPDATE posts SET {c} = {literal} WHERE {c} = '{old}';" for c in ("id", "rootid", "originalid")) +
                   "".join(f"UPDATE {t} SET {c} = {literal} WHERE {c} = '{old}';" for t, c in pointing))
 
-    threads = [t for t in bench.roots(replies)]
-    odd = (26 * '"', 26 * "\\", 'a"b\\c' + 21 * "x", 26 * "\x07", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 26 * "ü", 26 * "%")
+    threads = sorted(bench.roots(replies), key=lambda t: not any(p.root == t.root.id for p in t.posts))
+    odd = (26 * '"', 26 * "\\", 'a"b\\c' + 21 * "x", 26 * "\x07", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 26 * "ü", "a" + 25 * "ü", 26 * "%")
     for new, t in zip(odd, threads):
         rename(t.root.id, new)
         kept |= {p.id for p in t.posts} - {t.root.id} | {new}
@@ -555,6 +555,11 @@ def test_odd_ids(bench):
     told = json.loads(bench.call("explain", reply.root.id, "--json", code=0).out)["post"]
     if told["due"] or told["reason"] != "damaged":
         bench.fail(f"explain does not say that it is damaged: {told}")
+    for new, t in zip(odd, threads):
+        for reply in [p.id for p in t.posts if p.root == t.root.id][:1]:
+            done = bench.call("explain", reply, "--json", code=0)
+            if done.code == 0 and json.loads(done.out)["post"]["reason"] != "damaged":
+                bench.fail(f"explain of a reply to {new!r} does not say that it is damaged: {done.out}")
     bench.call("verify", code=0)
 
 
