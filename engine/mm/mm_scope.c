@@ -16,10 +16,14 @@ struct scopes {
 	struct mem_crumbs names; /* a server has very many channels: one for each two people who have talked */
 };
 
+/* An id of more than 26 bytes is none of Mattermost's, and ends with a whole letter: half of one is no text to the
+ * server. */
 static void set_id(mm_id ret, const struct db_row *row, int col)
 {
 	size_t len = row->len[col] > MM_ID ? MM_ID : row->len[col];
 
+	while (len > 0 && len < row->len[col] && ((unsigned char)row->value[col][len] & 0xC0) == 0x80)
+		len--;
 	memcpy(ret, row->value[col], len);
 	ret[len] = '\0';
 }

@@ -459,7 +459,7 @@ def test_odd_channels(bench):
     by_channel = {}
     for t in bench.roots(lambda t: True):
         by_channel.setdefault(t.root.channel, []).append(t)
-    odd = (26 * "ü", "with a blank" + 14 * "x", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 13 * "é")
+    odd = (26 * "ü", "with a blank" + 14 * "x", "tab\there" + 18 * "y", "nl\nhere" + 19 * "z", 13 * "é", "a" + 25 * "ü")
     kept = set()
     for new, old in zip(odd, sorted(by_channel)):
         literal = "E'" + "".join(f"\\u{ord(c):04x}" for c in new) + "'"
@@ -483,6 +483,9 @@ def test_odd_channels(bench):
     if told["due"] or told["reason"] != "damaged":
         bench.fail(f"explain does not say that it is damaged: {told}")
     bench.call("verify", code=0)
+    for more in ({"guard": {"percent": 40}}, {"limit": {"per": "channel", "posts": 5, "bytes": "1MiB"}}, {"match": {"type": ["public", "private", "direct", "group"]}}):
+        bench.policy([dict(OLD[0], **more)], purge_after="30d")
+        bench.call("plan", "-v", code=0)
 
 
 @test
