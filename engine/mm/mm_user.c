@@ -20,6 +20,15 @@ static size_t unique(mm_id *ids, size_t n)
 	return kept;
 }
 
+/* Cut short it would be nobody's, and whom a hold names it would not protect. */
+static int check_length(const struct db_result *res, int64_t row, struct err *err)
+{
+	if (db_len(res, row, 1) <= MM_ID)
+		return 0;
+	err_set(err, ERR_DATABASE, "the id of account \"%s\" has more than %d bytes", db_text(res, row, 0), MM_ID);
+	return err_hint(err, "No server makes such an id: look where the account came from.");
+}
+
 int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n,
 		char ***ret_missing, size_t *ret_n_missing, struct err *err)
 {
@@ -41,10 +50,13 @@ int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm
 		return r;
 	ids = mem_array(ctx, mm_id, (unsigned)db_rows(res) + 1);
 	for (int64_t i = 0; i < db_rows(res); i++) {
-		if (db_null(res, i, 1))
+		if (db_null(res, i, 1)) {
 			mm_list_add(ctx, &missing, "%s", db_text(res, i, 0));
-		else
-			snprintf(ids[found++], sizeof(mm_id), "%s", db_text(res, i, 1));
+			continue;
+		}
+		if ((r = check_length(res, i, err)) < 0)
+			return r;
+		memcpy(ids[found++], db_text(res, i, 1), db_len(res, i, 1) + 1);
 	}
 	*ret = ids;
 	*ret_n = unique(ids, found);

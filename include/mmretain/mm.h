@@ -190,7 +190,8 @@ int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, st
 /* Rows that belong to no channel row / no root / no original: counts for the report, never deleted. */
 struct mm_strays { uint64_t no_channel, no_root, no_original, other_channel, odd_time; };
 int mm_strays(struct mm *mm, struct mm_strays *ret, struct err *err) MMR_CHECKED;
-/* Account names or ids -> ids.  ret_missing (may be NULL) lists names that do not exist. */
+/* Account names or ids -> ids.  ret_missing (may be NULL) lists names that do not exist.  ERR_DATABASE, too, of an
+ * account whose id is longer than an mm_id. */
 int mm_user_ids(void *ctx, struct mm *mm, const char *const *names, size_t n, mm_id **ret, size_t *ret_n,
 		char ***ret_missing, size_t *ret_n_missing, struct err *err) MMR_CHECKED;
 

@@ -68,6 +68,9 @@ START_TEST(test_users)
 	ck_assert_str_eq(missing[1], "o'brien\"\\");
 	OK(mm_user_ids(mm, mm, NULL, 0, &ids, &n, NULL, NULL, &err));
 	ck_assert_uint_eq(n, 0);
+	run(mm->db, "INSERT INTO users (id, username, roles) VALUES (repeat('ü', 26), 'long', '')");
+	FAILS(mm_user_ids(mm, mm, (const char *const[]){"long"}, 1, &ids, &n, NULL, NULL, &err), ERR_DATABASE);
+	SAYS("account \"long\"");
 }
 END_TEST
 
