@@ -30,7 +30,7 @@ int mm_both(mm_job_fn fn, void *here, void *beside, struct err *err) MMR_CHECKED
 int mm_both_of(mm_job_fn fn_here, void *here, mm_job_fn fn_beside, void *beside, struct err *err) MMR_CHECKED;
 
 /* ---- mm_template.c ---- */
-enum { MM_TEMPLATE_BYTES = 64 << 10, MM_TEMPLATE_DEPTH = 8 };
+enum { MM_TEMPLATE_BYTES = 64 << 10 };
 /* The text of a .sql file with only the blocks that `on` (NULL-terminated) names. */
 int mm_template(void *ctx, const struct sql *from, const char *const *on, struct sql *ret, struct err *err) MMR_CHECKED;
 

@@ -26,8 +26,6 @@ struct policy_match {
 	enum policy_flag archived;        /* channel or its team archived */
 };
 
-enum spare_scope { SPARE_NONE, SPARE_THREAD /* pinned: thread, flagged: yes */ };
-
 struct policy_rule {
 	char *name, *description;
 	uint32_t line, column;            /* of the rule in the file, for messages */

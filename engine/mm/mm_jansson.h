@@ -1,2 +1,0 @@
-/* no longer needed; include <jansson.h> */
-#include <jansson.h>
