@@ -43,7 +43,7 @@ static const char preface[] =
 	"the calendar, in UTC. A number without a unit is an error. |\n"
 	"| size | a whole number and a unit: `500MiB`, `2GB`, `64KiB`, `10kB`, `512B`. `MiB` counts in 1024, `MB` in "
 	"1000. |\n"
-	"| number | digits only |\n"
+	"| number | digits only, and a `-` before them where a number below 0 is allowed |\n"
 	"| yes or no | `yes`, `no`, `true`, `false`; nothing else |\n"
 	"| time | a day, `2025-01-01`, or an instant, `2025-01-01T18:00:00Z` |\n"
 	"| name | letters, digits, `.`, `_`, `-`; begins with a letter or digit; at most 64 |\n"
