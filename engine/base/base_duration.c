@@ -67,9 +67,15 @@ static int days_in_month(int year, int month0)
 	return days[month0] + (month0 == 1 && leap);
 }
 
+/* A time beyond the last one that there is would be one at the other end: a damaged row's would be due. */
+static int64_t end_of_time(bool future)
+{
+	return future ? INT64_MAX : INT64_MIN;
+}
+
 static int64_t add_months(int64_t from_ms, int64_t months)
 {
-	int64_t sec = from_ms / 1000, frac = from_ms % 1000, total;
+	int64_t sec = from_ms / 1000, frac = from_ms % 1000, total, ms;
 	time_t t;
 	struct tm tm;
 
@@ -80,21 +86,31 @@ static int64_t add_months(int64_t from_ms, int64_t months)
 	t = (time_t)sec;
 	gmtime_r(&t, &tm);
 	total = (int64_t)(tm.tm_year + 1900) * 12 + tm.tm_mon + months;
-	tm.tm_year = (int)(total / 12) - 1900;
-	tm.tm_mon = (int)(total % 12);
+	tm.tm_mon = (int)((total % 12 + 12) % 12);
+	tm.tm_year = (int)((total - tm.tm_mon) / 12) - 1900;
 	if (tm.tm_mday > days_in_month(tm.tm_year + 1900, tm.tm_mon))
 		tm.tm_mday = days_in_month(tm.tm_year + 1900, tm.tm_mon);
-	return (int64_t)timegm(&tm) * 1000 + frac;
+	return __builtin_mul_overflow((int64_t)timegm(&tm), 1000, &ms) || __builtin_add_overflow(ms, frac, &ms)
+		       ? end_of_time(months > 0)
+		       : ms;
 }
 
 int64_t duration_before(int64_t now_ms, const struct duration *d)
 {
-	return d->months ? add_months(now_ms, -(int64_t)d->months) : now_ms - d->ms;
+	int64_t ms;
+
+	if (d->months)
+		return add_months(now_ms, -(int64_t)d->months);
+	return __builtin_sub_overflow(now_ms, d->ms, &ms) ? end_of_time(false) : ms;
 }
 
 int64_t duration_after(int64_t from_ms, const struct duration *d)
 {
-	return d->months ? add_months(from_ms, d->months) : from_ms + d->ms;
+	int64_t ms;
+
+	if (d->months)
+		return add_months(from_ms, d->months);
+	return __builtin_add_overflow(from_ms, d->ms, &ms) ? end_of_time(true) : ms;
 }
 
 /* At the end of a month the time that lies d before goes back by up to three days. */
@@ -102,8 +118,11 @@ int64_t duration_passed(int64_t from_ms, const struct duration *d, int64_t now_m
 {
 	const int64_t day_ms = 86400000;
 	bool passed = duration_before(now_ms, d) > from_ms;
-	int64_t first = duration_after(from_ms, d) + 1, at = first;
+	int64_t first = duration_after(from_ms, d), at;
 
+	if (first > INT64_MAX - 31 * day_ms)
+		return INT64_MAX;
+	at = ++first;
 	for (int i = 0; i < 10 && (duration_before(at, d) <= from_ms || (at <= now_ms && !passed)); i++) {
 		int64_t day = at - (at % day_ms + day_ms) % day_ms, hour = day + (first % day_ms + day_ms) % day_ms;
 

@@ -316,10 +316,12 @@ struct duration { int32_t months; int64_t ms; };   /* one of the two is 0 */
 /* 30d 12w 6mo 5y 36h 90min 10s 5ms; a bare number is refused. */
 bool duration_parse(const char *text, struct duration *ret);
 void duration_format(const struct duration *d, char ret[TIME_TEXT]);
-/* now minus d, calendar months in UTC; a day that the target month lacks becomes its last day. */
+/* now minus d, calendar months in UTC; a day that the target month lacks becomes its last day.  Beyond the first or the
+ * last time that there is: that one. */
 int64_t duration_before(int64_t now_ms, const struct duration *d);
 int64_t duration_after(int64_t from_ms, const struct duration *d);
-/* When duration_before() comes to be later than from: in the past where it is so now, else the first time after now. */
+/* When duration_before() comes to be later than from: in the past where it is so now, else the first time after now.
+ * INT64_MAX: never. */
 int64_t duration_passed(int64_t from_ms, const struct duration *d, int64_t now_ms);
 /* 500MiB 2GB 10kB 512B; a bare number is refused. */
 bool bytes_parse(const char *text, uint64_t *ret_bytes);

@@ -58,6 +58,29 @@ START_TEST(test_cutoff)
 }
 END_TEST
 
+/* Damaged rows have such times: what lies beyond the last one is no time at the other end. */
+START_TEST(test_duration_ends)
+{
+	static const char *const text[] = {"1d", "1mo", "1000y", "365000d"};
+
+	for (size_t i = 0; i < ARRAY_LEN(text); i++) {
+		struct duration d;
+
+		ck_assert(duration_parse(text[i], &d));
+		ck_assert_int_eq(duration_after(INT64_MAX, &d), INT64_MAX);
+		ck_assert_int_eq(duration_after(INT64_MAX - 1000, &d), INT64_MAX);
+		ck_assert_int_eq(duration_before(INT64_MIN, &d), INT64_MIN);
+		ck_assert_int_eq(duration_before(INT64_MIN + 1000, &d), INT64_MIN);
+		ck_assert_int_eq(duration_passed(INT64_MAX, &d, 0), INT64_MAX);
+		ck_assert_int_eq(duration_passed(INT64_MAX - 1000, &d, 0), INT64_MAX);
+		ck_assert_int_lt(duration_before(INT64_MAX, &d), INT64_MAX - 80000000);
+		ck_assert_int_gt(duration_after(INT64_MIN, &d), INT64_MIN + 80000000);
+		/* before the year 0, too */
+		ck_assert_int_lt(duration_before(-INT64_C(62135596800000), &d), -INT64_C(62135596800000));
+	}
+}
+END_TEST
+
 static const struct { const char *from, *dur, *now, *want; } passed[] = {
 	{"2026-01-15T12:00:00Z", "1mo", "2026-01-20", "2026-02-15T12:00:00.001Z"},
 	{"2026-01-15T12:00:00Z", "30d", "2026-06-20", "2026-02-14T12:00:00.001Z"},
@@ -444,6 +467,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_duration, 0, (int)ARRAY_LEN(durations));
+	tcase_add_test(tc, test_duration_ends);
 	tcase_add_loop_test(tc, test_cutoff, 0, (int)ARRAY_LEN(cutoffs));
 	tcase_add_loop_test(tc, test_passed, 0, (int)ARRAY_LEN(passed));
 	tcase_add_loop_test(tc, test_bytes, 0, (int)ARRAY_LEN(sizes));

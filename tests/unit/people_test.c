@@ -95,6 +95,8 @@ static const struct { int64_t deleteat; unsigned is; enum people_verdict want; }
 	{NOW - 90 * DAY, 0, PEOPLE_YOUNG},         /* longer than, not as long as */
 	{NOW - 90 * DAY - 1, 0, PEOPLE_DUE},
 	{NOW + DAY, 0, PEOPLE_YOUNG},              /* a clock that was wrong */
+	{INT64_MAX - 80 * DAY, 0, PEOPLE_YOUNG},
+	{INT64_MAX, 0, PEOPLE_YOUNG},
 	{OLD, 0, PEOPLE_DUE},
 	{1, 0, PEOPLE_ODD_TIME},                   /* hidden by hand: nobody knows when */
 	{(NOW - 91 * DAY) / 1000, LIST | ON_LIST, PEOPLE_ODD_TIME},
