@@ -7,7 +7,7 @@
  */
 #include "purge_internal.h"
 
-enum { BATCH_BYTES = 64 << 20 };
+enum { PIECE_BYTES = 8 << 20, LINE_BYTES = 2 << 20 }; /* a line: more than the journal takes */
 
 /* What the bucket said before the transaction began (purge_missing_see): nobody waits for it with locks on rows. */
 static void take_seen(const struct purge_file *f, struct mm_journal_entry *e)
@@ -49,19 +49,33 @@ static void put_file(const struct mm *mm, struct buf *out, const struct purge_ba
 	mm_journal_put(out, mm_unlink_attachments.what, &e);
 }
 
+static int append(struct mm *mm, const struct purge_options *o, struct buf *lines, struct err *err)
+{
+	int rc = 0;
+
+	if (lines->overflow)
+		return err_set(err, ERR_STORE, "the paths of an attachment are too long for the unlink journal");
+	if (lines->len)
+		rc = mm_journal_append(mm, o->journal_dirfd, o->journal_name, mm_unlink_attachments.journal, lines,
+				       err);
+	buf_clear(lines);
+	return rc;
+}
+
+/* In pieces, because a single thread may have any number of attachments.  Those before a failure are no orders: their
+ * rows stay. */
 int purge_journal_add(struct mm *mm, const struct purge_options *o, const struct purge_batch *b, struct err *err)
 {
 	struct buf lines;
+	int rc = 0;
 
-	if (b->n_files == 0)
-		return 0;
-	buf_init(&lines, b->ctx, BATCH_BYTES);
-	for (size_t i = 0; i < b->n_files; i++)
-		if (!b->thread[b->file[i].thread].why)
-			put_file(mm, &lines, b, &b->file[i], o);
-	if (lines.overflow)
-		return err_set(err, ERR_STORE, "unlink journal of one batch is too large");
-	return lines.len ? mm_journal_append(mm, o->journal_dirfd, o->journal_name, mm_unlink_attachments.journal,
-					     &lines, err)
-			 : 0;
+	buf_init(&lines, b->ctx, PIECE_BYTES + LINE_BYTES);
+	for (size_t i = 0; i < b->n_files && rc == 0; i++) {
+		if (b->thread[b->file[i].thread].why)
+			continue;
+		put_file(mm, &lines, b, &b->file[i], o);
+		if (lines.len >= PIECE_BYTES)
+			rc = append(mm, o, &lines, err);
+	}
+	return rc < 0 ? rc : append(mm, o, &lines, err);
 }

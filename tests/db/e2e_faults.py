@@ -937,6 +937,22 @@ def test_wide_files(bench):
     wide_export(bench)
 
 
+@test
+def test_long_journal(bench):
+    """One thread with very many attachments goes in one transaction: what is journalled of them has no ceiling."""
+    bench.begin([dict(ONE[0], files="drop")])
+    many, folder = 45000, "20200101/" + "f" * 240 + "/" + "g" * 220
+    root = bench.roots()[0].root.id
+    bench.sql(f"""INSERT INTO fileinfo (id, creatorid, postid, createat, updateat, deleteat, path, thumbnailpath, previewpath, name, extension, size, mimetype, width, height, haspreviewimage, channelid, content)
+      SELECT 'many' || lpad(n::text, 22, '0'), userid, id, createat, createat, 0, '{folder}/' || n || '.jpg', '{folder}/' || n || '_thumb.jpg', '{folder}/' || n || '_preview.jpg',
+             n || '.jpg', 'jpg', 10, 'image/jpeg', 0, 0, true, channelid, '' FROM generate_series(1, {many}) n, posts WHERE id = '{root}'; ANALYZE fileinfo""")
+    bench.run(code=0)
+    if bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'") != "0":
+        bench.fail("some of the rows are left")
+    if left := [n for n in os.listdir(os.path.join(bench.copy.archive, "ledger")) if n.startswith("unlink-")]:
+        bench.fail(f"{left} has not been carried out")
+
+
 @contextlib.contextmanager
 def held_up_in_export(bench, tables, waiting):
     """A run at full speed that waits for tables which others hold, and their sessions: when so many sessions wait.  Afterwards it may go on."""
