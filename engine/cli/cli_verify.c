@@ -1,15 +1,20 @@
 /*
  * cli_verify.c - what verify has found, as text and as JSON.
  */
+#include <string.h>
+
 #include <jansson.h>
 
 #include "cli_loss.h"
 #include "cli_mirror.h"
 #include "cli_verify.h"
 
+/* Whoever puts a file there may give it a name that is no text. */
 static void put_name(json_t *list, const char *name)
 {
-	if (json_array_append_new(list, cli_json_check(json_string(name))) < 0)
+	auto_mem char *safe = utf8_valid(name, strlen(name)) ? NULL : cli_safe(NULL, name);
+
+	if (json_array_append_new(list, cli_json_check(json_string(safe ? safe : name))) < 0)
 		mem_check(NULL);
 }
 

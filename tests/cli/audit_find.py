@@ -7,6 +7,7 @@ audit_archive makes the archive and prints every post; this script answers the s
 """
 import collections
 import contextlib
+import glob
 import io
 import json
 import os
@@ -550,6 +551,13 @@ class Verify(Archive, unittest.TestCase):
         data[60] ^= 1
         write(path, data)
         self.assertIn("line 1", self.verify()["case_log"]["damage"])
+
+    def test_name_that_is_no_text(self):
+        """A file that somebody has put there with a bundle's name, in bytes that are no UTF-8: a finding like any other."""
+        path = os.path.join(os.fsencode(os.path.dirname(glob.glob(self.root + "/bundles/*/*/*.zst")[0])), b"mmr1-\xff-203601-000900-0123456789ab.tar.zst")
+        write(path, b"nothing")
+        self.addCleanup(os.unlink, path)
+        self.assertIn("mmr1-\\xff-203601-000900", " ".join(self.verify()["unknown"]))
 
 
 class Export(Archive, unittest.TestCase):
