@@ -71,6 +71,25 @@ char *mem_crumb_text(struct mem_crumbs *c, const char *text, size_t len)
 	return p;
 }
 
+static int large_free(struct mem_large *l)
+{
+	free(l->at);
+	return 0;
+}
+
+struct mem_large *mem_large_new(void *ctx)
+{
+	struct mem_large *l = mem_new(ctx, struct mem_large);
+
+	talloc_set_destructor(l, large_free);
+	return l;
+}
+
+void *mem_large_grow(struct mem_large *l, size_t bytes)
+{
+	return l->at = mem_check(realloc(l->at, bytes));
+}
+
 void mem_free_p(void *pp)
 {
 	void *p = *(void **)pp;

@@ -10,55 +10,24 @@
 /* What the lines said of one thread for one case, in their order; holds false: released. */
 struct said {
 	ledger_id root;
+	bool holds;
 	uint64_t order;
 	const struct ledger_hold *hold /* NULL: released for all */;
-	bool holds;
 };
 
-struct ledger_holds { struct said *said; size_t n, room; };
+struct ledger_holds {
+	struct mem_large *memory;
+	struct said *said; size_t n, room; /* in memory */
+	uint64_t order;
+	bool for_all;          /* among them is what ends for every case what was said before */
+};
 
 struct ledger_holds *ledger_holds_new(void *ctx)
 {
-	return mem_new(ctx, struct ledger_holds);
-}
+	struct ledger_holds *h = mem_new(ctx, struct ledger_holds);
 
-/* roots: the raw JSON array; the walk has seen that it is one.  Ids need no escapes. */
-static void say(struct ledger_holds *h, const char *roots, const struct ledger_hold *hold, bool holds)
-{
-	const char *end;
-
-	for (const char *p = strchr(roots, '"'); p && (end = strchr(p + 1, '"')); p = strchr(end + 1, '"')) {
-		size_t len = (size_t)(end - p - 1);
-
-		if (len == 0 || len >= sizeof(ledger_id))
-			continue;
-		if (h->n == h->room) {
-			h->room = h->room ? 2 * h->room : 64;
-			h->said = mem_grow(h, h->said, struct said, h->room);
-		}
-		h->said[h->n] = (struct said){.order = h->n, .hold = hold, .holds = holds};
-		memcpy(h->said[h->n++].root, p + 1, len);
-	}
-}
-
-void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at, const char *case_id, const char *via)
-{
-	struct ledger_hold *hold = mem_new(h, struct ledger_hold);
-
-	if (!at || !time_parse(at, &hold->since_ms))
-		hold->since_ms = 0;
-	hold->case_id = mem_strdup(hold, case_id ? case_id : "");
-	hold->via = mem_strdup(hold, via ? via : "");
-	say(h, roots, hold, /* holds= */ true);
-}
-
-void ledger_holds_end(struct ledger_holds *h, const char *roots, const char *case_id)
-{
-	struct ledger_hold *hold = case_id ? mem_new(h, struct ledger_hold) : NULL;
-
-	if (hold)
-		hold->case_id = mem_strdup(hold, case_id);
-	say(h, roots, hold, /* holds= */ false);
+	h->memory = mem_large_new(h);
+	return h;
 }
 
 static int by_order(const struct said *x, const struct said *y)
@@ -109,7 +78,9 @@ static void keep_open(struct ledger_holds *h)
 {
 	size_t n = 0;
 
-	drop_released(h);
+	if (h->for_all)
+		drop_released(h);
+	h->for_all = false;
 	if (h->n)
 		qsort(h->said, h->n, sizeof *h->said, by_case);
 	for (size_t i = 0; i < h->n; i++) {
@@ -120,8 +91,54 @@ static void keep_open(struct ledger_holds *h)
 			h->said[n++] = *s;
 	}
 	h->n = n;
-	if (n)
-		qsort(h->said, n, sizeof *h->said, by_root);
+}
+
+/* Whole runs are put back, held and released: what counts no more makes room first. */
+static void make_room(struct ledger_holds *h)
+{
+	keep_open(h);
+	if (h->n <= h->room / 2 && h->room)
+		return;
+	h->room = h->room ? 2 * h->room : 64;
+	h->said = mem_large_grow(h->memory, h->room * sizeof *h->said);
+}
+
+/* roots: the raw JSON array; the walk has seen that it is one.  Ids need no escapes. */
+static void say(struct ledger_holds *h, const char *roots, const struct ledger_hold *hold, bool holds)
+{
+	const char *end;
+
+	for (const char *p = strchr(roots, '"'); p && (end = strchr(p + 1, '"')); p = strchr(end + 1, '"')) {
+		size_t len = (size_t)(end - p - 1);
+
+		if (len == 0 || len >= sizeof(ledger_id))
+			continue;
+		if (h->n == h->room)
+			make_room(h);
+		h->for_all |= !hold;
+		h->said[h->n] = (struct said){.order = h->order++, .hold = hold, .holds = holds};
+		memcpy(h->said[h->n++].root, p + 1, len);
+	}
+}
+
+void ledger_holds_add(struct ledger_holds *h, const char *roots, const char *at, const char *case_id, const char *via)
+{
+	struct ledger_hold *hold = mem_new(h, struct ledger_hold);
+
+	if (!at || !time_parse(at, &hold->since_ms))
+		hold->since_ms = 0;
+	hold->case_id = mem_strdup(hold, case_id ? case_id : "");
+	hold->via = mem_strdup(hold, via ? via : "");
+	say(h, roots, hold, /* holds= */ true);
+}
+
+void ledger_holds_end(struct ledger_holds *h, const char *roots, const char *case_id)
+{
+	struct ledger_hold *hold = case_id ? mem_new(h, struct ledger_hold) : NULL;
+
+	if (hold)
+		hold->case_id = mem_strdup(hold, case_id);
+	say(h, roots, hold, /* holds= */ false);
 }
 
 void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st)
@@ -130,8 +147,10 @@ void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st)
 	ledger_id *held;
 
 	keep_open(h);
-	by = mem_array(st, struct ledger_held_by, h->n + 1);
-	held = mem_array(st, ledger_id, h->n + 1);
+	if (h->n)
+		qsort(h->said, h->n, sizeof *h->said, by_root);
+	by = mem_large_grow(mem_large_new(st), (h->n + 1) * sizeof *by);
+	held = mem_large_grow(mem_large_new(st), (h->n + 1) * sizeof *held);
 	for (size_t i = 0; i < h->n; i++) {
 		const struct said *s = &h->said[i];
 
@@ -142,8 +161,7 @@ void ledger_holds_fold(struct ledger_holds *h, struct ledger_state *st)
 	}
 	st->held_by = by;
 	st->held = (const ledger_id *)held;
-	TALLOC_FREE(h->said);
-	h->n = h->room = 0;
+	TALLOC_FREE(h->memory); /* of what was said; the texts stay */
 }
 
 static int to_root(const void *key, const void *element)

@@ -80,6 +80,10 @@ void *mem_check(void *p); /* p, or end the process when NULL */
 struct mem_crumbs { void *ctx; char *at; size_t left, block; };
 void *mem_crumb(struct mem_crumbs *c, size_t bytes);                      /* zeroed, aligned as a uint64_t */
 char *mem_crumb_text(struct mem_crumbs *c, const char *text, size_t len); /* a NUL behind it */
+/* One array that may pass what talloc gives at once, 256 MiB: with an element for each thread, say.  Freed with ctx. */
+struct mem_large { void *at; };
+struct mem_large *mem_large_new(void *ctx);
+void *mem_large_grow(struct mem_large *l, size_t bytes); /* what was there stays, what comes is not zeroed */
 void mem_free_p(void *pp);          /* for auto_mem */
 #define auto_mem __attribute__((cleanup(mem_free_p))) /* TALLOC_CTX *x */
 void fd_close_p(int *fd);

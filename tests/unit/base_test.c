@@ -208,6 +208,23 @@ START_TEST(test_utf8)
 }
 END_TEST
 
+/* More than talloc gives at once. */
+START_TEST(test_mem_large)
+{
+	void *own = mem_context(NULL, "large");
+	struct mem_large *l = mem_large_new(own);
+	size_t most = (size_t)300 << 20;
+	char *at = mem_large_grow(l, 10);
+
+	memcpy(at, "123456789", 10);
+	at = mem_large_grow(l, most);
+	at[most - 1] = 'x';
+	ck_assert_str_eq(at, "123456789");
+	ck_assert(l->at == at);
+	talloc_free(own);
+}
+END_TEST
+
 START_TEST(test_buf_ceiling)
 {
 	auto_mem void *ctx = talloc_new(NULL);
@@ -476,6 +493,7 @@ int main(void)
 	tcase_add_test(tc, test_err_ends_work);
 	tcase_add_test(tc, test_json_round_trip);
 	tcase_add_loop_test(tc, test_utf8, 0, (int)ARRAY_LEN(utf8));
+	tcase_add_test(tc, test_mem_large);
 	tcase_add_test(tc, test_buf_ceiling);
 	tcase_add_loop_test(tc, test_base64, 0, (int)ARRAY_LEN(base64s));
 	tcase_add_test(tc, test_base64_of_much);

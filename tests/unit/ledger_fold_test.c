@@ -245,6 +245,63 @@ START_TEST(fold_many_holds)
 }
 END_TEST
 
+/* What ends every case may come in the midst of what makes room. */
+START_TEST(fold_holds_ended_for_all)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+	struct buf roots;
+
+	for (int end = 1; end < 100; end++) {
+		buf_init(&roots, ctx, LEDGER_LINE_MAX);
+		for (int i = 0; i < end; i++)
+			buf_printf(&roots, "%s\"t%03d\"", i ? "," : "[", i);
+		buf_byte(&roots, ']');
+		put_hold(l, "hold", roots.data, "1", "admin");
+		if (end % 9 == 0)
+			put_hold(l, "release", roots.data, "old", NULL);
+		st = fold();
+		ck_assert_uint_eq(st->n_held, end % 9 ? end : 0);
+	}
+}
+END_TEST
+
+enum { LINE_ROOTS = 30000, LINES = 72 };
+
+/* Threads of one line, as many as go into it. */
+static void put_many(struct ledger *l, const char *type, int line)
+{
+	struct buf roots;
+
+	buf_init(&roots, NULL, LEDGER_LINE_MAX);
+	for (int i = 0; i < LINE_ROOTS; i++)
+		buf_printf(&roots, "%s\"t%025d\"", i ? "," : "[", line * LINE_ROOTS + i);
+	buf_byte(&roots, ']');
+	put_hold(l, type, roots.data, "1", strcmp(type, "hold") == 0 ? "restore" : NULL);
+	buf_reset(&roots);
+}
+
+/* A whole run that was put back, and released: what the lines said of its threads is more than talloc gives at once. */
+START_TEST(fold_holds_of_a_run)
+{
+	struct ledger *l = must_open();
+	struct ledger_state *st;
+
+	for (int i = 0; i < LINES; i++)
+		put_many(l, "hold", i);
+	st = fold();
+	ck_assert_uint_eq(st->n_held, LINES * LINE_ROOTS);
+	ck_assert_str_eq(st->held[12345], "t0000000000000000000012345");
+	ck_assert_str_eq(st->held_by[st->n_held - 1].hold.via, "restore");
+	talloc_free(st);
+	for (int i = LINES; i-- > 1;)
+		put_many(l, "release", i);
+	st = fold();
+	ck_assert_uint_eq(st->n_held, LINE_ROOTS);
+	ck_assert(ledger_held_for(st, "t0000000000000000000000007", "1"));
+}
+END_TEST
+
 static const struct ledger_published *published(const char *bundle, struct ledger_archive **ret)
 {
 	struct err err = {0};
@@ -492,5 +549,7 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, fold_many);
 	tcase_add_test(folded, fold_holds);
 	tcase_add_test(folded, fold_many_holds);
+	tcase_add_test(folded, fold_holds_ended_for_all);
+	tcase_add_test(folded, fold_holds_of_a_run);
 	return folded;
 }
