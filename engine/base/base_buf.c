@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define TALLOC_MOST (((size_t)256 << 20) - 1) /* that it gives at once */
+
 void buf_init(struct buf *b, void *ctx, size_t max_bytes)
 {
 	*b = (struct buf){.ctx = ctx, .max_bytes = max_bytes};
@@ -27,6 +29,8 @@ bool buf_grow(struct buf *b, size_t extra)
 	}
 	for (cap = b->cap ? b->cap : 256; cap < need;)
 		cap *= 2;
+	if (cap > TALLOC_MOST && need <= TALLOC_MOST)
+		cap = TALLOC_MOST;
 	if (cap - 1 > b->max_bytes)
 		cap = b->max_bytes + 1; /* so that room is never over the ceiling, and buf_reserve need not look */
 	b->data = mem_grow(b->ctx, b->data, char, cap);

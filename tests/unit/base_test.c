@@ -240,6 +240,20 @@ START_TEST(test_buf_ceiling)
 END_TEST
 
 /* Room doubles, but not over the ceiling: what fits, fits, and one byte more does not. */
+/* Room is doubled, but for the last time: talloc gives less than 256 MiB at once. */
+START_TEST(test_buf_large)
+{
+	static const char piece[1 << 20];
+	struct buf b;
+
+	buf_init(&b, NULL, 256 << 20);
+	for (int i = 0; i < 255; i++)
+		buf_put(&b, piece, sizeof piece);
+	ck_assert(!b.overflow && b.len == (size_t)255 << 20);
+	buf_reset(&b);
+}
+END_TEST
+
 START_TEST(test_buf_fills_to_its_ceiling)
 {
 	auto_mem void *ctx = talloc_new(NULL);
@@ -495,6 +509,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_utf8, 0, (int)ARRAY_LEN(utf8));
 	tcase_add_test(tc, test_mem_large);
 	tcase_add_test(tc, test_buf_ceiling);
+	tcase_add_test(tc, test_buf_large);
 	tcase_add_loop_test(tc, test_base64, 0, (int)ARRAY_LEN(base64s));
 	tcase_add_test(tc, test_base64_of_much);
 	tcase_add_test(tc, test_sha256);
