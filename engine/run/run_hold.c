@@ -80,14 +80,18 @@ const struct purge_skip *run_skip_held(const struct run *run, void *ctx, const s
 	if (run->n_held == 0)
 		return skip;
 	all = mem_array(ctx, struct purge_skip, n + run->n_held);
-	for (size_t i = 0; i < n; i++)
-		if (!run_is_held(run, skip[i].root))
+	/* Merged, not sorted: each bundle asks, and after a run was put back all of its threads are held. */
+	for (size_t i = 0, k = 0; i < n || k < run->n_held;) {
+		int c = i == n ? 1 : k == run->n_held ? -1 : strcmp(skip[i].root, run->held[k]);
+
+		if (c < 0) {
 			all[m++] = skip[i];
-	for (size_t i = 0; i < run->n_held; i++) {
-		all[m] = (struct purge_skip){.why = MM_HOLD};
-		memcpy(all[m++].root, run->held[i], sizeof(mm_id));
+		} else if (c > 0) {
+			memcpy(all[m].root, run->held[k++], sizeof(mm_id));
+			all[m++].why = MM_HOLD;
+		}
+		i += c <= 0; /* skipped and held: once, by the hold */
 	}
-	qsort(all, m, sizeof *all, mm_id_cmp);
 	*ret_n = m;
 	return all;
 }
