@@ -257,6 +257,13 @@ static int line_restored(struct restore *r, const struct run_restored *t, struct
 	return ledger_append(r->ledger, &e, err);
 }
 
+int restore_still_ours(struct restore *r, struct err *err)
+{
+	int rc = db_lock_check(r->lock_db, RUN_LOCK_KEY, err);
+
+	return rc < 0 ? rc : store_check_place(r->store, err);
+}
+
 int restore_commit(struct restore *r, struct err *err)
 {
 	int rc = run_fault(FAULT_RESTORE_BEFORE_COMMIT, err);
@@ -275,7 +282,7 @@ static int finish(struct restore *r, struct err *err)
 {
 	int rc;
 
-	if ((rc = hold_all(r, err)) < 0 || (rc = restore_commit(r, err)) < 0)
+	if ((rc = restore_still_ours(r, err)) < 0 || (rc = hold_all(r, err)) < 0 || (rc = restore_commit(r, err)) < 0)
 		return rc;
 	r->report->done = true;
 	for (size_t i = 0; i < r->report->n; i++)

@@ -260,8 +260,7 @@ static int commit(struct restore_batch *b, struct err *err)
 	auto_mem void *ctx = mem_context(NULL, "holds");
 	int rc;
 
-	if ((rc = db_lock_check(b->r->lock_db, RUN_LOCK_KEY, err)) < 0 ||
-	    (rc = store_check_place(b->r->store, err)) < 0 ||
+	if ((rc = restore_still_ours(b->r, err)) < 0 ||
 	    (rc = run_line_hold(b->r->ledger, ctx, (const mm_id *)b->hold, b->n_hold, b->r->case_id, "restore", err)) <
 		    0 ||
 	    (rc = restore_commit(b->r, err)) < 0)

@@ -223,6 +223,36 @@ class Restore(unittest.TestCase):
         self.back(root)
         self.all_of_the_server(path)
 
+    def halted_at_file(self):
+        """A restore that stops itself when its attachment is in its place; nothing is committed yet."""
+        here = self.bench.copy.files()
+        root = next(r for r, p in self.attachments() if r in self.roots and p not in here)
+        process = self.bench.start("RESTORE_AFTER_FILE:stop", "restore", root, "--yes", *CASE)
+        self.assertTrue(lib.stopped(process))
+        return root, process
+
+    def test_archive_moves(self):
+        """A copy lies in the archive's place by the time of the commit: the hold would be in neither ledger that a run reads, so nothing comes back."""
+        root, process = self.halted_at_file()
+        archive = self.bench.copy.archive
+        os.rename(archive, archive + ".moved")
+        shutil.copytree(archive + ".moved", archive)
+        self.bench.go_on(process, code=14)
+        self.unchanged()
+        shutil.rmtree(archive)
+        os.rename(archive + ".moved", archive)
+        self.restore(root, "--yes")
+        self.back(root)
+
+    def test_lock_lost(self):
+        """Its lock is gone, and another host may be at work: nothing comes back."""
+        root, process = self.halted_at_file()
+        self.bench.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        self.bench.go_on(process, code=12)
+        self.unchanged()
+        self.restore(root, "--yes")
+        self.back(root)
+
     def small_disk(self, folder):
         """A file system of its own below this folder, with what was in it; fill(n) leaves n bytes, fill(None) as many as there are."""
         inside = folder + ".inside"
