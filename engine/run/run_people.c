@@ -3,12 +3,15 @@
 
 #include <string.h>
 
-/* Ids and a keyed digest only: the ledger outlives the person's data. */
+/* Ids and a keyed digest only: the ledger outlives the person's data.  The line before must be where it is read. */
 static int on_event(void *payload, const struct people_event *ev, struct err *err)
 {
 	struct run *run = payload;
 	struct ledger_entry e;
+	int rc = ev->ended ? 0 : store_check_place(run->store, err);
 
+	if (rc < 0)
+		return rc;
 	ledger_begin(&e, run->ctx, ev->ended ? "depersonalised" : "depersonalising");
 	ledger_str(&e, "run", run->report->id);
 	ledger_str(&e, "user", ev->user_id);

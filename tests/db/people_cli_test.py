@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "support")]
 sys.dont_write_bytecode = True
 
 import dump  # noqa: E402
+import e2e_lib as lib  # noqa: E402
 import people_test  # noqa: E402
 from people_test import World, check, compare, normal, sign_in, tree  # noqa: E402
 from people_world import GONE, expect, plant  # noqa: E402
@@ -44,11 +46,17 @@ class Program:
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
 
-    def call(self, *args, code=0, fault=None):
+    def start(self, *args, fault=None):
         env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
         env.update(MM_FILESETTINGS_DIRECTORY=self.w.files, MM_FILESETTINGS_DRIVERNAME="local", **({"MMR_FAULT": fault} if fault else {}))
-        done = subprocess.run([PROGRAM, *args, "-c", os.path.join(self.w.folder, "policy.yaml")], env=env, capture_output=True, text=True,
-                              timeout=600)
+        return subprocess.Popen([PROGRAM, *args, "-c", os.path.join(self.w.folder, "policy.yaml")], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def call(self, *args, code=0, fault=None):
+        return self.end(self.start(*args, fault=fault), args, code)
+
+    def end(self, process, args, code):
+        out, err = process.communicate(timeout=600)
+        done = subprocess.CompletedProcess(args, process.returncode, out, err)
         self.error = done.stderr
         check("anonym" not in (done.stdout + done.stderr).lower(), "the forbidden word is in the output")
         check(done.returncode == code, f"{args}: exit {done.returncode} in place of {code}: {done.stderr}{done.stdout[-1500:]}")
@@ -236,6 +244,24 @@ def test_kills(pg):
         check(sorted(ends) == sorted(victims), f"{fault}: ends {ends}")
         check("people-unlink.jsonl" not in os.listdir(p.journal), f"{fault}: a journal is left")
         p.call("verify")
+
+
+def test_archive_moves(pg):
+    """Another folder is in the archive's place: no further account goes, because no line of the ledger that is read would say so."""
+    p = Program(pg, "cliplace")
+    w, victims = p.w, p.w.people[2:4]
+    w.leave(*victims)
+    process = p.start("run", "--yes", fault="PEOPLE_AFTER_COMMIT:stop:1")
+    check(lib.stopped(process), "the run did not stop itself")
+    os.rename(p.store, p.store + ".moved")
+    shutil.copytree(p.store + ".moved", p.store)
+    os.kill(process.pid, signal.SIGCONT)
+    p.end(process, ("run",), 14)
+    done = [r[0] for r in w.rows(f"SELECT id FROM users WHERE email LIKE '%@departed.invalid' AND id IN ('{victims[0]}', '{victims[1]}')")]
+    check(len(done) == 1, f"done: {done}")
+    p.call("run", "--yes")
+    ends = [line["user"] for line in p.ledger() if line["type"] == "depersonalised"]
+    check(sorted(ends) == sorted(victims), f"ends {ends}")
 
 
 def test_moved_database(pg):
