@@ -295,7 +295,8 @@ static void add_stayed(struct ledger_state *st, const struct spots *s, struct le
 		}
 		b->stayed = b->stayed ? b->stayed : copy(st, "");
 		for (char *p = strchr(f->roots, '"'), *end; p && (end = strchr(p + 1, '"')); p = strchr(end + 1, '"'))
-			b->stayed = talloc_asprintf_append_buffer(b->stayed, " %.*s", (int)(end - p - 1), p + 1);
+			b->stayed = mem_check(
+				talloc_asprintf_append_buffer(b->stayed, " %.*s", (int)(end - p - 1), p + 1));
 	}
 }
 

@@ -1,6 +1,9 @@
 /* ledger_fold_test.c - the state of runs and bundles, folded from the lines. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "ledger_test.h"
 
@@ -109,6 +112,44 @@ START_TEST(fold_stayed)
 	ck_assert_str_eq(st->last_run[0].stayed, " dd");
 }
 END_TEST
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+extern void *__libc_realloc(void *p, size_t size);
+static unsigned long realloc_fails; /* so many more succeed, then one does not; 0: all do */
+
+void *realloc(void *p, size_t size)
+{
+	return realloc_fails && --realloc_fails == 0 ? NULL : __libc_realloc(p, size);
+}
+
+/* Short of memory for a moment the process ends, or it has them all: of one that is forgotten the thread would come
+ * back. */
+START_TEST(fold_stayed_short_of_memory)
+{
+	struct ledger *l = must_open();
+	unsigned long n = 0;
+	int status = 1 << 8;
+
+	PUT(l, "published", "run", "r1", "bundle", "b1");
+	put_stayed(l, "r1", "b1", "[\"aa\",\"bb\",\"cc\",\"dd\",\"ee\",\"ff\",\"gg\",\"hh\"]");
+	put_stayed(l, "r1", "b1", "[\"ii\",\"kk\"]");
+	while (status && ++n < 1000) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			close(STDERR_FILENO);
+			realloc_fails = n;
+			_exit(strcmp(fold()->bundle[0].stayed, " aa bb cc dd ee ff gg hh ii kk") != 0 ? 2
+				      : realloc_fails ? 0 : 3 /* none failed; one did, and it was well */);
+		}
+		ck_assert_int_eq(waitpid(child, &status, 0), child);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) != 2, "the %luth", n);
+	}
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_gt(n, 10);
+}
+END_TEST
+#endif
 
 static void put_swept(struct ledger *l, const char *run, const char *bundle, int64_t open_xid)
 {
@@ -545,6 +586,9 @@ TCase *fold_tests(void)
 	tcase_add_test(folded, fold_follows_a_bundle);
 	tcase_add_test(folded, fold_after_a_crash);
 	tcase_add_test(folded, fold_stayed);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	tcase_add_test(folded, fold_stayed_short_of_memory);
+#endif
 	tcase_add_test(folded, fold_open_sweep);
 	tcase_add_test(folded, fold_many);
 	tcase_add_test(folded, fold_holds);
