@@ -72,14 +72,17 @@ static int number(const struct cli *cli, enum cli_option_id id, uint64_t fallbac
 }
 
 /* All operands are one question, as --words is: the shell's quotes are none of it, and a phrase has its own. */
-static char *words_of(struct cli *cli)
+static int words_of(struct cli *cli, const char **ret, struct err *err)
 {
 	struct buf b;
 
 	buf_init(&b, cli->ctx, 1 << 16);
 	for (size_t i = 0; i < cli->args->n_operands; i++)
 		buf_printf(&b, "%s%s", i ? " " : "", cli->args->operand[i]);
-	return b.data;
+	if (b.overflow) /* without some of its words it would be another question */
+		return err_set(err, ERR_USAGE, "the words are too long together");
+	*ret = b.data;
+	return 0;
 }
 
 int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct err *err)
@@ -92,10 +95,10 @@ int cli_question(struct cli *cli, bool words, struct audit_question *ret, struct
 
 	if (r == 0)
 		r = number(cli, OPT_OFFSET, 0, &q.offset, err);
+	if (r == 0 && words && a->n_operands > 0)
+		r = words_of(cli, &q.words, err);
 	if (r < 0)
 		return r;
-	if (words && a->n_operands > 0)
-		q.words = words_of(cli);
 	if (a->value[OPT_AFTER])
 		(void)time_parse(a->value[OPT_AFTER], &q.from_ms); /* checked by the parser */
 	if (a->value[OPT_BEFORE])

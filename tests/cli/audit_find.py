@@ -110,6 +110,14 @@ class Find(Archive, unittest.TestCase):
             for extra in got - want:  # attachment texts, or letters that Python folds otherwise
                 self.assertIn(word, fold(self.posts[extra]["message"] + " Anlage Wärmetauscher"))
 
+    def test_no_word_is_left_out(self):
+        """Words that are too many are refused: a question without some of them is another one, and shows more."""
+        self.assertTrue(self.ids("der"))
+        for words in (("der", "x" * 70000), ("--user", next(iter(self.posts.values()))["user"], "x" * 70000)):
+            done = self.mmretain("find", *words, status=2)
+            self.assertIn("too long", done.stderr)
+            self.assertEqual(done.stdout, "")
+
     def test_one_rule_for_words(self):
         """Whatever the shell makes one operand of is the same question, in `find` and in `export --words`; only quotation marks make a phrase."""
         def exported(words):
