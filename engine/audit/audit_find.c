@@ -336,16 +336,17 @@ static int is_in(struct find *f, size_t i, const struct catalog_query *query, vo
 	return rc ? rc : hits.all || hits.n > 0;
 }
 
-/* The frames of bundle i that may hold a match. */
+/* The frames of bundle i that may hold a match: by what was asked, and those with files of nobody where files count. */
 static int narrow(struct find *f, size_t i, const struct catalog_query *query, void *ctx, struct catalog_hits *ret,
 		  struct catalog_hits *ret_more, struct err *err)
 {
 	static const char *const user = nobody;
+	bool files = f->words || f->has_regex || f->file_part;
 	struct catalog_query of_nobody = *query;
 	int rc = catalog_frames(f->a->catalog, i, query, ctx, ret, err);
 
 	*ret_more = (struct catalog_hits){.n = 0};
-	if (rc || ret->all || f->users.n == 0 || (ret->n == 0 && (rc = is_in(f, i, query, ctx, err)) <= 0))
+	if (rc || ret->all || f->users.n == 0 || !files || (ret->n == 0 && (rc = is_in(f, i, query, ctx, err)) <= 0))
 		return rc;
 	of_nobody.user = &user;
 	of_nobody.n_users = 1;

@@ -10,6 +10,7 @@
 #define JANE "janejanejanejanejanejaneja"
 #define JOE "joejoejoejoejoejoejoejoejo"
 enum { THREADS = 300, REACTIONS = 40, JANES = 7 /* one thread in so many */ };
+enum { JANE_THREADS = (THREADS + JANES - 1) / JANES };
 
 static const struct bundle_column post_columns[] = {
 	{"id", "text", BT_TEXT, ""},     {"createat", "bigint", BT_INT, "0"}, {"userid", "text", BT_TEXT, ""},
@@ -87,7 +88,8 @@ static void write_thread(struct bundle_writer *w, int i)
 	char *ms = talloc_asprintf(ctx, "%lld", 1600000000000LL + i);
 
 	must(bundle_thread_begin(w, "channel", post, 1600000000000 + i, &err));
-	put(w, POST, 6, post, ms, i % JANES ? JOE : JANE, "channel", noise(), talloc_asprintf(ctx, "[\"%s\"]", file));
+	put(w, POST, 6, post, ms, i % JANES ? JOE : JANE, "channel", talloc_asprintf(ctx, "words %s", noise()),
+	    talloc_asprintf(ctx, "[\"%s\"]", file));
 	for (int k = 0; k < REACTIONS; k++)
 		put(w, REACTION, 3, JOE, post, noise());
 	put(w, FILE_ROW, 4, file, "nouser", post, talloc_asprintf(ctx, "contract %d.txt", i));
@@ -112,27 +114,40 @@ static void make_archive(void)
 	must(catalog_add_bundle(store, receipt_rel_path(r), &err));
 }
 
-static size_t hits(bool scan, const char *words)
+static struct audit_found ask(bool scan, const char *words, const char *file_name)
 {
 	const struct catalog_options options = {.scan = scan};
 	const char *jane = "jane";
 	const struct audit_question q = {.words = words, .user = &jane, .n_users = 1, .from_ms = INT64_MIN,
-					 .before_ms = INT64_MAX, .file_name = words ? NULL : "contract"};
+					 .before_ms = INT64_MAX, .file_name = file_name};
 	struct audit_found found;
 	struct audit *a;
 
 	must(audit_open(ctx, store, &options, &a, &err));
 	must(audit_find(a, &q, ctx, &found, &err));
 	ck_assert_uint_eq(audit_stats(a)->bundles_without_index, 0);
-	return found.n;
+	return found;
 }
+
+static const struct { const char *words, *file_name; size_t hits; } questions[] = {
+	{NULL, "contract", JANE_THREADS}, {"contract", NULL, JANE_THREADS}, {"words", NULL, JANE_THREADS},
+	{"words OR contract", NULL, 2 * JANE_THREADS}, {"NOT nothing", NULL, 2 * JANE_THREADS}, {"nothing", NULL, 0},
+};
 
 START_TEST(a_file_of_nobody_is_found_behind_the_border)
 {
 	make_archive();
-	ck_assert_uint_eq(hits(true, NULL), (THREADS + JANES - 1) / JANES);
-	ck_assert_uint_eq(hits(false, NULL), (THREADS + JANES - 1) / JANES);
-	ck_assert_uint_eq(hits(false, "contract"), (THREADS + JANES - 1) / JANES);
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+		struct audit_found all = ask(true, questions[i].words, questions[i].file_name),
+				   found = ask(false, questions[i].words, questions[i].file_name);
+
+		ck_assert_uint_eq(all.n, questions[i].hits);
+		ck_assert_uint_eq(found.n, all.n);
+		for (size_t k = 0; k < all.n; k++) {
+			ck_assert_str_eq(found.hit[k].post, all.hit[k].post);
+			ck_assert_int_eq(!found.hit[k].file_name, !all.hit[k].file_name);
+		}
+	}
 }
 END_TEST
 
@@ -141,6 +156,7 @@ TCase *audit_find_case(void)
 	TCase *t = tcase_create("find");
 
 	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_file_of_nobody_is_found_behind_the_border);
 	return t;
 }
