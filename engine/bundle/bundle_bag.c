@@ -1,5 +1,5 @@
-/* bundle_bag.c - what BagIt promises: manifests that name every member, and the sums in bag-info.txt and bundle.json.
- */
+/* bundle_bag.c - what BagIt promises: manifests that name every member, and the sums in bag-info.txt; and what
+ * data/bundle.json and data/files.jsonl say of rows and attachments. */
 #include "bundle_internal.h"
 #include <jansson.h>
 
@@ -89,16 +89,83 @@ int bag_check(const struct member *member, size_t n, const char *manifest, size_
 	return rc ? rc : oxum_check(member, n, bag_info, bag_info_len, err);
 }
 
-int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len, struct err *err)
+/* ---- what the bundle says of its rows and attachments ---- */
+
+static bool is_here(const struct bundle_reader *r, const char *hex)
 {
-	json_error_t je;
-	json_t *o = json_loadb(json, len, JSON_REJECT_DUPLICATES, &je);
+	char name[96];
+	size_t at;
+
+	(void)snprintf(name, sizeof(name), "data/files/%.2s/%.*s", hex, DIGEST_HEX, hex); /* fits */
+	return frames_find(r, name, &at) > 0;
+}
+
+static int file_check(const struct bundle_reader *r, const char *line, size_t len, uint64_t n[FILE_STATES],
+		      struct err *err)
+{
+	enum file_state state = FILE_STATES;
+	const char *hex = NULL;
+	struct json_scan s;
+
+	json_scan_init(&s, line, len);
+	while (json_scan_next(&s)) {
+		if (s.type == JSON_STR && s.key_len == 5 && memcmp(s.key, "state", 5) == 0)
+			state = file_state_of(s.val, s.val_len);
+		if (s.type == JSON_STR && s.key_len == 6 && memcmp(s.key, "sha256", 6) == 0)
+			hex = s.val_len == DIGEST_HEX ? s.val : NULL;
+	}
+	if (s.bad || state == FILE_STATES)
+		return err_set(err, ERR_VERIFY, "data/files.jsonl has a line that is not about an attachment");
+	if (state == FILE_STORED && (!hex || !is_here(r, hex)))
+		return err_set(err, ERR_VERIFY, "data/files.jsonl calls an attachment stored that is not here");
+	n[state]++;
+	return 0;
+}
+
+int files_check(const struct bundle_reader *r, const char *text, size_t len, uint64_t ret_n[FILE_STATES],
+		struct err *err)
+{
+	int rc = 0;
+
+	memset(ret_n, 0, FILE_STATES * sizeof(*ret_n));
+	for (const char *p = text, *end = p + len, *nl; p < end && !rc; p = nl + 1) {
+		nl = memchr(p, '\n', (size_t)(end - p));
+		if (!nl)
+			return err_set(err, ERR_VERIFY, "data/files.jsonl does not end with a newline");
+		rc = file_check(r, p, (size_t)(nl - p), ret_n, err);
+	}
+	return rc;
+}
+
+static bool says(json_t *o, const char *key, uint64_t n)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key)) == n; /* absent: 0 */
+}
+
+static bool says_kinds(json_t *o, const struct row_rules *c, const struct row_sum *rows)
+{
 	json_t *kinds = json_object_get(o, "kinds"), *erased = json_object_get(o, "erased");
 	bool ok = json_object_size(kinds) == c->n_kinds;
 
 	for (size_t i = 0; i < c->n_kinds && ok; i++)
-		ok = (uint64_t)json_integer_value(json_object_get(kinds, c->kind[i].kind)) == sum->kind[i] &&
-		     (uint64_t)json_integer_value(json_object_get(erased, c->kind[i].kind)) == sum->erased[i];
+		ok = says(kinds, c->kind[i].kind, rows->kind[i]) && says(erased, c->kind[i].kind, rows->erased[i]);
+	return ok;
+}
+
+int check_counts(const struct row_rules *c, const struct row_sum *rows, const struct bundle_check *sum,
+		 const uint64_t n_files[FILE_STATES], const char *json, size_t len, struct err *err)
+{
+	json_error_t je;
+	json_t *o = json_loadb(json, len, JSON_REJECT_DUPLICATES, &je);
+	bool same_rows = says_kinds(o, c, rows) && says(o, "threads", sum->threads) && says(o, "rows", sum->rows) &&
+			 says(o, "posts", sum->posts) && says(o, "row_bytes", sum->raw_bytes);
+	bool same_files = says(o, "blobs", sum->blobs);
+
+	for (size_t i = 0; i < FILE_STATES; i++)
+		same_files &= says(json_object_get(o, "files"), file_states[i], n_files[i]);
 	json_decref(o);
-	return ok ? 0 : err_set(err, ERR_VERIFY, "data/bundle.json names other numbers of rows than there are");
+	return same_rows && same_files
+		       ? 0
+		       : err_set(err, ERR_VERIFY, "data/bundle.json names other numbers of %s than there are",
+				 same_rows ? "files" : "rows");
 }

@@ -111,22 +111,31 @@ int bundle_blob(struct bundle_writer *w, int fd, const struct digest *sha256, ui
 	return 0;
 }
 
-static const char *const states[] = {"stored", "dropped", "kept", "missing"};
+const char *const file_states[FILE_STATES] = {
+	[FILE_STORED] = "stored", [FILE_DROPPED] = "dropped", [FILE_KEPT] = "kept", [FILE_MISSING] = "missing",
+};
+
+enum file_state file_state_of(const char *name, size_t len)
+{
+	size_t i = 0;
+
+	while (i < FILE_STATES && (strlen(file_states[i]) != len || memcmp(file_states[i], name, len) != 0))
+		i++;
+	return (enum file_state)i;
+}
 
 int bundle_file(struct bundle_writer *w, const char *file_id, const char *state, const struct digest *sha256,
 		uint64_t size_bytes, struct err *err)
 {
+	enum file_state i = file_state_of(state, strlen(state));
 	char hex[DIGEST_HEX + 1];
-	size_t i = 0;
 	int rc = writer_check(w, err);
 
 	if (rc)
 		return rc;
-	while (i < ARRAY_LEN(states) && strcmp(state, states[i]) != 0)
-		i++;
-	if (i == ARRAY_LEN(states))
+	if (i == FILE_STATES)
 		return err_set(err, ERR_INTERNAL, "\"%s\" is not a state of a file", state);
-	if (i == 0 && (!sha256 || !blob_seen(w, sha256)))
+	if (i == FILE_STORED && (!sha256 || !blob_seen(w, sha256)))
 		return err_set(err, ERR_INTERNAL, "file %s is called stored, but its content is not in the bundle",
 			       file_id);
 	w->n_files[i]++;

@@ -68,9 +68,10 @@ void describe_bundle_json(struct bundle_writer *w, struct buf *b)
 	buf_puts(b, "\"kinds\":{");
 	for (size_t i = 0; i < w->n_kinds; i++)
 		buf_printf(b, "%s\"%s\":%llu", i ? "," : "", w->kind[i].kind.kind, (unsigned long long)w->kind[i].rows);
-	buf_printf(b, "},\n\"files\":{\"stored\":%llu,\"dropped\":%llu,\"kept\":%llu,\"missing\":%llu},\n",
-		   (unsigned long long)w->n_files[0], (unsigned long long)w->n_files[1],
-		   (unsigned long long)w->n_files[2], (unsigned long long)w->n_files[3]);
+	buf_puts(b, "},\n\"files\":{");
+	for (size_t i = 0; i < FILE_STATES; i++)
+		buf_printf(b, "%s\"%s\":%llu", i ? "," : "", file_states[i], (unsigned long long)w->n_files[i]);
+	buf_puts(b, "},\n");
 	buf_printf(b, "\"blobs\":%llu\n}\n", (unsigned long long)w->sum.blobs);
 }
 

@@ -265,30 +265,26 @@ static uint64_t size_of(const char *line, size_t len)
 	return 0;
 }
 
-static void count_state(struct bundle_erasure *e, const char *line, size_t len)
-{
-	static const char *const states[] = {"stored", "dropped", "kept", "missing"};
-
-	for (size_t i = 0; i < ARRAY_LEN(states); i++)
-		e->n_files[i] += value_is(line, len, "state", states[i]);
-}
-
 static int on_file(struct bundle_erasure *e, void *payload, const char *line, size_t len, struct err *err)
 {
 	struct files *f = payload;
 	size_t n;
 	const char *hex = value_of(line, len, "sha256", &n);
+	size_t state_len = 0;
+	const char *state = value_of(line, len, "state", &state_len);
+	enum file_state is = file_state_of(state ? state : "", state_len);
 	bool goes = file_goes(f, line, len);
 
 	(void)err;
-	if (hex && n == DIGEST_HEX && value_is(line, len, "state", "stored")) {
+	if (hex && n == DIGEST_HEX && is == FILE_STORED) {
 		struct known *k = known_add(e, &f->blobs, hex, n);
 		k->used |= !goes;
 		k->bytes = size_of(line, len);
 	}
 	if (goes)
 		return 0;
-	count_state(e, line, len);
+	if (is != FILE_STATES)
+		e->n_files[is]++;
 	put_line(&e->files, line, len);
 	return 0;
 }
@@ -365,8 +361,11 @@ static json_t *counts(const struct bundle_erasure *e, const uint64_t *n, bool al
 
 static json_t *file_counts(const struct bundle_erasure *e)
 {
-	return json_pack("{sIsIsIsI}", "stored", (json_int_t)e->n_files[0], "dropped", (json_int_t)e->n_files[1],
-			 "kept", (json_int_t)e->n_files[2], "missing", (json_int_t)e->n_files[3]);
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < FILE_STATES; i++)
+		json_object_set_new(o, file_states[i], json_integer((json_int_t)e->n_files[i]));
+	return o;
 }
 
 /* One key a line, as it was written. */

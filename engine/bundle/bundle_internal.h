@@ -156,6 +156,12 @@ struct zc *ring_zc(struct ring *r);
 /* ---- members (bundle_member.c) ---- */
 struct member { char *name; struct digest sha256; uint64_t bytes; };
 
+/* What data/files.jsonl says of attachments (bundle_blob.c). */
+enum file_state { FILE_STORED, FILE_DROPPED, FILE_KEPT, FILE_MISSING, FILE_STATES };
+extern const char *const file_states[FILE_STATES];
+/* Of a name that is not NUL-terminated; FILE_STATES: none of them. */
+enum file_state file_state_of(const char *name, size_t len);
+
 enum writer_state { WRITER_OPEN, WRITER_FINISHED, WRITER_PUBLISHED, WRITER_FAILED };
 
 struct bundle_writer {
@@ -183,7 +189,7 @@ struct bundle_writer {
 	char channel[CHANNEL_ID_MAX + 1], root[CHANNEL_ID_MAX + 1]; int64_t root_ms; bool thread_open, thread_counted;
 	struct buf files, teams, channels, users, text;
 	void *blobs;                     /* digests stored, bundle_blob.c */
-	uint64_t n_files[4];
+	uint64_t n_files[FILE_STATES];
 	struct bundle_check sum;         /* what was streamed */
 	int64_t min_ms, max_ms;
 	struct digest manifest, tagmanifest;
@@ -300,8 +306,12 @@ int ahead_next(struct ahead *a, const struct ahead_frame **ret, struct err *err)
 
 int bag_check(const struct member *member, size_t n, const char *manifest, size_t manifest_len, const char *tagmanifest,
 	      size_t tagmanifest_len, const char *bag_info, size_t bag_info_len, struct err *err) MMR_CHECKED;
-int check_counts(const struct row_rules *c, const struct row_sum *sum, const char *json, size_t len,
-		 struct err *err) MMR_CHECKED;
+/* The lines of data/files.jsonl: whether the content of each that is stored is there; how many of each state. */
+int files_check(const struct bundle_reader *r, const char *text, size_t len, uint64_t ret_n[FILE_STATES],
+		struct err *err) MMR_CHECKED;
+/* What data/bundle.json says of all that was counted. */
+int check_counts(const struct row_rules *c, const struct row_sum *rows, const struct bundle_check *sum,
+		 const uint64_t n_files[FILE_STATES], const char *json, size_t len, struct err *err) MMR_CHECKED;
 /* Everything about the open file; fd is taken. final_name NULL: the name is not checked.  workers: threads beside the
  * caller. */
 int check_file(int fd, const char *name, const char *final_name, int workers, struct bundle_check *ret,
@@ -328,7 +338,7 @@ struct bundle_erasure {
 	struct buf files_gone;           /* ids of file rows that go, one a line */
 	struct erase_blob *blob; size_t n_blobs; /* attachments that nobody else uses */
 	struct buf users, channels, files, salts; /* the new texts of these members */
-	uint64_t n_files[4];             /* stored, dropped, kept, missing */
+	uint64_t n_files[FILE_STATES];
 	struct bundle_erase_sum sum;
 	uint64_t *kind_rows;
 	struct bundle_writer *w;         /* of the new file */

@@ -20,7 +20,7 @@ struct walk {
 	bool in_data;                              /* a data frame comes next, not a header */
 	bool ended;
 	size_t next_frame;                         /* in frames.tsv */
-	struct buf manifest, tagmanifest, bag_info, bundle_json, history;
+	struct buf manifest, tagmanifest, bag_info, bundle_json, files, history;
 	uint64_t generations;                      /* earlier ones, whose mmretain.json is here */
 };
 
@@ -83,6 +83,8 @@ static struct buf *kept_text(struct walk *w, const char *name)
 		return &w->tagmanifest;
 	if (strcmp(name, "bag-info.txt") == 0)
 		return &w->bag_info;
+	if (strcmp(name, "data/files.jsonl") == 0)
+		return &w->files;
 	if (strncmp(name, HISTORY_FOLDER, strlen(HISTORY_FOLDER)) == 0)
 		return &w->history;
 	return strcmp(name, "data/bundle.json") == 0 ? &w->bundle_json : NULL;
@@ -271,6 +273,8 @@ static int walk_sums(struct walk *w, struct bundle_check *sum, struct err *err)
 
 static int walk_end(struct walk *w, const char *final_name, struct bundle_check *sum, struct err *err)
 {
+	uint64_t n_files[FILE_STATES];
+
 	if (!w->ended || w->in_data || w->next_frame != w->r->n_frames)
 		return bad(w, err, "it ends in the middle");
 	sum->rows = w->rows.rows;
@@ -287,7 +291,9 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 		rc = bag_check(w->member, w->n, w->manifest.data, w->manifest.len, w->tagmanifest.data,
 			       w->tagmanifest.len, w->bag_info.data, w->bag_info.len, err);
 	if (!rc)
-		rc = check_counts(&w->rules, &w->rows, w->bundle_json.data, w->bundle_json.len, err);
+		rc = files_check(w->r, w->files.data, w->files.len, n_files, err);
+	if (!rc)
+		rc = check_counts(&w->rules, &w->rows, sum, n_files, w->bundle_json.data, w->bundle_json.len, err);
 	if (rc)
 		return rc;
 	const char *base = final_name ? strrchr(final_name, '/') : NULL;
@@ -299,7 +305,8 @@ static int walk_end(struct walk *w, const char *final_name, struct bundle_check 
 
 static int walk_init(struct walk *w, struct bundle_reader *r, struct err *err)
 {
-	struct buf *bufs[] = {&w->manifest, &w->tagmanifest, &w->bag_info, &w->bundle_json, &w->history, &w->again};
+	struct buf *bufs[] = {&w->manifest, &w->tagmanifest, &w->bag_info,
+			      &w->bundle_json, &w->files, &w->history, &w->again};
 
 	*w = (struct walk){.r = r};
 	w->file_hash = hash_new(r);

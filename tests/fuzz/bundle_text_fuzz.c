@@ -160,19 +160,25 @@ static void fuzz_about(void *ctx, const char *text, size_t len)
 	static struct bundle_kind kind[] = {{.kind = "post"}, {.kind = "reaction"}, {.kind = "thread"}};
 	uint64_t rows[] = {171, 55, 74}, erased[] = {0, 0, 0}; /* of the golden bundle */
 	const struct row_rules rules = {.kind = kind, .n_kinds = ARRAY_LEN(kind)};
-	const struct row_sum sum = {.kind = rows, .erased = erased};
+	const struct row_sum by_kind = {.kind = rows, .erased = erased};
+	const struct bundle_check sum = {.threads = 120, .rows = 300, .posts = 171, .raw_bytes = 60044, .blobs = 3};
+	const uint64_t files[FILE_STATES] = {3, 0, 0, 1};
 	struct bundle_frame frame = {.no = 0, .member = "data/bundle.json"};
 	struct named named = {frame.member, 0};
 	struct bundle_reader *r = reader(ctx, text, len);
 	struct err err = {0};
 	int64_t before_ms;
 
-	(void)sound(check_counts(&rules, &sum, text, len, &err), &err);
+	uint64_t n[FILE_STATES];
+
+	(void)sound(check_counts(&rules, &by_kind, &sum, files, text, len, &err), &err);
 	err_clear(&err);
 	r->frame = &frame;
 	r->named = &named;
 	r->n_frames = r->n_named = 1;
 	r->at = SIZE_MAX;
+	(void)sound(files_check(r, text, len, n, &err), &err);
+	err_clear(&err);
 	(void)sound(bundle_read_parts(r, &before_ms, &err), &err);
 }
 
