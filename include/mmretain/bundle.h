@@ -111,8 +111,9 @@ struct bundle_writer;
  * the final name is not known before the last row is. */
 int bundle_create(void *ctx, int partial_dirfd, const struct bundle_source *source,
 		  const struct bundle_options *options, struct bundle_writer **ret, struct err *err) MMR_CHECKED;
-/* Threads must come in the order channel id, root createat, root id (C collation), else ERR_INTERNAL. Ids of more than
- * 26 bytes or with blanks or control characters are ERR_SCHEMA. A thread without rows is not counted. */
+/* Threads must come in the order channel id, root createat, root id (C collation), else ERR_INTERNAL. Ids that are
+ * empty, longer than 26 bytes, or not all of ASCII letters, digits and signs are ERR_SCHEMA. A thread without rows is
+ * not counted. */
 int bundle_thread_begin(struct bundle_writer *w, const char *channel_id, const char *root_id, int64_t root_create_ms,
 			struct err *err) MMR_CHECKED;
 /* One row of the open thread: fields in the kind's column order. Encoded, hashed and compressed; borrowed. */
