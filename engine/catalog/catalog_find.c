@@ -234,25 +234,35 @@ static bool filter_may(struct catalog *c, const struct catalog_bundle *b, uint64
  * Callers go through the bundles one by one.  Every statement of its own locks the catalog anew, so that the answers
  * for a few bundles around are asked for in one transaction; it is over before any bundle is read.
  */
-static bool id_may(struct catalog *c, size_t i, uint64_t key)
+static void ask_around(struct catalog *c, size_t i, uint64_t key)
 {
 	struct catalog_db *d = c->db;
 	size_t from = i - i % ANSWERS;
 	struct err err;
+	bool begun = sq_exec(d->sq, "BEGIN", &err) == 0;
 
-	if (d->key != key || d->answers_from != from || !d->answered) {
-		bool begun = sq_exec(d->sq, "BEGIN", &err) == 0;
-		for (size_t k = from; k < from + ANSWERS && k < c->n_bundles; k++) {
-			const struct catalog_bundle *b = &c->bundle[k];
-			d->answer[k - from] = !b->listed || !b->listed_blocks || filter_may(c, b, key);
-		}
-		if (begun && sq_exec(d->sq, "COMMIT", &err) < 0)
-			log_debug("%s", err.msg); /* nothing was written */
-		d->key = key;
-		d->answers_from = from;
-		d->answered = true;
+	for (size_t k = from; k < from + ANSWERS && k < c->n_bundles; k++) {
+		const struct catalog_bundle *b = &c->bundle[k];
+		bool may = !b->listed || !b->listed_blocks || filter_may(c, b, key);
+		d->answer[k] = may ? MAY_HOLD : HOLDS_NOT;
 	}
-	return d->answer[i - from];
+	if (begun && sq_exec(d->sq, "COMMIT", &err) < 0)
+		log_debug("%s", err.msg); /* nothing was written */
+}
+
+/* Those who ask for the newest first come back to what is around, so answers stay until another id is asked about. */
+static bool id_may(struct catalog *c, size_t i, uint64_t key)
+{
+	struct catalog_db *d = c->db;
+
+	if (!d->answer)
+		d->answer = mem_array(d, uint8_t, c->n_bundles + 1);
+	if (d->key != key)
+		memset(d->answer, NOT_ASKED, c->n_bundles);
+	d->key = key;
+	if (d->answer[i] == NOT_ASKED)
+		ask_around(c, i, key);
+	return d->answer[i] == MAY_HOLD;
 }
 
 static int side_ids(struct catalog_side *side, uint64_t key, void *ctx, struct catalog_hits *ret, struct err *err)

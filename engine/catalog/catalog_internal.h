@@ -109,11 +109,12 @@ int listed_may(struct catalog *c, const struct catalog_bundle *b, const struct c
 
 /* ---- catalog.sqlite (catalog_all.c) ---- */
 #define CATALOG_NAME "catalog.sqlite"
-#define ANSWERS 64u
+#define ANSWERS 64u                    /* asked for together */
+enum answer { NOT_ASKED, MAY_HOLD, HOLDS_NOT };
 struct catalog_db {
 	struct sq *sq; sqlite3_stmt *filter, *member;
-	/* may bundle answers_from + n hold the id of this key? */
-	bool answered, answer[ANSWERS]; uint64_t key; size_t answers_from;
+	/* may a bundle hold the id of this key?  Of each in the order of the list; NULL: no id was asked about yet */
+	uint8_t *answer; uint64_t key;
 };
 int all_create(struct sq *s, struct err *err) MMR_CHECKED;
 int all_check(struct sq *s, struct err *err) MMR_CHECKED; /* ERR_VERIFY: not one of ours */

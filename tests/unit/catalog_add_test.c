@@ -261,6 +261,29 @@ START_TEST(forget_one_that_is_there)
 }
 END_TEST
 
+/* Bundles are asked about the newest first, and teams come in turn, so that the next one is elsewhere in the list. */
+START_TEST(each_bundle_is_asked_once_about_an_id)
+{
+	enum { N = 130, STEP = 37 };
+	static const struct catalog_options options = {0};
+	struct catalog_hits hits;
+	struct catalog *c;
+
+	for (int i = 0; i < N; i++)
+		(void)bundle(talloc_asprintf(ctx, "mmr1-a-202701-%06d-b679effb00ff.tar.zst", i), SIZE_MAX);
+	ck_assert_int_eq(catalog_reindex(store, false, &(struct catalog_totals){0}, NULL, &err), 0);
+	ck_assert_int_eq(catalog_open(ctx, store, &options, &c, &err), 0);
+	ck_assert_uint_eq(c->n_bundles, N);
+	for (int id = 1; id <= 2; id++) {
+		for (size_t i = 0; i < N; i++) {
+			const char *wanted = id == 1 ? "nobody" : "somebody";
+			ck_assert_int_eq(catalog_frames_of_id(c, i * STEP % N, wanted, ctx, &hits, &err), 0);
+		}
+		ck_assert_int_eq(sqlite3_stmt_status(c->db->filter, SQLITE_STMTSTATUS_RUN, 0), id * N);
+	}
+}
+END_TEST
+
 /* Nothing keeps root from reading a file. */
 static void as_nobody(void)
 {
@@ -362,6 +385,7 @@ TCase *catalog_add_case(void)
 	tcase_add_test(t, reindex_after_a_killed_writer);
 	tcase_add_test(t, reindex_looked_at);
 	tcase_add_loop_test(t, list_of_a_lost_bundle_is_whole, 0, 2);
+	tcase_add_test(t, each_bundle_is_asked_once_about_an_id);
 	tcase_add_test(t, reindex_without_one_that_may_not_be_read);
 	tcase_add_test(t, forget_one_that_is_there);
 	tcase_add_test(t, forget_one_after_the_other);

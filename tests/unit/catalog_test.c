@@ -100,7 +100,7 @@ START_TEST(a_question_without_times_takes_any)
 	static const int64_t odd[] = {INT64_MIN, -1, 0, 1700000000123, 1700000000123456789, INT64_MAX};
 	const struct catalog_query any = {.from_ms = INT64_MIN, .before_ms = INT64_MAX},
 				   day = {.from_ms = 1600000000000, .before_ms = 1600086400000};
-	struct catalog c = {.db = &(struct catalog_db){.answered = false}};
+	struct catalog c = {.db = &(struct catalog_db){.key = 0}};
 	struct catalog_bundle b = {.listed = true, .min_ms = odd[_i], .max_ms = odd[_i]};
 
 	ck_assert_int_eq(listed_may(&c, &b, &any), 1);
