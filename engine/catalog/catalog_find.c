@@ -28,6 +28,21 @@ static int side_try(struct catalog *c, struct catalog_bundle *b, struct err *err
 	return rc;
 }
 
+/* An archive has more bundles than a process may have files open. */
+static void side_opened(struct catalog *c, struct catalog_bundle *b)
+{
+	size_t last = ARRAY_LEN(c->recent) - 1;
+	struct catalog_bundle *old = c->recent[last];
+
+	if (old) {
+		talloc_free(old->side);
+		old->side = NULL;
+		old->opened = false;
+	}
+	memmove(c->recent + 1, c->recent, last * sizeof(*c->recent));
+	c->recent[0] = b;
+}
+
 /* NULL: this bundle is to be read whole. */
 static struct catalog_side *side_of(struct catalog *c, struct catalog_bundle *b)
 {
@@ -40,6 +55,8 @@ static struct catalog_side *side_of(struct catalog *c, struct catalog_bundle *b)
 		if (side_try(c, b, &err) < 0) {
 			log_warn("%s; reading the whole bundle", err.msg);
 			c->without_index++;
+		} else {
+			side_opened(c, b);
 		}
 	}
 	return b->side;
@@ -48,6 +65,9 @@ static struct catalog_side *side_of(struct catalog *c, struct catalog_bundle *b)
 static void side_drop(struct catalog *c, struct catalog_bundle *b, struct err *err)
 {
 	log_warn("%s; reading the whole bundle, `mmretain reindex --all` builds it again", err->msg);
+	for (size_t i = 0; i < ARRAY_LEN(c->recent); i++)
+		if (c->recent[i] == b)
+			c->recent[i] = NULL; /* it stays as tried */
 	talloc_free(b->side);
 	b->side = NULL;
 	c->without_index++;

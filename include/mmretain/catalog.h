@@ -151,7 +151,7 @@ struct catalog_bundle {
 	int64_t listed_no; uint32_t listed_blocks;
 	int64_t min_ms, max_ms;      /* of a listed one */
 	bool opened;                 /* side was tried */
-	/* NULL: no usable index, read everything; opened by the first catalog_frames that needs it */
+	/* NULL: no usable index, read everything; opened by a catalog_frames that needs it, and closed for others */
 	struct catalog_side *side;
 };
 
@@ -160,6 +160,7 @@ struct catalog {
 	struct catalog_options options;
 	struct catalog_bundle *bundle; size_t n_bundles; /* by path */
 	struct catalog_db *db;       /* catalog.sqlite, or NULL */
+	struct catalog_bundle *recent[16]; /* whose side is open, the newest first */
 	uint32_t without_index;      /* bundles that had to be read whole so far */
 };
 

@@ -709,6 +709,27 @@ class Export(Archive, unittest.TestCase):
         self.assertNotIn("<nav", read(self.export("html", "single.html")).decode())
 
 
+class Many(unittest.TestCase):
+    """More bundles than a process may have files open: each has an index, and each is asked."""
+
+    def test_few_descriptors(self):
+        with tempfile.TemporaryDirectory(prefix="mmr-many-") as tmp:
+            root = os.path.join(tmp, "archive")
+            made = subprocess.run([MAKER, root, "48", "300", "3", "reindex"], capture_output=True, text=True, check=True)
+            posts = [p for p in (json.loads(line) for line in made.stdout.split("\n") if line) if "post" in p and "thread" in p]
+            self.assertEqual(len([f for _, _, names in os.walk(root) for f in names if f.endswith(".idx")]), 48)
+
+            def find(*words, most="1024"):
+                done = subprocess.run(["prlimit", "--nofile=" + most, MMRETAIN, "find", "--archive", root, *CASE, "--json", "--limit", "0", *words],
+                                      capture_output=True, text=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                return json.loads(done.stdout)["hits"]
+
+            self.assertEqual(find("pump", most="40"), find("pump"))
+            for p in random.Random(3).sample(posts, 5):
+                self.assertEqual(find("--thread", p["post"], most="40")[0]["thread"], p["thread"])
+
+
 class Tiny(unittest.TestCase):
     """Bundles of a few frames have no sidecar; nothing is missed and nothing is called missing."""
 
