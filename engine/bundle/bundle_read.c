@@ -159,8 +159,8 @@ const struct bundle_frame *bundle_frame_at(const struct bundle_reader *r, size_t
 	return &r->frame[i];
 }
 
-/* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back, whatever came
- * of that (rc). */
+/* The row cursor lives in r->raw too: whoever reads something else meanwhile puts the cursor's frame back, whatever
+ * came of that (rc). */
 static int cursor_restore(struct bundle_reader *r, int rc, struct err *err)
 {
 	struct err second;
