@@ -279,6 +279,8 @@ static int build_tables(struct build *b, uint64_t bytes, const struct digest *ta
 
 	for (size_t i = 0; i < bundle_frames(b->reader) && !rc; i++)
 		rc = stop_check(err) ? err->code : build_frame(b, i, err);
+	if (!rc && b->ids.overflow) /* told as one that cannot be indexed, so that the others are */
+		rc = err_set(err, ERR_VERIFY, "the bundle has more posts and files than an index can hold");
 	/* one segment, fewer pages to read; before the ids, which then take the pages that it leaves free */
 	if (!rc && b->words)
 		rc = sq_exec(b->sq, "INSERT INTO words(words) VALUES('optimize')", err);

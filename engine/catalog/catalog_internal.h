@@ -73,7 +73,11 @@ struct span_scan { const uint8_t *p, *end; uint32_t frame; int64_t min; bool bad
 void span_scan_init(struct span_scan *s, const void *data, size_t len);
 bool span_scan_next(struct span_scan *s, struct span *ret);
 
-struct ids { uint64_t *key; size_t n, cap; };     /* id_key << FRAME_BITS | frame */
+/* As many numbers as talloc gives room for at once. */
+#define IDS_MOST ((((size_t)256 << 20) - 1) / sizeof(uint64_t))
+/* The next size of an array of them, which is full; 0: there is none. */
+size_t ids_room(size_t cap);
+struct ids { uint64_t *key; size_t n, cap; bool overflow; }; /* id_key << FRAME_BITS | frame */
 void ids_add(struct ids *l, void *ctx, struct catalog_text id, uint32_t frame);
 void ids_sort(struct ids *l);
 /* Packs entries from i on into b (cleared); returns the next i. *ret_first is the key that begins the block. */

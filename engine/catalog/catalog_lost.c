@@ -44,7 +44,8 @@ static int take_keys(void *ctx, struct sq *side, struct catalog_lost_ids *ret, s
 			     (size_t)sqlite3_column_bytes(q, 1));
 		while (id_scan_next(&scan)) {
 			if (ret->n == room) {
-				room = room ? 2 * room : 1024;
+				if (!(room = ids_room(room)))
+					return err_set(err, ERR_VERIFY, "index \"%s\" is damaged", side->name);
 				ret->key = mem_grow(ctx, ret->key, uint64_t, room);
 			}
 			ret->key[ret->n++] = scan.key;

@@ -135,13 +135,24 @@ bool span_scan_next(struct span_scan *s, struct span *ret)
 
 /* ---- ids ---- */
 
+size_t ids_room(size_t cap)
+{
+	size_t next = cap ? 2 * cap : 4096;
+
+	return cap == IDS_MOST ? 0 : next < IDS_MOST ? next : IDS_MOST;
+}
+
 void ids_add(struct ids *l, void *ctx, struct catalog_text id, uint32_t frame)
 {
-	if (id.len == 0)
+	if (id.len == 0 || l->overflow)
 		return;
 	if (l->n == l->cap) {
-		l->cap = l->cap ? 2 * l->cap : 4096;
-		l->key = mem_grow(ctx, l->key, uint64_t, l->cap);
+		size_t cap = ids_room(l->cap);
+		l->overflow = cap == 0;
+		if (l->overflow)
+			return;
+		l->key = mem_grow(ctx, l->key, uint64_t, cap);
+		l->cap = cap;
 	}
 	l->key[l->n++] = id_key(id.s, id.len) << FRAME_BITS | (frame & ((1u << FRAME_BITS) - 1));
 }

@@ -139,6 +139,24 @@ START_TEST(ids_are_found_in_one_block)
 }
 END_TEST
 
+/* talloc gives less than 256 MiB at once, and a list that doubles asks for just that. */
+START_TEST(ids_of_a_giant_do_not_end_the_program)
+{
+	struct ids l = {0};
+	size_t n = 0;
+
+	for (; n < 17000000; n++)
+		ids_add(&l, ctx, (struct catalog_text){(const char *)&n, sizeof(n)}, 1);
+	ck_assert(!l.overflow);
+	ck_assert_uint_eq(l.n, n);
+	ck_assert_uint_eq(l.key[n - 1] & 1, 1);
+	l.n = l.cap; /* as if there were so many */
+	ids_add(&l, ctx, (struct catalog_text){"x", 1}, 1);
+	ck_assert(l.overflow);
+	ck_assert_uint_eq(l.n, l.cap);
+}
+END_TEST
+
 START_TEST(filter_never_misses)
 {
 	uint32_t n = filter_blocks(5000), wrong = 0;
@@ -229,6 +247,7 @@ int main(void)
 	tcase_add_test(t, spans_take_odd_times);
 	tcase_add_loop_test(t, a_question_without_times_takes_any, 0, 6);
 	tcase_add_test(t, ids_are_found_in_one_block);
+	tcase_add_test(t, ids_of_a_giant_do_not_end_the_program);
 	tcase_add_test(t, filter_never_misses);
 	tcase_add_test(t, noise_is_survived);
 	tcase_add_test(t, words_fold_as_the_index_does);
