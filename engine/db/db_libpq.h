@@ -11,20 +11,17 @@
 #include <libpq-fe.h>
 #include <mmretain/base.h>
 
-#define LIBPQ_FUNCTIONS(X)                                                                                             \
-	X(PQbackendPID)                                                                                                \
-	X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) X(PQconnectPoll) X(                     \
-		PQconnectStartParams) X(PQconnectionNeedsPassword) X(PQconninfoFree) X(PQconninfoParse)                \
-		X(PQconsumeInput) X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) X(PQexitPipelineMode) X(PQfinish)   \
-			X(PQfreeCancel) X(PQfreemem) X(PQgetCancel) X(PQgetCopyData) X(PQgetResult) X(PQgetisnull)     \
-				X(PQgetlength) X(PQgetvalue) X(PQhost) X(PQhostaddr) X(PQisBusy) X(PQnfields)          \
-					X(PQntuples) X(PQparameterStatus) X(PQpipelineSync) X(PQport) X(PQputCopyData) \
-						X(PQputCopyEnd) X(PQresStatus) X(PQresultErrorField) X(PQresultStatus) \
-							X(PQsendPrepare) X(PQsendQuery) X(PQsendQueryParams)           \
-								X(PQsendQueryPrepared) X(PQserverVersion)              \
-									X(PQsetNoticeReceiver) X(PQsetSingleRowMode)   \
-										X(PQsocket) X(PQsslStruct) X(PQstatus) \
-											X(PQtransactionStatus)
+#define LIBPQ_FUNCTIONS(X) \
+	X(PQbackendPID) X(PQcancel) X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconndefaults) \
+	X(PQconnectPoll) X(PQconnectStartParams) X(PQconnectionNeedsPassword) X(PQconninfoFree) \
+	X(PQconninfoParse) X(PQconsumeInput) X(PQdb) X(PQenterPipelineMode) X(PQerrorMessage) \
+	X(PQexitPipelineMode) X(PQfinish) X(PQfreeCancel) X(PQfreemem) X(PQgetCancel) \
+	X(PQgetCopyData) X(PQgetResult) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQhost) \
+	X(PQhostaddr) X(PQisBusy) X(PQnfields) X(PQntuples) X(PQparameterStatus) \
+	X(PQpipelineSync) X(PQport) X(PQputCopyData) X(PQputCopyEnd) X(PQresStatus) \
+	X(PQresultErrorField) X(PQresultStatus) X(PQsendPrepare) X(PQsendQuery) \
+	X(PQsendQueryParams) X(PQsendQueryPrepared) X(PQserverVersion) X(PQsetNoticeReceiver) \
+	X(PQsetSingleRowMode) X(PQsocket) X(PQsslStruct) X(PQstatus) X(PQtransactionStatus)
 
 struct libpq {
 #define X(name) __typeof__(name) *name##_;

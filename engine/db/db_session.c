@@ -16,28 +16,25 @@ static const struct sql sql_facts = {
 /* PostgreSQL takes the function or operator whose argument types fit best, from any schema of the path.  Who may create
  * things in ours could so run his code with our rights, or change what a comparison means.  A superuser may do that
  * anyway; an extension is as it was shipped. */
-static const struct sql sql_lookalike =
-	{"db_lookalike",
-	 "SELECT pg_catalog.min(pg_catalog.concat(a.kind, ' ', n.nspname, '.', a.name, ' of role ', r.rolname)) FROM"
-	 " (SELECT 'function' AS kind, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class, "
-	 "p.proname AS name,"
-	 " p.pronamespace AS nsp, p.proowner AS owner FROM pg_catalog.pg_proc p"
-	 " UNION ALL SELECT 'operator', o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, "
-	 "o.oprname, o.oprnamespace, o.oprowner"
-	 " FROM pg_catalog.pg_operator o) a"
-	 " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.nsp JOIN pg_catalog.pg_roles r ON r.oid "
-	 "OPERATOR(pg_catalog.=) a.owner"
-	 " WHERE n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema() AND NOT r.rolsuper AND r.rolname "
-	 "OPERATOR(pg_catalog.<>) CURRENT_USER"
-	 " AND (EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE a.kind OPERATOR(pg_catalog.=) 'function' AND b.proname "
-	 "OPERATOR(pg_catalog.=) a.name"
-	 " AND b.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid)"
-	 " OR EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE a.kind OPERATOR(pg_catalog.=) 'operator' AND "
-	 "b.oprname OPERATOR(pg_catalog.=) a.name"
-	 " AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid))"
-	 " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) a.class AND "
-	 "d.objid OPERATOR(pg_catalog.=) a.oid"
-	 " AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"};
+static const struct sql sql_lookalike = {
+	"db_lookalike",
+	"SELECT pg_catalog.min(pg_catalog.concat(a.kind, ' ', n.nspname, '.', a.name, ' of role ', r.rolname)) FROM"
+	" (SELECT 'function' AS kind, p.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AS class,"
+	" p.proname AS name, p.pronamespace AS nsp, p.proowner AS owner FROM pg_catalog.pg_proc p"
+	" UNION ALL SELECT 'operator', o.oid, 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid,"
+	" o.oprname, o.oprnamespace, o.oprowner FROM pg_catalog.pg_operator o) a"
+	" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) a.nsp"
+	" JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.owner"
+	" WHERE n.nspname OPERATOR(pg_catalog.=) pg_catalog.current_schema()"
+	" AND NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER"
+	" AND (EXISTS (SELECT FROM pg_catalog.pg_proc b WHERE a.kind OPERATOR(pg_catalog.=) 'function'"
+	" AND b.proname OPERATOR(pg_catalog.=) a.name"
+	" AND b.pronamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid)"
+	" OR EXISTS (SELECT FROM pg_catalog.pg_operator b WHERE a.kind OPERATOR(pg_catalog.=) 'operator'"
+	" AND b.oprname OPERATOR(pg_catalog.=) a.name"
+	" AND b.oprnamespace OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid))"
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid OPERATOR(pg_catalog.=) a.class"
+	" AND d.objid OPERATOR(pg_catalog.=) a.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")"};
 
 struct setting {
 	const char *name, *value;
