@@ -8,22 +8,20 @@
 /* libpq 15, in alphabetical order; "service" is left out on purpose: a DSN is complete in itself. */
 static const char *const libpq_keys[] = {
 	"application_name", "channel_binding", "client_encoding", "connect_timeout", "dbname",
-	"fallback_application_name",
-	"gssencmode", "gsslib", "host", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle",
-	"keepalives_interval",
-	"krbsrvname", "options", "passfile", "password", "port", "requirepeer", "ssl_max_protocol_version",
-	"ssl_min_protocol_version", "sslcert", "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslmode",
-	"sslpassword",
-	"sslrootcert", "sslsni", "target_session_attrs", "tcp_user_timeout", "user",
+	"fallback_application_name", "gssencmode", "gsslib", "host", "hostaddr", "keepalives", "keepalives_count",
+	"keepalives_idle", "keepalives_interval", "krbsrvname", "options", "passfile", "password", "port",
+	"requirepeer", "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcert", "sslcompression",
+	"sslcrl", "sslcrldir", "sslkey", "sslmode", "sslpassword", "sslrootcert", "sslsni", "target_session_attrs",
+	"tcp_user_timeout", "user",
 };
 
 /* Settings of Go drivers and poolers that mean nothing to the server or to libpq 15. */
 static const char *const dropped_keys[] = {
-	"binary_parameters", "default_query_exec_mode", "description_cache_capacity", "disable_prepared_binary_result",
-	"krbspn",
-	"load_balance_hosts", "pool_health_check_period", "pool_max_conn_idle_time", "pool_max_conn_lifetime",
-	"pool_max_conn_lifetime_jitter", "pool_max_conns", "pool_min_conns", "prefer_simple_protocol", "sslnegotiation",
-	"statement_cache_capacity", "statement_cache_mode",
+	"binary_parameters", "default_query_exec_mode", "description_cache_capacity",
+	"disable_prepared_binary_result", "krbspn", "load_balance_hosts", "pool_health_check_period",
+	"pool_max_conn_idle_time", "pool_max_conn_lifetime", "pool_max_conn_lifetime_jitter", "pool_max_conns",
+	"pool_min_conns", "prefer_simple_protocol", "sslnegotiation", "statement_cache_capacity",
+	"statement_cache_mode",
 };
 
 static bool in_list(const char *const *list, size_t n, const char *key)
