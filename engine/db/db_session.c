@@ -44,6 +44,7 @@ struct setting {
 static const struct setting settings[] = {
 	{"DateStyle", "ISO, YMD", 0},
 	{"TimeZone", "UTC", 0},
+	{"array_nulls", "on", 0},                            /* a NULL in an array parameter is no word */
 	{"bytea_output", "hex", 0},
 	{"client_min_messages", "warning", 0},               /* a COMMIT without its standby is only warned of */
 	{"client_connection_check_interval", "10s", 140000}, /* a killed run lets go of its locks */

@@ -14,7 +14,7 @@ START_TEST(test_session)
 		{"SHOW idle_in_transaction_session_timeout", "15min"}, {"SHOW extra_float_digits", "3"},
 		{"SHOW bytea_output", "hex"}, {"SHOW jit", "off"}, {"SHOW row_security", "off"},
 		{"SHOW search_path", "public, pg_temp"},
-		{"SHOW synchronous_commit", "on"},
+		{"SHOW synchronous_commit", "on"}, {"SHOW array_nulls", "on"},
 	};
 	char text[256];
 	struct db *db;

@@ -183,6 +183,13 @@ def test_releases(pg):
         whole(w, w.people[2:4])
 
 
+def test_settings_of_the_database(pg):
+    """A default that reads NULL in an array as a word: nothing is taken for a table that is not there."""
+    w = World(pg, "settings")
+    w.sql("ALTER DATABASE settings SET array_nulls = off")
+    whole(w, w.people[2:4])
+
+
 def test_plugins_are_told(pg):
     w = World(pg, "plugins", plugins=("agents", "playbooks", "calls"))
     w.sql("ALTER TABLE users ADD shoesize text; CREATE TABLE newthing (id text, user_id text)")
