@@ -68,19 +68,28 @@ static int check_mode(const char *path, struct err *err)
 	return err_hint(err, "Run: chmod o-w '%s'", path);
 }
 
-/* /opt/mattermost/config/config.json -> /opt/mattermost */
+/* Without its last name, by the text alone. */
+static char *parent_of(void *ctx, const char *path)
+{
+	size_t n = strlen(path);
+
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	return n ? mem_strndup(ctx, path, n) : mem_strdup(ctx, ".");
+}
+
+/* /opt/mattermost/config/config.json -> /opt/mattermost, also where that file or its folder is a link to one elsewhere.
+ */
 static const char *server_folder(void *ctx, const char *path)
 {
-	char *full = realpath(path, NULL), *folder;
+	const char *config = parent_of(ctx, path), *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
+	bool dots = strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+	char *full = realpath(dots ? mem_printf(ctx, "%s/..", config) : parent_of(ctx, config), NULL), *folder;
 
 	if (!full)
 		return NULL;
-	for (int up = 0; up < 2; up++) {
-		char *slash = strrchr(full, '/');
-
-		if (slash)
-			slash[slash == full] = '\0';
-	}
 	folder = mem_strdup(ctx, full);
 	free(full);
 	return folder;

@@ -75,6 +75,49 @@ START_TEST(test_whole)
 }
 END_TEST
 
+static void check_data_path(const char *place, const char *want)
+{
+	void *ctx auto_mem = mem_context(NULL, "test");
+	const struct mm_source source = {.mattermost_config = place};
+	struct mm_config *c = NULL;
+	struct err err = {0};
+
+	ck_assert_msg(mm_config_read(ctx, &source, &c, &err) == 0, "%s: %s", place, err.msg);
+	ck_assert_msg(strcmp(c->data_path, want) == 0, "%s: %s instead of %s", place, c->data_path, want);
+}
+
+/* A configuration that lies elsewhere, behind a link in the server's folder: the folder is the server's. */
+START_TEST(test_link)
+{
+	char data[128], real[128], config[128], *cwd = getcwd(NULL, 0);
+
+	snprintf(real, sizeof(real), "%s/elsewhere", folder);
+	snprintf(config, sizeof(config), "%s/config", folder);
+	snprintf(data, sizeof(data), "%s/data/", folder);
+	write_config("{\"SqlSettings\": {\"DriverName\": \"postgres\", " LOCAL_DSN "}}");
+	ck_assert_int_eq(chdir(config), 0);
+	check_data_path("config.json", data);
+	check_data_path("../config//config.json", data);
+	check_data_path("./config.json", data);
+	ck_assert_int_eq(chdir(cwd), 0);
+	ck_assert_int_eq(rename(path, real), 0);
+	ck_assert_int_eq(symlink(real, path), 0);
+	check_data_path(path, data);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(rename(real, path), 0);
+	ck_assert_int_eq(mkdir(real, 0700), 0);
+	snprintf(real, sizeof(real), "%s/elsewhere/deeper", folder);
+	ck_assert_int_eq(rename(config, real), 0);
+	ck_assert_int_eq(symlink(real, config), 0);
+	check_data_path(path, data);
+	ck_assert_int_eq(unlink(config), 0);
+	ck_assert_int_eq(rename(real, config), 0);
+	snprintf(real, sizeof(real), "%s/elsewhere", folder);
+	ck_assert_int_eq(rmdir(real), 0);
+	free(cwd);
+}
+END_TEST
+
 START_TEST(test_defaults)
 {
 	void *ctx auto_mem = mem_context(NULL, "test");
@@ -298,6 +341,7 @@ TCase *mm_config_case(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_whole);
+	tcase_add_test(tc, test_link);
 	tcase_add_test(tc, test_defaults);
 	tcase_add_test(tc, test_environment_wins);
 	tcase_add_test(tc, test_bucket);
