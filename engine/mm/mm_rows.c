@@ -13,6 +13,7 @@ struct reader {
 	const struct mm_rows *r;
 	struct mm_fold *to;
 	bool hold, bytes;
+	bool filenames; /* a row named attachments itself */
 	struct mm_idmap seen; /* channels met, when the caller gave none */
 	mm_id *seen_id;
 	size_t seen_room;
@@ -81,6 +82,8 @@ static int take_row(void *payload, const struct db_row *row, struct err *err)
 	}
 	if (c->bytes)
 		part.bytes = (uint64_t)number(row, col);
+	c->filenames |= (part.bits & MM_ROW_FILENAMES) != 0;
+	part.bits &= ~(uint32_t)MM_ROW_FILENAMES;
 	if (part.bits & MM_ROW_NAMED) {
 		part.bits &= ~(uint32_t)MM_ROW_NAMED;
 		part.missing = -1; /* thread_replies.sql counts it */
@@ -303,5 +306,7 @@ int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 	rc = fold_rows(&c, on, p, err);
 	if (rc == 0 && is_split(r))
 		rc = fold_rest(&c, p, err);
+	if (rc == 0 && c.filenames)
+		rc = mm_marks_fold(r->mm, &sql_thread_unlisted, 0, NULL, to, err);
 	return rc < 0 ? rc : fold_marks(ctx, r, on, to, err);
 }

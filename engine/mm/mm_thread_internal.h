@@ -57,7 +57,11 @@ void mm_idmap_add(struct mm_idmap *m);
 void mm_idmap_clear(struct mm_idmap *m);
 
 /* ---- mm_fold.c: rows -> threads, memory flat ---- */
-enum { MM_ROW_ROOT = 65536, MM_ROW_NAMED = 262144 /* has a rootid; of a scan in parts */ };
+enum {
+	MM_ROW_ROOT = 65536,
+	MM_ROW_FILENAMES = 131072, /* names attachments itself; of a scan */
+	MM_ROW_NAMED = 262144      /* has a rootid; of a scan in parts */
+};
 struct mm_part {                /* facts of some rows of one thread; id first, for mm_idmap */
 	mm_id root;
 	uint32_t channel;       /* index, or MM_NO_INDEX when unknown */

@@ -1,8 +1,10 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c
 -- keeps the blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, block split:
--- 262144 names a root), then first hold (block hold), then bytes (block bytes). A scan leaves marks kept in other
--- tables to thread_marks.sql, and damage that shows as rows without a root to thread_rootless.sql and thread_named.sql.
+-- 262144 names a root, of a scan 131072 names attachments itself), then first hold (block hold), then bytes (block
+-- bytes). A scan leaves marks kept in other tables to thread_marks.sql and thread_unlisted.sql (a subquery in its
+-- columns would be the leader's work, and not that of parallel workers), and damage that shows as rows without a root
+-- to thread_rootless.sql and thread_named.sql.
 -- A scan of all channels for the last reply (block split) leaves files to thread_files.sql, and which threads are
 -- younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this
@@ -209,8 +211,13 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --[unlisted
 -- attachments of before the table fileinfo, which the server has never entered there
+--[scan
+	| CASE WHEN strpos(m.filenames, '"') > 0 THEN 131072 ELSE 0 END
+--]
+--[probe
 	| CASE WHEN strpos(m.filenames, '"') > 0 AND coalesce(m.originalid, '') = ''
 			AND NOT EXISTS (SELECT FROM fileinfo u WHERE u.postid = m.id OFFSET 0) THEN 2048 ELSE 0 END
+--]
 --]
 --[pinned
 	| CASE WHEN m.ispinned AND coalesce(m.deleteat, 0) = 0 THEN 1 ELSE 0 END
