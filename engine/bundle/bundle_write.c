@@ -326,6 +326,15 @@ static int row_move(struct bundle_writer *w, struct slot **s, size_t at, struct 
 	return 0;
 }
 
+/* No server makes such a row; where one is all the same, it need not end every night. */
+static int too_wide(const struct bundle_writer *w, const struct kind_codec *c, struct err *err)
+{
+	err_set(err, ERR_STORE, "a %s row of thread %s is larger than %u MiB", c->kind.kind, w->root,
+		BUNDLE_ROW_MAX >> 20);
+	return err_hint(err, "Nothing of it was deleted. `mmretain hold add %s` keeps it, and the next run goes on.",
+			w->root);
+}
+
 static int row_put(struct bundle_writer *w, struct kind_codec *c, const struct bundle_field *fields, struct err *err)
 {
 	struct slot *s;
@@ -338,8 +347,7 @@ static int row_put(struct bundle_writer *w, struct kind_codec *c, const struct b
 	buf_byte(slot_raw(s), '\n');
 	size_t len = slot_raw(s)->len - at;
 	if (slot_raw(s)->overflow || len > BUNDLE_ROW_MAX)
-		return err_set(err, ERR_STORE, "a %s row of thread %s is larger than %u MiB", c->kind.kind, w->root,
-			       BUNDLE_ROW_MAX >> 20);
+		return too_wide(w, c, err);
 	if (w->member_bytes > 0 && w->member_bytes + len > MEMBER_ROW_BYTES) {
 		rc = row_move(w, &s, at, err);
 		if (rc)

@@ -938,6 +938,19 @@ def test_wide_files(bench):
 
 
 @test
+def test_row_too_wide(bench):
+    """A row that no bundle takes ends the nights, and the message says what lets them go on without its thread."""
+    bench.begin(ONE)
+    root = bench.roots()[0].root.id
+    bench.sql(f"UPDATE posts SET props = jsonb_build_object('k', repeat('x', 40000000)) WHERE id = '{root}'")
+    bench.says(bench.run(code=14), f"row of thread {root} is larger than 32 MiB", f"mmretain hold add {root}")
+    bench.call("hold", "add", root, "--case", "too wide", code=0)
+    bench.expect(db=oracle.Db(bench.copy.load()), stay={root})
+    bench.run(code=(0, 3))
+    bench.done(exact=False)
+
+
+@test
 def test_long_journal(bench):
     """One thread with very many attachments goes in one transaction: what is journalled of them has no ceiling."""
     bench.begin([dict(ONE[0], files="drop")])
