@@ -26,8 +26,8 @@ void restore_count(struct run_restored *ret, const struct purge_put_row *row);
 /* After the last row: what threads says of it. */
 int restore_count_again(struct restore *r, const struct audit_thread *t, const struct run_restored *ret,
 			struct err *err) MMR_CHECKED;
-/* Before the hold and the commit: the lock is still held, and the archive is where it was.  A hold in another place would
- * keep nothing from the next run. */
+/* Before the hold and the commit: the lock is still held, and the archive is where it was.  A hold in another place
+ * would keep nothing from the next run. */
 int restore_still_ours(struct restore *r, struct err *err) MMR_CHECKED;
 int restore_commit(struct restore *r, struct err *err) MMR_CHECKED;
 

@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+TCase *base_buf_case(void);
 TCase *base_file_case(void);
 
 #endif

@@ -455,7 +455,7 @@ int main(void)
 	Suite *s = suite_create("ledger");
 	TCase *chain = tcase_create("chain"), *torn = tcase_create("torn"), *fail = tcase_create("failures"),
 	      *folded = fold_tests();
-	TCase *all[] = {chain, torn, fail, folded, late_tests(), archive_tests(), purged_tests()};
+	TCase *all[] = {chain, torn, fail, folded, hold_tests(), late_tests(), archive_tests(), purged_tests()};
 
 	mem_setup();
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {

@@ -18,6 +18,7 @@ struct ledger_state *fold(void);
 
 TCase *archive_tests(void);
 TCase *fold_tests(void);
+TCase *hold_tests(void);
 TCase *late_tests(void);
 TCase *purged_tests(void);
 
