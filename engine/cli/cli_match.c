@@ -122,6 +122,7 @@ static int check_winners(struct match *m, struct cli_match_result *ret)
 			add_tie(m, tie_place(m, candidate), &tie);
 		else if (!rule)
 			ret->ungoverned++;
+		talloc_free(candidate);
 	}
 	tell_ties(m);
 	ret->channels = m->n_scopes;

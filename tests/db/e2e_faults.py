@@ -815,9 +815,9 @@ class Peak(threading.Thread):
                 time.sleep(0.005)
 
 
-def night_within(bench, mib):
-    """A night that takes no more memory than that."""
-    process = bench.start()
+def night_within(bench, mib, *args):
+    """A night that takes no more memory than that, or the command that is given."""
+    process = bench.start(None, *args)
     peak = Peak(process.pid)
     done = lib.finish(process)
     if done.code:
@@ -883,6 +883,7 @@ def test_many_channels(bench):
     bench.policy([{"name": f"rule{n}", "match": {"team": "accelerator", "channel": name}, "keep": {"for": "3000d"}} for n, name in enumerate(names)],
                  holds=[{"name": f"hold{n}", "match": {"teams": ["*"], "channels": ["*"]}} for n in range(2)])
     night_within(bench, 75)
+    night_within(bench, 40, "check", "--db")
 
 
 @test
