@@ -39,11 +39,17 @@ static const struct { const char *name, *text; } variables[] = {
 	{"MM_SQLSETTINGS_DRIVERNAME", "overrides the driver beside it; only `postgres` is taken"},
 	{"MM_FILESETTINGS_DIRECTORY", "overrides the attachment folder of the server's configuration, and names it "
 				      "with `service` and `url`; `files` of the policy overrides it"},
-	{"MM_FILESETTINGS_DRIVERNAME", "overrides the driver beside it; only attachments of `local` can be read"},
+	{"MM_FILESETTINGS_DRIVERNAME", "overrides the driver beside it; attachments of `local` and `amazons3` can be "
+				       "read"},
+	{"MM_FILESETTINGS_AMAZONS3BUCKET, ...ENDPOINT, ...REGION, ...PATHPREFIX, ...SSL, ...SIGNV2, ...ACCESSKEYID, "
+	 "...SECRETACCESSKEY",
+	 "of a bucket: override `AmazonS3Bucket` and the others of the server's configuration, and name the bucket "
+	 "with `service` and `url`"},
 	{"PGSERVICEFILE, PGSYSCONFDIR", "where the service is that the policy names; no other variable of libpq is "
 					"read"},
 	{"HOME", "where `.pgpass` is"},
-	{"https_proxy, all_proxy, no_proxy", "the way to the store of the mirror, as libcurl takes them"},
+	{"https_proxy, all_proxy, no_proxy", "the way to the mirror and to a bucket of attachments, as libcurl takes "
+					     "them"},
 	{"INVOCATION_ID", "set by systemd: without a terminal the protocol says that a timer began the run"},
 	{"COLUMNS", "how wide `help` is, at most 100; without it as wide as the terminal"},
 	{"NO_COLOR", "when set, `--color auto` means `never`"},
