@@ -242,6 +242,20 @@ static int store_free(struct store *s)
 	return 0;
 }
 
+/* Without openat2 a bundle that is there looks like one that is missing. */
+static int check_openat2(const struct store *s, struct err *err)
+{
+	auto_fd int fd = -1;
+
+	if (file_open_beneath(s->root_dirfd, STORE_MARK, &fd, err) == 0 || err->sys_errno != ENOSYS) {
+		err_clear(err);
+		return 0;
+	}
+	err_sys(err, ERR_STORE, ENOSYS, "cannot open files below \"%s\": the system call openat2 is refused", s->path);
+	return err_hint(err, "Linux has it since 5.6, but a sandbox may take it away: in a unit of systemd RestrictSUIDSGID= does, and has to be left out. "
+			     "Nothing was changed.");
+}
+
 static int open_root(struct store *s, struct err *err)
 {
 	int rc = file_open_dir(s->path, &s->root_dirfd, err);
@@ -261,7 +275,8 @@ static int open_root(struct store *s, struct err *err)
 		return err_hint(err, "Is the archive's file system mounted? A new archive is made with `mmretain "
 				     "init`.");
 	}
-	return check_mode(s->root_dirfd, s->path, 0027, "0750", err);
+	rc = check_mode(s->root_dirfd, s->path, 0027, "0750", err);
+	return rc ? rc : check_openat2(s, err);
 }
 
 int store_open(void *ctx, const char *path, bool writable, struct store **ret, struct err *err)

@@ -91,7 +91,7 @@ class Sandbox(exit_codes.Base):
     def test_it_is_one(self):
         """What the unit forbids is refused: otherwise the rest here says nothing."""
         self.begin()
-        forbidden = (f"touch {self.copy.where}/no", "touch /etc/no", f"chmod u+s {self.tmp}", "unshare -n true", "setpriv --reuid 1 true", "chrt -f 1 true", "setarch -R true",
+        forbidden = (f"touch {self.copy.where}/no", "touch /etc/no", "unshare -n true", "setpriv --reuid 1 true", "chrt -f 1 true", "setarch -R true",
                      "/usr/bin/python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=7)'", "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_PACKET)'",
                      "/usr/bin/python3 -c 'import ctypes; import sys; sys.exit(ctypes.CDLL(None).reboot(0) != 0)'", "mount -t tmpfs tmpfs /mnt")
         for command in (f"touch {self.tmp}/yes", "chrt -i 0 true", "true", *forbidden):
@@ -107,6 +107,18 @@ class Sandbox(exit_codes.Base):
         self.assertEqual(os.listdir(self.metrics), ["mmretain.prom"])
         self.inside(0, "verify")
         self.assertEqual(os.listdir(self.tmp), [])
+
+    def test_no_openat2(self):
+        """A setting that takes the system call away ends each command before it says of a bundle that it is missing."""
+        self.begin()
+        drop_in = pathlib.Path(self.copy.where, "drop-in")
+        drop_in.write_text("[Service]\nRestrictSUIDSGID=yes\n", encoding="utf-8")
+        prison = (*PRISON, f"--drop-in={drop_in}", str(UNIT))
+        done = subprocess.run([*prison, self.copy.archive, self.tmp, "--", "chmod", "u+s", self.tmp], capture_output=True, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        for args in (("run", "--yes"), ("status",), ("verify",)):
+            self.inside(14, *args, prison=prison, err=r"openat2 is refused(?s:.*)RestrictSUIDSGID=")
+        self.inside(14, "doctor", prison=prison, err="1 failure", out=r"fail  archive [^\n]*openat2 is refused")
 
     def give(self, uid, *roots):
         for root in roots:
@@ -138,7 +150,7 @@ class Sandbox(exit_codes.Base):
         self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
 
     def test_group_of_auditors(self):
-        """Folders that hand on their group, as audit.md has them, go on doing so, although the unit lets nobody make one."""
+        """Folders that hand on their group, as audit.md has them, go on doing so."""
         self.begin()
         for folder, _, names in os.walk(self.copy.archive):
             os.chown(folder, 0, 34567)
