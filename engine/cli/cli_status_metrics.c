@@ -4,7 +4,9 @@
  * Every sample names its archive, so that files of several archives on one host do not collide.  Of runs only counts,
  * times and words of the ledger.
  */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli_status.h"
 
@@ -193,14 +195,20 @@ static void put_runs(struct metrics *m)
 static int write_file(const char *path, const struct buf *b, struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "metrics");
-	auto_fd int dirfd = -1;
+	auto_fd int dirfd = -1, fd = -1;
 	char *leaf;
 	int r = output_open_place(ctx, path, &dirfd, &leaf, err);
 
 	if (r < 0)
 		return r;
-	/* Whoever collects it is another user, and finds the one before or this one. */
-	r = file_replace(dirfd, leaf, b->data, b->len, 0644, err);
+	/* Whoever collects it is another user, and finds the one before or this one, whatever umask the nights have. */
+	if ((r = file_replace_begin(dirfd, leaf, 0644, &fd, err)) == 0) {
+		r = fchmod(fd, 0644) == 0 ? file_write_all(fd, b->data, b->len, leaf, err) : err_sys(err, ERR_OUTPUT, errno, "cannot set the mode of %s", leaf);
+		if (r < 0)
+			file_replace_drop(dirfd, leaf, &fd);
+		else
+			r = file_replace_end(dirfd, leaf, &fd, err);
+	}
 	return r < 0 ? output_failed("write", path, err->sys_errno, err) : 0;
 }
 

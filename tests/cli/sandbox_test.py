@@ -105,6 +105,7 @@ class Sandbox(exit_codes.Base):
         self.finished()
         self.inside(0, "status", "--metrics", os.path.join(self.metrics, "mmretain.prom"))
         self.assertEqual(os.listdir(self.metrics), ["mmretain.prom"])
+        self.assertEqual(os.stat(os.path.join(self.metrics, "mmretain.prom")).st_mode & 0o777, 0o644, "the umask of the unit closes it to whoever collects it")
         self.inside(0, "verify")
         self.assertEqual(os.listdir(self.tmp), [])
 
