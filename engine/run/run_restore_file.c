@@ -24,15 +24,21 @@ struct place {
 	int data_dirfd, dirfd;    /* the attachment folder; the folder of the file, -1 when it does not exist */
 	const char *leaf;
 	struct stat folder;       /* of the attachment folder: whose are new files? */
+	const char *folder_path;
 };
 
 /* The server has to read what we write, whoever we are. */
 static void give(int fd, const struct place *p, mode_t mode)
 {
-	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0)
-		log_warn("an attachment or its folder belongs to whoever runs this, and not to the owner of the "
-			 "attachment folder (%s): give it to the server with chown",
-			 strerror(errno));
+	static bool told; /* once for all of a run's thousands */
+
+	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0 && !told) {
+		told = true;
+		log_warn("attachments that are put back, and their folders, belong to user %u, who runs this, and the server, "
+			 "user %u, cannot read them (%s). As root: find '%s' -user %u -exec chown --reference='%s' {} +",
+			 (unsigned)geteuid(), (unsigned)p->folder.st_uid, strerror(errno), p->folder_path,
+			 (unsigned)geteuid(), p->folder_path);
+	}
 	(void)fchmod(fd, mode); /* what was asked for at open, without the umask */
 }
 
@@ -208,7 +214,7 @@ int run_restore_file(void *ctx, struct mm *mm, const struct audit_thread *t, con
 		     struct run_restored *ret, bool act, struct err *err)
 {
 	const struct audit_file *f = id ? file_of(t, id) : NULL;
-	struct place p = {.data_dirfd = mm->data_dirfd, .dirfd = -1};
+	struct place p = {.data_dirfd = mm->data_dirfd, .dirfd = -1, .folder_path = mm->config->data_path};
 	int rc;
 
 	if (!f || strcmp(f->state, "kept") == 0) /* its content was never taken away */

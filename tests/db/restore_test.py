@@ -6,6 +6,7 @@ usage: MMRETAIN=BINARY restore_test.py [-k NAME]
 import collections
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -252,6 +253,21 @@ class Restore(unittest.TestCase):
         self.unchanged()
         self.restore(root, "--yes")
         self.back(root)
+
+    def test_another_account(self):
+        """Who may write in the folder and give nothing away is told once that the server cannot read it, and what settles that."""
+        root, path, _ = self.folder_gone()
+        real, lib.PROGRAM = lib.PROGRAM, ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
+                                          lib.binary()]
+        try:
+            done = self.restore(root, "--yes")
+        finally:
+            lib.PROGRAM = real
+        self.back(root)
+        settle = re.findall(r"belong to user 12345, who runs this, and the server, user \d+, cannot read them .*As root: (find .*)", done.err)
+        self.assertEqual(len(settle), 1, done.err)
+        subprocess.run(["sh", "-c", settle[0]], check=True)
+        self.all_of_the_server(path)
 
     def small_disk(self, folder):
         """A file system of its own below this folder, with what was in it; fill(n) leaves n bytes, fill(None) as many as there are."""
