@@ -407,12 +407,18 @@ static const char *outcome_of(const struct run_report *rep, int rc)
 	return rc == -ERR_GUARD || rc == -ERR_SCHEMA || rc == -ERR_POLICY ? "refused" : "failed";
 }
 
+static const char *way_on(int rc, const struct err *err)
+{
+	if (rc == -ERR_PERMISSION || err->sys_errno == EACCES || err->sys_errno == EPERM)
+		return "Run as the user that the archive belongs to, and give all of it to that user.";
+	return rc == -ERR_STORE ? "Check the archive's disk and limits, then run again." : "Run again.";
+}
+
 /* What a deep room cannot say: how the archive and the database stand now. */
 static void tell_state(int rc, struct err *err)
 {
 	if (rc < 0 && !*err->hint)
-		err_hint(err, "%s What was finished stays finished, nothing is lost; the next run takes up the rest.",
-			 rc == -ERR_STORE ? "Check the archive's disk and limits, then run again." : "Run again.");
+		err_hint(err, "%s What was finished stays finished, nothing is lost; the next run takes up the rest.", way_on(rc, err));
 }
 
 /* The last lines; their failure matters only when all else went well. */

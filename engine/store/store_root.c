@@ -218,9 +218,12 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 	int fd = openat(s->root_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0) {
-		err_sys(err, ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
 		if (err->sys_errno == EMFILE || err->sys_errno == ENFILE)
 			return err->code;
+		if (err->sys_errno == EACCES)
+			return err_hint(err, "Run as the user that the archive belongs to, and give all of it to that user. "
+					     "Nothing was deleted.");
 		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will "
 				     "do). Nothing was deleted.");
 	}

@@ -724,6 +724,22 @@ class Account(Base):
         self.assertEqual(uids, [auditor, self.SERVER, auditor])
         self.assertEqual(lib.compare(self.want, self.copy, exact=False), ["left over: ledger/access/entries.jsonl"])
 
+    def test_part_of_root(self):
+        """What is root's in an archive of the account is a matter of rights, and no other try or copy settles it."""
+        self.be(self.SERVER)
+        self.call(0, "init")
+        self.call(0, "run", "--yes", "--no-purge")
+        for part in ("partial", "ledger", "ledger/entries.jsonl", "bundles"):
+            path = os.path.join(self.copy.archive, part)
+            mode = os.stat(path).st_mode
+            os.chown(path, 0, 0)
+            os.chmod(path, 0o700)
+            self.call(19, "run", "--yes", err=r": Permission denied\n  hint: Run as the user that the archive belongs to, and give all of it to that user\.")
+            os.chmod(path, mode)
+            os.chown(path, self.SERVER, self.GROUP)
+        self.call(0, "run", "--yes")
+        self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
+
     def night(self, uid, capabilities=""):
         self.be(uid, capabilities)
         self.call(0, "init")
