@@ -7,8 +7,11 @@
  */
 #include "purge_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A sweep passes over the tables once when it has more than one post in so many of them; workers make that pass
@@ -289,11 +292,24 @@ static int on_late(void *payload, const struct db_row *row, struct err *err)
 	return r->text.overflow ? err_set(err, ERR_STORE, "too many late rows for one sweep") : 0;
 }
 
+/* Not by access(), which asks for the real user without capabilities: what it takes for free would be written over. */
+static int free_name(int dirfd, const char *hex, char *name, size_t size, struct err *err)
+{
+	struct stat st;
+	unsigned n = 0;
+
+	do
+		snprintf(name, size, "late-%.12s-%u.jsonl", hex, ++n);
+	while (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+	return errno == ENOENT ? 0 : err_sys(err, ERR_STORE, errno, "cannot look for %s", name);
+}
+
 /* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */
 static int keep_late(const struct purge_options *o, const struct purge_swept *item, const struct late_rows *l,
 		     struct err *err)
 {
 	char hex[DIGEST_HEX + 1], name[64];
+	int rc;
 
 	if (l->n == 0)
 		return 0;
@@ -301,9 +317,8 @@ static int keep_late(const struct purge_options *o, const struct purge_swept *it
 	if (receipt_waived(item->receipt))
 		return 0;
 	digest_hex(receipt_rows_digest(item->receipt), hex);
-	for (unsigned i = 1; i == 1 || faccessat(o->journal_dirfd, name, F_OK, 0) == 0; i++)
-		snprintf(name, sizeof name, "late-%.12s-%u.jsonl", hex, i);
-	return file_replace(o->journal_dirfd, name, l->text.data, l->text.len, 0600, err);
+	rc = free_name(o->journal_dirfd, hex, name, sizeof name, err);
+	return rc ? rc : file_replace(o->journal_dirfd, name, l->text.data, l->text.len, 0600, err);
 }
 
 static int take_late(struct mm *mm, struct late *l, bool small, struct err *err)

@@ -8,6 +8,7 @@
  */
 #include "run_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,12 @@
 
 enum { POLL_MS = 50 };
 
+/* Not by access(), which asks for the real user without capabilities. */
 static bool has_journal(const struct run *run, const char *name)
 {
-	return name[0] && faccessat(run->store->ledger_dirfd, name, F_OK, 0) == 0;
+	struct stat st;
+
+	return name[0] && (fstatat(run->store->ledger_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
 }
 
 int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err)

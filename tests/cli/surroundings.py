@@ -740,6 +740,33 @@ class Account(Base):
         self.call(0, "run", "--yes")
         self.assertEqual(lib.compare(self.want, self.copy, exact=False), [])
 
+    def of_another(self):
+        """The archive is the server's from now on, and the program an account that reaches it by its capability alone, as access() does not."""
+        self.be(self.SERVER)
+        self.call(0, "init")
+        self.be(self.OWN, "dac_override", group=self.OWN, owner=None)
+
+    def test_capability_journals(self):
+        """Attachments go in the night that deletes their rows."""
+        self.of_another()
+        self.call(0, "run", "--yes")
+        self.finished()
+
+    def test_capability_late(self):
+        """What came late to a thread twice is kept twice: it is nowhere else."""
+        self.of_another()
+        self.call(0, "run", "--yes")
+        answered, other = sorted(self.want.roots)[:2]
+        for n in range(2):
+            self.pg.psql(f"INSERT INTO posts SELECT (r).* FROM (SELECT jsonb_populate_record(p, jsonb_build_object('id', 'late{n}' || repeat('x', 21), 'rootid', '{answered}', "
+                       f"'createat', (extract(epoch FROM now()) * 1000)::bigint, 'originalid', '', 'deleteat', 0)) AS r FROM posts p LIMIT 1) x", db=self.name)
+            self.pg.psql(f"INSERT INTO reactions VALUES ('someone', '{other}', 'late{n}', 1, 1, 0, '', '')", db=self.name)
+            self.call(0, "run", "--yes")
+            self.pg.psql(f"DELETE FROM posts WHERE '{answered}' IN (id, rootid)", db=self.name)
+        ledger = pathlib.Path(self.copy.archive, "ledger")
+        late = [json.loads(line)["row"]["emojiname"] for path in sorted(ledger.glob("late-*")) for line in path.read_text(encoding="utf-8").splitlines() if '"k":"reaction"' in line]
+        self.assertEqual(sorted(n for n in late if n.startswith("late")), ["late0", "late1"])
+
     def night(self, uid, capabilities=""):
         self.be(uid, capabilities)
         self.call(0, "init")
