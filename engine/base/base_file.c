@@ -337,13 +337,30 @@ int file_check_trusted(int fd, const char *what, const char *path, struct err *e
 	return 0;
 }
 
+static const char *temp_folder(void)
+{
+	const char *dir = secure_getenv("TMPDIR");
+
+	return dir ? dir : "/tmp";
+}
+
+int file_temp_write(int fd, const void *data, size_t len, off_t at, struct err *err)
+{
+	int rc = file_pwrite_all(fd, data, len, at, "work file", err);
+
+	if (rc == 0 || (err->sys_errno != ENOSPC && err->sys_errno != EDQUOT))
+		return rc;
+	err_sys(err, ERR_STORE, err->sys_errno, "cannot write work file in %s", temp_folder());
+	return err_hint(err, "Make room there, or set TMPDIR to a folder with more, and give the same command again.");
+}
+
 int file_temp(const char *dir, int *ret_fd, struct err *err)
 {
 	char path[4096];
 	int fd;
 
-	if (!dir && !(dir = secure_getenv("TMPDIR")))
-		dir = "/tmp";
+	if (!dir)
+		dir = temp_folder();
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		snprintf(path, sizeof path, "%s/mmretain-XXXXXX", dir);

@@ -95,7 +95,7 @@ static int sort_chunk(const struct spool *s, char *mem, uint64_t at, size_t n, s
 	if (rc < 0)
 		return rc;
 	qsort(mem, n, s->record, cmp);
-	return file_pwrite_all(s->fd, mem, n * s->record, off, "work file", err);
+	return file_temp_write(s->fd, mem, n * s->record, off, err);
 }
 
 static void *help(void *payload)
@@ -137,8 +137,7 @@ static int flush(struct spool *s, struct err *err)
 	int rc = 0;
 
 	if (s->out_n) {
-		rc = file_pwrite_all(s->fd, s->out, s->out_n * s->record, (off_t)(s->written * s->record), "work file",
-				     err);
+		rc = file_temp_write(s->fd, s->out, s->out_n * s->record, (off_t)(s->written * s->record), err);
 		s->written += s->out_n;
 		s->out_n = 0;
 	}

@@ -75,7 +75,7 @@ static int to_file(struct db_page *p, const PGresult *r, size_t bytes, struct er
 	buf_start(&b, bytes);
 	put_row(&b, r, p->columns, bytes);
 	if (rc == 0)
-		rc = file_pwrite_all(p->fd, b.data, b.len, (off_t)p->file_bytes, "work file", err);
+		rc = file_temp_write(p->fd, b.data, b.len, (off_t)p->file_bytes, err);
 	p->file_bytes += bytes;
 	return rc;
 }

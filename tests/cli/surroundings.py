@@ -620,6 +620,20 @@ class Files(Base):
         for place in ("/nowhere", "/proc", "/etc/passwd"):
             self.call(14, "plan", err=r"cannot make a work file in %s: .*\n  hint: .*TMPDIR" % place, env={"TMPDIR": place})
 
+    def test_work_files_full(self):
+        """It is not the archive's disk, and the message says which."""
+        self.begin()
+        place = os.path.join(self.copy.where, "tmp")
+        os.mkdir(place)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, check=False).returncode:
+            self.skipTest("mounting is not permitted here")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", place], check=True))
+        with open(os.path.join(place, "full"), "wb") as f:
+            f.write(b"x" * (64 << 10))
+        for args in (("plan",), ("run", "--yes")):
+            self.call(14, *args, err=re.escape(f"cannot write work file in {place}: No space left on device\n  hint: Make room there, or set TMPDIR"), env={"TMPDIR": place})
+        self.untouched()
+
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root to become another account")
 class Account(Base):
