@@ -8,9 +8,9 @@
 
 #define DB_TLS_HINT                                                                                                    \
 	"sslmode=verify-full wants a server with ssl = on, and of it a certificate for the very host name in these "   \
-	"settings, signed by an "                                                                                      \
-	"authority in sslrootcert=FILE (of public ones the system's file, such as "                                    \
-	"/etc/ssl/certs/ca-certificates.crt)."
+	"settings, signed by an authority in sslrootcert=FILE (of public ones the system's file, such as "             \
+	"/etc/ssl/certs/ca-certificates.crt), that has not expired. `openssl s_client -starttls postgres -connect "    \
+	"HOST:PORT` shows it."
 
 enum { CONNECT_WAIT_MS = 250, CONNECT_WAIT_MAX_MS = 4000 }; /* eight seconds in all */
 

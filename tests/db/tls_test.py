@@ -160,7 +160,7 @@ class Tls(unittest.TestCase):
     def test_expired(self):
         serve(*CA.sign("old", f"DNS:{HOST}", expired=True))
         try:
-            self.refused("certificate verify failed", "sslrootcert=FILE")
+            self.refused("certificate verify failed", "that has not expired")
         finally:
             serve(os.path.join(WHERE, "server.crt"), os.path.join(WHERE, "server.key"))
 
