@@ -22,7 +22,7 @@
 enum {
 	WRITE_BYTES = 64 << 10,
 	REST_BYTES = 4 << 20 /* that and one line */,
-	TOLD = 20 /* of one journal; one reason is mostly that of all */
+	TOLD = 20 /* one reason is mostly that of all */
 };
 enum { STAYS_FOR_GOOD = 1 };
 
@@ -45,6 +45,8 @@ struct job {
 	struct spool *left;          /* numbers of the entries that stay */
 	/* the attachment folder is empty: what was there may be on a file system that is not mounted */
 	bool away, told;
+	/* of all journals: how many wait for the next run that could not be removed, and why the last of them could not */
+	uint64_t refused; int error;
 };
 
 static int next_mark(struct job *u, struct err *err)
@@ -189,13 +191,15 @@ static int unlink_one(struct mm *mm, const struct mm_journal_entry *e, int which
 }
 
 /* Its path is no word for a log: it ends with the name that a person gave the file. */
-static void tell_stays(const struct job *u, const struct mm_journal_entry *e, int which, bool for_good,
+static void tell_stays(struct job *u, const struct mm_journal_entry *e, int which, bool for_good,
 		       const struct err *why)
 {
 	static const char *const what[] = {"", " (its thumbnail)", " (its preview)"};
 	const char *then = for_good ? "no run removes it" : "the next run tries again";
 
-	if ((for_good ? u->counts->for_good : u->counts->left) < TOLD)
+	if (!for_good)
+		u->error = why->sys_errno;
+	if ((for_good ? u->counts->for_good : u->refused++) < TOLD)
 		log_warn("%s %s stays%s: %s; %s", u->j->kind->what, e->id, what[which], why->msg, then);
 	else
 		log_debug("%s %s stays%s: %s; %s", u->j->kind->what, e->id, what[which], why->msg, then);
@@ -208,6 +212,24 @@ static void tell_rest(const struct job *u)
 		log_warn("%llu more %ss stay like these, and no run removes them: their rows are gone, and the journal "
 			 "names them no longer",
 			 (unsigned long long)(u->counts->for_good - TOLD), u->j->kind->what);
+}
+
+static const char *advice_of(int error)
+{
+	if (error == EROFS)
+		return ": mount their file system for writing; in a unit, `ReadWritePaths=` names the folder";
+	return error == EACCES || error == EPERM ? ": run as the account that owns them, or with CAP_DAC_OVERRIDE" : "";
+}
+
+/* Of all of them, which the next run tells again. */
+static void tell_refused(const struct job *u)
+{
+	const char *advice = advice_of(u->error);
+	bool one = u->refused == 1;
+
+	if (u->refused > TOLD || (u->refused && *advice))
+		log_warn("%llu file%s that should go stay%s for the next run%s", (unsigned long long)u->refused,
+			 one ? "" : "s", one ? "s" : "", advice);
 }
 
 /* An empty folder is mostly a mount point: the server itself leaves folders in it, and so do those of files that are
@@ -407,6 +429,7 @@ static int settle_all(struct job *u, struct mm_unlink_item *item, size_t n, stru
 		take(u, &item[i]);
 		rc = settle_journal(u, err);
 	}
+	tell_refused(u);
 	/* A name that a power cut brings back would never be removed again. */
 	return rc == 0 && u->mm->data_dirfd >= 0 ? file_sync_fs(u->mm->data_dirfd, "attachments", err) : rc;
 }

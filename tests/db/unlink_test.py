@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 import unittest
 
@@ -152,6 +153,30 @@ class Lines(Left):
         self.assertFalse(os.path.exists(os.path.dirname(self.full(next(iter(self.gone))))), "the file's own folder stays")
         self.assertEqual(self.counts(), (6, 3, 2), done.err)
         self.settle()
+
+    def test_read_only(self):
+        """Where nothing can be removed, twenty are named of all journals together, then how many they are and what lets them go."""
+        lines = [self.blob(n)[1] for n in range(30)]
+        self.gone = {line["path"]: line for line in lines}
+        self.write(lines[:15])
+        with open(self.journal, encoding="utf-8") as f, open(self.journal.replace("-1.jsonl", "-2.jsonl"), "w", encoding="utf-8") as other:
+            other.write(f.readline() + "".join(json.dumps(line) + "\n" for line in lines[15:]))
+        os.utime(other.name, (0, 0))
+        data = self.bench.copy.data
+        if subprocess.run(["mount", "--bind", data, data], stderr=subprocess.DEVNULL, check=False).returncode:
+            self.skipTest("mounting is not permitted here")
+        try:
+            subprocess.run(["mount", "-o", "remount,bind,ro", data], check=True)
+            done = self.bench.run(code=3)
+        finally:
+            subprocess.run(["umount", "-l", data], check=True)
+        self.bench.says(done, "30 files that should go stay for the next run: mount their file system for writing; in a unit, `ReadWritePaths=` names the folder")
+        self.assertEqual(sum(line.startswith("mmretain: warning: attachment old") for line in done.err.splitlines()), 20, done.err)
+        self.check(gone=False)
+        for name in os.listdir(os.path.dirname(self.journal)):
+            os.utime(os.path.join(os.path.dirname(self.journal), name), (0, 0))
+        self.bench.run(code=0)
+        self.check()
 
     def test_not_the_file(self):
         """A file that was copied to another disk, was written to, or whose line does not say what it was can never be what a line describes: each is told
