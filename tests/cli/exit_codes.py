@@ -303,6 +303,7 @@ class Refused(Base):
             lines = len(self.ledger())
             self.call(16, "run", "--yes", err=rf"last run into this archive was with database {self.name} of system \d+, not with {self.name}_new of", out=r"\A\Z")
             self.call(0, "doctor", out="warn  ledger .*last run into this archive was with database")
+            self.call(16, "restore", sorted(self.want.roots)[0], "--yes", "--case", "1", "--reason", "test", err="(?s)last run into this archive.*hint: .*restored from a backup, `mmretain run --moved-database --no-purge --yes` comes first")
             self.assertEqual(len(self.ledger()), lines)
         finally:
             PG.psql(f'ALTER DATABASE "{self.name}_new" RENAME TO "{self.name}"')
