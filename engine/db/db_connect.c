@@ -77,7 +77,8 @@ static void connect_patiently(struct db *db, void *tmp, const struct db_params *
  * too. */
 static const struct { const char *part, *hint; } refusals[] = {
 	{"password authentication failed", "The role or its password is wrong: look at the password file "
-					   "(passfile=FILE, or ~/.pgpass)."},
+					   "(passfile=FILE, or ~/.pgpass), with `mattermost_config` at the "
+					   "server's DataSource."},
 	{"pg_hba.conf", "The server's pg_hba.conf does not let this role in from this host to this database; `hostssl` "
 			"lines are for sessions by TLS only."},
 	{"ertifi", DB_TLS_HINT}, /* certificate, Zertifikat, certificat */

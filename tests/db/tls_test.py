@@ -194,7 +194,7 @@ class Tls(unittest.TestCase):
         self.assertEqual(self.bench.problems, [])
 
     def test_password(self):
-        self.refused("password authentication failed", "its password is wrong", word="another-w0rd")
+        self.refused("password authentication failed", "its password is wrong: look at the password file (passfile=FILE, or ~/.pgpass), with `mattermost_config` at the server's DataSource", word="another-w0rd")
         self.bench.policy(url=f"postgresql://{ROLE}@{HOST}:{PG.port}/{self.bench.name}?{self.settings()}")
         done = self.bench.call("plan", code=12)
         self.assertIn("The server wants a password", done.err)
