@@ -203,7 +203,10 @@ static int write_file(const char *path, const struct buf *b, struct err *err)
 		return r;
 	/* Whoever collects it is another user, and finds the one before or this one, whatever umask the nights have. */
 	if ((r = file_replace_begin(dirfd, leaf, 0644, &fd, err)) == 0) {
-		r = fchmod(fd, 0644) == 0 ? file_write_all(fd, b->data, b->len, leaf, err) : err_sys(err, ERR_OUTPUT, errno, "cannot set the mode of %s", leaf);
+		if (fchmod(fd, 0644) != 0)
+			r = err_sys(err, ERR_OUTPUT, errno, "cannot set the mode of %s", leaf);
+		else
+			r = file_write_all(fd, b->data, b->len, leaf, err);
 		if (r < 0)
 			file_replace_drop(dirfd, leaf, &fd);
 		else

@@ -45,7 +45,7 @@ struct job {
 	struct spool *left;          /* numbers of the entries that stay */
 	/* the attachment folder is empty: what was there may be on a file system that is not mounted */
 	bool away, told;
-	/* of all journals: how many wait for the next run that could not be removed, and why the last of them could not */
+	/* of all journals: how many could not be removed and wait for the next run, and why the last of them */
 	uint64_t refused; int error;
 };
 

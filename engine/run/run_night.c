@@ -418,7 +418,8 @@ static const char *way_on(int rc, const struct err *err)
 static void tell_state(int rc, struct err *err)
 {
 	if (rc < 0 && !*err->hint)
-		err_hint(err, "%s What was finished stays finished, nothing is lost; the next run takes up the rest.", way_on(rc, err));
+		err_hint(err, "%s What was finished stays finished, nothing is lost; the next run takes up the rest.",
+			 way_on(rc, err));
 }
 
 /* The last lines; their failure matters only when all else went well. */

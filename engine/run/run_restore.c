@@ -169,8 +169,9 @@ static int refuse_home(const struct restore *r, const struct ledger_state *st, e
 		err_set(err, ERR_GUARD, "nothing shows that database %s is on the server of the last run into this "
 					"archive: %s",
 			r->mm->schema->database, mm_home_problem(home));
-	return err_hint(err, "Threads go back into the database that they came from; nothing was changed. When it is that one, moved or restored from a backup, "
-			     "`mmretain run --moved-database --no-purge --yes` comes first.");
+	return err_hint(err, "Threads go back into the database that they came from; nothing was changed. When it is "
+			     "that one, moved or restored from a backup, `mmretain run --moved-database --no-purge "
+			     "--yes` comes first.");
 }
 
 /* Half deleted: first the delete is finished, or what it left would be taken for what came back. */

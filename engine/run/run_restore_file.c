@@ -34,8 +34,9 @@ static void give(int fd, const struct place *p, mode_t mode)
 
 	if (fchown(fd, p->folder.st_uid, p->folder.st_gid) != 0 && !told) {
 		told = true;
-		log_warn("attachments that are put back, and their folders, belong to user %u, who runs this, and the server, "
-			 "user %u, cannot read them (%s). As root: find '%s' -user %u -exec chown --reference='%s' {} +",
+		log_warn("attachments that are put back, and their folders, belong to user %u, who runs this, and the "
+			 "server, user %u, cannot read them (%s). "
+			 "As root: find '%s' -user %u -exec chown --reference='%s' {} +",
 			 (unsigned)geteuid(), (unsigned)p->folder.st_uid, strerror(errno), p->folder_path,
 			 (unsigned)geteuid(), p->folder_path);
 	}

@@ -218,12 +218,13 @@ static int open_folder(struct store *s, const char *name, bool writable, int *re
 	int fd = openat(s->root_dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0) {
-		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open \"%s/%s\"", s->path, name);
+		err_sys(err, errno == EACCES ? ERR_PERMISSION : ERR_STORE, errno, "cannot open \"%s/%s\"", s->path,
+			name);
 		if (err->sys_errno == EMFILE || err->sys_errno == ENFILE)
 			return err->code;
 		if (err->sys_errno == EACCES)
-			return err_hint(err, "Run as the user that the archive belongs to, and give all of it to that user. "
-					     "Nothing was deleted.");
+			return err_hint(err, "Run as the user that the archive belongs to, and give all of it to that "
+					     "user. Nothing was deleted.");
 		return err_hint(err, "Put the folder back from a copy of the archive (for partial/ an empty one will "
 				     "do). Nothing was deleted.");
 	}
@@ -255,8 +256,8 @@ static int check_openat2(const struct store *s, struct err *err)
 		return 0;
 	}
 	err_sys(err, ERR_STORE, ENOSYS, "cannot open files below \"%s\": the system call openat2 is refused", s->path);
-	return err_hint(err, "Linux has it since 5.6, but a sandbox may take it away: in a unit of systemd RestrictSUIDSGID= does, and has to be left out. "
-			     "Nothing was changed.");
+	return err_hint(err, "Linux has it since 5.6, but a sandbox may take it away: in a unit of systemd "
+			     "RestrictSUIDSGID= does, and has to be left out. Nothing was changed.");
 }
 
 static int open_root(struct store *s, struct err *err)

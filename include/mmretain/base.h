@@ -230,7 +230,8 @@ int file_open_parent_beneath(int dirfd, const char *path, int *ret_dirfd, const 
 int file_check_trusted(int fd, const char *what, const char *path, struct err *err) MMR_CHECKED;
 /* An unnamed work file (O_TMPFILE or mkstemp+unlink) in `dir` (NULL: $TMPDIR or /tmp).  ERR_STORE, ERR_PERMISSION. */
 int file_temp(const char *dir, int *ret_fd, struct err *err) MMR_CHECKED;
-int file_temp_write(int fd, const void *data, size_t len, off_t at, struct err *err) MMR_CHECKED; /* into one of $TMPDIR or /tmp, as file_pwrite_all */
+/* As file_pwrite_all, into one of $TMPDIR or /tmp, which errors name. */
+int file_temp_write(int fd, const void *data, size_t len, off_t at, struct err *err) MMR_CHECKED;
 
 /* ---- outputs: files and folders that somebody named for a result (base_output.c) ---- */
 
