@@ -145,6 +145,20 @@ class Night(Base):
         self.bench.call("verify", code=0)
         self.assertIsNotNone(self.show(self.roots[0])["restored"])
 
+    def test_database_from_a_backup(self):
+        """Its rows are back and their attachments are not: these come back to rows that stay as they are, and the next night takes all as the first one did."""
+        files = self.bench.copy.files()
+        PG.psql(f'DROP DATABASE "{self.bench.name}" WITH (FORCE)')
+        PG.createdb(self.bench.name, template=WORLD.name, strategy="file_copy")
+        doc = self.told("--yes")
+        self.all_back()
+        self.assertEqual((self.sums(doc, "posts"), self.sums(doc, "rows")), (0, 0))
+        self.assertGreater(len(self.bench.copy.files()), len(files))
+        self.bench.call("hold", "release", "--all", "--case", "17/26", code=0)
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.tables(), self.gone)
+        self.assertEqual(self.bench.copy.files(), files)
+
     def test_went_again(self):
         """Of the first of two nights that took the same threads nothing comes back: the second has them as they were last."""
         first = self.ledger("run-begin")[-1]["run"]
