@@ -30,6 +30,7 @@ struct audit_bundle {
 	struct audit_names *users, *channels, *teams;
 	struct audit_files *files;
 	bool counted, exported, unreadable;
+	bool walked;                         /* by audit_walk, which keeps its files */
 	int64_t parts_before_ms;
 	bool parts;                          /* of threads that stayed on the server; known once it was used */
 	bool checked; int check_code; struct bundle_check check; char check_text[512];

@@ -51,7 +51,7 @@ static int removed_meanwhile(const struct audit_bundle *b, struct err *err)
 			     "reads what is there now.");
 }
 
-/* Descriptors and frame tables are for a handful of bundles at a time; names stay. */
+/* Descriptors, frame tables and lists of attachments are for a handful of bundles at a time; names stay. */
 static void remember(struct audit *a, struct audit_bundle *b)
 {
 	size_t last = ARRAY_LEN(a->recent) - 1;
@@ -62,6 +62,8 @@ static void remember(struct audit *a, struct audit_bundle *b)
 		talloc_free(old->reader);
 		old->rows = NULL;
 		old->reader = NULL;
+		if (!old->walked)
+			TALLOC_FREE(old->files);
 	}
 	memmove(a->recent + 1, a->recent, last * sizeof(*a->recent));
 	a->recent[0] = b;

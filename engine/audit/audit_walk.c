@@ -19,8 +19,8 @@ struct audit_walk {
 
 static int walk_free(struct audit_walk *w)
 {
+	w->bundle->walked = false;
 	TALLOC_FREE(w->bundle->files); /* of a night with thousands of bundles each has its list */
-	w->bundle->files = NULL;
 	return 0;
 }
 
@@ -43,6 +43,7 @@ int audit_walk_open(struct audit *a, const char *rel_path, void *ctx, struct aud
 		talloc_free(w);
 		return rc;
 	}
+	w->bundle->walked = true;
 	talloc_set_destructor(w, walk_free);
 	*ret = w;
 	return 0;

@@ -1,4 +1,4 @@
-/* audit_find_test.c - questions about rows that lie on both sides of a border of frames. */
+/* audit_find_test.c - an archive as an auditor asks it: rows on both sides of a border of frames, many bundles. */
 #include "audit_internal.h"
 #include "audit_tests.h"
 
@@ -95,23 +95,24 @@ static void write_thread(struct bundle_writer *w, int i)
 	put(w, FILE_ROW, 4, file, "nouser", post, talloc_asprintf(ctx, "contract %d.txt", i));
 }
 
-static void make_archive(void)
+static const char *make_bundle(uint32_t seq, int threads)
 {
 	const struct bundle_source source = {.rule = "r", .team_id = "", .team_label = "direct"};
-	const struct bundle_options options = {.frame_bytes = 4096, .seq = 1, .kind = kinds,
+	const struct bundle_options options = {.frame_bytes = 4096, .seq = seq, .kind = kinds,
 					       .n_kinds = ARRAY_LEN(kinds)};
 	struct bundle_writer *w;
 	struct receipt *r;
 
 	must(bundle_create(ctx, store->partial_dirfd, &source, &options, &w, &err));
-	for (int i = 0; i < THREADS; i++)
+	for (int i = 0; i < threads; i++)
 		write_thread(w, i);
+	must(bundle_file(w, "file000000", "missing", NULL, 0, &err));
 	must(bundle_name(w, "users", JANE, "jane", "", "", &err));
 	must(bundle_name(w, "users", JOE, "joe", "", "", &err));
 	must(bundle_finish(w, &err));
 	must(bundle_publish(w, ctx, store->root_dirfd, 1700000000000, &r, &err));
 	bundle_abort(w);
-	must(catalog_add_bundle(store, receipt_rel_path(r), &err));
+	return receipt_rel_path(r);
 }
 
 static struct audit_found ask(bool scan, const char *words, const char *file_name)
@@ -136,7 +137,7 @@ static const struct { const char *words, *file_name; size_t hits; } questions[] 
 
 START_TEST(a_file_of_nobody_is_found_behind_the_border)
 {
-	make_archive();
+	must(catalog_add_bundle(store, make_bundle(1, THREADS), &err));
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
 		struct audit_found all = ask(true, questions[i].words, questions[i].file_name),
 				   found = ask(false, questions[i].words, questions[i].file_name);
@@ -151,6 +152,29 @@ START_TEST(a_file_of_nobody_is_found_behind_the_border)
 }
 END_TEST
 
+/* The list of attachments may be as long as the bundle: a handful is kept. */
+START_TEST(lists_of_attachments_go_with_their_readers)
+{
+	enum { BUNDLES = 20 };
+	const struct catalog_options options = {.scan = true};
+	struct audit_thread *t;
+	struct audit *a;
+	size_t lists = 0;
+
+	for (uint32_t i = 0; i < BUNDLES; i++)
+		(void)make_bundle(i + 1, 1);
+	must(audit_open(ctx, store, &options, &a, &err));
+	for (size_t i = 0; i < BUNDLES; i++) {
+		struct audit_ref ref = {.bundle = i, .root = "post000000"};
+		must(audit_thread_load(a, &ref, ctx, &t, &err));
+		ck_assert_str_eq(t->post[0].file[0].state, "missing");
+	}
+	for (size_t i = 0; i < BUNDLES; i++)
+		lists += a->bundle[i].files != NULL;
+	ck_assert_uint_eq(lists, ARRAY_LEN(a->recent));
+}
+END_TEST
+
 TCase *audit_find_case(void)
 {
 	TCase *t = tcase_create("find");
@@ -158,5 +182,6 @@ TCase *audit_find_case(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_file_of_nobody_is_found_behind_the_border);
+	tcase_add_test(t, lists_of_attachments_go_with_their_readers);
 	return t;
 }
