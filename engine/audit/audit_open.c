@@ -329,7 +329,13 @@ static int bundle_files(struct audit_bundle *b, struct err *err)
 	talloc_set_destructor(b->files, files_free);
 	rc = bundle_read_member(b->reader, b->files, "data/files.jsonl", FILES_LIST_MAX, &b->files->text,
 				&b->files->len, err);
-	return rc == -ERR_NOT_FOUND ? (err_clear(err), 0) : rc;
+	if (rc == -ERR_NOT_FOUND) { /* it has no attachments */
+		err_clear(err);
+		return 0;
+	}
+	if (rc)
+		TALLOC_FREE(b->files); /* asked again, it is no empty list */
+	return rc;
 }
 
 int bundle_file_state(struct audit_bundle *b, const char *file_id, struct file_state *ret, struct err *err)

@@ -175,6 +175,37 @@ START_TEST(lists_of_attachments_go_with_their_readers)
 }
 END_TEST
 
+static void damage(const char *rel_path, const char *member)
+{
+	const struct bundle_frame *frame;
+	struct bundle_reader *r;
+	size_t i = 0;
+	FILE *f = fopen(talloc_asprintf(ctx, "%s/%s", path, rel_path), "r+b");
+
+	must(bundle_open(ctx, store->root_dirfd, rel_path, &r, &err));
+	while (strcmp((frame = bundle_frame_at(r, i))->member, member) != 0)
+		i++;
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, (long)(frame->offset + frame->clen / 2), SEEK_SET), 0);
+	ck_assert_int_eq(fputc('!', f), '!');
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Whoever asks again is not told that there is none. */
+START_TEST(a_damaged_list_of_attachments_stays_an_error)
+{
+	const struct catalog_options options = {.scan = true};
+	struct audit_ref ref = {.root = "post000000"};
+	struct audit_thread *t;
+	struct audit *a;
+
+	damage(make_bundle(1, 1), "data/files.jsonl");
+	must(audit_open(ctx, store, &options, &a, &err));
+	ck_assert_int_eq(audit_thread_load(a, &ref, ctx, &t, &err), -ERR_VERIFY);
+	ck_assert_int_eq(audit_thread_load(a, &ref, ctx, &t, &err), -ERR_VERIFY);
+}
+END_TEST
+
 TCase *audit_find_case(void)
 {
 	TCase *t = tcase_create("find");
@@ -183,5 +214,6 @@ TCase *audit_find_case(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_file_of_nobody_is_found_behind_the_border);
 	tcase_add_test(t, lists_of_attachments_go_with_their_readers);
+	tcase_add_test(t, a_damaged_list_of_attachments_stays_an_error);
 	return t;
 }
