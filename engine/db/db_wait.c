@@ -35,16 +35,25 @@ void db_cancel(struct db *db)
 	PQfreeCancel(cancel);
 }
 
+/* And again until there is an answer: the request may not arrive, and a server's process that has not begun with the
+ * statement forgets about it. */
+static void cancel_wait(struct db *db, struct db_wait *w)
+{
+	if (w->cancelled && time_mono_ms() - w->cancelled_ms < DB_CANCEL_AGAIN_MS)
+		return;
+	w->cancelled = true;
+	db_cancel(db);
+	w->cancelled_ms = time_mono_ms();
+}
+
 /* A COMMIT waits without end where the settings name a synchronous standby that is not there.  A cancel ends that wait,
  * and what the server answers then tells which of both it was: rolled back, or committed on this server alone. */
 static void watch_commit(struct db *db, struct db_wait *w)
 {
 	int64_t waited_ms = time_mono_ms() - w->commit_from_ms;
 
-	if (w->cancelled || waited_ms < (stop_requested() ? DB_STOP_GRACE_MS : DB_COMMIT_PATIENCE_MS))
-		return;
-	w->cancelled = true;
-	db_cancel(db);
+	if (waited_ms >= (stop_requested() ? DB_STOP_GRACE_MS : DB_COMMIT_PATIENCE_MS))
+		cancel_wait(db, w);
 }
 
 void db_give_up(struct db *db)
@@ -52,8 +61,7 @@ void db_give_up(struct db *db)
 	db->given_up = true;
 }
 
-/* A short statement may finish; a long one is cancelled, and again: a server's process that has not begun with the
- * statement forgets about it. */
+/* A short statement may finish; a long one is cancelled. */
 static void watch_stop(struct db *db, struct db_wait *w)
 {
 	if (w->commit_from_ms) {
@@ -66,11 +74,7 @@ static void watch_stop(struct db *db, struct db_wait *w)
 		w->stop_seen_ms = time_mono_ms();
 	if (!db->given_up && time_mono_ms() - w->stop_seen_ms < DB_STOP_GRACE_MS)
 		return;
-	if (w->cancelled && time_mono_ms() - w->cancelled_ms < DB_CANCEL_AGAIN_MS)
-		return;
-	w->cancelled = true;
-	db_cancel(db);
-	w->cancelled_ms = time_mono_ms();
+	cancel_wait(db, w);
 }
 
 bool db_has_input(const struct db *db, int timeout_ms)

@@ -94,6 +94,7 @@ int main(void)
 	suite_add_tcase(suite, db_cursor_case());
 	suite_add_tcase(suite, db_live_case());
 	suite_add_tcase(suite, db_trouble_case());
+	suite_add_tcase(suite, db_standby_case());
 	suite_add_tcase(suite, db_connect_case());
 	suite_add_tcase(suite, db_lock_case());
 	suite_add_tcase(suite, db_tls_case());

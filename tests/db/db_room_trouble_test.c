@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../engine/db/db_libpq.h"
 #include "db_room_tests.h"
 
 START_TEST(test_killed)
@@ -47,6 +48,53 @@ START_TEST(test_killed_before_commit)
 	talloc_free(killer);
 }
 END_TEST
+
+static int cancels;
+static int (*real_cancel)(PGcancel *cancel, char *text, int size);
+
+/* The first request is lost on its way. */
+static int lose_first(PGcancel *cancel, char *text, int size)
+{
+	return cancels++ == 0 ? 0 : real_cancel(cancel, text, size);
+}
+
+/* A COMMIT that waits for a standby, and a request to cancel it that does not arrive: it is sent again. */
+START_TEST(test_commit_cancelled_again)
+{
+	struct db *db = open_db(), *admin = open_db();
+	struct err err;
+	int64_t from_ms;
+
+	run(admin, "CREATE TABLE waits (a int)");
+	run(admin, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+	run(admin, "SELECT pg_reload_conf()");
+	time_sleep_ms(1500);
+	real_cancel = libpq.PQcancel_;
+	libpq.PQcancel_ = lose_first;
+	stop_request(SIGTERM); /* two seconds and not thirty */
+	OK(db_begin(db, DB_READ_COMMITTED, &err));
+	run(db, "INSERT INTO waits VALUES (1)");
+	from_ms = time_mono_ms();
+	FAILS(db_commit(db, &err), ERR_COMMIT_UNKNOWN);
+	ck_assert_int_lt(time_mono_ms() - from_ms, 20000);
+	ck_assert_int_ge(cancels, 2);
+	libpq.PQcancel_ = real_cancel;
+	stop_request(0);
+	talloc_free(db);
+	talloc_free(admin);
+}
+END_TEST
+
+/* Also when that test failed: nobody else could commit. */
+static void want_no_standby(void)
+{
+	struct db *db = open_db();
+
+	run(db, "ALTER SYSTEM RESET synchronous_standby_names");
+	run(db, "SELECT pg_reload_conf()");
+	time_sleep_ms(1500);
+	talloc_free(db);
+}
 
 /* A cursor whose session went first has nothing left to touch. */
 START_TEST(test_cursor_outlives_session)
@@ -214,5 +262,15 @@ TCase *db_trouble_case(void)
 	tcase_add_test(tc, test_timeouts);
 	tcase_add_test(tc, test_deadlock);
 	tcase_add_test(tc, test_messages);
+	return tc;
+}
+
+TCase *db_standby_case(void)
+{
+	TCase *tc = tcase_create("standby");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_unchecked_fixture(tc, NULL, want_no_standby);
+	tcase_add_test(tc, test_commit_cancelled_again);
 	return tc;
 }
