@@ -224,8 +224,8 @@ static void limits_unreached(void *ctx)
 				  HEAD "  - {name: r, match: {}, keep: forever, limit: {per: channel, posts: 1}, "
 				       "floor: 9000d, guard: {percent: 100}}\n",
 				  false);
-	int64_t want = db_i64(sql(ctx, "SELECT count(*) FROM (SELECT FROM posts p JOIN channels c ON c.id = p.channelid "
-				       "GROUP BY p.channelid HAVING count(*) > 1) x"),
+	int64_t want = db_i64(sql(ctx, "SELECT count(*) FROM (SELECT FROM posts p JOIN channels c ON c.id = "
+				       "p.channelid GROUP BY p.channelid HAVING count(*) > 1) x"),
 			      0, 0);
 	const char *last = plan->n_warnings ? plan->warning[plan->n_warnings - 1] : "";
 	int64_t marked = 0;
