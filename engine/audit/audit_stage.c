@@ -129,7 +129,7 @@ static bool is_whole(const struct stage *s)
 	const struct stage_name *last = &s->to[s->n - 1];
 
 	return (out < 0 && errno == ENOENT) || stands(s, last) ||
-	       (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT);
+	       (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) != 0 && errno == ENOENT);
 }
 
 /* Only that of our own user, that nobody works in. */
@@ -248,7 +248,7 @@ int stage_begin(struct export *x, bool folder, struct err *err)
 	x->stage = s;
 	x->dirfd = -1;
 	sweep(s, stem);
-	if (faccessat(s->place_dirfd, s->leaf, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (faccessat(s->place_dirfd, s->leaf, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0)
 		return out_failed(x, NULL, EEXIST, err);
 	if (errno != ENOENT)
 		return out_failed(x, NULL, errno, err);
@@ -259,7 +259,7 @@ int stage_is_free(const struct export *x, const char *name, struct err *err)
 {
 	const struct stage *s = x->stage;
 
-	return s->flat && faccessat(s->place_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+	return s->flat && faccessat(s->place_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0
 		       ? out_failed(x, name, EEXIST, err)
 		       : 0;
 }
@@ -371,7 +371,7 @@ static int publish_name(struct stage *s, int dirfd, const char *from, const char
 	    !S_ISDIR(st.st_mode))
 		return rc;
 	err_clear(err);
-	if (faccessat(s->place_dirfd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (faccessat(s->place_dirfd, to, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0)
 		return err_sys(err, ERR_OUTPUT, EEXIST, "cannot publish %s", to);
 	if (renameat(dirfd, from, s->place_dirfd, to) != 0)
 		return err_sys(err, ERR_OUTPUT, errno, "cannot publish %s", to);

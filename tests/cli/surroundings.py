@@ -781,6 +781,14 @@ class Account(Base):
         late = [json.loads(line)["row"]["emojiname"] for path in sorted(ledger.glob("late-*")) for line in path.read_text(encoding="utf-8").splitlines() if '"k":"reaction"' in line]
         self.assertEqual(sorted(n for n in late if n.startswith("late")), ["late0", "late1"])
 
+    def test_capability_export(self):
+        self.of_another()
+        self.call(0, "run", "--yes")
+        out = os.path.join(self.copy.where, "closed")
+        os.mkdir(out, 0o700)
+        self.call(0, "export", sorted(self.want.roots)[0], "--out", os.path.join(out, "page.html"), "--case", "1", "--reason", "test")
+        self.assertIn("page.html", os.listdir(out))
+
     def night(self, uid, capabilities=""):
         self.be(uid, capabilities)
         self.call(0, "init")
