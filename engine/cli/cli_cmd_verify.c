@@ -1,6 +1,7 @@
 /*
  * cli_cmd_verify.c - read every bundle back, walk the ledger and the case log, compare.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +247,12 @@ static const char *compare(const struct verify *v, const struct verify_entry *e)
 	return NULL;
 }
 
+/* Of this file alone: a sector that cannot be read. */
+static bool is_finding(int r, const struct err *err)
+{
+	return r == -ERR_VERIFY || (r == -ERR_STORE && (err->sys_errno == EIO || err->sys_errno == EUCLEAN));
+}
+
 /* Damage is a finding, not a failure: the rest is still looked at. */
 static int check_one(struct verify *v, struct verify_entry *e, struct err *err)
 {
@@ -259,7 +266,7 @@ static int check_one(struct verify *v, struct verify_entry *e, struct err *err)
 		return 0;
 	}
 	r = bundle_verify(v->cli->store->root_dirfd, e->rel_path, &c, &v->cli->progress, err);
-	if (r < 0 && r != -ERR_VERIFY)
+	if (r < 0 && !is_finding(r, err))
 		return r;
 	v->checked++;
 	e->sum = (struct verify_sum){c.threads, c.posts,      c.rows,	     c.blobs,

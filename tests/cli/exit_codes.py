@@ -272,6 +272,21 @@ class Refused(Base):
         self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), rest)
         self.call(15, "run", "--yes", err=r"ledger line \d+ is damaged")
 
+    def test_15_sector(self):
+        """A bundle that the disk cannot read is a finding, and the others are still looked at."""
+        if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("no strace, or not permitted")
+        self.begin()
+        self.call(0, "run", "--yes", "--no-purge")
+        path, *rest = lib.bundles(self.copy.archive)
+        self.assertTrue(rest)
+        real, lib.PROGRAM = lib.PROGRAM, ["strace", "-f", "-qq", "-o", os.devnull, "-P", path, "-e", "trace=read,pread64", "-e", "inject=read,pread64:error=EIO", lib.binary()]
+        try:
+            done = self.call(15, "verify", err=r"mmretain: error: bundles: 1 damaged, 0 missing, 0 unknown", out=r"Input/output error\n")
+        finally:
+            lib.PROGRAM = real
+        self.assertEqual(len(re.findall(r" ok$", done.out, re.M)), len(rest))
+
     def test_15_ledger_lost(self):
         """Bundles without a ledger: the proof is gone, and a run must not begin another as if nothing had been."""
         self.begin()
