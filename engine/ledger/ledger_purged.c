@@ -34,7 +34,8 @@ char *ledger_bundle_name(void *ctx, const char *path)
 		len -= end;
 	for (digits = 0; digits < len && strchr("0123456789", leaf[len - 1 - digits]);)
 		digits++;
-	if (digits && len >= digits + 2 && memcmp(leaf + len - digits - 2, "-e", 2) == 0)
+	/* At most four digits: a digest may begin with an e, too, and have digits alone after it. */
+	if (digits && digits <= 4 && len >= digits + 2 && memcmp(leaf + len - digits - 2, "-e", 2) == 0)
 		len -= digits + 2;
 	return mem_printf(ctx, "%.*s" SUFFIX, (int)len, leaf);
 }

@@ -145,6 +145,9 @@ START_TEST(purged_name)
 		{B1, B1}, {"bundles/2026/11/" B1, B1}, {"mmr1-ops-never-000001-0123456789ab-e12.tar.zst", B1},
 		{"mmr1-ops-never-000001-0123456789ab", B1},
 		{W1, W1}, {"a-e.tar.zst", "a-e.tar.zst"}, {"a-ex.tar.zst", "a-ex.tar.zst"},
+		/* a digest that looks like a generation */
+		{"mmr1-ops-never-000002-e51049933425.tar.zst", "mmr1-ops-never-000002-e51049933425.tar.zst"},
+		{"mmr1-ops-never-000002-e51049933425-e2.tar.zst", "mmr1-ops-never-000002-e51049933425.tar.zst"},
 	};
 
 	ck_assert_str_eq(ledger_bundle_name(ctx, names[_i].path), names[_i].name);
@@ -159,6 +162,6 @@ TCase *purged_tests(void)
 	tcase_add_test(tc, purged_ends_what_another_run_said);
 	tcase_add_test(tc, purged_bundle);
 	tcase_add_test(tc, purged_unknown);
-	tcase_add_loop_test(tc, purged_name, 0, 7);
+	tcase_add_loop_test(tc, purged_name, 0, 9);
 	return tc;
 }
