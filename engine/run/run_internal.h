@@ -11,6 +11,7 @@
  * run_files.c    attachments: looked at before rows are written, stored after them
  * run_names.c    id -> name for every id that occurs
  * run_purge.c    receipts: purge, sweep, unlink
+ * run_late.c     attachments of threads that came back to a late reply
  * run_scope.c    channels that another rule wins by now
  * run_time.c     how the time of a night is shared out
  * run_clock.c    whether what time it is can be believed
@@ -246,6 +247,8 @@ struct run_purge {
 int run_purge_delete(struct run *run, struct run_purge *p, struct err *err) MMR_CHECKED;
 /* One sweep over all of them, then each to `bundle-done`, or what is to be unlinked for it to the end of the run. */
 int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err *err) MMR_CHECKED;
+/* Threads of the bundle that a sweep has put back: attachments that are not in their place any more are put there. */
+void run_late_files(struct run *run, const struct receipt *receipt, const mm_id *root, size_t n);
 /* Adds a thread to p->stayed. */
 void run_purge_stayed(struct run *run, struct run_purge *p, const char *root, size_t len);
 void run_purge_report(struct run *run, const struct run_purge *p, size_t n);

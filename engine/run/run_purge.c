@@ -215,6 +215,9 @@ int run_purge_settle(struct run *run, struct run_purge *p, size_t n, struct err 
 	if ((rc = run_fault(FAULT_SWEEP_BEFORE, err)) < 0 || (rc = run_still_ours(run, err)) < 0 ||
 	    (rc = purge_sweep(run->mm, item, n, &o, err)) < 0 || (rc = run_fault(FAULT_SWEEP_AFTER_COMMIT, err)) < 0)
 		return rc;
+	/* Their attachments before their lines: what a line names is not looked at again. */
+	for (size_t i = 0; i < n; i++)
+		run_late_files(run, p[i].receipt, (const mm_id *)item[i].here, item[i].n_here);
 	for (size_t i = 0; i < n; i++)
 		if ((rc = note_here(run, &p[i], &item[i], err)) < 0)
 			return rc;

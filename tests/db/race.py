@@ -901,6 +901,60 @@ class Attachments(Race):
         journals = [n for n in os.listdir(os.path.join(self.bench.copy.archive, "ledger")) if n.startswith("unlink-")]
         self.assertEqual(journals, [], done.err)
 
+    def went(self):
+        """A whole run, attachments and all; a thread of it, and its attachment: (thread, path, what was in it)."""
+        self.bench.begin()
+        with_files = {root: os.path.join(self.bench.copy.data, path) for root, _, path in faults.attached(self.bench)}
+        content = {}
+        for full in with_files.values():
+            with open(full, "rb") as f:
+                content[full] = f.read()
+        self.bench.run(code=(0, 3))
+        t = self.gone(of(with_files))
+        full = with_files[t.root.id]
+        self.assertFalse(os.path.exists(full))
+        faults.insert_reply(self.bench, t, 3, int(time.time() * 1000))
+        return t, full, content[full]
+
+    def with_attachment(self, t, full, content):
+        self.whole(t)
+        self.assertTrue(os.path.exists(full), "the thread is back, its attachment is not")
+        with open(full, "rb") as f:
+            self.assertEqual(f.read(), content)
+
+    def test_reply_after_the_attachment_went(self):
+        """The reply comes after all waiting: what the bundle has of the attachment is put in its place again, and the thread can go once more."""
+        t, full, content = self.went()
+        done = self.bench.run(code=(0, 3))
+        self.with_attachment(t, full, content)
+        self.assertRegex(done.err, "attachments? of threads that came back to a late reply had gone and (is|are) in place again")
+        self.bench.sql(f"UPDATE posts SET createat = createat - 3600000, updateat = updateat - 3600000 WHERE id = '{faults.new_id(3)}'")  # nothing that comes meanwhile
+        os.utime(full, (time.time() - 3600,) * 2)
+        self.bench.now += 600 * 86_400_000
+        self.bench.run(code=(0, 3))
+        self.assertEqual(self.posts(t), set())
+        self.assertFalse(os.path.exists(full))
+
+    def test_reply_after_the_attachment_went_and_a_crash(self):
+        """The run that put the thread back is killed before its attachment is there."""
+        t, full, content = self.went()
+        for n in range(1, 100):
+            self.assertEqual(lib.finish(self.bench.start(f"SWEEP_AFTER_COMMIT:kill:{n}")).code, -signal.SIGKILL)
+            if t.root.id in self.here():
+                break
+        self.assertFalse(os.path.exists(full))
+        self.bench.run(code=(0, 3))
+        self.with_attachment(t, full, content)
+
+    def test_another_attachment_by_then(self):
+        """What lies in the place of an attachment by then stays, and the run goes on."""
+        t, full, _ = self.went()
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "wb") as f:
+            f.write(b"somebody else's")
+        self.bench.run(code=(0, 3))
+        self.with_attachment(t, full, b"somebody else's")
+
     def journals(self):
         """The unlink journals that are left: {name: ids of files}."""
         folder, found = os.path.join(self.bench.copy.archive, "ledger"), {}
