@@ -54,6 +54,8 @@ class Book(lib.Bundle):
         self.newest = max([int(r["createat"]) for r in self.posts.values()], default=None)
         self.roots = set() if self.parts else {i for i, r in self.posts.items() if not r["rootid"] and not r["originalid"]}
         self.roots |= {i for i, e in self.erased.items() if not self.parts and not e.get("rootid") and not e.get("originalid")}
+        lines = self.members.get("data/files.jsonl", b"").decode().splitlines()
+        self.files = {e["file"] for e in map(json.loads, filter(None, lines)) if e.get("sha256") in self.blobs}
         self.members = None
 
     def row(self, line):
@@ -117,6 +119,7 @@ class Model:
         self.erased, self.drafts = set(), set()
         self.touched = set()  # paths whose file somebody removed or wrote anew
         self.lines = None, []
+        self.waived = set()  # posts of them
         self.lent = {}  # record -> root, of what went without an archive: a late reply brings it back in the same run
 
     # ---- the archive ----
@@ -239,29 +242,38 @@ class Model:
             for line in gone:
                 root = allowed.get(name, {}).get(line)
                 record = self.record(before, name, line)
+                if name == "threads" and root and root not in before.db.posts:
+                    continue  # a late reply's, of a thread that came back to it and went again
                 if root in waived:
                     self.lent[record] = root
-                elif root and record in have:
+                    self.waived |= {line.split("\t")[0]} if name == "posts" else set()
+                elif record in have and (root or (name == "reactions" and line.split("\t")[1] not in before.db.posts)):  # late ones, of a thread that came back and went again
                     self.owed[record] = root
                 elif name in OF_PEOPLE | CHANGED and (any(u in line for u in people) or (people and name == "recapchannels")):
                     self.unposted(before.tables[name], line)
-                elif name == "threads" and line.split("\t")[0] in back:
-                    continue  # a late reply's
+                elif name == "threads" and (line.split("\t")[0] in back or line.split("\t")[0] not in before.db.posts):
+                    continue  # a late reply's: it counts again when the thread is back
                 else:
                     late = self.late_rows() if late is None else late
-                    if record in late:
-                        continue
+                    if record in late or any(f in self.waived - set(before.db.posts) for f in line.split("\t")):
+                        continue  # a list without an archive keeps no late rows either
                     problems.append(f"{name}: gone, and {'in no bundle' if root else 'nothing wanted it'}: {lib.short(line)}{about(before, name, line, verdict)}")
             for line in come:
                 record = self.record(after, name, line)
                 if name in oracle.CLOSURE and (record in have or record in self.lent):
                     self.owed.pop(record, None)
+                    if name == "fileinfo" and dict(record[1:])["path"] not in after.files and self.stored(dict(record[1:])["id"]):
+                        problems.append(f"fileinfo: came back without its attachment, which is in a bundle: {lib.short(line)}")
                 elif name == "threads" and line.split("\t")[0] in back:
                     self.counted(after.db, line, problems)
                 elif not (name in CHANGED and any(u in line for u in people)):
                     near = [dict(r[1:]) for r in have if r[0] == name and name == "posts" and dict(r[1:])["id"] == line.split("\t")[0]]
                     problems.append(f"{name}: new: {lib.short(line)}" + (f" {near}" if near else ""))
         self.hanging(before, after, problems)
+
+    def stored(self, file):
+        """Is the content of this file in a bundle?"""
+        return any(file in b.files for b in self.books.values())
 
     @staticmethod
     def counted(db, line, problems):

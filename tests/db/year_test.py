@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two years of an institute: one database and one archive, night after night, with all that people, administrators, crashes and full disks do in between.
 
-    year_test.py [--lives N] [--nights N] [--seed N] [--posts N] [--more KIND]... [--fixed] [--keep FOLDER] [--verbose]
+    year_test.py [--lives N] [--nights N] [--seed N] [--posts N] [--late SHARE] [--more KIND]... [--fixed] [--keep FOLDER] [--verbose]
 
 Between two nights, of which each is a day to some weeks after the one before, people write, edit, delete and attach; channels and teams are archived, renamed, moved and
 removed for good; accounts are deactivated and come back; the policy changes; threads are held, released, restored; persons are erased; bundles expire; indexes vanish.
@@ -188,8 +188,8 @@ class Life:
                 self.say(f"server: {what} {whom}")
                 if what == "blob_lost" and whom:
                     self.model.touched.add(whom)
-        if self.gone and self.moved and rng.random() < 0.15:  # a reply by a server that has not seen yet what the last night did
-            root, channel = rng.choice(self.gone)
+        if self.gone and self.moved and rng.random() < self.args.late:  # a reply by a server that has not seen yet what the last night did
+            root, channel = rng.choice([g for g in self.gone if g[0] in self.attached] or self.gone)
             if self.server.sql("SELECT FROM channels WHERE id = %s", channel) and not self.server.sql("SELECT FROM posts WHERE id = %s", root):
                 self.server.at = last + 30_000
                 self.server.late_reply(root, channel)
@@ -417,6 +417,7 @@ class Life:
         if complete:
             problems += self.left(before, after, want) + self.alone(after)
         self.late -= set(after.db.posts)
+        self.attached = {root for root, _ in want.attachments.rows.values()}
         self.gone = sorted((r, t.channel) for r, t in before.db.threads.items() if r not in after.db.posts)
         if model.ledger_holds(model.ledger()) != {c: r for c, r in model.holds.items() if r}:
             problems.append("the ledger's holds are others")
@@ -764,6 +765,7 @@ def main(argv):
     parser.add_argument("--nights", type=int, default=150 if LONG else 50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--posts", type=int, default=400)
+    parser.add_argument("--late", type=float, default=0.15, metavar="SHARE", help="of days with a reply to what the last night took")
     parser.add_argument("--more", action="append", default=[], metavar="KIND", help="nights of this kind ten times as often: calm, killed, from_plan, ...")
     parser.add_argument("--fixed", action="store_true", help="time by --now")
     parser.add_argument("--keep", metavar="FOLDER", help="copy archive, attachments and policy there after a failure")
