@@ -1,9 +1,10 @@
 /*
  * run_late.c - attachments of threads that a sweep has put back.
  *
- * In the run that deleted a thread they are in their place.  Where the reply came after they had gone, what the bundle holds of them is put there again:
- * else the thread would stand without them, and stay for that (`file_missing`) for good.  The thread is back whatever becomes of them, and
- * has no line yet, so nothing here ends a run, nor does a stop end this.
+ * In the run that deleted a thread they are in their place.  Where the reply came after they had gone, what the bundle
+ * holds of them is put there again: else the thread would stand without them, and stay for that (`file_missing`) for
+ * good.  The thread is back whatever becomes of them, and has no line yet, so nothing here ends a run, nor does a stop
+ * end this.
  */
 #include "run_internal.h"
 #include "run_restore.h"
@@ -20,8 +21,11 @@ static void scan(void *ctx, const char *line, size_t len, struct row *ret)
 	*ret = (struct row){NULL};
 	json_scan_init(&s, line, len);
 	while (json_scan_next(&s)) {
-		char **to = s.type != JSON_STR ? NULL : s.key_len == 1 && *s.key == 'k' ? &ret->kind : s.key_len == 2 && memcmp(s.key, "id", 2) == 0 ? &ret->id :
-			    s.key_len == 4 && memcmp(s.key, "path", 4) == 0 ? &ret->path : NULL;
+		char **to = s.type != JSON_STR				      ? NULL
+			    : s.key_len == 1 && *s.key == 'k'		      ? &ret->kind
+			    : s.key_len == 2 && memcmp(s.key, "id", 2) == 0   ? &ret->id
+			    : s.key_len == 4 && memcmp(s.key, "path", 4) == 0 ? &ret->path
+									      : NULL;
 		struct buf b;
 
 		if (!to)
@@ -32,7 +36,8 @@ static void scan(void *ctx, const char *line, size_t len, struct row *ret)
 	}
 }
 
-static int put_file(struct run *run, const struct audit_thread *t, const struct row *row, struct run_restored *sum, struct err *err)
+static int put_file(struct run *run, const struct audit_thread *t, const struct row *row, struct run_restored *sum,
+		    struct err *err)
 {
 	auto_mem void *ctx = mem_context(NULL, "late attachment");
 	int rc = run_restore_file(ctx, run->mm, t, row->id, row->path, sum, /* act= */ true, err);
@@ -44,7 +49,8 @@ static int put_file(struct run *run, const struct audit_thread *t, const struct 
 	return 0;
 }
 
-static int put_thread(struct run *run, const struct audit_thread *t, const char *lines, size_t len, struct run_restored *sum, struct err *err)
+static int put_thread(struct run *run, const struct audit_thread *t, const char *lines, size_t len,
+		      struct run_restored *sum, struct err *err)
 {
 	int rc = 0;
 
@@ -70,7 +76,8 @@ static bool is_among(const mm_id *root, size_t n, const char *id)
 	return false;
 }
 
-static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id *root, size_t n, struct run_restored *sum, struct err *err)
+static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id *root, size_t n,
+		   struct run_restored *sum, struct err *err)
 {
 	const struct catalog_options options = {.scan = true};
 	struct audit_walk *w;
@@ -78,7 +85,8 @@ static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id
 	size_t found = 0;
 	int rc;
 
-	if ((rc = audit_open(ctx, run->store, &options, &a, err)) < 0 || (rc = audit_walk_open(a, rel_path, ctx, &w, err)) < 0 || audit_walk_parts(w))
+	if ((rc = audit_open(ctx, run->store, &options, &a, err)) < 0 ||
+	    (rc = audit_walk_open(a, rel_path, ctx, &w, err)) < 0 || audit_walk_parts(w))
 		return rc;
 	while (found < n) {
 		auto_mem void *tmp = mem_context(NULL, "late thread");
@@ -108,9 +116,11 @@ void run_late_files(struct run *run, const struct receipt *receipt, const mm_id 
 		return;
 	rc = put_all(run, ctx, receipt_rel_path(receipt), root, n, &sum, &err);
 	if (sum.files_put)
-		log_info("%llu attachment%s of threads that came back to a late reply had gone and %s in place again", (unsigned long long)sum.files_put,
-			 sum.files_put == 1 ? "" : "s", sum.files_put == 1 ? "is" : "are");
+		log_info("%llu attachment%s of threads that came back to a late reply had gone and %s in place again",
+			 (unsigned long long)sum.files_put, sum.files_put == 1 ? "" : "s",
+			 sum.files_put == 1 ? "is" : "are");
 	if (rc < 0)
-		log_warn("attachments of threads that came back to a late reply may not be in their place: %s; the first of them is %s, `mmretain restore` of it puts them there",
+		log_warn("attachments of threads that came back to a late reply may not be in their place: %s; the "
+			 "first of them is %s, `mmretain restore` of it puts them there",
 			 err.msg, root[0]);
 }
