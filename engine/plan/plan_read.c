@@ -166,10 +166,12 @@ static bool read_strays(const struct fields *f, struct mm_strays *to)
 	char *end;
 
 	for (size_t i = 0; v && i < ARRAY_LEN(field); i++) {
+		if (*v != (i ? ',' : '[') || v[1] < '0' || v[1] > '9')
+			return false;
 		*field[i] = strtoull(v + 1, &end, 10);
 		v = end;
 	}
-	return v != NULL;
+	return v && *v == ']';
 }
 
 static bool read_header(struct reader *r, const struct fields *f)

@@ -149,6 +149,18 @@ class PlanFile(unittest.TestCase):
         pathlib.Path(self.file).write_text("".join(raw), encoding="utf-8")
         self.call(16, "run", "--plan", self.file, err="is of database another on system \\d+, not of elsewhere on ")
 
+    def test_fewer_numbers(self):
+        """A list in the header that is too short, under a digest that is right: nothing behind it is taken for its numbers."""
+        self.call(0, "plan", "--out", self.file)
+        raw = pathlib.Path(self.file).read_text(encoding="utf-8").splitlines(keepends=True)
+        for strays in ("[1]", "[]", "[0,0,0,0]", "[0,0,0,0,0,0]", "[0 0,0,0,0]"):
+            raw[0] = re.sub(r'"strays":\[[^]]*\]', f'"strays":{strays}', raw[0])
+            digest = lib.hashlib.sha256("".join(raw[:-1]).encode()).hexdigest()
+            raw[-1] = re.sub(r'"digest":"[0-9a-f]+"', f'"digest":"{digest}"', raw[-1])
+            pathlib.Path(self.file).write_text("".join(raw), encoding="utf-8")
+            self.call(15, "run", "--plan", self.file, err="damaged|line 1")
+        self.untouched()
+
     def test_out(self):
         """A new plan takes the place of an old one, and of nothing else."""
         self.call(0, "plan", "--out", self.file)
