@@ -56,6 +56,7 @@ static const struct setting settings[] = {
 	{"row_security", "off", 0},                          /* hidden rows are an error, not a smaller result */
 	{"standard_conforming_strings", "on", 0},
 	{"synchronous_commit", "on", 0},
+	{"transaction_timeout", "0", 170000},                /* plans and exports have one for all they read */
 };
 
 enum { MAX_SETTINGS = ARRAY_LEN(settings) + 4 }; /* with search path and timeouts */
