@@ -174,7 +174,7 @@ class Life:
     def day(self):
         """Time passes; people write, and administrators do something now and then."""
         rng = self.rng
-        gap = rng.choice((1, 2, 3, 7, 10, 14, 14, 21, 28)) if rng.random() > 0.02 else 45
+        gap = rng.choice((1, 2, 3, 7, 14, 14, 21, 28, 29, 30)) if rng.random() > 0.02 else 45
         last, self.now = self.now, (self.now // DAY + gap) * DAY
         writes = rng.randint(6, 14 + 2 * gap)
         for n in range(writes):
@@ -762,9 +762,9 @@ class World:
 def main(argv):
     parser = argparse.ArgumentParser(description="Many nights on one archive.")
     parser.add_argument("--lives", type=int, default=12 if LONG else 1)
-    parser.add_argument("--nights", type=int, default=150 if LONG else 50)
+    parser.add_argument("--nights", type=int, default=150 if LONG else 45)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--posts", type=int, default=400)
+    parser.add_argument("--posts", type=int, default=300)
     parser.add_argument("--late", type=float, default=0.15, metavar="SHARE", help="of days with a reply to what the last night took")
     parser.add_argument("--more", action="append", default=[], metavar="KIND", help="nights of this kind ten times as often: calm, killed, from_plan, ...")
     parser.add_argument("--fixed", action="store_true", help="time by --now")
