@@ -368,6 +368,9 @@ class Life:
         for table, root, column in (("posts", None, "rootid"), ("threads", None, "postid")):
             t = before.tables[table]
             out[table].update({line: t.get(row, column) for line, row in zip(t.lines, t.rows) if t.get(row, column) in self.late})
+        for b in self.model.books.values() if self.late else ():  # it comes back with its attachments, and may go again the same night
+            late = {p for p in b.posts if b.thread_of(p) in self.late}
+            self.model.may_go.update({v["path"]: "archive" for v in (dict(r[1:]) for r in b.records if r[0] == "fileinfo") if v["postid"] in late})
         if self.unsettled():
             for table, rows in self.widest(before).items():
                 for line, _, root in rows:
