@@ -63,7 +63,7 @@ class Disk:
     """What a power cut would lose now: content of files, names in folders."""
 
     def __init__(self, *roots):
-        self.roots, self.content, self.names, self.syncs = roots, {}, {}, 0
+        self.roots, self.content, self.names, self.there, self.syncs = roots, {}, {}, set(), 0  # there: names that are on the disk
 
     def ours(self, path):
         return any(path == r or path.startswith(r + "/") for r in self.roots) and "/partial" not in path and not path.endswith((".idx", ".tmp")) and "catalog.sqlite" not in path
@@ -72,7 +72,12 @@ class Disk:
         return sorted([p for p in self.content if self.ours(p)] + [p for folder, names in self.names.items() for p in names if self.ours(p)])
 
     def name(self, path):
+        self.there.discard(path)
         self.names.setdefault(os.path.dirname(path), set()).add(path)
+
+    def gone(self, path):
+        self.there.discard(path)
+        self.names.get(os.path.dirname(path), set()).discard(path)
 
     def call(self, what, args, ret):
         by_name = what.endswith(("at", "at2")) or what in ("rename", "link", "mkdir", "unlink")
@@ -82,21 +87,23 @@ class Disk:
         elif what in ("fsync", "fdatasync") and paths:
             self.syncs += 1
             self.content.pop(paths[0], None)
-            self.names.pop(paths[0], None)
+            self.there |= self.names.pop(paths[0], set())
         elif what in ("syncfs", "sync"):
+            self.there = self.there.union(*self.names.values())
             self.content, self.names = {}, {}
         elif what in ("rename", "renameat", "renameat2", "link", "linkat") and len(paths) > 1:
             if self.content.pop(paths[0], None):
                 self.content[paths[1]] = True
-            self.names.get(os.path.dirname(paths[0]), set()).discard(paths[0])
+            self.gone(paths[0])
             self.name(paths[1])
         elif what in ("mkdir", "mkdirat") and paths:
             self.name(paths[0])
         elif what == "openat" and "O_CREAT" in args and paths:
-            self.name(paths[0])  # it may have been there: then this asks for more than is needed, and nothing is said of the case below
+            if paths[0] not in self.there:  # it may have been there before the trace began: then this asks for more than is needed
+                self.name(paths[0])
         elif what in ("unlink", "unlinkat") and paths:
             self.content.pop(paths[0], None)
-            self.names.get(os.path.dirname(paths[0]), set()).discard(paths[0])
+            self.gone(paths[0])
 
 
 class Durable(unittest.TestCase):
