@@ -128,6 +128,8 @@ int files_check(const struct bundle_reader *r, const char *text, size_t len, uin
 	int rc = 0;
 
 	memset(ret_n, 0, FILE_STATES * sizeof(*ret_n));
+	if (len == 0) /* then text may be NULL */
+		return 0;
 	for (const char *p = text, *end = p + len, *nl; p < end && !rc; p = nl + 1) {
 		nl = memchr(p, '\n', (size_t)(end - p));
 		if (!nl)
