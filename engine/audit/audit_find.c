@@ -50,14 +50,6 @@ static bool learn(void *ctx, struct known **all, const void *key, size_t len)
 
 /* ---- the exact test ---- */
 
-static bool in_ids(const struct ids *l, struct catalog_text t)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (text_is(t, l->id[i], strlen(l->id[i])))
-			return true;
-	return false;
-}
-
 /* the server's word for who uploaded what a program attached, or moved with a thread; in lines with its quotes */
 static const char nobody[] = "nouser", no_user[] = "\"nouser\"";
 
@@ -346,11 +338,15 @@ static int narrow(struct find *f, size_t i, const struct catalog_query *query, v
 	int rc = catalog_frames(f->a->catalog, i, query, ctx, ret, err);
 
 	*ret_more = (struct catalog_hits){.n = 0};
-	if (rc || ret->all || f->users.n == 0 || !files || (ret->n == 0 && (rc = is_in(f, i, query, ctx, err)) <= 0))
+	if (rc || ret->all || f->users.n == 0 || !files)
 		return rc;
 	of_nobody.user = &user;
 	of_nobody.n_users = 1;
-	return catalog_frames(f->a->catalog, i, &of_nobody, ctx, ret_more, err);
+	/* That first: of most bundles the catalog itself says that they have none. */
+	rc = catalog_frames(f->a->catalog, i, &of_nobody, ctx, ret_more, err);
+	if (rc == 0 && ret->n == 0 && (ret_more->all || ret_more->n > 0) && (rc = is_in(f, i, query, ctx, err)) == 0)
+		*ret_more = (struct catalog_hits){.n = 0};
+	return rc < 0 ? rc : 0;
 }
 
 static int find_bundles(struct find *f, struct err *err)

@@ -128,6 +128,7 @@ struct json_t *props_json(const char *props);
 
 /* ---- names (audit_resolve.c) ---- */
 struct ids { const char **id; size_t n; };
+bool in_ids(const struct ids *l, struct catalog_text t);
 /* Users and channels of the question, those of its team among the latter.  ERR_NOT_FOUND: no bundle knows a name. */
 int names_resolve(struct audit *a, const struct audit_question *q, void *ctx, struct ids *ret_users,
 		  struct ids *ret_channels, struct err *err) MMR_CHECKED;

@@ -9,11 +9,23 @@ struct resolve { struct audit *a; const struct audit_question *q; void *ctx; };
 /* own: what this word means, also where another word meant it already. */
 struct named { struct resolve *r; const char *asked, *team; struct ids *to; struct ids own; };
 
-static void ids_put(void *ctx, struct ids *l, const char *id)
+bool in_ids(const struct ids *l, struct catalog_text t)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->id[i], id))
-			return;
+		if (text_is(t, l->id[i], strlen(l->id[i])))
+			return true;
+	return false;
+}
+
+static bool has(const struct ids *l, const char *text)
+{
+	return in_ids(l, (struct catalog_text){text, strlen(text)});
+}
+
+static void ids_put(void *ctx, struct ids *l, const char *id)
+{
+	if (has(l, id))
+		return;
 	l->id = mem_grow(ctx, l->id, const char *, l->n + 1);
 	l->id[l->n++] = mem_strdup(ctx, id);
 }
@@ -131,26 +143,31 @@ static int resolve_channel(struct resolve *r, const char *asked, struct ids *cha
 	return rc;
 }
 
+static void keep_common(void *ctx, struct ids *l, const struct ids *other)
+{
+	struct ids both = {0};
+
+	for (size_t i = 0; i < l->n; i++)
+		if (has(other, l->id[i]))
+			ids_put(ctx, &both, l->id[i]);
+	*l = both;
+}
+
 /* Channels of the team; of those that were asked for only these. */
 static int resolve_team_channels(struct resolve *r, struct ids *channels, struct err *err)
 {
-	struct ids teams = {0}, all = {0}, both = {0};
+	struct ids teams = {0}, all = {0};
 	int rc = resolve_team(r, r->q->team, &teams, err);
 
 	for (size_t i = 0; i < teams.n && !rc; i++) {
 		struct named n = {.r = r, .asked = teams.id[i], .to = &all};
 		rc = catalog_names(r->a->catalog, "channels", match_team, &n, err);
 	}
-	if (rc || channels->n == 0) {
-		*channels = channels->n ? *channels : all;
-		return rc;
-	}
-	for (size_t i = 0; i < channels->n; i++)
-		for (size_t k = 0; k < all.n; k++)
-			if (!strcmp(channels->id[i], all.id[k]))
-				ids_put(r->ctx, &both, all.id[k]);
-	*channels = both;
-	return 0;
+	if (channels->n == 0)
+		*channels = all;
+	else if (!rc)
+		keep_common(r->ctx, channels, &all);
+	return rc;
 }
 
 /* ---- direct and group messages of somebody ---- */
@@ -159,21 +176,13 @@ static int resolve_team_channels(struct resolve *r, struct ids *channels, struct
 
 struct with { struct resolve *r; struct ids who, named, to; };
 
-static bool has(const struct ids *l, const char *text, size_t len)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strlen(l->id[i]) == len && !memcmp(l->id[i], text, len))
-			return true;
-	return false;
-}
-
 /* Every account name that one of these people ever had. */
 static int match_account(void *payload, const struct catalog_name *name, struct err *err)
 {
 	struct with *w = payload;
 
 	(void)err;
-	if (name->name[0] && has(&w->who, name->id, strlen(name->id)))
+	if (name->name[0] && has(&w->who, name->id))
 		ids_put(w->r->ctx, &w->named, name->name);
 	return 0;
 }
@@ -183,7 +192,7 @@ static bool is_between(const struct ids *who, const char *name)
 {
 	const char *cut = strstr(name, "__");
 
-	return cut && (has(who, name, (size_t)(cut - name)) || has(who, cut + 2, strlen(cut + 2)));
+	return cut && (in_ids(who, (struct catalog_text){name, (size_t)(cut - name)}) || has(who, cut + 2));
 }
 
 /* A group message's title is the list of account names, from when it was begun: who left is in it. */
@@ -192,7 +201,7 @@ static bool is_listed(const struct ids *named, const char *title)
 	for (const char *p = title, *end; *p; p = *end ? end + 2 : end) {
 		end = strstr(p, ", ");
 		end = end ? end : p + strlen(p);
-		if (has(named, p, (size_t)(end - p)))
+		if (in_ids(named, (struct catalog_text){p, (size_t)(end - p)}))
 			return true;
 	}
 	return false;
@@ -206,16 +215,6 @@ static int match_with(void *payload, const struct catalog_name *name, struct err
 	if (!name->extra[0] && (is_between(&w->who, name->name) || is_listed(&w->named, name->display)))
 		ids_put(w->r->ctx, &w->to, name->id);
 	return 0;
-}
-
-static void keep_common(void *ctx, struct ids *l, const struct ids *other)
-{
-	struct ids both = {0};
-
-	for (size_t i = 0; i < l->n; i++)
-		if (has(other, l->id[i], strlen(l->id[i])))
-			ids_put(ctx, &both, l->id[i]);
-	*l = both;
 }
 
 /* Somebody who left a group without a word is no more than a name in its title. */

@@ -125,11 +125,12 @@ static void read_names(struct stage *s)
  * and whatever was written to it. `out` itself goes when nothing is to be taken back any more. */
 static bool is_whole(const struct stage *s)
 {
+	struct err err;
 	auto_fd int out = openat(s->dirfd, OUT, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	const struct stage_name *last = &s->to[s->n - 1];
 
 	return (out < 0 && errno == ENOENT) || stands(s, last) ||
-	       (out >= 0 && faccessat(out, last->name, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) != 0 && errno == ENOENT);
+	       (out >= 0 && file_is_there(out, last->name, &err) == 0);
 }
 
 /* Only that of our own user, that nobody works in. */
@@ -248,10 +249,10 @@ int stage_begin(struct export *x, bool folder, struct err *err)
 	x->stage = s;
 	x->dirfd = -1;
 	sweep(s, stem);
-	if (faccessat(s->place_dirfd, s->leaf, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0)
-		return out_failed(x, NULL, EEXIST, err);
-	if (errno != ENOENT)
-		return out_failed(x, NULL, errno, err);
+	int there = file_is_there(s->place_dirfd, s->leaf, err);
+
+	if (there != 0)
+		return out_failed(x, NULL, there > 0 ? EEXIST : err->sys_errno, err);
 	return make_folders(x, s, stem, err);
 }
 
@@ -259,9 +260,9 @@ int stage_is_free(const struct export *x, const char *name, struct err *err)
 {
 	const struct stage *s = x->stage;
 
-	return s->flat && faccessat(s->place_dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0
-		       ? out_failed(x, name, EEXIST, err)
-		       : 0;
+	int there = s->flat ? file_is_there(s->place_dirfd, name, err) : 0;
+
+	return there == 0 ? 0 : out_failed(x, name, there > 0 ? EEXIST : err->sys_errno, err);
 }
 
 int stage_pack_file(struct export *x, int *ret_fd, struct err *err)
@@ -371,16 +372,15 @@ static int publish_name(struct stage *s, int dirfd, const char *from, const char
 	    !S_ISDIR(st.st_mode))
 		return rc;
 	err_clear(err);
-	if (faccessat(s->place_dirfd, to, F_OK, AT_SYMLINK_NOFOLLOW | AT_EACCESS) == 0)
-		return err_sys(err, ERR_OUTPUT, EEXIST, "cannot publish %s", to);
+	if ((rc = file_is_there(s->place_dirfd, to, err)) != 0)
+		return err_sys(err, ERR_OUTPUT, rc > 0 ? EEXIST : err->sys_errno, "cannot publish %s", to);
 	if (renameat(dirfd, from, s->place_dirfd, to) != 0)
 		return err_sys(err, ERR_OUTPUT, errno, "cannot publish %s", to);
 	return file_sync_dir(s->place_dirfd, to, err);
 }
 
 /* Just before the first: nothing under any name.  Between: parts without the name that was asked for, which the next
- * export of that name takes away.  After the
- * last: all of it, durable. */
+ * export of that name takes away.  After the last: all of it, durable. */
 static int publish_all(struct export *x, int dirfd, struct err *err)
 {
 	struct stage *s = x->stage;

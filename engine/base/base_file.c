@@ -128,6 +128,15 @@ int file_open_dir(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
+int file_is_there(int dirfd, const char *name, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : err_sys(err, code_of(errno), errno, "cannot look for %s", name);
+}
+
 int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), rc;

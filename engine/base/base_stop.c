@@ -100,8 +100,7 @@ struct turns {
 };
 
 /* Whoever started us behind everybody else (SCHED_IDLE, SCHED_BATCH) wants us there: another policy would bring us
- * forward.  The lower priority comes
- * first: what looks at it sees it whatever the policy. */
+ * forward.  The lower priority comes first: what looks at it sees it whatever the policy. */
 void thread_give_way(bool entirely)
 {
 	const struct sched_param none = {0};

@@ -7,11 +7,8 @@
  */
 #include "purge_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* A sweep passes over the tables once when it has more than one post in so many of them; workers make that pass
@@ -292,16 +289,15 @@ static int on_late(void *payload, const struct db_row *row, struct err *err)
 	return r->text.overflow ? err_set(err, ERR_STORE, "too many late rows for one sweep") : 0;
 }
 
-/* Not by access(), which asks for the real user without capabilities: what it takes for free would be written over. */
 static int free_name(int dirfd, const char *hex, char *name, size_t size, struct err *err)
 {
-	struct stat st;
 	unsigned n = 0;
+	int rc;
 
 	do
 		snprintf(name, size, "late-%.12s-%u.jsonl", hex, ++n);
-	while (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
-	return errno == ENOENT ? 0 : err_sys(err, ERR_STORE, errno, "cannot look for %s", name);
+	while ((rc = file_is_there(dirfd, name, err)) == 1);
+	return rc;
 }
 
 /* Kept under the rows digest of their bundle; a number per sweep, since a later sweep may find more. */

@@ -2,14 +2,17 @@
  * run_erase_finish.c - from a published new generation to the old file being gone; also after a crash in between.
  *
  * found                                          action
- * `erasing`, the new file is not there           nothing happened to the bundle: it stays as it is until somebody
- * erases again `erasing`, both files are there                the new one is read back in full against the line, holds
- * are asked again, then `erased`; on with `erased` the same, and a hold covers what was erased    the old one is read
- * back, `erasure-withdrawn`; on with the next row `erasure-withdrawn`, both files are there      the old one is read
- * back; then the new one goes, out of every index first `erased`, both files are there                 the one that
- * took the old one's place is read back, holds are asked again; then the old one goes, out of every index first the
- * same, and a hold covers what was erased    told, and left as long as the hold lasts: the erasure is done, but this
- * file holds what it took out an older generation that no line replaces      told, and left: something is wrong
+ * `erasing`, the new file is not there           nothing happened to the bundle: it stays until somebody erases again
+ * `erasing`, both files are there                the new one is read back in full against the line, holds are asked
+ *                                                again, then `erased`; on with `erased`
+ * the same, and a hold covers what was erased    the old one is read back, `erasure-withdrawn`; on with the next row
+ * `erasure-withdrawn`, both files are there      the old one is read back; then the new one goes, out of every index
+ *                                                first
+ * `erased`, both files are there                 the one that took the old one's place is read back, holds are asked
+ *                                                again; then the old one goes, out of every index first
+ * the same, and a hold covers what was erased    told, and left as long as the hold lasts: the erasure is done, but
+ *                                                this file holds what it took out
+ * an older generation that no line replaces      told, and left: something is wrong
  */
 #include "run_internal.h"
 #include "run_erase.h"

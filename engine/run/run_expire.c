@@ -80,9 +80,7 @@ static int line_withdrawn(struct run_expire *x, const struct run_expired *b, str
 /* Reading a bundle back takes its time: the lock is still held, and the archive is where it was. */
 static int still_ours(const struct run_expire *x, struct err *err)
 {
-	int rc = db_lock_check(x->lock_db, RUN_LOCK_KEY, err);
-
-	return rc < 0 ? rc : store_check_place(x->store, err);
+	return run_lock_and_place(x->lock_db, x->store, err);
 }
 
 static int remove_named(void *payload, const char *rel_path, struct err *err)

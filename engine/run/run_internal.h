@@ -4,7 +4,7 @@
  * run_night.c    the order of steps
  * run_recover.c  what a crash left, first of all
  * run_due.c      due threads by rule, team and month of expiry
- * run_sitting.c  threads of several bundles, read in one snapshot
+ * run_sitting.c  threads of several bundles, read in one snapshot; run_sitting_pace.c: its rests
  * run_unit.c     one bundle of them: open, publish, purge
  * run_index.c    published bundles into the catalog
  * run_hold.c     threads that a line of the ledger holds
@@ -23,8 +23,10 @@
  * run_restore_all.c  all that a run deleted, or one bundle; run_restore_batch.c: a transaction of that
  * run_expire.c   bundles past their time; run_expire_look.c: which may go; run_expire_hold.c: what holds them
  * run_erase.c    one person out of the bundles; run_erase_finish.c: what a crash left of that; run_erase_hold.c: holds
- * asked again before run_abandon.c  a bundle that is lost, declared so run_mirror.c   the copy in a bucket;
- * run_mirror_list.c: lists; run_mirror_all.c: as a whole; run_mirror_night.c: in a night; run_fetch.c: back from there
+ *                asked again before
+ * run_abandon.c  a bundle that is lost, declared so
+ * run_mirror.c   the copy in a bucket; run_mirror_list.c: lists; run_mirror_all.c: as a whole; run_mirror_night.c: in a
+ *                night; run_fetch.c: back from there
  */
 #ifndef RUN_INTERNAL_H
 #define RUN_INTERNAL_H
@@ -324,7 +326,8 @@ int run_time_check(const struct run *run, int64_t need_ms, struct err *err) MMR_
 /* No number of a bundle is given twice, though its file is gone. */
 int run_next_seq(struct run *run, struct err *err) MMR_CHECKED;
 /* Before what cannot be undone: the lock is still held, and the archive is where it was. */
-int run_still_ours(struct run *run, struct err *err) MMR_CHECKED;
+int run_lock_and_place(struct db *lock_db, const struct store *store, struct err *err) MMR_CHECKED;
+int run_still_ours(struct run *run, struct err *err) MMR_CHECKED; /* of a run */
 /* Until replicas and the server bear more, or the time is up.  No transaction is open. */
 int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *err) MMR_CHECKED;
 int run_fault(enum fault_id id, struct err *err) MMR_CHECKED;

@@ -9,6 +9,7 @@
 #include "run_internal.h"
 #include "run_restore.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct row { char *kind, *id, *path; };
@@ -68,18 +69,11 @@ static int put_thread(struct run *run, const struct audit_thread *t, const char 
 	return rc;
 }
 
-static bool is_among(const mm_id *root, size_t n, const char *id)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(root[i], id) == 0)
-			return true;
-	return false;
-}
-
 static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id *root, size_t n,
 		   struct run_restored *sum, struct err *err)
 {
 	const struct catalog_options options = {.scan = true};
+	mm_id *sorted = mem_array(ctx, mm_id, n);
 	struct audit_walk *w;
 	struct audit *a;
 	size_t found = 0;
@@ -88,6 +82,9 @@ static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id
 	if ((rc = audit_open(ctx, run->store, &options, &a, err)) < 0 ||
 	    (rc = audit_walk_open(a, rel_path, ctx, &w, err)) < 0 || audit_walk_parts(w))
 		return rc;
+	/* After a crash these are all threads of the bundle that are there. */
+	memcpy(sorted, root, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, mm_id_cmp);
 	while (found < n) {
 		auto_mem void *tmp = mem_context(NULL, "late thread");
 		struct audit_thread *t;
@@ -96,7 +93,7 @@ static int put_all(struct run *run, void *ctx, const char *rel_path, const mm_id
 
 		if ((rc = audit_walk_next(w, tmp, &t, &lines, &len, err)) <= 0)
 			return rc;
-		if (!is_among(root, n, t->root))
+		if (!bsearch(t->root, sorted, n, sizeof *sorted, mm_id_cmp))
 			continue;
 		found++;
 		if ((rc = put_thread(run, t, lines, len, sum, err)) < 0)

@@ -15,11 +15,16 @@ int run_fault(enum fault_id id, struct err *err)
 	return fault_check(id, ERR_INTERNAL, err);
 }
 
+int run_lock_and_place(struct db *lock_db, const struct store *store, struct err *err)
+{
+	int rc = db_lock_check(lock_db, RUN_LOCK_KEY, err);
+
+	return rc < 0 ? rc : store_check_place(store, err);
+}
+
 int run_still_ours(struct run *run, struct err *err)
 {
-	int rc = db_lock_check(run->lock_db, RUN_LOCK_KEY, err);
-
-	return rc < 0 ? rc : store_check_place(run->store, err);
+	return run_lock_and_place(run->lock_db, run->store, err);
 }
 
 int run_wait_for_others(struct run *run, int64_t deadline_boot_ms, struct err *err)

@@ -12,7 +12,7 @@
  * a run without an end, or `unswept`      the same: a sweep of it may have put threads back that no line names
  * a sweep that was open, not any more     swept once more; while it is open no attachment goes
  * unlink journals                         carried out where the row is gone; at the end of the run when anything was
- * deleted again
+ *                                         deleted again
  *
  * A run that only archives leaves every delete that has begun to the next run that may delete.
  */

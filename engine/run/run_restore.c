@@ -261,9 +261,7 @@ static int line_restored(struct restore *r, const struct run_restored *t, struct
 
 int restore_still_ours(struct restore *r, struct err *err)
 {
-	int rc = db_lock_check(r->lock_db, RUN_LOCK_KEY, err);
-
-	return rc < 0 ? rc : store_check_place(r->store, err);
+	return run_lock_and_place(r->lock_db, r->store, err);
 }
 
 int restore_commit(struct restore *r, struct err *err)

@@ -8,7 +8,6 @@
  */
 #include "run_internal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +20,12 @@
 
 enum { POLL_MS = 50 };
 
-/* Not by access(), which asks for the real user without capabilities. */
+/* In doubt it is there, and whoever opens it says what is wrong. */
 static bool has_journal(const struct run *run, const char *name)
 {
-	struct stat st;
+	struct err err;
 
-	return name[0] && (fstatat(run->store->ledger_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
+	return name[0] && file_is_there(run->store->ledger_dirfd, name, &err) != 0;
 }
 
 int run_unlink_later(struct run *run, const struct run_purge *p, struct err *err)

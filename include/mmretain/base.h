@@ -195,6 +195,9 @@ int file_close(int *fd, const char *name, struct err *err) MMR_CHECKED; /* sets 
 int file_open_dir(const char *path, int *ret_fd, struct err *err) MMR_CHECKED;
 /* A folder below dirfd to be listed, never through a link; closed with closedir. */
 int file_list_dir(int dirfd, const char *name, DIR **ret, struct err *err) MMR_CHECKED;
+/* 1: the folder has something of that name, be it a link to nowhere; 0: it has not; or ERR_STORE, ERR_PERMISSION.  Not
+ * by access(), which asks for the real user without capabilities: what it takes for free would be written over. */
+int file_is_there(int dirfd, const char *name, struct err *err) MMR_CHECKED;
 /* A new file or folder of root belongs to whom the folder belongs to that it was made in: root at work once must not
  * lock out the account that works there every night.  Nothing for anybody else. */
 int file_inherit(int fd, int dirfd, const char *name, struct err *err) MMR_CHECKED;
