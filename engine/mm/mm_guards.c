@@ -128,27 +128,28 @@ static int read_legals(struct mm_guards *to, struct mm *mm, bool groups, const c
 	return r;
 }
 
-static int read_export(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err)
+static int read_export(struct mm *mm, struct mm_exported *ret, struct err *err)
 {
 	struct db_result *res;
 	int r = db_query(NULL, mm->db, &sql_protect_export, DB_ONE, 0, NULL, &res, err);
 
 	if (r < 0)
 		return r;
-	*ret_exports = db_i64(res, 0, 0) > 0;
-	*ret_ms = db_i64(res, 0, 1); /* 0 when none has ended, or its cursor is not readable: all is kept */
+	ret->begun = db_i64(res, 0, 0) > 0;
+	ret->ms = db_i64(res, 0, 1); /* 0 when none has ended, or its cursor is not readable: all is kept */
+	if (db_len(res, 0, 2) <= MM_ID)
+		memcpy(ret->id, db_text(res, 0, 2), db_len(res, 0, 2) + 1);
 	talloc_free(res);
 	return 0;
 }
 
-int mm_exported(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err)
+int mm_exported(struct mm *mm, struct mm_exported *ret, struct err *err)
 {
 	struct db_result *t auto_mem = NULL;
 	int r = db_query(NULL, mm->db, &sql_protect_tables, DB_ONE, 0, NULL, &t, err);
 
-	*ret_exports = false;
-	*ret_ms = 0;
-	return r < 0 || !db_bool(t, 0, 4) ? r : read_export(mm, ret_exports, ret_ms, err);
+	*ret = (struct mm_exported){0};
+	return r < 0 || !db_bool(t, 0, 4) ? r : read_export(mm, ret, err);
 }
 
 static int read_flag_fields(struct mm *mm, struct mm_guards *g, struct err *err)
@@ -182,7 +183,7 @@ int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards
 		if (r == 0 && db_bool(t, 0, 2))
 			r = read_legals(g, mm, db_bool(t, 0, 3), roots, err);
 		if (r == 0 && db_bool(t, 0, 4))
-			r = read_export(mm, &g->exports, &g->exported_ms, err);
+			r = read_export(mm, &g->exported, err);
 	}
 	if (r < 0) {
 		talloc_free(g);

@@ -7,7 +7,7 @@
 #include "mm_sql.h"
 #include "mm_thread_internal.h"
 
-enum { N_PARAMS = 24, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
+enum { N_PARAMS = 25, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
 
 struct reader {
 	const struct mm_rows *r;
@@ -159,7 +159,8 @@ static void params(void *ctx, const struct mm_rows *r, const char *p[N_PARAMS])
 	}
 	if (r->guards) {
 		p[20] = r->guards->flag_fields;
-		p[8] = int64_text(ctx, r->guards->exported_ms);
+		p[8] = int64_text(ctx, r->guards->exported.ms);
+		p[24] = r->guards->exported.id;
 	}
 	p[21] = r->since;
 	if (r->marked) {
@@ -208,9 +209,8 @@ static void protect_blocks(const struct mm_rows *r, const char *on[], size_t *n)
 	const struct { const char *name; bool on; } block[] = {
 		{"unlisted", q && q->unlisted_files}, {"pinned", q && q->pinned}, {"flagged", q && q->flagged},
 		{"authors", q && q->n_authors}, {"hashtags", q && q->n_hashtags}, {"hold", q && q->n_holds},
-		{"legal", g && g->legal.n},
-		{"property", g && g->property}, {"temporary", g && g->temporary}, {"compliance", g && g->exports},
-		{"bytes", r->with_bytes},
+		{"legal", g && g->legal.n}, {"property", g && g->property}, {"temporary", g && g->temporary},
+		{"compliance", g && g->exported.begun}, {"bytes", r->with_bytes},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(block); i++)

@@ -107,8 +107,7 @@ struct mm_guards {
 	const char *flag_fields;       /* array of its status fields */
 	struct mm_segments legal;      /* channels of legal holds, settled */
 	struct mm_segments legal_people; /* whom they name, settled: a channel that is gone has no members any more */
-	bool exports;                  /* the server exports for compliance, or began to */
-	int64_t exported_ms;           /* updateat up to which it has; 0: nothing */
+	struct mm_exported exported;
 };
 /* roots NULL: legal holds for all channels, else for those of the roots. */
 int mm_guards_read(void *ctx, struct mm *mm, const char *roots, struct mm_guards **ret, struct err *err) MMR_CHECKED;

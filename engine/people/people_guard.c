@@ -147,22 +147,21 @@ static int ask_export(const struct people_guards *g, struct people_user *const *
 {
 	void *tmp auto_mem = mem_context(NULL, "people export");
 	struct asked a = {people_names_new(tmp)};
+	struct mm_exported done;
 	char cursor[24];
-	const char *param[] = {due_ids(tmp, user, n), cursor};
-	int64_t ms;
-	bool exports;
+	const char *param[] = {due_ids(tmp, user, n), cursor, done.id};
 	int r;
 
-	if (!param[0] || (r = mm_exported(g->p->mm, &exports, &ms, err)) < 0)
+	if (!param[0] || (r = mm_exported(g->p->mm, &done, err)) < 0)
 		return param[0] ? r : 0;
 	/* the first one is still to end: it writes who is in the channels, too */
-	for (size_t i = 0; i < n && exports && !ms; i++)
+	for (size_t i = 0; i < n && done.begun && !done.ms; i++)
 		if (user[i]->verdict == PEOPLE_DUE)
 			user[i]->verdict = PEOPLE_COMPLIANCE;
-	if (!exports || !ms)
+	if (!done.begun || !done.ms)
 		return 0;
-	snprintf(cursor, sizeof cursor, "%lld", (long long)ms);
-	r = db_stream(g->p->mm->db, &sql_people_unexported, 2, param, on_found, &a, err);
+	snprintf(cursor, sizeof cursor, "%lld", (long long)done.ms);
+	r = db_stream(g->p->mm->db, &sql_people_unexported, 3, param, on_found, &a, err);
 	keep(&a, user, n, PEOPLE_COMPLIANCE, NULL);
 	return r;
 }

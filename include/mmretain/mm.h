@@ -22,6 +22,10 @@ typedef char mm_id[MM_ID + 1];
 /* For qsort and bsearch, of ids and of records that begin with one. */
 static inline int mm_id_cmp(const void *a, const void *b) { return strcmp(a, b); }
 
+/* The server's compliance export takes posts in order of their last change, then of their ids: those up to here it has
+ * taken.  ms 0: it has ended no job yet, or begun none; id "": none of that millisecond. */
+struct mm_exported { bool begun; int64_t ms; mm_id id; };
+
 /* ---- open (mm_config.c, mm_dsn.c) ------------------------------------------ */
 
 /* Exactly one of the first three is set.  mattermost_config: a path, or the postgres:// URL of a server that keeps its

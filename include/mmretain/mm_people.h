@@ -62,9 +62,8 @@ int mm_people_grant_script(struct mm_people *p, unsigned choices, const char *ro
 /* ERR_SCHEMA while the server changes its schema (db_lock), ERR_DATABASE on a standby. */
 int mm_people_ready(struct mm_people *p, struct err *err) MMR_CHECKED;
 
-/* How far the server's compliance export has come: posts that changed up to then are exported; 0: none is yet.
- * *ret_exports: it has begun to. */
-int mm_exported(struct mm *mm, bool *ret_exports, int64_t *ret_ms, struct err *err) MMR_CHECKED;
+/* How far the server's compliance export has come. */
+int mm_exported(struct mm *mm, struct mm_exported *ret, struct err *err) MMR_CHECKED;
 
 /* Everybody whom a record of the legal-hold plugin names, by id or as a member of a group, whatever its dates:
  * unsorted, may repeat. ERR_HOLD when a record cannot be read. */

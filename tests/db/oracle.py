@@ -258,14 +258,14 @@ class Db:
         ended = [r for r in of_export if r["status"] in ("success", "warning")]
         newest = max((number(r["createat"]) or 0 for r in ended), default=None)
         cursors = [cursor(r["data"]) for r in ended if (number(r["createat"]) or 0) == newest]
-        self.exported = min(cursors, default=0)
+        self.exported = min(cursors, default=(0, ""))
 
 
 def cursor(data):
-    """How far one export job came; 0 when it does not say."""
+    """How far one export job came, and the last post of that millisecond that it took; (0, "") when it does not say."""
     values = json.loads(data or "{}") or {}
     at = values.get("batch_start_time") or values.get("batch_start_timestamp") or ""
-    return int(at) if re.fullmatch(r"[0-9]{1,18}", at) else 0
+    return (int(at), values.get("batch_start_id") or "") if re.fullmatch(r"[0-9]{1,18}", at) else (0, "")
 
 
 # ---- the policy ------------------------------------------------------------------------------------------------------
@@ -469,7 +469,7 @@ def judge(db, policy, now_ms):
             if any(p.id in db.reported for p in t.posts):
                 why.add("content_flag")
             # the export leaves out system messages
-            if db.exported is not None and any(p.updateat is None or p.updateat > db.exported for p in t.posts if not p.type.startswith("system_")):
+            if db.exported is not None and any(p.updateat is None or (p.updateat, p.id) > db.exported for p in t.posts if not p.type.startswith("system_")):
                 why.add("compliance")
             if "burn_on_read" in t.flags:
                 why.add("burn_on_read")
@@ -715,9 +715,11 @@ def self_test():
     jobs = (("success", 5, "message_export", {"a": "age"}), ("warning", 5, "message_export", {"a": "age"}), ("in_progress", 5, "message_export", {}), ("error", 5, "message_export", {}),
             ("success", 5, "cli_message_export", {"a": "age"}), ("success", 5, "data_retention", {"a": "age", "b": "age"}))
     for status, createat, kind, wanted in jobs:
-        row = dict(type=kind, status=status, createat=createat, data=json.dumps({"batch_start_time": str(old)}))
+        row = dict(type=kind, status=status, createat=createat, data=json.dumps({"batch_start_time": str(old + 1)}))
         equal(f"export {status} {kind}", due({}, [post("a", old), post("b", old + 1)], jobs=[row]), wanted)
-        later = dict(row, status="success", createat=6, type="message_export", data=json.dumps({"batch_start_time": str(old - 1)}))
+        later = dict(row, status="success", createat=6, type="message_export", data=json.dumps({"batch_start_time": str(old)}))
+        row["data"] = json.dumps({"batch_start_time": str(old), "batch_start_id": "a"})
+        equal(f"export {status} {kind}, in the middle of a millisecond", due({}, [post("a", old), post("b", old)], jobs=[row]), dict.fromkeys(wanted if kind == "data_retention" else list(wanted)[:1], "age"))
         equal(f"export {status} {kind}, one more", due({}, [post("a", old), post("b", old - 1)], jobs=[row, later]), {"b": "age"})
     equal("burn", due({}, [post("a", old), post("b", old, type="burn_on_read")], temporaryposts=[dict(postid="a")]), {})
     equal("limit posts", due({"keep": "forever", "limit": {"per": "channel", "posts": 2}},

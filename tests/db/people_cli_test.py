@@ -412,11 +412,14 @@ def test_compliance(pg):
     done = {u: "due" for u in (a, b, c, joined)}
     waits = dict.fromkeys(done, "compliance")
     worlds = (([], done), ([("message_export", "in_progress", late)], waits), ([("message_export", "error", late)], waits), ([("cli_message_export", "pending", late)], waits),
-              ([("message_export", "success", early - 1)], {**waits, joined: "due"}), ([("message_export", "success", late)], done),
-              ([("message_export", "warning", early), ("message_export", "in_progress", late)], {**done, b: "compliance"}))
+              ([("message_export", "success", early - 1)], {**waits, joined: "due"}), ([("message_export", "success", late + 1)], done),
+              ([("message_export", "success", late)], {**done, b: "compliance"}), ([("message_export", "success", late, posts[1])], done),
+              ([("message_export", "success", late, posts[0])], {**done, b: "compliance"}), ([("message_export", "success", early, posts[0])], {**done, b: "compliance", c: "compliance"}),
+              ([("message_export", "warning", early + 1), ("message_export", "in_progress", late, "zzz")], {**done, b: "compliance"}))
     for jobs, wanted in worlds:
         w.sql("DELETE FROM jobs WHERE type LIKE '%message_export'" + "".join(
-            f"; INSERT INTO jobs (id, type, status, createat, data) VALUES ('export{n}', '{t}', '{status}', {n}, '{{\"batch_start_time\": \"{at}\"}}')" for n, (t, status, at) in enumerate(jobs)))
+            f"; INSERT INTO jobs (id, type, status, createat, data) VALUES ('export{n}', '{t}', '{status}', {n}, '{{\"batch_start_time\": \"{at}\", \"batch_start_id\": \"{''.join(last)}\"}}')"
+            for n, (t, status, at, *last) in enumerate(jobs)))
         doc = p.document("plan")["departed_users"]
         check({u["id"]: u["result"] for u in doc["accounts"]} == wanted, f"{jobs}: {doc['accounts']}")
         check(p.document("explain", b)["result"] == wanted[b], f"{jobs}: explain")

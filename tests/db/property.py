@@ -31,9 +31,12 @@ INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat)
    'ends_at', CASE n WHEN 1 THEN {now} - 300 * 86400000::bigint ELSE 0 END, 'include_public_channels', n = 2, 'secret', 'x')::text, 'UTF8'), 0 FROM few WHERE n <= 3;
 INSERT INTO pluginkeyvaluestore (pluginid, pkey, pvalue, expireat) VALUES ('com.mattermost.plugin-legal-hold', 'other_key', '\\x00ff', 0);
 """.replace("{now}", str(NOW))
+# many posts changed in the very millisecond of the cursor, half of them are exported
 COMPLIANCE = """
+UPDATE posts SET updateat = {old} WHERE updateat BETWEEN {old} - 20 * 86400000::bigint AND {old} + 20 * 86400000::bigint;
 INSERT INTO jobs (id, type, priority, createat, startat, lastactivityat, status, progress, data) VALUES
- ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'warning', 100, '{"batch_start_time": "{old}", "job_end_time": "{old}", "batch_start_id": ""}'),
+ ('exportexportexportexportex', 'message_export', 0, {now} - 86400000, 0, 0, 'warning', 100, jsonb_build_object('batch_start_time', '{old}', 'job_end_time', '{old}',
+   'batch_start_id', (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY id) FROM posts WHERE updateat = {old}))),
  ('exportexportexportexporte2', 'message_export', 0, {now}, 0, 0, 'error', 1, '{"batch_start_time": "{now}"}'),
  ('exportexportexportexporte3', 'message_export', 0, 5, 0, 0, 'success', 100, '{"batch_start_time": "5"}'),
  ('exportexportexportexporte4', 'cli_message_export', 0, {now}, 0, 0, 'success', 100, '{"batch_start_time": "{now}"}');

@@ -9,7 +9,7 @@
 -- younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this
 -- is damaged, as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970; $7
--- authors; $8 pattern of hashtags; $9 compliance export has come so far; $10-$13 held users (id, since, until, hold;
+-- authors; $8 pattern of hashtags; $9,$25 compliance export has come so far, and to this post of that millisecond; $10-$13 held users (id, since, until, hold;
 -- disjoint per id), $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id); $21
 -- status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions
 -- share the candidates); $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is
@@ -20,7 +20,7 @@
 WITH param AS (
 	SELECT $1::text[], $2::bigint[], $3::bigint, $4::bigint, $5::text[], $6::bigint, $7::text[], $8::text, $9::bigint,
 	       $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::text[], $15::bigint[], $16::bigint[], $17::int[],
-	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[]
+	       $18::text[], $19::bigint[], $20::bigint[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::text
 ),
 --[scan
 --[live
@@ -248,7 +248,7 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 --]
 --]
 --[compliance
-	| CASE WHEN coalesce(m.updateat > $9, true) AND starts_with(coalesce(m.type, ''), 'system_') IS FALSE THEN 128 ELSE 0 END
+	| CASE WHEN coalesce((m.updateat, m.id) > ($9, $25), true) AND starts_with(coalesce(m.type, ''), 'system_') IS FALSE THEN 128 ELSE 0 END
 --]
 	AS bits
 --[hold
