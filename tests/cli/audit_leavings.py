@@ -220,7 +220,7 @@ class Leavings(unittest.TestCase):
     def strace(self, *words):
         if not shutil.which("strace") or subprocess.run(["strace", "-qq", "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
             self.skipTest("no strace, or not permitted")
-        return ["strace", "-f", "-qq", "-y", "-s", "4096", "-o", os.path.join(self.tmp, "calls"), *words]
+        return ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "4096", "-o", os.path.join(self.tmp, "calls"), *words]
 
     def test_without_the_careful_rename(self):
         """A file system that cannot rename without overwriting (NFS): by link, a folder by the plain rename."""

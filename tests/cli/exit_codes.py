@@ -280,7 +280,7 @@ class Refused(Base):
         self.call(0, "run", "--yes", "--no-purge")
         path, *rest = lib.bundles(self.copy.archive)
         self.assertTrue(rest)
-        real, lib.PROGRAM = lib.PROGRAM, ["strace", "-f", "-qq", "-o", os.devnull, "-P", path, "-e", "trace=read,pread64", "-e", "inject=read,pread64:error=EIO", lib.binary()]
+        real, lib.PROGRAM = lib.PROGRAM, ["strace", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull, "-P", path, "-e", "trace=read,pread64", "-e", "inject=read,pread64:error=EIO", lib.binary()]
         try:
             done = self.call(15, "verify", err=r"mmretain: error: bundles: 1 damaged, 0 missing, 0 unknown", out=r"Input/output error\n")
         finally:

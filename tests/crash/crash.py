@@ -324,7 +324,7 @@ def chain(world, where, task, deep, longest, results):
         if reached or problems:
             results.put((f"{kind} {point} {n}", problems, time.monotonic() - begin))
         count += 1
-        if kind not in ("kill", "parts") or not reached or problems or count >= deep:
+        if kind not in ("kill", "parts") or not reached or problems or count >= (deep if kind == "kill" else (deep + 1) // 2):
             return
         n += 1
 
@@ -363,12 +363,12 @@ def worker(world, where, tasks, deep, longest, results):
 
 
 def main(argv):
-    long = os.environ.get("MMR_LONG") == "1"
+    long = lib.outcome.LONG
     parser = argparse.ArgumentParser(description="Crash the program everywhere.")
-    parser.add_argument("--random", type=int, default=200 if long else 10, help="cases with random kills")
+    parser.add_argument("--random", type=int, default=200 if long else 6, help="cases with random kills")
     parser.add_argument("--calls", type=int, default=200 if long else 6, help="system calls to kill at")
     parser.add_argument("--memory", type=int, default=200 if long else 4, help="allocations that fail")
-    parser.add_argument("--deep", type=int, default=1000 if long else 4, help="passages of one point to kill at")
+    parser.add_argument("--deep", type=int, default=1000 if long else 2, help="passages of one point to kill at")
     parser.add_argument("--posts", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--point", action="append", help="only this point")
@@ -384,7 +384,7 @@ def main(argv):
     names = args.point or points()
     wanted = args.only or KINDS
     names = [p for p in names if not p.startswith(ELSEWHERE)]
-    work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for p in names for w in ("EIO", "ENOSPC") if "errno" in wanted and not p.startswith("PEOPLE")]
+    work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for n, p in enumerate(names) for w in (("EIO", "ENOSPC") if long or args.point else (("EIO", "ENOSPC")[n % 2],)) if "errno" in wanted and not p.startswith("PEOPLE")]
     work += [("parts", p, 1) for p in names if "parts" in wanted and not p.startswith("PEOPLE")]
     work += [("random", str(args.seed), n) for n in range(args.random) if "random" in wanted and not args.point]
     try:

@@ -326,7 +326,7 @@ def test_commit_without_standby(bench):
         return True
 
     try:
-        for signum in (signal.SIGTERM, *((None,) if os.environ.get("MMR_LONG") == "1" else ())):
+        for signum in (signal.SIGTERM, *((None,) if lib.outcome.LONG else ())):
             bench.pg.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
             bench.pg.psql("SELECT pg_reload_conf()")
             standby_is_missed(bench.pg)

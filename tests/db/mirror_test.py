@@ -16,7 +16,7 @@ import tls
 from mirror_lib import PREFIX, STORE, VERIFY
 
 PG = WORLD = WHERE = NOW = None
-PHASES = ("before", "after") if os.environ.get("MMR_LONG") == "1" else ("after",)  # before one is after the one before it, and what was done here in between
+PHASES = ("before", "after") if lib.outcome.LONG else ("after",)  # before one is after the one before it, and what was done here in between
 CASE = ("--case", "DPO-2026-7", "--reason", "a test")
 
 

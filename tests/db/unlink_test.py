@@ -19,7 +19,7 @@ import oracle
 
 PG = WORLD = WHERE = NOW = None
 NAME = "unlink-20200101T000000Z-00000000-1.jsonl"
-MANY = 3_000_000 if os.environ.get("MMR_LONG") == "1" else 400_000
+MANY = 3_000_000 if lib.outcome.LONG else 250_000
 MEMORY_MIB = 40
 
 

@@ -32,7 +32,7 @@ from year_server import HOUR, Server
 import seed as seeding  # (tests/support, found by e2e_lib)
 
 BEGIN, FIXED = oracle.ms(2029, 11, 1), oracle.ms(2016, 11, 1)  # with a clock that is moved; with --now, which must not be ahead of the server's
-LONG = os.environ.get("MMR_LONG") == "1"
+LONG = lib.outcome.LONG
 CASE = ("--reason", "a year in the life")
 POINTS = ("BUNDLE_WRITE", "BUNDLE_SYNC", "BUNDLE_BEFORE_RENAME", "BUNDLE_AFTER_RENAME", "LEDGER_WRITE", "LEDGER_SYNC", "RUN_AFTER_PUBLISHED", "PURGE_AFTER_INTENT", "PURGE_AFTER_DELETE",
           "PURGE_BEFORE_COMMIT", "PURGE_AFTER_COMMIT", "PURGE_AFTER_BATCHES", "SWEEP_BEFORE", "SWEEP_AFTER_COMMIT", "SWEEP_AFTER", "UNLINK_BEFORE", "UNLINK_AFTER", "UNLINK_BEFORE_CLOSE",
