@@ -251,7 +251,7 @@ static int print_json(const struct explain *x, struct err *err)
 	cli_json_text(doc, "channel_id", s->channel_id);
 	cli_json_text(doc, "team", s->team_name);
 	cli_json_text(doc, "team_id", s->team_id);
-	cli_json_text(doc, "type", type_name(s->type));
+	cli_json_text(doc, "type", x->e->channel_gone ? NULL : type_name(s->type));
 	cli_json_bool(doc, "archived", x->e->policy_scope.archived);
 	cli_json_put(doc, "candidates", candidates_json(x->e));
 	put_winner(x, doc);
@@ -367,6 +367,14 @@ static int print_text(const struct explain *x, struct err *err)
 	const struct mm_scope *s = &x->e->scope;
 	int r;
 
+	if (x->e->channel_gone) {
+		if (*s->channel_id)
+			printf("channel %s is gone: its posts are kept, whatever the policy says\n", s->channel_id);
+		else
+			printf("the post names no channel: it is kept, whatever the policy says\n");
+		print_post(x);
+		return 0;
+	}
 	printf("%s channel %s (%s)", type_name(s->type), cli_safe(ctx, s->channel_name), s->channel_id);
 	if (*s->team_id)
 		printf(" of team %s (%s)", cli_safe(ctx, s->team_name), s->team_id);

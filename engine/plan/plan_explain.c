@@ -55,6 +55,25 @@ static int find_scope(const struct mm_scope *scope, size_t n, const char *word, 
 	return 0;
 }
 
+static const struct mm_scope *find_id(const struct mm_scope *scope, size_t n, const char *id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(scope[i].channel_id, id) == 0)
+			return &scope[i];
+	return NULL;
+}
+
+/* No plan asks about a channel that has no row. */
+static int explain_stray(struct plan_explain *x, const mm_id channel)
+{
+	memcpy(x->scope.channel_id, channel, sizeof(mm_id));
+	x->channel_gone = true;
+	x->cut_ms = x->deleted_cut_ms = INT64_MIN;
+	x->due_ms = x->floor_ms = INT64_MAX;
+	x->reason = KEPT_DAMAGED;
+	return 0;
+}
+
 static int explain_scope(struct plan_explain *x, const struct policy *policy, struct mm *mm,
 			 const struct mm_scope *scope, struct err *err)
 {
@@ -175,13 +194,15 @@ static int explain(struct plan_explain *x, const struct policy *policy, struct m
 		if (strlen(post) <= MM_ID)
 			memcpy(x->post, post, strlen(post) + 1);
 		r = mm_post_root(mm, post, x->root, channel_id, err);
-		channel = channel_id;
 	}
 	if (r == 0)
 		r = mm_scopes(x, mm, &all, &w.n, err);
 	if (r == 0) {
 		w.scope = all;
-		r = find_scope(all, w.n, channel, &scope, err);
+		if (!post)
+			r = find_scope(all, w.n, channel, &scope, err);
+		else if (!(scope = find_id(all, w.n, channel_id)))
+			return explain_stray(x, channel_id);
 	}
 	if (r == 0)
 		r = explain_scope(x, policy, mm, scope, err);

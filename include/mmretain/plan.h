@@ -158,6 +158,7 @@ struct plan_explain {
 	const struct policy_hold **hold; size_t n_holds;  /* holds that cover the whole channel */
 	/* of a post only */
 	bool has_post;
+	bool channel_gone;                                /* no row of channels: scope has its id, no rule is asked */
 	mm_id post, root;                                 /* root "" when the post belongs to no thread */
 	bool has_thread;                                  /* false: damaged or stray, kept */
 	struct mm_thread thread;

@@ -489,6 +489,22 @@ def test_odd_channels(bench):
 
 
 @test
+def test_channel_gone(bench):
+    """Posts whose channel has no row, or that name none: they stay, and `explain` does not call them unknown."""
+    bench.begin(OLD)
+    t = bench.roots()[0]
+    bench.sql(f"DELETE FROM channels WHERE id = '{t.channel}'; UPDATE posts SET channelid = '' WHERE id = '{bench.roots()[-1].root.id}'; UPDATE channels SET name = '' WHERE id = (SELECT max(id) FROM channels)")
+    for post, channel in ((t.root.id, t.channel), (bench.roots()[-1].root.id, "")):
+        told = json.loads(bench.call("explain", post, "--json", code=0).out)
+        if (told["channel"], told["channel_id"], told["type"], told["rule"], told["post"]["due"], told["post"]["reason"]) != (None, channel, None, None, False, "damaged"):
+            bench.fail(f"explain: {told}")
+    bench.says(bench.call("explain", t.root.id, code=0), f"channel {t.channel} is gone: its posts are kept", f"post {t.root.id} belongs to no sound thread: it is kept")
+    bench.run(code=(0, 3))
+    if t.root.id not in oracle.Db(bench.copy.load()).posts:
+        bench.fail("it is gone")
+
+
+@test
 def test_unknown_type(bench):
     """A channel of a type of a newer server: no rule takes it that does not name it, and the plan warns of it."""
     rule = {"name": "all", "match": {}, "keep": {"for": "30d"}}
