@@ -52,7 +52,7 @@ log "fuzzing"
 fuzz=$(mktemp)
 trap 'rm -f "$fuzz"' EXIT
 fuzz_status=0
-tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 20,5)}" | tee "$fuzz" || fuzz_status=$?
+tests/fuzz/run.sh "${MMR_FUZZ_SECONDS:-$([ "${MMR_LONG:-}" = 1 ] && echo 300 || echo 15,4)}" | tee "$fuzz" || fuzz_status=$?
 [ "$fuzz_status" = 0 ] || status=$fuzz_status
 
 # The last lines: what failed and what was skipped, and how many tests there were, over both builds, and each fuzz target as one.

@@ -855,7 +855,7 @@ def small_files(bench, many):
 def test_many_attachments(bench):
     """However many attachments one bundle has: what is to be noted of them lies on disk, and a few posts with very many of them are no small transaction."""
     bench.begin([dict(ONE[0], files="keep")], bundle_size="256MiB")
-    many = 1000000 if lib.outcome.LONG else 100000
+    many = 1000000 if lib.outcome.LONG else 60000
     small_files(bench, many)
     night_within(bench, 64)
     gone = many - int(bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'"))
@@ -907,7 +907,7 @@ def test_many_channels(bench):
 def test_long_thread(bench):
     """A thread of very many replies goes as a whole, and the program's memory does not grow with it."""
     bench.begin(ONE)
-    many = 100000 if lib.outcome.LONG else 20000
+    many = 100000 if lib.outcome.LONG else 12000
     t = bench.roots(replies)[0]
     bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
       SELECT 'long' || lpad(n::text, 22, '0'), {t.root.createat} + n, {t.root.createat} + n, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', repeat('words of a reply ', 12) || n, '', '{{}}', '', '[]', '[]',
