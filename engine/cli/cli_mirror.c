@@ -23,6 +23,8 @@ int cli_probe_mirror(struct cli *cli, struct cli_mirror_probe *ret, struct err *
 	if (r == 0 && m) {
 		r = mirror_probe(m, err);
 		ret->versions = mirror_keeps_versions(m);
+		if (r == 0 && cli->store)
+			r = run_mirror_home(m, cli->store, err);
 	}
 	talloc_free(m);
 	return r;

@@ -232,7 +232,7 @@ static int open_mirror(struct erase *x, struct err *err)
 {
 	int rc = x->policy ? run_mirror_open(x->ctx, x->policy, &x->mirror, err) : 0;
 
-	return rc < 0 ? rc : mirror_home(x->mirror, x->store, err);
+	return rc < 0 ? rc : run_mirror_home(x->mirror, x->store, err);
 }
 
 static int begin(struct erase *x, struct err *err)

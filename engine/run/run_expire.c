@@ -331,7 +331,7 @@ static int open_all(struct run_expire *x, struct err *err)
 		return rc;
 	if (x->options->act && ((rc = ledger_open(x->ctx, x->store->ledger_dirfd, &x->ledger, err)) < 0 ||
 				(rc = run_mirror_open(x->ctx, x->policy, &x->mirror, err)) < 0 ||
-				(rc = mirror_home(x->mirror, x->store, err)) < 0))
+				(rc = run_mirror_home(x->mirror, x->store, err)) < 0))
 		return rc;
 	return held_check_home(x->store, x->mm, err);
 }

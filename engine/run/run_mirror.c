@@ -123,7 +123,7 @@ int mirror_begins(struct mirror *m, const struct store *s, const char *key, stru
 	return m ? one_ledger(m, s, key, /* act= */ false, err) : 0;
 }
 
-int mirror_home(struct mirror *m, const struct store *s, struct err *err)
+int run_mirror_home(struct mirror *m, const struct store *s, struct err *err)
 {
 	int rc = mirror_begins(m, s, MIRROR_LEDGER, err);
 

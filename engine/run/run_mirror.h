@@ -22,9 +22,6 @@ struct run_purge;
 
 /* What is there of it (MIRROR_LEDGER, MIRROR_ACCESS) is the beginning of ours.  ERR_VERIFY. */
 int mirror_begins(struct mirror *m, const struct store *s, const char *key, struct err *err) MMR_CHECKED;
-/* Of both: the mirror is of this archive, and ours is no older copy, nor its case log one that was begun anew.
- * ERR_VERIFY. */
-int mirror_home(struct mirror *m, const struct store *s, struct err *err) MMR_CHECKED;
 /* The bundle is there, every byte as the ledger's digest says; ERR_VERIFY: something else is. */
 int mirror_bundle(struct mirror *m, const struct store *s, const char *rel_path, const char *file_hex,
 		  struct err *err) MMR_CHECKED;

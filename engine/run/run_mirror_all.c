@@ -170,7 +170,7 @@ int run_mirror_look(void *ctx, struct mirror *m, const struct store *s, enum run
 	int rc;
 
 	*ret = r;
-	if ((rc = mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 ||
+	if ((rc = run_mirror_home(m, s, err)) < 0 || (rc = collect(own, m, s, &w, &a, err)) < 0 ||
 	    (rc = look_at_wanted(m, &w, a, depth, progress, r, err)) < 0)
 		return rc;
 	for (size_t i = 0; i < w.there.n; i++) {

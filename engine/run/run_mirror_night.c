@@ -9,7 +9,7 @@ int run_mirror_begin(struct run *run, struct err *err)
 	if (rc < 0 || !run->mirror)
 		return rc;
 	mirror_until(run->mirror, run->options->deadline_boot_ms);
-	return mirror_home(run->mirror, run->store, err);
+	return run_mirror_home(run->mirror, run->store, err);
 }
 
 static int gate(struct run *run, const struct run_purge *p, struct err *err)

@@ -333,6 +333,10 @@ int run_abandon(void *ctx, struct store *store, const struct run_abandon_options
 /* The mirror of the policy; NULL: it has none.  Asks the store nothing.  Parent ctx.  Errors as mirror_open. */
 int run_mirror_open(void *ctx, const struct policy *policy, struct mirror **ret, struct err *err) MMR_CHECKED;
 
+/* The mirror is of this archive: its ledger and its case log, if it has any, are the beginnings of those here.
+ * ERR_VERIFY: they are another archive's, or those here are an older copy or were begun anew. */
+int run_mirror_home(struct mirror *m, const struct store *store, struct err *err) MMR_CHECKED;
+
 /* The ledger and the case log are in the mirror as they are here; ERR_VERIFY: other ones are. */
 int run_mirror_ledger(struct mirror *m, const struct store *store, struct err *err) MMR_CHECKED;
 

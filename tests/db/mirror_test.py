@@ -414,7 +414,16 @@ class Nights(mirror_lib.Base):
         self.store.heal()
         for key in list(self.there()):
             self.store.drop(PREFIX + key)
+        ledger = os.path.join(self.archive, "ledger", "entries.jsonl")
         self.bench.run(code=self.bench.want.code)
+        with open(ledger, "rb") as f:
+            whole = f.read()
+        with open(ledger, "wb") as f:  # an older copy of the archive was put back: a run would end with it
+            f.write(b"".join(whole.splitlines(keepends=True)[:-3]))
+        self.assertRegex(self.bench.call("doctor", code=VERIFY).out, "not the beginning of the one in .*\n.*older copy")
+        with open(ledger, "wb") as f:
+            f.write(whole)
+        self.assertNotIn("not the beginning", self.bench.call("doctor").out)
         self.store.write(PREFIX + "bundles/2026/01/mmr1-x-never-000001-000000000000.tar.zst", b"?")
         self.store.drop(PREFIX + self.paths()[0])
         found = self.json("verify", "--mirror", "sums", code=VERIFY)["mirror"]
