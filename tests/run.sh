@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install, build and run every test.
 #   tests/run.sh            the normal run (dev build, then the unit tests and some with a database again under ASan and UBSan, then short fuzzing)
-#   MMR_LONG=1 tests/run.sh longer campaigns (more random cases, kills and fuzzing)
+#   MMR_LONG=1 tests/run.sh longer campaigns (more random cases, kills and fuzzing, larger worlds)
 # Some tests need root and rights that a container may not have.  Where everything is there (complete), a test that is skipped has
 # failed; elsewhere the last lines name what was skipped.  MMR_NO_SKIP=1 or 0 decides otherwise.
 set -euo pipefail
