@@ -111,7 +111,7 @@ static void *finish_it(void *payload)
  * bytes of each alone. */
 START_TEST(a_crew_of_several_bundles_gives_the_same_bytes)
 {
-	static const int threads[] = {3000, 1, 9000, 40, 0, 5000, 12000, 3};
+	static const int threads[] = {800, 1, 2400, 40, 0, 1300, 3200, 3};
 	struct box box, alone, *b = &box;
 	struct bundle_crew *crew;
 	struct finisher f = {NULL};
@@ -147,7 +147,7 @@ START_TEST(a_crew_of_several_bundles_gives_the_same_bytes)
 		}
 		if (n % 3 == 2)
 			bundle_abort(box_rows(b, &(struct plan_of_bundle){.seq = 100,
-									  .threads = 2000,
+									  .threads = 500,
 									  .frame_bytes = 4096,
 									  .seed = 1,
 									  .crew = crew}));
