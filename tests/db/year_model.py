@@ -55,7 +55,10 @@ class Book(lib.Bundle):
         self.roots = set() if self.parts else {i for i, r in self.posts.items() if not r["rootid"] and not r["originalid"]}
         self.roots |= {i for i, e in self.erased.items() if not self.parts and not e.get("rootid") and not e.get("originalid")}
         lines = self.members.get("data/files.jsonl", b"").decode().splitlines()
-        self.files = {e["file"] for e in map(json.loads, filter(None, lines)) if e.get("sha256") in self.blobs}
+        files = [json.loads(line) for line in lines if line]
+        self.files = {e["file"] for e in files if e.get("sha256") in self.blobs}
+        self.all_files = {e["file"] for e in files}
+        self.number = int(re.search(r"-(\d{6})-[0-9a-f]{12}", self.name)[1])
         self.members = None
 
     def row(self, line):
@@ -272,8 +275,9 @@ class Model:
         self.hanging(before, after, problems)
 
     def stored(self, file):
-        """Is the content of this file in a bundle?"""
-        return any(file in b.files for b in self.books.values())
+        """Is its content in the newest bundle that has the file?  A thread that came back once may have gone again by a rule with `files: drop`."""
+        newest = max((b for b in self.books.values() if file in b.all_files), key=lambda b: b.number, default=None)
+        return newest is not None and file in newest.files
 
     @staticmethod
     def counted(db, line, problems):

@@ -787,7 +787,7 @@ def main(argv):
             kinds = ", ".join(f"{n} {k}" for k, n in sorted(life.count.items()))
             tally.check(f"seed {seed}, {sum(life.count.values())} nights ({kinds}) until {lib.stamp(life.now)}, {len(life.model.books)} bundles, {time.monotonic() - begin:.0f} s", problems)
             if problems:
-                print(f"      again: year_test.py --seed {seed} --nights {args.nights} --posts {args.posts}{' --fixed' if args.fixed else ''} --verbose --keep FOLDER")
+                print(f"      again: year_test.py --seed {seed} --nights {args.nights} --posts {args.posts} --late {args.late}{' --fixed' if args.fixed else ''} --verbose --keep FOLDER")
                 if args.keep:
                     shutil.copytree(life.copy.where, os.path.join(args.keep, life.name), dirs_exist_ok=True)
             life.remove()
