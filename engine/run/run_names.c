@@ -7,7 +7,7 @@
 enum { PAGE = 2000, KEEP = 20000 /* names of each sort, and what the bundle at hand needs more: some 5 MiB */ };
 
 struct id { char text[64]; UT_hash_handle hh; };
-struct run_ids { struct id *set; };
+struct run_ids { struct id *set; struct mem_crumbs room; };
 
 static int ids_destroy(struct run_ids *ids)
 {
@@ -19,6 +19,7 @@ struct run_ids *run_ids_new(void *ctx)
 {
 	struct run_ids *ids = mem_new(ctx, struct run_ids);
 
+	ids->room.ctx = ids;
 	talloc_set_destructor(ids, ids_destroy);
 	return ids;
 }
@@ -32,7 +33,7 @@ void run_ids_add(struct run_ids *ids, const char *id, size_t len)
 	HASH_FIND(hh, ids->set, id, (unsigned)len, known);
 	if (known)
 		return;
-	known = mem_new(ids, struct id);
+	known = mem_crumb(&ids->room, sizeof *known);
 	memcpy(known->text, id, len);
 	HASH_ADD(hh, ids->set, text[0], (unsigned)len, known);
 }
@@ -49,15 +50,13 @@ struct name {
 	char *name, *display, *extra, *people; /* name NULL: nobody has that id */
 	char id[];
 };
-struct run_names { struct names { struct name *set; } users, channels, teams; };
+struct run_names { struct names { struct name *set; struct mem_crumbs room; } users, channels, teams; };
 
 static void forget(struct names *t)
 {
-	for (struct name *e = t->set, *next; e; e = next) {
-		next = e->hh.next;
-		HASH_DEL(t->set, e);
-		talloc_free(e);
-	}
+	HASH_CLEAR(hh, t->set);
+	TALLOC_FREE(t->room.ctx);
+	t->room = (struct mem_crumbs){0};
 }
 
 static int names_destroy(struct run_names *n)
@@ -92,22 +91,25 @@ static struct name *find(const struct names *t, const char *id)
 static struct name *add(void *ctx, struct names *t, const char *id)
 {
 	size_t len = strlen(id);
-	struct name *e = mem_check(talloc_zero_size(ctx, sizeof *e + len + 1));
+	struct name *e;
 
+	if (!t->room.ctx)
+		t->room.ctx = mem_context(ctx, "names");
+	e = mem_crumb(&t->room, sizeof *e + len + 1);
 	memcpy(e->id, id, len);
 	HASH_ADD_KEYPTR(hh, t->set, e->id, (unsigned)len, e);
 	return e;
 }
 
 /* All in one piece: each on its own would take more than its words. */
-static void keep(struct name *e, const char *const word[4])
+static void keep(struct names *t, struct name *e, const char *const word[4])
 {
 	char **to[] = {&e->name, &e->display, &e->extra, &e->people};
 	size_t len = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(to); i++)
 		len += strlen(word[i]) + 1;
-	char *p = mem_array(e, char, len);
+	char *p = mem_crumb(&t->room, len);
 	for (size_t i = 0; i < ARRAY_LEN(to); i++) {
 		size_t n = strlen(word[i]) + 1;
 		memcpy(p, word[i], n);
@@ -129,7 +131,7 @@ static int on_name(void *payload, const struct db_row *row, struct err *err)
 	(void)err;
 	if (!e || e->name)
 		return 0; /* nobody asked */
-	keep(e, (const char *const[]){text(row, 1), text(row, 2), text(row, 3), text(row, 4)});
+	keep(t, e, (const char *const[]){text(row, 1), text(row, 2), text(row, 3), text(row, 4)});
 	return 0;
 }
 
