@@ -369,7 +369,8 @@ static int print_text(const struct explain *x, struct err *err)
 
 	if (x->e->channel_gone) {
 		if (*s->channel_id)
-			printf("channel %s is gone: its posts are kept, whatever the policy says\n", s->channel_id);
+			printf("channel %s is gone: its posts are kept, whatever the policy says\n",
+			       cli_safe(ctx, s->channel_id));
 		else
 			printf("the post names no channel: it is kept, whatever the policy says\n");
 		print_post(x);

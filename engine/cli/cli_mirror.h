@@ -10,8 +10,7 @@ struct mirror;
 /* The mirror of the policy, NULL when it has none; policy first.  Errors as mirror_open. */
 int cli_open_mirror(struct cli *cli, struct mirror **ret, struct err *err) MMR_CHECKED;
 /* Opens it and writes, reads, lists and removes an object there; where an archive is open, the mirror must be its
- * (ERR_VERIFY).  has: the policy has one; versions: what is removed
- * there stays as a version. */
+ * (ERR_VERIFY).  has: the policy has one; versions: what is removed there stays as a version. */
 struct cli_mirror_probe { bool has, versions; };
 int cli_probe_mirror(struct cli *cli, struct cli_mirror_probe *ret, struct err *err) MMR_CHECKED;
 

@@ -158,7 +158,7 @@ static int ask_export(const struct people_guards *g, struct people_user *const *
 	for (size_t i = 0; i < n && done.begun && !done.ms; i++)
 		if (user[i]->verdict == PEOPLE_DUE)
 			user[i]->verdict = PEOPLE_COMPLIANCE;
-	if (!done.begun || !done.ms)
+	if (!done.ms)
 		return 0;
 	snprintf(cursor, sizeof cursor, "%lld", (long long)done.ms);
 	r = db_stream(g->p->mm->db, &sql_people_unexported, 3, param, on_found, &a, err);

@@ -55,23 +55,14 @@ static int find_scope(const struct mm_scope *scope, size_t n, const char *word, 
 	return 0;
 }
 
-static const struct mm_scope *find_id(const struct mm_scope *scope, size_t n, const char *id)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(scope[i].channel_id, id) == 0)
-			return &scope[i];
-	return NULL;
-}
-
 /* No plan asks about a channel that has no row. */
-static int explain_stray(struct plan_explain *x, const mm_id channel)
+static void explain_stray(struct plan_explain *x, const mm_id channel)
 {
 	memcpy(x->scope.channel_id, channel, sizeof(mm_id));
 	x->channel_gone = true;
 	x->cut_ms = x->deleted_cut_ms = INT64_MIN;
 	x->due_ms = x->floor_ms = INT64_MAX;
 	x->reason = KEPT_DAMAGED;
-	return 0;
 }
 
 static int explain_scope(struct plan_explain *x, const struct policy *policy, struct mm *mm,
@@ -197,12 +188,14 @@ static int explain(struct plan_explain *x, const struct policy *policy, struct m
 	}
 	if (r == 0)
 		r = mm_scopes(x, mm, &all, &w.n, err);
-	if (r == 0) {
-		w.scope = all;
-		if (!post)
-			r = find_scope(all, w.n, channel, &scope, err);
-		else if (!(scope = find_id(all, w.n, channel_id)))
-			return explain_stray(x, channel_id);
+	if (r < 0)
+		return r;
+	w.scope = all;
+	if (!post)
+		r = find_scope(all, w.n, channel, &scope, err);
+	else if (!(scope = bsearch(channel_id, all, w.n, sizeof *all, mm_id_cmp))) {
+		explain_stray(x, channel_id);
+		return 0;
 	}
 	if (r == 0)
 		r = explain_scope(x, policy, mm, scope, err);

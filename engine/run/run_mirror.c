@@ -78,41 +78,51 @@ static int other_ledger(const struct store *s, const char *key, struct err *err)
 			     "it; `mmretain fetch` brings the mirror's. Nothing was deleted.");
 }
 
-/* fd -1: there is none here.  *ret_there: what the mirror has, or none (0 bytes). */
-static int compare(struct mirror *m, const struct store *s, const char *key, int fd, uint64_t bytes,
-		   struct mirror_object *ret_there, struct err *err)
+/* None: 0 bytes. */
+static int look_there(struct mirror *m, const char *key, struct mirror_object *ret, struct err *err)
 {
-	struct mirror_object here;
-	int rc = mirror_look(m, key, ret_there, err);
+	int rc = mirror_look(m, key, ret, err);
 
-	if (rc == -ERR_NOT_FOUND) {
-		err_clear(err);
-		*ret_there = (struct mirror_object){0};
-		return 0;
-	}
-	if (rc < 0)
+	if (rc != -ERR_NOT_FOUND)
 		return rc;
-	here.bytes = ret_there->bytes;
-	if (here.bytes > bytes)
-		return other_ledger(s, key, err);
-	if (here.bytes && (rc = sum_of(fd, key, &here, err)) < 0)
-		return rc;
-	return here.bytes && memcmp(&here.sum, &ret_there->sum, sizeof here.sum) != 0 ? other_ledger(s, key, err) : 0;
+	err_clear(err);
+	*ret = (struct mirror_object){0};
+	return 0;
 }
 
-/* act: what the mirror lacks of it is sent. */
+/* fd -1: there is none here. */
+static int compare(const struct store *s, const char *key, int fd, uint64_t bytes, const struct mirror_object *there,
+		   struct err *err)
+{
+	struct mirror_object here = {.bytes = there->bytes};
+	int rc;
+
+	if (here.bytes > bytes)
+		return other_ledger(s, key, err);
+	if (here.bytes == 0)
+		return 0;
+	if ((rc = sum_of(fd, key, &here, err)) < 0)
+		return rc;
+	return memcmp(&here.sum, &there->sum, sizeof here.sum) != 0 ? other_ledger(s, key, err) : 0;
+}
+
+/* act: what the mirror lacks of it is sent.  The mirror is asked first: what a run beside us sends there meanwhile is
+ * here before it is there. */
 static int one_ledger(struct mirror *m, const struct store *s, const char *key, bool act, struct err *err)
 {
 	struct mirror_object there, here = {0};
 	auto_fd int fd = -1;
-	int rc = file_open_beneath(s->root_dirfd, key, &fd, err);
+	int rc = look_there(m, key, &there, err);
 
+	if (rc < 0)
+		return rc;
+	rc = file_open_beneath(s->root_dirfd, key, &fd, err);
 	if (rc == -ERR_NOT_FOUND || (rc < 0 && err->sys_errno == ENOENT)) {
 		err_clear(err);
 		rc = 0;
 	}
 	if (rc < 0 || (fd >= 0 && (rc = whole_lines(fd, key, &here.bytes, err)) < 0) ||
-	    (rc = compare(m, s, key, fd, here.bytes, &there, err)) < 0 || !act || here.bytes == there.bytes)
+	    (rc = compare(s, key, fd, here.bytes, &there, err)) < 0 || !act || here.bytes == there.bytes)
 		return rc;
 	rc = sum_of(fd, key, &here, err);
 	return rc < 0 ? rc : mirror_put(m, key, fd, &here, err);

@@ -324,7 +324,7 @@ def chain(world, where, task, deep, longest, results):
         if reached or problems:
             results.put((f"{kind} {point} {n}", problems, time.monotonic() - begin))
         count += 1
-        if kind not in ("kill", "parts") or not reached or problems or count >= (deep if kind == "kill" else (deep + 1) // 2):
+        if kind not in ("kill", "parts") or not reached or problems or count >= deep:
             return
         n += 1
 
@@ -384,7 +384,9 @@ def main(argv):
     names = args.point or points()
     wanted = args.only or KINDS
     names = [p for p in names if not p.startswith(ELSEWHERE)]
-    work = [("kill", p, 1) for p in names if "kill" in wanted] + [("errno", p, w) for n, p in enumerate(names) for w in (("EIO", "ENOSPC") if long or args.point else (("EIO", "ENOSPC")[n % 2],)) if "errno" in wanted and not p.startswith("PEOPLE")]
+    errors = ("EIO", "ENOSPC")  # in a normal run one of them a point, in turn
+    work = [("kill", p, 1) for p in names if "kill" in wanted]
+    work += [("errno", p, w) for n, p in enumerate(names) for i, w in enumerate(errors) if (long or args.point or i == n % 2) and "errno" in wanted and not p.startswith("PEOPLE")]
     work += [("parts", p, 1) for p in names if "parts" in wanted and not p.startswith("PEOPLE")]
     work += [("random", str(args.seed), n) for n in range(args.random) if "random" in wanted and not args.point]
     try:

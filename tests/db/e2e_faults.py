@@ -855,9 +855,9 @@ def small_files(bench, many):
 def test_many_attachments(bench):
     """However many attachments one bundle has: what is to be noted of them lies on disk, and a few posts with very many of them are no small transaction."""
     bench.begin([dict(ONE[0], files="keep")], bundle_size="256MiB")
-    many = 1000000 if lib.outcome.LONG else 60000
+    many, mib = (1000000, 64) if lib.outcome.LONG else (60000, 36)
     small_files(bench, many)
-    night_within(bench, 64)
+    night_within(bench, mib)
     gone = many - int(bench.sql("SELECT count(*) FROM fileinfo WHERE id LIKE 'many%'"))
     if gone < many // 2:
         bench.fail(f"{gone} of {many} attachments were due: the test does not test")
@@ -907,12 +907,12 @@ def test_many_channels(bench):
 def test_long_thread(bench):
     """A thread of very many replies goes as a whole, and the program's memory does not grow with it."""
     bench.begin(ONE)
-    many = 100000 if lib.outcome.LONG else 12000
+    many, mib = (100000, 128) if lib.outcome.LONG else (12000, 40)
     t = bench.roots(replies)[0]
     bench.sql(f"""INSERT INTO posts (id, createat, updateat, deleteat, editat, userid, channelid, rootid, originalid, message, type, props, hashtags, filenames, fileids, hasreactions, ispinned, remoteid)
       SELECT 'long' || lpad(n::text, 22, '0'), {t.root.createat} + n, {t.root.createat} + n, 0, 0, '{t.root.user}', '{t.channel}', '{t.root.id}', '', repeat('words of a reply ', 12) || n, '', '{{}}', '', '[]', '[]',
              false, false, '' FROM generate_series(1, {many}) n; ANALYZE posts""")
-    night_within(bench, 128)
+    night_within(bench, mib)
     if bench.sql(f"SELECT count(*) FROM posts WHERE id = '{t.root.id}' OR rootid = '{t.root.id}'") != "0":
         bench.fail("some of the thread is left")
     if not any(e["type"] == "purged" and e["posts"] > many for e in lib.ledger(bench.copy.archive)):

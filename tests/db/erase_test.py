@@ -603,8 +603,10 @@ class Erase(unittest.TestCase):
         kept = os.path.join(self.bench.copy.where, "kept")
         shutil.copytree(self.archive, kept)
         points = ("BUNDLE_AFTER_RENAME:kill", "LEDGER_WRITE:kill:3")  # the case log has a line, too
-        every = itertools.product(("add", "channel", "person", "plugin"), self.takers().items(), points)
-        for hold, (taker, command), point in lib.outcome.some(every, 8):
+        holds, takers = ("add", "channel", "person", "plugin"), list(self.takers().items())
+        for (i, hold), (j, point), (k, (taker, command)) in itertools.product(enumerate(holds), enumerate(points), enumerate(takers)):
+            if not lib.outcome.LONG and k != (i + j) % len(takers):
+                continue  # a normal run: each hold at each point, one command in turn
             with self.subTest(point=point, taker=taker, hold=hold):
                 self.fresh(kept)
                 e, post = self.published(point)
@@ -656,7 +658,8 @@ class Erase(unittest.TestCase):
                  "run": ("LEDGER_WRITE:kill:2", "ERASE_WITHDRAWN:kill", "ERASE_WITHDRAWN_FORGOTTEN:kill", "ERASE_WITHDRAWN_REMOVED:kill"),
                  "erase": ("ERASE_WITHDRAWN:kill", "ERASE_WITHDRAWN_FORGOTTEN:kill", "ERASE_WITHDRAWN_REMOVED:kill")}
         for n, (first, point) in enumerate((first, point) for first, points in steps.items() for point in points):
-            for second in ("run", "expire", "erase")[0 if lib.outcome.LONG else n % 3:3 if lib.outcome.LONG else n % 3 + 1]:
+            seconds = ("run", "expire", "erase")
+            for second in seconds if lib.outcome.LONG else (seconds[n % 3],):
                 with self.subTest(first=first, point=point, second=second):
                     self.fresh(kept)
                     e, post = self.published()

@@ -424,6 +424,18 @@ class Nights(mirror_lib.Base):
         with open(ledger, "wb") as f:
             f.write(whole)
         self.assertNotIn("not the beginning", self.bench.call("doctor").out)
+
+        def more(phase):  # a run beside it: its line is here, then there
+            if phase == "before":
+                with open(ledger, "ab") as f:
+                    f.write(b"{}\n")
+                self.store.write(PREFIX + "ledger/entries.jsonl", whole + b"{}\n")
+        self.store.fault("HEAD", "ledger/entries", more, 1)
+        self.assertNotIn("not the beginning", self.bench.call("doctor").out)
+        self.store.heal()
+        with open(ledger, "wb") as f:
+            f.write(whole)
+        self.store.write(PREFIX + "ledger/entries.jsonl", whole)
         self.store.write(PREFIX + "bundles/2026/01/mmr1-x-never-000001-000000000000.tar.zst", b"?")
         self.store.drop(PREFIX + self.paths()[0])
         found = self.json("verify", "--mirror", "sums", code=VERIFY)["mirror"]

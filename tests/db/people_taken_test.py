@@ -9,12 +9,13 @@ import hmac
 import sys
 
 import people_test
+import outcome  # (tests/support, found by people_test)
 from people_cli_test import Program
 from people_test import World, check, compare
 from people_world import DOMAIN, complaints, expect
 
 KEY = b"a secret of the archive, 32 long"  # of people_driver
-THOUSANDS = 10_000 if people_test.outcome.LONG else 2_500
+THOUSANDS = 10_000 if outcome.LONG else 2_500
 MORE = """
 INSERT INTO users SELECT r.* FROM users u, generate_series(0, {last}) n, jsonb_populate_record(u, jsonb_build_object('id', 'n' || lpad(n::text, 25, '0'),
     'username', 'leaver' || n, 'email', 'leaver' || n || '@example.org', 'authdata', 'uid=' || n, 'deleteat', 1600000000000 + n)) r WHERE u.id = '{like}';

@@ -20,7 +20,6 @@ sys.dont_write_bytecode = True
 
 import cluster  # noqa: E402
 import dump  # noqa: E402
-import outcome  # noqa: E402
 import schema  # noqa: E402
 import seed  # noqa: E402
 from people_world import DOMAIN, GONE, STAYS, Tables, complaints, display_name, expect, plant  # noqa: E402

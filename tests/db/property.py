@@ -402,7 +402,7 @@ def main(argv):
     long = lib.outcome.LONG
     parser = argparse.ArgumentParser(description="Random policies against the oracle.")
     parser.add_argument("--cases", type=int, default=2000 if long else 100)
-    parser.add_argument("--least", type=int, default=100, help="fewer cases within the time are a failure")
+    parser.add_argument("--least", type=int, default=200 if long else 100, help="fewer cases within the time are a failure")
     parser.add_argument("--seconds", type=float, default=6000 if long else 1500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--case", type=int, help="only this one")

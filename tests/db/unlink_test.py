@@ -20,7 +20,7 @@ import oracle
 PG = WORLD = WHERE = NOW = None
 NAME = "unlink-20200101T000000Z-00000000-1.jsonl"
 MANY = 3_000_000 if lib.outcome.LONG else 250_000
-MEMORY_MIB = 40
+MEMORY_MIB = 40 if lib.outcome.LONG else 28
 
 
 def setUpModule():

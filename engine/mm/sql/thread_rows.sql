@@ -9,11 +9,11 @@
 -- younger to thread_replies.sql: each of these is done by parallel workers up to its last step.
 -- Parameters: $1,$2 channels with their cut-offs; $3,$4 greatest and least cut-off; $5 root ids; $6 createat above this
 -- is damaged, as it is before 2000 (946684800000): what an import by hand wrote in seconds reads as January of 1970; $7
--- authors; $8 pattern of hashtags; $9,$25 compliance export has come so far, and to this post of that millisecond; $10-$13 held users (id, since, until, hold;
--- disjoint per id), $14-$17 held channels, $18-$20 channels of legal holds (id, since, until; disjoint per id); $21
--- status fields of content flagging; $22 the first time asked for, one or one a channel (block since: two sessions
--- share the candidates); $23,$24 posts of temporaryposts and with an open content flag (block listed; else each is
--- looked up). An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
+-- authors; $8 pattern of hashtags; $9,$25 compliance export has come so far, and to this post of that millisecond;
+-- $10-$13 held users (id, since, until, hold; disjoint per id), $14-$17 held channels, $18-$20 channels of legal holds
+-- (id, since, until; disjoint per id); $21 status fields of content flagging; $22 the first time asked for, one or one
+-- a channel (block since: two sessions share the candidates); $23,$24 posts of temporaryposts and with an open content
+-- flag (block listed; else each is looked up). An empty jsonb takes 5 bytes on disk: its text ("{}" or "[]") need not be made.
 -- Locks: none.  Indexes: scan: (createat) or one pass over posts; probe: (createat), (channelid, deleteat, createat) or
 -- the primary key for roots, then (rootid, deleteat), (originalid); fileinfo (postid); preferences (name);
 -- propertyvalues (targetid).
