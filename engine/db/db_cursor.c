@@ -2,8 +2,9 @@
  * db_cursor.c - server-side cursors, so that several row streams can be merged in one transaction.
  *
  * Each cursor's next page is asked for while the caller works on this one, one after the other in the order of opening;
- * what comes is taken out of the socket meanwhile, which holds less than a page and would stop the server.  Rows come
- * in single-row mode: a page that is much wider than the one before is never in memory as a whole.
+ * what comes is taken out of the socket meanwhile, which holds less than a page and would stop the server: by a thread
+ * (db_reader.c), or by the caller between two rows.  Rows come in single-row mode: a page that is much wider than the
+ * one before is never in memory as a whole.
  */
 #include <string.h>
 
@@ -38,17 +39,31 @@ static void leave_list(struct db_cursor *c)
 		*at = c->later;
 }
 
+/* The session is the caller's when there is no cursor. */
+static void end_reader(struct db *db)
+{
+	struct db_reader *r = db->reader;
+
+	db->reader = NULL;
+	if (r)
+		db_reader_free(r);
+}
+
 static int cursor_destroy(struct db_cursor *c)
 {
-	if (c->ahead)
+	if (c->ahead || (c->db && c->db->reader))
 		db_cursor_settle(c->db);
 	if (c->db)
 		leave_list(c);
+	if (c->db && !c->db->cursors)
+		end_reader(c->db);
+	talloc_free(c->page);
+	talloc_free(c->next);
 	return 0;
 }
 
-/* Takes in the rest of the page, and waits for it. */
-static void collect(struct db_cursor *c)
+/* The rest of the page, for which it waits. */
+static void take_all(struct db_cursor *c)
 {
 	PGresult *r;
 
@@ -57,6 +72,11 @@ static void collect(struct db_cursor *c)
 		if (PQstatus(c->db->pg) != CONNECTION_OK)
 			break;
 	}
+}
+
+static void collect(struct db_cursor *c)
+{
+	take_all(c);
 	c->db->busy = NULL;
 	c->has_next = true;
 }
@@ -65,6 +85,8 @@ void db_cursor_settle(struct db *db)
 {
 	struct db_cursor *c = db->ahead;
 
+	if (db->reader)
+		db_reader_hold(db->reader, false);
 	if (!c)
 		return;
 	db->ahead = NULL;
@@ -87,8 +109,23 @@ static bool take_rows(struct db_cursor *c)
 	return false;
 }
 
+void db_cursor_drop(struct db *db)
+{
+	if (db->reader)
+		db_reader_hold(db->reader, true);
+	if (db->ahead)
+		db_cancel(db);
+	db_cursor_settle(db);
+}
+
+void db_cursor_beside(struct db *db, bool beside)
+{
+	db->beside = beside;
+}
+
 void db_cursor_forget(struct db *db)
 {
+	end_reader(db);
 	for (struct db_cursor *c = db->cursors; c; c = c->later) {
 		c->ahead = false;
 		c->db = NULL;
@@ -109,8 +146,8 @@ int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql 
 	c->sql = sql;
 	c->fetch_rows = fetch_rows > 0 ? fetch_rows : 1000;
 	c->name = mem_strdup(c, name);
-	c->page = db_page_new(c);
-	c->next = db_page_new(c);
+	c->page = db_page_new(NULL); /* they grow in whichever thread fills them: nothing else hangs there */
+	c->next = db_page_new(NULL);
 	c->close = mem_printf(c, "CLOSE %s", name);
 	declare.text = mem_printf(c, "DECLARE %s NO SCROLL CURSOR FOR\n%s", name, sql->text);
 	r = db_query(c, db, &declare, DB_NONE, n_params, params, NULL, err);
@@ -133,18 +170,24 @@ static int rows_wanted(const struct db_cursor *c)
 	return n < 1 ? 1 : n < (uint64_t)c->fetch_rows ? (int)n : c->fetch_rows;
 }
 
-static int send_fetch(struct db_cursor *c, int rows, struct err *err)
+static bool send_text(struct db_cursor *c)
 {
 	char text[128];
+
+	/* fits: names have at most 63 bytes */
+	(void)snprintf(text, sizeof text, "FETCH FORWARD %d FROM %s", c->next->wanted, c->name);
+	return PQsendQuery(c->db->pg, text);
+}
+
+static int send_fetch(struct db_cursor *c, int rows, struct err *err)
+{
 	int r = db_begin_statement(c->db, c->sql->name, &c->wait, err);
 
 	if (r < 0)
 		return r;
 	db_page_clear(c->next);
 	c->next->wanted = rows;
-	/* fits: names have at most 63 bytes */
-	(void)snprintf(text, sizeof text, "FETCH FORWARD %d FROM %s", rows, c->name);
-	if (PQsendQuery(c->db->pg, text))
+	if (send_text(c))
 		return PQsetSingleRowMode(c->db->pg)
 			       ? 0
 			       : err_set(err, ERR_INTERNAL, "no single-row mode (%s)", c->sql->name);
@@ -164,24 +207,101 @@ static void ask_ahead(struct db_cursor *c)
 	c->ahead = true;
 }
 
+static bool is_missing(const struct db_cursor *c)
+{
+	return (c->begun || c->asked) && !c->last_page && !c->has_next;
+}
+
+struct db_cursor *db_cursor_missing(const struct db *db)
+{
+	struct db_cursor *c = db->cursors;
+
+	if (db->wanted && is_missing(db->wanted))
+		return db->wanted;
+	while (c && !is_missing(c))
+		c = c->later;
+	return c;
+}
+
+/* ---- for the thread ---- */
+
+void db_cursor_prepare(struct db_cursor *c)
+{
+	db_page_clear(c->next);
+	c->next->wanted = rows_wanted(c);
+	c->wait = (struct db_wait){.stop_before = stop_requested()};
+}
+
+/* What fails shows as a page without an end. */
+void db_cursor_take(struct db_cursor *c)
+{
+	struct db_page *p = c->next;
+
+	if (PQstatus(c->db->pg) != CONNECTION_OK || !send_text(c))
+		return;
+	if (!PQsetSingleRowMode(c->db->pg))
+		p->rc = err_set(&p->err, ERR_INTERNAL, "no single-row mode (%s)", c->sql->name);
+	take_all(c);
+}
+
+bool db_cursor_came(struct db_cursor *c)
+{
+	c->has_next = true;
+	return c->next->ended;
+}
+
+/* The page that has come takes the place of the one that is read. */
+static void turn(struct db_cursor *c)
+{
+	struct db_page *given = c->page;
+
+	c->page = c->next;
+	c->next = given;
+	c->has_next = false;
+	c->begun = true;
+	c->last_page = c->page->rc == 0 && c->page->n < c->page->wanted;
+	c->db->wanted = NULL;
+}
+
+bool db_cursor_turn(struct db_cursor *c)
+{
+	if (!c->has_next) {
+		c->asked = true;
+		c->db->wanted = c;
+	}
+	if (!c->has_next || !c->next->ended)
+		return false;
+	turn(c);
+	return true;
+}
+
+/* ---- for the caller ---- */
+
 /* Takes in what has come, without waiting, and keeps the server at work on the next page that is missing. */
 static void look_ahead(struct db *db)
 {
 	struct db_cursor *c;
 
+	if (db->beside && !db->reader) {
+		db->reader = db_reader_new(db);
+		db->beside = db->reader != NULL;
+	}
+	if (db->reader) {
+		db_reader_go(db->reader);
+		return;
+	}
 	if (db->ahead) {
 		if (!PQconsumeInput(db->pg) || !take_rows(db->ahead))
 			return; /* a broken connection shows when the page is wanted */
 		db_cursor_settle(db);
 	}
-	for (c = db->cursors; c && ((!c->begun && !c->asked) || c->last_page || c->has_next); c = c->later)
-		;
-	if (c)
+	if ((c = db_cursor_missing(db)))
 		ask_ahead(c);
 }
 
 void db_cursor_ask(struct db_cursor *c)
 {
+	db_cursor_settle(c->db);
 	c->asked = true;
 	look_ahead(c->db);
 }
@@ -190,48 +310,68 @@ int db_awake(struct db *db, struct err *err)
 {
 	static const struct sql word = {"db_awake", "SELECT 1"};
 	struct db_result *res auto_mem = NULL;
+	int r;
 
+	if (db->reader && db_reader_works(db->reader))
+		return 0;
 	while (db->ahead && !take_rows(db->ahead)) { /* what has come of the page may be all, and the server silent */
 		if (!db_has_input(db, 0))
 			return 0; /* at work */
 		if (!PQconsumeInput(db->pg))
 			break;
 	}
-	return db_query(NULL, db, &word, DB_ONE, 0, NULL, &res, err);
+	r = db_query(NULL, db, &word, DB_ONE, 0, NULL, &res, err);
+	if (db->reader)
+		db_reader_go(db->reader);
+	return r;
 }
 
 /* The cause may lie in another cursor's page, asked for ahead: after that the server refuses every other. */
 static int page_failed(struct db_cursor *c, struct err *err)
 {
+	struct db_cursor *cause = c;
+
 	for (struct db_cursor *o = c->db->cursors; o; o = o->later)
-		if (o->has_next && !o->next->ended)
-			return db_fail(c->db, o->next->failed, o->sql->name, &o->wait, err);
-	return db_fail(c->db, c->page->failed, c->sql->name, &c->wait, err);
+		if (o != c && o->has_next && !o->next->ended)
+			cause = o;
+	return db_fail(c->db, cause->next->failed, cause->sql->name, &cause->wait, err);
 }
 
-static int fetch_page(struct db_cursor *c, struct err *err)
+static int wait_for_page(struct db_cursor *c, struct err *err)
 {
-	struct db_page *given = c->page;
-	int r, rows = rows_wanted(c);
+	int r;
 
 	if (c->ahead)
 		db_cursor_settle(c->db);
 	if (!c->has_next) {
-		if ((r = send_fetch(c, rows, err)) < 0)
+		if ((r = send_fetch(c, rows_wanted(c), err)) < 0)
 			return r;
 		collect(c);
 	}
-	c->page = c->next;
-	c->next = given;
-	db_page_clear(given);
-	c->has_next = false;
-	c->begun = true;
-	if (!c->page->ended)
+	if (!c->next->ended)
 		return page_failed(c, err);
+	turn(c);
+	return 0;
+}
+
+static int fetch_page(struct db_cursor *c, struct err *err)
+{
+	int r = 0;
+
+	if (c->db->beside)
+		look_ahead(c->db);
+	if (c->db->reader)
+		r = db_reader_page(c->db->reader, c) ? 0 : page_failed(c, err);
+	else
+		r = wait_for_page(c, err);
+	if (r < 0)
+		return r;
 	if (c->page->rc < 0)
 		return *err = c->page->err, c->page->rc;
-	c->last_page = c->page->n < c->page->wanted;
-	look_ahead(c->db);
+	if (!c->db->reader) {
+		db_page_clear(c->next);
+		look_ahead(c->db);
+	}
 	return 0;
 }
 

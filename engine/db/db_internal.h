@@ -42,6 +42,9 @@ struct db {
 	bool savepoint;            /* this transaction has one */
 	struct db_cursor *cursors; /* open ones, as they were opened */
 	struct db_cursor *ahead;   /* its next page is under way; whoever begins a statement takes it in first */
+	bool beside;               /* pages are taken in by a thread: */
+	struct db_reader *reader;  /* or NULL, while there is no cursor to read */
+	struct db_cursor *wanted;  /* whose page comes first */
 	const struct sql **prepared;
 	size_t n_prepared;
 };
@@ -119,10 +122,29 @@ void db_page_add(struct db_page *p, PGresult *r);
 /* The next row, of which there must be one; valid until the next call. */
 int db_page_next(struct db_page *p, const char **value, size_t *len, struct err *err) MMR_CHECKED;
 
-/* Takes in the page that is under way. */
+/* Takes in the page that is under way; the thread asks for no other until a row is wanted. */
 void db_cursor_settle(struct db *db);
+/* The same where nobody wants that page. */
+void db_cursor_drop(struct db *db);
 /* The session ends: its cursors must not touch it any more. */
 void db_cursor_forget(struct db *db);
+/* For the thread; all but _take under its lock. */
+struct db_cursor *db_cursor_missing(const struct db *db); /* whose next page is to be asked for, or NULL */
+void db_cursor_prepare(struct db_cursor *c);
+void db_cursor_take(struct db_cursor *c);       /* asks for it and takes it in */
+bool db_cursor_came(struct db_cursor *c);       /* false: it failed */
+bool db_cursor_turn(struct db_cursor *c);       /* the page that has come is the one to read; false: none has */
+
+/* A thread that takes in the pages of a session's cursors (db_reader.c), of the heap; NULL: none can be had.  It begins
+ * held. One caller at a time. */
+struct db_reader *db_reader_new(struct db *db);
+void db_reader_free(struct db_reader *r);
+/* Waits for the page under way, after which the session is the caller's. cancel: nobody wants that page. */
+void db_reader_hold(struct db_reader *r, bool cancel);
+void db_reader_go(struct db_reader *r);         /* the end of that */
+bool db_reader_works(struct db_reader *r);      /* a page is under way */
+/* Waits for the cursor's next page, and turns to it.  False: that one, or one before it, has failed; it is held. */
+bool db_reader_page(struct db_reader *r, struct db_cursor *c);
 
 /* A command without parameters and without rows, by the simple protocol. */
 int db_exec(struct db *db, const char *name, const char *text, struct err *err) MMR_CHECKED;

@@ -52,12 +52,14 @@ int db_stream(struct db *db, const struct sql *sql, int n_params, const char *co
 	      void *payload, struct err *err)
 {
 	struct stream s = {.db = db, .sql = sql, .fn = fn, .payload = payload};
-	bool in_transaction = PQtransactionStatus(db->pg) != PQTRANS_IDLE;
 	struct db_wait w;
+	bool in_transaction;
 	PGresult *res;
-	int r = db_send(db, sql, n_params, params, &w, err);
+	int r;
 
-	if (r < 0)
+	db_cursor_settle(db);
+	in_transaction = PQtransactionStatus(db->pg) != PQTRANS_IDLE;
+	if ((r = db_send(db, sql, n_params, params, &w, err)) < 0)
 		return r;
 	if (!PQsetSingleRowMode(db->pg))
 		r = err_set(err, ERR_INTERNAL, "no single-row mode (%s)", sql->name);

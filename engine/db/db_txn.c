@@ -99,11 +99,9 @@ void db_rollback(struct db *db)
 	struct db_wait w = {.never_cancel = true};
 
 	db->plan_mode = DB_PLAN_UNKNOWN; /* a setting made inside is undone with the rest */
+	db_cursor_drop(db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
 		return;
-	if (db->ahead)
-		db_cancel(db);
-	db_cursor_settle(db);
 	if (db->busy) { /* a stream or a COPY that was left half way */
 		if (PQputCopyEnd(db->pg, "abandoned") < 0)
 			db_cancel(db);

@@ -13,9 +13,9 @@ void db_result_clear_p(PGresult **r)
 
 int db_begin_statement(struct db *db, const char *name, struct db_wait *ret, struct err *err)
 {
+	db_cursor_settle(db);
 	if (db->busy)
 		return err_set(err, ERR_INTERNAL, "statement %s inside statement %s", name, db->busy);
-	db_cursor_settle(db);
 	if (PQstatus(db->pg) != CONNECTION_OK)
 		return db_fail(db, NULL, name, NULL, err);
 	db->busy = name;

@@ -14,7 +14,7 @@
 #include "mm_export_internal.h"
 #include "mm_thread_internal.h"
 
-enum { FETCH_ROWS = 500, FETCH_ROWS_BESIDE_CHAT = 40, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_ROWS = 2000, FETCH_ROWS_BESIDE_CHAT = 40, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;
@@ -88,6 +88,7 @@ int mm_export_begin(void *ctx, struct mm *mm, bool alone, uint64_t threads, stru
 		goto fail;
 	x->open = true;
 	talloc_set_destructor(x, export_destroy);
+	db_cursor_beside(mm->db, alone);
 	if ((rc = db_query(x, mm->db, &sql_export_now, DB_ONE, 0, NULL, &r, err)) < 0)
 		goto fail;
 	x->snapshot_ms = db_i64(r, 0, 0);

@@ -122,6 +122,7 @@ int mm_export_double(struct mm_export *x, struct err *err)
 		mm_export_single(x);
 		return 0;
 	}
+	db_cursor_beside(x->twin->db, true);
 	x->look.mm = x->twin;
 	begin_job(x, x->mm->no_lost_copies ? only_awake : look_beside);
 	return 0;

@@ -117,6 +117,9 @@ int db_stream(struct db *db, const struct sql *sql, int n_params, const char *co
 struct db_cursor;
 int db_cursor_open(void *ctx, struct db *db, const char *name, const struct sql *sql, int n_params,
 		   const char *const *params, int fetch_rows, struct db_cursor **ret, struct err *err) MMR_CHECKED;
+/* Of cursors that are read from then on, pages are taken in by a thread of their own; or where there is none, and else,
+ * by the caller between two rows, which costs less and leaves server and caller waiting for each other more. */
+void db_cursor_beside(struct db *db, bool beside);
 /* Asks for the first page, which the server makes while the caller does other things.  A failure shows when it is
  * wanted. */
 void db_cursor_ask(struct db_cursor *c);

@@ -1,4 +1,4 @@
-/* db_room_cursor_test.c - server-side cursors. */
+/* db_room_cursor_test.c - server-side cursors; _i: pages are taken in by a thread. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +16,7 @@ START_TEST(test_cursor_cause)
 	struct err err = {0};
 	int rc = 1;
 
+	db_cursor_beside(db, _i);
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
 	OK(db_cursor_open(db, db, "mmr_a", &good, 0, NULL, 10, &a, &err));
 	OK(db_cursor_open(db, db, "mmr_b", &bad, 0, NULL, 10, &b, &err));
@@ -42,6 +43,7 @@ START_TEST(test_cursors)
 	struct err err;
 	int64_t sum = 0;
 
+	db_cursor_beside(db, _i);
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
 	OK(db_cursor_open(db, db, "mmr_a", &sql, 1, &n, 1000, &a, &err));
 	OK(db_cursor_open(db, db, "mmr_b", &sql, 1, &m, 2, &b, &err));
@@ -77,6 +79,7 @@ START_TEST(test_cursor_wide)
 	struct db_row row, with;
 	struct err err;
 
+	db_cursor_beside(db, _i);
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
 	OK(db_cursor_open(db, db, "mmr_wide", &sql, 0, NULL, 50, &wide, &err));
 	OK(db_cursor_open(db, db, "mmr_narrow", &other, 0, NULL, 7, &narrow, &err));
@@ -101,13 +104,111 @@ START_TEST(test_cursor_wide)
 }
 END_TEST
 
+/* A page that nobody wants any more does not hold up who rolls back. */
+START_TEST(test_cursor_unwanted)
+{
+	static const struct sql sql = {"slow_rows", "SELECT CASE WHEN i > 15 THEN pg_sleep(60)::text END FROM generate_series(1, 30) i"};
+	struct db *db = open_db();
+	struct db_cursor *c;
+	struct db_row row;
+	struct err err;
+	int64_t from_ms = time_mono_ms();
+
+	db_cursor_beside(db, _i);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_slow", &sql, 0, NULL, 10, &c, &err));
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(db_cursor_next(c, &row, &err), 1);
+	time_sleep_ms(200);
+	db_rollback(db);
+	ck_assert_int_lt(time_mono_ms() - from_ms, 30000);
+	ck_assert_int_eq(value(db, "SELECT count(*) FROM pg_cursors WHERE name LIKE 'mmr_%'"), 0);
+	talloc_free(db);
+}
+END_TEST
+
+/* Between two pages, and while one is under way: what is told is that the session is gone, and nothing waits. */
+START_TEST(test_cursor_session_killed)
+{
+	static const struct sql sql = {"some_rows", "SELECT i, pg_sleep(0.01) FROM generate_series(1, 100000) i"};
+	struct db *db = open_db(), *killer = open_db();
+	struct db_cursor *c;
+	struct db_row row;
+	struct err err = {0};
+	int64_t pid = value(db, "SELECT pg_backend_pid()");
+	char text[96];
+	int rc = 1;
+
+	db_cursor_beside(db, _i);
+	snprintf(text, sizeof text, "SELECT pg_terminate_backend(%lld)::int", (long long)pid);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_killed", &sql, 0, NULL, 10, &c, &err));
+	for (int i = 0; i < 1000 && rc == 1; i++) {
+		rc = db_cursor_next(c, &row, &err);
+		if (i == 25)
+			ck_assert_int_eq(value(killer, text), 1);
+	}
+	ck_assert_int_eq(rc, -ERR_DB_GONE);
+	db_rollback(db);
+	talloc_free(c);
+	talloc_free(db);
+	talloc_free(killer);
+}
+END_TEST
+
+/* Some that are read, one that was only asked for, one that goes while its page is under way, and the next transaction
+ * of the session. */
+START_TEST(test_cursor_ends)
+{
+	static const struct sql sql = {"rows", "SELECT i, pg_sleep(0.001) FROM generate_series(1, 200) i"};
+	struct db *db = open_db();
+	struct err err;
+
+	db_cursor_beside(db, _i);
+	for (int round = 0; round < 3; round++) {
+		struct db_cursor *a, *b, *c;
+		struct db_row row;
+
+		OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+		OK(db_cursor_open(db, db, "mmr_a", &sql, 0, NULL, 10, &a, &err));
+		OK(db_cursor_open(db, db, "mmr_b", &sql, 0, NULL, 20, &b, &err));
+		OK(db_cursor_open(db, db, "mmr_c", &sql, 0, NULL, 30, &c, &err));
+		db_cursor_ask(a);
+		db_cursor_ask(c);
+		for (int i = 1; i <= 200; i++) {
+			ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+			ck_assert_int_eq(atoi(row.value[0]), i);
+			if (i > 30)
+				continue;
+			ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+			ck_assert_int_eq(atoi(row.value[0]), i);
+		}
+		ck_assert_int_eq(db_cursor_next(a, &row, &err), 0);
+		OK(db_awake(db, &err));
+		talloc_free(c);
+		ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+		ck_assert_int_eq(atoi(row.value[0]), 31);
+		OK(db_cursor_close(a, &err));
+		if (round == 1)
+			OK(db_cursor_close(b, &err));
+		db_rollback(db);
+		if (round != 1)
+			talloc_free(b);
+	}
+	talloc_free(db);
+}
+END_TEST
+
 TCase *db_cursor_case(void)
 {
 	TCase *tc = tcase_create("cursor");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, test_cursors);
-	tcase_add_test(tc, test_cursor_cause);
-	tcase_add_test(tc, test_cursor_wide);
+	tcase_add_loop_test(tc, test_cursors, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_cause, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_wide, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_unwanted, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_session_killed, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_ends, 0, 2);
 	return tc;
 }

@@ -353,6 +353,7 @@ START_TEST(test_awake)
 
 	run(db, "SET idle_in_transaction_session_timeout = '3s'");
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	db_cursor_beside(db, _i);
 	OK(db_cursor_open(db, db, "mmr_awake", &sql, 0, NULL, 500, &c, &err));
 	for (int i = 1; i <= 2000; i++) {
 		/* beside a page that is under way, or has come, or no more will */
@@ -465,7 +466,7 @@ TCase *db_live_case(void)
 	tcase_add_test(tc, test_savepoint);
 	tcase_add_test(tc, test_shared_snapshot);
 	tcase_add_test(tc, test_copy_across);
-	tcase_add_test(tc, test_awake);
+	tcase_add_loop_test(tc, test_awake, 0, 2); /* with a thread that takes in pages, and without */
 	tcase_add_test(tc, test_given_up);
 	tcase_add_test(tc, test_given_up_too_early);
 	tcase_add_test(tc, test_prepared);

@@ -107,6 +107,7 @@ START_TEST(test_cursor_outlives_session)
 	struct err err;
 
 	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	db_cursor_beside(db, _i);
 	OK(db_cursor_open(ctx, db, "mmr_a", &sql, 0, NULL, 10, &c[0], &err));
 	OK(db_cursor_open(ctx, db, "mmr_b", &sql, 0, NULL, 10, &c[1], &err));
 	ck_assert_int_eq(db_cursor_next(c[0], &row, &err), 1);
@@ -257,7 +258,7 @@ TCase *db_trouble_case(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_killed_before_commit);
-	tcase_add_test(tc, test_cursor_outlives_session);
+	tcase_add_loop_test(tc, test_cursor_outlives_session, 0, 2);
 	tcase_add_test(tc, test_killed_in_stream);
 	tcase_add_test(tc, test_timeouts);
 	tcase_add_test(tc, test_deadlock);
