@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "mm_export_internal.h"
+#include "mm_internal.h"
 #include "mm_sql.h"
 
 enum { AWAKE_MS = 1000, AWAKE_LOOK_MS = 2, AWAKE_ROWS = 200 };
@@ -190,6 +191,21 @@ void mm_export_awake(struct mm_export *x)
 	x->awake_ms = time_mono_ms();
 	if (db_awake(x->twin->db, &why) < 0)
 		log_debug("the second session: %s", why.msg);
+}
+
+/* A question waits for the page that is under way: those of the first session follow each other, of the second they are
+ * few.  What that one has told before it was ended is told once more. */
+int mm_export_names(struct mm_export *x, const char *what, const char *const *ids, size_t n, db_row_fn fn,
+		    void *payload, struct err *err)
+{
+	int rc = x->twin && !x->busy ? mm_names(x->twin, what, ids, n, fn, payload, err) : -ERR_DB_GONE;
+
+	return rc == -ERR_DB_GONE ? mm_names(x->mm, what, ids, n, fn, payload, err) : rc;
+}
+
+int mm_export_people(struct mm_export *x, int n, db_row_fn fn, void *payload, struct err *err)
+{
+	return x->twin ? mm_names_of_any(x->mm, n, fn, payload, err) : 0;
 }
 
 /* A cursor shows what was there when it was opened. */

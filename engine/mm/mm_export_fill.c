@@ -60,6 +60,7 @@ static int look_same(struct mm_export *x, struct err *err)
 		return rc;
 	x->same =
 		(uint64_t)db_i64(r, 0, 0) == x->planned && (uint64_t)db_i64(r, 0, 1) == x->threads && !db_bool(r, 0, 2);
+	x->ids_sound = !db_bool(r, 0, 3);
 	talloc_free(r);
 	return 0;
 }
@@ -142,7 +143,12 @@ int mm_export_changed(struct mm_export *x, db_row_fn fn, void *payload, struct e
 
 int mm_export_odd(struct mm_export *x, db_row_fn fn, void *payload, struct err *err)
 {
-	return db_stream(x->mm->db, &sql_export_odd, 0, NULL, fn, payload, err);
+	auto_mem void *ctx = mem_context(NULL, "odd ids");
+	const char *const on[] = {x->ids_sound ? NULL : "posts", NULL};
+	struct sql sql;
+	int rc = mm_template(ctx, &sql_export_odd, on, &sql, err);
+
+	return rc < 0 ? rc : db_stream(x->mm->db, &sql, 0, NULL, fn, payload, err);
 }
 
 int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struct err *err)

@@ -14,6 +14,7 @@ struct mm_export {
 	bool stoppable;       /* between two statements */
 	bool small;           /* beside the tables: index probes */
 	bool same;            /* every thread is as the plan counted it */
+	bool ids_sound;       /* of its posts, for sure */
 	int64_t snapshot_ms;
 	uint64_t end_xid;    /* the snapshot shows no transaction from here on */
 	int64_t parts_before_ms; /* INT64_MIN: whole threads */

@@ -58,4 +58,8 @@ int mm_dsn_parse(void *ctx, const char *dsn, enum mm_dsn_dialect dialect, char *
 /* Append key='value' with the quoting of libpq. */
 void mm_conninfo_add(struct buf *b, const char *key, const char *value);
 
+/* ---- mm_names.c ---- */
+/* Of n users, whoever they are. */
+int mm_names_of_any(struct mm *mm, int n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "mm_internal.h"
 #include "mm_sql.h"
+#include "mm_thread_internal.h"
 
 enum { PAGE_IDS = 5000 };
 
@@ -20,12 +21,26 @@ static int names_page(struct mm *mm, const struct sql *sql, const char *const *i
 	void *tmp auto_mem = mem_context(NULL, "names");
 	struct db_array a;
 	const char *param;
+	struct sql named;
+	int r = mm_template(tmp, sql, (const char *const[]){"named", NULL}, &named, err);
 
+	if (r < 0)
+		return r;
 	db_array_init(&a, tmp);
 	for (size_t i = 0; i < n; i++)
 		db_array_add(&a, ids[i], strlen(ids[i]));
 	param = db_array_text(&a);
-	return db_stream(mm->db, sql, 1, &param, fn, payload, err);
+	return db_stream(mm->db, &named, 1, &param, fn, payload, err);
+}
+
+int mm_names_of_any(struct mm *mm, int n, db_row_fn fn, void *payload, struct err *err)
+{
+	void *tmp auto_mem = mem_context(NULL, "names of some");
+	const char *param = mem_printf(tmp, "%d", n);
+	struct sql any;
+	int r = mm_template(tmp, &sql_names_users, (const char *const[]){"any", NULL}, &any, err);
+
+	return r < 0 ? r : db_stream(mm->db, &any, 1, &param, fn, payload, err);
 }
 
 int mm_names(struct mm *mm, const char *what, const char *const *ids, size_t n, db_row_fn fn, void *payload,

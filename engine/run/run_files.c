@@ -196,10 +196,21 @@ static int on_file(void *payload, const struct db_row *row, struct err *err)
 	return rc < 0 ? rc : spool_add(s->looked, &f, err);
 }
 
+/* Where all rules leave files alone there is nothing to look at. */
+static bool all_kept(const struct sitting *s)
+{
+	for (size_t i = 0; i < s->n_groups; i++)
+		if (s->run->policy->rule[s->group[i].first.rule].files != FILES_KEEP)
+			return false;
+	return true;
+}
+
 int run_files_look(struct sitting *s, struct err *err)
 {
 	int rc;
 
+	if (all_kept(s))
+		return 0;
 	if ((rc = spool_new(s->ctx, sizeof(struct look), &s->looked, err)) < 0 ||
 	    (rc = mm_export_files(s->x, on_file, s, err)) < 0 || (rc = spool_rewind(s->looked, err)) < 0)
 		return rc;
@@ -268,9 +279,10 @@ static int next_path(struct unit *u, struct buf *ret, struct err *err)
 
 int run_files_add(struct unit *u, const char *root, const char *id, const char *path, struct err *err)
 {
-	const struct look *look = NULL;
+	struct look kept = {0};
+	const struct look *look = &kept;
 	struct file f = {0};
-	int rc = find_look(u->sitting, id, &look, err);
+	int rc = u->sitting->looked ? find_look(u->sitting, id, &look, err) : 0;
 
 	if (rc == 0 && !u->files)
 		rc = spool_new(u->ctx, sizeof f, &u->files, err);
@@ -280,7 +292,7 @@ int run_files_add(struct unit *u, const char *root, const char *id, const char *
 		return rc;
 	f.sha256 = look->sha256;
 	f.size_bytes = look->size_bytes;
-	memcpy(f.id, look->id, sizeof f.id);
+	snprintf(f.id, sizeof f.id, "%s", id);
 	snprintf(f.root, sizeof f.root, "%s", root);
 	u->blob_bytes += f.size_bytes;
 	rc = spool_add(u->files, &f, err);

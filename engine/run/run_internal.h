@@ -111,10 +111,12 @@ void run_ids_add(struct run_ids *ids, const char *id, size_t len);
 struct run_names;
 struct run_names *run_names_new(void *ctx);
 /* Asks for all that will be needed, teams, channels or users. */
-int run_names_fetch(struct run *run, struct run_names *names, const char *what, const struct run_ids *ids,
+int run_names_fetch(struct mm_export *x, struct run_names *names, const char *what, const struct run_ids *ids,
 		    struct err *err) MMR_CHECKED;
+/* Before the rows of a large export, where a question a bundle costs more: people, whoever they are. */
+int run_names_people_ahead(struct mm_export *x, struct run_names *names, struct err *err) MMR_CHECKED;
 /* Writes data/names/<what>.jsonl of the bundle for all ids; asks for those that are not known. */
-int run_names_write(struct run *run, struct run_names *names, struct bundle_writer *w, const char *what,
+int run_names_write(struct mm_export *x, struct run_names *names, struct bundle_writer *w, const char *what,
 		    const struct run_ids *ids, struct err *err) MMR_CHECKED;
 /* Adds who is in the direct and group messages among channels, whose names were written: some may have no row of their
  * own there. */
@@ -191,10 +193,10 @@ struct sitting {
 	struct bundle_crew *crew;          /* of all bundles, until the last is published */
 	struct purge_hints *hints;         /* of all bundles, one after the other */
 	struct run_names *names;
-	struct run_ids *channels;          /* of all bundles */
+	struct run_ids *channels, *teams;  /* of all bundles */
 	struct sitting_group *group; size_t n_groups;
 	struct unit *unit; size_t n_units, n_settled; /* settled: published */
-	struct spool *looked;              /* attachments, in the order of their rows */
+	struct spool *looked;              /* attachments, in the order of their rows; NULL: all rules leave them alone */
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *unreadable; size_t n_unreadable; /* of those: an attachment is there, and cannot be read */
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */

@@ -187,6 +187,7 @@ static void add_group(struct sitting *s, const struct due *d)
 		return;
 	s->group = mem_grow(s->ctx, s->group, struct sitting_group, s->n_groups + 1);
 	s->group[s->n_groups++] = (struct sitting_group){s->threads, *d};
+	run_ids_add(s->teams, d->team, strlen(d->team));
 }
 
 /* Due threads from record s->begin on. */
@@ -321,10 +322,13 @@ static int archive(struct sitting *s, struct spool *due, struct err *err)
 	since_ms = changed_since_ms(s);
 	s->names = run_names_new(s->ctx);
 	s->channels = run_ids_new(s->ctx);
+	s->teams = run_ids_new(s->ctx);
 	if ((rc = spool_seek(due, s->begin, err)) < 0 || (rc = collect(s, due, err)) < 0 ||
 	    (rc = mm_export_ready(s->x, since_ms, err)) < 0 || (rc = drop_changed(s, err)) < 0 ||
 	    (rc = drop_odd(s, err)) < 0 || (rc = run_files_look(s, err)) < 0 ||
-	    (rc = run_names_fetch(s->run, s->names, "channels", s->channels, err)) < 0 ||
+	    (rc = run_names_fetch(s->x, s->names, "channels", s->channels, err)) < 0 ||
+	    (rc = run_names_fetch(s->x, s->names, "teams", s->teams, err)) < 0 ||
+	    (rc = run_names_people_ahead(s->x, s->names, err)) < 0 ||
 	    (rc = write_rows(s, due, err)) < 0)
 		return rc;
 	return s->leave ? 0 : archive_end(s, err);

@@ -78,16 +78,16 @@ int run_unit_open(struct sitting *s, uint64_t thread, const struct due *first, s
 
 static int write_names(struct unit *u, struct err *err)
 {
-	struct run *run = u->sitting->run;
+	struct mm_export *x = u->sitting->x;
 	struct run_names *names = u->sitting->names;
 	int rc;
 
 	run_ids_add(u->teams, u->first.team, strlen(u->first.team));
-	if ((rc = run_names_write(run, names, u->w, "teams", u->teams, err)) < 0 ||
-	    (rc = run_names_write(run, names, u->w, "channels", u->channels, err)) < 0)
+	if ((rc = run_names_write(x, names, u->w, "teams", u->teams, err)) < 0 ||
+	    (rc = run_names_write(x, names, u->w, "channels", u->channels, err)) < 0)
 		return rc;
 	run_names_people(names, u->channels, u->users);
-	return run_names_write(run, names, u->w, "users", u->users, err);
+	return run_names_write(x, names, u->w, "users", u->users, err);
 }
 
 static int seal(struct unit *u, struct err *err)
