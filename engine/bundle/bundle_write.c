@@ -253,8 +253,8 @@ int bundle_thread_begin(struct bundle_writer *w, const char *channel_id, const c
 	rc = rows_thread_cut(w, err);
 	if (rc)
 		return writer_fail(w, err);
-	(void)snprintf(w->channel, sizeof(w->channel), "%s", channel_id);
-	(void)snprintf(w->root, sizeof(w->root), "%s", root_id);
+	text_fit(w->channel, sizeof(w->channel), channel_id);
+	text_fit(w->root, sizeof(w->root), root_id);
 	w->root_ms = root_create_ms;
 	w->thread_open = true;
 	w->thread_counted = false;

@@ -46,11 +46,15 @@ static void *reader_work(void *payload)
 struct db_reader *db_reader_new(struct db *db)
 {
 	struct db_reader *r = mem_new(NULL, struct db_reader);
+	pthread_condattr_t steady;
 
 	r->db = db;
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->work, NULL);
-	pthread_cond_init(&r->done, NULL);
+	pthread_condattr_init(&steady);
+	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->done, &steady);
+	pthread_condattr_destroy(&steady);
 	r->held = true;
 	if (thread_start(&r->thread, reader_work, r) == 0)
 		return r;
@@ -75,20 +79,23 @@ void db_reader_free(struct db_reader *r)
 	talloc_free(r);
 }
 
+static void wait_a_while(struct db_reader *r)
+{
+	int64_t until_ms = time_mono_ms() + DB_CANCEL_AGAIN_MS;
+	struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+
+	(void)pthread_cond_timedwait(&r->done, &r->lock, &until); /* the caller looks what has come */
+}
+
 void db_reader_hold(struct db_reader *r, bool cancel)
 {
-	struct timespec until;
-
 	if (r->held)
 		return; /* only the caller changes it */
 	pthread_mutex_lock(&r->lock);
 	r->held = true;
 	while (r->at_work && cancel) { /* a request may come before the statement that it is meant for */
 		db_cancel(r->db);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += DB_CANCEL_AGAIN_MS / 1000;
-		if (r->at_work)
-			(void)pthread_cond_timedwait(&r->done, &r->lock, &until);
+		wait_a_while(r);
 	}
 	while (r->at_work)
 		pthread_cond_wait(&r->done, &r->lock);

@@ -186,7 +186,7 @@ bool mm_export_since(const struct mm_export *x, uint64_t begin_xid, const char *
 {
 	uint64_t n = x->end_xid > begin_xid ? x->end_xid - begin_xid : 0;
 
-	return n > UINT32_MAX || (uint32_t)((uint32_t)strtoul(xmin, NULL, 10) - (uint32_t)begin_xid) < n;
+	return n > UINT32_MAX || (uint32_t)((uint32_t)db_bigint(xmin) - (uint32_t)begin_xid) < n;
 }
 
 int64_t mm_export_snapshot_ms(const struct mm_export *x)
@@ -207,7 +207,7 @@ static int stream_next(struct stream *s, struct err *err)
 	if (rc < 0)
 		return rc;
 	s->end = rc == 0;
-	s->seq = s->end ? INT64_MAX : strtoll(s->row.value[0], NULL, 10);
+	s->seq = s->end ? INT64_MAX : db_bigint(s->row.value[0]);
 	if (s->seq < before)
 		return err_set(err, ERR_DATABASE, "the server gave rows of %s in another order than they were written",
 			       parts[s->phase].cursor);
@@ -289,7 +289,7 @@ static int emit(struct mm_export *x, struct stream *s, mm_export_fn fn, void *pa
 	out = (struct mm_export_row){
 		.kind = s->kind,
 		.row = {(int)t->n_columns, s->row.value + 4, s->row.len + 4},
-		.thread = strtoull(s->row.value[1], NULL, 10),
+		.thread = (uint64_t)db_bigint(s->row.value[1]),
 		.ctid = s->row.value[2],
 		.xmin = s->row.value[3],
 	};

@@ -21,7 +21,7 @@ struct reader {
 
 static int64_t number(const struct db_row *row, int col)
 {
-	return row->value[col] ? strtoll(row->value[col], NULL, 10) : 0;
+	return row->value[col] ? db_bigint(row->value[col]) : 0;
 }
 
 static uint32_t channel_number(struct reader *c, const char *id, size_t len)

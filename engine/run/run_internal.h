@@ -196,7 +196,8 @@ struct sitting {
 	struct run_ids *channels, *teams;  /* of all bundles */
 	struct sitting_group *group; size_t n_groups;
 	struct unit *unit; size_t n_units, n_settled; /* settled: published */
-	struct spool *looked;              /* attachments, in the order of their rows; NULL: all rules leave them alone */
+	/* attachments, in the order of their rows; NULL: all rules leave them alone */
+	struct spool *looked;
 	uint64_t *dropped; size_t n_dropped;
 	uint64_t *unreadable; size_t n_unreadable; /* of those: an attachment is there, and cannot be read */
 	uint64_t *changed; size_t n_changed; /* threads that were written to after the plan */

@@ -117,9 +117,9 @@ static int begin_thread(struct rows *r, const struct mm_export_row *x, struct er
 	s->written++;
 	if (s->group[r->group].first.t.part)
 		return begin_part(r, x->thread, err);
-	snprintf(r->root, sizeof r->root, "%s", root);
+	text_fit(r->root, sizeof r->root, root);
 	run_ids_add(r->u->channels, channel, strlen(channel));
-	return bundle_thread_begin(r->u->w, channel, root, strtoll(create, NULL, 10), err);
+	return bundle_thread_begin(r->u->w, channel, root, db_bigint(create), err);
 }
 
 /* A pin of a transaction that began long before the plan and ended after it: no time tells, and the delete asks only

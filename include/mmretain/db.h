@@ -105,6 +105,17 @@ struct db_row {
 	const size_t *len;
 };
 typedef int (*db_row_fn)(void *payload, const struct db_row *row, struct err *err);
+/* A bigint as the server writes it; of other text the digits that it begins with.  For numbers of every row: strtoll
+ * takes three times as long. */
+static inline int64_t db_bigint(const char *text)
+{
+	bool negative = *text == '-';
+	uint64_t n = 0;
+
+	for (text += negative; *text >= '0' && *text <= '9'; text++)
+		n = n * 10 + (uint64_t)(*text - '0');
+	return (int64_t)(negative ? 0 - n : n);
+}
 int db_stream(struct db *db, const struct sql *sql, int n_params, const char *const *params, db_row_fn fn,
 	      void *payload, struct err *err) MMR_CHECKED;
 

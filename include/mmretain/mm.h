@@ -405,7 +405,8 @@ int mm_export_drop(struct mm_export *x, const uint64_t *threads, size_t n, struc
 /* All rows, thread by thread, the root post first; per post its row and its dependants, edit copies behind their post.
  * The same rows always come in the same order.  ERR_SCHEMA when a table changed since the probe. */
 int mm_export_rows(struct mm_export *x, mm_export_fn fn, void *payload, struct err *err) MMR_CHECKED;
-/* Of a large export: people of the server, as many as n says, whoever they are; else nobody.  Columns as of mm_names. */
+/* Of a large export: people of the server, as many as n says, whoever they are; else nobody.  Columns as of
+ * mm_names. */
 int mm_export_people(struct mm_export *x, int n, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 /* As mm_names, in the export's snapshot, also between its rows: by the session that has less to do. */
 int mm_export_names(struct mm_export *x, const char *what, const char *const *ids, size_t n, db_row_fn fn,

@@ -107,7 +107,8 @@ END_TEST
 /* A page that nobody wants any more does not hold up who rolls back. */
 START_TEST(test_cursor_unwanted)
 {
-	static const struct sql sql = {"slow_rows", "SELECT CASE WHEN i > 15 THEN pg_sleep(60)::text END FROM generate_series(1, 30) i"};
+	static const struct sql sql = {"slow_rows", "SELECT CASE WHEN i > 15 THEN pg_sleep(60)::text END "
+						    "FROM generate_series(1, 30) i"};
 	struct db *db = open_db();
 	struct db_cursor *c;
 	struct db_row row;

@@ -105,12 +105,28 @@ START_TEST(test_buf_i64)
 }
 END_TEST
 
+START_TEST(test_text_fit)
+{
+	char to[5] = "xxxx";
+
+	text_fit(to, sizeof to, "");
+	ck_assert_str_eq(to, "");
+	text_fit(to, sizeof to, "abcd");
+	ck_assert_str_eq(to, "abcd");
+	text_fit(to, sizeof to, "abcde");
+	ck_assert_str_eq(to, "abcd");
+	text_fit(to, sizeof to, "ab");
+	ck_assert_str_eq(to, "ab");
+}
+END_TEST
+
 TCase *base_buf_case(void)
 {
 	TCase *tc = tcase_create("buf");
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_mem_large);
+	tcase_add_test(tc, test_text_fit);
 	tcase_add_test(tc, test_buf_ceiling);
 	tcase_add_test(tc, test_buf_large);
 	tcase_add_test(tc, test_buf_fills_to_its_ceiling);

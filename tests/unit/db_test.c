@@ -55,6 +55,17 @@ START_TEST(test_array_other)
 }
 END_TEST
 
+static const struct { const char *text; int64_t n; } bigints[] = {
+	{"0", 0}, {"7", 7}, {"-1", -1}, {"1700000000000", 1700000000000}, {"-62135596800000", -62135596800000},
+	{"9223372036854775807", INT64_MAX}, {"-9223372036854775808", INT64_MIN}, {"", 0}, {"12x", 12}, {"-", 0},
+};
+
+START_TEST(test_bigint)
+{
+	ck_assert_int_eq(db_bigint(bigints[_i].text), bigints[_i].n);
+}
+END_TEST
+
 /* Bytes as array_send writes them: SELECT encode(array_send(ARRAY[1, NULL]::bigint[]), 'hex') and so on. */
 START_TEST(test_binary)
 {
@@ -238,6 +249,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_array, 0, (int)ARRAY_LEN(arrays));
 	tcase_add_test(tc, test_array_other);
+	tcase_add_loop_test(tc, test_bigint, 0, (int)ARRAY_LEN(bigints));
 	tcase_add_test(tc, test_binary);
 	tcase_add_loop_test(tc, test_hosts, 0, (int)ARRAY_LEN(hosts));
 	tcase_add_test(tc, test_environment);
