@@ -24,6 +24,7 @@ struct db_cursor {
 	bool ahead;    /* the next page is under way */
 	bool has_next; /* and has come */
 	bool begun, last_page, asked; /* asked: for its first page, too */
+	bool over;     /* its transaction has ended */
 	int columns;   /* room of the row */
 	const char **value;
 	size_t *len;
@@ -37,6 +38,8 @@ static void leave_list(struct db_cursor *c)
 		at = &(*at)->later;
 	if (*at)
 		*at = c->later;
+	if (c->db->wanted == c)
+		c->db->wanted = NULL;
 }
 
 /* The session is the caller's when there is no cursor. */
@@ -116,10 +119,13 @@ void db_cursor_drop(struct db *db)
 	if (db->ahead)
 		db_cancel(db);
 	db_cursor_settle(db);
+	for (struct db_cursor *c = db->cursors; c; c = c->later)
+		c->over = true;
 }
 
 void db_cursor_beside(struct db *db, bool beside)
 {
+	db_cursor_settle(db);
 	db->beside = beside;
 }
 
@@ -209,15 +215,17 @@ static void ask_ahead(struct db_cursor *c)
 
 static bool is_missing(const struct db_cursor *c)
 {
-	return (c->begun || c->asked) && !c->last_page && !c->has_next;
+	return (c->begun || c->asked) && !c->last_page && !c->has_next && !c->over;
 }
 
-struct db_cursor *db_cursor_missing(const struct db *db)
+struct db_cursor *db_cursor_missing(const struct db *db, bool wanted)
 {
 	struct db_cursor *c = db->cursors;
 
 	if (db->wanted && is_missing(db->wanted))
 		return db->wanted;
+	if (wanted)
+		return NULL;
 	while (c && !is_missing(c))
 		c = c->later;
 	return c;
@@ -282,6 +290,8 @@ static void look_ahead(struct db *db)
 {
 	struct db_cursor *c;
 
+	if (db->busy)
+		return; /* a stream or a COPY has the session */
 	if (db->beside && !db->reader) {
 		db->reader = db_reader_new(db);
 		db->beside = db->reader != NULL;
@@ -295,7 +305,8 @@ static void look_ahead(struct db *db)
 			return; /* a broken connection shows when the page is wanted */
 		db_cursor_settle(db);
 	}
-	if ((c = db_cursor_missing(db)))
+	/* after a stop request it would not be cancelled */
+	if ((c = db_cursor_missing(db, stop_requested() != 0)))
 		ask_ahead(c);
 }
 
@@ -332,7 +343,7 @@ static int page_failed(struct db_cursor *c, struct err *err)
 	struct db_cursor *cause = c;
 
 	for (struct db_cursor *o = c->db->cursors; o; o = o->later)
-		if (o != c && o->has_next && !o->next->ended)
+		if (o != c && o->has_next && !o->next->ended && !o->over)
 			cause = o;
 	return db_fail(c->db, cause->next->failed, cause->sql->name, &cause->wait, err);
 }
@@ -358,6 +369,10 @@ static int fetch_page(struct db_cursor *c, struct err *err)
 {
 	int r = 0;
 
+	if (c->over)
+		return err_set(err, ERR_INTERNAL, "rows of %s are asked for after its transaction", c->sql->name);
+	if (c->db->busy)
+		return err_set(err, ERR_INTERNAL, "rows of %s inside statement %s", c->sql->name, c->db->busy);
 	if (c->db->beside)
 		look_ahead(c->db);
 	if (c->db->reader)

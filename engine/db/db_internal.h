@@ -122,18 +122,20 @@ void db_page_add(struct db_page *p, PGresult *r);
 /* The next row, of which there must be one; valid until the next call. */
 int db_page_next(struct db_page *p, const char **value, size_t *len, struct err *err) MMR_CHECKED;
 
-/* Takes in the page that is under way; the thread asks for no other until a row is wanted. */
+/* Takes in the page that is under way; the thread asks for no other until rows are read on. */
 void db_cursor_settle(struct db *db);
-/* The same where nobody wants that page. */
+/* The same where the transaction ends: nobody wants that page, and no row of these cursors may be asked for. */
 void db_cursor_drop(struct db *db);
 /* The session ends: its cursors must not touch it any more. */
 void db_cursor_forget(struct db *db);
-/* For the thread; all but _take under its lock. */
-struct db_cursor *db_cursor_missing(const struct db *db); /* whose next page is to be asked for, or NULL */
+/* For the reader; all but _take under its lock. */
+/* Whose next page is to be asked for, or NULL; wanted: of that one that the caller waits for. */
+struct db_cursor *db_cursor_missing(const struct db *db, bool wanted);
 void db_cursor_prepare(struct db_cursor *c);
 void db_cursor_take(struct db_cursor *c);       /* asks for it and takes it in */
 bool db_cursor_came(struct db_cursor *c);       /* false: it failed */
-bool db_cursor_turn(struct db_cursor *c);       /* the page that has come is the one to read; false: none has */
+/* The caller's: the page that has come is the one to read; false: none has. */
+bool db_cursor_turn(struct db_cursor *c);
 
 /* A thread that takes in the pages of a session's cursors (db_reader.c), of the heap; NULL: none can be had.  It begins
  * held. One caller at a time. */

@@ -26,7 +26,8 @@ static void *reader_work(void *payload)
 
 	pthread_mutex_lock(&r->lock);
 	while (!r->quit) {
-		if (r->held || r->failed || !(c = db_cursor_missing(r->db))) {
+		/* after a stop request only what the caller waits for: such a page would not be cancelled */
+		if (r->held || r->failed || !(c = db_cursor_missing(r->db, stop_requested() != 0))) {
 			pthread_cond_wait(&r->work, &r->lock);
 			continue;
 		}
@@ -89,7 +90,7 @@ static void wait_a_while(struct db_reader *r)
 
 void db_reader_hold(struct db_reader *r, bool cancel)
 {
-	if (r->held)
+	if (r->held && !cancel)
 		return; /* only the caller changes it */
 	pthread_mutex_lock(&r->lock);
 	r->held = true;
@@ -99,6 +100,8 @@ void db_reader_hold(struct db_reader *r, bool cancel)
 	}
 	while (r->at_work)
 		pthread_cond_wait(&r->done, &r->lock);
+	if (cancel)
+		r->failed = false; /* the transaction ends */
 	pthread_mutex_unlock(&r->lock);
 }
 

@@ -97,8 +97,8 @@ void mm_export_single(struct mm_export *x)
 {
 	struct err why;
 
-	if (x->busy)
-		db_give_up(x->twin->db);
+	if (x->twin)
+		db_give_up(x->twin->db); /* of a job, or of pages that nobody wants */
 	if (x->busy && x->job.started && mm_export_shared(x, &why) < 0)
 		log_debug("the second session: %s", why.msg);
 	x->busy = false;
@@ -184,23 +184,29 @@ int mm_export_share(struct mm_export *x, struct err *err)
 
 void mm_export_awake(struct mm_export *x)
 {
+	struct mm *session[] = {x->mm, x->twin};
 	struct err why;
 
-	if (!x->twin || ++x->rows % AWAKE_ROWS != 0 || time_mono_ms() - x->awake_ms < AWAKE_MS)
+	if (!x->alone || ++x->rows % AWAKE_ROWS != 0 || time_mono_ms() - x->awake_ms < AWAKE_MS)
 		return;
 	x->awake_ms = time_mono_ms();
-	if (db_awake(x->twin->db, &why) < 0)
-		log_debug("the second session: %s", why.msg);
+	for (size_t i = 0; i < ARRAY_LEN(session); i++)
+		if (session[i] && db_awake(session[i]->db, &why) < 0)
+			log_debug("a session of the export: %s", why.msg);
 }
 
 /* A question waits for the page that is under way: those of the first session follow each other, of the second they are
- * few.  What that one has told before it was ended is told once more. */
+ * few.  When that one was ended, or a page of its own has failed, the cause shows when the page is wanted; names are
+ * asked of the first then, some of them once more. */
 int mm_export_names(struct mm_export *x, const char *what, const char *const *ids, size_t n, db_row_fn fn,
 		    void *payload, struct err *err)
 {
-	int rc = x->twin && !x->busy ? mm_names(x->twin, what, ids, n, fn, payload, err) : -ERR_DB_GONE;
+	struct err why;
+	int rc = x->twin && !x->busy ? mm_names(x->twin, what, ids, n, fn, payload, &why) : -ERR_DB_GONE;
 
-	return rc == -ERR_DB_GONE ? mm_names(x->mm, what, ids, n, fn, payload, err) : rc;
+	if (rc == -ERR_INTERRUPTED)
+		*err = why;
+	return rc == 0 || rc == -ERR_INTERRUPTED ? rc : mm_names(x->mm, what, ids, n, fn, payload, err);
 }
 
 int mm_export_people(struct mm_export *x, int n, db_row_fn fn, void *payload, struct err *err)

@@ -27,8 +27,8 @@ struct mm_export {
 	void *many_ctx;       /* of the second session's cursors, which its job opens */
 	struct db_cursor *many[MM_KINDS];
 	_Atomic bool wanted;  /* the second session is: the job ends */
-	uint64_t rows;        /* read while there is a second session */
-	int64_t awake_ms;     /* when it was last seen to have something to do, between jobs */
+	uint64_t rows;        /* read at full speed */
+	int64_t awake_ms;     /* when the sessions were last given a word, between jobs */
 	struct export_look { struct mm *mm; bool done, lost; } look;
 };
 
@@ -54,7 +54,8 @@ int mm_export_shared(struct mm_export *x, struct err *err) MMR_CHECKED;
 /* Opens the second session's cursors and asks for their first pages: it sorts while the first one still has to look at
  * files and small tables. */
 int mm_export_open_many(struct mm_export *x, struct err *err) MMR_CHECKED;
-/* While rows are read, once a row: pages of the second session may be wanted rarely.  A failure shows when one is. */
+/* While rows are read, once a row: pages of the second session may be wanted rarely, and a page of the first may last
+ * for several bundles.  A failure shows when one is wanted. */
 void mm_export_awake(struct mm_export *x);
 /* threads: bigint[] */
 int mm_export_drop_beside(struct mm_export *x, const char *threads, struct err *err) MMR_CHECKED;

@@ -1,4 +1,5 @@
 /* db_room_cursor_test.c - server-side cursors; _i: pages are taken in by a thread. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,6 +201,100 @@ START_TEST(test_cursor_ends)
 }
 END_TEST
 
+/* A cursor that outlives its transaction, whole or failed, has no rows any more, and is in nobody's way. */
+START_TEST(test_cursor_outlives_transaction)
+{
+	static const struct sql sql = {"old_rows", "SELECT 100 / (40 - i) FROM generate_series(1, 100) i"};
+	struct db *db = open_db();
+	struct db_cursor *old, *c;
+	struct db_row row;
+	struct err err;
+	int rc = 1, rows = _i < 2 ? 5 : 60; /* 60: beyond the one that fails */
+
+	db_cursor_beside(db, _i % 2);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_old", &sql, 0, NULL, 10, &old, &err));
+	for (int i = 0; i < rows && rc == 1; i++)
+		rc = db_cursor_next(old, &row, &err);
+	ck_assert_int_eq(rc, rows == 5 ? 1 : -ERR_DATABASE);
+	db_rollback(db);
+	for (int i = 0; i < 10; i++) /* what had come is still there */
+		rc = db_cursor_next(old, &row, &err);
+	ck_assert_int_eq(rc, -ERR_INTERNAL);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_new", &sql, 0, NULL, 10, &c, &err));
+	for (int i = 0; i < 30; i++)
+		ck_assert_int_eq(db_cursor_next(c, &row, &err), 1);
+	db_rollback(db);
+	talloc_free(old);
+	talloc_free(c);
+	ck_assert_int_eq(value(db, "SELECT 7"), 7);
+	talloc_free(db);
+}
+END_TEST
+
+static int read_inside(void *payload, const struct db_row *row, struct err *err)
+{
+	struct db_cursor *c = payload;
+	struct db_row other;
+	int rc = 1;
+
+	(void)row;
+	for (int i = 0; i < 20 && rc == 1; i++)
+		rc = db_cursor_next(c, &other, err);
+	return rc;
+}
+
+START_TEST(test_cursor_inside_stream)
+{
+	static const struct sql sql = {"cursor_rows", "SELECT i FROM generate_series(1, 100) i"};
+	static const struct sql stream = {"stream_rows", "SELECT i FROM generate_series(1, 100) i"};
+	struct db *db = open_db();
+	struct db_cursor *c;
+	struct db_row row;
+	struct err err;
+
+	db_cursor_beside(db, _i);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_inside", &sql, 0, NULL, 10, &c, &err));
+	ck_assert_int_eq(db_cursor_next(c, &row, &err), 1);
+	FAILS(db_stream(db, &stream, 0, NULL, read_inside, c, &err), ERR_INTERNAL);
+	db_rollback(db);
+	talloc_free(db);
+}
+END_TEST
+
+/* What is asked for ahead after a stop request would not be cancelled. */
+START_TEST(test_cursor_stop)
+{
+	static const struct sql slow = {"slow", "SELECT i, pg_sleep(60) FROM generate_series(1, 10) i"};
+	static const struct sql quick = {"quick", "SELECT i FROM generate_series(1, 100) i"};
+	struct db *db = open_db();
+	struct db_cursor *a, *b;
+	struct db_row row;
+	struct err err;
+	int64_t from_ms = time_mono_ms();
+
+	db_cursor_beside(db, _i);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_quick", &quick, 0, NULL, 10, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_slow", &slow, 0, NULL, 10, &b, &err));
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+	stop_request(SIGTERM);
+	db_cursor_ask(b);
+	for (int i = 2; i <= 100; i++) {
+		ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+		ck_assert_int_eq(atoi(row.value[0]), i);
+	}
+	talloc_free(b);
+	talloc_free(a);
+	db_rollback(db);
+	talloc_free(db);
+	stop_request(0);
+	ck_assert_int_lt(time_mono_ms() - from_ms, 30000);
+}
+END_TEST
+
 TCase *db_cursor_case(void)
 {
 	TCase *tc = tcase_create("cursor");
@@ -211,5 +306,8 @@ TCase *db_cursor_case(void)
 	tcase_add_loop_test(tc, test_cursor_unwanted, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_session_killed, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_ends, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_outlives_transaction, 0, 4); /* 2, 3: it fails */
+	tcase_add_loop_test(tc, test_cursor_inside_stream, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_stop, 0, 2);
 	return tc;
 }

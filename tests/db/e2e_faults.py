@@ -583,6 +583,29 @@ def test_odd_ids(bench):
 
 
 @test
+def test_odd_file_ids(bench):
+    """Three attachments of one thread with ids that no server makes, every post's id being sound: that thread stays, and is counted once."""
+    bench.sql("DELETE FROM posts c USING posts r WHERE c.originalid = r.id AND r.rootid <> '' AND coalesce(c.rootid, '') = ''")  # the export looks at all ids where it has such copies
+    bench.begin(bundle_size="64MiB")
+    root = bench.roots(replies)[0].root.id
+    planned = json.loads(bench.call("plan", "--json", code=0).out)["rules"][0]["reasons"].get("damaged", 0)
+    columns = ", ".join(c for c in bench.sql("SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'fileinfo'").split()
+                        if c not in ("id", "postid"))
+    for odd in (26 * '"', 26 * "\\", 26 * "ü"):
+        literal = "".join(f"\\u{ord(c):04x}" for c in odd)
+        bench.sql(f"INSERT INTO fileinfo (id, postid, {columns}) SELECT E'{literal}', '{root}', {columns} FROM fileinfo LIMIT 1")
+    bench.run(code=(0, 3))
+    if root not in oracle.Db(bench.copy.load()).posts:
+        bench.fail("the thread is gone")
+    told = json.loads(bench.call("report", "last", "--json", code=0).out)["totals"]["kept"]
+    if told.get("damaged") != planned + 1:
+        bench.fail(f"one thread more than the {planned} of the plan is damaged, told was {told}")
+    ends = [line for line in lib.ledger(bench.copy.archive) if line["type"] == "run-end"]
+    if ends[-1].get("gone_threads"):
+        bench.fail(f"threads are called gone that are there: {ends[-1]}")
+
+
+@test
 def test_reply_swapped(bench):
     """Between plan and export one reply of a thread is removed and another comes, dated back: the number of posts and all times are as planned.
     What comes is archived with its thread, or keeps it where it is pinned, spared or held; what was removed is in no bundle."""

@@ -7,4 +7,4 @@
 SELECT thread FROM pg_temp.mmr_post WHERE odd
 UNION
 --]
-SELECT thread FROM pg_temp.mmr_file WHERE octet_length(id) > 26 OR id ~ '[\x01-\x1f"\\]'
+SELECT DISTINCT thread FROM pg_temp.mmr_file WHERE octet_length(id) > 26 OR id ~ '[\x01-\x1f"\\]'
