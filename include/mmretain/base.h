@@ -151,8 +151,9 @@ static inline void buf_byte(struct buf *b, char c)
  * it. */
 static inline void text_fit(char *to, size_t size, const char *from)
 {
-	size_t n = strnlen(from, size - 1);
+	size_t n = strlen(from);
 
+	n = n < size ? n : size - 1;
 	memcpy(to, from, n);
 	to[n] = '\0';
 }
