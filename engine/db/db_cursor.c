@@ -218,10 +218,26 @@ static bool is_missing(const struct db_cursor *c)
 	return (c->begun || c->asked) && !c->last_page && !c->has_next && !c->over;
 }
 
+static struct db_cursor *failed_one(const struct db *db, const struct db_cursor *but)
+{
+	struct db_cursor *c = db->cursors;
+
+	while (c && (c == but || c->over || !c->has_next || c->next->ended))
+		c = c->later;
+	return c;
+}
+
+bool db_cursor_failed(const struct db *db)
+{
+	return failed_one(db, NULL) != NULL;
+}
+
 struct db_cursor *db_cursor_missing(const struct db *db, bool wanted)
 {
 	struct db_cursor *c = db->cursors;
 
+	if (db_cursor_failed(db))
+		return NULL; /* the server refuses what comes after, and what it says then is not the cause */
 	if (db->wanted && is_missing(db->wanted))
 		return db->wanted;
 	if (wanted)
@@ -229,6 +245,11 @@ struct db_cursor *db_cursor_missing(const struct db *db, bool wanted)
 	while (c && !is_missing(c))
 		c = c->later;
 	return c;
+}
+
+void db_cursor_want(struct db_cursor *c)
+{
+	c->asked = true;
 }
 
 /* ---- for the thread ---- */
@@ -252,10 +273,9 @@ void db_cursor_take(struct db_cursor *c)
 	take_all(c);
 }
 
-bool db_cursor_came(struct db_cursor *c)
+void db_cursor_came(struct db_cursor *c)
 {
 	c->has_next = true;
-	return c->next->ended;
 }
 
 /* The page that has come takes the place of the one that is read. */
@@ -312,8 +332,10 @@ static void look_ahead(struct db *db)
 
 void db_cursor_ask(struct db_cursor *c)
 {
-	db_cursor_settle(c->db);
-	c->asked = true;
+	if (c->db->reader)
+		db_reader_ask(c->db->reader, c);
+	else
+		db_cursor_want(c);
 	look_ahead(c->db);
 }
 
@@ -340,11 +362,8 @@ int db_awake(struct db *db, struct err *err)
 /* The cause may lie in another cursor's page, asked for ahead: after that the server refuses every other. */
 static int page_failed(struct db_cursor *c, struct err *err)
 {
-	struct db_cursor *cause = c;
+	struct db_cursor *cause = failed_one(c->db, c) ?: c;
 
-	for (struct db_cursor *o = c->db->cursors; o; o = o->later)
-		if (o != c && o->has_next && !o->next->ended && !o->over)
-			cause = o;
 	return db_fail(c->db, cause->next->failed, cause->sql->name, &cause->wait, err);
 }
 

@@ -129,11 +129,14 @@ void db_cursor_drop(struct db *db);
 /* The session ends: its cursors must not touch it any more. */
 void db_cursor_forget(struct db *db);
 /* For the reader; all but _take under its lock. */
-/* Whose next page is to be asked for, or NULL; wanted: of that one that the caller waits for. */
+/* Whose next page is to be asked for, or NULL, also when one has failed; wanted: of that one that the caller waits for.
+ */
 struct db_cursor *db_cursor_missing(const struct db *db, bool wanted);
 void db_cursor_prepare(struct db_cursor *c);
 void db_cursor_take(struct db_cursor *c);       /* asks for it and takes it in */
-bool db_cursor_came(struct db_cursor *c);       /* false: it failed */
+void db_cursor_came(struct db_cursor *c);
+void db_cursor_want(struct db_cursor *c);       /* its first page */
+bool db_cursor_failed(const struct db *db);     /* a page of the transaction has */
 /* The caller's: the page that has come is the one to read; false: none has. */
 bool db_cursor_turn(struct db_cursor *c);
 
@@ -144,6 +147,7 @@ void db_reader_free(struct db_reader *r);
 /* Waits for the page under way, after which the session is the caller's. cancel: nobody wants that page. */
 void db_reader_hold(struct db_reader *r, bool cancel);
 void db_reader_go(struct db_reader *r);         /* the end of that */
+void db_reader_ask(struct db_reader *r, struct db_cursor *c); /* for the first page, whatever is under way */
 bool db_reader_works(struct db_reader *r);      /* a page is under way */
 /* Waits for the cursor's next page, and turns to it.  False: that one, or one before it, has failed; it is held. */
 bool db_reader_page(struct db_reader *r, struct db_cursor *c);

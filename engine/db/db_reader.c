@@ -16,7 +16,6 @@ struct db_reader {
 	pthread_cond_t work, done;
 	bool held, quit;  /* of the caller */
 	bool at_work;     /* a page is under way */
-	bool failed;      /* the server refuses what comes after */
 };
 
 static void *reader_work(void *payload)
@@ -27,7 +26,7 @@ static void *reader_work(void *payload)
 	pthread_mutex_lock(&r->lock);
 	while (!r->quit) {
 		/* after a stop request only what the caller waits for: such a page would not be cancelled */
-		if (r->held || r->failed || !(c = db_cursor_missing(r->db, stop_requested() != 0))) {
+		if (r->held || !(c = db_cursor_missing(r->db, stop_requested() != 0))) {
 			pthread_cond_wait(&r->work, &r->lock);
 			continue;
 		}
@@ -37,7 +36,7 @@ static void *reader_work(void *payload)
 		db_cursor_take(c);
 		pthread_mutex_lock(&r->lock);
 		r->at_work = false;
-		r->failed = !db_cursor_came(c);
+		db_cursor_came(c);
 		pthread_cond_signal(&r->done);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -90,7 +89,7 @@ static void wait_a_while(struct db_reader *r)
 
 void db_reader_hold(struct db_reader *r, bool cancel)
 {
-	if (r->held && !cancel)
+	if (r->held)
 		return; /* only the caller changes it */
 	pthread_mutex_lock(&r->lock);
 	r->held = true;
@@ -100,8 +99,6 @@ void db_reader_hold(struct db_reader *r, bool cancel)
 	}
 	while (r->at_work)
 		pthread_cond_wait(&r->done, &r->lock);
-	if (cancel)
-		r->failed = false; /* the transaction ends */
 	pthread_mutex_unlock(&r->lock);
 }
 
@@ -111,6 +108,14 @@ void db_reader_go(struct db_reader *r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->held = false;
+	pthread_cond_signal(&r->work);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void db_reader_ask(struct db_reader *r, struct db_cursor *c)
+{
+	pthread_mutex_lock(&r->lock);
+	db_cursor_want(c);
 	pthread_cond_signal(&r->work);
 	pthread_mutex_unlock(&r->lock);
 }
@@ -132,7 +137,7 @@ bool db_reader_page(struct db_reader *r, struct db_cursor *c)
 	pthread_mutex_lock(&r->lock);
 	r->held = false;
 	pthread_cond_signal(&r->work);
-	while (!(came = db_cursor_turn(c)) && !r->failed)
+	while (!(came = db_cursor_turn(c)) && !db_cursor_failed(r->db))
 		pthread_cond_wait(&r->done, &r->lock);
 	if (came)
 		pthread_cond_signal(&r->work); /* for the page after it */

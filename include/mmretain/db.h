@@ -105,8 +105,10 @@ struct db_row {
 	const size_t *len;
 };
 typedef int (*db_row_fn)(void *payload, const struct db_row *row, struct err *err);
-/* A bigint as the server writes it; of other text the digits that it begins with.  For numbers of every row: strtoll
- * takes three times as long. */
+int db_stream(struct db *db, const struct sql *sql, int n_params, const char *const *params, db_row_fn fn,
+	      void *payload, struct err *err) MMR_CHECKED;
+/* A bigint as the server writes it; of other text the digits that it begins with.  For numbers of every row, where
+ * strtoll took a twentieth of a plan's processor. */
 static inline int64_t db_bigint(const char *text)
 {
 	bool negative = *text == '-';
@@ -116,8 +118,6 @@ static inline int64_t db_bigint(const char *text)
 		n = n * 10 + (uint64_t)(*text - '0');
 	return (int64_t)(negative ? 0 - n : n);
 }
-int db_stream(struct db *db, const struct sql *sql, int n_params, const char *const *params, db_row_fn fn,
-	      void *payload, struct err *err) MMR_CHECKED;
 
 /* Server-side cursors, to merge several streams in one transaction: the statement text is wrapped in
  * DECLARE <name> NO SCROLL CURSOR FOR. Names are compiled in, never user text.

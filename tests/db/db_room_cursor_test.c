@@ -295,6 +295,39 @@ START_TEST(test_cursor_stop)
 }
 END_TEST
 
+/* The same where others are asked for behind it, which are refused. */
+START_TEST(test_cursor_cause_between)
+{
+	static const struct sql good = {"q_good", "SELECT g FROM generate_series(1, 1000) g"};
+	static const struct sql bad = {"q_bad", "SELECT 1 / (15 - g) FROM generate_series(1, 100) g"};
+	static const struct sql behind = {"q_behind", "SELECT g FROM generate_series(1, 1000) g"};
+	struct db *db = open_db();
+	struct db_cursor *a, *b, *c;
+	struct db_row row;
+	struct err err = {0};
+	int rc = 1;
+
+	db_cursor_beside(db, _i);
+	OK(db_begin(db, DB_READ_SNAPSHOT, &err));
+	OK(db_cursor_open(db, db, "mmr_a", &good, 0, NULL, 200, &a, &err));
+	OK(db_cursor_open(db, db, "mmr_b", &bad, 0, NULL, 10, &b, &err));
+	OK(db_cursor_open(db, db, "mmr_c", &behind, 0, NULL, 200, &c, &err));
+	ck_assert_int_eq(db_cursor_next(a, &row, &err), 1);
+	ck_assert_int_eq(db_cursor_next(b, &row, &err), 1);
+	db_cursor_ask(c);
+	for (int i = 0; i < 1000 && rc == 1; i++) {
+		rc = db_cursor_next(a, &row, &err);
+		if (i % 32 == 0)
+			time_sleep_ms(2);
+	}
+	ck_assert_int_eq(rc, -ERR_DATABASE);
+	ck_assert_str_eq(err.sqlstate, "22012");
+	SAYS("q_bad");
+	db_rollback(db);
+	talloc_free(db);
+}
+END_TEST
+
 TCase *db_cursor_case(void)
 {
 	TCase *tc = tcase_create("cursor");
@@ -302,6 +335,7 @@ TCase *db_cursor_case(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_cursors, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_cause, 0, 2);
+	tcase_add_loop_test(tc, test_cursor_cause_between, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_wide, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_unwanted, 0, 2);
 	tcase_add_loop_test(tc, test_cursor_session_killed, 0, 2);
