@@ -41,10 +41,17 @@ enum { MM_MORE_BLOCKS = 4 }; /* at most */
 int mm_run_present(struct mm *mm, const struct sql *from, const char *const *more, struct err *err) MMR_CHECKED;
 
 /* ---- mm_idmap.c: id -> index of an array of records that begin with an mm_id ---- */
+/* Whether an id may have been added: a bit each, by its hash.  bits: a power of two, from 64 up. */
+struct mm_sieve { uint64_t *word; size_t mask; };
+void mm_sieve_init(struct mm_sieve *s, void *ctx, size_t bits);
+void mm_sieve_add(struct mm_sieve *s, const char *id, size_t len);
+bool mm_sieve_may_have(const struct mm_sieve *s, const char *id, size_t len);
+
 struct mm_idmap {
 	const char *base;   /* record 0 */
 	size_t stride, n, mask;
 	uint64_t *slot;     /* upper half: of the hash; lower: index + 1; 0 = free */
+	struct mm_sieve sieve; /* of slot */
 	void *ctx;
 };
 #define MM_NO_INDEX UINT32_MAX
@@ -60,7 +67,8 @@ void mm_idmap_clear(struct mm_idmap *m);
 enum {
 	MM_ROW_ROOT = 65536,
 	MM_ROW_FILENAMES = 131072, /* names attachments itself; of a scan */
-	MM_ROW_NAMED = 262144      /* has a rootid; of a scan in parts */
+	MM_ROW_NAMED = 262144,     /* has a rootid; of a scan in parts */
+	MM_ROW_CHANGED = 524288    /* written to since the cut-off; of a scan in parts */
 };
 struct mm_part {                /* facts of some rows of one thread; id first, for mm_idmap */
 	mm_id root;

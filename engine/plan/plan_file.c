@@ -194,18 +194,18 @@ int plan_render(struct plan *plan, plan_line_fn fn, void *payload, struct err *e
 static int hash_line(void *payload, const char *line, size_t len, struct err *err)
 {
 	(void)err;
-	hash_update(payload, line, len);
+	hash_beside_update(payload, line, len);
 	return 0;
 }
 
 int plan_digest(struct plan *plan, struct digest *ret, struct err *err)
 {
 	auto_mem TALLOC_CTX *ctx = mem_context(NULL, "plan_digest");
-	struct hash *h = hash_new(ctx);
+	struct hash_beside *h = hash_beside_new(ctx);
 	int r = plan_render(plan, hash_line, h, err);
 
 	if (r == 0)
-		hash_final(h, ret);
+		hash_beside_final(h, ret);
 	return r;
 }
 

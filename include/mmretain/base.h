@@ -173,6 +173,11 @@ void hash_bytes(struct hash *h, const void *data, size_t len, struct digest *ret
  * cannot be read. */
 int hash_fd(int fd, const char *name, struct digest *ret, uint64_t *ret_bytes, struct err *err) MMR_CHECKED;
 void hash_copy(struct hash *to, const struct hash *from); /* to goes on from where from is */
+/* The same by a thread of its own, which starts with the first 64 KiB; without one by the caller.  data is copied. */
+struct hash_beside;
+struct hash_beside *hash_beside_new(void *ctx);
+void hash_beside_update(struct hash_beside *h, const void *data, size_t len);
+void hash_beside_final(struct hash_beside *h, struct digest *ret); /* and ready again */
 /* Of a message in blocks of 64 bytes that holds its own padding (FIPS 180-4, 5.1.1): for short messages of a fixed
  * length. */
 void hash_blocks(const void *blocks, size_t n, struct digest *ret);

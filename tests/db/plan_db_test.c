@@ -7,7 +7,7 @@
  */
 #include <unistd.h>
 
-#include "plan_db_naive.h"
+#include "plan_db_files.h"
 
 #define RULE "  - {name: r, match: {}, keep: {for: 400d}, guard: {percent: 100}"
 
@@ -61,9 +61,7 @@ static void ages(void *ctx)
 				    mem_printf(ctx,
 					       "SELECT *, 'age' AS reason FROM thread WHERE reply_at < %lld AND %s",
 					       (long long)ago(days), keeps ? SAFE_UNLISTED : SAFE));
-	check_query("bytes", HEAD RULE "}\n", true,
-		    mem_printf(ctx, "SELECT *, 'age' AS reason FROM thread WHERE reply_at < %lld AND " SAFE,
-			       (long long)ago(400)));
+	bytes_of_files(ctx, HEAD RULE "}\n");
 	check_query("bytes, few", HEAD "  - {name: r, match: {}, keep: {for: 1750d}, guard: {percent: 100}}\n", true,
 		    mem_printf(ctx, "SELECT *, 'age' AS reason FROM thread WHERE reply_at < %lld AND " SAFE,
 			       (long long)ago(1750)));
@@ -463,6 +461,7 @@ int main(void)
 		 "BY id COLLATE \"C\" LIMIT 200 ON CONFLICT DO NOTHING");
 	/* some with rows of fileinfo, most without */
 	sql(ctx, "UPDATE posts SET filenames = '[\"/channel/user/number/scan.png\"]' WHERE substr(id, 5, 1) = 'q'");
+	add_late_files();
 	sql(ctx, "ANALYZE posts");
 	sql(ctx, make_member);
 	sql(ctx, "CREATE INDEX ON member (id)");

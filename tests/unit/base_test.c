@@ -282,6 +282,37 @@ START_TEST(test_sha256)
 }
 END_TEST
 
+START_TEST(test_hash_beside)
+{
+	enum { MOST = 300000 };
+	static const size_t pieces[] = {1, 100, 65535, 65536, 70000, 131072, 131073, MOST};
+	auto_mem void *ctx = talloc_new(NULL);
+	char *data = mem_array(ctx, char, MOST);
+	struct hash_beside *beside = hash_beside_new(ctx);
+	struct hash *plain = hash_new(ctx);
+	struct digest got, want;
+
+	for (size_t i = 0; i < MOST; i++)
+		data[i] = (char)(i * 7 + i / 256);
+	/* ready again; small pieces between large ones */
+	for (size_t round = 0; round < ARRAY_LEN(pieces) * 3; round++) {
+		for (size_t k = 0; k < 2000 / (1 + round); k++) {
+			size_t len = pieces[(round + k * (round % 3)) % ARRAY_LEN(pieces)];
+
+			hash_update(plain, data + k, len < MOST ? len : MOST - k);
+			hash_beside_update(beside, data + k, len < MOST ? len : MOST - k);
+			if (len > 65536 && k > 20)
+				break;
+		}
+		hash_final(plain, &want);
+		hash_beside_final(beside, &got);
+		ck_assert_mem_eq(got.b, want.b, DIGEST_BYTES);
+	}
+	hash_beside_update(beside, data, MOST / 3); /* given up with a block under way */
+	talloc_free(beside);
+}
+END_TEST
+
 static int cmp_u64(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -408,6 +439,7 @@ int main(void)
 	tcase_add_loop_test(tc, test_base64, 0, (int)ARRAY_LEN(base64s));
 	tcase_add_test(tc, test_base64_of_much);
 	tcase_add_test(tc, test_sha256);
+	tcase_add_test(tc, test_hash_beside);
 	tcase_add_loop_test(tc, test_spool, 0, 12);
 	tcase_add_test(tc, test_spool_dropped_early);
 	tcase_add_loop_test(tc, test_log_lines, 0, (int)ARRAY_LEN(log_lines));
