@@ -159,6 +159,8 @@ int db_exec(struct db *db, const char *name, const char *text, struct err *err) 
 int db_prepare(struct db *db, const struct sql *sql, struct err *err) MMR_CHECKED;
 /* Make sure that the next statement is planned as wanted. */
 int db_plan_mode(struct db *db, enum db_plan_mode mode, struct err *err) MMR_CHECKED;
+const char *db_begin_text(enum db_mode mode);
+struct db_result *db_result_new(void *ctx, PGresult *pg); /* which it owns from then on */
 /* Sends one statement with an unnamed parse: planned for its own parameters every time. */
 int db_send(struct db *db, const struct sql *sql, int n_params, const char *const *params, struct db_wait *ret,
 	    struct err *err) MMR_CHECKED;

@@ -16,6 +16,15 @@ static int result_destroy(struct db_result *r)
 	return 0;
 }
 
+struct db_result *db_result_new(void *ctx, PGresult *pg)
+{
+	struct db_result *r = mem_new(ctx, struct db_result);
+
+	r->pg = pg;
+	talloc_set_destructor(r, result_destroy);
+	return r;
+}
+
 /* Unnamed statements take the custom plan in `auto`; location statements must not leave the generic one. */
 int db_plan_mode(struct db *db, enum db_plan_mode mode, struct err *err)
 {
@@ -83,9 +92,7 @@ static int finish(void *ctx, struct db *db, const struct sql *sql, enum db_shape
 		PQclear(res);
 		return r;
 	}
-	*ret = mem_new(ctx, struct db_result);
-	(*ret)->pg = res;
-	talloc_set_destructor(*ret, result_destroy);
+	*ret = db_result_new(ctx, res);
 	return 0;
 }
 

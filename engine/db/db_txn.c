@@ -5,25 +5,24 @@
 
 #include "db_internal.h"
 
+const char *db_begin_text(enum db_mode mode)
+{
+	static const char *const text[] = {
+		[DB_READ_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+		[DB_EXPORT_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ",
+		[DB_READ_COMMITTED] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+	};
+
+	return text[mode];
+}
+
 int db_begin(struct db *db, enum db_mode mode, struct err *err)
 {
-	const char *text = NULL;
 	bool set = db->plan_mode != DB_PLAN_AUTO; /* in the same round trip; a rollback undoes it and says so */
 	char both[128];
 	int r;
 
-	switch (mode) {
-	case DB_READ_SNAPSHOT:
-		text = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-		break;
-	case DB_EXPORT_SNAPSHOT:
-		text = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-		break;
-	case DB_READ_COMMITTED:
-		text = "BEGIN ISOLATION LEVEL READ COMMITTED";
-		break;
-	}
-	snprintf(both, sizeof both, "%s%s", text, set ? "; SET plan_cache_mode = auto" : "");
+	snprintf(both, sizeof both, "%s%s", db_begin_text(mode), set ? "; SET plan_cache_mode = auto" : "");
 	db->savepoint = false;
 	r = db_exec(db, "begin", both, err);
 	if (r == 0)

@@ -63,11 +63,11 @@ int mm_recheck_begin(struct mm *mm, struct err *err)
 	return legal_state(mm, mm, &mm->legal_state, err);
 }
 
-struct ask { mm_recheck_fn fn; void *payload; unsigned bit; };
+struct marks { mm_recheck_fn fn; void *payload; unsigned bit; };
 
 static int on_id(void *payload, const struct db_row *row, struct err *err)
 {
-	struct ask *a = payload;
+	struct marks *a = payload;
 
 	(void)err;
 	if (row->value[0])
@@ -75,33 +75,55 @@ static int on_id(void *payload, const struct db_row *row, struct err *err)
 	return 0;
 }
 
-/* Prepared: for every batch, and planned as the deletes are, so that the session's plan mode changes once a batch. */
-static int content_flags(void *ctx, struct mm *mm, const char *id_array, mm_recheck_fn fn, void *payload,
-			 struct err *err)
-{
-	struct db_result *r;
-	int rc = db_query_prepared(ctx, mm->db, &sql_recheck_content, DB_ANY, 1, &id_array, &r, err);
+/* What is asked in the round trip that begins the transaction. */
+struct asked { struct db_call call[3]; size_t n; struct db_result *legal, *begun, *content; const char *ids; };
 
-	for (int64_t i = 0; rc == 0 && i < db_rows(r); i++)
-		fn(payload, db_text(r, i, 0), MM_CONTENT_FLAG);
-	return rc;
+static void ask(struct asked *a, void *ctx, const struct sql *sql, struct db_result **ret)
+{
+	a->call[a->n++] = (struct db_call){.sql = sql, .ret = ret, .ctx = ctx};
+}
+
+static void ask_all(struct asked *a, void *ctx, const struct mm *mm)
+{
+	if (mm->has_plugin_store)
+		ask(a, ctx, &sql_recheck_legal, &a->legal);
+	if (mm->awaits_export)
+		ask(a, ctx, &sql_recheck_export, &a->begun);
+	if (!mm->schema->table[MM_PROPERTY].present)
+		return;
+	ask(a, ctx, &sql_recheck_content, &a->content);
+	a->call[a->n - 1].n_params = 1;
+	a->call[a->n - 1].params = &a->ids;
+}
+
+/* Holds of the legal-hold plugin are others than before, or nobody looked; or an export has begun. */
+static bool changed(const struct asked *a, const struct mm *mm)
+{
+	const char *now = a->legal ? db_text(a->legal, 0, 0) : "";
+
+	return (a->begun && db_bool(a->begun, 0, 0)) || !mm->legal_state || strcmp(now, mm->legal_state) != 0;
+}
+
+static int one_row(const struct db_result *r, const struct sql *sql, struct err *err)
+{
+	return !r || db_rows(r) == 1 ? 0 : err_set(err, ERR_DATABASE, "query %s gave no single row", sql->name);
 }
 
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
 	       bool *ret_all, struct err *err)
 {
 	auto_mem void *ctx = mem_context(mm, "recheck");
-	struct ask flagged = {fn, payload, MM_FLAGGED};
-	bool begun;
-	char *now;
-	int rc = legal_state(ctx, mm, &now, err);
+	struct marks flagged = {fn, payload, MM_FLAGGED};
+	struct asked a = {.ids = id_array};
+	int rc;
 
-	if (rc < 0 || (rc = export_begun(ctx, mm, &begun, err)) < 0)
+	ask_all(&a, ctx, mm);
+	if ((rc = db_begin_together(mm->db, DB_READ_COMMITTED, a.call, a.n, err)) < 0 ||
+	    (rc = one_row(a.legal, &sql_recheck_legal, err)) < 0 ||
+	    (rc = one_row(a.begun, &sql_recheck_export, err)) < 0)
 		return rc;
-	*ret_all = begun || !mm->legal_state || strcmp(now, mm->legal_state) != 0;
-	if (q->flagged && (rc = db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err)) < 0)
-		return rc;
-	if (mm->schema->table[MM_PROPERTY].present)
-		rc = content_flags(ctx, mm, id_array, fn, payload, err);
-	return rc;
+	*ret_all = changed(&a, mm);
+	for (int64_t i = 0; a.content && i < db_rows(a.content); i++)
+		fn(payload, db_text(a.content, i, 0), MM_CONTENT_FLAG);
+	return q->flagged ? db_stream(mm->db, &sql_recheck_flagged, 1, &id_array, on_id, &flagged, err) : 0;
 }

@@ -152,25 +152,33 @@ static void on_protected(void *payload, const char *post_id, unsigned bit)
 	}
 }
 
-/* Holds and spares once more, inside the transaction: a hold that was set meanwhile wins. 1: none; 0: some thread is
- * marked. */
-static int check_protections(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+static const char *post_ids(struct purge_batch *b)
 {
-	struct marks m = {.b = b};
 	struct db_array ids;
-	bool all;
-	int rc;
 
-	/* What stays of a thread protects what goes: its rows are not among those matched by version. */
-	if (o->protect_in_full || b->parts_before_ms != INT64_MIN)
-		return protections_in_full(mm, o, b, err);
 	db_array_init(&ids, b->ctx);
 	for (size_t i = 0; i < b->n_threads; i++)
 		for (size_t j = 0; !b->thread[i].why && j < b->thread[i].n_rows; j++)
 			if (b->row[b->thread[i].row + j].kind == MM_POST)
 				db_array_add(&ids, b->row[b->thread[i].row + j].key,
 					     strlen(b->row[b->thread[i].row + j].key));
-	if ((rc = mm_recheck(mm, o->protect, db_array_text(&ids), on_protected, &m, &all, err)) < 0)
+	return db_array_text(&ids);
+}
+
+/* Begins the transaction, and looks at holds and spares once more inside it: a hold that was set meanwhile wins. 1:
+ * none; 0: some thread is marked. */
+static int begin(struct mm *mm, const struct purge_options *o, struct purge_batch *b, struct err *err)
+{
+	struct marks m = {.b = b};
+	bool all;
+	int rc;
+
+	/* What stays of a thread protects what goes: its rows are not among those matched by version. */
+	if (!o->protect || o->protect_in_full || b->parts_before_ms != INT64_MIN) {
+		rc = db_begin(mm->db, DB_READ_COMMITTED, err);
+		return rc < 0 ? rc : o->protect ? protections_in_full(mm, o, b, err) : 1;
+	}
+	if ((rc = mm_recheck(mm, o->protect, post_ids(b), on_protected, &m, &all, err)) < 0)
 		return rc;
 	return all ? protections_in_full(mm, o, b, err) : !m.any;
 }
@@ -200,10 +208,7 @@ static int transaction(struct mm *mm, const struct purge_options *o, struct purg
 	/* The lock may have been lost with its session: another run could be at work. */
 	if (o->lock_db && (rc = db_lock_check(o->lock_db, o->lock_key, err)) < 0)
 		return rc;
-	if ((rc = db_begin(mm->db, DB_READ_COMMITTED, err)) < 0)
-		return rc;
-	if ((o->scope && (rc = purge_scope_check(o, b, err)) != 1) ||
-	    (o->protect && (rc = check_protections(mm, o, b, err)) != 1))
+	if ((rc = begin(mm, o, b, err)) != 1 || (o->scope && (rc = purge_scope_check(o, b, err)) != 1))
 		return rc;
 	from = time_mono_us();
 	rc = delete_rows(mm, o, b, ahead, err);

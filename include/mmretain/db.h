@@ -78,16 +78,17 @@ int db_query_meanwhile(void *ctx, struct db *db, const struct sql *sql, enum db_
  * parameters has one plan anyway. */
 int db_query_prepared(void *ctx, struct db *db, const struct sql *sql, enum db_shape shape, int n_params,
 		      const char *const *params, struct db_result **ret, struct err *err) MMR_CHECKED;
-/* Several statements like that in one round trip; of row sets only the number of rows is told.  The first error ends
- * all of them: inside a transaction. meanwhile (may be NULL) runs once while the server works; it must not use this
- * session. */
+/* Several statements like that in one round trip.  The first error ends all of them: inside a transaction.  meanwhile
+ * (may be NULL) runs once while the server works; it must not use this session. */
 enum { DB_CALL_PARAMS = 6 };         /* at most */
 struct db_call {
 	const struct sql *sql;
 	int n_params;
-	const char *const *params;     /* db_binary_data */
+	const char *const *params;     /* db_binary_data, or text where lengths is NULL */
 	const int *lengths;
-	int64_t affected;
+	int64_t affected;              /* rows, or the number of a row set */
+	struct db_result **ret;        /* the row set, of ctx; NULL: its rows are not wanted */
+	void *ctx;
 };
 int db_query_together(struct db *db, struct db_call *call, size_t n, void (*meanwhile)(void *payload), void *payload,
 		      struct err *err) MMR_CHECKED;
@@ -158,6 +159,9 @@ enum db_mode {
 };
 /* One at a time.  Errors as db_query. */
 int db_begin(struct db *db, enum db_mode mode, struct err *err) MMR_CHECKED;
+/* And its first statements, in the same round trip; they are prepared before.  After an error only db_rollback may
+ * follow. */
+int db_begin_together(struct db *db, enum db_mode mode, struct db_call *call, size_t n, struct err *err) MMR_CHECKED;
 /* ERR_COMMIT_UNKNOWN when the connection broke before the answer, or a synchronous standby did not confirm it within 30
  * s (2 s once a stop is requested): nothing that cannot be undone may follow.  Any other code: rolled back (call
  * db_rollback). */

@@ -343,10 +343,11 @@ int mm_sweep_late(struct mm *mm, bool small, struct err *err) MMR_CHECKED;
  * tables, not with what was deleted. */
 int mm_sweep_orphans(struct mm *mm, db_row_fn fn, void *payload, struct err *err) MMR_CHECKED;
 
-/* Inside the deleting transaction, where every row is matched by its exact version: only what other tables can have
- * changed since the plan.  fn is called for post ids that are protected now; *ret_all: the legal-hold plugin's records
- * are not those of mm_recheck_begin (or that was not called), or a compliance export has begun since, so ask
- * mm_protections about every thread. id_array: db_array_text of post ids. */
+/* Begins the deleting transaction (DB_READ_COMMITTED), where every row is matched by its exact version: only what other
+ * tables can have changed since the plan is asked, in the same round trip.  fn is called for post ids that are
+ * protected now; *ret_all: the legal-hold plugin's records are not those of mm_recheck_begin (or that was not called),
+ * or a compliance export has begun since, so ask mm_protections about every thread. id_array: db_array_text of post
+ * ids.  After an error only db_rollback may follow. */
 typedef void (*mm_recheck_fn)(void *payload, const char *post_id, unsigned bit);
 int mm_recheck(struct mm *mm, const struct mm_protect_query *q, const char *id_array, mm_recheck_fn fn, void *payload,
 	       bool *ret_all, struct err *err) MMR_CHECKED;

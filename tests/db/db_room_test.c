@@ -93,6 +93,7 @@ int main(void)
 	find_base();
 	suite_add_tcase(suite, db_cursor_case());
 	suite_add_tcase(suite, db_live_case());
+	suite_add_tcase(suite, db_together_case());
 	suite_add_tcase(suite, db_trouble_case());
 	suite_add_tcase(suite, db_standby_case());
 	suite_add_tcase(suite, db_connect_case());

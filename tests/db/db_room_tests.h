@@ -8,6 +8,7 @@
 
 TCase *db_cursor_case(void);
 TCase *db_live_case(void);
+TCase *db_together_case(void);
 TCase *db_trouble_case(void);
 TCase *db_standby_case(void);
 TCase *db_connect_case(void);
