@@ -14,7 +14,7 @@
 #include "mm_export_internal.h"
 #include "mm_thread_internal.h"
 
-enum { FETCH_ROWS = 2000, FETCH_ROWS_BESIDE_CHAT = 40, COPY_FLUSH_BYTES = 64 << 10 };
+enum { FETCH_POSTS = 2000, FETCH_ROWS = 500, FETCH_ROWS_BESIDE_CHAT = 40, COPY_FLUSH_BYTES = 64 << 10 };
 
 struct stream {
 	enum mm_kind kind;
@@ -199,6 +199,12 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
 }
 
+/* A page of posts is most of what is waited for; a dozen cursors have two pages each. */
+static int fetch_rows(const struct mm_export *x, enum mm_kind kind)
+{
+	return !x->alone ? FETCH_ROWS_BESIDE_CHAT : kind == MM_POST ? FETCH_POSTS : FETCH_ROWS;
+}
+
 static int stream_next(struct stream *s, struct err *err)
 {
 	int64_t before = s->seq;
@@ -230,7 +236,7 @@ static int stream_open(struct mm_export *x, void *ctx, size_t part, struct strea
 	}
 	if (rc == 0)
 		rc = db_cursor_open(ctx, db, parts[part].cursor, sql, 0, NULL,
-				    x->alone ? FETCH_ROWS : FETCH_ROWS_BESIDE_CHAT, &ret->cursor, err);
+				    fetch_rows(x, parts[part].kind), &ret->cursor, err);
 	return rc == 0 && scan ? mm_unit_joins(x->mm, true, err) : rc;
 }
 
@@ -241,7 +247,7 @@ int mm_export_open_many(struct mm_export *x, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(parts) && rc == 0; i++)
 		if (parts[i].many && x->twin->schema->table[parts[i].kind].present)
 			rc = db_cursor_open(x->many_ctx, x->twin->db, parts[i].cursor, parts[i].large, 0, NULL,
-					    FETCH_ROWS, &x->many[parts[i].kind], err);
+					    fetch_rows(x, parts[i].kind), &x->many[parts[i].kind], err);
 	for (size_t i = 0; i < ARRAY_LEN(parts) && rc == 0; i++)
 		if (x->many[parts[i].kind])
 			db_cursor_ask(x->many[parts[i].kind]);
