@@ -4,20 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm_rows_files.h"
 #include "mm_sql.h"
+#include "mm_thread_internal.h"
 
 enum { N_PARAMS = 25, MAX_BLOCKS = 24, DAY_MS = 24 * 60 * 60 * 1000 };
-enum { MET_BITS = 1 << 20 }; /* 128 KiB: of 240,000 threads one in five others passes */
+enum { MET_BITS = 1 << 20 }; /* 128 KiB: of 240,000 threads one in five others passes, of a million three */
 
 struct reader {
 	const struct mm_rows *r;
 	struct mm_fold *to;
 	bool hold, bytes;
 	bool filenames; /* a row named attachments itself */
-	bool split;                 /* a scan in parts: */
-	struct mm_rows_files files;
-	struct mm_sieve met;        /* threads */
+	bool split;     /* a scan in parts: */
+	struct mm_sieve met; /* threads */
 	struct mm_idmap seen; /* channels met, when the caller gave none */
 	mm_id *seen_id;
 	size_t seen_room;
@@ -86,12 +85,10 @@ static int take_row(void *payload, const struct db_row *row, struct err *err)
 	}
 	if (c->bytes)
 		part.bytes = (uint64_t)number(row, col);
-	if (c->split) {
+	if (c->split)
 		mm_sieve_add(&c->met, row->value[0], row->len[0]);
-		mm_rows_files_row(&c->files, row->value[0], row->len[0], part.bits & MM_ROW_CHANGED);
-	}
 	c->filenames |= (part.bits & MM_ROW_FILENAMES) != 0;
-	part.bits &= ~(uint32_t)(MM_ROW_FILENAMES | MM_ROW_CHANGED);
+	part.bits &= ~(uint32_t)MM_ROW_FILENAMES;
 	if (part.bits & MM_ROW_NAMED) {
 		part.bits &= ~(uint32_t)MM_ROW_NAMED;
 		part.missing = -1; /* thread_replies.sql counts it */
@@ -270,6 +267,16 @@ static int fold_rows(struct reader *c, const char *const *on, const char *const 
 	return r < 0 ? r : db_stream(c->r->mm->db, &sql, N_PARAMS, p, take_row, c, err);
 }
 
+static int take_files(void *payload, const struct db_row *row, struct err *err)
+{
+	struct mm_part part = {.hold = -1, .channel = MM_NO_INDEX, .bytes = (uint64_t)number(row, 1)};
+
+	if (!row->value[0] || row->len[0] > MM_ID)
+		return 0;
+	memcpy(part.root, row->value[0], row->len[0] + 1);
+	return mm_fold_add(payload, &part, err);
+}
+
 /* Of every thread with replies: those that are older are among the ones met. */
 static int take_replies(void *payload, const struct db_row *row, struct err *err)
 {
@@ -285,9 +292,10 @@ static int take_replies(void *payload, const struct db_row *row, struct err *err
 /* What a scan in parts has left out. */
 static int fold_rest(struct reader *c, const char *const *p, struct err *err)
 {
-	int r = db_stream(c->r->mm->db, &sql_thread_replies, 0, NULL, take_replies, c, err);
+	struct db *db = c->r->mm->db;
+	int r = db_stream(db, &sql_thread_replies, 0, NULL, take_replies, c, err);
 
-	return r < 0 || !c->bytes ? r : mm_rows_files_fold(&c->files, p[2], err);
+	return r < 0 || !c->bytes ? r : db_stream(db, &sql_thread_files, 1, p + 2, take_files, c->to, err);
 }
 
 int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
@@ -300,10 +308,8 @@ int mm_rows_fold(struct mm_rows *r, struct mm_fold *to, struct err *err)
 	int rc;
 
 	mm_idmap_init(&c.seen, ctx, sizeof(mm_id));
-	if (c.split) {
+	if (c.split)
 		mm_sieve_init(&c.met, ctx, MET_BITS);
-		mm_rows_files_init(&c.files, ctx, r->mm, to);
-	}
 	form_blocks(r, on, &n);
 	protect_blocks(r, on, &n);
 	params(ctx, r, p);

@@ -67,8 +67,7 @@ void mm_idmap_clear(struct mm_idmap *m);
 enum {
 	MM_ROW_ROOT = 65536,
 	MM_ROW_FILENAMES = 131072, /* names attachments itself; of a scan */
-	MM_ROW_NAMED = 262144,     /* has a rootid; of a scan in parts */
-	MM_ROW_CHANGED = 524288    /* written to since the cut-off; of a scan in parts */
+	MM_ROW_NAMED = 262144      /* has a rootid; of a scan in parts */
 };
 struct mm_part {                /* facts of some rows of one thread; id first, for mm_idmap */
 	mm_id root;

@@ -1,8 +1,8 @@
 -- Rows of candidate threads, one line per post, in any order; mm_fold.c puts them together.  A template: mm_template.c
 -- keeps the blocks that are asked for (a line with two dashes and "[name" opens one, "]" closes it).
 -- Columns: thread (root id), channel, createat, editat when newer, bits (enum mm_protection, 65536 root, block split:
--- 262144 names a root, and block bytes: 524288 written to since the cut-off; of a scan 131072 names attachments itself),
--- then first hold (block hold), then bytes (block bytes). A scan leaves marks kept in other tables to thread_marks.sql and thread_unlisted.sql (a subquery in its
+-- 262144 names a root, of a scan 131072 names attachments itself), then first hold (block hold), then bytes (block
+-- bytes). A scan leaves marks kept in other tables to thread_marks.sql and thread_unlisted.sql (a subquery in its
 -- columns would be the leader's work, and not that of parallel workers), and damage that shows as rows without a root
 -- to thread_rootless.sql and thread_named.sql.
 -- A scan of all channels for the last reply (block split) leaves files to thread_files.sql, and which threads are
@@ -185,9 +185,6 @@ SELECT m.thread, m.channelid, m.createat, CASE WHEN m.editat > m.createat THEN m
 	CASE WHEN m.root THEN 65536 ELSE 0 END
 --[split
 	| CASE WHEN m.rootid <> '' THEN 262144 ELSE 0 END
---[bytes
-	| CASE WHEN m.updateat < $3 THEN 0 ELSE 524288 END
---]
 --]
 	| CASE WHEN m.createat >= 946684800000 AND m.createat <= $6 THEN 0 ELSE 4096 END
 	| CASE WHEN m.type = 'burn_on_read' THEN 256 ELSE 0 END
