@@ -199,7 +199,7 @@ int mm_export_files(struct mm_export *x, db_row_fn fn, void *payload, struct err
 	return db_stream(x->mm->db, &sql_export_files, 0, NULL, fn, payload, err);
 }
 
-/* A page of posts is most of what is waited for; a dozen cursors have two pages each. */
+/* A dozen cursors have two pages each: with 2,000 rows for all of them an export takes as long, and 6 MiB more. */
 static int fetch_rows(const struct mm_export *x, enum mm_kind kind)
 {
 	return !x->alone ? FETCH_ROWS_BESIDE_CHAT : kind == MM_POST ? FETCH_POSTS : FETCH_ROWS;

@@ -89,7 +89,7 @@ int mm_scopes(void *ctx, struct mm *mm, struct mm_scope **ret, size_t *ret_n, st
 	return 0;
 }
 
-/* Prepared: for every batch, and planned as the deletes are (see mm_recheck.c). */
+/* Prepared: for every batch, and planned as the deletes are, so that the session keeps its plan mode. */
 int mm_scopes_some(void *ctx, struct mm *mm, const mm_id *channels, size_t n, struct mm_scope **ret, size_t *ret_n,
 		   struct err *err)
 {
